@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
 from proxy.access.admission import Admission, Plans
-from proxy.access.callers import Callers
 from proxy.access.logins import Logins
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import admin_resources, health, speech, voice_routes, welcome
-from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
 from proxy.api.me import Me
 from proxy.api.models import Models
@@ -25,7 +22,7 @@ from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
-from proxy.feature import Feature, HouseRevision, OpenHouse, Served, open_features
+from proxy.feature import HouseRevision, OpenHouse, Served, open_features
 from proxy.features.all import all_features, all_tables
 from proxy.http import layers
 from proxy.http.endpoint import for_admins, for_clients
@@ -49,19 +46,8 @@ class Worker:
         self.tasks_here = [task for feature in open_house.features for task in feature.alone_here]
         self.wishes = open_house.wishes
         self.server_state, self._link = health.ServerState(), link
-        callers = Callers(self.store)
-        self._logins = Logins(callers, parts.limits)
-        self._admin_tools = AdminTools(
-            self.store,
-            self.ledger,
-            callers,
-            kernel.config,
-            UsageThrottle(),
-            house.purges,
-            kernel.vault,
-            self.erasing,
-            lambda: self.engines.names,
-        )
+        self._admin_tools = house.admin_tools(lambda: self.engines.names)
+        self._logins = Logins(self._admin_tools.callers, parts.limits)
         self.revise(kernel.config)
 
     def __repr__(self) -> str:
@@ -89,13 +75,13 @@ class Worker:
         speaking = Speaking(self.admission, library)
         answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
         served = self.open_house.at(
-            HouseRevision(
-                *(config, admin_tools, library, house.clones, house.purges, house.trained_reading),
-                *(voices, budgets, speaking, answering),
-            )
+            HouseRevision(config, admin_tools, library, house, voices, budgets, speaking, answering)
         )
         self._wire_speech(server, catalogue, budgets, library, speaking, served)
-        speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, served.forms, served.background)
+        forms, background = served.forms, served.background
+        assert forms is not None, "own voices are a feature of every server"
+        assert background is not None, "jobs are a feature of every server"
+        speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, forms, background)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         readiness = health.HealthEndpoints(
             self.store, self.parts.limits, dependencies, server, self.server_state
@@ -106,7 +92,7 @@ class Worker:
             *for_admins(served.endpoints),
         ]
         client_routes = [
-            *speech.routes(speech_endpoint, served.forms, served.background.accepted),
+            *speech.routes(speech_endpoint, forms, background.accepted),
             *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voices, speech_endpoint, server.default_model),
             *for_clients(served.endpoints),
@@ -141,15 +127,12 @@ class Worker:
 
 @asynccontextmanager
 async def open_worker(
-    config: Config,
-    registry: Registry,
-    link: ServerLink | None = None,
-    features: Sequence[Feature] = all_features(),
+    config: Config, registry: Registry, link: ServerLink | None = None
 ) -> AsyncIterator[Worker]:
     """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
-        open_features(parts.house(link and link.spread, link and link.book), features) as open_house,
+        open_features(parts.house(link and link.spread, link and link.book), all_features()) as open_house,
     ):
         yield Worker(parts, open_house, link)

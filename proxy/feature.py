@@ -1,38 +1,45 @@
 """What a feature is: a folder that app.py opens with the rest of the server in its hands.
 
-A feature knows the kernel and no other feature. What others may ask of it has a protocol in the kernel, with
-a stand-in for a server that leaves it out. `proxy/features/all.py` is the list of all, in the order in
-which they open: one that others use opens first.
+A feature knows the kernel and the features that open before it, in the order of `proxy/features/all.py`. It
+has a protocol in `catalogue/` if the kernel, or an earlier feature, asks something of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from proxy.access.callers import Callers
+from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
-from proxy.api.background import NO_BACKGROUND, Background
+from proxy.api.background import Background
 from proxy.api.speech_forms import SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.addable_models import AddableModels, NoAddableModels
-from proxy.catalogue.clip_receipts import ClipReceipts, NoClipReceipts
-from proxy.catalogue.clones import Cloning, NoClones
+from proxy.catalogue.catalogue import CommandFor
+from proxy.catalogue.clones import Cloning
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import Erasing, NothingErased, Spread
+from proxy.catalogue.erasing import Erasing, Spread
 from proxy.catalogue.far_trainings import FarTrainings, NoFarTrainings
-from proxy.catalogue.grants import Grants, NoGrants
+from proxy.catalogue.grants import Grants
 from proxy.catalogue.library import Library
-from proxy.catalogue.notices import NO_NOTICES, Notices
-from proxy.catalogue.own_voices import NoOwnVoices, OwnVoices
-from proxy.catalogue.purges import NoPurges, Purges
-from proxy.catalogue.saved_words import NoWords, SavedWords
-from proxy.catalogue.trained_reading import NoTrainedReading, TrainedReading
+from proxy.catalogue.own_voices import OwnVoices
+from proxy.catalogue.purges import Purges
+from proxy.catalogue.saved_words import SavedWords
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
@@ -47,19 +54,25 @@ from proxy.ledger.budgets import Budgets
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.on_the_way import OnTheWay
 from proxy.speech.one_shot import OneShotSamples
-from proxy.speech.source import NothingKept, Source
+from proxy.speech.source import Source
 from proxy.speech.speaking import Speaking
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
 from proxy.work.wishes import WishKind
+from speech_engine import Names
+
+T = TypeVar("T")
+_NOT_OPEN: Any = None
+"""In place of what a feature adds, until that feature is open."""
 
 
 class House(NamedTuple):
-    """What a feature finds when it opens: the kernel, and what the features before it give.
+    """What a feature finds when it opens: the kernel, and what the features before it have added.
 
     `spread` lets every worker of this server forget something. A command has no other worker. `book` has the
-    memory of the devices.
+    memory of the devices. The kernel asks what `erasing` and the fields after it have; `shared` is for later
+    features alone.
     """
 
     config_at_start: Config
@@ -78,19 +91,35 @@ class House(NamedTuple):
     front_end_revision: Callable[[str], str]
     spread: Spread | None = None
     book: MemoryBook = NO_BOOK
-    erasing: Erasing = NothingErased()
-    grants: Grants = NoGrants()
-    own_voices: OwnVoices = NoOwnVoices()
-    clones: Cloning = NoClones()
-    words: SavedWords = NoWords()
-    source: Source = NothingKept()
-    purges: Purges = NoPurges()
-    addable: AddableModels = NoAddableModels()
-    notices: Notices = NO_NOTICES
-    receipts: ClipReceipts = NoClipReceipts()
+    erasing: Erasing = _NOT_OPEN
+    grants: Grants = _NOT_OPEN
+    own_voices: OwnVoices = _NOT_OPEN
+    clones: Cloning = _NOT_OPEN
+    words: SavedWords = _NOT_OPEN
+    source: Source = _NOT_OPEN
+    purges: Purges = _NOT_OPEN
+    addable: CommandFor = _NOT_OPEN
     steps: WantedSteps = NoSteps()
     far_trainings: FarTrainings = NoFarTrainings()
-    trained_reading: TrainedReading = NoTrainedReading()
+    shared: tuple[object, ...] = ()
+
+    def find(self, type_: type[T]) -> T:
+        """Return what an earlier feature shares."""
+        return next(each for each in self.shared if isinstance(each, type_))
+
+    def admin_tools(self, known_names: Callable[[], Mapping[str, Names]]) -> AdminTools:
+        """Return the tools of handlers, once all features are open. `known_names`: see `AdminTools`."""
+        return AdminTools(
+            self.store,
+            self.ledger,
+            Callers(self.store),
+            self.config_at_start,
+            UsageThrottle(),
+            self.purges,
+            self.vault,
+            self.erasing,
+            known_names,
+        )
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
@@ -105,11 +134,11 @@ class Served(NamedTuple):
     endpoints: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()
     forms: SpeechForms | None = None
-    background: Background = NO_BACKGROUND
+    background: Background | None = None
 
 
 class HouseRevision(NamedTuple):
-    """What a feature finds in each revision of the configuration, with what the features after it give.
+    """What a feature finds in each revision of the configuration. `house` has what all features have added.
 
     A command without a server has no `voices`, no `budgets`, and nothing that speaks or answers.
     """
@@ -117,9 +146,7 @@ class HouseRevision(NamedTuple):
     config: Config
     admin_tools: AdminTools
     library: Library
-    clones: Cloning
-    purges: Purges
-    trained_reading: TrainedReading
+    house: House
     voices: VoiceTools | None = None
     budgets: Budgets | None = None
     speaking: Speaking | None = None
@@ -140,7 +167,9 @@ def nothing_reached(_things: DerivedThings) -> None:
 
 
 class Opened(NamedTuple):
-    """An open feature, and what it gives. An erasure reaches its `memories` and `files`.
+    """An open feature. `house` is what later features find, with all that this one adds to it.
+
+    An erasure reaches its `memories` and `files`.
 
     `reach` gets all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
     an erased voice is left elsewhere, after a moment. A command finishes the `wishes` that a killed server
@@ -148,25 +177,13 @@ class Opened(NamedTuple):
     `alone_here`. Each `voxgate worker` runs `alone_here` too, as its server may be down.
     """
 
+    house: House
     at: Callable[[HouseRevision], Served] = nothing_served
     reach: Callable[[DerivedThings], None] = nothing_reached
     wishes: tuple[WishKind[Any], ...] = ()
     alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
-    erasing: Erasing | None = None
-    grants: Grants | None = None
-    own_voices: OwnVoices | None = None
-    clones: Cloning | None = None
-    words: SavedWords | None = None
-    source: Source | None = None
-    purges: Purges | None = None
-    addable: AddableModels | None = None
-    notices: Notices | None = None
-    receipts: ClipReceipts | None = None
-    steps: WantedSteps | None = None
-    far_trainings: FarTrainings | None = None
-    trained_reading: TrainedReading | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -240,9 +257,7 @@ class OpenHouse(NamedTuple):
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
             on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
-            background=next(
-                (each.background for each in served if each.background is not NO_BACKGROUND), NO_BACKGROUND
-            ),
+            background=next((each.background for each in served if each.background is not None), None),
         )
 
 
@@ -255,19 +270,5 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
             opened.append(each := await stack.enter_async_context(feature.open(house)))
             for kind in each.wishes:
                 stack.push_async_callback(kind.close)
-            house = house._replace(
-                erasing=each.erasing or house.erasing,
-                grants=each.grants or house.grants,
-                own_voices=each.own_voices or house.own_voices,
-                clones=each.clones or house.clones,
-                words=each.words or house.words,
-                source=each.source or house.source,
-                purges=each.purges or house.purges,
-                addable=each.addable or house.addable,
-                notices=each.notices or house.notices,
-                receipts=each.receipts or house.receipts,
-                steps=each.steps or house.steps,
-                far_trainings=each.far_trainings or house.far_trainings,
-                trained_reading=each.trained_reading or house.trained_reading,
-            )
+            house = each.house
         yield OpenHouse(house, tuple(opened))

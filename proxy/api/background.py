@@ -1,4 +1,4 @@
-"""Requests for speech that nobody waits for: a protocol of the feature jobs, with a stand-in."""
+"""Requests for speech that nobody waits for: a protocol of the feature jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.errors import InvalidRequest
 from proxy.speech.speech_request import Defaults
 
 
@@ -30,21 +29,8 @@ class BackgroundRequest(NamedTuple):
 class Background(Protocol):
     """Speaks requests later. `accepted` is what their 202 has."""
 
-    accepted: type[msgspec.Struct] | None
+    accepted: type[msgspec.Struct]
 
     async def begin(self, request: BackgroundRequest) -> Response:
         """Have a request spoken, and answer at once. Raises what a request for speech raises."""
         ...
-
-
-class NoBackground:
-    """Speaks nothing later."""
-
-    accepted: type[msgspec.Struct] | None = None
-
-    async def begin(self, request: BackgroundRequest) -> Response:
-        del request
-        raise InvalidRequest("'background' can only be false: this server has no jobs.", param="background")
-
-
-NO_BACKGROUND: Background = NoBackground()

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, Answering
-from proxy.api.background import NO_BACKGROUND, Background, BackgroundRequest
+from proxy.api.background import Background, BackgroundRequest
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -58,8 +58,8 @@ class SpeechEndpoint:
         speaking: Speaking,
         answering: Answering,
         server: Server,
-        forms: SpeechForms | None = None,
-        background: Background = NO_BACKGROUND,
+        forms: SpeechForms,
+        background: Background,
     ) -> None:
         self._forms = forms
         self._background = background
@@ -75,9 +75,9 @@ class SpeechEndpoint:
         state["rate"] = admitted.window
         kind = connection.header(b"content-type").lower()
         if kind.startswith("multipart/"):
-            if not kind.startswith("multipart/form-data") or self._forms is None:
+            if not kind.startswith("multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
-            await self._speak_form(self._forms, state, admitted.terms, connection)
+            await self._speak_form(state, admitted.terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults, self._speaking.plans.client_fields)
@@ -97,18 +97,14 @@ class SpeechEndpoint:
         state["rate"] = admitted.window
         await self._answering.speak(state, request, admitted.terms, connection)
 
-    async def _speak_form(
-        self, forms: SpeechForms, state: dict[str, Any], terms: Terms, connection: Connection
-    ) -> None:
+    async def _speak_form(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        async with forms.speaking(connection, state["caller"], terms, self._defaults, fields) as sent:
+        async with self._forms.speaking(connection, state["caller"], terms, self._defaults, fields) as sent:
             await self._answering.speak(state, sent.request, terms, connection, sent.voice)
 
 
-def routes(
-    endpoint: SpeechEndpoint, forms: SpeechForms | None, accepted: type[msgspec.Struct] | None = None
-) -> list[Endpoint]:
+def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.Struct]) -> list[Endpoint]:
     return [
         Endpoint(
             "POST",
@@ -122,8 +118,8 @@ def routes(
                 **json(SpokenAnswer),
             },
             body=SpeechBody,
-            form=None if forms is None else forms.form,
-            files=() if forms is None else forms.files,
+            form=forms.form,
+            files=forms.files,
             failures=(
                 *BODY_FAILURES,
                 *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -29,7 +29,6 @@ from policies.routing import (
     needs_text,
     voice_text,
 )
-from proxy.catalogue.addable_models import AddableModels, NoAddableModels
 from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
 from proxy.config.config_toml import Config, known_names
@@ -46,7 +45,15 @@ _MOST_OWNERS = 200
 
 _Caller = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 
-_NONE_ADDABLE = NoAddableModels()
+CommandFor = Callable[[str | None, bool], str]
+"""Returns the command that lets the server speak recordings in a language, or "" if none is known.
+
+Without a language, it is for English. With True, clients may pay for the model's speech.
+"""
+
+
+def _none_known(_tag: str | None, _is_paid: bool) -> str:
+    return ""
 
 
 class Catalogue:
@@ -55,8 +62,8 @@ class Catalogue:
     Each call reads the engines again: a host that starts later brings its models.
     """
 
-    def __init__(self, config: Config, engines: Engines, addable: AddableModels = _NONE_ADDABLE) -> None:
-        self.addable = addable
+    def __init__(self, config: Config, engines: Engines, command_for: CommandFor = _none_known) -> None:
+        self.command_for = command_for
         self._config = config
         self._aliases = config.models
         sections = config.engines.items()

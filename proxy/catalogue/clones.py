@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from policies.plans import Terms
 from policies.routing import Binding
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.errors import InvalidRequest, NotAllowed
+from proxy.errors import NotAllowed
 from proxy.storage.store import Statement
 from speech_engine import ModelInfo
 
@@ -121,44 +121,3 @@ class Cloning(Protocol):
     ) -> object:
         """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
         ...
-
-
-class NoClones:
-    """For a server that makes no clones."""
-
-    async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
-        return {}
-
-    async def is_clone(self, engine: str, voice: str) -> bool:
-        return False
-
-    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
-        if [*engines]:
-            raise InvalidRequest("This server makes no clones.", param=PARAM)
-        return []
-
-    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
-        return
-
-    async def check_bill(
-        self, account: str, terms: Terms, places: Iterable[ClonePlace], voice: str | None = None
-    ) -> None:
-        return
-
-    async def check_saved(
-        self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
-    ) -> list[ClonePlace]:
-        return self.find_places(engines)
-
-    def statements(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
-    ) -> Sequence[Statement]:
-        return ()
-
-    def begin(self, record: VoiceRecord) -> None:
-        return
-
-    async def order(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], *, payer: str = "", pays_again: bool = False
-    ) -> object:
-        return None

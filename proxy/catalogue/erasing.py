@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from proxy.catalogue.derived_things import OwnedRecord
-from proxy.errors import Conflict
 from proxy.storage.audit import Act
 from proxy.storage.tombstones import Tombstone
 
@@ -36,23 +35,3 @@ class Erasing(Protocol):
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget in this worker what any worker of this server erases, and tell whether nothing uses it."""
         ...
-
-
-class NothingErased:
-    """For a server that erases nothing: there, no voice and no consent can be deleted."""
-
-    replayed = 0
-
-    async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
-        raise Conflict("This server erases nothing.")
-
-    async def erase_voice(
-        self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
-    ) -> Tombstone:
-        raise Conflict("This server erases nothing.")
-
-    async def erase_account(self, account: str) -> None:
-        return
-
-    async def forget(self, tombstone: Tombstone) -> bool:
-        return True

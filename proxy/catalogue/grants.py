@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from proxy.audio.recordings.intake import TakenRecording
 from proxy.catalogue.voice_records import Compared
-from proxy.errors import InvalidRequest, NotAllowed
+from proxy.errors import NotAllowed
 from proxy.storage.store import Condition
 
 Use = Literal["speech", "conversion", "training"]
@@ -66,25 +66,6 @@ class Grants(Protocol):
     def is_there(self, account: str, id_: str) -> Condition:
         """What must be true in the commit that adds a voice by this grant."""
         ...
-
-
-class NoGrants:
-    """For a server that keeps no grants."""
-
-    async def find(self, account: str, id_: str, param: str) -> Grant:
-        raise InvalidRequest("This server keeps no consents.", param=param)
-
-    async def get(self, account: str, id_: str | None) -> Grant | None:
-        return None
-
-    async def of_account(self, account: str) -> Mapping[str, Grant]:
-        return {}
-
-    async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
-        return None
-
-    def is_there(self, account: str, id_: str) -> Condition:
-        return Condition("1 = 0", {})
 
 
 def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:

@@ -82,22 +82,3 @@ class OwnVoices(Protocol):
     def open(self, record: VoiceRecord) -> VoiceRecord:
         """Return a voice with its texts, or without them if they cannot be opened."""
         ...
-
-
-class NoOwnVoices:
-    """For a server that saves no voices."""
-
-    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
-        return ()
-
-    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
-        return ()
-
-    async def get(self, id_: str) -> VoiceRecord | None:
-        return None
-
-    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        return None
-
-    def open(self, record: VoiceRecord) -> VoiceRecord:
-        return record

@@ -19,16 +19,3 @@ class Purges(Protocol):
     async def purge_account(self, account: str) -> None:
         """Drop all that an account was given."""
         ...
-
-
-class NoPurges:
-    """Where nothing is kept."""
-
-    async def purge_voice(self, account: str | None, voice_id: str) -> None:
-        return
-
-    async def purge_lexicon(self, account: str) -> None:
-        return
-
-    async def purge_account(self, account: str) -> None:
-        return

@@ -21,7 +21,7 @@ class RecordingSpeakers:
     def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
         self._models = catalogue.list_models(terms)[1]
         self._is_complete = not catalogue.awaits_models
-        self._addable = catalogue.addable
+        self._command_for = catalogue.command_for
         self._is_paid = terms is not None and terms.is_paid
 
     def hint(self, tag: str | None = None) -> str:
@@ -35,7 +35,7 @@ class RecordingSpeakers:
         said = f"Nothing on this server can speak a voice of a recording{where}."
         if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
             return f"{said} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
-        command = self._addable.command_for(tag, is_paid=self._is_paid)
+        command = self._command_for(tag, self._is_paid)
         if not command:
             return f"{said} No model is known that the operator could add for it."
         return f"{said} {_OPERATOR} {command}"

@@ -29,19 +29,6 @@ class SavedWords(Protocol):
         ...
 
 
-class NoWords:
-    """For a server that keeps no words."""
-
-    def configured(self, config: Config) -> Mapping[str, Words]:
-        return {}
-
-    async def revisions(self, account: str) -> WordRevisions:
-        return ()
-
-    async def texts(self, account: str) -> Mapping[str, str]:
-        return {}
-
-
 def read_words(text: str) -> Words:
     words: dict[str, str] = decode_json(text)
     return words

@@ -55,7 +55,7 @@ def all_commands() -> FeatureCommands:
 
 
 def all_sections() -> Sections:
-    """Return the sections of all features, those of features that are left out, too: a file may have them."""
+    """Return the sections of all features."""
     from proxy.features.cache.section import CACHE
     from proxy.features.jobs.section import JOBS
     from proxy.features.lexicons.section import LEXICONS
@@ -86,12 +86,12 @@ _NAMES = (
     "erasure",
     "webhooks",
     "consents",
+    "models",
     "own_voices",
     "clones",
     "lexicons",
     "cache",
     "marks",
-    "models",
     "conversions",
     "jobs",
     "runners",
@@ -100,13 +100,13 @@ _NAMES = (
 
 @cache
 def all_features() -> tuple[Feature, ...]:
-    """Return all features, in the order in which they open: one that others use opens first."""
+    """Return all features, in the order in which they open: a later one may import an earlier one."""
     return tuple(import_module(f"proxy.features.{name}.feature").FEATURE for name in _NAMES)
 
 
 @cache
 def all_tables() -> Tables:
-    """Return all tables, those of features that are left out, too: rows stay what they are."""
+    """Return all tables of the features and of the kernel."""
     from proxy.storage.tables import KERNEL_TABLES
 
     return (*(table for feature in all_features() for table in feature.tables), *KERNEL_TABLES)

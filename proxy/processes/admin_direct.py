@@ -8,10 +8,7 @@ from pathlib import Path
 
 import httpx2
 
-from proxy.access.callers import Callers
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_resources import record_endpoints
-from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -31,21 +28,8 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
     with data_folder.locked(Path(config.data)):
         async with _open(config) as (kernel, open_house):
             house = open_house.house
-            admin_tools = AdminTools(
-                kernel.store,
-                kernel.ledger,
-                Callers(kernel.store),
-                config,
-                UsageThrottle(),
-                house.purges,
-                kernel.vault,
-                house.erasing,
-                lambda: names_of_engines(registry.load(), config),
-            )
-            library = house.library(config)
-            served = open_house.at(
-                HouseRevision(config, admin_tools, library, house.clones, house.purges, house.trained_reading)
-            )
+            admin_tools = house.admin_tools(lambda: names_of_engines(registry.load(), config))
+            served = open_house.at(HouseRevision(config, admin_tools, house.library(config), house))
             endpoints = [*record_endpoints(admin_tools), *for_admins(served.endpoints)]
             yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics))
 

@@ -55,22 +55,3 @@ class Source(Protocol):
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
         """Look for the answer of a call. The sound of one that the tap hears to its end is kept."""
         ...
-
-
-class NothingKept:
-    """Where nothing is kept."""
-
-    def is_used(self, request: SpeechRequest, terms: Terms) -> bool:
-        return False
-
-    def name_without_text(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> bytes:
-        return b""
-
-    def path(self, name_without_text: bytes, text: str) -> str:
-        return ""
-
-    async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
-        return _NOTHING
-
-
-_NOTHING = LookUp()

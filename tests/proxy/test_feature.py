@@ -29,9 +29,10 @@ async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
     tmp_path: Path, left: list[Callable[[str], Awaitable[bool]]], is_gone: bool
 ) -> None:
     seen: list[DerivedThings] = []
-    features = tuple(Opened(is_gone=each, reach=seen.append) for each in left)
     async with inside(tmp_path) as server:
-        OpenHouse(server.worker.open_house.house, features).reach(DerivedThings())
+        house = server.worker.open_house.house
+        features = tuple(Opened(house, is_gone=each, reach=seen.append) for each in left)
+        OpenHouse(house, features).reach(DerivedThings())
     assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)
 
 
@@ -44,7 +45,7 @@ async def test_what_is_under_way_ends_before_its_feature(tmp_path: Path) -> None
 
     @asynccontextmanager
     async def open_(house: House) -> AsyncIterator[Opened]:
-        yield Opened(wishes=(Noted(house.store),))
+        yield Opened(house, wishes=(Noted(house.store),))
         ended.append("the feature")
 
     async with inside(tmp_path) as server:

@@ -22,7 +22,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             cache.revise(revision.config)
             return Served()
 
-        yield Opened(at=at, source=cache, purges=cache, memories=(cache,), files=(cache,))
+        furnished = house._replace(source=cache, purges=cache)
+        yield Opened(furnished, at, memories=(cache,), files=(cache,))
 
 
 FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(check.cache,))

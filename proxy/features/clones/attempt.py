@@ -11,7 +11,6 @@ import structlog
 
 from policies.plans import Terms
 from proxy.catalogue.clones import ClonePlace
-from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
@@ -21,6 +20,7 @@ from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings, VoiceGone
 from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import SlotHolder
+from proxy.features.webhooks.courier import Courier
 from proxy.storage.store import Store
 from proxy.work.wishes import Again, Done, Poison, Result
 from speech_engine import (
@@ -64,7 +64,7 @@ class CloneAttempt:
         bills: CloneBills,
         terms: Terms | None,
         fee: int | None,
-        notices: Notices = NO_NOTICES,
+        notices: Courier,
     ) -> None:
         self._store = store
         self._engine = engine

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.clones.check import clones
 from proxy.features.clones.records import TABLE
+from proxy.features.webhooks.courier import Courier
 
 
 @asynccontextmanager
@@ -23,7 +24,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     if house.engines is not None:
         recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
         bills = CloneBills(house.ledger, CloneMetrics(house.metrics.registry))
-        maker = CloneMaker(house.store, house.engines, recordings, bills, house.notices)
+        maker = CloneMaker(house.store, house.engines, recordings, bills, house.find(Courier))
         house.engines.on_loss(maker.look_soon)
     orders = CloneOrders(house.store, house.grants, maker)
 
@@ -32,10 +33,11 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             maker.revise(revision.config, revision.budgets, revision.library.forget)
         return Served(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
+    furnished = house._replace(clones=orders)
     if maker is None:
-        yield Opened(at=at, clones=orders)
+        yield Opened(furnished, at)
     else:
-        yield Opened(at=at, clones=orders, is_gone=maker.wait_until_gone, wishes=(maker,))
+        yield Opened(furnished, at, is_gone=maker.wait_until_gone, wishes=(maker,))
 
 
 FEATURE = Feature("clones", _open, tables=(TABLE,), checks=(clones,))

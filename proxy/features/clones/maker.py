@@ -17,7 +17,6 @@ from policies.costs import micro_usd
 from policies.plans import Plan
 from policies.wishes import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
 from proxy.catalogue.clones import ClonePlace
-from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.config.model_names import CLONE
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
@@ -29,6 +28,7 @@ from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.places import ClonePlaces
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneWish
+from proxy.features.webhooks.courier import Courier
 from proxy.ledger.budgets import Budgets
 from proxy.storage.audit import Act
 from proxy.storage.installation import installation_id
@@ -56,7 +56,7 @@ class CloneMaker(WishKind[CloneRecord]):
         engines: Engines,
         recordings: CloneRecordings,
         bills: CloneBills,
-        notices: Notices = NO_NOTICES,
+        notices: Courier,
     ) -> None:
         super().__init__(store)
         self.bills = bills

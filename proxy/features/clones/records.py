@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.features.clones.rules import CloneFacts, State
+from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.events import Event
 from proxy.storage import audit, voice_rows
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
@@ -136,7 +137,7 @@ async def keep(
     record: CloneRecord,
     engine_voice: str,
     expires: int | None,
-    notices: Notices = NO_NOTICES,
+    notices: Courier | None = None,
 ) -> Literal["kept", "doomed", "lost"]:
     """Keep a clone that was made, and paid, and tell its account.
 
@@ -147,14 +148,14 @@ async def keep(
     only_if = Condition(f"state = 'making' AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
     ready: Params = {**values, **times, "state": "ready"}
-    told = notice(notices, record, "voice.clone.ready", now)
+    told = () if notices is None else notice(notices, record, "voice.clone.ready", now)
     if await WISHES.write(store, record, ready, only_if=only_if, also=told):
         return "kept"
     # The voice was erased while its clone was made: now it is known what there is to delete.
     return "doomed" if await WISHES.write(store, record, {**values, "state": "doomed"}) else "lost"
 
 
-def notice(notices: Notices, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
+def notice(notices: Courier, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
     """Return what tells an account how its clone ended, for the commit of that end."""
     data = {"id": record.id, "voice": record.voice, "engine": record.engine}
     return notices.statements(record.account, event, data, now, Condition(WISHES.finished, {}))

@@ -20,8 +20,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     async with open_comparison(house.registry, house.config_at_start) as comparison:
         keeper = ConsentKeeper(house.store, house.vault, house.intake, comparison, house.erasing.erase)
         yield Opened(
+            house._replace(grants=ConsentGrants(house.store, keeper.compare)),
             at=lambda revision: Served(Consents(revision.admin_tools, keeper).endpoints),
-            grants=ConsentGrants(house.store, keeper.compare),
         )
 
 

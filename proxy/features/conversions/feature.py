@@ -21,7 +21,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         conversions = Conversions(revision.speaking, revision.answering, sources, house.grants, house.ledger)
         return Served(conversions.endpoints)
 
-    yield Opened(at=at)
+    yield Opened(house, at)
 
 
 FEATURE = Feature("conversions", _open)

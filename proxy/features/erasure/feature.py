@@ -22,10 +22,10 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         house.store, house.vault, data, house.metrics, house.spread, house.erased
     ) as erasure:
         yield Opened(
+            house._replace(erasing=erasure),
             at=lambda _revision: Served(on_the_way=OnTheWay((concern.opener,))),
             reach=erasure.reach,
             wishes=(erasure,),
-            erasing=erasure,
         )
 
 

@@ -19,7 +19,6 @@ from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
 from proxy.api.conversion_form import FILE
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -57,6 +56,7 @@ from proxy.features.jobs.training.bills import TrainingBills
 from proxy.features.jobs.training.bodies import TrainingBody
 from proxy.features.jobs.training.maker import TrainingMaker
 from proxy.features.jobs.training.records import owe_part_statement
+from proxy.features.webhooks.courier import Courier
 from proxy.http.body import open_body, raw_body
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page
@@ -100,7 +100,7 @@ class Jobs(JobTools, Resource):
         tools: AdminTools,
         files: JobFiles,
         steps: Steps | None,
-        notices: Notices,
+        notices: Courier,
         bills: TrainingBills | None,
     ) -> None:
         super().__init__(tools, files, steps)
@@ -203,7 +203,7 @@ class JobMakers(NamedTuple):
 class ClientJobs(JobTools, Resource):
     """How accounts ask for jobs, and get what was made."""
 
-    accepted: type[msgspec.Struct] | None = ShownJob
+    accepted: type[msgspec.Struct] = ShownJob
 
     def __init__(
         self,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from policies.wishes import SECOND
-from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.blob_keys import is_erased
 from proxy.features.jobs.records import (
@@ -23,6 +22,8 @@ from proxy.features.jobs.records import (
 )
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.results.encoded_records import EncodedBlob
+from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.events import Event
 from proxy.storage.store import Condition, Params, Statement, Store
 
 ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_error", None, "voice_erased")
@@ -68,17 +69,17 @@ LIMIT 100
 """
 
 
-def after_step(step: JobStep, kind: Kind, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
+def after_step(step: JobStep, kind: Kind, now: int, notices: Courier) -> tuple[Statement, ...]:
     """Return what follows from a step of a job of this kind that is done, in its commit."""
     return (*forget_erased(step.id), *_after_last(step, kind, now, notices))
 
 
-def after_line(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
+def after_line(step: JobStep, now: int, notices: Courier) -> tuple[Statement, ...]:
     """Return what follows from a line of a batch that cannot be spoken, in its commit: the others go on."""
     return _after_last(step, "batch", now, notices)
 
 
-def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[Statement, ...]:
+def _after_last(step: JobStep, kind: Kind, now: int, notices: Courier) -> tuple[Statement, ...]:
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
@@ -89,7 +90,7 @@ def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[
 
 
 def after_failure(
-    step: JobStep, kind: Kind, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
+    step: JobStep, kind: Kind, now: int, why: ErrorDetail, notices: Courier
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
     end_: Params = {
@@ -107,7 +108,7 @@ def after_failure(
 
 
 def after_file(
-    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: Notices = NO_NOTICES
+    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: Courier
 ) -> tuple[Statement, ...]:
     """Return what follows from a file that is made, in its commit: its rows are there, and the job is done.
 
@@ -128,9 +129,7 @@ def after_file(
     )
 
 
-def after_no_file(
-    step: JobStep, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
-) -> tuple[Statement, ...]:
+def after_no_file(step: JobStep, now: int, why: ErrorDetail, notices: Courier) -> tuple[Statement, ...]:
     """Return what follows from a file that cannot be made, in its commit: its job ends."""
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
@@ -161,7 +160,7 @@ class _Ended(Protocol):
 
 
 def told(
-    notices: Notices, ended: _Ended, kind: Kind, state: State, now: int, only_if: str
+    notices: Courier, ended: _Ended, kind: Kind, state: State, now: int, only_if: str
 ) -> Iterator[Statement]:
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
@@ -171,7 +170,7 @@ def told(
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
 
 
-def wait_for_credits(step: JobStep, now: int, notices: Notices) -> tuple[Statement, ...]:
+def wait_for_credits(step: JobStep, now: int, notices: Courier) -> tuple[Statement, ...]:
     """Return what follows from a step that is put off for want of credits, in its commit: unless another step
     is under way, its job waits, and its account is told once that a person must act."""
     params: Params = {"told_job": step.job, "told_now": now}
@@ -191,7 +190,7 @@ async def end(
     store: Store,
     job: Job,
     state: State,
-    notices: Notices = NO_NOTICES,
+    notices: Courier,
     why: ErrorDetail | None = None,
     before: Sequence[Statement] = (),
 ) -> None:
@@ -206,12 +205,12 @@ async def end(
     )
 
 
-def told_failed(job: Job, notices: Notices) -> tuple[Statement, ...]:
+def told_failed(job: Job, notices: Courier) -> tuple[Statement, ...]:
     """Return what tells of a job that has failed before it began, in the commit that adds it."""
     return tuple(told(notices, _Whole(job.id, job.account), job.kind, "failed", job.created, "1 = 1"))
 
 
-async def expire(store: Store, notices: Notices = NO_NOTICES, job: str = "") -> int:
+async def expire(store: Store, notices: Courier, job: str = "") -> int:
     """End the batches that are still open at the end of their window, or this one. Return how many these
     were."""
     rows = await store.read(_OVERDUE, {"before": await store.now() - WINDOW_US, "job": job})

@@ -21,13 +21,14 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     async with open_kinds(house) as kinds, open_elsewhere(house):
         jobs = OpenJobs(house, kinds)
         yield Opened(
+            house._replace(
+                steps=StepRows(house.store), far_trainings=jobs.far_trainings or house.far_trainings
+            ),
             at=jobs.at,
             wishes=jobs.wishes,
             alone=jobs.alone,
             memories=jobs.memories,
             files=jobs.voice_files,
-            steps=StepRows(house.store),
-            far_trainings=jobs.far_trainings,
         )
 
 

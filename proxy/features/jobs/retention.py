@@ -9,11 +9,11 @@ import structlog
 
 from policies.plans import Plan
 from policies.wishes import SECOND
-from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.features.jobs import ends
 from proxy.features.jobs.batches import uploads
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.section import JobSection
+from proxy.features.webhooks.courier import Courier
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
@@ -62,9 +62,7 @@ async def list_old(store: Store, kept: KeptSince, limit: int) -> list[tuple[str,
 class JobRetention:
     """`days` are those of the configuration, and some of its `plans` have others. Each revision sets them."""
 
-    def __init__(
-        self, store: Store, files: JobFiles, metrics: Metrics, notices: Notices = NO_NOTICES
-    ) -> None:
+    def __init__(self, store: Store, files: JobFiles, metrics: Metrics, notices: Courier) -> None:
         self.days = JobSection().days
         self.plans: Mapping[str, Plan] = {}
         self._store = store

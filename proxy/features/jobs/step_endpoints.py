@@ -9,21 +9,19 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.admin_tools import AdminTools
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.catalogue.clip_receipts import ClipReceipt, ClipReceipts
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs import records, step_rows
 from proxy.features.jobs.batches.files import clip_reply, why
 from proxy.features.jobs.chapters import Chapter, chapter_of
 from proxy.features.jobs.endpoints import JobTools
-from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job
 from proxy.features.jobs.request import SentFields, step_format
 from proxy.features.jobs.results.content import RANGE, JobSound, whole_reply
 from proxy.features.jobs.step_rows import StepRow
-from proxy.features.jobs.steps import Steps
+from proxy.features.marks import receipt_records
+from proxy.features.marks.receipt_records import ClipReceipt
 from proxy.http.lists import PAGE, Listing, page
 from proxy.http.resource import Resource, answers
 
@@ -75,12 +73,6 @@ class StepList(Listing, frozen=True, kw_only=True):
 class JobSteps(JobTools, Resource):
     """What became of the steps of jobs."""
 
-    def __init__(
-        self, tools: AdminTools, files: JobFiles, steps: Steps | None, receipts: ClipReceipts
-    ) -> None:
-        super().__init__(tools, files, steps)
-        self._receipts = receipts
-
     @answers("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))
     @answers(
         "GET",
@@ -98,7 +90,7 @@ class JobSteps(JobTools, Resource):
             request, partial(step_rows.place_of, store, job.id), partial(step_rows.page, store, job.id)
         )
         requests = [row.request for row in listed.rows if row.request is not None]
-        receipts = await self._receipts.of_requests(job.account, requests)
+        receipts = await receipt_records.of_requests(store, job.account, requests)
         chapters: tuple[Chapter, ...] = ()
         if job.kind == "speech":
             fields = self._tools.vault.open_record(job.account, job.id, job.record, SentFields)

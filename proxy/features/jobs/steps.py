@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import told
-from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import (
     AccountSuspended,
     DecodingFailed,
@@ -36,6 +35,7 @@ from proxy.features.jobs.request import of_step
 from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.step_places import StepPlaces, is_elsewhere, none_of
+from proxy.features.webhooks.courier import Courier
 from proxy.http.replies import encode_json
 from proxy.kept.vault import VaultFailed
 from proxy.ledger import Spent
@@ -81,7 +81,7 @@ class Steps(WishKind[JobStep]):
         kinds: Mapping[Kind, JobKind],
         files: JobFiles,
         metrics: JobMetrics,
-        notices: Notices = NO_NOTICES,
+        notices: Courier,
         encoding: FileSteps | None = None,
     ) -> None:
         super().__init__(store)

@@ -26,6 +26,7 @@ from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.jobs.steps import Steps
 from proxy.features.jobs.training.wiring import OpenTrainings, open_trainings
+from proxy.features.webhooks.courier import Courier
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
 from proxy.telemetry.background import RepeatingTask
@@ -38,17 +39,18 @@ class OpenJobs:
     def __init__(self, house: House, kinds: OpenKinds) -> None:
         self.files = JobFiles(house.store, house.vault)
         self._house = house
+        self._notices = notices = house.find(Courier)
         self._decoder = kinds.decoder
-        self._retention = JobRetention(house.store, self.files, house.metrics, house.notices)
+        self._retention = JobRetention(house.store, self.files, house.metrics, notices)
         self._streams = EventStreams()
         self._batch_places = batch_places()
         self._steps: Steps | None = None
         self._trainings: OpenTrainings | None = None
         self.wishes: tuple[WishKind[Any], ...] = ()
         if house.engines is not None:
-            encoding = FileSteps(house.store, house.vault, self.files, house.notices)
+            encoding = FileSteps(house.store, house.vault, self.files, notices)
             metrics = JobMetrics(house.metrics.registry)
-            self._steps = Steps(house.store, kinds.by_name, self.files, metrics, house.notices, encoding)
+            self._steps = Steps(house.store, kinds.by_name, self.files, metrics, notices, encoding)
             self._trainings = open_trainings(house, self.files, metrics)
             self.wishes = (self._steps, encoding, self._trainings.wishes)
 
@@ -75,13 +77,13 @@ class OpenJobs:
         tools, speaking, steps = revision.admin_tools, revision.speaking, self._steps
         bills = self._trainings.bills if self._trainings else None
         jobs = [
-            *Jobs(tools, files, steps, house.notices, bills).endpoints,
-            *JobSteps(tools, files, steps, house.receipts).endpoints,
+            *Jobs(tools, files, steps, self._notices, bills).endpoints,
+            *JobSteps(tools, files, steps).endpoints,
         ]
         if steps is None or self._trainings is None or speaking is None:
             return Served(jobs)
         steps.revise(speaking, tools.callers, here=section.here, serves=revision.config.serves)
-        batches = BatchMaker(tools, files, house.notices)
+        batches = BatchMaker(tools, files, self._notices)
         batch_files = BatchFiles(house.store, files, speaking.admission.counter, self._batch_places)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
         conversions = ConversionMaker(tools, files, self._decoder, house.grants, speaking)
@@ -91,7 +93,7 @@ class OpenJobs:
             JobEvents(tools, files, steps, self._streams),
             JobResults(tools, files, steps, batch_files),
             Files(tools, files, batch_files, self._retention.kept_us),
-            Batches(tools, steps, speaking, batches, house.notices),
+            Batches(tools, steps, speaking, batches, self._notices),
         ]
         more = [endpoint for each in given for endpoint in each.endpoints]
         return Served([*asked.endpoints, *more, *jobs], background=asked)

@@ -18,11 +18,11 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.lexicons.records import AccountWords
 
     def at(revision: HouseRevision) -> Served:
-        keeper = LexiconKeeper(house.store, revision.library, revision.purges)
+        keeper = LexiconKeeper(house.store, revision.library, revision.house.purges)
         shared = LEXICONS.of(revision.config)
         return Served(LexiconEndpoints(revision.admin_tools, keeper, shared).endpoints)
 
-    yield Opened(at=at, words=AccountWords(house.store))
+    yield Opened(house._replace(words=AccountWords(house.store)), at)
 
 
 FEATURE = Feature("lexicons", _open, tables=(TABLE,), text_checks=(lexicons,))

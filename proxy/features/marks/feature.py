@@ -34,10 +34,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     if house.engines is None:
         # Nothing is spoken here: a command only looks for marks.
         async with open_checker(house.decoder, house.store, house.config_at_start) as checker:
-            yield Opened(
-                at=lambda _revision: Served(MarkDetection(checker).endpoints),
-                receipts=receipt_records.ReadReceipts(house.store),
-            )
+            yield Opened(house, at=lambda _revision: Served(MarkDetection(checker).endpoints))
         return
     metrics, key_source = ManifestMetrics(house.metrics.registry), receipt_key_source()
     lost = LostManifests(metrics)
@@ -61,7 +58,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 on_the_way=OnTheWay((concern.opener,), marks.treat, marks.check_provenance, (lost.note,)),
             )
 
-        yield Opened(at=at, receipts=receipt_records.ReadReceipts(house.store))
+        yield Opened(house, at)
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:

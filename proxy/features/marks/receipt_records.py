@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.catalogue.clip_receipts import ClipReceipt
 from proxy.storage.rows import any_of
 from proxy.storage.store import Store
 from proxy.storage.tables import Table
@@ -71,6 +70,16 @@ class ReceiptRow(msgspec.Struct, frozen=True):
 TABLE = Table("receipts", settles=ReceiptRow, request="request")
 
 
+class ClipReceipt(NamedTuple):
+    """A clip as its receipt has it, which is at `path`. `mark` is the plugin of the inaudible mark in it, and
+    `mark_key` the id of its key; without a mark both are ""."""
+
+    path: str
+    sha256: str
+    mark: str
+    mark_key: str
+
+
 class FoundReceipt(NamedTuple):
     """The facts of a clip, and the micro-credits that it took."""
 
@@ -103,23 +112,18 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
     return FoundReceipt(row["request"], row["account"], facts, row["credits"])
 
 
-class ReadReceipts:
-    """Receipts as other features read them."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def of_requests(self, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
-        if not requests:
-            return {}
-        names, params = any_of([*requests])
-        rows = await self._store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
-        found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
-        return {
-            request: ClipReceipt(f"{ROOT}/{request}", facts.sha256, facts.mark, facts.mark_key)
-            for request, facts in found.items()
-            if facts.has_receipt
-        }
+async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
+    """Return the receipts of those requests of an account that have one, by request."""
+    if not requests:
+        return {}
+    names, params = any_of([*requests])
+    rows = await store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
+    found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
+    return {
+        request: ClipReceipt(f"{ROOT}/{request}", facts.sha256, facts.mark, facts.mark_key)
+        for request, facts in found.items()
+        if facts.has_receipt
+    }
 
 
 async def has_keyed(store: Store) -> bool:

@@ -10,15 +10,12 @@ from proxy.feature import Feature, House, Opened
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.models.voice_reading import ConfinedReading
-
-    reading = ConfinedReading()
     if house.engines is None:  # nothing is spoken here, so no other model is needed
-        yield Opened(trained_reading=reading)
+        yield Opened(house)
         return
     from proxy.features.models.listing import open_galleries
 
-    yield Opened(addable=open_galleries(house.registry), trained_reading=reading)
+    yield Opened(house._replace(addable=open_galleries(house.registry).command_for))
 
 
 FEATURE = Feature("models", _open)

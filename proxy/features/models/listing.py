@@ -74,7 +74,7 @@ class Galleries(NamedTuple):
                 continue
             yield each
 
-    def command_for(self, tag: str | None, *, is_paid: bool) -> str:
+    def command_for(self, tag: str | None, is_paid: bool) -> str:
         """Return the command that lets a server speak recordings in this language, or "" if none is known.
 
         Without a language, it is for the one that most ask for first. The first of a gallery is its best, and

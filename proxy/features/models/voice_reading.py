@@ -22,36 +22,38 @@ _LONGEST_SAID = 4096
 _decode = msgspec.json.Decoder(VoiceSaid).decode
 
 
-class ConfinedReading:
-    """A `TrainedReading`."""
+async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO) -> TrainedFacts:
+    """Write the form that is kept of files by their roles. All files are open ones of the system.
 
-    async def bring(
-        self, format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO
-    ) -> TrainedFacts:
-        # Large libraries come with it: they are loaded by the first voice, and not at the start.
-        from proxy.features.models.conversion import convert_alone
+    Raises UnusableSource, UnusableModel and TimeoutError.
+    """
+    # Large libraries come with it: they are loaded by the first voice, and not at the start.
+    from proxy.features.models.conversion import convert_alone
 
-        async with AsyncExitStack() as opened:
-            ready: dict[str, BinaryIO] = {}
-            for file in format_.sources:
-                if (source := sources.get(file.role)) is None:
-                    continue
-                ready[file.role] = source
-                if file.kind == "tensors":
-                    ready[file.role] = await opened.enter_async_context(open_memory_file(file.role))
-                    try:
-                        async with asyncio.timeout(WITHIN_S):
-                            await convert_alone(source, ready[file.role], file, _quietly)
-                    except UnusableModel as fault:
-                        raise UnusableSource(file.role, str(fault)) from None
-            most = sum(file.most_bytes for file in format_.sources)
-            await _work(VoiceOrder(format_.module, tuple(ready), most), [*ready.values(), target])
-        # What the process wrote is believed as little as what it read.
-        return await asyncio.to_thread(_check, format_, target)
+    async with AsyncExitStack() as opened:
+        ready: dict[str, BinaryIO] = {}
+        for file in format_.sources:
+            if (source := sources.get(file.role)) is None:
+                continue
+            ready[file.role] = source
+            if file.kind == "tensors":
+                ready[file.role] = await opened.enter_async_context(open_memory_file(file.role))
+                try:
+                    async with asyncio.timeout(WITHIN_S):
+                        await convert_alone(source, ready[file.role], file, _quietly)
+                except UnusableModel as fault:
+                    raise UnusableSource(file.role, str(fault)) from None
+        most = sum(file.most_bytes for file in format_.sources)
+        await _work(VoiceOrder(format_.module, tuple(ready), most), [*ready.values(), target])
+    # What the process wrote is believed as little as what it read.
+    return await asyncio.to_thread(_check, format_, target)
 
-    async def export(self, format_: TrainedFormat, kept: BinaryIO, form: str, target: BinaryIO) -> None:
-        most = 2 * sum(file.most_bytes for file in format_.sources)
-        await _work(VoiceOrder(format_.module, ("model",), most, form), [kept, target])
+
+async def export(format_: TrainedFormat, kept: BinaryIO, form: str, target: BinaryIO) -> None:
+    """Write a kept file in one of the format's forms. Raises UnusableModel if it lacks that, and
+    TimeoutError."""
+    most = 2 * sum(file.most_bytes for file in format_.sources)
+    await _work(VoiceOrder(format_.module, ("model",), most, form), [kept, target])
 
 
 def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:

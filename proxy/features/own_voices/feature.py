@@ -38,12 +38,12 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
         def at(revision: HouseRevision) -> Served:
             retention.plans = revision.config.plans
-            lists, clones = revision.voices, revision.clones
+            lists, clones = revision.voices, revision.house.clones
             editor = LibraryEditor(
                 house.store,
                 house.vault,
                 revision.library,
-                revision.purges,
+                revision.house.purges,
                 clones,
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
@@ -64,7 +64,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             )
 
         saved = SavedVoices(house.store, house.vault, house.grants)
-        yield Opened(at=at, alone=(retention.run,), own_voices=saved)
+        yield Opened(house._replace(own_voices=saved), at, alone=(retention.run,))
 
 
 FEATURE = Feature("own_voices", _open, tables=(TABLE,))

@@ -25,14 +25,14 @@ _MICRO = 1_000_000
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
     if house.engines is None:
-        yield Opened()
+        yield Opened(house)
         return
     from proxy.features.runners.metrics import RunnerMetrics
 
     metrics = RunnerMetrics(house.metrics.registry)
     engines = house.engines.remote()
     if not engines:
-        yield Opened()
+        yield Opened(house)
         return
     from proxy.features.runners.links import Links
     from proxy.features.runners.sample_door import SampleDoor
@@ -57,7 +57,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 continue
             runs[engine.name] = await _connect(stack, house, engine, runner, links, metrics)
         sweeping = Sweeping(house.store, runs, house.steps, house.metrics, metrics)
-        yield Opened(at=at, alone_here=(sweeping.run,))
+        yield Opened(house, at, alone_here=(sweeping.run,))
 
 
 async def _open_runners(stack: AsyncExitStack, house: House, names: set[str]) -> dict[str, Runner]:

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from policies.wishes import SECOND
-from proxy.catalogue.notices import EVENTS, Event
 from proxy.features.webhooks import signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
+from proxy.features.webhooks.events import EVENTS, Event
 from proxy.features.webhooks.keeper import OpenedWebhook
 from proxy.features.webhooks.rules import MOST_URL
 from proxy.http.body import Name

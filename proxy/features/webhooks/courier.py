@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import structlog
 
 from policies.wishes import SECOND
-from proxy.catalogue.notices import Event
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
+from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.metrics import WebhookMetrics
 from proxy.features.webhooks.records import WebhookRecord, WebhookSeal
 from proxy.features.webhooks.section import WebhookSection
@@ -43,7 +43,7 @@ def own_places(wish: WebhookDelivery) -> Mapping[Hashable, int]:
 
 
 class Courier(WishKind[WebhookDelivery]):
-    """The deliveries of one worker, and a `Notices`."""
+    """The deliveries of one worker. Other features tell accounts of events with it."""
 
     name = "webhooks"
     table = deliveries.WISHES
@@ -60,6 +60,12 @@ class Courier(WishKind[WebhookDelivery]):
     def statements(
         self, account: str, event: Event, data: Mapping[str, str], now: int, only_if: Condition = ALWAYS
     ) -> Sequence[Statement]:
+        """Return what tells an account of an event, for the commit in which it happens at `now`.
+
+        So no event is lost, and none is told of what was rolled back. `data` has ids alone, never what a
+        person wrote. Nothing is told unless `only_if` is true in the commit. In what is `also` written with
+        the end of a wish, that is `finished` of its table. `look_soon` then sends it at once.
+        """
         return deliveries.add_statements(account, event, data, now, only_if) if self.section.on else ()
 
     async def allowed(self, account: str) -> Callable[[str], bool]:

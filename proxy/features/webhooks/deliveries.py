@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from policies.wishes import SECOND, Wish
-from proxy.catalogue.notices import Event
+from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.records import WebhookRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act

@@ -30,7 +30,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
     # A command sends nothing that waits: its server does, when it is back.
     wishes = () if house.engines is None else (courier,)
-    yield Opened(at=at, notices=courier, wishes=wishes, alone=(partial(courier.tidy, house.metrics),))
+    furnished = house._replace(shared=(*house.shared, courier))
+    yield Opened(furnished, at, wishes=wishes, alone=(partial(courier.tidy, house.metrics),))
 
 
 FEATURE = Feature("webhooks", _open, tables=(records.TABLE, deliveries.TABLE))

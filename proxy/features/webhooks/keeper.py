@@ -9,11 +9,11 @@ import msgspec
 import structlog
 
 from policies.wishes import SECOND
-from proxy.catalogue.notices import Event
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.courier import Courier, own_places
 from proxy.features.webhooks.deliveries import WebhookDelivery
+from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.records import ASKED_OFF, WebhookRecord, WebhookSeal
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.audit import Act

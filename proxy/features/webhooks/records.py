@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.catalogue.notices import Event
+from proxy.features.webhooks.events import Event
 from proxy.kept.vault import SealedRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act

@@ -32,6 +32,7 @@ from proxy.telemetry.metrics import Metrics
 from speech_engine import ModelInfo
 from tests.features.consents.granted import granted
 from tests.features.own_voices.saving import saved
+from tests.features.webhooks.rig import quiet_courier
 from tests.proxy.api.inside import Inside
 
 if TYPE_CHECKING:
@@ -193,7 +194,13 @@ async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, C
         open_engines(registry.load(), config, metrics.engines) as engines,
     ):
         recordings = CloneRecordings(store, saved(store), ToneSource(), granted(store))
-        maker = CloneMaker(store, engines, recordings, CloneBills(ledger, CloneMetrics(metrics.registry)))
+        maker = CloneMaker(
+            store,
+            engines,
+            recordings,
+            CloneBills(ledger, CloneMetrics(metrics.registry)),
+            quiet_courier(store),
+        )
         maker.revise(config, Budgets(store, config.engines, metrics.engines))
         try:
             yield engines, maker

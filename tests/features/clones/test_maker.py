@@ -34,6 +34,7 @@ from tests.features.clones.clone_rig import (
 )
 from tests.features.consents.granted import granted
 from tests.features.own_voices.saving import saved
+from tests.features.webhooks.rig import quiet_courier
 from tests.speech_engine.host.fakes import read
 
 
@@ -120,6 +121,7 @@ async def test_many_wishes_and_workers_make_one_clone(rig: CloneRig) -> None:
             rig.engines,
             CloneRecordings(rig.store, saved(rig.store), ToneSource(), granted(rig.store)),
             rig.maker.bills,
+            quiet_courier(rig.store),
         )
         for _ in range(4)
     ]

@@ -301,3 +301,16 @@ async def test_a_recording_that_cannot_be_removed_is_pending(
     erasure = Erasure(store, BrokenVault(store, VaultSection(), tmp_path), tmp_path)
     receipt = await erasure.erase_voice(await voice_of(store, "ab" * 32))
     assert receipt.pending == ("recordings",)
+
+
+async def test_a_process_that_makes_no_clones_leaves_the_receipt_open_while_a_provider_has_one(
+    erasure: Erasure, store: SharedStore
+) -> None:
+    """As a command without a server does it: there, no feature waits for providers."""
+    voice = await voice_of(store)
+    wish = CloneWish(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
+    assert await records.want(store, wish) is not None
+    assert (await erasure.erase_voice(voice)).pending == ("providers",)
+    await store.write(Statement("DELETE FROM bindings"))
+    (receipt,) = await erasure.finish_left_over()
+    assert receipt.completed is not None

@@ -122,13 +122,6 @@ async def test_a_plan_says_how_long_its_text_may_be(tmp_path: Path, plan: str) -
         assert (answer.status_code, envelope(answer)["code"]) == (403, code)
 
 
-async def test_a_server_without_jobs_says_so(tmp_path: Path) -> None:
-    async with inside(tmp_path, FILLED, left_out="jobs") as server:
-        answer = await ask(server)
-        assert (answer.status_code, envelope(answer)["param"]) == (400, "background")
-        assert (await ask(server, background=False)).status_code == 200
-
-
 async def test_a_recording_that_comes_with_a_request_is_not_kept_for_later(tmp_path: Path) -> None:
     text = FILLED + "one_shot = true\n"
     async with inside(tmp_path, text, plan="twice") as server, server.client() as client:

@@ -16,6 +16,7 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import Job, JobStep
 from proxy.features.jobs.steps import Steps, _Attempt
+from proxy.features.webhooks.courier import Courier
 from proxy.ledger.verify import verify
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
@@ -50,7 +51,7 @@ def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
     first, house = kind_of(server), server.worker.open_house.house
     files = JobFiles(house.store, house.vault)
-    steps = Steps(house.store, first._kinds, files, JobMetrics(CollectorRegistry()))
+    steps = Steps(house.store, first._kinds, files, JobMetrics(CollectorRegistry()), house.find(Courier))
     assert first._speaking is not None
     steps.revise(*first._speaking)
     return steps
@@ -279,7 +280,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 
         async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
             kind._speak = speak  # type: ignore[method-assign]
-            await ends.end(store, job, "canceled")
+            await ends.end(store, job, "canceled", kind._notices)
             attempt.is_left = True
             assert await records.reopen(store, job, None)
 

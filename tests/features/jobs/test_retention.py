@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from proxy.features.jobs import records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.retention import JobRetention
+from proxy.features.webhooks.courier import Courier
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
 from tests.features.jobs.job_rig import jobs_inside, new_job, text_of, until
@@ -18,7 +19,7 @@ from tests.proxy.api.owning import clone
 
 def retention(server: Inside) -> JobRetention:
     house = server.worker.open_house.house
-    return JobRetention(house.store, JobFiles(house.store, house.vault), house.metrics)
+    return JobRetention(house.store, JobFiles(house.store, house.vault), house.metrics, house.find(Courier))
 
 
 async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from proxy.catalogue.grants import Grants, NoGrants
+from proxy.catalogue.grants import Grants
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.secret_sections import VaultSection
 from proxy.features.own_voices import records
@@ -15,12 +15,13 @@ from proxy.kept.vault import Vault
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
+from tests.features.consents.granted import granted
 
 _ANA = {"Ana": "nova"}
 
 
 def saved(store: Store, grants: Grants | None = None) -> SavedVoices:
-    return SavedVoices(store, Vault(store, VaultSection(), Path()), grants or NoGrants())
+    return SavedVoices(store, Vault(store, VaultSection(), Path()), grants or granted(store))
 
 
 async def add_cast(

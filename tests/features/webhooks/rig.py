@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.catalogue.notices import Event
+from prometheus_client import CollectorRegistry
+
 from proxy.config.secret_sections import VaultSection
 from proxy.engines.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.courier import Courier
 from proxy.features.webhooks.deliveries import WebhookDelivery
+from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.keeper import OpenedWebhook, WebhookKeeper
 from proxy.features.webhooks.metrics import WebhookMetrics
 from proxy.features.webhooks.records import WebhookRecord
@@ -77,6 +79,12 @@ class WebhookRig(NamedTuple):
     def ended(self, result: str) -> float:
         name = "voxgate_webhook_deliveries_total"
         return self.metrics.registry.get_sample_value(name, {"result": result}) or 0.0
+
+
+def quiet_courier(store: Store) -> Courier:
+    """Return one that sends nothing by itself."""
+    metrics = WebhookMetrics(CollectorRegistry())
+    return Courier(store, Vault(store, VaultSection(), Path()), Sender(), metrics)
 
 
 @asynccontextmanager

@@ -12,8 +12,9 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI
 
-from proxy.catalogue.notices import Event
 from proxy.features.webhooks import sender
+from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.events import Event
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from tests.features.webhooks.receiver import receiver, status
@@ -47,7 +48,7 @@ def new(url: str = "https://hooks.example.org/x", *events: str) -> dict[str, obj
 
 async def tell(server: Inside) -> None:
     """As a feature does it, in a commit of its own."""
-    notices, store = server.worker.open_house.house.notices, server.worker.store
+    notices, store = server.worker.open_house.house.find(Courier), server.worker.store
     told = notices.statements(server.account.id, READY, {"id": "bind_1"}, await store.now())
     await store.write(*told)
     notices.look_soon()

@@ -20,7 +20,7 @@ from proxy.app import Worker, open_worker
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
-from proxy.features.all import all_features, load_config
+from proxy.features.all import load_config
 from proxy.features.erasure.erasure import Erasure
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json
@@ -190,12 +190,11 @@ async def inside(
     plan: str = UNLIMITED.name,
     more: Mapping[tuple[Kind, str], Plugin[Any]] | None = None,
     has_processes: bool = False,
-    left_out: str = "",
     name: str = "ada",
 ) -> AsyncIterator[Inside]:
     """Opens a worker on this config; `engines` are plugins of the test's own, by name, `more` are others.
-    With `has_processes`, each upload is decoded in a process of its own, as a server does it. `left_out` is a
-    feature that does not open, and `name` that of the account.
+    With `has_processes`, each upload is decoded in a process of its own, as a server does it. `name` is that
+    of the account.
 
     Steps that held its loop for long are in the run's report.
     """
@@ -205,10 +204,9 @@ async def inside(
         if not has_processes:
             stack.enter_context(jobs_inside())
         plugins = with_engines(engines or {}, more)
-        features = [feature for feature in all_features() if feature.name != left_out]
         config = load_config(file, {})
         lay_tables(Path(config.data))
-        opening = open_worker(config, plugins, features=features)
+        opening = open_worker(config, plugins)
         worker = await stack.enter_async_context(opening)
         for kind in worker.wishes:
             # What an erasure leaves is for the test to finish.

@@ -68,7 +68,7 @@ def _catalogue(**engines: Scripted | None) -> Catalogue:
         for name, engine in engines.items()
     }
     sections = {name: EngineSection(plugin=name) for name in live}
-    return Catalogue(Config(engines=sections), Engines(live, sections), GALLERIES)
+    return Catalogue(Config(engines=sections), Engines(live, sections), GALLERIES.command_for)
 
 
 def _hint(tag: str | None, **engines: Scripted | None) -> str:

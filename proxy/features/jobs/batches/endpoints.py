@@ -14,7 +14,6 @@ from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
@@ -44,6 +43,7 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, Made
 from proxy.features.jobs.results.content import RANGE, Ranged, whole_reply
 from proxy.features.jobs.steps import Steps
+from proxy.features.webhooks.courier import Courier
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, SentFile, read_form
@@ -239,7 +239,7 @@ class Batches(Resource):
     """How accounts ask for batches, and see how far they are."""
 
     def __init__(
-        self, tools: AdminTools, steps: Steps, speaking: Speaking, maker: BatchMaker, notices: Notices
+        self, tools: AdminTools, steps: Steps, speaking: Speaking, maker: BatchMaker, notices: Courier
     ) -> None:
         self._store = tools.store
         self._vault = tools.vault

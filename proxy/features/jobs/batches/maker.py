@@ -15,7 +15,6 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
-from proxy.catalogue.notices import Notices
 from proxy.errors import InvalidRequest, NotFound
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.bodies import (
@@ -34,6 +33,7 @@ from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once
 from proxy.features.jobs.records import Job, Made
+from proxy.features.webhooks.courier import Courier
 from proxy.kept.vault import Vault
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of
@@ -67,7 +67,7 @@ class BatchFields(msgspec.Struct, frozen=True, kw_only=True):
 class BatchMaker:
     """Makes batches of uploaded files."""
 
-    def __init__(self, tools: AdminTools, files: JobFiles, notices: Notices) -> None:
+    def __init__(self, tools: AdminTools, files: JobFiles, notices: Courier) -> None:
         self._store = tools.store
         self._vault = tools.vault
         self._files = files

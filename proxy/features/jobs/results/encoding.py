@@ -17,7 +17,6 @@ import structlog
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm
 from proxy.audio.steps import SoundFailed
-from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.blob_keys import voices_column
@@ -26,6 +25,7 @@ from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import FILES, Job, JobClip, JobStep
 from proxy.features.jobs.request import SentFields
 from proxy.features.jobs.results.encoded_records import EncodedBlob
+from proxy.features.webhooks.courier import Courier
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store
@@ -52,7 +52,7 @@ class FileSteps(WishKind[JobStep]):
     outlives = False
     at_once = 1
 
-    def __init__(self, store: Store, vault: Vault, files: JobFiles, notices: Notices = NO_NOTICES) -> None:
+    def __init__(self, store: Store, vault: Vault, files: JobFiles, notices: Courier) -> None:
         super().__init__(store)
         self._vault = vault
         self._files = files

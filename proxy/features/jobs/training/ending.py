@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from proxy.catalogue.library import Library
-from proxy.catalogue.notices import NO_NOTICES, Notices
-from proxy.catalogue.purges import NoPurges, Purges
+from proxy.catalogue.purges import Purges
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs import ends
@@ -18,6 +17,7 @@ from proxy.features.jobs.records import JOBS, JobStep
 from proxy.features.jobs.training import records
 from proxy.features.jobs.training.process import LearntVoice
 from proxy.features.jobs.training.records import TRAININGS, Training
+from proxy.features.webhooks.courier import Courier
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.work.wishes import Done
@@ -36,15 +36,13 @@ _log = structlog.get_logger()
 class TrainingEnds:
     """Writes the ends of trainings in one worker."""
 
-    def __init__(
-        self, store: Store, trained: TrainedVoices, metrics: JobMetrics, notices: Notices = NO_NOTICES
-    ) -> None:
+    def __init__(self, store: Store, trained: TrainedVoices, metrics: JobMetrics, notices: Courier) -> None:
         self._store = store
         self._metrics = metrics
         self._trained = trained
         self._notices = notices
         self._library: Library | None = None
-        self._purges: Purges = NoPurges()
+        self._purges: Purges | None = None
 
     def revise(self, library: Library, purges: Purges) -> None:
         self._library, self._purges = library, purges
@@ -79,7 +77,8 @@ class TrainingEnds:
             return
         if self._library is not None:
             self._library.forget(training.account)
-        await self._purges.purge_voice(training.account, training.voice)
+        if self._purges is not None:
+            await self._purges.purge_voice(training.account, training.voice)
         self._notices.look_soon()
         self._metrics.trained("done")
         _log.info(

@@ -15,6 +15,7 @@ from proxy.features.jobs.training.learning import Learning
 from proxy.features.jobs.training.maker import TrainingMaker, TrainingMeans
 from proxy.features.jobs.training.trainers import Trainers
 from proxy.features.jobs.training.trainings import LearningMeans, Trainings
+from proxy.features.webhooks.courier import Courier
 
 
 class OpenTrainings(NamedTuple):
@@ -34,7 +35,7 @@ class OpenTrainings(NamedTuple):
         assert voices is not None, "a worker speaks"
         self.trainers.revise(config)
         self.means.learning.revise(speaking, revision.admin_tools.callers, voices.catalogue.licences)
-        self.ends.revise(revision.library, revision.purges)
+        self.ends.revise(revision.library, revision.house.purges)
         self.wishes.is_here = JOBS.of(config).here or not (config.serves and self.means.store.is_shared)
         return TrainingMaker(
             self.means, voices.catalogue, revision.library, is_reachable=bool(config.server.public_url)
@@ -47,7 +48,7 @@ def open_trainings(house: House, files: JobFiles, metrics: JobMetrics) -> OpenTr
     bills = TrainingBills(house.ledger, files, house.metrics)
     trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
     learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
-    ends = TrainingEnds(house.store, house.trained, metrics, house.notices)
+    ends = TrainingEnds(house.store, house.trained, metrics, house.find(Courier))
     far = TrainingsElsewhere(house.store, files, learning, trainers)
     wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)
     means = TrainingMeans(house.store, house.vault, files, learning, trainers, bills, wishes.look_soon)

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from policies.plans import Terms
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.trained_reading import TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, InvalidRequest, RequestTimeout
+from proxy.features.models import voice_reading
 from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.maker import Beginning, VoiceMaker, needs_of
 from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, SentModel, VoiceModelForm
@@ -60,14 +60,12 @@ class TrainedIntake:
     def __init__(
         self,
         trained: TrainedVoices,
-        reading: TrainedReading,
         registry: Registry,
         maker: VoiceMaker,
         editor: LibraryEditor,
         room: ModelRoom,
     ) -> None:
         self._trained = trained
-        self._reading = reading
         self._registry = registry
         self._maker = maker
         self._editor = editor
@@ -176,7 +174,7 @@ class TrainedIntake:
         async with sent.place.turn():
             async with open_memory_file("kept") as kept:
                 try:
-                    await self._reading.bring(format_, sources, kept)
+                    await voice_reading.bring(format_, sources, kept)
                 except UnusableSource as fault:
                     raise _unusable(_field_of(fault.role, format_), str(fault)) from None
                 except UnusableModel as fault:

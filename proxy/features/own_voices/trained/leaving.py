@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 
-from proxy.catalogue.trained_reading import TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import InvalidRequest, NotFound, RequestTimeout
+from proxy.features.models import voice_reading
 from proxy.features.own_voices.trained.intake import TrainedIntake
 from proxy.features.own_voices.trained.room import TOO_SLOW, ModelPlace, ModelRoom
 from proxy.http.endpoint import Query
@@ -54,13 +54,11 @@ class ModelExport:
         self,
         vault: Vault,
         trained: TrainedVoices,
-        reading: TrainedReading,
         intake: TrainedIntake,
         room: ModelRoom,
     ) -> None:
         self._vault = vault
         self._trained = trained
-        self._reading = reading
         self._intake = intake
         self._room = room
 
@@ -84,7 +82,7 @@ class ModelExport:
             async with stream.place.turn(), open_memory_file("kept") as kept:
                 await self._open(model, kept)
                 try:
-                    await self._reading.export(format_, kept, form, stream.file)
+                    await voice_reading.export(format_, kept, form, stream.file)
                 except (UnusableModel, TimeoutError) as fault:
                     raise InvalidRequest(f"Invalid value for 'form': {fault}.", param="form") from None
         except BaseException:

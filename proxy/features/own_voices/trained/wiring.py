@@ -17,9 +17,9 @@ def trained_endpoints(
     house: House, revision: HouseRevision, maker: VoiceMaker, editor: LibraryEditor, room: ModelRoom
 ) -> list[Endpoint]:
     """Return those of clients, which come before the other paths of a voice, and those of the operator."""
-    reading, tools = revision.trained_reading, revision.voices
-    intake = TrainedIntake(house.trained, reading, house.registry, maker, editor, room)
-    export = ModelExport(house.vault, house.trained, reading, intake, room)
+    tools = revision.voices
+    intake = TrainedIntake(house.trained, house.registry, maker, editor, room)
+    export = ModelExport(house.vault, house.trained, intake, room)
     served = AdminVoiceModels(revision.admin_tools, tools, editor, intake, export).endpoints
     served += Prompts().endpoints
     return served if tools is None else VoiceModels(tools, editor, intake, export).endpoints + served

@@ -15,6 +15,7 @@ from proxy.features.jobs.ends import WINDOW_US
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import MOST_KEPT_BYTES
 from proxy.features.jobs.retention import JobRetention
+from proxy.features.webhooks.courier import Courier
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
@@ -233,7 +234,8 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
         if sees == "a step":
             goes_on.set()
         else:
-            await JobRetention(store, JobFiles(store, house.vault), house.metrics)._turn()
+            files = JobFiles(store, house.vault)
+            await JobRetention(store, files, house.metrics, house.find(Courier))._turn()
         done = await ended(server, made["id"])
         assert (done["status"], done["expired_at"], done["completed_at"]) == (
             "expired",
@@ -332,7 +334,7 @@ async def test_the_end_of_a_batch_is_told_once(
             elif how == "expire":
                 await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
                 files = JobFiles(store, house.vault)
-                await JobRetention(store, files, house.metrics, house.notices)._turn()
+                await JobRetention(store, files, house.metrics, house.find(Courier))._turn()
         await ended(server, made["id"])
         goes_on.set()
         rows = await store.read("SELECT type, data FROM webhook_deliveries")
@@ -408,7 +410,7 @@ async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, st
         await store.write(
             Statement("UPDATE job_files SET created = created - 3601000000, expires = expires - 3601000000")
         )
-        retention = JobRetention(store, JobFiles(store, house.vault), house.metrics)
+        retention = JobRetention(store, JobFiles(store, house.vault), house.metrics, house.find(Courier))
         for switch in ("suspended = 1", f"suspended = NULL, resumed = {await store.now()}"):
             await store.write(Statement(f"UPDATE accounts SET {switch}"))
             await retention.delete_old()
