@@ -80,6 +80,14 @@ class AdminTools(NamedTuple):
         """Return the caller's account under /v1; under /admin the one that the query names, or None."""
         return account_of(request) or await self.query_account(request)
 
+    async def act(
+        self, request: Request, action: str, subject: str, account: str | None, **details: object
+    ) -> Act | None:
+        """Return the audit row of what an operator does, and None under /v1."""
+        if account_of(request) is not None:
+            return None
+        return await self.audit_row(request, action, subject, account or "", **details)
+
     async def audit_row(
         self, request: Request, action: str, subject: str, account: str, **details: object
     ) -> Act:

@@ -44,25 +44,17 @@ _MOST_OWNERS = 200
 """Models, languages and callers for which it is known who owns which voice."""
 
 _Caller = tuple[tuple[str, ...] | None, bool, bool, bool] | None
-
 CommandFor = Callable[[str | None, bool], str]
-"""Returns the command that lets the server speak recordings in a language, or "" if none is known.
-
-Without a language, it is for English. With True, clients may pay for the model's speech.
-"""
-
-
-def _none_known(_tag: str | None, _is_paid: bool) -> str:
-    return ""
+"""Returns the command for a model that speaks recordings of a language, or "". True: clients pay for that."""
 
 
 class Catalogue:
-    """The catalogue of one revision of the configuration.
+    """The catalogue of one revision of the configuration. Each call reads the engines again: a host that
+    starts later brings its models."""
 
-    Each call reads the engines again: a host that starts later brings its models.
-    """
-
-    def __init__(self, config: Config, engines: Engines, command_for: CommandFor = _none_known) -> None:
+    def __init__(
+        self, config: Config, engines: Engines, command_for: CommandFor = lambda _tag, _is_paid: ""
+    ) -> None:
         self.command_for = command_for
         self._config = config
         self._aliases = config.models

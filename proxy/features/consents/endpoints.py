@@ -38,7 +38,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.storage.rows import new_id
 
-_ROOT = "/v1/audio/voice_consents"
+_ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
 _USUAL = 20
 _MOST = 100
 _PAGE = (
@@ -66,13 +66,33 @@ class Consents(Resource):
         files=("recording",),
         failures=(NotAllowed, NoPlace, DecodingFailed),
     )
+    @answers(
+        "POST",
+        _ADMIN,
+        AccountConsent,
+        status=201,
+        name="create_consent",
+        summary="Keep a consent for an account: a recording of the phrase, or a statement",
+        body=AccountConsentBody,
+        form=AccountConsentBody,
+        files=("recording",),
+        failures=(NotFound, Conflict, NoPlace),
+    )
     async def create_voice_consent(self, request: Request) -> Response:
         """Keep a speaker's consent: a recording of the phrase, or a statement"""
-        new, recording = await read_consent(request, ConsentBody)
+        account = account_of(request)
+        new, recording = await read_consent(request, ConsentBody if account else AccountConsentBody)
+        if isinstance(new, AccountConsentBody):
+            owner = await self._admin_tools.account(new.account)
+            check_open(owner)
+            account = owner.id
+        assert account is not None, "the body of an operator names one"
         check_providers(new.providers, self._providers)
-        caller = caller_of(request.scope)
-        kept = await self._keeper.keep(caller.account, new_consent(new, recording, caller.key))
-        return reply(consent_entry(kept))
+        # As with voices, what names a person is in no audit row.
+        act = await self._admin_tools.act(request, "consent.created", new_id("cons"), account)
+        made = new_consent(new, recording, actor(request))
+        kept = await self._keeper.keep(account, made, act)
+        return self._reply(request, kept, 200 if act is None else 201)
 
     @answers("GET", _ROOT, ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
     async def list_voice_consents(self, request: Request) -> Response:
@@ -112,9 +132,10 @@ class Consents(Resource):
         return reply(ConsentPhrase(language=tag, phrase=phrase))
 
     @answers("GET", f"{_ROOT}/{{id}}", ConsentEntry, failures=(NotFound,))
+    @answers("GET", f"{_ADMIN}/{{id}}", AccountConsent, name="get_consent", failures=(NotFound,))
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
-        return reply(consent_entry(await self._found(request)))
+        return self._reply(request, await self._found(request))
 
     @answers("POST", f"{_ROOT}/{{id}}", ConsentEntry, body=ConsentName, failures=(NotFound, Conflict))
     async def update_voice_consent(self, request: Request) -> Response:
@@ -123,15 +144,19 @@ class Consents(Resource):
         return reply(consent_entry(await self._keeper.rename(account, request.path_params["id"], new.name)))
 
     @answers("DELETE", f"{_ROOT}/{{id}}", DeletedConsent, failures=(NotFound, Conflict))
+    @answers(
+        "DELETE", f"{_ADMIN}/{{id}}", DeletedConsent, name="delete_consent", failures=(NotFound, Conflict)
+    )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
         found = await self._found(request)
-        await self._keeper.delete(found)
+        act = await self._admin_tools.act(request, "consent.deleted", found.id, found.record.account)
+        await self._keeper.delete(found, act)
         return reply(DeletedConsent(id=found.id))
 
     @answers(
         "GET",
-        "/admin/consents",
+        _ADMIN,
         AccountConsentList,
         queries=(ACCOUNT_QUERY, *PAGE),
         failures=(InvalidRequest, NotFound),
@@ -144,39 +169,11 @@ class Consents(Resource):
         )
         return listed.answer(AccountConsentList, lambda row: account_consent(self._keeper.open(row)))
 
-    @answers(
-        "POST",
-        "/admin/consents",
-        AccountConsent,
-        status=201,
-        body=AccountConsentBody,
-        form=AccountConsentBody,
-        files=("recording",),
-        failures=(NotFound, Conflict, NoPlace),
-    )
-    async def create_consent(self, request: Request) -> Response:
-        """Keep a consent for an account: a recording of the phrase, or a statement"""
-        new, recording = await read_consent(request, AccountConsentBody)
-        owner = await self._admin_tools.account(new.account)
-        check_open(owner)
-        check_providers(new.providers, self._providers)
-        # As with voices, what names a person is in no audit row.
-        act = await self._admin_tools.audit_row(request, "consent.created", new_id("cons"), owner.id)
-        kept = await self._keeper.keep(owner.id, new_consent(new, recording, actor(request)), act)
-        return reply(account_consent(kept), 201)
-
-    @answers("GET", "/admin/consents/{id}", AccountConsent, failures=(NotFound,))
-    async def get_consent(self, request: Request) -> Response:
-        """One consent"""
-        return reply(account_consent(await self._found(request)))
-
-    @answers("DELETE", "/admin/consents/{id}", DeletedConsent, failures=(NotFound, Conflict))
-    async def delete_consent(self, request: Request) -> Response:
-        """Delete a consent that no voice needs"""
-        found = await self._found(request)
-        act = await self._admin_tools.audit_row(request, "consent.deleted", found.id, found.record.account)
-        await self._keeper.delete(found, act)
-        return reply(DeletedConsent(id=found.id))
+    @staticmethod
+    def _reply(request: Request, consent: OpenedConsent, status: int = 200) -> Response:
+        """Answer with a consent, which names its account to operators."""
+        shown = account_consent if account_of(request) is None else consent_entry
+        return reply(shown(consent), status)
 
     async def _found(self, request: Request) -> OpenedConsent:
         return await self._keeper.find(account_of(request), request.path_params["id"])

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing
+from proxy.api.voice_entries import MixPart
+from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.errors import InvalidRequest
-from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
+from proxy.http.body import (
+    AccountName,
+    EngineNames,
+    Label,
+    Labels,
+    LanguageTag,
+    LanguageTagOrNone,
+    Name,
+    ReasonText,
+    Tags,
+)
 from proxy.http.form import RequestForm
 from proxy.http.form_values import form_values
 from proxy.http.lists import iso, iso_or_none
+from proxy.http.replies import shown_as
 from proxy.speech.voice_reference import MixMember, mix_shares
+from proxy.storage import trained_models
+from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 
 Cast = Annotated[
@@ -82,6 +98,84 @@ class VoiceForm(DescribedVoice, frozen=True, kw_only=True):
         for name in ("prompt", "script_hint"):
             if getattr(self, name) is not None:
                 raise not_designed(name)
+
+
+_Bindings = Annotated[
+    dict[str, Name], Meta(min_length=1, max_length=16, description='an object such as {"elevenlabs": "ID"}')
+]
+
+
+class NewSavedVoice(NewVoice, frozen=True, kw_only=True):
+    """A cast or a mix to be saved for one account. Without `account` it is for everybody.
+
+    `bindings` are engines with the id of a voice there: they give it a name, for everybody."""
+
+    account: AccountName | None = None
+    bindings: _Bindings | None = None
+
+    def check(self) -> None:
+        """Raise InvalidRequest unless it is one of a cast, a mix and bindings."""
+        if self.bindings is None:
+            super().check()
+        elif self.cast is not None or self.mix is not None:
+            raise InvalidRequest("Send 'bindings', or a cast, or a mix: one of them.", param="bindings")
+        elif self.account is not None:
+            raise InvalidRequest(
+                "'bindings' name a voice for everybody; leave 'account' out.", param="account"
+            )
+        else:
+            check_type(self.type, ("catalogue",))
+
+
+class SavedVoiceForm(VoiceForm, frozen=True, kw_only=True):
+    """A voice of a recording, to be made for one account. Its plan says whether that needs a consent."""
+
+    account: AccountName
+
+
+class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A saved voice. `account` is null if it is everybody's. `cast` has who speaks with which voice,
+    `bindings` the ids at engines, and `trained` the formats of its models. The name is empty if no
+    master key opens it. `reasons` say what a better recording needs, if one was just taken, or what nobody
+    could try."""
+
+    id: str
+    account: str | None
+    name: str
+    type: Kind
+    created: str
+    cast: dict[str, str]
+    mix: list[MixPart]
+    tags: tuple[str, ...]
+    description: str
+    language: str | None
+    gender: str | None
+    quality: str | None
+    consent: str | None
+    used: str | None
+    bindings: dict[str, str]
+    trained: list[str]
+    reasons: list[str] | UnsetType = UNSET
+
+
+class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice of the configuration: its engines, or the members of its cast with their voices."""
+
+    name: str
+    language: str | None
+    gender: str | None
+    engines: list[str]
+    cast: dict[str, str]
+
+
+class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
+    """Saved voices, the newest first. `configured` has the voices of the configuration."""
+
+    object: Literal["list"] = "list"
+    data: list[SavedVoice]
+    configured: list[ConfiguredVoice]
+    has_more: bool
+    last_id: str | None
 
 
 class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,3 +250,25 @@ def not_designed(param: str) -> InvalidRequest:
 def weights_of(mix: tuple[MixMember, ...]) -> dict[str, float]:
     """Return the weights of a mix, which add up to 1. Raises InvalidRequest."""
     return dict(mix_shares(mix, "mix"))
+
+
+async def saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
+    """Return an opened voice as operators see it."""
+    formats = await trained_models.formats_of(store, [record.id])
+    return shown(record, formats.get(record.id, ()))
+
+
+def shown(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
+    members = dict(record.members)
+    is_bound = record.kind == "catalogue"
+    return shown_as(
+        SavedVoice,
+        record,
+        type=record.kind,
+        created=iso(record.created),
+        cast={} if is_bound else members,
+        bindings=members if is_bound else {},
+        mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
+        used=iso_or_none(record.used),
+        trained=list(formats),
+    )

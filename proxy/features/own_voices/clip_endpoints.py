@@ -10,12 +10,9 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.access.callers import caller_of
-from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.api.named_voice import find_voice, terms_of
+from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
 from proxy.api.voice_routes import voice_answers
-from proxy.api.voices import VoiceTools
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -36,15 +33,14 @@ from proxy.features.own_voices.clips import (
     VoiceRecordings,
     owner_of,
 )
-from proxy.features.own_voices.editing import own_voice
-from proxy.features.own_voices.editor import LibraryEditor
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.form_values import form_values
-from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
-from proxy.kept.once import Once, digest_of_fields
+from proxy.kept.once import digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
@@ -81,13 +77,15 @@ class DeletedVoiceSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceSamples(Resource):
-    """The recordings of the caller's voices. Each revision of the configuration has its own handlers."""
+    """The recordings of a voice. Each revision of the configuration has its own handlers.
 
-    def __init__(self, tools: VoiceTools, editor: LibraryEditor, recordings: VoiceRecordings) -> None:
-        self._tools = tools
-        self._editor = editor
+    Each change by an operator is in the audit, without what names a person.
+    """
+
+    def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings) -> None:
+        self._voices = voices
         self._recordings = recordings
-        self._keyed = KeyedMaking(editor.store, PREFIX, "recording", recordings.request_of)
+        self._keyed = KeyedMaking(voices.editor.store, PREFIX, "recording", recordings.request_of)
 
     @voice_answers(
         "POST",
@@ -100,33 +98,56 @@ class VoiceSamples(Resource):
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key added it before."},
         failures=(*_OF_ADDING, RequestUnderWay, IdempotencyKeyReused),
     )
+    @answers(
+        "POST",
+        _ADMIN,
+        VoiceSample,
+        name="add_saved_voice_sample",
+        summary="Add a recording to an account's voice, with its emotion",
+        status=201,
+        form=ClipForm,
+        files=(AUDIO,),
+        queries=(ACCOUNT_QUERY,),
+        failures=_OF_ADDING,
+    )
     async def add_voice_sample(self, request: Request) -> Response:
         """Add a recording to a voice, with its emotion"""
         form, audio = await _read(request)
-        voice = await own_voice(self._tools, self._editor, request)
-        caller = caller_of(request.scope)
-        terms = self._tools.plans.terms(caller)
-        key = sent_key(request.headers.getlist("idempotency-key"))
-        if key is None:
-            return reply(_entry(await self._recordings.add(voice, SentClip(form, audio), terms)), 201)
+        voice = await self._voices.find(request)
+        account = owner_of(voice)
+        terms = await self._voices.terms(request, account)
+        if (key := key_of(request)) is None:
+            act = await self._voices.admin_tools.act(
+                request, "sample.created", new_id(PREFIX), account, voice=voice.id
+            )
+            added = await self._recordings.add(voice, SentClip(form, audio, act=act), terms)
+            return reply(_entry(added), 201)
         fields = (voice.id, form.ref_text, form.emotion)
         digest = await asyncio.to_thread(digest_of_fields, fields, audio)
-        once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
 
         async def add(id_: str, digest: str) -> None:
             await self._recordings.add(voice, SentClip(form, audio, id_, digest), terms)
 
-        id_, is_replayed = await self._keyed.run(once, add)
-        added = await self._recordings.opened(caller.account, id_)
+        id_, is_replayed = await self._keyed.run(once_of(request, key, digest), add)
+        added = await self._recordings.opened(account, id_)
         return reply(_entry(added), 201, REPLAYED if is_replayed else None)
 
     @voice_answers(
         "GET", "/{id:path}/samples", VoiceSampleList, failures=(InvalidRequest, NotFound), pace="list"
     )
+    @answers(
+        "GET",
+        _ADMIN,
+        VoiceSampleList,
+        name="list_saved_voice_samples",
+        summary="The recordings of an account's voice",
+        queries=(ACCOUNT_QUERY,),
+        failures=(InvalidRequest, NotFound),
+    )
     async def list_voice_samples(self, request: Request) -> Response:
         """The recordings of a voice of the account's own"""
-        voice = await own_voice(self._tools, self._editor, request)
-        return reply(_listed(await self._recordings.list_(voice)))
+        found = await self._recordings.list_(await self._voices.find(request))
+        return reply(VoiceSampleList(data=[_entry(each) for each in found]))
 
     @voice_answers(
         "DELETE",
@@ -134,61 +155,19 @@ class VoiceSamples(Resource):
         DeletedVoiceSample,
         failures=(InvalidRequest, NotFound, Conflict),
     )
-    async def delete_voice_sample(self, request: Request) -> Response:
-        """Delete a recording that was added to a voice"""
-        voice = await own_voice(self._tools, self._editor, request)
-        await self._recordings.delete(voice, id_ := request.path_params["sample"])
-        return reply(DeletedVoiceSample(id=id_))
-
-
-class AdminVoiceSamples(Resource):
-    """The recordings of any account's voice. Each change is in the audit, without what names a person."""
-
-    def __init__(self, admin_tools: AdminTools, editor: LibraryEditor, recordings: VoiceRecordings) -> None:
-        self._admin_tools = admin_tools
-        self._editor = editor
-        self._recordings = recordings
-
-    @answers(
-        "POST",
-        _ADMIN,
-        VoiceSample,
-        status=201,
-        form=ClipForm,
-        files=(AUDIO,),
-        queries=(ACCOUNT_QUERY,),
-        failures=_OF_ADDING,
-    )
-    async def add_saved_voice_sample(self, request: Request) -> Response:
-        """Add a recording to an account's voice, with its emotion"""
-        form, audio = await _read(request)
-        voice = await find_voice(self._admin_tools, self._editor.library, request)
-        owner = await self._admin_tools.account(owner_of(voice))
-        check_open(owner)
-        act = await self._admin_tools.audit_row(
-            request, "sample.created", new_id(PREFIX), owner.id, voice=voice.id
-        )
-        new = SentClip(form, audio, act=act)
-        return reply(_entry(await self._recordings.add(voice, new, terms_of(self._admin_tools, owner))), 201)
-
-    @answers("GET", _ADMIN, VoiceSampleList, queries=(ACCOUNT_QUERY,), failures=(InvalidRequest, NotFound))
-    async def list_saved_voice_samples(self, request: Request) -> Response:
-        """The recordings of an account's voice"""
-        voice = await find_voice(self._admin_tools, self._editor.library, request)
-        return reply(_listed(await self._recordings.list_(voice)))
-
     @answers(
         "DELETE",
         f"{_ADMIN}/{{sample}}",
         DeletedVoiceSample,
+        name="delete_saved_voice_sample",
+        summary="Delete a recording that was added to an account's voice",
         queries=(ACCOUNT_QUERY,),
         failures=(InvalidRequest, NotFound, Conflict),
     )
-    async def delete_saved_voice_sample(self, request: Request) -> Response:
-        """Delete a recording that was added to an account's voice"""
-        voice = await find_voice(self._admin_tools, self._editor.library, request)
-        id_ = request.path_params["sample"]
-        act = await self._admin_tools.audit_row(request, "sample.deleted", id_, voice.account or "")
+    async def delete_voice_sample(self, request: Request) -> Response:
+        """Delete a recording that was added to a voice"""
+        voice, id_ = await self._voices.find(request), request.path_params["sample"]
+        act = await self._voices.admin_tools.act(request, "sample.deleted", id_, voice.account)
         await self._recordings.delete(voice, id_, act)
         return reply(DeletedVoiceSample(id=id_))
 
@@ -202,10 +181,6 @@ async def _read(request: Request) -> tuple[ClipForm, bytes]:
             f"Missing required parameter: '{AUDIO}'.", param=AUDIO, code="missing_required_parameter"
         )
     return form, sent.files[AUDIO].data
-
-
-def _listed(recordings: list[OpenedRecording]) -> VoiceSampleList:
-    return VoiceSampleList(data=[_entry(each) for each in recordings])
 
 
 def _entry(recording: OpenedRecording) -> VoiceSample:

@@ -1,19 +1,26 @@
-"""The voices of an account: made of a recording, in OpenAI's form, or saved as a cast or a mix, in JSON;
-changed, exported and deleted."""
+"""The saved voices: made of a recording, or saved as a cast or a mix; listed, changed, exported and deleted.
+
+Those of the caller are under /v1/audio/voices, and those of all accounts under /admin/voices."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
+from typing import TypeVar
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import Caller, caller_of
-from proxy.api.voice_entries import VoiceEntry
+from proxy.api.admin_tools import ACCOUNT_QUERY
+from proxy.api.named_voice import terms_of
+from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.api.voice_routes import voice_answers
-from proxy.api.voices import VoiceTools
 from proxy.catalogue.voice_records import VoiceRecord
+from proxy.engines.engine_names import who_knows
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -23,31 +30,46 @@ from proxy.errors import (
     NotAllowed,
     NotFound,
     RequestUnderWay,
+    UpstreamFailed,
 )
+from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (
     FORM_FIELDS,
     ChangedVoice,
+    ConfiguredVoice,
     DeletedVoice,
     DescribedVoice,
     ErasureReceipt,
+    NewSavedVoice,
     NewVoice,
+    SavedVoice,
+    SavedVoiceForm,
+    SavedVoiceList,
     VoiceForm,
     erasure_receipt,
     read_values,
+    saved_voice,
+    shown,
 )
-from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.idempotency import KEY_HEADER
+from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
-from proxy.http.resource import Resource
-from proxy.kept.once import Once, digest_of_fields
+from proxy.http.resource import Resource, account_of, answers
+from proxy.kept.once import digest_of_fields
 from proxy.speech import speech_request
-from proxy.storage import tombstones
+from proxy.storage import samples, tombstones, trained_models
+from proxy.storage.rows import new_id
+
+_AUDIO = "audio_sample"
+N = TypeVar("N", bound=NewVoice)
+F = TypeVar("F", bound=VoiceForm)
 
 DIGESTED: dict[type[DescribedVoice], tuple[str, ...]] = {
     NewVoice: ("name", "cast", "mix", "description", "tags", "labels", "language", "gender", "type"),
@@ -60,16 +82,16 @@ DIGESTED: dict[type[DescribedVoice], tuple[str, ...]] = {
 
 
 class VoiceEditing(Resource):
-    """The voices of the caller's account. Each revision of the configuration has its own handlers."""
+    """The saved voices of accounts, and those that the operator saved for all accounts. Each revision of the
+    configuration has its own handlers. What an operator does is in the audit, which has no name of a person:
+    the voice may be erased, and the audit stays."""
 
-    def __init__(
-        self, tools: VoiceTools, editor: LibraryEditor, maker: VoiceMaker, export: VoiceExport
-    ) -> None:
-        self._tools = tools
-        self._editor = editor
+    def __init__(self, voices: RequestedVoices, maker: VoiceMaker, export: VoiceExport) -> None:
+        self._voices = voices
+        self._admin_tools, self._editor = voices.admin_tools, voices.editor
         self._maker = maker
         self._export = export
-        self._keyed = KeyedMaking(editor.store, "voice", "voice", self._request_of)
+        self._keyed = KeyedMaking(voices.editor.store, "voice", "voice", voices.request_of)
 
     @voice_answers(
         "POST",
@@ -77,7 +99,7 @@ class VoiceEditing(Resource):
         VoiceEntry,
         body=NewVoice,
         form=VoiceForm,
-        files=("audio_sample",),
+        files=(_AUDIO,),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
         failures=(
@@ -92,21 +114,71 @@ class VoiceEditing(Resource):
     )
     async def create_voice(self, request: Request) -> Response:
         """Make a voice of a recording, or save a cast or a mix as a voice"""
-        is_form = request.headers.get("content-type", "").lower().startswith("multipart/")
-        if not is_form:
-            new = await body(request, NewVoice)
-            new.check()
-            return await self._create(request, new, b"")
-        form = await read_form(request, files={"audio_sample": MOST_FILE_BYTES}, fields=FORM_FIELDS)
-        described = speech_request.read(VoiceForm, read_values(form))
-        described.check()
-        if "audio_sample" not in form.files:
-            raise InvalidRequest(
-                "Missing required parameter: 'audio_sample'.",
-                param="audio_sample",
-                code="missing_required_parameter",
-            )
-        return await self._create(request, described, form.files["audio_sample"].data)
+        new, audio = await _read(request, NewVoice, VoiceForm)
+        tools, key = self._voices.tools, key_of(request)
+        make = partial(self._make, caller_of(request.scope), new, audio)
+        if key is None:
+            return reply(await tools.entry(request, (await make()).id))
+        digest = await asyncio.to_thread(digest_of, new, audio)
+        id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
+        return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
+
+    @answers(
+        "POST",
+        "/admin/voices",
+        SavedVoice,
+        status=201,
+        body=NewSavedVoice,
+        form=SavedVoiceForm,
+        files=(_AUDIO,),
+        failures=(NotFound, Conflict, NoPlace, DecodingFailed, UpstreamFailed),
+    )
+    async def save_voice(self, request: Request) -> Response:
+        """Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording"""
+        new, audio = await _read(request, NewSavedVoice, SavedVoiceForm)
+        owner = None if new.account is None else await self._voices.open_account(new.account)
+        account = None if owner is None else owner.id
+        members = {} if isinstance(new, SavedVoiceForm) else {"cast": new.cast, "bindings": new.bindings}
+        details = {key: value for key, value in members.items() if value is not None}
+        named = {"name": new.name, **details} if details else {}
+        beginning = Beginning(
+            await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
+        )
+        reasons: Sequence[str] | UnsetType = UNSET
+        if isinstance(new, SavedVoiceForm):
+            assert owner is not None, "the form names an account"
+            terms = terms_of(self._admin_tools, owner)
+            record = await self._maker.make(owner.id, new, audio, terms, beginning)
+            kept, *_ = await samples.of_voice(self._editor.store, record.id)
+            reasons = msgspec.json.decode(kept.quality, type=VoiceQuality).reasons
+        elif new.bindings is not None:
+            record, reasons = await self._maker.bind(new, new.bindings, beginning)
+        else:
+            record = await self._maker.compose(account, new, beginning)
+        return reply(msgspec.structs.replace(shown(record), reasons=reasons), 201)
+
+    @answers(
+        "GET",
+        "/admin/voices",
+        SavedVoiceList,
+        queries=(ACCOUNT_QUERY, *PAGE),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_saved_voices(self, request: Request) -> Response:
+        """Saved voices, the newest first, and those of the configuration"""
+        account = await self._admin_tools.query_account(request)
+        store = self._editor.store
+        listed = await page(
+            request, partial(records.place_of, store, None), partial(records.page, store, account)
+        )
+        formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
+        whole = SavedVoiceList(
+            data=[shown(self._editor.open(row), formats.get(row.id, ())) for row in listed.rows],
+            configured=self._configured(),
+            has_more=listed.has_more,
+            last_id=listed.last_id,
+        )
+        return reply(whole)
 
     @voice_answers(
         "GET",
@@ -115,11 +187,25 @@ class VoiceEditing(Resource):
         failures=(NotFound, NoPlace),
         pace="list",
     )
+    @answers(
+        "GET",
+        "/admin/voices/{id}/export",
+        media=("application/zip",),
+        name="export_saved_voice",
+        summary="A voice's recordings, and what is known of them, as a zip file",
+        queries=(ACCOUNT_QUERY,),
+        failures=(NotFound, NoPlace),
+    )
     async def export_voice(self, request: Request) -> Response:
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
-        record = self._editor.opened(await own_voice(self._tools, self._editor, request))
-        entry = await self._tools.entry(request, record.id)
-        return StreamReply(f"{record.id}.zip", await self._export.zip(record, encode_json(entry)))
+        record, facts = await self._voices.find(request), b""
+        if account_of(request) is None:
+            await self._voices.note(request, "voice.exported", record)
+            facts = encode_json(await saved_voice(self._editor.store, record))
+        else:
+            record = self._editor.opened(record)
+            facts = encode_json(await self._voices.tools.entry(request, record.id))
+        return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
 
     @voice_answers("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
     async def get_voice_erasure(self, request: Request) -> Response:
@@ -134,53 +220,71 @@ class VoiceEditing(Resource):
     async def update_voice(self, request: Request) -> Response:
         """Change a voice of the account's own"""
         change = await body(request, ChangedVoice)
-        record = self._editor.opened(await own_voice(self._tools, self._editor, request))
-        caller = caller_of(request.scope)
-        updated = await self._maker.change(record, change, self._tools.plans.terms(caller), caller.key)
-        return reply(await self._tools.entry(request, updated.id))
+        record = self._editor.opened(await self._voices.find(request))
+        caller, tools = caller_of(request.scope), self._voices.tools
+        updated = await self._maker.change(record, change, tools.plans.terms(caller), caller.key)
+        return reply(await tools.entry(request, updated.id))
 
     @voice_answers("DELETE", "/{id:path}", DeletedVoice, failures=(NotFound,))
+    @answers(
+        "DELETE",
+        "/admin/voices/{id}",
+        DeletedVoice,
+        name="delete_saved_voice",
+        summary="Delete a saved voice by its id, or by its name: the account's, or everybody's",
+        queries=(ACCOUNT_QUERY,),
+        failures=(NotFound,),
+    )
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
         # Its row is enough: what cannot be opened can be erased.
-        record = await own_voice(self._tools, self._editor, request)
-        await self._maker.delete(record)
+        record = await self._voices.find(request)
+        named = {} if record.is_sealed else {"name": record.name}
+        act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
+        await self._maker.delete(record, act)
         return reply(DeletedVoice(id=record.id))
-
-    async def _create(self, request: Request, new: NewVoice | VoiceForm, audio: bytes) -> Response:
-        caller = caller_of(request.scope)
-        key = sent_key(request.headers.getlist("idempotency-key"))
-        if key is None:
-            made = await self._make(caller, new, audio)
-            return reply(await self._tools.entry(request, made.id))
-        digest = await asyncio.to_thread(digest_of, new, audio)
-        once = Once(request.scope["state"]["request_id"], caller.account, key, digest)
-        id_, is_replayed = await self._keyed.run(once, partial(self._make, caller, new, audio))
-        return reply(await self._tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     async def _make(
         self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, id_: str = "", digest: str = ""
     ) -> VoiceRecord:
-        terms = self._tools.plans.terms(caller)
+        terms = self._voices.tools.plans.terms(caller)
         beginning = Beginning(payer=caller.key, id=id_, request=digest)
         if isinstance(new, VoiceForm):
             return await self._maker.make(caller.account, new, audio, terms, beginning)
         return await self._maker.compose(caller.account, new, beginning, terms.voices)
 
-    async def _request_of(self, account: str, id_: str) -> str | None:
-        record = await self._editor.find_voice(account, id_)
-        return None if record is None else record.request
+    def _configured(self) -> list[ConfiguredVoice]:
+        names = self._admin_tools.known_names()
+        return [
+            ConfiguredVoice(
+                name=name,
+                language=section.language,
+                gender=section.gender,
+                engines=engines,
+                cast=dict(section.cast),
+            )
+            for name, section in self._admin_tools.config.voices.items()
+            if (engines := [*section.bindings] or who_knows(name, names)) or section.cast
+        ]
 
 
-async def own_voice(tools: VoiceTools, editor: LibraryEditor, request: Request) -> VoiceRecord:
-    """Return the row of the voice of the caller's account that a request names. Raises NotFound."""
-    id_ = request.path_params["id"]
-    record = await editor.library.find(caller_of(request.scope).account, id_)
-    if record is None:
-        # It is a voice of others, or there is no such voice at all.
-        (await tools.entries(request)).known.find(id_)
-        raise not_own(id_)
-    return record
+async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tuple[N | F, bytes]:
+    """Read a voice as JSON, or as a form with its recording. Raises InvalidRequest."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/"):
+        new = await body(request, new_type)
+        new.check()
+        return new, b""
+    fields = FORM_FIELDS | frozenset(form_type.__struct_fields__)
+    form = await read_form(request, files={_AUDIO: MOST_FILE_BYTES}, fields=fields)
+    described = speech_request.read(form_type, read_values(form))
+    described.check()
+    if _AUDIO not in form.files:
+        raise InvalidRequest(
+            f"Missing required parameter: '{_AUDIO}'.",
+            param=_AUDIO,
+            code=None if form_type is SavedVoiceForm else "missing_required_parameter",
+        )
+    return described, form.files[_AUDIO].data
 
 
 def digest_of(new: NewVoice | VoiceForm, audio: bytes) -> bytes:

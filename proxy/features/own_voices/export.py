@@ -25,8 +25,8 @@ MOST_OF_ACCOUNT = 4
 MOST_AT_ONCE = 2
 """So many accounts' parts are read and packed at once."""
 
-# Every file of an export is as old as the format: an export of the same voice is the same bytes.
-_DATE = (1980, 1, 1, 0, 0, 0)
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""Every file of a zip is as old as the format: the same content is the same bytes."""
 
 
 class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,10 +95,10 @@ class ZipStream:
         self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
     ) -> None:
         self._place = place
-        self._made = _Made()
+        self._made = MadeBytes()
         self._archive = zipfile.ZipFile(self._made, "w")
         for name, text in texts.items():
-            self._archive.writestr(zipfile.ZipInfo(name, _DATE), text)
+            self._archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), text)
         self._left = list(recordings.items())
         self._file: IO[bytes] | None = None
 
@@ -116,7 +116,7 @@ class ZipStream:
         elif self._left:
             name, reader = self._left[0]
             if self._file is None:
-                self._file = self._archive.open(zipfile.ZipInfo(name, _DATE), "w")
+                self._file = self._archive.open(zipfile.ZipInfo(name, ZIP_DATE), "w")
             if part := await reader.next_part():
                 # A check sum of 256 KiB takes a tenth of a millisecond: no thread is needed.
                 self._file.write(part)
@@ -127,15 +127,20 @@ class ZipStream:
         return self._made.take() or None
 
 
-class _Made:
+class MadeBytes:
     """What a zip file has written and has not given. It has no places, so nothing is written twice."""
 
     def __init__(self) -> None:
+        self.size = 0
         self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> int:
         self._parts.append(bytes(data))
+        self.size += len(data)
         return len(data)
+
+    def tell(self) -> int:
+        return self.size
 
     def flush(self) -> None:
         """There is nothing behind this."""

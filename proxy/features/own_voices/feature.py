@@ -12,14 +12,14 @@ from proxy.speech.on_the_way import OnTheWay
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.own_voices.admin_endpoints import AdminVoices
-    from proxy.features.own_voices.clip_endpoints import AdminVoiceSamples, VoiceSamples
+    from proxy.features.own_voices.clip_endpoints import VoiceSamples
     from proxy.features.own_voices.clips import VoiceRecordings
     from proxy.features.own_voices.editing import VoiceEditing
     from proxy.features.own_voices.editor import LibraryEditor
     from proxy.features.own_voices.export import VoiceExport, export_places
     from proxy.features.own_voices.maker import VoiceMaker
     from proxy.features.own_voices.reference_speech import ReferenceSpeech
+    from proxy.features.own_voices.requested import RequestedVoices
     from proxy.features.own_voices.retention import Retention, open_voice_use
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.tap import VoiceUseConcern
@@ -50,13 +50,11 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             )
             maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
             recordings = VoiceRecordings(house.vault, editor, house.intake, house.grants, house.erasing)
-            served = trained_endpoints(house, revision, maker, editor, model_room)
-            served += AdminVoiceSamples(revision.admin_tools, editor, recordings).endpoints
-            served += AdminVoices(revision.admin_tools, editor, maker, export).endpoints
-            if lists is not None:
-                # The paths of samples first: the id of a voice may have slashes.
-                served += VoiceSamples(lists, editor, recordings).endpoints
-                served += VoiceEditing(lists, editor, maker, export).endpoints
+            voices = RequestedVoices(lists, revision.admin_tools, editor)
+            served = trained_endpoints(house, voices, maker, model_room)
+            # The paths of samples first: the id of a voice may have slashes.
+            served += VoiceSamples(voices, recordings).endpoints
+            served += VoiceEditing(voices, maker, export).endpoints
             return Served(
                 served,
                 on_the_way=OnTheWay((VoiceUseConcern(use).opener,)),

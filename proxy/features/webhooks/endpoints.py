@@ -31,8 +31,7 @@ from proxy.features.webhooks.keeper import OpenedWebhook, WebhookChange, Webhook
 from proxy.http.body import body, optional_body
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, account_of, answers
-from proxy.storage.audit import Act
+from proxy.http.resource import Resource, answers
 from proxy.storage.rows import new_id
 
 _ROOT = "/webhook_endpoints"
@@ -69,7 +68,7 @@ class Webhooks(Resource):
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
         check_open(await self._admin_tools.account(owner))
-        act = await self._act(request, "webhook.created", new_id("hook"), owner)
+        act = await self._admin_tools.act(request, "webhook.created", new_id("hook"), owner)
         return reply(with_secret(await self._keeper.add(owner, new.name, new.url, new.event_types, act)))
 
     @answers_at_both(
@@ -116,7 +115,9 @@ class Webhooks(Resource):
         account, id_ = await self._admin_tools.owner(request), request.path_params["id"]
         record = await records.get(self._keeper.store, account, id_) if id_.isprintable() else None
         owner = "" if record is None else record.account
-        await self._keeper.delete(account, id_, await self._act(request, "webhook.deleted", id_, owner))
+        await self._keeper.delete(
+            account, id_, await self._admin_tools.act(request, "webhook.deleted", id_, owner)
+        )
         return reply(DeletedWebhook(id=id_))
 
     @answers_at_both(
@@ -147,7 +148,7 @@ class Webhooks(Resource):
         """Send a sample of an event once, and wait for the answer"""
         event = (await optional_body(request, WebhookTest)).event_type
         webhook = (await self._found(request)).record
-        act = await self._act(request, "webhook.tested", webhook.id, webhook.account)
+        act = await self._admin_tools.act(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._keeper.test(webhook, event, act)
         if ended.status is None:
             raise InvalidRequest(f"The webhook was not told. {ended.error}", code="webhook_not_reached")
@@ -190,7 +191,7 @@ class Webhooks(Resource):
         """Send an event once more that arrived or failed"""
         account = await self._admin_tools.owner(request)
         found = await self._keeper.find_delivery(account, request.path_params["id"])
-        act = await self._act(request, "webhook.resent", found.id, found.account)
+        act = await self._admin_tools.act(request, "webhook.resent", found.id, found.account)
         return reply(delivery_entry(await self._keeper.resend(found, act)))
 
     async def _found(self, request: Request) -> OpenedWebhook:
@@ -198,11 +199,5 @@ class Webhooks(Resource):
 
     async def _changed(self, request: Request, action: str, change: WebhookChange) -> OpenedWebhook:
         found = (await self._found(request)).record
-        act = await self._act(request, action, found.id, found.account)
+        act = await self._admin_tools.act(request, action, found.id, found.account)
         return await self._keeper.change(found.account, found.id, change, act)
-
-    async def _act(self, request: Request, action: str, subject: str, account: str) -> Act | None:
-        """Return the audit row of an operator's act. What an account does with its own has none."""
-        if account_of(request) is not None:
-            return None
-        return await self._admin_tools.audit_row(request, action, subject, account)

@@ -64,10 +64,9 @@ async def test_a_zip_has_a_file_of_each_chapter(tmp_path: Path, format_: str) ->
                 sound = file.read(name)
                 assert words(*decoded(sound, format_)) == heard
                 assert (await chapter(server, made["id"], number)).content == sound
-        size = len(whole.content)
-        for start, end in [(0, 10), (25, size // 2), (size - 300, size)]:
-            part = await content(server, made["id"], range=f"bytes={start}-{end - 1}")
-            assert (part.status_code, part.content) == (206, whole.content[start:end])
+        again = await content(server, made["id"], range="bytes=25-99")
+        assert (again.status_code, again.headers["accept-ranges"]) == (200, "none")
+        assert again.content == whole.content
 
 
 async def test_a_zip_of_a_job_that_was_cut_short_has_what_there_is(tmp_path: Path) -> None:

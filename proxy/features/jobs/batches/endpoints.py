@@ -41,7 +41,7 @@ from proxy.features.jobs.batches.maker import BATCHES, BatchMaker, failed_lines,
 from proxy.features.jobs.batches.uploads import FILES, FileSeal, UploadedFile
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job, Made
-from proxy.features.jobs.results.content import RANGE, Ranged, whole_reply
+from proxy.features.jobs.results.content import RANGE, Ranged, SoundZip, whole_reply
 from proxy.features.jobs.steps import Steps
 from proxy.features.webhooks.courier import Courier
 from proxy.http.body import raw_body
@@ -226,7 +226,7 @@ class Files(Resource):
             raise _no_file(request.path_params["id"])
         return job
 
-    async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, BatchFile]:
+    async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, BatchFile | SoundZip]:
         """Return a file of a batch that has ended. Raises NotFound, RateLimited and NoPlace."""
         job = await self._batch(request, batch)
         whole = await self._given.of(request.scope, job, what)

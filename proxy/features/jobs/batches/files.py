@@ -23,8 +23,7 @@ from proxy.errors import ErrorDetail, ErrorEnvelope
 from proxy.features.jobs.batches.lines import NamedLine, line_of, named_lines
 from proxy.features.jobs.kept import BEGINNING, JobFiles
 from proxy.features.jobs.records import Job, JobClip
-from proxy.features.jobs.results.content import Range, whole_reply
-from proxy.features.jobs.results.zip_sound import ZipEntry, ZipLayout
+from proxy.features.jobs.results.content import Range, SoundZip, whole_reply
 from proxy.helpers.places import FairPlaces
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row, Store
@@ -36,7 +35,7 @@ _ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", r
 _PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
 """So many accounts' files are laid out at once: with very many lines, each takes a quarter of a second."""
 _LINES = """
-SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes, crc32,
+SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes,
     told, blobs.size AS told_bytes
 FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
 LEFT JOIN blobs ON blobs.account = job_clips.account AND blobs.digest = job_clips.told
@@ -70,7 +69,6 @@ class _Line(msgspec.Struct, frozen=True):
     request: str | None
     digest: str | None
     bytes: int | None
-    crc32: int | None
     told: str | None
     told_bytes: int | None
 
@@ -164,27 +162,32 @@ class BatchFiles:
         self._counter = counter
         self._places = places
 
-    async def of(self, scope: Scope, job: Job, what: What) -> BatchFile | None:
+    async def of(self, scope: Scope, job: Job, what: What) -> BatchFile | SoundZip | None:
         """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""
         await self._counter.count("file", scope)
         async with self._places.turn(job.account):
             text = await self._files.whole(job.account, job.digest)
             rows = await self._store.read_long(_LINES, {"job": job.id})
-            segments = await asyncio.to_thread(_segments, job, what, text, rows)
-            return BatchFile(self._files, job.account, segments) if segments else None
+            return await asyncio.to_thread(self._file, job, what, text, rows)
 
+    def _file(self, job: Job, what: What, text: bytes, rows: Sequence[Row]) -> BatchFile | SoundZip | None:
+        lines = [msgspec.convert(row, _Line) for row in rows]
+        segments: list[bytes | _Blob]
+        if what == "errors":
+            failed = (line for line in lines if not line.digest and line.state != "wanted")
+            named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
+            segments = [encode_json(_failed_line(job, line, id_)) + b"\n" for line, id_ in named]
+        else:
+            names = named_lines(text[line.first : line.last] for line in lines)
+            spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
+            if what == "sound" and spoken:
+                sounds = [(name.file, self._sound(job, line)) for line, name in spoken]
+                return SoundZip(sounds)
+            segments = [segment for line, name in spoken for segment in _answer(line, name)]
+        return BatchFile(self._files, job.account, segments) if segments else None
 
-def _segments(job: Job, what: What, text: bytes, rows: Sequence[Row]) -> Sequence[bytes | _Blob]:
-    lines = [msgspec.convert(row, _Line) for row in rows]
-    if what == "errors":
-        failed = (line for line in lines if not line.digest and line.state != "wanted")
-        named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
-        return [encode_json(_failed_line(job, line, custom_id)) + b"\n" for line, custom_id in named]
-    names = named_lines(text[line.first : line.last] for line in lines)
-    spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
-    if what == "sound":
-        return _zip(spoken)
-    return [segment for line, name in spoken for segment in _answer(line, name)]
+    def _sound(self, job: Job, line: _Line) -> BatchFile:
+        return BatchFile.of_blob(self._files, job.account, line.digest or "", line.bytes or 0)
 
 
 def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | _Blob]:
@@ -214,16 +217,6 @@ def _failed_line(job: Job, line: _Line, custom_id: str) -> _FailedLine:
 
 def _request_of(line: _Line) -> str:
     return f"batch_req_{line.id}"
-
-
-def _zip(spoken: Sequence[tuple[_Line, NamedLine]]) -> Sequence[bytes | _Blob]:
-    if not spoken:
-        return []
-    layout = ZipLayout([ZipEntry(name.file, line.bytes or 0, line.crc32 or 0) for line, name in spoken])
-    return [
-        part if isinstance(part, bytes) else _Blob(spoken[part.number][0].digest or "", part.start, part.end)
-        for part in layout.parts(0, layout.size)
-    ]
 
 
 class _Told(msgspec.Struct, frozen=True):

@@ -1,12 +1,13 @@
-"""The sound of a job as one file, or as a zip file, of which a client may have any range."""
+"""The sound of a job as one file, of which a client may have any range, or as a zip file."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
+from zipfile import ZipFile, ZipInfo
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,12 +16,12 @@ from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
 from proxy.errors import RangeNotSatisfiable
 from proxy.features.jobs.kept import JobFiles, KeptBlob
 from proxy.features.jobs.records import JobClip
-from proxy.features.jobs.results.check_sums import joined_crc32
-from proxy.features.jobs.results.zip_sound import ZipEntry, ZipLayout
+from proxy.features.own_voices.export import ZIP_DATE, MadeBytes
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 
 RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
+_READABLE = 0o100644 << 16
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
@@ -63,8 +64,14 @@ class Ranged(Protocol):
     def parts(self, part: Range) -> AsyncGenerator[bytes, None]: ...
 
 
-def whole_reply(whole: Ranged, name: str, media_type: str, header: str | None) -> Response:
-    """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable."""
+def whole_reply(whole: Ranged | SoundZip, name: str, media_type: str, header: str | None) -> Response:
+    """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable.
+
+    Of a zip file there are no ranges.
+    """
+    if isinstance(whole, SoundZip):
+        headers = {"accept-ranges": "none", "content-length": str(whole.size)}
+        return StreamedFile(whole.parts(), name, media_type, headers)
     part = range_of(header, whole.size)
     headers = {"accept-ranges": "bytes"}
     if part is not None:
@@ -74,18 +81,11 @@ def whole_reply(whole: Ranged, name: str, media_type: str, header: str | None) -
     return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
 
 
-class SummedBlob(KeptBlob, Protocol):
-    """Bytes in the vault whose check sum is known."""
-
-    @property
-    def crc32(self) -> int: ...
-
-
 class JobSound:
     """The blobs of a sound, one after the other, perhaps with a head before them and a tag behind."""
 
     def __init__(
-        self, files: JobFiles, blobs: Sequence[SummedBlob], head: bytes = b"", tag: bytes = b""
+        self, files: JobFiles, blobs: Sequence[KeptBlob], head: bytes = b"", tag: bytes = b""
     ) -> None:
         self._files = files
         self._blobs = blobs
@@ -103,11 +103,6 @@ class JobSound:
             head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
         return cls(files, clips, head, tag)
 
-    def crc32(self) -> int:
-        blobs = [(blob.crc32, blob.bytes) for blob in self._blobs]
-        ends = [(zlib.crc32(each), len(each)) for each in (self._head, self._tag)]
-        return joined_crc32([ends[0], *blobs, ends[1]])
-
     async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
         start, end = part
         before = len(self._head)
@@ -121,23 +116,51 @@ class JobSound:
             yield self._tag[max(0, start - self._end) : end - self._end]
 
 
-class ZipOfSounds:
-    """Sounds as the files of a zip file, each with its name."""
+class SoundZip:
+    """A zip file of sounds, which is made while it is sent. Its size is known before its first byte. No two
+    sounds have the same name. Nothing is compressed: sound is already.
 
-    def __init__(self, sounds: Sequence[tuple[str, JobSound]]) -> None:
-        self._sounds = [sound for _, sound in sounds]
-        self._layout = ZipLayout([ZipEntry(name, sound.size, sound.crc32()) for name, sound in sounds])
-        self.size = self._layout.size
+    With very many sounds it takes some milliseconds to make.
+    """
 
-    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
-        for own in self._layout.parts(*part):
-            if isinstance(own, bytes):
-                yield own
-            else:
-                of_entry = self._sounds[own.number].parts(Range(own.start, own.end))
-                async with aclosing(of_entry) as sound:
-                    async for data in sound:
-                        yield data
+    def __init__(self, sounds: Sequence[tuple[str, Ranged]]) -> None:
+        self._sounds = sounds
+        self.size = self._size()
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        made = MadeBytes()
+        archive = ZipFile(made, "w")
+        try:
+            for name, sound in self._sounds:
+                with archive.open(_info(name, sound.size), "w") as file:
+                    async with aclosing(sound.parts(Range(0, sound.size))) as parts:
+                        async for data in parts:
+                            file.write(data)
+                            yield made.take()
+            # In a thread: there may be very many entries.
+            await asyncio.to_thread(archive.close)
+            yield made.take()
+        finally:
+            archive.fp = None  # or what is broken off is closed in the end, and writes its directory
+
+    def _size(self) -> int:
+        """Write a zip file without its sounds, and count where all would be."""
+        made = MadeBytes()
+        with ZipFile(made, "w") as archive:
+            for name, sound in self._sounds:
+                archive.open(info := _info(name, sound.size), "w").close()
+                made.size += sound.size
+                info.file_size = info.compress_size = sound.size
+                archive.start_dir = made.size
+        return made.size
+
+
+def _info(name: str, size: int) -> ZipInfo:
+    info = ZipInfo(name, ZIP_DATE)
+    # Above 2 GiB, its sizes have other places.
+    info.file_size = size
+    info.external_attr = _READABLE
+    return info
 
 
 class StreamedFile(Response):

@@ -22,7 +22,7 @@ from proxy.features.jobs.endpoints import JobTools
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import Job, JobClip
 from proxy.features.jobs.request import ENCODED, FORMATS, SentFields
-from proxy.features.jobs.results.content import RANGE, JobSound, StreamedFile, ZipOfSounds, whole_reply
+from proxy.features.jobs.results.content import RANGE, JobSound, SoundZip, StreamedFile, whole_reply
 from proxy.features.jobs.results.encoded_records import list_encoded
 from proxy.features.jobs.results.subtitles import Writer, writers
 from proxy.features.jobs.steps import Steps
@@ -96,7 +96,7 @@ class JobResults(JobTools, Resource):
             for number, sound in sounds:
                 name = file_name(number, len(chapters), chapters[number - 1].title, format_)
                 names.append((name, sound))
-            return whole_reply(ZipOfSounds(names), f"{asked.name}.zip", ZIP, range_)
+            return whole_reply(SoundZip(names), f"{asked.name}.zip", ZIP, range_)
         ((_, sound),) = sounds
         return whole_reply(sound, f"{asked.name}.{format_}", MEDIA_TYPES[format_], range_)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from proxy.feature import House, HouseRevision
-from proxy.features.own_voices.editor import LibraryEditor
+from proxy.feature import House
 from proxy.features.own_voices.maker import VoiceMaker
-from proxy.features.own_voices.trained.endpoints import AdminVoiceModels, VoiceModels
+from proxy.features.own_voices.requested import RequestedVoices
+from proxy.features.own_voices.trained.endpoints import VoiceModels
 from proxy.features.own_voices.trained.intake import TrainedIntake
 from proxy.features.own_voices.trained.leaving import ModelExport
 from proxy.features.own_voices.trained.prompts import Prompts
@@ -14,12 +14,9 @@ from proxy.http.endpoint import Endpoint
 
 
 def trained_endpoints(
-    house: House, revision: HouseRevision, maker: VoiceMaker, editor: LibraryEditor, room: ModelRoom
+    house: House, voices: RequestedVoices, maker: VoiceMaker, room: ModelRoom
 ) -> list[Endpoint]:
-    """Return those of clients, which come before the other paths of a voice, and those of the operator."""
-    tools = revision.voices
-    intake = TrainedIntake(house.trained, house.registry, maker, editor, room)
+    """Return the endpoints, which come before the other paths of a voice."""
+    intake = TrainedIntake(house.trained, house.registry, maker, voices.editor, room)
     export = ModelExport(house.vault, house.trained, intake, room)
-    served = AdminVoiceModels(revision.admin_tools, tools, editor, intake, export).endpoints
-    served += Prompts().endpoints
-    return served if tools is None else VoiceModels(tools, editor, intake, export).endpoints + served
+    return VoiceModels(voices, intake, export).endpoints + Prompts().endpoints

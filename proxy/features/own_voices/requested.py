@@ -1,0 +1,82 @@
+"""The saved voice that a request names, and what its owner may do with it: the caller's own voice under /v1,
+and under /admin that of any account."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from policies.plans import Terms
+from proxy.access.callers import caller_of
+from proxy.api.admin_tools import AdminTools, check_open
+from proxy.api.named_voice import find_voice, terms_of
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.own_voices.editor import LibraryEditor, not_own
+from proxy.http.idempotency import sent_key
+from proxy.http.resource import account_of
+from proxy.kept.once import Once
+from proxy.storage import audit
+from proxy.storage.accounts import Account
+
+
+class RequestedVoices(NamedTuple):
+    """What the handlers of both roots need. A command serves /admin alone, and has no `lists`."""
+
+    lists: VoiceTools | None
+    admin_tools: AdminTools
+    editor: LibraryEditor
+
+    @property
+    def tools(self) -> VoiceTools:
+        assert self.lists is not None, "only a server answers under /v1"
+        return self.lists
+
+    async def find(self, request: Request) -> VoiceRecord:
+        """Return the row of the voice in the path. Raises NotFound."""
+        if account_of(request) is None:
+            return await find_voice(self.admin_tools, self.editor.library, request)
+        return await self.own(request, request.path_params["id"])
+
+    async def own(self, request: Request, name: str) -> VoiceRecord:
+        """Return the row of a voice of the caller's account. Raises NotFound."""
+        record = await self.editor.library.find(caller_of(request.scope).account, name)
+        if record is None:
+            # It is a voice of others, or there is no such voice at all.
+            (await self.tools.entries(request)).known.find(name)
+            raise not_own(name)
+        return record
+
+    async def open_account(self, id_or_name: str) -> Account:
+        owner = await self.admin_tools.account(id_or_name)
+        check_open(owner)
+        return owner
+
+    async def terms(self, request: Request, account: str) -> Terms:
+        """Return what the plan of the account allows. Under /admin, raises Conflict if it is not in force."""
+        if account_of(request) is None:
+            return terms_of(self.admin_tools, await self.open_account(account))
+        return self.tools.plans.terms(caller_of(request.scope))
+
+    async def note(self, request: Request, action: str, record: VoiceRecord) -> None:
+        """Put on record what an operator does to a voice, before it is done."""
+        if (act := await self.admin_tools.act(request, action, record.id, record.account)) is not None:
+            await self.editor.store.write(*audit.insert_statements(act))
+
+    async def request_of(self, account: str, id_: str) -> str | None:
+        """Return the digest of the request that made a voice."""
+        record = await self.editor.find_voice(account, id_)
+        return None if record is None else record.request
+
+
+def key_of(request: Request) -> str | None:
+    """Return the Idempotency-Key of a caller's request. Raises InvalidRequest."""
+    if account_of(request) is None:
+        return None
+    return sent_key(request.headers.getlist("idempotency-key"))
+
+
+def once_of(request: Request, key: str, digest: bytes) -> Once:
+    account = caller_of(request.scope).account
+    return Once(request.scope["state"]["request_id"], account, key, digest)
