@@ -35,7 +35,6 @@ from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemor
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, Spread
 from proxy.catalogue.far_trainings import FarTrainings, NoFarTrainings
-from proxy.catalogue.grants import Grants
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.purges import Purges
@@ -92,7 +91,6 @@ class House(NamedTuple):
     spread: Spread | None = None
     book: MemoryBook = NO_BOOK
     erasing: Erasing = _NOT_OPEN
-    grants: Grants = _NOT_OPEN
     own_voices: OwnVoices = _NOT_OPEN
     clones: Cloning = _NOT_OPEN
     words: SavedWords = _NOT_OPEN
@@ -102,6 +100,10 @@ class House(NamedTuple):
     steps: WantedSteps = NoSteps()
     far_trainings: FarTrainings = NoFarTrainings()
     shared: tuple[object, ...] = ()
+
+    def sharing(self, more: object) -> House:
+        """Return the house with something more for later features."""
+        return self._replace(shared=(*self.shared, more))
 
     def find(self, type_: type[T]) -> T:
         """Return what an earlier feature shares."""

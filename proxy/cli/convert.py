@@ -72,8 +72,7 @@ def convert(
 
 def _read(recording: Path) -> bytes:
     """Return a recording that a request can bring. Raise CommandRefused."""
-    from proxy.api.conversion_form import TOO_LARGE
-    from proxy.http.form import MOST_FILE_BYTES
+    from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE
 
     try:
         data = recording.read_bytes()

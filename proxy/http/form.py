@@ -19,6 +19,7 @@ from proxy.errors import InvalidRequest, UnsupportedMediaType
 from proxy.http.body import open_body
 from proxy.http.connection import Connection
 
+TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
 MOST_FILE_BYTES = 10 * 1024 * 1024
 MOST_PARTS = 40
 MOST_HEAD_BYTES = 4096

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.api.named_voice import find_voice, terms_of
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
 from proxy.features.clones import lists
@@ -17,6 +16,7 @@ from proxy.features.clones.comparison import CloneDifferences, clone_again, comp
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import State
+from proxy.features.own_voices.requested import find_voice, terms_of
 from proxy.http.body import body
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import reply, shown_as

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.clones.check import clones
 from proxy.features.clones.records import TABLE
+from proxy.features.consents.grants import Grants
 from proxy.features.webhooks.courier import Courier
 
 
@@ -21,12 +22,13 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.clones.recordings import CloneRecordings
 
     maker: CloneMaker | None = None
+    grants = house.find(Grants)
     if house.engines is not None:
-        recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
+        recordings = CloneRecordings(house.store, house.own_voices, house.samples, grants)
         bills = CloneBills(house.ledger, CloneMetrics(house.metrics.registry))
         maker = CloneMaker(house.store, house.engines, recordings, bills, house.find(Courier))
         house.engines.on_loss(maker.look_soon)
-    orders = CloneOrders(house.store, house.grants, maker)
+    orders = CloneOrders(house.store, grants, maker)
 
     def at(revision: HouseRevision) -> Served:
         if maker is not None and revision.budgets is not None:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from policies.plans import Terms
 from policies.routing import Binding
 from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
-from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.clones import lists, records
@@ -15,6 +14,7 @@ from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.recordings import check_seconds
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.features.clones.rules import State
+from proxy.features.consents.grants import Grants, receivers
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.store import Statement, Store

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from policies.plans import MissingLimits, Plan, Terms, terms
 from proxy.audio.formats import wav_header
 from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights
-from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import CloneRecord
+from proxy.features.consents.grants import Grants, receivers
 from proxy.storage import accounts, samples
 from proxy.storage.store import Store
 from speech_engine import CloneRequest, CloneSample

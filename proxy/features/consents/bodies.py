@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.errors import InvalidRequest
 from proxy.features.consents import phrases
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
+from proxy.features.consents.records import USUAL_USES, Use
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.form_values import form_values

@@ -14,13 +14,13 @@ from proxy.features.consents.records import TABLE
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.consents.comparison import open_comparison
     from proxy.features.consents.endpoints import Consents
-    from proxy.features.consents.grants import ConsentGrants
+    from proxy.features.consents.grants import Grants
     from proxy.features.consents.keeper import ConsentKeeper
 
     async with open_comparison(house.registry, house.config_at_start) as comparison:
         keeper = ConsentKeeper(house.store, house.vault, house.intake, comparison, house.erasing.erase)
         yield Opened(
-            house._replace(grants=ConsentGrants(house.store, keeper.compare)),
+            house.sharing(Grants(house.store, keeper.compare)),
             at=lambda revision: Served(Consents(revision.admin_tools, keeper).endpoints),
         )
 

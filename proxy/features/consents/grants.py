@@ -3,42 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from proxy.audio.recordings.intake import TakenRecording
-from proxy.catalogue.grants import Grant
 from proxy.catalogue.voice_records import Compared
+from proxy.errors import NotAllowed
 from proxy.features.consents import records
 from proxy.features.consents.keeper import find_record
-from proxy.features.consents.records import ConsentRecord, record_digest
+from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use, record_digest
 from proxy.storage.store import Condition, Store
 
 Compare = Callable[[TakenRecording, ConsentRecord], Awaitable[Compared | None]]
 
 
-class ConsentGrants:
-    """The consents of all accounts, without their texts."""
+class Grant(NamedTuple):
+    """What a speaker has agreed to. Only `providers` may receive the voice, None for all engines, and it may
+    be used for `uses` alone.
+
+    Receipts name it by its `digest`, which tells nothing of the speaker.
+    """
+
+    id: str
+    providers: tuple[str, ...] | None
+    digest: str
+    uses: tuple[Use, ...] = USUAL_USES
+
+    def check(self, use: Use, param: str) -> None:
+        """Raise NotAllowed, which names the parameter, if the speaker has not agreed to this use."""
+        if use not in self.uses:
+            raise NotAllowed(
+                f"The consent '{self.id}' does not name {use}, but {', '.join(self.uses)}.",
+                param=param,
+                code="consent_not_given",
+            )
+
+
+class Grants:
+    """The consents of all accounts, without their texts, for what makes, lends and clones voices."""
 
     def __init__(self, store: Store, compare: Compare) -> None:
         self._store = store
         self._compare = compare
 
     async def find(self, account: str, id_: str, param: str) -> Grant:
+        """Return a grant of this account. Raises NotFound, which names the parameter."""
         return _grant(await find_record(self._store, account, id_, param))
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
+        """Return a grant of this account, if it is there."""
         record = None if id_ is None else await records.get(self._store, account, id_)
         return None if record is None else _grant(record)
 
     async def of_account(self, account: str) -> Mapping[str, Grant]:
+        """Return the grants of an account by id."""
         return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
 
     async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+        """Compare the speaker of a recording with the grant's. None: there is no comparer.
+
+        Raises NotAllowed if the operator refuses other speakers.
+        """
         if grant is None:
             return None
         return await self._compare(taken, await find_record(self._store, account, grant.id, "consent"))
 
     def is_there(self, account: str, id_: str) -> Condition:
+        """What must be true in the commit that adds a voice by this grant."""
         return records.is_there(account, id_)
+
+
+def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
+    """Return who may receive a voice by the grant `id_`, None for all; () if the grant is gone."""
+    if id_ is None:
+        return None
+    return () if grant is None else grant.providers
 
 
 def _grant(record: ConsentRecord) -> Grant:

@@ -14,12 +14,11 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording, invalid_audio
 from proxy.catalogue.derived_things import OwnedRecord
-from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
-from proxy.features.consents.records import ConsentRecord
+from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id

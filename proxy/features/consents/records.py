@@ -8,7 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.storage import audit, blobs
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
@@ -18,6 +17,10 @@ from proxy.storage.store import Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 
 ConsentKind = Literal["recording", "statement"]
+Use = Literal["speech", "conversion", "training"]
+"""What a voice may be used for: speech, conversions from it or into it, and to train a model of it."""
+USUAL_USES: tuple[Use, ...] = ("speech", "conversion")
+"""Those of a consent that names none. Who trains a voice must ask for that."""
 
 
 TABLE = Table(

@@ -10,19 +10,9 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, Answering
-from proxy.api.conversion_form import (
-    FILE,
-    ConversionForm,
-    SentConversion,
-    granted,
-    read_conversion,
-    read_sent,
-    source_sound,
-)
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.catalogue.grants import Grants
 from proxy.errors import (
     DecodingFailed,
     IdempotencyKeyReused,
@@ -31,6 +21,16 @@ from proxy.errors import (
     NotFound,
     RequestUnderWay,
     UnsupportedMediaType,
+)
+from proxy.features.consents.grants import Grants
+from proxy.features.conversions.form import (
+    FILE,
+    ConversionForm,
+    SentConversion,
+    granted,
+    read_conversion,
+    read_sent,
+    source_sound,
 )
 from proxy.features.conversions.sources import Sources
 from proxy.http.body import BODY_FAILURES

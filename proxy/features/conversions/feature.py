@@ -10,15 +10,16 @@ from proxy.feature import Feature, House, HouseRevision, Opened, Served
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.consents.grants import Grants
     from proxy.features.conversions.endpoint import Conversions
     from proxy.features.conversions.sources import Sources
 
-    sources = Sources(house.intake)
+    sources, grants = Sources(house.intake), house.find(Grants)
 
     def at(revision: HouseRevision) -> Served:
         if revision.speaking is None or revision.answering is None:
             return Served()
-        conversions = Conversions(revision.speaking, revision.answering, sources, house.grants, house.ledger)
+        conversions = Conversions(revision.speaking, revision.answering, sources, grants, house.ledger)
         return Served(conversions.endpoints)
 
     yield Opened(house, at)

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 
-from proxy.api.conversion_form import FILE, SentConversion, source_sound
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.audio.recordings.recording import MOST_S
-from proxy.catalogue.grants import Grant
 from proxy.errors import NoPlace
+from proxy.features.consents.grants import Grant
+from proxy.features.conversions.form import FILE, SentConversion, source_sound
 from proxy.speech.speech_request import SOURCE_HZ, SourceSound
 
 MOST_BYTES = 512 * 1024 * 1024

@@ -17,7 +17,6 @@ from policies.plans import Terms
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
 from proxy.api.background import BackgroundRequest
-from proxy.api.conversion_form import FILE
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.errors import (
     Conflict,
@@ -28,6 +27,7 @@ from proxy.errors import (
     NotFound,
     RateLimited,
 )
+from proxy.features.conversions.form import FILE
 from proxy.features.jobs import ends, records
 from proxy.features.jobs.batches.bodies import BatchJobBody
 from proxy.features.jobs.batches.maker import BatchMaker

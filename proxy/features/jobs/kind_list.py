@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from proxy.feature import House
+from proxy.features.consents.grants import Grants
 from proxy.features.jobs.batches.kind import LineJobs
 from proxy.features.jobs.conversions.kind import RecordingJobs
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
@@ -30,7 +31,7 @@ async def open_kinds(house: House) -> AsyncIterator[OpenKinds]:
     by_name: Mapping[Kind, JobKind] = {
         "speech": TextJobs(house.vault, files),
         "batch": LineJobs(files),
-        "conversion": RecordingJobs(house.vault, files, decoder, house.grants, house.ledger),
+        "conversion": RecordingJobs(house.vault, files, decoder, house.find(Grants), house.ledger),
     }
     try:
         yield OpenKinds(by_name, decoder)

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
 from proxy.catalogue.far_trainings import FarTrainings
 from proxy.feature import House, HouseRevision, Served
+from proxy.features.consents.grants import Grants
 from proxy.features.jobs.batches.endpoints import Batches, Files
 from proxy.features.jobs.batches.files import BatchFiles, batch_places
 from proxy.features.jobs.batches.maker import BatchMaker
@@ -86,7 +87,7 @@ class OpenJobs:
         batches = BatchMaker(tools, files, self._notices)
         batch_files = BatchFiles(house.store, files, speaking.admission.counter, self._batch_places)
         asked_as = AskedAs(Defaults.of(revision.config.server), section.step_characters)
-        conversions = ConversionMaker(tools, files, self._decoder, house.grants, speaking)
+        conversions = ConversionMaker(tools, files, self._decoder, house.find(Grants), speaking)
         makers = JobMakers(batches, conversions, self._trainings.at(revision))
         asked = ClientJobs(tools, files, steps, speaking, asked_as, makers)
         given: list[Resource] = [

@@ -16,10 +16,10 @@ from policies.plans import Terms
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
 from proxy.catalogue.clones import CloneRights
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.grants import Grant, Grants
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import Compared, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.features.consents.grants import Grant, Grants
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.editor import LibraryEditor

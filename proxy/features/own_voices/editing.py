@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
-from proxy.api.named_voice import terms_of
 from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.api.voice_routes import voice_answers
 from proxy.catalogue.voice_records import VoiceRecord
@@ -54,7 +53,7 @@ from proxy.features.own_voices.bodies import (
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form

@@ -12,6 +12,7 @@ from proxy.speech.on_the_way import OnTheWay
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
+    from proxy.features.consents.grants import Grants
     from proxy.features.own_voices.clip_endpoints import VoiceSamples
     from proxy.features.own_voices.clips import VoiceRecordings
     from proxy.features.own_voices.editing import VoiceEditing
@@ -26,10 +27,10 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.own_voices.trained.room import ModelRoom
     from proxy.features.own_voices.trained.wiring import trained_endpoints
 
-    forms = None
+    forms, grants = None, house.find(Grants)
     if house.engines is not None:
         forms = ReferenceSpeech(
-            house.intake, house.samples, house.engines, house.levels, house.grants, house.ledger
+            house.intake, house.samples, house.engines, house.levels, grants, house.ledger
         )
     retention = Retention(house.store, house.config_at_start.plans, house.erasing, house.metrics)
     export = VoiceExport(house.store, house.vault, export_places())
@@ -48,8 +49,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
             )
-            maker = VoiceMaker(house.vault, editor, house.intake, house.grants, house.erasing, clones)
-            recordings = VoiceRecordings(house.vault, editor, house.intake, house.grants, house.erasing)
+            maker = VoiceMaker(house.vault, editor, house.intake, grants, house.erasing, clones)
+            recordings = VoiceRecordings(house.vault, editor, house.intake, grants, house.erasing)
             voices = RequestedVoices(lists, revision.admin_tools, editor)
             served = trained_endpoints(house, voices, maker, model_room)
             # The paths of samples first: the id of a voice may have slashes.
@@ -61,7 +62,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 forms=forms,
             )
 
-        saved = SavedVoices(house.store, house.vault, house.grants)
+        saved = SavedVoices(house.store, house.vault, grants)
         yield Opened(house._replace(own_voices=saved), at, alone=(retention.run,))
 
 

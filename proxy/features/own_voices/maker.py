@@ -17,11 +17,11 @@ from policies.plans import Terms
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.grants import Grant, Grants
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
 from proxy.config.config_toml import voices_to_bind
 from proxy.errors import Conflict, InvalidRequest
+from proxy.features.consents.grants import Grant, Grants
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (
     ChangedVoice,

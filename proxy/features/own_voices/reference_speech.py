@@ -15,9 +15,9 @@ from policies.sample_quality import stretch_s
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import SpokenForm
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.grants import Grant, Grants
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
+from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
 from proxy.http.form_values import json_or_text

@@ -14,9 +14,9 @@ import msgspec
 from policies.routing import Binding, Voice
 from policies.sample_quality import SampleQuality, stretch_s
 from proxy.catalogue.clones import Cloning
-from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
 from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.consents.grants import Grants, receivers
 from proxy.features.own_voices import records
 from proxy.features.own_voices.seals import open_if_possible, texts_of_recordings
 from proxy.kept.vault import Vault

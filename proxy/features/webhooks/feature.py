@@ -30,7 +30,7 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
     # A command sends nothing that waits: its server does, when it is back.
     wishes = () if house.engines is None else (courier,)
-    furnished = house._replace(shared=(*house.shared, courier))
+    furnished = house.sharing(courier)
     yield Opened(furnished, at, wishes=wishes, alone=(partial(courier.tidy, house.metrics),))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.audio.recordings.intake import TakenRecording
-from proxy.features.consents.grants import ConsentGrants
+from proxy.features.consents.grants import Grants
 from proxy.features.consents.records import ConsentRecord
 from proxy.storage.store import Store
 
@@ -12,5 +12,5 @@ async def _no_comparison(_taken: TakenRecording, _record: ConsentRecord) -> None
     return None
 
 
-def granted(store: Store) -> ConsentGrants:
-    return ConsentGrants(store, _no_comparison)
+def granted(store: Store) -> Grants:
+    return Grants(store, _no_comparison)

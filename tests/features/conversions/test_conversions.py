@@ -14,10 +14,10 @@ import pytest
 from starlette.types import Message
 
 from plugins.tone.decode import decode
-from proxy.api.conversion_form import ConversionForm, SentConversion
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint, sources
+from proxy.features.conversions.form import ConversionForm, SentConversion
 from proxy.features.conversions.sources import Sources
 from proxy.features.jobs.conversions import maker
 from proxy.http.form import MOST_FILE_BYTES

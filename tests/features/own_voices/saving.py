@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from proxy.catalogue.grants import Grants
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.secret_sections import VaultSection
+from proxy.features.consents.grants import Grants
 from proxy.features.own_voices import records
 from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.kept.vault import Vault

@@ -5,11 +5,11 @@ from __future__ import annotations
 from policies import price
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.conversion_form import FILE, check_consent, granted, source_sound
 from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.catalogue.grants import Grants
+from proxy.features.consents.grants import Grants
+from proxy.features.conversions.form import FILE, check_consent, granted, source_sound
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
 from proxy.features.jobs.conversions.long_recordings import StretchOf
 from proxy.features.jobs.conversions.request import ConversionFields, of_form

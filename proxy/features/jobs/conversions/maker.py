@@ -12,11 +12,18 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
-from proxy.api.conversion_form import FILE, SentConversion, granted, read_conversion, read_sent, source_sound
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.catalogue.grants import Grants
 from proxy.errors import InvalidRequest
+from proxy.features.consents.grants import Grants
+from proxy.features.conversions.form import (
+    FILE,
+    SentConversion,
+    granted,
+    read_conversion,
+    read_sent,
+    source_sound,
+)
 from proxy.features.jobs.conversions.long_decoder import LongDecoder
 from proxy.features.jobs.conversions.long_recordings import LONGEST_S, LongSurvey
 from proxy.features.jobs.conversions.request import (

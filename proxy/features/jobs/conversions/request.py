@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
-from proxy.api.conversion_form import ConversionForm, SentConversion, output_of
 from proxy.errors import InvalidRequest
+from proxy.features.conversions.form import ConversionForm, SentConversion, output_of
 from proxy.features.jobs.request import ENCODED, SentFields, step_format
 
 

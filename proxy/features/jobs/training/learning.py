@@ -12,11 +12,11 @@ from policies.plans import Terms
 from policies.routing import Model
 from policies.routing.filters import is_open
 from proxy.access.callers import Callers
-from proxy.catalogue.grants import Grants
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.sample_source import SampleSource, SampleUnavailable
 from proxy.errors import InvalidRequest, NotAllowed
+from proxy.features.consents.grants import Grants
 from proxy.features.jobs.making import no_jobs
 from proxy.features.jobs.records import Job
 from proxy.features.jobs.training.process import TrainingBroken

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.feature import House, HouseRevision
+from proxy.features.consents.grants import Grants
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.section import JOBS
@@ -47,7 +48,7 @@ def open_trainings(house: House, files: JobFiles, metrics: JobMetrics) -> OpenTr
     assert house.engines is not None, "a command trains nothing"
     bills = TrainingBills(house.ledger, files, house.metrics)
     trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
-    learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
+    learning = Learning(house.store, house.vault, house.own_voices, house.find(Grants), house.samples)
     ends = TrainingEnds(house.store, house.trained, metrics, house.find(Courier))
     far = TrainingsElsewhere(house.store, files, learning, trainers)
     wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)

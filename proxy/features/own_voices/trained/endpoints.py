@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
-from proxy.api.named_voice import terms_of
 from proxy.api.voice_entries import VoiceEntry
 from proxy.api.voice_routes import voice_answers
 from proxy.catalogue.known_voices import no_voice
@@ -27,7 +26,7 @@ from proxy.errors import (
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
 from proxy.features.own_voices.trained.intake import TrainedIntake

@@ -35,7 +35,8 @@ async def test_what_a_batch_gives_is_counted_apart(tmp_path: Path) -> None:
         )
         files = [made[f"{what}_file_id"] for what in ("error", "output", "sound")]
         for number in range(MOST_A_MINUTE["file"] - 1):
-            assert (await file_content(server, files[number % 3], range="bytes=0-0")).status_code == 206
+            answer = await file_content(server, files[number % 3], range="bytes=0-0")
+            assert answer.status_code == (200 if number % 3 == 2 else 206)  # of a zip there are no ranges
         assert (await content(server, made["id"])).status_code == 200
         for asked in (
             file_content(server, files[0]),

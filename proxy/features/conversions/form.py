@@ -10,10 +10,10 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
-from proxy.catalogue.grants import Grant, Grants
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
+from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
-from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
+from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, read_form
 from proxy.http.form_values import json_or_text
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
@@ -22,7 +22,6 @@ from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechReq
 from proxy.speech.voice_reference import VoiceName
 
 FILE, CONSENT = "file", "consent"
-TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
 STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
 _NUMBERS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate")
