@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.features.clones.rules import CloneFacts, State
 from proxy.features.webhooks.courier import Courier
-from proxy.features.webhooks.events import Event
+from proxy.features.webhooks.records import Event
 from proxy.storage import audit, voice_rows
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id

@@ -23,7 +23,7 @@ from proxy.features.jobs.records import (
 from proxy.features.jobs.results import encoded_records
 from proxy.features.jobs.results.encoded_records import EncodedBlob
 from proxy.features.webhooks.courier import Courier
-from proxy.features.webhooks.events import Event
+from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
 
 ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_error", None, "voice_erased")

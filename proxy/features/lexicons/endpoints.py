@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
-from proxy.access.callers import caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, answers_at_both, check_open
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
@@ -22,7 +21,7 @@ from proxy.features.lexicons.records import LexiconStanding
 from proxy.http.body import AccountName, body
 from proxy.http.lists import iso
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -123,53 +122,49 @@ class LexiconEndpoints(Resource):
         return reply(await self._read(account, name))
 
     @answers("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
-    async def put_lexicon(self, request: Request) -> Response:
-        """Replace the words of the account's lexicon, or make a new one"""
-        words = await _read_words((await body(request, LexiconBody, MAX_BODY_BYTES)).words)
-        account, name = caller_of(request.scope).account, request.path_params["name"]
-        return reply(_entry(await self._keeper.put(account, name, words)))
-
-    @answers("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
-    async def delete_lexicon(self, request: Request) -> Response:
-        """Delete a lexicon of the account's own"""
-        account, name = caller_of(request.scope).account, request.path_params["name"]
-        return reply(DeletedLexicon(name=await self._keeper.delete(account, name)))
-
     @answers(
         "PUT",
         "/admin/lexicons/{name}",
         LexiconEntry,
+        name="put_lexicon_of",
+        summary="Replace the words of an account's lexicon, or make a new one",
         body=NewLexicon,
         failures=(NotAllowed, NotFound, Conflict),
     )
-    async def put_lexicon_of(self, request: Request) -> Response:
-        """Replace the words of an account's lexicon, or make a new one"""
-        new = await body(request, NewLexicon, MAX_BODY_BYTES)
-        account = await self._admin_tools.account(new.account)
-        check_open(account)
+    async def put_lexicon(self, request: Request) -> Response:
+        """Replace the words of the account's lexicon, or make a new one"""
+        name, account = request.path_params["name"], account_of(request)
+        if account is not None:
+            new: LexiconBody | NewLexicon = await body(request, LexiconBody, MAX_BODY_BYTES)
+        else:
+            new = await body(request, NewLexicon, MAX_BODY_BYTES)
+            owner = await self._admin_tools.account(new.account)
+            check_open(owner)
+            name, account = lexicon.usual_name(name), owner.id
         words = await _read_words(new.words)
-        name = lexicon.usual_name(request.path_params["name"])
-        act = await self._admin_tools.audit_row(
-            request, "lexicon.set", name[:64], account.id, words=len(words)
-        )
-        return reply(_entry(await self._keeper.put(account.id, name, words, act)))
+        act = await self._admin_tools.act(request, "lexicon.set", name[:64], account, words=len(words))
+        return reply(_entry(await self._keeper.put(account, name, words, act)))
 
+    @answers("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
     @answers(
         "DELETE",
         "/admin/lexicons/{name}",
         DeletedLexicon,
+        name="delete_lexicon_of",
+        summary="Delete an account's lexicon",
         queries=(ACCOUNT_QUERY,),
         failures=(InvalidRequest, NotFound),
     )
-    async def delete_lexicon_of(self, request: Request) -> Response:
-        """Delete an account's lexicon"""
-        account = await self._admin_tools.query_account(request)
+    async def delete_lexicon(self, request: Request) -> Response:
+        """Delete a lexicon of the account's own"""
+        account, name = await self._admin_tools.owner(request), request.path_params["name"]
         if account is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
-        name = lexicon.usual_name(request.path_params["name"])
-        act = await self._admin_tools.audit_row(request, "lexicon.deleted", name[:64], account)
+        if account_of(request) is None:
+            name = lexicon.usual_name(name)
+        act = await self._admin_tools.act(request, "lexicon.deleted", name[:64], account)
         return reply(DeletedLexicon(name=await self._keeper.delete(account, name, act)))
 
     async def _read(self, account: str | None, name: str) -> WholeLexicon:

@@ -24,8 +24,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.own_voices.retention import Retention, open_voice_use
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.tap import VoiceUseConcern
+    from proxy.features.own_voices.trained.endpoints import trained_endpoints
     from proxy.features.own_voices.trained.room import ModelRoom
-    from proxy.features.own_voices.trained.wiring import trained_endpoints
 
     forms, grants = None, house.find(Grants)
     if house.engines is not None:

@@ -10,8 +10,8 @@ from msgspec import Meta
 from policies.wishes import SECOND
 from proxy.features.webhooks import signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.events import EVENTS, Event
 from proxy.features.webhooks.keeper import OpenedWebhook
+from proxy.features.webhooks.records import EVENTS, Event
 from proxy.features.webhooks.rules import MOST_URL
 from proxy.http.body import Name
 from proxy.http.lists import Listing

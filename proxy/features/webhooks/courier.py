@@ -13,9 +13,8 @@ import structlog
 from policies.wishes import SECOND
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.metrics import WebhookMetrics
-from proxy.features.webhooks.records import WebhookRecord, WebhookSeal
+from proxy.features.webhooks.records import Event, WebhookRecord, WebhookSeal
 from proxy.features.webhooks.section import WebhookSection
 from proxy.features.webhooks.sender import Letter, Sender, Tried
 from proxy.http.hosts import KnownHosts

@@ -10,8 +10,7 @@ from typing import Literal
 import msgspec
 
 from policies.wishes import SECOND, Wish
-from proxy.features.webhooks.events import Event
-from proxy.features.webhooks.records import WebhookRecord
+from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable

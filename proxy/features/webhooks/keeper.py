@@ -13,8 +13,7 @@ from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.courier import Courier, own_places
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.events import Event
-from proxy.features.webhooks.records import ASKED_OFF, WebhookRecord, WebhookSeal
+from proxy.features.webhooks.records import ASKED_OFF, Event, WebhookRecord, WebhookSeal
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id

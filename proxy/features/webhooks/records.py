@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import msgspec
 
-from proxy.features.webhooks.events import Event
 from proxy.kept.vault import SealedRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
@@ -22,6 +23,21 @@ TABLE = Table(
     closed_with=("DELETE FROM webhooks WHERE account = :id",),
 )
 ASKED_OFF = "It was turned off."
+Event = Literal[
+    "voice.clone.ready",
+    "voice.clone.failed",
+    "job.done",
+    "job.failed",
+    "job.canceled",
+    "job.waiting",
+    "batch.completed",
+    "batch.failed",
+    "batch.expired",
+    "batch.cancelled",
+    "webhook.test",
+]
+"""All events that accounts are told of."""
+EVENTS: tuple[Event, ...] = get_args(Event)
 
 
 class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):

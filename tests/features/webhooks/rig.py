@@ -14,10 +14,9 @@ from proxy.engines.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.courier import Courier
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.keeper import OpenedWebhook, WebhookKeeper
 from proxy.features.webhooks.metrics import WebhookMetrics
-from proxy.features.webhooks.records import WebhookRecord
+from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.features.webhooks.rules import DAY_US
 from proxy.features.webhooks.section import WebhookSection
 from proxy.features.webhooks.sender import Sender

@@ -22,8 +22,8 @@ from openai.types.webhooks import (
 from policies.wishes import SECOND
 from proxy.features.webhooks import courier as couriers
 from proxy.features.webhooks import records
-from proxy.features.webhooks.events import Event
 from proxy.features.webhooks.keeper import WebhookChange
+from proxy.features.webhooks.records import Event
 from proxy.features.webhooks.section import WebhookSection
 from proxy.kept.vault import VaultFailed
 from proxy.storage import accounts

@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 
 from proxy.features.webhooks import sender
 from proxy.features.webhooks.courier import Courier
-from proxy.features.webhooks.events import Event
+from proxy.features.webhooks.records import Event
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from tests.features.webhooks.receiver import receiver, status

@@ -23,14 +23,18 @@ from proxy.errors import (
     RequestUnderWay,
     UnsupportedMediaType,
 )
+from proxy.feature import House
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
-from proxy.features.own_voices.maker import Beginning
+from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
 from proxy.features.own_voices.trained.intake import TrainedIntake
 from proxy.features.own_voices.trained.leaving import QUERIES, ModelExport
+from proxy.features.own_voices.trained.prompts import Prompts
+from proxy.features.own_voices.trained.room import ModelRoom
+from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
@@ -140,3 +144,12 @@ class VoiceModels(Resource):
         await self._voices.note(request, "voice.exported", record)
         stream = await self._export.stream(record, request)
         return StreamReply(stream.name, stream, MEDIA)
+
+
+def trained_endpoints(
+    house: House, voices: RequestedVoices, maker: VoiceMaker, room: ModelRoom
+) -> list[Endpoint]:
+    """Return the endpoints, which come before the other paths of a voice."""
+    intake = TrainedIntake(house.trained, house.registry, maker, voices.editor, room)
+    export = ModelExport(house.vault, house.trained, intake, room)
+    return VoiceModels(voices, intake, export).endpoints + Prompts().endpoints
