@@ -102,6 +102,15 @@ class AdminTools(NamedTuple):
         )
 
 
+def of_any_account(details: Details) -> Details:
+    """Return what an endpoint says under /admin, where the query may name an account."""
+    return {
+        **details,
+        "queries": (ACCOUNT_QUERY, *details.get("queries", ())),
+        "failures": tuple(dict.fromkeys((*details.get("failures", ()), NotFound))),
+    }
+
+
 def answers_at_both(
     verb: Literal["GET", "POST", "DELETE"],
     path: str,
@@ -113,15 +122,12 @@ def answers_at_both(
 
     `summary` is the one of /admin, where the name of the operation ends with `_of`.
     """
-    of_any: Details = {
-        **details,
-        "queries": (ACCOUNT_QUERY, *details.get("queries", ())),
-        "failures": tuple(dict.fromkeys((*details.get("failures", ()), NotFound))),
-    }
 
     def declare(method: Method) -> Method:
         name = f"{method.__name__}_of"
-        inner = answers(verb, f"/admin{path}", *structs, name=name, summary=summary, **of_any)
+        inner = answers(
+            verb, f"/admin{path}", *structs, name=name, summary=summary, **of_any_account(details)
+        )
         return answers(verb, f"/v1{path}", *structs, **details)(inner(method))
 
     return declare

@@ -45,7 +45,6 @@ from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
 _OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace, DecodingFailed)
-_ADMIN = "/admin/voices/{id}/samples"
 
 
 class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +99,7 @@ class VoiceSamples(Resource):
     )
     @answers(
         "POST",
-        _ADMIN,
+        "/admin/voices/{id}/samples",
         VoiceSample,
         name="add_saved_voice_sample",
         summary="Add a recording to an account's voice, with its emotion",
@@ -133,16 +132,12 @@ class VoiceSamples(Resource):
         return reply(_entry(added), 201, REPLAYED if is_replayed else None)
 
     @voice_answers(
-        "GET", "/{id:path}/samples", VoiceSampleList, failures=(InvalidRequest, NotFound), pace="list"
-    )
-    @answers(
         "GET",
-        _ADMIN,
+        "/{id:path}/samples",
         VoiceSampleList,
-        name="list_saved_voice_samples",
-        summary="The recordings of an account's voice",
-        queries=(ACCOUNT_QUERY,),
+        admin=("list_saved_voice_samples", "The recordings of an account's voice"),
         failures=(InvalidRequest, NotFound),
+        pace="list",
     )
     async def list_voice_samples(self, request: Request) -> Response:
         """The recordings of a voice of the account's own"""
@@ -153,15 +148,7 @@ class VoiceSamples(Resource):
         "DELETE",
         "/{id:path}/samples/{sample}",
         DeletedVoiceSample,
-        failures=(InvalidRequest, NotFound, Conflict),
-    )
-    @answers(
-        "DELETE",
-        f"{_ADMIN}/{{sample}}",
-        DeletedVoiceSample,
-        name="delete_saved_voice_sample",
-        summary="Delete a recording that was added to an account's voice",
-        queries=(ACCOUNT_QUERY,),
+        admin=("delete_saved_voice_sample", "Delete a recording that was added to an account's voice"),
         failures=(InvalidRequest, NotFound, Conflict),
     )
     async def delete_voice_sample(self, request: Request) -> Response:

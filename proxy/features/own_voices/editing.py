@@ -67,6 +67,10 @@ from proxy.storage import samples, tombstones, trained_models
 from proxy.storage.rows import new_id
 
 _AUDIO = "audio_sample"
+_DELETE = (
+    "delete_saved_voice",
+    "Delete a saved voice by its id, or by its name: the account's, or everybody's",
+)
 N = TypeVar("N", bound=NewVoice)
 F = TypeVar("F", bound=VoiceForm)
 
@@ -183,17 +187,9 @@ class VoiceEditing(Resource):
         "GET",
         "/{id:path}/export",
         media=("application/zip",),
+        admin=("export_saved_voice", "A voice's recordings, and what is known of them, as a zip file"),
         failures=(NotFound, NoPlace),
         pace="list",
-    )
-    @answers(
-        "GET",
-        "/admin/voices/{id}/export",
-        media=("application/zip",),
-        name="export_saved_voice",
-        summary="A voice's recordings, and what is known of them, as a zip file",
-        queries=(ACCOUNT_QUERY,),
-        failures=(NotFound, NoPlace),
     )
     async def export_voice(self, request: Request) -> Response:
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
@@ -224,16 +220,7 @@ class VoiceEditing(Resource):
         updated = await self._maker.change(record, change, tools.plans.terms(caller), caller.key)
         return reply(await tools.entry(request, updated.id))
 
-    @voice_answers("DELETE", "/{id:path}", DeletedVoice, failures=(NotFound,))
-    @answers(
-        "DELETE",
-        "/admin/voices/{id}",
-        DeletedVoice,
-        name="delete_saved_voice",
-        summary="Delete a saved voice by its id, or by its name: the account's, or everybody's",
-        queries=(ACCOUNT_QUERY,),
-        failures=(NotFound,),
-    )
+    @voice_answers("DELETE", "/{id:path}", DeletedVoice, admin=_DELETE, failures=(NotFound,))
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
         # Its row is enough: what cannot be opened can be erased.

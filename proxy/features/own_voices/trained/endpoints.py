@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import VoiceEntry
 from proxy.api.voice_routes import voice_answers
 from proxy.catalogue.known_voices import no_voice
@@ -125,18 +124,13 @@ class VoiceModels(Resource):
         "GET",
         "/{id:path}/model",
         media=(MEDIA,),
+        admin=(
+            "export_saved_voice_model",
+            "The trained model of a saved voice, as a file that other programs read",
+        ),
         queries=QUERIES,
         failures=_OF_TAKING,
         pace="list",
-    )
-    @answers(
-        "GET",
-        "/admin/voices/{id}/model",
-        media=(MEDIA,),
-        name="export_saved_voice_model",
-        summary="The trained model of a saved voice, as a file that other programs read",
-        queries=(ACCOUNT_QUERY, *QUERIES),
-        failures=_OF_TAKING,
     )
     async def export_voice_model(self, request: Request) -> Response:
         """The trained model of a voice of the account's own, as a file that other programs read"""
