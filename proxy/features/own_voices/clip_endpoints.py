@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
-from proxy.api.voice_routes import voice_answers
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -34,7 +33,7 @@ from proxy.features.own_voices.clips import (
     owner_of,
 )
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_answers
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.form_values import form_values
 from proxy.http.idempotency import KEY_HEADER

@@ -17,7 +17,6 @@ from starlette.responses import Response
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import VoiceEntry, VoiceQuality
-from proxy.api.voice_routes import voice_answers
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.engine_names import who_knows
 from proxy.errors import (
@@ -53,7 +52,7 @@ from proxy.features.own_voices.bodies import (
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_answers
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form

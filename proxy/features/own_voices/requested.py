@@ -3,7 +3,8 @@ and under /admin that of any account."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Unpack
 
 import msgspec
 from starlette.requests import Request
@@ -11,18 +12,48 @@ from starlette.requests import Request
 from policies.plans import Terms
 from proxy.access.callers import caller_of
 from proxy.api import account_overrides
-from proxy.api.admin_tools import AdminTools, check_open
+from proxy.api.admin_tools import AdminTools, check_open, of_any_account
+from proxy.api.voice_routes import ROOTS
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import possible
 from proxy.errors import Conflict, NotFound
 from proxy.features.own_voices.editor import LibraryEditor, not_own
+from proxy.http.endpoint import Struct
 from proxy.http.idempotency import sent_key
-from proxy.http.resource import account_of
+from proxy.http.resource import Details, Method, Verb, account_of, answers
 from proxy.kept.once import Once
 from proxy.storage import audit
 from proxy.storage.accounts import Account
+
+
+def voice_answers(
+    verb: Verb,
+    tail: str,
+    *structs: Struct,
+    media: tuple[str, ...] = (),
+    admin: tuple[str, str] | None = None,
+    **details: Unpack[Details],
+) -> Callable[[Method], Method]:
+    """Declare that a method answers this end of a path under each root. See `answers`.
+
+    `admin` has the name and the summary of the same under /admin/voices, for the saved voice of any account.
+    """
+
+    def declare(method: Method) -> Method:
+        if admin is not None:
+            name, summary = admin
+            path = f"/admin/voices{tail.replace(':path', '')}"
+            of_any = of_any_account(details)
+            of_any.pop("pace", None)
+            answers(verb, path, *structs, media=media, name=name, summary=summary, **of_any)(method)
+        for root, suffix in reversed(ROOTS):
+            name = f"{method.__name__}{suffix}"
+            answers(verb, f"{root}{tail}", *structs, media=media, name=name, **details)(method)
+        return method
+
+    return declare
 
 
 class RequestedVoices(NamedTuple):

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from proxy.access.callers import caller_of
 from proxy.api.voice_entries import VoiceEntry
-from proxy.api.voice_routes import voice_answers
 from proxy.catalogue.known_voices import no_voice
 from proxy.errors import (
     Conflict,
@@ -26,7 +25,7 @@ from proxy.feature import House
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
 from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_answers
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
 from proxy.features.own_voices.trained.intake import TrainedIntake
