@@ -29,18 +29,19 @@ from proxy.errors import (
     NotFound,
     RateLimited,
 )
-from proxy.features.jobs import ends, records
-from proxy.features.jobs.batches.bodies import BatchJobBody
-from proxy.features.jobs.batches.maker import BatchMaker
-from proxy.features.jobs.bodies import DeletedJob, JobList, ShownJob, Watching
-from proxy.features.jobs.chapters import chapter_of, cut, in_chapter, mute
-from proxy.features.jobs.conversions.maker import ConversionMaker
-from proxy.features.jobs.conversions.request import ConversionJobForm
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.making import MadeJob, add_job, check_length, made_once, too_many_wait
-from proxy.features.jobs.pieces import MOST_CHARACTERS, TextPiece
-from proxy.features.jobs.records import JOBS, Job
-from proxy.features.jobs.request import (
+from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob, Watching
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.making import MadeJob, add_job, check_length, made_once, too_many_wait
+from proxy.features.jobs.core.records import JOBS, Job
+from proxy.features.jobs.core.steps import Steps
+from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
+from proxy.features.jobs.kinds.batch.maker import BatchMaker
+from proxy.features.jobs.kinds.conversion.maker import ConversionMaker
+from proxy.features.jobs.kinds.conversion.request import ConversionJobForm
+from proxy.features.jobs.kinds.speech.chapters import chapter_of, cut, in_chapter, mute
+from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS, TextPiece
+from proxy.features.jobs.kinds.speech.request import (
     ENCODED,
     MOST_BODY_BYTES,
     JobBody,
@@ -52,11 +53,10 @@ from proxy.features.jobs.request import (
     step_body,
     step_text,
 )
-from proxy.features.jobs.steps import Steps
-from proxy.features.jobs.training.bills import TrainingBills
-from proxy.features.jobs.training.bodies import TrainingBody
-from proxy.features.jobs.training.maker import TrainingMaker
-from proxy.features.jobs.training.records import owe_part_statement
+from proxy.features.jobs.kinds.training.bills import TrainingBills
+from proxy.features.jobs.kinds.training.bodies import TrainingBody
+from proxy.features.jobs.kinds.training.maker import TrainingMaker
+from proxy.features.jobs.kinds.training.records import owe_part_statement
 from proxy.http.body import open_body, raw_body
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page

@@ -13,11 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import NotFound, RateLimited
-from proxy.features.jobs.bodies import ShownJob
+from proxy.features.jobs.core.bodies import ShownJob
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JOBS, Job
+from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.endpoints import JobTools
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import JOBS, Job
-from proxy.features.jobs.steps import Steps
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 from proxy.http.replies import encode_json

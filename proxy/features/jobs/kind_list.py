@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from proxy.feature import House
-from proxy.features.jobs.batches.kind import LineJobs
-from proxy.features.jobs.conversions.kind import RecordingJobs
-from proxy.features.jobs.conversions.long_decoder import LongDecoder
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.kinds import JobKind
-from proxy.features.jobs.records import Kind
-from proxy.features.jobs.texts import TextJobs
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import JobKind
+from proxy.features.jobs.core.records import Kind
+from proxy.features.jobs.kinds.batch.kind import LineJobs
+from proxy.features.jobs.kinds.conversion.kind import RecordingJobs
+from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
+from proxy.features.jobs.kinds.speech.kind import TextJobs
 
 
 class OpenKinds(NamedTuple):

@@ -10,9 +10,9 @@ import structlog
 from policies.plans import Plan
 from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Notices
-from proxy.features.jobs import ends
-from proxy.features.jobs.batches import uploads
-from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.core import ends
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.section import JobSection
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import repeat

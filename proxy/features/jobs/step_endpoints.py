@@ -14,16 +14,17 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.clip_receipts import ClipReceipt, ClipReceipts
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
-from proxy.features.jobs import records, step_rows
-from proxy.features.jobs.batches.files import clip_reply, why
-from proxy.features.jobs.chapters import Chapter, chapter_of
+from proxy.features.jobs import step_rows
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.content import RANGE, JobSound, whole_reply
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import Job
+from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.endpoints import JobTools
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import Job
-from proxy.features.jobs.request import SentFields, step_format
-from proxy.features.jobs.results.content import RANGE, JobSound, whole_reply
+from proxy.features.jobs.kinds.batch.files import clip_reply, why
+from proxy.features.jobs.kinds.speech.chapters import Chapter, chapter_of
+from proxy.features.jobs.kinds.speech.request import SentFields, step_format
 from proxy.features.jobs.step_rows import StepRow
-from proxy.features.jobs.steps import Steps
 from proxy.http.lists import PAGE, Listing, page
 from proxy.http.resource import Resource, answers
 

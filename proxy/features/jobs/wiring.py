@@ -7,25 +7,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.catalogue.derived_things import VoiceFiles, VoiceMemory
-from proxy.catalogue.far_trainings import FarTrainings
-from proxy.feature import House, HouseRevision, Served
-from proxy.features.jobs.batches.endpoints import Batches, Files
-from proxy.features.jobs.batches.files import BatchFiles, batch_places
-from proxy.features.jobs.batches.maker import BatchMaker
-from proxy.features.jobs.conversions.maker import ConversionMaker
-from proxy.features.jobs.elsewhere import EVERY_S, EnginesElsewhere
+from proxy.feature import House, HouseRevision, Opened, Served
+from proxy.features.jobs.core.encoding import FileSteps
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.metrics import JobMetrics
+from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.endpoints import AskedAs, ClientJobs, JobMakers, Jobs
 from proxy.features.jobs.event_stream import EventStreams, JobEvents
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.kind_list import OpenKinds
-from proxy.features.jobs.metrics import JobMetrics
-from proxy.features.jobs.results.encoding import FileSteps
-from proxy.features.jobs.results.endpoints import JobResults
+from proxy.features.jobs.kind_list import OpenKinds, open_kinds
+from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
+from proxy.features.jobs.kinds.batch.files import BatchFiles, batch_places
+from proxy.features.jobs.kinds.batch.maker import BatchMaker
+from proxy.features.jobs.kinds.conversion.maker import ConversionMaker
+from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
+from proxy.features.jobs.kinds.training.wiring import OpenTrainings, open_trainings
+from proxy.features.jobs.remote.elsewhere import EVERY_S, EnginesElsewhere
+from proxy.features.jobs.remote.wiring import open_remote
+from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.retention import JobRetention
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.step_endpoints import JobSteps
-from proxy.features.jobs.steps import Steps
-from proxy.features.jobs.training.wiring import OpenTrainings, open_trainings
 from proxy.http.resource import Resource
 from proxy.speech.speech_request import Defaults
 from proxy.telemetry.background import RepeatingTask
@@ -58,7 +59,7 @@ class OpenJobs:
         return (self._retention.run, *((self._trainings.bills.run,) if self._trainings else ()))
 
     @property
-    def far_trainings(self) -> FarTrainings | None:
+    def far_trainings(self) -> TrainingsElsewhere | None:
         return self._trainings.far if self._trainings else None
 
     @property
@@ -98,7 +99,28 @@ class OpenJobs:
 
 
 @asynccontextmanager
-async def open_elsewhere(house: House) -> AsyncIterator[None]:
+async def open_jobs(house: House) -> AsyncIterator[Opened]:
+    """Open the jobs of a worker, or of a command, and the rented machines of a worker."""
+    async with open_kinds(house) as kinds, _introduced(house):
+        jobs = OpenJobs(house, kinds)
+        opened = Opened(
+            at=jobs.at, wishes=jobs.wishes, alone=jobs.alone, memories=jobs.memories, files=jobs.voice_files
+        )
+        if jobs.far_trainings is None:
+            yield opened
+            return
+        async with open_remote(house, jobs.far_trainings) as remote:
+
+            def at(revision: HouseRevision) -> Served:
+                remote.links.root = revision.config.server.public_url
+                served = jobs.at(revision)
+                return served._replace(endpoints=[*served.endpoints, *remote.endpoints])
+
+            yield opened._replace(at=at, alone_here=remote.alone_here)
+
+
+@asynccontextmanager
+async def _introduced(house: House) -> AsyncIterator[None]:
     """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
     if house.engines is None or not house.store.is_shared:
         yield

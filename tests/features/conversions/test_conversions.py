@@ -19,7 +19,7 @@ from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint, sources
 from proxy.features.conversions.sources import Sources
-from proxy.features.jobs.conversions import maker
+from proxy.features.jobs.kinds.conversion import maker
 from proxy.http.form import MOST_FILE_BYTES
 from speech_engine import (
     ContentRefused,

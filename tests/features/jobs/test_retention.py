@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from proxy.features.jobs import records
-from proxy.features.jobs.kept import JobFiles
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.retention import JobRetention
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase

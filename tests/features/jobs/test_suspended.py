@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import ends, steps
-from proxy.features.jobs.ends import WINDOW_US
+from proxy.features.jobs.core import ends, steps
+from proxy.features.jobs.core.ends import WINDOW_US
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from tests.features.jobs.batches.rig import ended, line, new_batch

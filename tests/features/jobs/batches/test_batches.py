@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.features.jobs import steps
-from proxy.features.jobs.batches import uploads
-from proxy.features.jobs.ends import WINDOW_US
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import MOST_KEPT_BYTES
+from proxy.features.jobs.core import steps
+from proxy.features.jobs.core.ends import WINDOW_US
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import MOST_KEPT_BYTES
+from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.retention import JobRetention
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
@@ -252,7 +252,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
 async def test_a_line_under_way_hears_of_a_cancel_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps._LOOK_S", 3600.0)
+    monkeypatch.setattr("proxy.features.jobs.core.steps._LOOK_S", 3600.0)
     is_there = asyncio.Event()
     never = asyncio.Event()
 

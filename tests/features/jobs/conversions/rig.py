@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
-from proxy.features.jobs.conversions import maker
+from proxy.features.jobs.kinds.conversion import maker
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.tones import tones

@@ -12,8 +12,8 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
-from proxy.features.jobs.conversions import maker
-from proxy.features.jobs.conversions.stretches import MOST_MS
+from proxy.features.jobs.kinds.conversion import maker
+from proxy.features.jobs.kinds.conversion.stretches import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
 from tests.features.conversions.test_conversions import raw
