@@ -17,7 +17,7 @@ from proxy.storage.tables import Table
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.jobs.wiring import open_jobs
+    from proxy.features.jobs.open_jobs import open_jobs
 
     async with open_jobs(house) as opened:
         yield opened

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from msgspec.structs import replace
 
 from policies.price import MICRO
-from proxy.features.jobs.core import records
 from proxy.features.jobs.core.records import Job, Kind, Made, Waits
-from proxy.features.jobs.kinds.speech.request import SentFields
-from proxy.features.jobs.kinds.training import records as training_records
-from proxy.features.jobs.kinds.training.bodies import ShownTraining, shown_training
-from proxy.features.jobs.kinds.training.records import Training
 from proxy.http.lists import Listing, iso, iso_or_none
-from proxy.kept.vault import Vault, VaultFailed
-from proxy.storage.store import Store
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
+
+
+class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a training is. `mel` says how far the voice's sound is from its recordings, and `best` is the
+    least of that so far; both are null before the first step. `eta_seconds` is null while nobody can say."""
+
+    voice: str
+    model: str
+    stage: str
+    step: int
+    steps: int
+    mel: float | None
+    best: float | None
+    eta_seconds: float | None
 
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,74 +72,51 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
     deleted: Literal[True] = True
 
 
-class Watching:
-    """Reads what answers show of jobs."""
+class Progress(NamedTuple):
+    """How far a job is, as its kind knows it. `credits` are in millionths."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
-        self._store = store
-        self._vault = vault
+    has_begun: bool
+    steps_done: int = 0
+    seconds: float = 0.0
+    credits: int = 0
+    substitute: str = ""
+    warnings: tuple[str, ...] = ()
+    training: ShownTraining | None = None
+    is_settling: bool = False
 
-    async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
-        """Return jobs as they are now, in this order."""
-        made = await records.made(self._store, [job.id for job in jobs])
-        learning = [job.id for job in jobs if job.kind == "training"]
-        trainings = await training_records.of_jobs(self._store, learning)
-        if learning:
-            charged = await training_records.charged(self._store, learning)
-            made = {**made, **{id_: Made(credits=credits) for id_, credits in charged.items()}}
-        settling = await records.under_way(self._store, [job.id for job in jobs if job.state == "canceled"])
-        owing = {id_ for id_, each in trainings.items() if each.state == "owed_part"}
-        return [
-            replace(
-                _shown(job, made.get(job.id, Made()), trainings.get(job.id)),
-                warnings=self._warnings(job),
-                settling=True
-                if job.id in settling or (job.state == "canceled" and job.id in owing)
-                else UNSET,
-            )
-            for job in jobs
-        ]
-
-    async def shown_one(self, job: Job) -> ShownJob:
-        (shown,) = await self.shown([job])
-        return shown
-
-    def _warnings(self, job: Job) -> tuple[str, ...]:
-        if job.kind != "speech":
-            return ()
-        try:
-            fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
-        except VaultFailed:
-            return ()  # no reason to hide the job
-        return tuple(f"{each}: not all of it is followed" for each in fields.ignored)
+    @classmethod
+    def of(cls, made: Made) -> Progress:
+        """Return the progress of a job whose steps are spoken."""
+        return cls(made.steps > 0, made.steps, made.seconds, made.credits, made.substitute)
 
 
-def _shown(job: Job, made: Made, training: Training | None) -> ShownJob:
+def shown_job(job: Job, progress: Progress) -> ShownJob:
     return ShownJob(
         id=job.id,
         kind=job.kind,
         account=job.account,
-        status=_status(job, made, training),
+        status=_status(job, progress),
         waits_for=job.waits,
         created=iso(job.created),
         ended=iso_or_none(job.ended),
         format=job.format,
         characters=job.characters,
         steps=job.steps,
-        steps_done=made.steps if training is None else int(job.state == "done"),
-        seconds=round(made.seconds, 3),
-        credits=made.credits / MICRO,
-        substitute=made.substitute,
+        steps_done=progress.steps_done,
+        seconds=round(progress.seconds, 3),
+        credits=progress.credits / MICRO,
+        substitute=progress.substitute,
         error=job.error,
         error_code=job.error_code,
-        training=None if training is None else shown_training(training, is_done=job.state == "done"),
+        warnings=progress.warnings,
+        training=progress.training,
+        settling=True if progress.is_settling else UNSET,
     )
 
 
-def _status(job: Job, made: Made, training: Training | None) -> Status:
+def _status(job: Job, progress: Progress) -> Status:
     if job.state != "open":
         return job.state
     if job.waits in ("credits", "suspended"):
         return "waiting"
-    has_begun = made.steps if training is None else training.stage
-    return "running" if has_begun else "queued"
+    return "running" if progress.has_begun else "queued"

@@ -21,6 +21,7 @@ from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 
 RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
+ZIP = "application/zip"
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from policies.wishes import SECOND
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records
@@ -14,21 +13,25 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.records import (
     FILE_IF_LAST,
     FILES,
-    JOBS,
     STEPS,
     Job,
     JobStep,
-    Kind,
     State,
     forget_erased,
     hold,
 )
 from proxy.storage.store import Condition, Params, Statement, Store
 
+Events = Mapping[State, Sequence[Event]]
+JOB_EVENTS: Events = {
+    "done": ("job.done",),
+    "failed": ("job.failed",),
+    "expired": ("job.failed",),
+    "canceled": ("job.canceled",),
+}
+"""The events of each end, unless a kind has more of them."""
 ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_error", None, "voice_erased")
 """Why a job has no file."""
-WINDOW_US = 24 * 3600 * SECOND
-"""So long after it came, a batch goes on."""
 
 END = """
 UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_code = :error_code
@@ -60,36 +63,34 @@ _FAILED_IF_LESS = f"""
 AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
     < CAST(:files AS BIGINT)
 """
-# A suspended account loses nothing meanwhile, and then has the whole window.
-_OVERDUE = f"""
-{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before AND CAST(:job AS TEXT) IN ('', id)
-AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account AND suspended IS NULL AND resumed <= :before)
-LIMIT 100
-"""
 
 
-def after_step(step: JobStep, kind: Kind, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
-    """Return what follows from a step of a job of this kind that is done, in its commit."""
-    return (*forget_erased(step.id), *_after_last(step, kind, now, notices))
+def after_step(
+    step: JobStep, events: Events, now: int, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a step of a job with these events that is done, in its commit."""
+    return (*forget_erased(step.id), *_after_last(step, events, now, notices))
 
 
-def after_line(step: JobStep, now: int, notices: Notices = NO_NOTICES) -> tuple[Statement, ...]:
-    """Return what follows from a line of a batch that cannot be spoken, in its commit: the others go on."""
-    return _after_last(step, "batch", now, notices)
+def after_line(
+    step: JobStep, events: Events, now: int, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a step that fails alone, in its commit: the others go on."""
+    return _after_last(step, events, now, notices)
 
 
-def _after_last(step: JobStep, kind: Kind, now: int, notices: Notices) -> tuple[Statement, ...]:
+def _after_last(step: JobStep, events: Events, now: int, notices: Notices) -> tuple[Statement, ...]:
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
         Statement(FILE_IF_LAST.format(finished=STEPS.finished), of_step),
         Statement(_DONE_IF_LAST, of_step),
-        *told(notices, step, kind, "done", now, STEPS.finished),
+        *told(notices, step, events, "done", now, STEPS.finished),
     )
 
 
 def after_failure(
-    step: JobStep, kind: Kind, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
+    step: JobStep, events: Events, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
     end_: Params = {
@@ -102,7 +103,7 @@ def after_failure(
     return (
         Statement(_END_BY_STEP, end_),
         Statement(_CANCEL_STEPS, {"job": step.job}),
-        *told(notices, step, kind, "failed", now, STEPS.finished),
+        *told(notices, step, events, "failed", now, STEPS.finished),
     )
 
 
@@ -123,8 +124,8 @@ def after_file(
         *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
         Statement(_FAILED_IF_LESS, is_less),
         Statement(_DONE_IF_LAST, of_job),
-        *told(notices, step, "speech", "failed", now, FILES.finished),
-        *told(notices, step, "speech", "done", now, FILES.finished),
+        *told(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
+        *told(notices, step, JOB_EVENTS, "done", now, FILES.finished),
     )
 
 
@@ -134,21 +135,12 @@ def after_no_file(
     """Return what follows from a file that cannot be made, in its commit: its job ends."""
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
-        *told(notices, step, "speech", "failed", now, FILES.finished),
+        *told(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
     )
 
 
 def failed(why: ErrorDetail) -> Params:
     return {"state": "failed", "error": why.message, "error_code": why.code}
-
-
-_TOLD: Mapping[State, tuple[Event, Event]] = {
-    "done": ("job.done", "batch.completed"),
-    "failed": ("job.failed", "batch.failed"),
-    "expired": ("job.failed", "batch.expired"),
-    "canceled": ("job.canceled", "batch.cancelled"),
-}
-"""The event of each end, and the further one of a batch."""
 
 
 class _Ended(Protocol):
@@ -161,13 +153,12 @@ class _Ended(Protocol):
 
 
 def told(
-    notices: Notices, ended: _Ended, kind: Kind, state: State, now: int, only_if: str
+    notices: Notices, ended: _Ended, events: Events, state: State, now: int, only_if: str
 ) -> Iterator[Statement]:
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
-    of_job, of_batch = _TOLD[state]
-    for event in (of_job, of_batch) if kind == "batch" else (of_job,):
+    for event in events[state]:
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
 
 
@@ -194,27 +185,19 @@ async def end(
     notices: Notices = NO_NOTICES,
     why: ErrorDetail | None = None,
     before: Sequence[Statement] = (),
+    events: Events = JOB_EVENTS,
 ) -> None:
     """End a job that is open, with all its steps that are wanted, and write what comes `before` in the same
     commit."""
     now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
-    statements = told(notices, _Whole(job.id, job.account), job.kind, state, now, "1 = 1")
+    statements = told(notices, _Whole(job.id, job.account), events, state, now, "1 = 1")
     await store.write(
         hold(job.id), *before, Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
     )
 
 
-def told_failed(job: Job, notices: Notices) -> tuple[Statement, ...]:
+def told_failed(job: Job, events: Events, notices: Notices) -> tuple[Statement, ...]:
     """Return what tells of a job that has failed before it began, in the commit that adds it."""
-    return tuple(told(notices, _Whole(job.id, job.account), job.kind, "failed", job.created, "1 = 1"))
-
-
-async def expire(store: Store, notices: Notices = NO_NOTICES, job: str = "") -> int:
-    """End the batches that are still open at the end of their window, or this one. Return how many these
-    were."""
-    rows = await store.read(_OVERDUE, {"before": await store.now() - WINDOW_US, "job": job})
-    for row in rows:
-        await end(store, JOBS.read(row), "expired", notices)
-    return len(rows)
+    return tuple(told(notices, _Whole(job.id, job.account), events, "failed", job.created, "1 = 1"))

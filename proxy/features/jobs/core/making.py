@@ -9,15 +9,16 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from policies.plans import Terms
+from proxy.access.callers import Caller
 from proxy.api.background import BackgroundRequest
-from proxy.errors import NotAllowed, RateLimited
+from proxy.errors import ErrorDetail, NotAllowed, RateLimited
 from proxy.features.jobs.core import records
+from proxy.features.jobs.core.fields import ENCODED
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.records import JOBS, Job
+from proxy.features.jobs.core.records import JOBS, Job, Kind
 from proxy.kept.once import Once
-from proxy.kept.vault import Vault
 from proxy.storage.rows import new_id
-from proxy.storage.store import AlreadyExists, Statement, Store
+from proxy.storage.store import AlreadyExists, Statement
 
 PREFIX = "job"
 
@@ -42,8 +43,27 @@ class _Sent(msgspec.Struct, frozen=True):
     request: str = ""
 
 
+class NewJob(NamedTuple):
+    """A job that is to be added. Its `fields` are sealed, and `data` is what its steps are made of: one for
+    each of the `pieces`. With a `fault` it has failed before it began."""
+
+    id: str
+    kind: Kind
+    format: str
+    fields: msgspec.Struct
+    data: bytes
+    pieces: Sequence[tuple[int, int]]
+    characters: int = 0
+    created: int | None = None
+    fault: ErrorDetail | None = None
+    steps_are: Literal["speech", "training"] = "speech"
+
+    def __repr__(self) -> str:
+        return f"<NewJob {self.id}>"
+
+
 async def made_once(
-    store: Store, vault: Vault, request: BackgroundRequest, add: Add, digest: bytes | None = None
+    files: JobFiles, request: BackgroundRequest, add: Add, digest: bytes | None = None
 ) -> MadeJob:
     """Have a job added, unless its Idempotency-Key has made it. Without a digest, it is that of the body.
 
@@ -55,48 +75,68 @@ async def made_once(
     if request.key is not None:
         once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
-        if (made := await _made_before(store, vault, once)) is not None:
+        if (made := await _made_before(files, once)) is not None:
             return MadeJob(made, was_there=True)
     try:
         await add(id_, digest)
     except AlreadyExists:
         # The same request came twice at once.
-        if once is None or await _made_before(store, vault, once) is None:
+        if once is None or await _made_before(files, once) is None:
             raise
-    job = await JOBS.get(store, account, id_)
+    job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_wait()
     return MadeJob(job, was_there=False)
 
 
 async def add_job(
-    store: Store,
     files: JobFiles,
-    job: Job,
-    pieces: Sequence[tuple[int, int]],
-    beside: Sequence[Statement] = (),
-    *,
-    has_file: bool = False,
-    kind: Literal["speech", "training"] = "speech",
+    caller: Caller,
+    new: NewJob,
+    beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add a job, or drop its text. See `records.add`. Raises NotAllowed if too much is kept."""
+    """Add a job of this caller, or drop its data. Raises NotAllowed if too much is kept."""
+    store, account = files.store, caller.account
+    sealed = await files.vault.seal_record(account, new.id, new.fields)
+    now = await store.now() if new.created is None else new.created
+    job = Job(
+        id=new.id,
+        account=account,
+        key=caller.key,
+        kind=new.kind,
+        state="open" if new.fault is None else "failed",
+        created=now,
+        ended=None if new.fault is None else now,
+        format=new.format,
+        characters=new.characters,
+        bytes=len(new.data) + len(sealed.sealed),
+        steps=len(new.pieces),
+        error="" if new.fault is None else new.fault.message,
+        error_code="" if new.fault is None else new.fault.code,
+        digest=await files.put(account, new.data),
+        wrapped=sealed.wrapped,
+        sealed=sealed.sealed,
+    )
+    has_file = new.format in ENCODED
     try:
-        is_added = await records.add(store, job, pieces, beside, has_file=has_file, kind=kind)
+        is_added = await records.add(
+            store, job, new.pieces, beside(job), has_file=has_file, kind=new.steps_are
+        )
     except AlreadyExists:
-        await files.drop(job.account, job.digest)
+        await files.drop(account, job.digest)
         raise
     if not is_added:
-        await files.drop(job.account, job.digest)
-        if await records.kept_bytes(store, job.account) + job.bytes > records.MOST_KEPT_BYTES:
+        await files.drop(account, job.digest)
+        if await records.kept_bytes(store, account) + job.bytes > records.MOST_KEPT_BYTES:
             raise _too_much_kept()
     return is_added
 
 
-async def _made_before(store: Store, vault: Vault, once: Once) -> Job | None:
+async def _made_before(files: JobFiles, once: Once) -> Job | None:
     """Return the job that this request has made. Raises IdempotencyKeyReused."""
-    job = await JOBS.get(store, once.account, once.id_of(PREFIX))
+    job = await JOBS.get(files.store, once.account, once.id_of(PREFIX))
     if job is not None:
-        sent = vault.open_record(job.account, job.id, job.record, _Sent)
+        sent = files.vault.open_record(job.account, job.id, job.record, _Sent)
         once.check(bytes.fromhex(sent.request))
     return job
 

@@ -29,13 +29,13 @@ from proxy.errors import (
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.blob_keys import voices_column
 from proxy.features.jobs.core.encoding import FileSteps
+from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import JobKind, PlannedStep
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.metrics import JobMetrics
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.core.step_places import StepPlaces, is_elsewhere, none_of
-from proxy.features.jobs.kinds.speech.request import of_step
 from proxy.http.replies import encode_json
 from proxy.kept.vault import VaultFailed
 from proxy.ledger import Spent
@@ -78,7 +78,7 @@ class Steps(WishKind[JobStep]):
     def __init__(
         self,
         store: Store,
-        kinds: Mapping[Kind, JobKind],
+        kinds: Mapping[Kind, SpokenKind],
         files: JobFiles,
         metrics: JobMetrics,
         notices: Notices = NO_NOTICES,
@@ -166,8 +166,7 @@ class Steps(WishKind[JobStep]):
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)
-        is_late = self._kinds[job.kind].window_us <= await self._store.now() - job.created
-        if is_late and await ends.expire(self._store, self._notices, job.id):
+        if await self._kinds[job.kind].has_expired(job):
             return _LEFT
         attempt = _Attempt()
         try:
@@ -199,7 +198,7 @@ class Steps(WishKind[JobStep]):
         return Again(failure.message, WAITS_S, is_try=False, also=also)
 
     async def _done(self, held: JobStep, job: Job) -> Done:
-        also = ends.after_step(held, job.kind, await self._store.now(), self._notices)
+        also = ends.after_step(held, self._kinds[job.kind].events, await self._store.now(), self._notices)
         return Done({"state": "done"}, also)
 
     async def _failed(self, held: JobStep, job: Job, failure: RequestFailed, attempt: _Attempt) -> Result:
@@ -232,9 +231,9 @@ class Steps(WishKind[JobStep]):
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
         now, why = await self._store.now(), replace(failure.body().error, message=message)
         if kind.fails_as_one or isinstance(failure, InvalidKey):
-            also = ends.after_failure(held, job.kind, now, why, self._notices)
+            also = ends.after_failure(held, kind.events, now, why, self._notices)
         else:
-            also = ends.after_line(held, now, self._notices)
+            also = ends.after_line(held, kind.events, now, self._notices)
         error = kind.kept_error(failure.status, why)
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -11,10 +10,8 @@ from starlette.responses import Response
 
 from policies.wishes import SECOND
 from proxy.access.callers import Caller, caller_of
-from proxy.api.admin_tools import AdminTools
 from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
-from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,
@@ -25,10 +22,11 @@ from proxy.errors import (
     RangeNotSatisfiable,
     UnsupportedMediaType,
 )
+from proxy.feature import HouseRevision
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.content import RANGE, Ranged, whole_reply
-from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.content import RANGE, ZIP, Ranged, whole_reply
 from proxy.features.jobs.core.records import JOBS, Job, Made
+from proxy.features.jobs.core.retention import kept_us
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.bodies import (
@@ -41,9 +39,10 @@ from proxy.features.jobs.kinds.batch.bodies import (
     FileObject,
     NewFile,
 )
-from proxy.features.jobs.kinds.batch.files import SUFFIXES, ZIP, BatchFile, BatchFiles, What, job_of
-from proxy.features.jobs.kinds.batch.maker import BATCHES, BatchMaker, failed_lines, shown_batch
+from proxy.features.jobs.kinds.batch.files import SUFFIXES, BatchFile, What, job_of
+from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
 from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFile
+from proxy.features.jobs.section import JOBS as SECTION
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, SentFile, read_form
@@ -53,7 +52,6 @@ from proxy.http.lists import Page, page, query_limit
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
-from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 
@@ -78,14 +76,14 @@ _OF_BATCHES = (
 class Files(Resource):
     """Files that accounts have uploaded, and those that their batches give."""
 
-    def __init__(
-        self, tools: AdminTools, files: JobFiles, given: BatchFiles, kept_us: Callable[[str], int]
-    ) -> None:
-        self._store = tools.store
-        self._vault = tools.vault
-        self._files = files
-        self._given = given
-        self._kept_us = kept_us
+    def __init__(self, kind: BatchKind, at: HouseRevision) -> None:
+        assert at.speaking is not None, "a worker speaks"
+        self._files = kind.files
+        self._store = kind.store
+        self._vault = kind.files.vault
+        self._given = kind.batch_files
+        self._days, self._plans = SECTION.of(at.config).days, at.config.plans
+        self._counter = at.speaking.admission.counter
 
     @answers(
         "POST",
@@ -104,7 +102,7 @@ class Files(Resource):
         )
         values = form_values(form, lists=())
         speech_request.read(NewFile, {name: values[name] for name in ("purpose",) if name in values})
-        lasts_us = self._kept_us(caller.plan)
+        lasts_us = kept_us(self._days, self._plans, caller.plan)
         if _EXPIRES in values:
             lasts_us = min(lasts_us, _asked_us(str(values[_EXPIRES])))
         sent = _checked(form.files.get("file"))
@@ -199,7 +197,7 @@ class Files(Resource):
             await self._batch(request, of_batch[0])
             raise Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
         file = await self._found(account, id_)
-        if not await self._files.remove_file(file.id, account):
+        if not await uploads.remove(self._files, file.id, account):
             raise _no_file(id_)
         return reply(DeletedFile(id=id_))
 
@@ -229,7 +227,7 @@ class Files(Resource):
     async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, BatchFile]:
         """Return a file of a batch that has ended. Raises NotFound, RateLimited and NoPlace."""
         job = await self._batch(request, batch)
-        whole = await self._given.of(request.scope, job, what)
+        whole = await self._given.of(self._counter, request.scope, job, what)
         if whole is None:
             raise _no_file(request.path_params["id"])
         return job, whole
@@ -238,15 +236,13 @@ class Files(Resource):
 class Batches(Resource):
     """How accounts ask for batches, and see how far they are."""
 
-    def __init__(
-        self, tools: AdminTools, steps: Steps, speaking: Speaking, maker: BatchMaker, notices: Notices
-    ) -> None:
-        self._store = tools.store
-        self._vault = tools.vault
+    def __init__(self, kind: BatchKind, at: HouseRevision, steps: Steps) -> None:
+        assert at.speaking is not None, "a worker speaks"
+        self._kind = kind
+        self._store = kind.store
+        self._vault = kind.files.vault
+        self._admission = at.speaking.admission
         self._steps = steps
-        self._speaking = speaking
-        self._maker = maker
-        self._notices = notices
 
     @answers(
         "POST",
@@ -260,14 +256,14 @@ class Batches(Resource):
     async def create_batch(self, request: Request) -> Response:
         """Have the lines of an uploaded file spoken, within a day"""
         caller: Caller = caller_of(request.scope)
-        terms = (await self._speaking.admission.admit(caller)).terms
+        terms = (await self._admission.admit(caller)).terms
         raw = await raw_body(request)
         asked = speech_request.parse(BatchBody, raw)
         key = sent_key(request.headers.getlist("idempotency-key"))
         sent = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
-        made = await self._maker.make(sent, asked)
+        made = await self._kind.make_batch(sent, asked)
         self._steps.look_soon()
-        self._notices.look_soon()
+        self._kind.notices.look_soon()
         return await self._show(made.job, made.headers)
 
     @answers("GET", "/v1/batches", BatchList, queries=_OF_BATCHES, failures=(InvalidRequest,))
@@ -297,9 +293,9 @@ class Batches(Resource):
     async def cancel_batch(self, request: Request) -> Response:
         """End a batch. What was spoken stays"""
         job = await self._found(request)
-        await ends.end(self._store, job, "canceled", self._notices)
+        await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
         self._steps.look_at_ends()
-        self._notices.look_soon()
+        self._kind.notices.look_soon()
         return await self._show(await self._found(request))
 
     async def _found(self, request: Request) -> Job:

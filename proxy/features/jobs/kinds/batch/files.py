@@ -27,11 +27,10 @@ from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout
 from proxy.features.jobs.kinds.batch.lines import NamedLine, line_of, named_lines
 from proxy.helpers.places import FairPlaces
 from proxy.http.replies import encode_json
-from proxy.storage.store import Row, Store
+from proxy.storage.store import Row
 
 What = Literal["output", "errors", "sound"]
 SUFFIXES: dict[What, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
-ZIP = "application/zip"
 _ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", re.ASCII)
 _PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
 """So many accounts' files are laid out at once: with very many lines, each takes a quarter of a second."""
@@ -151,25 +150,21 @@ def _size(segment: bytes | _Blob) -> int:
     return len(segment) if isinstance(segment, bytes) else segment.last - segment.first
 
 
-def batch_places() -> FairPlaces:
-    return FairPlaces("files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE)
-
-
 class BatchFiles:
     """The files of all batches. Each is laid out anew when it is asked for, so that is counted apart."""
 
-    def __init__(self, store: Store, files: JobFiles, counter: RequestCounter, places: FairPlaces) -> None:
-        self._store = store
+    def __init__(self, files: JobFiles) -> None:
         self._files = files
-        self._counter = counter
-        self._places = places
+        self._places = FairPlaces(
+            "files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE
+        )
 
-    async def of(self, scope: Scope, job: Job, what: What) -> BatchFile | None:
+    async def of(self, counter: RequestCounter, scope: Scope, job: Job, what: What) -> BatchFile | None:
         """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""
-        await self._counter.count("file", scope)
+        await counter.count("file", scope)
         async with self._places.turn(job.account):
             text = await self._files.whole(job.account, job.digest)
-            rows = await self._store.read_long(_LINES, {"job": job.id})
+            rows = await self._files.store.read_long(_LINES, {"job": job.id})
             segments = await asyncio.to_thread(_segments, job, what, text, rows)
             return BatchFile(self._files, job.account, segments) if segments else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.features.jobs.core.blob_keys import drop_keys
+from proxy.features.jobs.core.files import JobFiles
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
@@ -76,14 +77,15 @@ async def add(store: Store, file: UploadedFile) -> bool:
     return bool(answers[-1])
 
 
-async def remove(store: Store, id_: str) -> list[str]:
-    """Delete a file with its key. Return the digest of its blob, if the file was there."""
+async def remove(files: JobFiles, id_: str, account: str) -> bool:
+    """Delete a file with its key, and tell whether it was there."""
     *_, deleted = await write_deletion(
-        store,
+        files.store,
         Statement(_KEYS.format(only="job_files.id = :id"), {"id": id_}),
         Statement("DELETE FROM job_files WHERE id = :id RETURNING digest", {"id": id_}),
     )
-    return [row["digest"] for row in deleted]
+    await files.drop(account, *(row["digest"] for row in deleted))
+    return bool(deleted)
 
 
 async def list_old(store: Store, now: int, limit: int) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from proxy.api.conversion_form import ConversionForm, SentConversion, output_of
 from proxy.errors import InvalidRequest
-from proxy.features.jobs.kinds.speech.request import ENCODED, SentFields, step_format
+from proxy.features.jobs.core.fields import ENCODED, SentFields, step_format
 
 
 class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):

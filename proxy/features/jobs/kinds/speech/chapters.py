@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -12,13 +10,12 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from proxy.errors import InvalidRequest
+from proxy.features.jobs.core.fields import Chapter
 from proxy.features.jobs.kinds.speech.pieces import TextPiece, pieces
 from proxy.speech import speech_request
 
 MOST_CHAPTERS = 500
 MOST_TITLE = 200
-_NAME_CHARACTERS = 60
-_BLANKS = re.compile(r"\s+")
 
 
 class SentChapter(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,19 +32,6 @@ class SentChapter(msgspec.Struct, frozen=True, kw_only=True):
 
 ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(SentChapter)["$defs"]["SentChapter"]}
 """The chapters of a request, for the OpenAPI document: their faults are named one by one."""
-
-
-class Chapter(msgspec.Struct, frozen=True, kw_only=True):
-    """A chapter of a text, from `start` up to `end`. Its steps have the numbers from `first` to `last`."""
-
-    title: str
-    start: int
-    end: int
-    first: int = 0
-    last: int = 0
-
-    def __repr__(self) -> str:
-        return f"<Chapter, steps {self.first} to {self.last}>"
 
 
 def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
@@ -85,12 +69,6 @@ def cut(
     return found, tuple(numbered if chapters else ())
 
 
-def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
-    """Return the number of the chapter in which the step with this number is, if there are any."""
-    numbered = enumerate(chapters, 1)
-    return next((number for number, each in numbered if each.first <= step <= each.last), None)
-
-
 def mute(number: int | None) -> InvalidRequest:
     """Return the refusal of a chapter, or of a text without any, that says nothing."""
     field = "input" if number is None else in_chapter(number, "input")
@@ -100,13 +78,3 @@ def mute(number: int | None) -> InvalidRequest:
 def in_chapter(number: int, field: str) -> str:
     """Return how a field of a chapter is named, the first of which is number 0."""
     return f"chapters[{number}].{field}"
-
-
-def file_name(number: int, of: int, title: str, suffix: str) -> str:
-    """Return a name for the file of a chapter that is one on every system. Its number makes it unique."""
-    plain = "".join(
-        each if each.isalnum() or unicodedata.category(each)[0] == "M" or each in "-_'," else " "
-        for each in unicodedata.normalize("NFC", title)
-    )
-    words = _BLANKS.sub(" ", plain)[:_NAME_CHARACTERS].strip()
-    return f"{number:0{len(str(of))}} {words}".rstrip() + f".{suffix}"

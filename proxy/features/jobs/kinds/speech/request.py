@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
 
-from policies.plans import Terms
-from proxy.audio.formats import AUDIO_FORMATS
 from proxy.errors import InvalidRequest, RequestTooLarge
-from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
-from proxy.features.jobs.kinds.speech.chapters import ITEMS, MOST_CHAPTERS, Chapter, read_chapters
+from proxy.features.jobs.core.fields import ENCODED, FORMATS, Chapter, Files, SentFields, step_format
+from proxy.features.jobs.kinds.speech.chapters import ITEMS, MOST_CHAPTERS, read_chapters
 from proxy.features.jobs.kinds.speech.pieces import Saying, saying_at
-from proxy.features.jobs.kinds.training.bodies import TrainingBody
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import Defaults
 
-Files = Literal["one", "chapters"]
 MOST_INPUT = 1_000_000
 MOST_BODY_BYTES = 8 * 1024 * 1024
-FORMATS = tuple(AUDIO_FORMATS)
-ENCODED = ("flac", "opus")
-"""Those whose sound is no file when it is joined: it is encoded when all steps are done."""
-_STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
-"""In what form a step of such a job is spoken."""
-
-
-def step_format(format_: str) -> str:
-    return _STEP_FORMATS.get(format_, format_)
 
 
 class JobBody(SpeechBody, frozen=True, kw_only=True):
@@ -70,28 +56,6 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
         return f"<JobBody {self.model}>"
 
 
-class SentFields(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
-    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end. `ignored` is
-    what was not followed when it was asked for, as in the header `x-voxgate-ignored`.
-    """
-
-    sent: dict[str, msgspec.Raw]
-    cast: tuple[str, ...] = ()
-    request: str = ""
-    chapters: tuple[Chapter, ...] = ()
-    files: Files = "one"
-    kbit_s: int | None = None
-    ignored: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "<SentFields>"
-
-    def begin_of(self, step: int) -> int:
-        """Return where the chapter begins that the step with this number is of."""
-        return next((each.start for each in self.chapters if each.first <= step <= each.last), 0)
-
-
 class SentJob(msgspec.Struct, frozen=True, kw_only=True):
     """A request for a job: its text, its format, and the other fields of each step's request."""
 
@@ -108,30 +72,6 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
 
 _OF_JOB = ("input", "kind", "background", "chapters", "files")
 """Fields that no step's request has."""
-
-
-class _Kind(msgspec.Struct, frozen=True):
-    kind: msgspec.Raw = msgspec.Raw(b"")
-
-
-_decode_kind = msgspec.json.Decoder(_Kind).decode
-
-
-_MOST_KIND_BYTES = 100
-_OTHERS: Mapping[bytes, type[BatchJobBody] | type[TrainingBody]] = {
-    b'"batch"': BatchJobBody,
-    b'"training"': TrainingBody,
-}
-
-
-def parse_other(raw: bytes) -> BatchJobBody | TrainingBody | None:
-    """Parse a body that asks for no speech. None: it asks for that. Raises InvalidRequest."""
-    try:
-        kind = _decode_kind(raw).kind
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None  # `parse_job` says what is wrong
-    other = _OTHERS.get(bytes(memoryview(kind)[:_MOST_KIND_BYTES]))
-    return None if other is None else speech_request.parse(other, raw)
 
 
 def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
@@ -226,8 +166,3 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
 def step_body(fields: SentFields, piece: str) -> bytes:
     """Return the body of a piece of the text."""
     return msgspec.json.encode({**fields.sent, "input": piece})
-
-
-def of_step(terms: Terms) -> Terms:
-    """Return terms for a step: how long a request may be is not for the pieces of a text."""
-    return replace(terms, is_for_job=True, max_characters=None, key=replace(terms.key, max_characters=None))

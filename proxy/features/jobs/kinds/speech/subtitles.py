@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 LINE = 42
 """The width of a line: in letters, of which those of Chinese and Japanese are two wide."""
 _MOST_S = 7.0

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from proxy.features.jobs.core.bodies import ShownTraining
 from proxy.features.jobs.kinds.training.records import Training
 
 MOST_STEPS = 20_000
@@ -28,20 +29,6 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<TrainingBody for {self.model[:40]}>"
-
-
-class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a training is. `mel` says how far the voice's sound is from its recordings, and `best` is the
-    least of that so far; both are null before the first step. `eta_seconds` is null while nobody can say."""
-
-    voice: str
-    model: str
-    stage: str
-    step: int
-    steps: int
-    mel: float | None
-    best: float | None
-    eta_seconds: float | None
 
 
 def shown_training(training: Training, *, is_done: bool) -> ShownTraining:

@@ -64,7 +64,7 @@ class TrainingEnds:
             *(Statement(each.sql, {**each.params, **of_job}) for each in given),
             Statement(_DONE_IF_OWED, {**of_job, "now": now}),
             *self._failure(held, VOICE_ERASED, now),
-            *ends.told(self._notices, held, "training", "done", now, TRAININGS.finished),
+            *ends.told(self._notices, held, ends.JOB_EVENTS, "done", now, TRAININGS.finished),
         )
         is_written = await TRAININGS.write(
             self._store,
@@ -111,5 +111,5 @@ class TrainingEnds:
     def _failure(self, held: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
         """Return what ends the job of a step as failed, if it is still open."""
         end: Params = {"job": held.job, "now": now, **ends.failed(why)}
-        told = ends.told(self._notices, held, "training", "failed", now, TRAININGS.finished)
+        told = ends.told(self._notices, held, ends.JOB_EVENTS, "failed", now, TRAININGS.finished)
         return (Statement(_END_BY_STEP, end), *told)
