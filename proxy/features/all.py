@@ -94,7 +94,6 @@ _NAMES = (
     "models",
     "conversions",
     "jobs",
-    "runners",
 )
 
 

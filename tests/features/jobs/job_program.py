@@ -23,10 +23,10 @@ from proxy.app import open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.features.all import load_config
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import FILES, STEPS
-from proxy.features.jobs.results.encoding import FileSteps, _Making
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core.encoding import FileSteps, _Making
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import FILES, STEPS
+from proxy.features.jobs.core.steps import Steps
 from proxy.kept.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger

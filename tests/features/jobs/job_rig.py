@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import numpy as np
 
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core.steps import Steps
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 from tests.tones import words

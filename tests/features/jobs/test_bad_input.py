@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs.records import MOST_KEPT_BYTES
+from proxy.features.jobs.core.records import MOST_KEPT_BYTES
 from proxy.storage.blobs import list_all
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import ask_job, content, jobs_inside, new_job, until

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import records
-from proxy.features.jobs.chapters import MOST_CHAPTERS, MOST_TITLE, file_name
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.fields import file_name
+from proxy.features.jobs.kinds.speech.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import CHAPTERS, content, jobs_inside, new_chapters, until
 from tests.proxy.api.inside import Inside, envelope

@@ -13,8 +13,8 @@ import structlog
 from openai import OpenAI
 
 from proxy.errors import NotAllowed, UpstreamFailed
-from proxy.features.jobs.records import Job, JobStep
-from proxy.features.jobs.steps import _Attempt
+from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.core.steps import _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
@@ -120,7 +120,7 @@ async def test_a_job_says_why_it_has_failed(
 async def test_what_an_engine_cannot_speak_has_the_code_of_speech(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, code: str
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 1)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 1)
     async with jobs_inside(tmp_path, one=Scripted(failure)) as server:
         made = await new_job(server, "Hello.", model="one", voice="one")
         failed = await until(server, made["id"], "failed")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.features.jobs import event_stream, records
+from proxy.features.jobs import event_stream
+from proxy.features.jobs.core import records
 from proxy.features.jobs.event_stream import EventStreams
 from proxy.http.connection import PEER
 from proxy.http.endpoint import Endpoint

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import ends, records, removals
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.metrics import JobMetrics
-from proxy.features.jobs.records import Job, JobStep
-from proxy.features.jobs.steps import Steps, _Attempt
+from proxy.features.jobs.core import ends, records, removals
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.metrics import JobMetrics
+from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.core.steps import Steps, _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement

@@ -107,7 +107,9 @@ async def test_a_step_and_its_job_tell_of_a_robot(tmp_path: Path, store_url: str
 async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_spoken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)])
+    monkeypatch.setattr(
+        "proxy.features.jobs.kinds.speech.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)]
+    )
     async with jobs_inside(tmp_path, plan="short") as server:
         made = await new_job(server, "Word one.\n\nWord two.\n\nWord three.")
         await until(server, made["id"], "waiting")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import records
-from proxy.features.jobs.records import STEPS, Job
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.records import STEPS, Job
 from proxy.storage import accounts
 from proxy.storage.store import Store
 from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, text_of, until

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from proxy.features.jobs import records
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.retention import JobRetention
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.retention import JobRetention
+from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
 from tests.features.jobs.job_rig import jobs_inside, new_job, text_of, until
@@ -16,9 +17,14 @@ from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
 
 
-def retention(server: Inside) -> JobRetention:
+def batches(server: Inside) -> BatchKind:
     house = server.worker.open_house.house
-    return JobRetention(house.store, JobFiles(house.store, house.vault), house.metrics)
+    return BatchKind(JobFiles(house.store, house.vault), house.notices)
+
+
+def retention(server: Inside) -> JobRetention:
+    kind = batches(server)
+    return JobRetention(kind.files, server.worker.open_house.house.metrics, (kind.tidy,))
 
 
 async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from proxy.api.speech_answers import ToldSpeech
-from proxy.features.jobs import records
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import STEPS
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import STEPS
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import content, jobs_inside, new_job, text_of, until
 

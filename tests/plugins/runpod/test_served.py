@@ -172,7 +172,7 @@ async def _heard(server: Server, id_: str) -> list[str]:
 
 @pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
 async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_path: Path, where: str) -> None:
-    """On PostgreSQL the next holder would wait for a minute: `features/runners` has kills on both."""
+    """On PostgreSQL the next holder would wait for a minute: `features/jobs/remote` has kills on both."""
     async with beside(tmp_path, where) as at:
         async with at.server() as server:
             first = await _job(server, 2)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import DecodingFailed
-from proxy.features.jobs.conversions.long_decoder import LongDecoder
-from proxy.features.jobs.conversions.long_recordings import StretchOf
+from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
+from proxy.features.jobs.kinds.conversion.long_recordings import StretchOf
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions.rig import (
@@ -71,10 +71,10 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
         raise failure
 
     monkeypatch.setattr(LongDecoder, "stretch", lost)
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.1)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.1)
     monkeypatch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
     monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.2)
-    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 2)
     async with conversions_inside(tmp_path) as server:
         made = await new_conversion(server, recording(WORDS[:1]))
         ended = await until(server, made["id"], "done", "failed")
@@ -95,7 +95,7 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
         return await stretch(decoder, account, asked)
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
     async with conversions_inside(tmp_path, store_url, plan="short") as server:
         kind_of(server).at_once = 1
         made = await new_conversion(server, AUDIO, response_format="pcm")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.results import encoding
-from proxy.features.jobs.results.encoding import FileSteps
+from proxy.features.jobs.core import encoding
+from proxy.features.jobs.core.encoding import FileSteps
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone, erase

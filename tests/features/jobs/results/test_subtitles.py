@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.results.subtitles import LINE, Writer, cues, writers
+from proxy.features.jobs.kinds.speech.subtitles import LINE, Writer, cues, writers
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import content, jobs_inside, new_chapters, new_job, until
 from tests.proxy.api.inside import Inside, envelope

@@ -16,8 +16,8 @@ from typing import Any
 from proxy.app import open_worker
 from proxy.engines import registry
 from proxy.features.all import load_config
-from proxy.features.jobs import ends, removals
-from proxy.features.jobs.training import records
+from proxy.features.jobs.core import ends, removals
+from proxy.features.jobs.kinds.training import records
 from proxy.ledger.durable_ends import DurableEnds
 from proxy.storage import accounts, tombstones
 from tests.features.jobs.training.training_rig import bills_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from proxy.features.jobs.training import records
+from proxy.features.jobs.kinds.training import records
 from proxy.ledger.verify import verify
 from tests.features.jobs.job_rig import until
 from tests.features.jobs.training.training_rig import (

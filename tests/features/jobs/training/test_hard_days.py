@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from policies.device_book import DeviceMemory, LoadRefusal
-from proxy.features.jobs.results.encoded_records import list_encoded
-from proxy.features.jobs.training import trainings
-from proxy.features.jobs.training.blobs import BlobFile
-from proxy.features.jobs.training.ending import TrainingEnds
-from proxy.features.jobs.training.following import TrainingJournal
-from proxy.features.jobs.training.process import TrainingBroken, TrainingProcess
-from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.kinds.training import trainings
+from proxy.features.jobs.kinds.training.blobs import BlobFile
+from proxy.features.jobs.kinds.training.ending import TrainingEnds
+from proxy.features.jobs.kinds.training.following import TrainingJournal
+from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
+from proxy.features.jobs.kinds.training.records import CHECKPOINT
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
 from tests.features.jobs.job_rig import job, soon, until

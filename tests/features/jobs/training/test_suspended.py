@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.results.encoded_records import list_encoded
-from proxy.features.jobs.training import trainings
-from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.kinds.training import trainings
+from proxy.features.jobs.kinds.training.records import CHECKPOINT
 from proxy.ledger.verify import verify
 from tests.features.jobs.job_rig import soon, until
 from tests.features.jobs.test_suspended import seen_by_operator, switch, waits, with_operator

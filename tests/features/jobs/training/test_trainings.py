@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from plugins.tone.voice_format import read_voice
-from proxy.features.jobs import records as job_records
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
-from proxy.features.jobs.training import blobs, records, trainings
-from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.features.jobs.core import records as job_records
+from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training import blobs, records, trainings
+from proxy.features.jobs.kinds.training.records import CHECKPOINT
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob

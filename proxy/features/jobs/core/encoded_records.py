@@ -1,0 +1,80 @@
+"""The encoded files of jobs as rows: each names a blob, and those of one file follow each other.
+
+They are written in the commit that ends a job. An erasure takes a file in which its voice speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from proxy.features.jobs.core.blob_keys import BY_VOICE, drop_keys
+from proxy.storage.disk_names import owner_name
+from proxy.storage.rows import columns
+from proxy.storage.store import Params, Statement, Store
+from proxy.storage.tables import PathColumn, Remains, Table
+
+
+class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob of an encoded file. `voices` are the saved ones in that file, each between blanks."""
+
+    job: str
+    chapter: int
+    number: int
+    account: str
+    digest: str
+    bytes: int
+    crc32: int
+    voices: str
+
+
+_FIELDS = EncodedBlob.__struct_fields__
+_SELECT = f"SELECT {columns(EncodedBlob)} FROM job_encoded WHERE job = :job AND"
+_LIST = f"{_SELECT} chapter = :chapter ORDER BY chapter, number"
+IS_RESULT = "chapter >= 0"
+"""SQL for what was made: below are what a job has of its request, or goes on from."""
+_CHAPTERS = f"{_SELECT} chapter > 0 ORDER BY chapter, number"
+_KEYS = drop_keys("job_encoded", "digest")
+_REMOVE = "DELETE FROM job_encoded WHERE {only} RETURNING account, digest"
+
+TABLE = Table(
+    "job_encoded",
+    key=("job", "chapter", "number"),
+    recordings=("digest",),
+    personal=True,
+    paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    remains=Remains(
+        "files", f"SELECT 1 AS is_there FROM job_encoded WHERE {BY_VOICE.format(':subject')} LIMIT 1"
+    ),
+    closed_with=(
+        _KEYS.format(only="job_encoded.account = :id"),
+        "DELETE FROM job_encoded WHERE account = :id",
+    ),
+)
+
+
+def removal(only: str, params: Params) -> tuple[Statement, Statement]:
+    """Return what drops the keys of these rows, and then the rows. The second one answers with them."""
+    keys = Statement(_KEYS.format(only=only), params)
+    return keys, Statement(_REMOVE.format(only=only), params)
+
+
+def insertions(files: Sequence[EncodedBlob], finished: str) -> list[Statement]:
+    """Return what adds these rows if the SQL `finished` is true."""
+    given = {
+        each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(EncodedBlob)
+    }
+    # Each row has all of its values under names of their own, beside those of `finished`.
+    values = ", ".join(f"CAST(:file_{name} AS {given[name]})" for name in _FIELDS)
+    sql = f"INSERT INTO job_encoded ({columns(EncodedBlob)}) SELECT {values} WHERE {finished}"
+    return [Statement(sql, {f"file_{name}": getattr(each, name) for name in _FIELDS}) for each in files]
+
+
+async def list_encoded(store: Store, job: str, chapter: int | None) -> list[EncodedBlob]:
+    """List the blobs of the file of a chapter, of that of all (0), or (None) of those of all chapters."""
+    if chapter is None:
+        rows = await store.read(_CHAPTERS, {"job": job})
+    else:
+        rows = await store.read(_LIST, {"job": job, "chapter": chapter})
+    return [msgspec.convert(row, EncodedBlob) for row in rows]
