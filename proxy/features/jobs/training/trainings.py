@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -38,7 +39,7 @@ from proxy.features.jobs.training.records import TRAININGS, Training
 from proxy.features.jobs.training.trainers import Trainers
 from proxy.kept.vault import VaultFailed
 from proxy.storage import accounts
-from proxy.storage.store import Condition, Statement, StorageFailed, StorageUnreachable, Store
+from proxy.storage.store import Condition, Statement, StorageFailed, Store, until_written
 from proxy.work.wishes import Again, Result, WishKind
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
 from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
@@ -261,14 +262,8 @@ class Trainings(WishKind[JobStep]):
         self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
     ) -> None:
         """Write the end: hours of work wait for a database that is away."""
-        for tries_left in reversed(range(_END_TRIES)):
-            try:
-                await self._ends.done(held, training, learnt, given)
-                return
-            except StorageUnreachable:
-                if not tries_left:
-                    raise
-                await asyncio.sleep(WAITS_S)
+        end = partial(self._ends.done, held, training, learnt, given)
+        await until_written(end, _END_TRIES, WAITS_S)
 
     async def _while_ours(
         self, held: JobStep, attempt: Coroutine[Any, Any, T], interrupt: Callable[[], None] | None = None
