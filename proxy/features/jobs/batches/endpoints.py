@@ -298,7 +298,7 @@ class Batches(Resource):
         """End a batch. What was spoken stays"""
         job = await self._found(request)
         await ends.end(self._store, job, "canceled", self._notices)
-        self._steps.look_at_ends()
+        self._steps.look_at_leases()
         self._notices.look_soon()
         return await self._show(await self._found(request))
 
