@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+from prometheus_client import CollectorRegistry, Counter
 
 from policies.cycles import Cycle, cycle_at
 from policies.limits import Caps
@@ -20,7 +21,6 @@ from proxy.catalogue.clones import PARAM
 from proxy.config.model_names import CLONE
 from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed
 from proxy.features.clones import lists
-from proxy.features.clones.metrics import CloneMetrics
 from proxy.features.clones.records import CloneRecord
 from proxy.ledger import HoldRequest, Ledger
 from proxy.ledger.durable_ends import DurableEnds
@@ -32,10 +32,15 @@ from proxy.storage.usage import UsageRow
 
 
 class CloneBills:
-    """The bills of clones in one worker. `metrics` counts what was made."""
+    """The bills of clones in one worker. `ended` counts what became of clones, by engine and result."""
 
-    def __init__(self, ledger: Ledger, metrics: CloneMetrics) -> None:
-        self.metrics = metrics
+    def __init__(self, ledger: Ledger, registry: CollectorRegistry) -> None:
+        self.ended = Counter(
+            "voxgate_clones",
+            "Clones at providers: `made`, `deleted`, or `failed` for good.",
+            ["engine", "result"],
+            registry=registry,
+        )
         self._store = ledger.store
         self._ledger = ledger
         self._ends = DurableEnds(ledger)
@@ -92,7 +97,7 @@ class CloneBills:
             await self._ends.settle(row, owed, () if fee is None else (_cost(row),))
             if hold is None and held.payer:
                 await durable_holds.count(self._store, owed.account, owed.pool)
-            self.metrics.ended(held.engine, "made")
+            self.ended.labels(held.engine, "made").inc()
         await self._ends.forget(held.id, held.account)
 
     async def _without_hold(self, held: CloneRecord, terms: Terms | None) -> DurableHold:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import structlog
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter
 
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
@@ -30,7 +31,6 @@ from proxy.features.jobs import ends, records
 from proxy.features.jobs.blob_keys import voices_column
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kinds import JobKind, PlannedStep
-from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.request import of_step
 from proxy.features.jobs.results.encoding import FileSteps
@@ -80,7 +80,7 @@ class Steps(WishKind[JobStep]):
         store: Store,
         kinds: Mapping[Kind, JobKind],
         files: JobFiles,
-        metrics: JobMetrics,
+        registry: CollectorRegistry,
         notices: Notices = NO_NOTICES,
         encoding: FileSteps | None = None,
     ) -> None:
@@ -89,7 +89,12 @@ class Steps(WishKind[JobStep]):
         self._notices = notices
         self._kinds = kinds
         self._files = files
-        self._metrics = metrics
+        self._ended = Counter(
+            "voxgate_job_steps",
+            "Attempts at steps of jobs: `done`, `put off`, `failed`, `lost`.",
+            ["result"],
+            registry=registry,
+        )
         self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
@@ -149,7 +154,7 @@ class Steps(WishKind[JobStep]):
 
     def noted(self, held: JobStep, result: Result) -> None:
         state = result.values.get("state") if isinstance(result, Done) else None
-        self._metrics.ended("lost" if result is None else str(state or "put off"))
+        self._ended.labels("lost" if result is None else str(state or "put off")).inc()
         self._notices.look_soon()
         if state is not None and self._encoding is not None:
             self._encoding.look_soon()

@@ -18,7 +18,6 @@ from proxy.features.jobs.endpoints import AskedAs, ClientJobs, JobMakers, Jobs
 from proxy.features.jobs.event_stream import EventStreams, JobEvents
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.kind_list import OpenKinds
-from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.results.encoding import FileSteps
 from proxy.features.jobs.results.endpoints import JobResults
 from proxy.features.jobs.retention import JobRetention
@@ -47,9 +46,9 @@ class OpenJobs:
         self.wishes: tuple[WishKind[Any], ...] = ()
         if house.engines is not None:
             encoding = FileSteps(house.store, house.vault, self.files, house.notices)
-            metrics = JobMetrics(house.metrics.registry)
-            self._steps = Steps(house.store, kinds.by_name, self.files, metrics, house.notices, encoding)
-            self._trainings = open_trainings(house, self.files, metrics)
+            registry = house.metrics.registry
+            self._steps = Steps(house.store, kinds.by_name, self.files, registry, house.notices, encoding)
+            self._trainings = open_trainings(house, self.files)
             self.wishes = (self._steps, encoding, self._trainings.wishes)
 
     @property

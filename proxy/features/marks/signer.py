@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
@@ -28,7 +29,6 @@ from proxy.features.marks.certificate import (
     read_test_certificate,
 )
 from proxy.features.marks.manifest import ManifestFacts, definition
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.section import MARKING, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_lane import FILE_GONE, FileSink, FileSource, SigningLane
@@ -113,10 +113,19 @@ class Signer:
     """Signs manifests. Close it: `open_signer` does."""
 
     def __init__(
-        self, metrics: ManifestMetrics, *, within_s: float = WITHIN_S, stamp_within_s: float = STAMP_WITHIN_S
+        self,
+        registry: CollectorRegistry,
+        *,
+        within_s: float = WITHIN_S,
+        stamp_within_s: float = STAMP_WITHIN_S,
     ) -> None:
         self.within_s = within_s
-        self._metrics = metrics
+        self._signatures = Counter(
+            "voxgate_manifests",
+            "Manifests signed: `stamped` or `plain`, `unstamped` if the time-stamper failed, or `failed`.",
+            ["result"],
+            registry=registry,
+        )
         self._stamp_within_s = stamp_within_s
         self._plain = SigningLane(has_network=False)
         self._stamped = SigningLane(has_network=True)
@@ -184,7 +193,7 @@ class Signer:
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
-            self._metrics.signed("failed")
+            self._signatures.labels("failed").inc()
             raise FileTooLong
         if parent is not None and file.source.size + parent.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.parent.failed")
@@ -251,7 +260,7 @@ class Signer:
         try:
             return SigningPlace(self._places.take(account), was_promised=was_promised)
         except NoPlace:
-            self._metrics.signed("failed")
+            self._signatures.labels("failed").inc()
             raise SignerUnavailable from None
 
     async def _sign_in_turn(
@@ -284,7 +293,7 @@ class Signer:
         return answer
 
     def _failed(self, reason: str) -> SignerUnavailable:
-        self._metrics.signed("failed")
+        self._signatures.labels("failed").inc()
         if self._is_news(reason):
             _log.error("manifest.sign.failed", reason=reason)
         return SignerUnavailable()
@@ -312,9 +321,9 @@ class Signer:
 
     def _note(self, answer: Signed, *, has_stamp: bool) -> None:
         if answer.is_stamped or not has_stamp:
-            self._metrics.signed("stamped" if answer.is_stamped else "plain")
+            self._signatures.labels("stamped" if answer.is_stamped else "plain").inc()
         else:
-            self._metrics.signed("unstamped")
+            self._signatures.labels("unstamped").inc()
             if self._is_news("stamp"):
                 _log.warning("manifest.timestamp.failed")
         if answer.lacks and self._is_news("lacks"):
@@ -345,8 +354,8 @@ def _reason(error: OSError | UnusableCertificate) -> str:
 
 
 @asynccontextmanager
-async def open_signer(config: Config, metrics: ManifestMetrics) -> AsyncIterator[Signer]:
-    signer = Signer(metrics)
+async def open_signer(config: Config, registry: CollectorRegistry) -> AsyncIterator[Signer]:
+    signer = Signer(registry)
     signer.revise(config)
     try:
         yield signer

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from proxy.config.sections import Config
 from proxy.features.marks.certificate import read_certificate
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
@@ -73,7 +72,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 
 @pytest.fixture
 async def signer(room: Room, tmp_path: Path) -> AsyncIterator[Signer]:
-    made = Signer(ManifestMetrics(CollectorRegistry()))
+    made = Signer(CollectorRegistry())
     revise(made, tmp_path)
     yield made
     room.may_answer.set()

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from proxy.feature import House, HouseRevision
 from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.metrics import JobMetrics
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.training.bills import TrainingBills
 from proxy.features.jobs.training.elsewhere import TrainingsElsewhere
@@ -41,13 +40,13 @@ class OpenTrainings(NamedTuple):
         )
 
 
-def open_trainings(house: House, files: JobFiles, metrics: JobMetrics) -> OpenTrainings:
+def open_trainings(house: House, files: JobFiles) -> OpenTrainings:
     """Wire the trainings of a worker."""
     assert house.engines is not None, "a command trains nothing"
     bills = TrainingBills(house.ledger, files, house.metrics)
     trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
     learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
-    ends = TrainingEnds(house.store, house.trained, metrics, house.notices)
+    ends = TrainingEnds(house.store, house.trained, house.metrics.registry, house.notices)
     far = TrainingsElsewhere(house.store, files, learning, trainers)
     wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)
     means = TrainingMeans(house.store, house.vault, files, learning, trainers, bills, wishes.look_soon)
