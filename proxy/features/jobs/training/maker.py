@@ -114,10 +114,7 @@ class TrainingMaker:
             is_added = await add_job(means.store, means.files, job, [(0, 0)], beside, kind="training")
         finally:
             # A write whose answer is lost may be there: then the sweep sees its row, and the hold in it.
-            if is_added:
-                means.bills.kept(hold)
-            else:
-                means.bills.dropped(hold)
+            means.bills.price.note(hold, is_kept=is_added)
 
     def _model(self, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises as `resolve_model` does."""
