@@ -6,13 +6,22 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from proxy.cli.job_sound import JOBS, write_job
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.sound import AnswerRefused, Asked, FormatName, OutFile, check_out, format_of, hear
+from proxy.cli.sound import (
+    JOBS,
+    AnswerRefused,
+    Asked,
+    FormatName,
+    OutFile,
+    Serving,
+    check_out,
+    format_of,
+    hear,
+)
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
@@ -67,7 +76,21 @@ def convert(
         if refused.code != "recording_too_long":
             raise
         body["data"] = {**fields, "kind": "conversion"}
-        hear(config, asked._replace(path=JOBS), form, write_job)
+        hear(config, asked._replace(path=JOBS), form, _write_job)
+
+
+def _write_job(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+    """Have a job convert it, and write its sound. Raise CommandRefused."""
+    job = serving.follow(asked, "It is long: the job {} converts it.", _progress)
+    _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+    sent = asked.body["data"]
+    facts = {"engine": sent["model"], "voice": sent["voice"], "language": "und"}
+    return {**facts, "substitute": job["substitute"] or None, "bytes": size}
+
+
+def _progress(job: dict[str, Any]) -> str:
+    waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
+    return f"{job['steps_done']} of {job['steps']} steps{waits}"
 
 
 def _read(recording: Path) -> bytes:

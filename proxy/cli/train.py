@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from proxy.cli.job_sound import JOBS
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.sound import Asked, Serving, save_whole, write_answer
+from proxy.cli.sound import JOBS, AnswerRefused, Asked, Serving, save, write_answer
 from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
-_LOOK_S = 2.0
-_NO_FILE = 409
-"""The status of what a training that is done has not."""
+_NO_FILE = "conflict"
+"""The code of a file that a training that is done does not have."""
 
 
 def train(
@@ -42,35 +39,21 @@ def train(
     made = io.BytesIO()
     answer = write_answer(load_config(config_file), asked, made, _follow)
     if out is not None:
-        save_whole(made.getvalue(), out)
+        save(made.getvalue(), "onnx", str(out))
     print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
 
 
 def _follow(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
     """Ask for a training, wait for its end, and write what is taken home, if it is wanted."""
-    answer = serving.client.post(asked.path, headers=serving.head, **asked.body)
-    serving.check(answer)
-    job, seen = answer.json(), ""
-    path = f"{asked.path}/{job['id']}"
-    typer.echo(f"The job {job['id']} trains it.", err=True)
-    while job["ended"] is None:
-        if (said := _progress(job)) != seen:
-            typer.echo(said, err=True)
-            seen = said
-        time.sleep(_LOOK_S)
-        answer = serving.client.get(path, headers=serving.head)
-        serving.check(answer)
-        job = answer.json()
-    if job["status"] != "done":
-        raise CommandRefused(f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no voice'}")
+    job = serving.follow(asked, "The job {} trains it.", _progress)
     told: dict[str, Any] = job["training"]
     if asked.out is not None:
-        with serving.client.stream("GET", f"{path}/content", headers=serving.head) as file:
-            if file.status_code == _NO_FILE:
-                raise CommandRefused(_without_file(told))
-            serving.check(file)
-            for part in file.iter_bytes():
-                to.write(part)
+        try:
+            serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+        except AnswerRefused as refused:
+            if refused.code != _NO_FILE:
+                raise
+            raise CommandRefused(_without_file(told)) from None
     return {"job": job["id"], "voice": told["voice"], "steps": told["step"], "best": told["best"]}
 
 
