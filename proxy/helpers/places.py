@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Self
+from typing import Any, Self
 
 from proxy.errors import NoPlace
 
@@ -120,6 +120,7 @@ class FairPlace:
         self._owner = owner
         self._weight = weight
         self._is_held = True
+        self._is_at_work = False
 
     def __repr__(self) -> str:
         return f"<FairPlace for {self._pool.what}, {'held' if self._is_held else 'left'}>"
@@ -131,9 +132,20 @@ class FairPlace:
         self.leave()
 
     def leave(self) -> None:
-        if self._is_held:
+        """Give the place back. It does nothing while work goes on in it."""
+        if self._is_held and not self._is_at_work:
             self._is_held = False
             self._pool.leave(self._account, self._weight)
+
+    def leave_after(self, work: asyncio.Task[Any]) -> None:
+        """Give the place back at the end of this work, and not before."""
+
+        def end(_: asyncio.Task[Any]) -> None:
+            self._is_at_work = False
+            self.leave()
+
+        self._is_at_work = True
+        work.add_done_callback(end)
 
     def lighten(self, weight: int) -> None:
         """Keep no more than this weight, which is above 0."""

@@ -201,7 +201,7 @@ async def test_a_process_that_hangs_is_killed_and_the_next_request_is_served(rig
 
 
 async def test_a_process_that_dies_twice_is_enough(rig: Rig) -> None:
-    rig.signer._plain._helper.spec = HelperSpec(module="proxy.no_such_module", lives=2)
+    rig.signer._plain.spec = HelperSpec(module="proxy.no_such_module", lives=2)
     with pytest.raises(SignerUnavailable), capture_logs() as logs:
         await rig.signer.sign_digest(FACTS, bytes(32))
     assert [line["reason"] for line in logs if line["event"] == "manifest.sign.failed"] == [
