@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from proxy.errors import NotAllowed, RateLimited
 from proxy.features.jobs import records
 from proxy.features.jobs.kept import JobFiles
 from proxy.features.jobs.records import JOBS, Job
-from proxy.kept.once import Once
+from proxy.kept.once import REPLAYED, Once
 from proxy.kept.vault import Vault
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
@@ -33,7 +34,7 @@ class MadeJob(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"x-voxgate-replayed": "true"} if self.was_there else {}
+        return REPLAYED if self.was_there else {}
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -51,22 +52,18 @@ async def made_once(
     """
     account, id_ = request.caller.account, new_id(PREFIX)
     digest = digest or sha256(request.body).digest()
-    once = None
-    if request.key is not None:
+    was_there = False
+    if request.key is None:
+        await add(id_, digest)
+    else:
         once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
-        if (made := await _made_before(store, vault, once)) is not None:
-            return MadeJob(made, was_there=True)
-    try:
-        await add(id_, digest)
-    except AlreadyExists:
-        # The same request came twice at once.
-        if once is None or await _made_before(store, vault, once) is None:
-            raise
+        made = partial(_digest_of, store, vault)
+        was_there = await once.make(id_, made, partial(add, id_, digest), AlreadyExists)
     job = await JOBS.get(store, account, id_)
     if job is None:
         raise too_many_wait()
-    return MadeJob(job, was_there=False)
+    return MadeJob(job, was_there)
 
 
 async def add_job(
@@ -92,13 +89,9 @@ async def add_job(
     return is_added
 
 
-async def _made_before(store: Store, vault: Vault, once: Once) -> Job | None:
-    """Return the job that this request has made. Raises IdempotencyKeyReused."""
-    job = await JOBS.get(store, once.account, once.id_of(PREFIX))
-    if job is not None:
-        sent = vault.open_record(job.account, job.id, job.record, _Sent)
-        once.check(bytes.fromhex(sent.request))
-    return job
+async def _digest_of(store: Store, vault: Vault, account: str, id_: str) -> str | None:
+    job = await JOBS.get(store, account, id_)
+    return None if job is None else vault.open_record(account, id_, job.record, _Sent).request
 
 
 def too_many_wait() -> RateLimited:
