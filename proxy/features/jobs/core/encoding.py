@@ -23,10 +23,10 @@ from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.blob_keys import voices_column
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.ends import ERASED
+from proxy.features.jobs.core.fields import SentFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.jobs.core.settling import to_the_end
-from proxy.features.jobs.kinds.speech.request import SentFields
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store
