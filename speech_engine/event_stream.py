@@ -14,9 +14,6 @@ class EventStream:
         self._begun_bytes = 0
         self._data: list[bytes] = []
 
-    def __repr__(self) -> str:
-        return f"<EventStream, {self._begun_bytes} bytes begun>"
-
     def feed(self, piece: bytes) -> list[bytes]:
         """Returns the events that this piece completes. Raises EngineFailed if a line is much too long."""
         first, *others = piece.split(b"\n")

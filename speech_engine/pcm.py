@@ -22,9 +22,6 @@ class PcmInMemory:
         self._pcm = pcm
         self._second_bytes = _SAMPLE_BYTES * sample_rate_hz
 
-    def __repr__(self) -> str:
-        return f"<PcmInMemory {len(self._pcm)} bytes>"
-
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _Reading(self._pcm, self._second_bytes)
 

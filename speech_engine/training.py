@@ -285,9 +285,6 @@ class Assembly:
         self._data = bytearray()
         self._digest = hashlib.sha256()
 
-    def __repr__(self) -> str:
-        return f"<Assembly of {len(self._data)} bytes>"
-
     def take(self, piece: FilePiece) -> bytes | None:
         """Return the whole file with its last piece. Raises TrainingError if it is not what was sent."""
         self._data += piece.data

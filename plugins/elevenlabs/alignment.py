@@ -55,9 +55,6 @@ class WordTimes:
         self._waiting = deque(_words(call, segments))
         self._timed: deque[tuple[_Spoken, int]] = deque()
 
-    def __repr__(self) -> str:
-        return f"<WordTimes {len(self._waiting)} to come>"
-
     def hear(self, alignment: Alignment, samples: int) -> None:
         """Take the times of one line. `samples` is the audio before that line."""
         times = alignment.character_start_times_seconds
@@ -123,9 +120,6 @@ class LineReader:
 
     def __init__(self) -> None:
         self._held = bytearray()
-
-    def __repr__(self) -> str:
-        return f"<LineReader, {len(self._held)} bytes held>"
 
     def feed(self, piece: bytes) -> Iterator[Line]:
         """Yield the lines that this piece completes. Raises EngineFailed at one that cannot be read."""

@@ -36,9 +36,6 @@ class Converter:
         self._settings = settings
         self._path: ConversionPath = settings.conversion_path
 
-    def __repr__(self) -> str:
-        return f"<Converter at {self._path}>"
-
     async def events(
         self, job: SpeechJob, voice: str, pcm: AsyncIterator[bytes]
     ) -> AsyncGenerator[Event, None]:

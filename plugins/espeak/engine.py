@@ -67,9 +67,6 @@ class EspeakEngine:
         self._speak = speak
         self._handovers: set[Handover] = set()
 
-    def __repr__(self) -> str:
-        return f"<EspeakEngine, {len(self._handovers)} speaking>"
-
     def close(self) -> None:
         """Stop the current speech, so that the thread can end. Readers get EngineUnavailable."""
         for handover in self._handovers:

@@ -33,9 +33,6 @@ class Exchange:
         self.trace = answer.headers.get("trace-id", "")
         self._answer = answer
 
-    def __repr__(self) -> str:
-        return f"<Exchange {self.status}, code {self.code}>"
-
     @property
     def status(self) -> int:
         return self._answer.status

@@ -43,9 +43,6 @@ class MinimaxEngine(voices.Cloner):
         self._voices: tuple[VoiceInfo, ...] = ()
         self.unlisted_voices: tuple[str, ...] | None = None
 
-    def __repr__(self) -> str:
-        return f"<MinimaxEngine {self._name}, {len(self._voices)} voices>"
-
     def models(self) -> tuple[ModelInfo, ...]:
         return MODELS
 

@@ -39,9 +39,6 @@ class SpeechReader:
         self._is_whole = False
         self._whole = bytearray()
 
-    def __repr__(self) -> str:
-        return f"<SpeechReader, {'over' if self.is_over else 'reading'}>"
-
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Yield the audio that this piece completes. Raises the classes of `speech_engine.errors`."""
         if self._stream is not None:

@@ -30,9 +30,6 @@ class Deltas:
         self.units: float | None = None
         self._stream = EventStream()
 
-    def __repr__(self) -> str:
-        return f"<Deltas {'done' if self.is_done else 'going on'}>"
-
     def feed(self, piece: bytes) -> Iterator[bytes]:
         for data in self._stream.feed(piece):
             yield from self._audio(data)
@@ -71,9 +68,6 @@ class AudioBody:
         self._head = b""
         self._is_known = False
         self._deltas: Deltas | None = None
-
-    def __repr__(self) -> str:
-        return f"<AudioBody {'over' if self.is_over else 'going on'}>"
 
     @property
     def units(self) -> float | None:

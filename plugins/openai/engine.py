@@ -60,9 +60,6 @@ class OpenAIEngine:
         self._lists = Lists(settings, http)
         self._voices = tuple(self._with_known(lists.named(id_)) for id_ in settings.first_voices)
 
-    def __repr__(self) -> str:
-        return f"<OpenAIEngine {len(self._models)} models, {len(self._voices)} voices>"
-
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the settings, or else of the server's list.
 

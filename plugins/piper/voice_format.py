@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from speech_engine.imported_voices import judge_graph
 from speech_engine.model_files import (
     ModelContents,
     ModelFacts,
@@ -82,18 +83,9 @@ def check_piper(model: ModelContents) -> ModelFacts:
     """Compare the graph's inputs and outputs with the configuration. Raise UnusableModel."""
     config = read_config(model)
     graph = model.graph("voice")
-    needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1)}
-    if len(config.speakers) > 1:
-        needed[SPEAKER] = ("I64", 1)
-    for name in graph.inputs.keys() - {*needed, SPEAKER}:
-        raise UnusableModel(f"voice.onnx: it has an input {name[:80]!r}, which no voice of Piper has")
-    for name, (dtype, rank) in needed.items():
-        found = graph.inputs.get(name)
-        if found is None or found.dtype != dtype or found.shape is None or len(found.shape) != rank:
-            raise UnusableModel(f"voice.onnx: its input {name!r} is missing or has another type or shape")
-    sound = graph.outputs.get(OUTPUT)
-    if sound is None or sound.dtype != "F32" or (sound.shape is not None and not 1 <= len(sound.shape) <= 4):
-        raise UnusableModel(f"voice.onnx: its output {OUTPUT!r} is missing or is no sound")
+    speaker = ("I64", 1) if len(config.speakers) > 1 else ("", 0)
+    needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1), SPEAKER: speaker}
+    judge_graph("voice.onnx", graph, needed, OUTPUT, "no voice of Piper has")
     _judge_embeddings(graph, config)
     return ModelFacts(languages=(config.language,), extra_gb=0.2)
 

@@ -33,6 +33,7 @@ from speech_engine import (
 )
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.torch_worker import TorchEngine
 from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, read_manifest
 from speech_engine.samples import weighted_samples
 
@@ -83,34 +84,23 @@ class ImportedModel(NamedTuple):
         )
 
 
-class PocketEngine:
+class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
     """Speaks with recordings of any voice, or of some whose mean is a voice."""
 
     def __init__(
         self,
         settings: PocketSettings,
         context: Context,
+        model: PocketModel,
         models: Sequence[ImportedModel],
         batch: BatchLoop[Spoken, PocketRow],
     ) -> None:
-        self._settings = settings
-        self._context = context
-        self._models = {model.name: model for model in models}
+        super().__init__(settings, context, model, tuple(each.info for each in models), batch)
+        self._models = {each.name: each for each in models}
         self._one_voice = threading.Lock()
-        self.batch = batch
         self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(
             settings.models_mb * 2**20, _load, context.waiting
         )
-
-    def __repr__(self) -> str:
-        return f"<PocketEngine, {self.shelf!r}, {self.batch!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return tuple(model.info for model in self._models.values())
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         imported = self._models.get(job.model)
@@ -190,7 +180,7 @@ async def _create(name: str, settings: PocketSettings, context: Context) -> Asyn
         raise UnusableModel(f"{too_large.name} needs {too_large.bytes >> 20} MB: raise models_mb")
     model = PocketModel(settings.threads)
     async with BatchLoop(model, settings, context, STEP_S) as batch:
-        engine = PocketEngine(settings, context, models, batch)
+        engine = PocketEngine(settings, context, model, models, batch)
         try:
             context.progress(0.2, "loading the first model")
             async with engine.shelf.lend(models[0]) as first:

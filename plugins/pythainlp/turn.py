@@ -26,9 +26,6 @@ class Turn:
         self._ends = 0.0
         self._slices = 0
 
-    def __repr__(self) -> str:
-        return f"<Turn after {self._slices} slices>"
-
     def __enter__(self) -> Self:
         _READING.acquire()
         self._ends = time.perf_counter() + _SLICE_S

@@ -117,9 +117,6 @@ class VoiceConversion:
         self._source = PlacedNoise(seed, "source", 1, layout.rate_hz)
         self._loudest = _USUALLY_LOUD
 
-    def __repr__(self) -> str:
-        return f"<VoiceConversion with {self._voice!r}>"
-
     @property
     def voice(self) -> RvcVoice:
         return self._voice

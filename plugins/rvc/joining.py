@@ -30,9 +30,6 @@ class Joiner:
         self._tail: Any = None
         self._rising = (np.arange(self.fade, dtype=np.float32) + 0.5) / self.fade
 
-    def __repr__(self) -> str:
-        return f"<Joiner at {self._rate_hz} Hz>"
-
     def place(self, sample: int) -> int:
         """Return where a sample of the recording lies in the sound."""
         return sample * self._rate_hz // self._heard_hz

@@ -45,9 +45,6 @@ class RvcRow:
         self.taken = 0
         self.made: Any = None
 
-    def __repr__(self) -> str:
-        return f"<RvcRow of {self.window.weight:g} s with {self.voice!r}>"
-
     @property
     def is_over(self) -> bool:
         return self.taken >= self.steps
@@ -73,9 +70,6 @@ class RvcModel:
         for network in (hubert, rmvpe):
             if network is not None:
                 tell_layers(network, tick)
-
-    def __repr__(self) -> str:
-        return f"<RvcModel on {self._device}>"
 
     @property
     def hears_v1(self) -> bool:

@@ -35,7 +35,8 @@ from speech_engine import (
     UnsupportedOption,
 )
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.model_files import UnusableModel, find_manifest
+from speech_engine.host.torch_worker import TorchEngine
+from speech_engine.model_files import find_manifest
 
 MODEL = "standard"
 FORMAT = "rvc"
@@ -46,32 +47,10 @@ _WIDTH_OF_A_PROCESSOR = 12
 """A wider step makes no second of sound cheaper there, and everybody waits for it."""
 
 
-class RvcEngine:
+class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):
     """Converts recordings into trained voices. It speaks no texts."""
 
-    def __init__(
-        self,
-        settings: RvcSettings,
-        info: ModelInfo,
-        model: RvcModel,
-        voices: Voices,
-        batch: BatchLoop[RvcVoice, RvcRow],
-    ) -> None:
-        self._settings = settings
-        self._info = info
-        self._model = model
-        self.voices_lent = voices
-        self.batch = batch
-
-    def __repr__(self) -> str:
-        return f"<RvcEngine, {self.voices_lent!r}, {self.batch!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (self._info,)
+    voices_lent: Voices
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         raise EngineCannot("RVC converts recordings; it speaks no texts.")
@@ -123,9 +102,7 @@ def _load(settings: RvcSettings, context: Context, folder: Path) -> RvcModel:
 
 @asynccontextmanager
 async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIterator[RvcEngine]:
-    if not settings.model_path:
-        raise UnusableModel(f"[engines.{name}] names no model: import one, and name it as model")
-    folder = Path(settings.model_path)
+    folder = settings.folder(name)
     is_card = context.device.kind != "cpu"
     if not is_card:
         settings = msgspec.structs.replace(settings, width=min(settings.width, _WIDTH_OF_A_PROCESSOR))
@@ -138,7 +115,9 @@ async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIt
                 context.progress(0.9, "warming up")
                 device, precision = context.device.torch, settings.precision
                 await batch.warm_up(lambda weight: rows_to_warm_up(weight, device, precision, model.methods))
-            yield RvcEngine(settings, model_info(folder), model, voices, batch)
+            engine = RvcEngine(settings, context, model, (model_info(folder),), batch)
+            engine.voices_lent = voices
+            yield engine
     finally:
         await voices.shelf.close()
 

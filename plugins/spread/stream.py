@@ -50,9 +50,6 @@ class SpreadStream:
         self._gain = np.ones(1, np.float32)
         """The guard's gain in the block that went out last."""
 
-    def __repr__(self) -> str:
-        return f"<SpreadStream {self._grid.rate_hz} Hz, {self._out} samples out>"
-
     def feed(self, pcm: bytes) -> bytes:
         self._waiting += pcm
         if self._out and len(self._waiting) < self._batch:

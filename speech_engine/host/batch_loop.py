@@ -68,7 +68,7 @@ class BatchLoop(Generic[V, R]):
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __repr__(self) -> str:
-        return f"<BatchLoop {self._table!r}, {self._width!r}>"
+        return f"<BatchLoop {self._table!r}>"
 
     @property
     def is_working(self) -> bool:

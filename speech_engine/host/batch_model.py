@@ -8,10 +8,12 @@ is one segment of one job.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from speech_engine.model_files import UnusableModel
 from speech_engine.values import SpeechJob
 
 V = TypeVar("V")
@@ -135,3 +137,19 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     joins_per_step: _Count = 2
     first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.3
     order: Order = "slack"
+
+
+class TorchSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`model_path` is the folder of the model; the server fills it in for an imported one.
+
+    `threads` of the processor may work on one step.
+    """
+
+    model_path: str = ""
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+    def folder(self, section: str) -> Path:
+        """Return the folder of the model. Raise UnusableModel if the section names none."""
+        if not self.model_path:
+            raise UnusableModel(f"[engines.{section}] names no model: import one, and name it as model")
+        return Path(self.model_path)

@@ -56,9 +56,6 @@ class BatchJob(Generic[V, R]):
         self._unread_bytes = 0
         self._unread_now = 0
 
-    def __repr__(self) -> str:
-        return f"<BatchJob {self.job.id}: {self.live} rows, {self._unread_bytes} bytes unread>"
-
     @property
     def is_over(self) -> bool:
         return self.error is not None or self.reads == len(self.over)
@@ -298,9 +295,6 @@ class ModelCalls:
         self._waiting: deque[_Call] = deque()
         self._took_s = 0.0
         self._ended_at = float("-inf")
-
-    def __repr__(self) -> str:
-        return f"<ModelCalls: {len(self)} waiting>"
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -36,9 +36,6 @@ class StepWidth:
         self._log = log
         self._good_steps = 0
 
-    def __repr__(self) -> str:
-        return f"<StepWidth {self.weight:g} of {self._most:g}>"
-
     def _halve(self, weights: Sequence[float]) -> int:
         """Note that the device lacked memory for rows of these weights. Return how many of them have half."""
         fewer = max(1, bisect_right(list(accumulate(weights)), sum(weights) / 2))
@@ -175,9 +172,6 @@ class BatchFigures:
         self._steps = 0
         self._count = self._weight = self._step_seconds = 0.0
         self._worked_s = self._sound_s = 0.0
-
-    def __repr__(self) -> str:
-        return f"<BatchFigures of {self._steps} steps, {self.dry_listeners} dry listeners>"
 
     def note_step(self, weight: float, step_seconds: float, worked_s: float, sound_s: float) -> None:
         """Note a step, and with it `worked_s` in all. It stands for `sound_s` seconds of sound."""

@@ -65,9 +65,6 @@ class Listener:
         self._heard_s = 0.0
         self._left_s = sum(work.seconds for work in works)
 
-    def __repr__(self) -> str:
-        return f"<Listener, {self.urgency}, at segment {self.current} of {len(self._made_s)}>"
-
     @property
     def is_whole(self) -> bool:
         """Whether the segments are heard as a whole."""
@@ -310,9 +307,6 @@ class SoundPieces:
         self._step_s = step_s
         self._lacks_s = 0.0
         self._next_s: float | None = None
-
-    def __repr__(self) -> str:
-        return f"<SoundPieces: the first lacks {self._lacks_s:.2f} s, the next after {self._next_s} s>"
 
     def wants(self, row: SteppedRow, turn_s: float, now: float) -> bool:
         """Tell whether to make sound of a row that has enough for the smallest piece.

@@ -201,10 +201,6 @@ class SlotStream:
         self._answer: EngineAnswer | None = None
         self._is_over = False
 
-    def __repr__(self) -> str:
-        state = "over" if self._is_over else "begun" if self._turn else "not begun"
-        return f"<SlotStream of {self._work!r}, {state}>"
-
     async def next_event(self) -> Event | None:
         if self._is_over:
             return None

@@ -39,9 +39,6 @@ class Ticket:
         self.charged_s = max(estimated_s, LEAST_S)
         self.cost = self.charged_s / share
 
-    def __repr__(self) -> str:
-        return f"<Ticket of {self.tenant}, {self.made_s:g} of {self.estimated_s:g} s made>"
-
     def charge(self, seconds: float) -> None:
         self.charged_s = max(seconds, LEAST_S)
         self.cost = self.charged_s / self.share
@@ -93,9 +90,6 @@ class _Line(Generic[T]):
         self.running = 0
         self.tickets: _Tickets[T] = _Tickets()
         self.cost = 0.0
-
-    def __repr__(self) -> str:
-        return f"<_Line at {self.start:g}: {self.tickets.count} waiting, {self.running} running>"
 
     @property
     def ahead_of_newest(self) -> float:
@@ -270,9 +264,6 @@ class Pace:
     def __init__(self) -> None:
         self._held_s = 0.0
         self._estimated_s = 0.0
-
-    def __repr__(self) -> str:
-        return f"<Pace {self.value}>"
 
     @property
     def value(self) -> float | None:

@@ -40,9 +40,6 @@ class _Place(Generic[T]):
         loading.add_done_callback(lambda _loading: self.has_tried.set_result(None))
         self.users = 0
 
-    def __repr__(self) -> str:
-        return f"<_Place of {self.size} bytes, {self.users} users>"
-
 
 class ModelShelf(Generic[M, T]):
     """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes.
@@ -64,9 +61,6 @@ class ModelShelf(Generic[M, T]):
         self._line: dict[object, M] = {}
         self._changed = asyncio.Event()
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
-
-    def __repr__(self) -> str:
-        return f"<ModelShelf, {self.names()} of {self.bytes} bytes>"
 
     @property
     def bytes(self) -> int:

@@ -39,9 +39,6 @@ class Packer:
         self._bytes = 0
         self._number = 0
 
-    def __repr__(self) -> str:
-        return f"<Packer, {self._number} pieces out, {self._bytes} bytes begun>"
-
     def add(self, frame: RemoteFrame) -> RemotePiece | None:
         """Add a frame. Return the piece that was full without it."""
         data = _encode(frame)

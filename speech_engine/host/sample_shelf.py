@@ -140,9 +140,6 @@ class SampleLoan:
         self._shelf = shelf
         self._on_drop = on_drop
 
-    def __repr__(self) -> str:
-        return f"<SampleLoan of {len(self.names)}{', dropped' if self.is_dropped else ''}>"
-
     def __await__(self) -> Generator[Any, None, bool]:
         return self.ended.wait().__await__()
 

@@ -42,9 +42,6 @@ class BesideSteps:
     def __init__(self) -> None:
         self._joins, self._sounds, self._calls = _Rate(), _Rate(), _Rate()
 
-    def __repr__(self) -> str:
-        return f"<BesideSteps {self.rate:.4f} s for a second of sound>"
-
     @property
     def rate(self) -> float:
         return self._joins.value + self._sounds.value + self._calls.value
@@ -101,9 +98,6 @@ class StepTimes:
         self.beside = BesideSteps()
         self._widths: dict[int, _Width] = {}
         self._line = (0.0, 0.0, 0.0)
-
-    def __repr__(self) -> str:
-        return f"<StepTimes of {self.steps} steps, {self.seconds(1)} s for one row>"
 
     @property
     def is_known(self) -> bool:

@@ -37,9 +37,6 @@ class Suspects:
         self._alone: frozenset[bytes] = frozenset()
         self._refused: frozenset[bytes] = frozenset()
 
-    def __repr__(self) -> str:
-        return f"<Suspects: {len(self._alone)} alone, {len(self._refused)} refused>"
-
     def update(self, alone: Iterable[bytes], refused: Iterable[bytes]) -> None:
         self._alone, self._refused = frozenset(alone), frozenset(refused)
 

@@ -62,9 +62,6 @@ class _Talk:
         self._order: TrainingOrder | None = None
         self._kept_at = 0.0
 
-    def __repr__(self) -> str:
-        return f"<_Talk{', to stop' if self.must_stop else ''}>"
-
     def begin(self, order: TrainingOrder) -> None:
         self._order, self._kept_at = order, time.monotonic()
 
@@ -109,9 +106,6 @@ class _Asked:
         self._pcm = bytearray()
         self._assemblies: dict[FileRole, Assembly] = {}
 
-    def __repr__(self) -> str:
-        return f"<_Asked with {len(self.recordings)} recordings>"
-
     def take(self, piece: RecordingPiece | FilePiece) -> None:
         if isinstance(piece, FilePiece):
             whole = self._assemblies.setdefault(piece.role, Assembly()).take(piece)
@@ -135,9 +129,6 @@ class _Process:
         self._questions: SimpleQueue[_Question] = SimpleQueue()
         self._device = choose_device(begin.device, begin.devices)
         self._talk = _Talk(pipe, self._device)
-
-    def __repr__(self) -> str:
-        return f"<_Process {self._begin!r}>"
 
     async def live(self) -> None:
         self._pipe.watch(self._on_message, lambda: None)

@@ -37,9 +37,6 @@ class Draft:
         self._open = self.text
         self._decided: list[_Decided] = []
 
-    def __repr__(self) -> str:
-        return f"<Draft of {len(self.text)} characters, {len(self._decided)} decided>"
-
     @property
     def open(self) -> str:
         """Return `text` with a mask in place of every decided character. The length is the same."""

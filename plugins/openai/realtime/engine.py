@@ -144,9 +144,6 @@ class Recitation:
             silence_s=settings.silence_s,
         )
 
-    def __repr__(self) -> str:
-        return f"<Recitation of {self._job!r}, {len(self._left)} sentences left>"
-
     @property
     def tokens(self) -> float:
         """What all responses cost, also those that were not sent."""

@@ -36,9 +36,6 @@ class Response:
         self._usage: TokenUsage | None = None
         self._changed = asyncio.Event()
 
-    def __repr__(self) -> str:
-        return f"<Response {self.number}, {self.pcm_bytes} bytes, {'done' if self.is_done else 'going on'}>"
-
     @property
     def transcript(self) -> str:
         """The words so far, of all parts of the answer in their order."""

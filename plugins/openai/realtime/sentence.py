@@ -51,9 +51,6 @@ class Sentence:
         self._has_begun = False
         self._is_flagged = False
 
-    def __repr__(self) -> str:
-        return f"<Sentence of segment {self.segment}, asked for {len(self.responses)} times>"
-
     async def begin(self) -> None:
         """Ask for it. A failure is raised at its turn: the sentence before it may end first."""
         try:

@@ -74,9 +74,6 @@ class Session:
         self._running: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
-    def __repr__(self) -> str:
-        return f"<Session {'ended' if self.has_ended else 'open'}, {len(self._open)} under way>"
-
     @property
     def is_fresh(self) -> bool:
         """Whether it may take another sentence."""
