@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,7 +17,8 @@ from speech_engine.errors import (
     EngineTimeout,
     EngineUnauthorized,
 )
-from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
+from speech_engine.http import MOST_BYTES, HttpAnswer, HttpForm, HttpRequest
+from speech_engine.values import Segment
 
 T = TypeVar("T")
 
@@ -115,3 +116,78 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
     return None
+
+
+class EventStream:
+    """Reads server-sent events of a provider: takes bytes, split anywhere, and returns whole events' data.
+
+    Lines end in LF or CRLF. Comments and all fields except `data` are ignored.
+    """
+
+    def __init__(self) -> None:
+        self._begun: list[bytes] = []
+        self._begun_bytes = 0
+        self._data: list[bytes] = []
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Returns the events that this piece completes. Raises EngineFailed if a line is much too long."""
+        first, *others = piece.split(b"\n")
+        self._begin(first)
+        events = []
+        for line in others:
+            events += self._end_line()
+            self._begin(line)
+        return events
+
+    def flush(self) -> list[bytes]:
+        """Returns the last event if its blank line is missing: some servers end without one."""
+        return self._end_line() + self._end_event()
+
+    def _begin(self, part: bytes) -> None:
+        # A list, since a line may come in hundreds of pieces: joining them one by one would copy all before.
+        self._begun.append(part)
+        self._begun_bytes += len(part)
+        if self._begun_bytes > MOST_BYTES:
+            raise EngineFailed("The provider sends an event that is longer than any that makes sense.")
+
+    def _end_line(self) -> list[bytes]:
+        line = b"".join(self._begun).removesuffix(b"\r")
+        self._begun, self._begun_bytes = [], 0
+        if not line:
+            return self._end_event()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        return []
+
+    def _end_event(self) -> list[bytes]:
+        data, self._data = self._data, []
+        return [b"\n".join(data)] if data else []
+
+
+_BETWEEN = " "
+
+
+class Call(NamedTuple):
+    """The text of one call; its audio counts as the audio of `segment`, the first in the call."""
+
+    text: str
+    segment: int
+
+    def __repr__(self) -> str:
+        return f"<Call of {len(self.text)} characters from segment {self.segment}>"
+
+
+def joined(segments: Sequence[Segment], most_characters: int) -> tuple[Call, ...]:
+    """Put as many whole segments into each call as its limit allows, since each call starts again.
+
+    The server has cut longer segments.
+    """
+    calls: list[Call] = []
+    for number, segment in enumerate(segments):
+        text = f"{calls[-1].text}{_BETWEEN}{segment.spoken}" if calls else ""
+        if calls and len(text) <= most_characters:
+            calls[-1] = Call(text, calls[-1].segment)
+        else:
+            calls.append(Call(segment.spoken, number))
+    return tuple(calls)

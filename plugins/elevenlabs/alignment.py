@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from plugins.elevenlabs.api import decoded
+from speech_engine.cloud import Call
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Word, Words
-from speech_engine.text.joining import Call
 from speech_engine.values import Segment
 
 _WORD = re.compile(r"\S+")

@@ -9,8 +9,8 @@ import msgspec
 
 from plugins.elevenlabs.api import Api
 from plugins.elevenlabs.listings import CREDITS_A_MINUTE, SAMPLE_RATE_HZ
+from plugins.elevenlabs.plugin import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.refusals import NOT_TAKEN, NoSuchPath
-from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedRequest, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, ProviderCount, Started

@@ -13,8 +13,7 @@ from contextlib import aclosing
 from plugins.espeak.handover import Handover
 from plugins.espeak.languages import languages
 from plugins.espeak.plugin import EspeakSettings
-from plugins.espeak.rendering import SAMPLE_RATE_HZ, Rendering
-from plugins.espeak.timing import Mark
+from plugins.espeak.rendering import SAMPLE_RATE_HZ, Mark, Rendering
 from plugins.espeak.utterance import NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
 from plugins.espeak.voices import voices
 from speech_engine import (

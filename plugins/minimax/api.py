@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from plugins.minimax import faults
-from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.plugin import MinimaxSettings
 from plugins.minimax.wire import Answer
 from speech_engine import Context, EngineError, EngineFailed, HttpAnswer, HttpForm, HttpRequest, cloud
 

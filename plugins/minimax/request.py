@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from plugins.minimax.models import MP3, SAMPLE_RATE_HZ, boost
-from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.plugin import MinimaxSettings
 from plugins.minimax.wire import (
     AudioSetting,
     PronunciationDict,

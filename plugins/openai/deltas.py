@@ -13,8 +13,7 @@ from typing import Any
 from plugins.openai import kinds
 from plugins.openai.refusals import detail_of, in_band
 from speech_engine import EngineError, EngineFailed, HttpAnswer
-from speech_engine.cloud import decoded
-from speech_engine.event_stream import EventStream
+from speech_engine.cloud import EventStream, decoded
 
 _DONE = b"[DONE]"
 

@@ -12,13 +12,12 @@ from typing import NamedTuple
 import torch
 
 from plugins.pocket.decoding import BatchedDecoder
-from plugins.pocket.languages import preparation_of
 from plugins.pocket.model import STEP_S, LoadedModel, PocketModel, PocketRow, Spoken
 from plugins.pocket.model_format import MODEL_FORMAT, find_sizes
 from plugins.pocket.networks import load_networks
 from plugins.pocket.plugin import PocketSettings
 from plugins.pocket.sizes import RATE_HZ, PocketSizes
-from plugins.pocket.text import TextReader
+from plugins.pocket.text import TextReader, preparation_of
 from plugins.pocket.voices import SAMPLE_S, PocketVoice, make_voice, mix
 from speech_engine import (
     Context,

@@ -13,9 +13,9 @@ from torch.nn.functional import interpolate
 
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, Wishes, coarse_of, moved
-from plugins.rvc.envelope import followed
 from plugins.rvc.generator import sound_of
 from plugins.rvc.hubert import HEARD_HZ, Hubert
+from plugins.rvc.joining import followed
 from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
 from plugins.rvc.voice_rules import VoiceConfig, largest_layer

@@ -6,11 +6,10 @@ import re
 
 from plugins.latin.amounts import INNER_STOP, LEFT, SPACE, one_of
 from plugins.latin.english.tables import TABLES
-from plugins.latin.language import Language, Patterns, Roman
+from plugins.latin.language import Language, Patterns, Roman, in_order
 from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
-from plugins.latin.scales import in_order
 from speech_engine.text.draft import Draft
 from speech_engine.text.english_numbers import american, plural, year
 
