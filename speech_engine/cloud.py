@@ -9,14 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from speech_engine.errors import (
-    EngineError,
-    EngineExhausted,
-    EngineFailed,
-    EngineLimited,
-    EngineTimeout,
-    EngineUnauthorized,
-)
+from speech_engine import errors
 from speech_engine.http import MOST_BYTES, HttpAnswer, HttpForm, HttpRequest
 from speech_engine.values import Segment
 
@@ -25,14 +18,14 @@ T = TypeVar("T")
 OURS = "voxgate-"
 """The beginning of the names of voices that were cloned through this server. Each has an owner."""
 
-STATUSES: Mapping[int, type[EngineError]] = {
-    401: EngineUnauthorized,
-    402: EngineExhausted,
-    408: EngineTimeout,
-    429: EngineLimited,
+STATUSES: Mapping[int, type[errors.EngineError]] = {
+    401: errors.EngineUnauthorized,
+    402: errors.EngineExhausted,
+    408: errors.EngineTimeout,
+    429: errors.EngineLimited,
     # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it. So there
     # is no second try.
-    504: EngineTimeout,
+    504: errors.EngineTimeout,
 }
 """What a status means wherever it comes from."""
 
@@ -71,14 +64,14 @@ def decoded(type_: type[T], body: bytes, fault: str) -> T:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # `from None`, and no word of the body in the message, because the body may hold anything.
-        raise EngineFailed(fault) from None
+        raise errors.EngineFailed(fault) from None
 
 
 async def refusal_body(answer: HttpAnswer) -> bytes:
     """Return the body of a refusal; none if it cannot be read, so that the status alone must be enough."""
     try:
         return await answer.read(_REFUSAL_BYTES)
-    except EngineError:
+    except errors.EngineError:
         return b""
 
 
@@ -91,19 +84,19 @@ def said(body: bytes) -> Any:
 
 
 def refusal(
-    kind: type[EngineError],
-    sentences: Mapping[type[EngineError], str],
+    kind: type[errors.EngineError],
+    sentences: Mapping[type[errors.EngineError], str],
     status: int,
     headers: Mapping[str, str],
     detail: str,
-) -> EngineError:
+) -> errors.EngineError:
     """Return the error for a refusal that seems to be of this kind, with the provider's sentence for it.
 
     A 403 with a page for people comes from a firewall in front of a provider, which judges a text, and not
     the key.
     """
     is_page = headers.get("content-type", "").lower().startswith("text/html")
-    judged = EngineFailed if status == 403 and is_page else kind
+    judged = errors.EngineFailed if status == 403 and is_page else kind
     return judged(sentences[judged], detail=detail, retry_after_s=_retry_after_s(headers))
 
 
@@ -148,7 +141,7 @@ class EventStream:
         self._begun.append(part)
         self._begun_bytes += len(part)
         if self._begun_bytes > MOST_BYTES:
-            raise EngineFailed("The provider sends an event that is longer than any that makes sense.")
+            raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
 
     def _end_line(self) -> list[bytes]:
         line = b"".join(self._begun).removesuffix(b"\r")
