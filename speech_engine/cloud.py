@@ -1,4 +1,4 @@
-"""What engines of providers share: how they ask, how they read an answer, and how they judge a refusal."""
+"""The shared parts of engines of providers: their requests, their reading of answers, and of refusals."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ STATUSES: Mapping[int, type[errors.EngineError]] = {
     402: errors.EngineExhausted,
     408: errors.EngineTimeout,
     429: errors.EngineLimited,
-    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it. So there
-    # is no second try.
+    # A gateway that stops waiting does not know whether the work behind it is done and billed. So there is no
+    # second try.
     504: errors.EngineTimeout,
 }
-"""What a status means wherever it comes from."""
+"""The meaning of a status, from any provider."""
 
 _REFUSAL_BYTES = 256 * 1024
 

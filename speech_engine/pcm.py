@@ -27,7 +27,7 @@ class PcmInMemory:
 
 
 class _Reading:
-    """One reading of a recording. A generator would have to be closed by whoever leaves it."""
+    """One reading of a recording. A generator would have to be closed by its reader."""
 
     def __init__(self, pcm: bytes, piece_bytes: int) -> None:
         self._pcm = pcm

@@ -71,7 +71,7 @@ class Converter:
             await expect_sound(self._api, answer)
             told = credits_told(answer)
             units = CREDITS_A_MINUTE * minutes if told is None else told
-            # All of it is billed now, whoever leaves: nothing else tells how much that is.
+            # All of it is billed now, even if the client leaves: nothing else tells how much that is.
             yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):
                 for event in sound.feed(0, piece):

@@ -23,7 +23,7 @@ from speech_engine.text.sounds import Phonemize, Piece
 _SILENT = 0.01
 """Of a piece's peak. Kokoro's own silence is a thousand times quieter."""
 _BREATH_MS = 40
-"""What stays before the first sound of a piece that goes on with a sentence."""
+"""The silence before the first sound of a piece that goes on with a sentence."""
 
 
 class KokoroEngine(OnnxEngine[StyleVoice]):

@@ -1,4 +1,4 @@
-"""What a model of Kokoro consists of, and the check of its three files before a runtime sees them.
+"""The files of a Kokoro model, and their check before a runtime sees them.
 
 Nothing here needs onnxruntime: the check runs where a model is imported, too.
 """

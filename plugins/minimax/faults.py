@@ -51,7 +51,7 @@ _BY_STATUS: dict[int, tuple[type[errors.EngineError], str]] = {
     **dict.fromkeys((400, 404, 413, 422), _REQUEST),
     429: _PACE,
     **dict.fromkeys((502, 503), (errors.EngineStumbled, "MiniMax cannot be reached behind its own gateway")),
-    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it.
+    # A gateway that stops waiting does not know whether the work behind it is done and billed.
     **dict.fromkeys((408, 504), (errors.EngineTimeout, "MiniMax ran out of time")),
 }
 

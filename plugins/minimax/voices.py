@@ -61,7 +61,7 @@ class KnownVoices(NamedTuple):
     def listed(self, *, with_own: bool) -> tuple[VoiceInfo, ...]:
         """Return the system's voices. If `with_own` is set, add the account's own voices.
 
-        The operator sets it if everybody may use these voices. Voices that were cloned through this server
+        The operator sets it if all accounts may use these voices. Voices that were cloned through this server
         are never listed, because each has an owner.
         """
         rows = (*self.system, *(self.own if with_own else ()))

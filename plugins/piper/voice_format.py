@@ -1,4 +1,4 @@
-"""What a voice of Piper consists of, and the check of both files before a runtime sees them.
+"""The files of a Piper voice, and their check before a runtime sees them.
 
 Nothing here needs onnxruntime: the check runs where a voice is imported, too.
 """
@@ -64,6 +64,7 @@ def read_config(model: ModelContents) -> VoiceConfig:
         what = unread or f"the phoneme_type {str(reading)[:20]!r}"
         raise _fault(f"it is a voice for {what}, which this engine cannot read; it reads by espeak-ng")
     count = model.number("config", "num_speakers", 1, _MOST_SPEAKERS)
+    unsaid_hop = model.value("config", "hop_length") is None
     return VoiceConfig(
         rate_hz=model.number("config", "audio.sample_rate", *_RATES),
         language=_language(model, espeak_voice),
@@ -75,7 +76,7 @@ def read_config(model: ModelContents) -> VoiceConfig:
         noise=_scale(model, "noise_scale", 0.667),
         length=_scale(model, "length_scale", 1.0) or 1.0,
         rhythm=_scale(model, "noise_w", 0.8),
-        hop=model.number("config", "hop_length", 1, _MOST_HOP) if _has(model, "hop_length") else 256,
+        hop=256 if unsaid_hop else model.number("config", "hop_length", 1, _MOST_HOP),
     )
 
 
@@ -155,10 +156,6 @@ def _scale(model: ModelContents, name: str, usual: float) -> float:
     if type(value) not in (int, float) or not 0.0 <= value <= 4.0:
         raise _fault(f"inference.{name} must be a number from 0 to 4")
     return float(value)
-
-
-def _has(model: ModelContents, path: str) -> bool:
-    return model.value("config", path) is not None
 
 
 def _fault(what: str) -> UnusableModel:

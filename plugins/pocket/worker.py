@@ -98,7 +98,7 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
         self._models = {each.name: each for each in models}
         self._one_voice = threading.Lock()
         self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(
-            settings.models_mb * 2**20, _load, context.waiting
+            settings.models_mb * 2**20, lambda each: asyncio.to_thread(load, each), context.waiting
         )
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
@@ -119,12 +119,12 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
     ) -> PocketVoice:
         """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
         made = [(await asyncio.to_thread(self._make, job, voice, model), weight) for voice, weight in voices]
-        return made[0][0] if len(made) == 1 else await asyncio.to_thread(_mix, made)
+        return made[0][0] if len(made) == 1 else await asyncio.to_thread(mix, made)
 
     def _make(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
         """Read all texts, so that a bad one is refused before the first is spoken, and make a voice.
 
-        Beside the steps: a voice takes seconds, in which everybody else must hear on.
+        Beside the steps: a voice takes seconds, in which all others must hear on.
         """
         for segment in job.segments:
             model.reader.chunks(segment.spoken)
@@ -135,20 +135,12 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
             return make_voice(model.networks, recordings, self._context.tick)
 
         def make_alone(_recordings: Sequence[bytes]) -> PocketVoice:
-            # One at a time, for its memory. Whoever waited finds what another made of the same recordings.
+            # One at a time, for its memory. A job that waited finds the voice that another made of the same
+            # recordings.
             with self._one_voice:
                 return derived(job, voice.samples, make)
 
         return derived(job, voice.samples, make_alone)
-
-
-def _mix(voices: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
-    torch.set_num_threads(1)  # counts for the thread that says it
-    return mix(voices)
-
-
-async def _load(model: ImportedModel) -> LoadedModel:
-    return await asyncio.to_thread(load, model)
 
 
 def load(model: ImportedModel) -> LoadedModel:

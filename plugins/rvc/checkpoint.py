@@ -54,7 +54,7 @@ class RvcVoice(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """What a second of it costs, in seconds of a usual voice: 1 at least."""
+        """The cost of a second of it, in seconds of a usual voice: 1 at least."""
         sounding = (1.0 - _HEARING) * work_of_a_frame(VoiceConfig(*self.layout.config)) / _USUAL_WORK
         searching = len(self.neighbours) / _VECTORS_OF_A_SECOND if self.neighbours else 0.0
         return max(1.0, _HEARING + sounding + searching)
@@ -82,7 +82,7 @@ def load_voice(
     dtype = getattr(torch, precision)
     with networks.on_meta():
         network = networks.build_generator(file.layout)
-    # What only training needs. Of its own file, a voice has no weights for it.
+    # Only training needs these. A voice's own file has no weights for them.
     del network.enc_q
     own = {}
     for name, tensor in file.tensors.items():

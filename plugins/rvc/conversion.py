@@ -68,7 +68,7 @@ nothing louder, and what hums before the first word is much quieter."""
 
 
 class Wishes(NamedTuple):
-    """What a client may set. `index_rate` is the share of features that are drawn towards the voice's own;
+    """The options of a client. `index_rate` is the share of features that are drawn towards the voice's own;
     below 0.5, `protect` lets what has no pitch keep so much less of that. Below 1, `rms_mix_rate` gives the
     sound so much less of its own loudness, and more of the recording's."""
 
@@ -155,7 +155,7 @@ class VoiceConversion:
         layout = self._voice.layout
         sound = heard(window.pcm)
         self._loudest = max(self._loudest, float(np.abs(sound).max()))
-        # Not of the last frames, which nobody makes.
+        # Not of the last frames, which are not made.
         first_frame = window.begin // _FRAME
         frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
         needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"

@@ -14,7 +14,7 @@ from speech_engine.host.windows import SoundWindow
 
 FADE_S = 0.02
 MARGIN_S = 0.008
-"""How far a window may be moved: half a period of the lowest voices, whose sine begins anew in each."""
+"""The farthest that a window is moved: half a period of the lowest voices, whose sine begins anew in each."""
 
 _NEARLY = 0.02
 """A better fit by less than this is not worth being moved farther."""

@@ -81,7 +81,7 @@ MOST_SEMITONES = 12.0
 CLIENT_FIELDS = ("index_rate", "protect", "f0_method", "rms_mix_rate")
 
 _WIDTH_OF_A_PROCESSOR = 12
-"""A wider step makes no second of sound cheaper there, and everybody waits for it."""
+"""A wider step makes no second of sound cheaper there, and all listeners wait for it."""
 
 
 class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):

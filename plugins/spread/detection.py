@@ -79,7 +79,8 @@ def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Kept]]:
 
 
 class _Place(NamedTuple):
-    """Where the best score is: the tiles of its alignment, the part of them, and the shift of the period."""
+    """The place of the best score: the tiles of its alignment, the part of them, and the shift of the
+    period."""
 
     tiles: Floats
     first: int

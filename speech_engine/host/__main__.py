@@ -32,7 +32,7 @@ _TOLD_GB = 0.01
 
 
 class _Peak:
-    """What the supervisor was told of the most memory that this process has used on its device."""
+    """The last report of this process to the supervisor: the most memory that it has used on its device."""
 
     def __init__(self, pipe: ParentPipe, device: Device) -> None:
         self._pipe = pipe
@@ -118,7 +118,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     device = await _booked_device(pipe, begin, may_load)
     peak = _Peak(pipe, device)
-    # What is imported stays: the collector never needs to search it.
+    # Imported modules stay: the collector never needs to search them.
     gc.freeze()
     gc.enable()
     pulse, shelf = Pulse(pipe.send), SampleShelf()

@@ -243,7 +243,7 @@ class BatchLoop(Generic[V, R]):
             raise EngineUnavailable("The engine's model has stopped.", retry_after_s=1.0)
 
     def _run(self) -> None:
-        """Work until the loop is closed. If a fault ends this thread before, all who wait learn it."""
+        """Work until the loop is closed. If a fault ends this thread before, all waiting calls fail."""
         try:
             while self._wait_for_work():
                 self.turn()

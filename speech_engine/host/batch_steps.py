@@ -1,5 +1,5 @@
-"""The steps of a batch: what they may weigh, how the first ones are measured before anybody listens, and
-the figures that the operator sees: how wide and long steps are, and who ran dry.
+"""The steps of a batch: their weight, the measuring of the first ones before a listener comes, and the
+figures for the operator: the width and length of steps, and the listeners that ran dry.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RECOVERY_STEPS = 500
 
 
 class TakenStep(NamedTuple):
-    """What became of the first rows that a step was to take, and how long it took."""
+    """The result of a step for the first of its rows, and its duration."""
 
     states: tuple[RowStep, ...]
     seconds: float
@@ -75,7 +75,7 @@ _COLD_ROUNDS = 2
 _ROUNDS = 10
 """A row takes part in twice as many steps: enough for two pieces of its sound."""
 _MOST_S = 60.0
-"""After this time one measured step is enough: a slow device would take minutes, and nobody can speak yet."""
+"""After this time one measured step is enough: a slow device would take minutes before the first job."""
 
 
 class _HeardRow:
@@ -131,7 +131,7 @@ class WarmUp(Generic[V, R]):
             else:
                 self._heard = _HeardRow()
         over = [row for row, each in zip(group, taken.states, strict=False) if each.is_over]
-        # What lacked memory does not go on.
+        # A row that lacked memory does not go on.
         for row in over + group[len(taken.states) :]:
             self._rows.remove(row)
             self._model.leave(row)

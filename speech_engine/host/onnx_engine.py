@@ -139,7 +139,7 @@ class OnnxEngine(ABC, Generic[V]):
         if job.model != MODEL:
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self._voices.find(job.voice, job.language)
-        # All texts first: what cannot be spoken is refused before anybody hears a part.
+        # All texts first: a text that cannot be spoken is refused before a part is heard.
         read = await self.run(lambda _stop: self._pieces(job, voice))
         rate_hz = self._info.sample_rate_hz
         async with self.lend(voice, job.deadline_s) as network:

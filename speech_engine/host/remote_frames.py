@@ -1,7 +1,7 @@
 """What the pieces of remote work hold: an introduction of the engine, then the frames of its answer, or how a
 training has ended.
 
-The far end packs them, and the server reads them. Whoever carries a piece needs to know nothing of this.
+The far end packs them, and the server reads them. The runners between them do not read the pieces.
 """
 
 from __future__ import annotations

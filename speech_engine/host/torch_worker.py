@@ -19,7 +19,7 @@ M = TypeVar("M")
 
 
 class TorchEngine(Generic[M, V, R]):
-    """What these engines have in common. A plugin's engine adds `speak` or `convert`."""
+    """The common part of these engines. A plugin's engine adds `speak` or `convert`."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ def torch_worker(
     engine: Callable[[S, Context, Any, tuple[ModelInfo, ...], BatchLoop[Any, Any]], Any],
     step_s: float,
 ) -> tuple[Plugin[S], ...]:
-    """Return what a worker's `voxgate_register` gives.
+    """Return the plugin of a worker, for its `voxgate_register`.
 
-    `load` reads a folder, in a thread: it returns a model, and what describes it. The model's
+    `load` reads a folder, in a thread: it returns a model and its descriptions. The model's
     `warm_up_rows(weight, threads)` returns rows of noise that weigh so much together. `engine` makes an
     engine of both, once the model is warm.
     """

@@ -48,7 +48,7 @@ class _Talk:
 
     @property
     def steps(self) -> int:
-        """How many steps this process has told of."""
+        """The number of steps that this process has reported."""
         return len(self._steps)
 
     def progress(self, progress: training.TrainingProgress) -> None:
@@ -79,7 +79,7 @@ class _Talk:
 
 
 class _Asked:
-    """What has come for the one question that this process answers."""
+    """The recordings and files that have come for the one question of this process."""
 
     def __init__(self) -> None:
         self.recordings: list[training.Recording] = []

@@ -1,4 +1,4 @@
-"""What engines share that read texts by espeak-ng: safe texts, their sounds, and short pieces of them."""
+"""The shared reading of texts by espeak-ng: safe texts, their sounds, and short pieces of them."""
 
 from __future__ import annotations
 

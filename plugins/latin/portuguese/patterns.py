@@ -43,10 +43,6 @@ def _typed_ordinals(draft: Draft) -> None:
     draft.rewrite(_TYPED, spoken)
 
 
-def _street(draft: Draft) -> None:
-    draft.rewrite(_STREET, lambda match: "rua")
-
-
 PATTERNS = Patterns(
     month_names=_MONTH_NAMES,
     dates=(_DATE,),
@@ -79,5 +75,5 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])[0-9]{5}-[0-9]{3}(?![\w-])"),
         behind("tel", "telefone", "fone", "celular", "cel", "ligue", "whatsapp", "zap", "fax"),
     ),
-    own=(_street, _typed_ordinals),
+    own=(lambda draft: draft.rewrite(_STREET, lambda match: "rua"), _typed_ordinals),
 )

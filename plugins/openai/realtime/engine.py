@@ -146,7 +146,7 @@ class Recitation:
 
     @property
     def tokens(self) -> float:
-        """What all responses cost, also those that were not sent."""
+        """The cost of all responses, also of those that were not sent."""
         weights = self._settings.token_weights
         return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
 

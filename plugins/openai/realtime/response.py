@@ -19,7 +19,7 @@ _MOST_LETTERS = 64 * 1024
 
 
 class Response:
-    """What came so far. `is_done` says that nothing more comes, `is_complete` that nothing was left out."""
+    """The response so far. `is_done`: no more comes. `is_complete`: nothing was left out."""
 
     def __init__(self, number: int, text: str, speed: float) -> None:
         self.number = number

@@ -23,7 +23,7 @@ class TextReworded(UnsupportedText):
 
 
 class Terms(NamedTuple):
-    """How the sentences of a job are ordered and judged.
+    """The order and the judging of the sentences of a job.
 
     `session` gives a session, in the given time, and `flag` notes that other words were let through.
     """

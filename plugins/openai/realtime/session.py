@@ -26,7 +26,7 @@ from speech_engine import (
 _MARGIN_S = 60.0
 """A session is not used for another sentence so shortly before its provider ends it."""
 _CANCEL_S = 5.0
-"""How long a cancelled answer may take to end. A session that goes on talking is closed."""
+"""The longest time until a cancelled answer ends. A session that goes on talking is closed."""
 
 OnLimits = Callable[[messages.SessionKey, list[messages.RateLimit]], None]
 
@@ -68,7 +68,7 @@ class Session:
 
     @property
     def left_s(self) -> float:
-        """How much longer it may be used."""
+        """The seconds that it may still be used."""
         return self._ends_at - time.monotonic()
 
     @property
@@ -230,7 +230,7 @@ class Session:
         self._send(messages.response_cancel(response.number, response.id))
 
     def _send(self, message: str) -> None:
-        """Send without waiting: a listener who leaves does not wait."""
+        """Send without waiting: a leaving listener does not wait."""
         if self._socket is None or self.has_ended:
             return
         task = asyncio.create_task(_sent(self._socket, message))
