@@ -107,7 +107,7 @@ def all_features() -> tuple[Feature, ...]:
 @cache
 def all_tables() -> Tables:
     """Return all tables, those of features that are left out, too: rows stay what they are."""
-    from proxy.storage.tables import KERNEL_TABLES
+    from proxy.storage.kernel_tables import KERNEL_TABLES
 
     return (*(table for feature in all_features() for table in feature.tables), *KERNEL_TABLES)
 

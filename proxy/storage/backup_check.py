@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from proxy.storage import backup_tables
-from proxy.storage.disk_names import UnsafeName
+from proxy.storage.disk_names import DiskName, UnsafeName
 from proxy.storage.tables import PathColumn, Tables
 
 # Triggers, views and virtual tables have no page of their own. Ours has none of them, in any version: with
@@ -38,7 +38,7 @@ def _check_column(connection: sqlite3.Connection, table: str, column: PathColumn
         if value is None or value == column.unless:
             continue
         try:
-            column.check(value)
+            (column.check or DiskName)(value)
         except UnsafeName as unsafe:
             where = f"table {table}, row {number}, {column.name}"
             raise UnsafeName(f"{where}: {unsafe}") from None

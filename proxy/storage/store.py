@@ -6,12 +6,11 @@ It imports no driver. SQL is written once with `:name` parameters; for PostgreSQ
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-if TYPE_CHECKING:
-    from proxy.storage.tables import Tables
+from proxy.storage.tables import Tables
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
