@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
-from proxy.access.admission import Admission, Plans
+from proxy.access.admission import Admission, Plans, UsageThrottle
 from proxy.access.callers import Callers
 from proxy.access.logins import Logins
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import admin_resources, health, speech, voice_routes, welcome
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering

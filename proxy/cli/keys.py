@@ -12,8 +12,7 @@ from policies.limits import OF_KEYS
 from proxy.cli.rotation import keys_rotate_master
 from proxy.commands import tables
 from proxy.commands.command import Ask, Group, path
-from proxy.commands.limit_options import limit_options
-from proxy.commands.options import Key, OfAccount, Sure, span_s
+from proxy.commands.options import Key, OfAccount, Sure, limit_options, span_s
 from proxy.commands.tables import Line, Part
 
 KEYS = Group(

@@ -7,13 +7,16 @@ is plain data: the supervisor reads it once and sends it to every worker.
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.config import natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
@@ -22,11 +25,10 @@ from proxy.config.model_names import put_defaults_first, read_models, shipped_mo
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.routes import read_routes, shipped_routes
-from proxy.config.secret import variables
-from proxy.config.sections import KINDS, Config, EngineSection, Server, Storage, VoiceSection
+from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
+from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import KINDS, Config, EngineSection, Server, Storage, Upstream, VoiceSection
 from proxy.config.stores import check_shared, read_limits, read_server, read_storage
-from proxy.config.upstream import read_upstream
-from proxy.config.vault import read_vault
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [
@@ -227,3 +229,63 @@ def _read(
 def _beside(own: dict[str, T], shipped: dict[str, T]) -> dict[str, T]:
     """Merge two tables. The file's entries come first in every list."""
     return own | {name: value for name, value in shipped.items() if name not in own}
+
+
+def read_vault(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> VaultSection:
+    section = reader.section(VaultSection, value, "vault") or VaultSection()
+
+    def key(written: str, name: str) -> str:
+        return _master_key(reader, written, f"vault.{name}", environ, folder)
+
+    return replace(
+        section,
+        master_key=key(section.master_key, "master_key") if section.master_key else "",
+        old_master_keys=tuple(key(each, "old_master_keys") for each in section.old_master_keys),
+        folder=str((folder / section.folder).absolute()) if section.folder else "",
+    )
+
+
+def _master_key(reader: Reader, written: str, key: str, environ: Mapping[str, str], folder: Path) -> str:
+    secret = named_secret(reader, key, written, environ, folder, "a key")
+    if secret and not is_key(secret):
+        reader.fault(key, f"{written} {KEY_IS_RIGHT}")
+        return ""
+    return secret
+
+
+def read_upstream(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Upstream:
+    section = reader.section(Upstream, value, "upstream") or Upstream()
+    return replace(
+        section,
+        proxy=_proxy(reader, section.proxy, environ, folder),
+        ca_file=_ca_file(reader, section.ca_file, folder),
+    )
+
+
+def _proxy(reader: Reader, written: str, environ: Mapping[str, str], folder: Path) -> str:
+    """Return the proxy's address. A fault never repeats it, because it may hold a password."""
+    try:
+        url = resolve(written, environ, folder)
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except SecretMissing as error:
+        reader.fault("upstream.proxy", str(error))
+        return ""
+    except ValueError:
+        is_address = False
+    if url and not is_address:
+        reader.fault("upstream.proxy", 'must be an address, "http://USER:PASSWORD@HOST:PORT"')
+    return url
+
+
+def _ca_file(reader: Reader, written: str, folder: Path) -> str:
+    if not written:
+        return ""
+    file = (folder / written).absolute()
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        reader.fault("upstream.ca_file", f"{written!r} has no certificate, or one that cannot be read")
+    except OSError as error:
+        reader.fault("upstream.ca_file", f"{written!r} cannot be read: {error.strerror}")
+    return str(file)

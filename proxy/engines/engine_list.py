@@ -21,8 +21,7 @@ from proxy.engines.engine_names import names_of_engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.late_engines import LateEngines
 from proxy.engines.local_samples import LocalSamples
-from proxy.engines.provider_key import ProviderKey
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.provider_key import ProviderKey, ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import (
     EngineConfigError,

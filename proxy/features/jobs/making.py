@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from policies.plans import Terms
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import NotAllowed, RateLimited
 from proxy.features.jobs import records
 from proxy.features.jobs.kept import JobFiles

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.clones import lists, records, uses
+from proxy.features.clones import lists, records
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, tombstones
@@ -218,10 +218,10 @@ async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: Voice
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
-    await uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
+    await records.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
     used = await of(store, voice)
     assert (used.used, used.expires) == (later, expires + 60_000_000)
-    await uses.note_uses(store, {("minimax", "default", "v1"): found.used})
+    await records.note_uses(store, {("minimax", "default", "v1"): found.used})
     assert await of(store, voice) == used
 
 

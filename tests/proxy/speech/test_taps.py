@@ -15,7 +15,7 @@ from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
-from proxy.features.erasure.tap import ErasureConcern
+from proxy.features.erasure.feature import ErasureConcern
 from proxy.features.marks.receipt_records import ReceiptRow
 from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent

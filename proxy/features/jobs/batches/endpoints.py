@@ -12,8 +12,8 @@ from starlette.responses import Response
 from policies.wishes import SECOND
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools
-from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,

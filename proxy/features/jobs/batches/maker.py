@@ -14,7 +14,7 @@ import msgspec
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.catalogue.notices import Notices
 from proxy.errors import InvalidRequest, NotFound
 from proxy.features.jobs import ends, records

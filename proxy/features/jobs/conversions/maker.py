@@ -11,8 +11,8 @@ from starlette.requests import Request
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.admin_tools import AdminTools
-from proxy.api.background import BackgroundRequest
 from proxy.api.conversion_form import FILE, SentConversion, granted, read_conversion, read_sent, source_sound
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.grants import Grants

@@ -10,7 +10,7 @@ from policies.plans import Terms
 from policies.routing import Model
 from policies.routing.filters import is_open
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import Library
 from proxy.errors import InvalidRequest, NotFound
