@@ -144,7 +144,7 @@ def _imported(tree: ast.Module, modules: set[str]) -> Iterator[str]:
 def _draw(folders: dict[str, dict[str, set[str]]], source: list[str], target: list[str]) -> None:
     """Add the arrow between two children of the deepest folder that has both modules."""
     depth = 0
-    while depth < min(len(source), len(target)) and source[depth] == target[depth]:
+    while depth < min(len(source) - 1, len(target)) and source[depth] == target[depth]:
         depth += 1
     end = target[depth] if depth < len(target) else "__init__"
     folders[".".join(source[:depth])][source[depth]].add(end)

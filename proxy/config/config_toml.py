@@ -26,8 +26,16 @@ from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.routes import read_routes, shipped_routes
 from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
-from proxy.config.secret_sections import VaultSection
-from proxy.config.sections import KINDS, Config, EngineSection, Server, Storage, Upstream, VoiceSection
+from proxy.config.sections import (
+    KINDS,
+    Config,
+    EngineSection,
+    Server,
+    Storage,
+    Upstream,
+    VaultSection,
+    VoiceSection,
+)
 from proxy.config.stores import check_shared, read_limits, read_server, read_storage
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 

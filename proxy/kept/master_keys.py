@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from pathlib import Path
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.kept import sealing, secret
 from proxy.kept.sealing import MasterKey, MasterKeys
 from proxy.storage.store import StorageFailed

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from policies.admission import split_charge
 from policies.plans import UNLIMITED
 from policies.plans import terms as terms_of
-from policies.quota import split_charge
 from proxy.ledger.holds import HoldRequest
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.settlement import End, Settlement

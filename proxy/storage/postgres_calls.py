@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
 from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
-from proxy.storage.postgres_sql import number_parameters
 from proxy.storage.store import Row, Statement, StorageFailed, StorageUnreachable
 
 _TRIES = 4
@@ -84,3 +85,40 @@ async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCa
 
 async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[Row]:
     return [dict(record) for record in await connection.fetch(call.sql, *call.values)]
+
+
+# The first pattern that matches wins: a colon inside a literal, a comment or a cast names no parameter.
+_TOKEN = re.compile(
+    r"""
+      '(?:[^']|'')*'
+    | "(?:[^"]|"")*"
+    | --[^\n]*
+    | /\*.*?\*/
+    | \$(\w*)\$.*?\$\1\$
+    | ::
+    | :(?P<name>[A-Za-z_]\w*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class NumberedSql(NamedTuple):
+    """SQL with `$1`, `$2`, …, and the name that each number stands for, in order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def number_parameters(sql: str) -> NumberedSql:
+    """Replace `:name` by `$1`. A name that comes twice keeps its number, so that its value is sent once."""
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name is None:
+            return match[0]
+        return f"${names.setdefault(name, len(names) + 1)}"
+
+    translated = _TOKEN.sub(number, sql)
+    return NumberedSql(translated, tuple(names))

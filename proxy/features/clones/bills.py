@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from policies.admission import Split
 from policies.cycles import Cycle, cycle_at
 from policies.limits import Caps
 from policies.plans import Terms
 from policies.price import FREE, Price
-from policies.quota import Split
 from proxy.catalogue.clones import PARAM
 from proxy.config.model_names import CLONE
 from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed

@@ -33,7 +33,7 @@ from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.ledger.budgets import Budgets
 from proxy.storage.audit import Act
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.work.wishes import Again, Done, Result, WishKind
 from speech_engine import ModelInfo

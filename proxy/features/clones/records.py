@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.features.clones.rules import CloneFacts, State
-from proxy.storage import audit, voice_rows
+from proxy.storage import audit, trained_models
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
@@ -81,7 +81,7 @@ _WANT = f"""
 INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, state)
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
     CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT), 'wanted'
-WHERE {NOT_ERASED} AND {voice_rows.IS_THERE}
+WHERE {NOT_ERASED} AND {trained_models.IS_THERE}
 ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"

@@ -17,9 +17,8 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.config.consent import ConsentSection
 from proxy.config.secret import environ_for_hosts
-from proxy.config.sections import Config
+from proxy.config.sections import Config, ConsentSection
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparers import ComparerFailed, SpeakerComparer, open_comparer
 from proxy.features.consents.speaker_match import SpeakerAnswer, judge_speakers

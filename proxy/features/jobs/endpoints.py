@@ -64,9 +64,9 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, answers
 from proxy.speech import speech_request
 from proxy.speech.call import SpeechCall
-from proxy.speech.emotion_tags import EMOTION, inexpressible
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
+from proxy.speech.split_text import EMOTION, inexpressible
 from proxy.storage.store import Statement
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from policies.emotions import EMOTIONS, NEUTRAL
 from policies.plans import Terms
+from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
 from proxy.catalogue.clones import CloneRights
 from proxy.catalogue.erasing import Erasing

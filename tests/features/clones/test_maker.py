@@ -19,7 +19,7 @@ from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.own_voices.records import add_clip
 from proxy.storage import blobs, costs, samples
 from proxy.storage.blobs import BlobRow
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import ALWAYS, Statement, StorageFailed
 from speech_engine import Audio, ModelInfo, Speak
 from speech_engine.testing import job

@@ -11,7 +11,7 @@ from proxy.features.clones import lists, records
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, tombstones
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 from tests.features.own_voices.saving import add_cast

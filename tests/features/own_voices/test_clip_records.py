@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables, open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.own_voices import records as voices

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.kept.master_keys import MasterKeySource
 from proxy.kept.master_rotation import RotationStep, rotate_some

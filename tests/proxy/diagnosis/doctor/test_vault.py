@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.diagnosis.doctor.vault import vault
 from proxy.features.all import load_config, open_store
 from proxy.kept.master_keys import MasterKeySource
