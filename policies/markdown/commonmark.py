@@ -132,9 +132,6 @@ class _Walk:
             "image": self._image,
         }
 
-    def __repr__(self) -> str:
-        return f"<Walk at {self._at} of {len(self._source)}>"
-
     def follow(self, tokens: Iterable[Token]) -> None:
         """Take the tokens of a block. Raises _Lost."""
         for token in tokens:

@@ -65,9 +65,6 @@ class _Marks:
         self.gone = bytearray(len(text))
         self.verbatim = bytearray(len(text))
 
-    def __repr__(self) -> str:
-        return f"<Marks of {len(self.text)} characters>"
-
     def leave_out(self, start: int, end: int) -> None:
         self.gone[start:end] = b"\1" * (end - start)
 

@@ -34,9 +34,6 @@ class Plans:
         # Callers with whom the same was agreed have the very same terms, and what was decided by them.
         self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_KEPT)
 
-    def __repr__(self) -> str:
-        return f"<Plans {', '.join(self._plans)}>"
-
     def __contains__(self, name: str) -> bool:
         return name in self._plans
 
@@ -126,9 +123,6 @@ class RequestCounter:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def __repr__(self) -> str:
-        return f"<RequestCounter in {self._limits!r}>"
-
     async def count(self, class_: RequestClass, scope: Scope) -> None:
         """Count a request. Raises RateLimited and LimitsUnavailable."""
         most = MOST_A_MINUTE[class_]
@@ -157,9 +151,6 @@ class UsageThrottle:
 
     def __init__(self) -> None:
         self._busy_accounts: set[str] = set()
-
-    def __repr__(self) -> str:
-        return f"<UsageThrottle, {len(self._busy_accounts)} accounts busy>"
 
     @contextmanager
     def one(self, caller: Caller | None) -> Iterator[None]:

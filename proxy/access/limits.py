@@ -24,9 +24,6 @@ class Limits:
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
 
-    def __repr__(self) -> str:
-        return f"<Limits in {self._windows!r}>"
-
     async def admit(self, account: str, key: str, terms: Terms) -> Window | None:
         """Count a request of an account and of its key. Return the limit that will refuse first, if any.
 

@@ -23,9 +23,6 @@ class MemoryWindows:
         # The oldest moment first. The window that counted last is at the end, so idle ones are at the front.
         self._windows: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
 
-    def __repr__(self) -> str:
-        return f"<MemoryWindows of {len(self._windows)} keys>"
-
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         now = self._clock()
         for limit in limits:

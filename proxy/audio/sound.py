@@ -46,9 +46,6 @@ class Sound:
         self._half = b""
         self._encoder = open_encoder(form)
 
-    def __repr__(self) -> str:
-        return f"<Sound from {self._source_rate_hz} Hz, speed {self._factor:g}, {self._encoder!r}>"
-
     def feed(self, pcm: bytes) -> Chunk:
         pcm = self._half + pcm
         # A cloud engine's chunks may end inside a sample.

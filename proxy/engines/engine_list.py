@@ -88,9 +88,6 @@ class Engines:
         self.names = names
         self.late = LateEngines(live.__getitem__)
 
-    def __repr__(self) -> str:
-        return f"<Engines {', '.join(f'{name} {engine.state}' for name, engine in self._live.items())}>"
-
     def __getitem__(self, name: str) -> LiveEngine:
         return self._live[name]
 

@@ -71,9 +71,6 @@ class KeyTurn(SlotTurn):
     lacks_sound = False
     is_reported = False
 
-    def __repr__(self) -> str:
-        return f"<KeyTurn {'with' if self.has_audio else 'without'} audio>"
-
     @property
     def was_silent(self) -> bool:
         if self.dispatched_at is None or self.lacks_sound:
@@ -114,9 +111,6 @@ class ProviderKey:
         self._pace = pace
         self._metrics = metrics
         self.introduce()
-
-    def __repr__(self) -> str:
-        return f"<ProviderKey {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
 
     def introduce(self) -> None:
         """Read again which models and voices the engine has."""
@@ -298,9 +292,6 @@ class ProviderPace:
         # Without a limit there is nothing to remember.
         self._sent: deque[float] = deque(maxlen=most or 0)
         self._paused_until = 0.0
-
-    def __repr__(self) -> str:
-        return f"<ProviderPace {len(self._sent)} of {self._most or 'any number'} a minute>"
 
     def pause(self, provider_s: float | None) -> None:
         """Send nothing for the time that the provider names."""

@@ -35,9 +35,6 @@ class KeyRing:
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
 
-    def __repr__(self) -> str:
-        return f"<KeyRing {', '.join(key.id for key in self._keys)}>"
-
     def __iter__(self) -> Iterator[RingKey]:
         return iter(self._keys)
 

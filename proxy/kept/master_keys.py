@@ -27,9 +27,6 @@ class MasterKeySource:
         self._named = _parse(section.master_key, "vault.master_key") if section.master_key else None
         self._keys: MasterKeys | None = None
 
-    def __repr__(self) -> str:
-        return f"<MasterKeySource {self._keys or 'of no key yet'}>"
-
     @property
     def missing(self) -> str:
         """What is missing if there is no key."""

@@ -31,9 +31,6 @@ class DurableEnds:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def __repr__(self) -> str:
-        return f"<DurableEnds of {self._ledger!r}>"
-
     async def settle(self, row: UsageRow, hold: DurableHold, costs: Sequence[Cost] = ()) -> None:
         """Charge what the row of usage says out of a hold, in the cycle that it was held in. It is dated as
         the row is.

@@ -32,9 +32,6 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     created: int
 
-    def __repr__(self) -> str:
-        return f"<TrainedModel {self.id} of {self.voice}, {self.format}>"
-
 
 _COLUMNS = columns(TrainedModel)
 _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account ORDER BY voice, format"

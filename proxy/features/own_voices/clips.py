@@ -70,9 +70,6 @@ class OpenedRecording(NamedTuple):
     def id(self) -> str:
         return self.row.id or first_id(self.row.voice)
 
-    def __repr__(self) -> str:
-        return f"<OpenedRecording {self.id}>"
-
 
 class SentClip(NamedTuple):
     """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request` is

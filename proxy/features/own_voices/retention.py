@@ -42,9 +42,6 @@ class VoiceUse:
         self._ids: set[str] = set()
         self._noted: set[tuple[str, int]] = set()
 
-    def __repr__(self) -> str:
-        return f"<VoiceUse {len(self._ids)} to note>"
-
     def note(self, voice: Voice) -> None:
         """Note a voice that just spoke. What was neither recorded, trained nor mixed is never erased."""
         if voice.samples or voice.trained or voice.mix:

@@ -56,7 +56,7 @@ async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
     pace = ProviderPace(None)
     for _ in range(1000):
         await pace.turn(0.0)
-    assert repr(pace) == "<ProviderPace 0 of any number a minute>"
+    assert not pace._sent
 
 
 @pytest.mark.clock

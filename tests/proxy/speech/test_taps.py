@@ -263,7 +263,7 @@ class Headers(Ends):
 
 def test_only_what_a_tap_has_of_its_own_is_called() -> None:
     taps = Taps((Ends([]), Headers([])))
-    assert repr(taps) == "<Taps ['headers']>"
+    assert [name for name, hooks in vars(taps).items() if hooks] == ["headers"]
     assert len(taps.headers) == 1
     assert Chunks.hears == ("chunk",)
     assert Headers.hears == ("headers", "end")
