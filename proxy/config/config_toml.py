@@ -6,10 +6,11 @@ is plain data: the supervisor reads it once and sends it to every worker.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from proxy.config import natural
+from proxy.config import addresses, natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
@@ -30,13 +31,13 @@ from proxy.config.sections import (
     KINDS,
     Config,
     EngineSection,
+    LimitsStore,
     Server,
     Storage,
     Upstream,
     VaultSection,
     VoiceSection,
 )
-from proxy.config.stores import check_shared, read_limits, read_server, read_storage
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [
@@ -297,3 +298,58 @@ def _ca_file(reader: Reader, written: str, folder: Path) -> str:
     except OSError as error:
         reader.fault("upstream.ca_file", f"{written!r} cannot be read: {error.strerror}")
     return str(file)
+
+
+def read_server(reader: Reader, value: object) -> Server:
+    server = reader.section(Server, value, "server") or Server()
+    for entry in server.trusted_proxies:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            right = 'must be IP addresses or networks, such as "10.0.0.0/8"'
+            reader.fault("server.trusted_proxies", f"{right}; {entry!r} is none: {error}")
+    return server
+
+
+def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
+    section = reader.section(Storage, value, "storage") or Storage()
+    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(section.url, environ, folder))
+
+
+def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
+    section = reader.section(LimitsStore, value, "limits") or LimitsStore()
+    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(section.url, environ, folder))
+
+
+class _Url:
+    """The reader of one `url` key. A fault never repeats the address, which may hold a password."""
+
+    def __init__(self, reader: Reader, key: str, check: Callable[[str], None]) -> None:
+        self._reader = reader
+        self._key = key
+        self._check = check
+
+    def read(self, written: str, environ: Mapping[str, str], folder: Path) -> str:
+        try:
+            url = resolve(written, environ, folder)
+            self._check(url)
+        except (SecretMissing, ValueError) as error:
+            self._reader.fault(self._key, str(error))
+            return written
+        return url
+
+
+def check_shared(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:
+    """Check that several workers have a store and limits that all of them can use."""
+    if server.workers == 1:
+        return
+    missing: list[str] = []
+    if storage.url == "sqlite":
+        missing.append("storage.url to a PostgreSQL's address (SQLite takes one writer)")
+    if addresses.is_memory(limits.url):
+        missing.append("limits.url to a Redis's (in memory each worker would count alone)")
+    if missing:
+        what = " and ".join(missing)
+        reader.fault(
+            "server.workers", f"{server.workers} workers share one state: set {what}; or workers = 1"
+        )

@@ -111,6 +111,9 @@ class KeptAnswers:
         self._folder.kept_s = KEPT_S
         self.bound(megabytes)
 
+    def __repr__(self) -> str:
+        return f"<KeptAnswers in {self._folder!r}>"
+
     @property
     def are_kept(self) -> bool:
         return self._folder.most_bytes > 0

@@ -58,6 +58,9 @@ class MasterKey:
         self.prefix = b64encode(_VERSION + self.id).decode()
         self._wrapping = AESGCM(_derive(secret, b"voxgate/wrap/v1"))
 
+    def __repr__(self) -> str:
+        return f"<MasterKey {self.id.hex()}>"
+
     def wrap(self, key: bytes, owner: str, subject: bytes, nonce: bytes | None = None) -> str:
         """Wrap a key for one subject of one owner. Only a test gives the nonce."""
         nonce = nonce or os.urandom(_NONCE_BYTES)
@@ -85,6 +88,9 @@ class MasterKeys:
         self.newest = newest
         self.older = [key for key in older if key.prefix != newest.prefix]
         self._by_prefix = {key.prefix: key for key in (newest, *older)}
+
+    def __repr__(self) -> str:
+        return f"<MasterKeys {[key.id.hex() for key in self._by_prefix.values()]}>"
 
     def wrap(self, key: bytes, owner: str, subject: bytes) -> str:
         return self.newest.wrap(key, owner, subject)

@@ -30,6 +30,9 @@ class ApiKey:
     def __init__(self, secret: str) -> None:
         self.__secret = secret
 
+    def __repr__(self) -> str:
+        return f"<ApiKey …{self.hint}>"
+
     def reveal(self) -> str:
         return self.__secret
 

@@ -25,7 +25,7 @@ from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
-from proxy.features.clones import lists, records, rules
+from proxy.features.clones import records, rules
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.attempt import CloneAttempt
 from proxy.features.clones.bills import CloneBills
@@ -113,7 +113,7 @@ class CloneMaker(WishKind[CloneRecord]):
         return await super().look()
 
     async def list_open(self, now: int) -> list[CloneRecord]:
-        return await lists.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
+        return await records.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
 
     def lease_s(self, wish: CloneRecord) -> float:
         return _DELETION_LEASE_S if wish.state == "doomed" else _LEASE_S

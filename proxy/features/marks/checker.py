@@ -72,9 +72,6 @@ class ProvenanceChecker:
         self._readers = _helper("manifest_child")
         self._has_warned = False
 
-    def __repr__(self) -> str:
-        return f"<ProvenanceChecker, {self._places.taken} begun>"
-
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration."""
         self._config = config

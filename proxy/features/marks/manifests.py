@@ -60,6 +60,9 @@ class Manifests:
             wait_s=WAIT_S,
         )
 
+    def __repr__(self) -> str:
+        return f"<Manifests by {self.signer!r}>"
+
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
         self._is_on = MARKING.of(config).manifests

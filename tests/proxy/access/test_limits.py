@@ -17,8 +17,7 @@ import redis
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
 from policies.rate import Window
-from proxy.access.limits import Limits, open_limits, rate_headers
-from proxy.access.limits_memory import MemoryWindows
+from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
 from proxy.access.windows import Limit
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server

@@ -11,8 +11,7 @@ import pytest
 
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
-from proxy.kept.master_keys import MasterKeySource
-from proxy.kept.master_rotation import RotationStep, rotate_some
+from proxy.kept.master_keys import MasterKeySource, RotationStep, rotate_some
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store
