@@ -53,10 +53,6 @@ class DeviceBook:
         self._booked: dict[Holder, _Booking] = {}
         self._waiting: dict[Holder, _Booking] = {}
 
-    def __repr__(self) -> str:
-        booked = {f"{engine}.{process}": each.gb for (engine, process), each in self._booked.items()}
-        return f"<DeviceBook {booked}, {len(self._waiting)} wait>"
-
     def ask(self, holder: Holder, needs_gb: float, memory: DeviceMemory) -> LoadRefusal | None:
         """Book what a process needs, and return None: it may load. Otherwise return why not."""
         self._booked.pop(holder, None)

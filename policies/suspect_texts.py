@@ -32,9 +32,6 @@ class SuspectTexts:
         self._suspects: OrderedDict[bytes, float] = OrderedDict()
         self._quarantine: OrderedDict[bytes, float] = OrderedDict()
 
-    def __repr__(self) -> str:
-        return f"<SuspectTexts: {len(self._suspects)} suspects, {len(self._quarantine)} in quarantine>"
-
     def note_death(self, running: Sequence[bytes], now: float) -> bytes | None:
         """Note the digests that ran in a host when it died. Return the digest that is now in quarantine.
 

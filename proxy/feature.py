@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
-from proxy.api.background import NO_BACKGROUND, Background
-from proxy.api.speech_forms import SpeechForms
+from proxy.api.speech_forms import NO_BACKGROUND, Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake

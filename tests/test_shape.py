@@ -6,7 +6,9 @@ import ast
 import gc
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,9 @@ EXCEPTIONS: dict[str, str] = {}
 
 HOOK_CALLERS = {"proxy/engines/registry.py"}
 """Hooks declare, objects work. A second caller would meet the faults of all plugins at once."""
+
+CIRCULAR = {"proxy.features.jobs"}
+"""Folders whose files still import one another in a circle."""
 
 _DOCSTRING = re.compile(r'(#.*\n|\s)*r?"""\s*\S')
 _SEAM = re.compile(r"# noqa: BLE001 - \S")
@@ -110,6 +115,47 @@ def test_the_server_has_few_loose_modules(code: Code) -> None:
     loose = {path for path in code.product if path.startswith("proxy/") and path.count("/") == 1}
     names = ("__init__", "__main__", "app", "errors", "feature", "kernel")
     assert loose == {f"proxy/{name}.py" for name in names}
+
+
+def test_imports_go_one_way_in_each_folder(code: Code) -> None:
+    """The files and folders of a folder form no circle. Imports inside functions and for types count."""
+    names = {path: _module(path) for path in code.product}
+    modules = {*names.values(), *(name.removesuffix(".__init__") for name in names.values())}
+    folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for path, name in names.items():
+        for target in _imported(code.trees[path], modules):
+            _draw(folders, name.split("."), target.split("."))
+    assert {folder for folder, graph in folders.items() if _circle(graph)} <= CIRCULAR
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
+def _imported(tree: ast.Module, modules: set[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom) and node.module in modules:
+            for alias in node.names:
+                yield full if (full := f"{node.module}.{alias.name}") in modules else node.module
+
+
+def _draw(folders: dict[str, dict[str, set[str]]], source: list[str], target: list[str]) -> None:
+    """Add the arrow between two children of the deepest folder that has both modules."""
+    depth = 0
+    while depth < min(len(source) - 1, len(target)) and source[depth] == target[depth]:
+        depth += 1
+    end = target[depth] if depth < len(target) else "__init__"
+    folders[".".join(source[:depth])][source[depth]].add(end)
+
+
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def test_a_function_fits_on_a_screen(code: Code) -> None:

@@ -24,9 +24,8 @@ from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import KEYS
-from proxy.cli.ledger import LEDGER
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.reports import AUDIT, PLANS, usage
+from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
 from proxy.commands.command import Command, Group, by_name

@@ -99,9 +99,6 @@ class TunnelAnswer(asyncio.Protocol):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._head = b""
 
-    def __repr__(self) -> str:
-        return f"<TunnelAnswer, {len(self._head)} bytes>"
-
     def data_received(self, data: bytes) -> None:
         self._head += data
         end = self._head.find(b"\r\n\r\n")

@@ -45,9 +45,6 @@ class EngineSuspects:
         self._engine = engine
         self._texts = SuspectTexts()
 
-    def __repr__(self) -> str:
-        return f"<EngineSuspects of {self._engine}: {self._texts!r}>"
-
     def note_death(self, begun: Mapping[str, bytes]) -> str:
         """Note a host's death. Return the call that caused it, if that is certain."""
         digests = [digest for digest in begun.values() if digest]
@@ -124,9 +121,6 @@ class Host:
         self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
-
-    def __repr__(self) -> str:
-        return f"<Host {self.keeper!r}, {self._working} in work>"
 
     @property
     def is_kept(self) -> bool:

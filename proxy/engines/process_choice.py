@@ -40,9 +40,6 @@ class ProcessChoice:
         self._last, self._last_at = "", -OTHERS_S
         self._other_at = -OTHERS_S
 
-    def __repr__(self) -> str:
-        return f"<ProcessChoice for {self._last or 'nobody'}>"
-
     def note(self, tenant: str) -> None:
         """Note that a job of this tenant has come."""
         if tenant != self._last:

@@ -94,9 +94,6 @@ class RemoteEngine(Introduced):
         """Called when the far end has other models or voices."""
         self._welcome = HelloReply(API_VERSION, 1, (), ())
 
-    def __repr__(self) -> str:
-        return f"<RemoteEngine {self.name} at {self.runner}: {self.state}>"
-
     @property
     def state(self) -> str:
         """`starting` until it is known which models it has."""

@@ -65,9 +65,6 @@ class SampleDelivery:
         self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def __repr__(self) -> str:
-        return f"<SampleDelivery, {len(self._flights)} under way>"
-
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
         """Bring these recordings to a shelf. Jobs that want the same one wait for one delivery.
 

@@ -10,10 +10,10 @@ from functools import partial
 
 import msgspec
 
+from policies.admission import split_charge
 from policies.plans import UNLIMITED
 from policies.plans import terms as terms_of
 from policies.price import Operation
-from policies.quota import split_charge
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger

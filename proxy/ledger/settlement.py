@@ -46,9 +46,6 @@ class Settlement:
         self._is_in_doubt = False
         self._is_on_disk = False
 
-    def __repr__(self) -> str:
-        return f"<Settlement {self._hold_request.request_id}{', in doubt' if self._is_in_doubt else ''}>"
-
     async def write(self, end: End) -> None:
         """Write the end, and return after the commit. Raises StorageFailed before the deadline.
 

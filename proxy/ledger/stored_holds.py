@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from policies.admission import Refusal, admit
+from policies.admission import Refusal, Split, admit
 from policies.cycles import cycle_at
-from policies.quota import Split
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx2
 
+from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_resources import record_endpoints
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.derived_things import DerivedThings

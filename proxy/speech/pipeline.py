@@ -24,7 +24,7 @@ from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillRoom
 from proxy.speech.tap import NO_TAPS, Tap, Taps, end_all
 from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.whole_room import WholeRoom
+from proxy.speech.whole_size import WholeRoom
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 

@@ -28,10 +28,9 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
-from proxy.speech.emotion_tags import candidates_of
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.split_text import Span, Spans, TextSplitter
+from proxy.speech.split_text import Span, Spans, TextSplitter, candidates_of
 from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-if TYPE_CHECKING:
-    from proxy.storage.tables import Tables
+from proxy.storage.tables import Tables
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]

@@ -17,7 +17,7 @@ from policies.price import FREE
 from proxy.catalogue.clones import PARAM
 from proxy.config.model_names import CLONE
 from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed
-from proxy.features.clones import lists
+from proxy.features.clones import records
 from proxy.features.clones.records import CloneRecord
 from proxy.ledger import Ledger, Payer
 from proxy.ledger.fixed_price import FixedPrice, Purchase
@@ -48,7 +48,7 @@ class CloneBills:
         owner = await accounts.get(self._store, account)
         if not number or owner is None:
             return
-        waiting = await lists.count_waiting(self._store, account)
+        waiting = await records.count_waiting(self._store, account)
         cycle = cycle_at(owner.anchor, await self._store.now())
         used = await durable_holds.clones_used(self._store, account, cycle.start)
         if terms.clones is not None and used + waiting + number > terms.clones:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from proxy.features.clones import lists, records, rules
+from proxy.features.clones import records, rules
 from proxy.features.clones.maker import LOST, CloneMaker
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.storage.store import Store
@@ -73,7 +73,7 @@ async def _compare(store: Store, maker: CloneMaker, engine: str, credential: str
     except EngineError as error:
         return CloneDifferences(engine=engine, credential=credential, error=error.reason)
     # The rows are read after the answer: what was made meanwhile has one.
-    rows = await lists.list_of_place(store, engine, credential)
+    rows = await records.list_of_place(store, engine, credential)
     # A row that knows its clone knows no other of that name: a request without an answer may make a second.
     known = {row.engine_voice or row.name for row in rows}
     in_work = {row.name for row in rows if row.lease > began or (row.made or 0) > began}

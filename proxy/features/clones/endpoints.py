@@ -12,7 +12,7 @@ from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.api.named_voice import find_voice, terms_of
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
-from proxy.features.clones import lists
+from proxy.features.clones import records
 from proxy.features.clones.comparison import CloneDifferences, clone_again, compare_clones
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import CloneRecord
@@ -99,7 +99,7 @@ class Clones(Resource):
     async def list_clones(self, request: Request) -> Response:
         """The clones of a voice at providers"""
         record = await find_voice(self._admin_tools, self._library, request)
-        listed = await lists.list_of_voices(self._admin_tools.store, [record.id])
+        listed = await records.list_of_voices(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
     @answers(

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools, answers_at_both
-from proxy.api.background import BackgroundRequest
 from proxy.api.conversion_form import FILE
 from proxy.api.speech import SPEECH_FAILURES
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.catalogue.notices import Notices
 from proxy.errors import (
     Conflict,

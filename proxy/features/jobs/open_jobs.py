@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.api.background import NO_BACKGROUND, Background
+from proxy.api.speech_forms import NO_BACKGROUND, Background
 from proxy.feature import House, HouseRevision, Opened, Served
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles

@@ -10,8 +10,7 @@ from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.registry import Registry
 from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Served
 from proxy.features.marks import manifest_records, receipt_records
-from proxy.features.marks.files import MARK_KEYS, RECEIPT_KEYS, TEST_CERTIFICATE
-from proxy.features.marks.section import MARKING
+from proxy.features.marks.section import MARK_KEYS, MARKING, RECEIPT_KEYS, TEST_CERTIFICATE
 from proxy.kept import key_ring
 from proxy.speech.on_the_way import OnTheWay
 
@@ -22,13 +21,11 @@ _SMALL = 1024 * 1024
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.marks.checker import open_checker
     from proxy.features.marks.endpoints import MarkDetection
-    from proxy.features.marks.lost_manifests import LostManifests
-    from proxy.features.marks.manifest_endpoints import ManifestEndpoint
     from proxy.features.marks.mark_filter import Marks
-    from proxy.features.marks.provenance_tap import ProvenanceConcern
-    from proxy.features.marks.receipt_endpoints import Receipts
-    from proxy.features.marks.receipt_keys import read_receipt_keys, receipt_key_source
+    from proxy.features.marks.provenance_tap import LostManifests, ProvenanceConcern
+    from proxy.features.marks.receipt_endpoints import ManifestEndpoint, Receipts
     from proxy.features.marks.resources import open_provenance
+    from proxy.features.marks.ring_source import read_receipt_keys, receipt_key_source
 
     if house.engines is None:
         # Nothing is spoken here: a command only looks for marks.
@@ -70,7 +67,7 @@ def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterato
 
 
 def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.marks.certificate_check import certificate
+    from proxy.features.marks.marking_check import certificate
 
     yield from certificate(config)
 

@@ -18,13 +18,12 @@ from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_mark
-from proxy.features.marks.files import MARK_KEYS
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
-from proxy.features.marks.section import MARKING, MarkingSection
+from proxy.features.marks.section import MARK_KEYS, MARKING, MarkingSection
 from proxy.kept.key_ring import KeyRing, UnusableKeys
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
 from speech_engine.mark import MarkKey

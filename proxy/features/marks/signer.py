@@ -33,7 +33,7 @@ from proxy.features.marks.section import MARKING, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_lane import FILE_GONE, FileSink, FileSource, SigningLane
 from proxy.helpers.places import FairPlace, FairPlaces
-from proxy.kept import secret
+from proxy.kept import locked_files
 
 MOST_PLACES = 64
 """Each of them is a file on the disk, whose listener waits."""
@@ -300,7 +300,7 @@ def ensure_certificate(section: MarkingSection, data: Path) -> SigningCertificat
     if section.certificate:
         return read_certificate(section.certificate, section.certificate_key)
     file = data / TEST_FILE
-    return read_test_certificate(secret.ensure(file, make_test_pem), str(file))
+    return read_test_certificate(locked_files.ensure_secret(file, make_test_pem), str(file))
 
 
 def _reason(error: OSError | UnusableCertificate) -> str:

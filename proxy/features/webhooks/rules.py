@@ -46,9 +46,6 @@ class Target(NamedTuple):
     host: str
     port: int
 
-    def __repr__(self) -> str:
-        return f"<Target {self.host}>"
-
 
 def is_public(address: str) -> bool:
     """Tell whether an IP address belongs to somebody on the internet. One with a zone belongs to a link."""

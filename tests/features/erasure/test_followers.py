@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.kept.vault import Vault

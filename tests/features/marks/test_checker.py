@@ -136,7 +136,7 @@ async def test_without_keys_no_mark_is_looked_for(real: ProvenanceChecker, tmp_p
 async def test_what_is_no_recording_is_refused_before_any_search(real: ProvenanceChecker) -> None:
     with pytest.raises(UnusableRecording, match="cannot be read"):
         await real.examine("acc", b"no recording")
-    assert repr(real) == "<ProvenanceChecker, 0 begun>"
+    assert real._places.taken == 0
 
 
 async def test_a_search_that_dies_or_hangs_is_the_servers_fault(
@@ -172,7 +172,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     assert len(first) + len(many) - len(refused) == MOST_PLACES // 2
     others = [asyncio.create_task(examine(f"acc_{number}")) for number in range(MOST_PLACES // 2)]
     await asyncio.sleep(0)
-    assert repr(real) == f"<ProvenanceChecker, {MOST_PLACES} begun>"
+    assert real._places.taken == MOST_PLACES
     with pytest.raises(NoPlace):
         await examine("acc_new")
     assert _children(_SEARCH) == searches
@@ -183,12 +183,12 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     for child in searches:
         child.resume()
     assert all(examined.marks for examined in await asyncio.gather(*first))
-    assert repr(real) == "<ProvenanceChecker, 0 begun>"
+    assert real._places.taken == 0
 
 
 async def test_one_account_has_few_turns_and_others_still_get_in(checker: ProvenanceChecker) -> None:
     own = [asyncio.create_task(checker.examine("acc_many", SHORT)) for _ in range(3)]
-    await until(lambda: repr(checker) == "<ProvenanceChecker, 3 begun>")
+    await until(lambda: checker._places.taken == 3)
     with pytest.raises(NoPlace):
         await checker.examine("acc_many", SHORT)
     assert (await checker.examine("acc_other", SHORT)).marks

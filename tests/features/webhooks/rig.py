@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.catalogue.notices import Event
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.engines.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.courier import Courier

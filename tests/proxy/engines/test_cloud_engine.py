@@ -65,7 +65,7 @@ async def test_a_job_that_certainly_did_nothing_is_asked_again(
     error: EngineError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shorten(monkeypatch)
-    monkeypatch.setattr("proxy.engines.provider_pace._SHORTEST_PAUSE_S", 0.001)
+    monkeypatch.setattr("proxy.engines.provider_key._SHORTEST_PAUSE_S", 0.001)
     metrics = RecordedMetrics()
     cloud = Turns([error], [error], WELL)
     assert await count_audio(cloud_engine(cloud, metrics=metrics)) == WHOLE

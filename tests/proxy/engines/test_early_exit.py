@@ -11,7 +11,7 @@ import pytest
 from policies.breaker import FAULTS
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.provider_key import ProviderPace
 from speech_engine import Audio, EngineFailed, EngineStumbled, Speak
 from speech_engine.host.engine_stream import EngineStream
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, count_audio, job, later

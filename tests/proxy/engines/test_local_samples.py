@@ -10,8 +10,7 @@ import pytest
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.local_samples import LocalSamples
-from proxy.engines.provider_key import ProviderKey
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.provider_key import ProviderKey, ProviderPace
 from proxy.telemetry.metrics import Metrics
 from speech_engine import Audio, EngineFailed, Speak, SpeechJob, Started, VoiceNotFound
 from speech_engine.host.slots import Slots

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, ErrorDetail
 from proxy.feature import HouseRevision

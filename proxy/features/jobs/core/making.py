@@ -11,7 +11,7 @@ import msgspec
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, NotAllowed, RateLimited
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.fields import ENCODED

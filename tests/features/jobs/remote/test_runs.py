@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from policies.cycles import day_at
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.jobs.remote import records, runs
 from proxy.features.jobs.remote.links import Links

@@ -128,7 +128,7 @@ async def test_an_account_with_many_uploads_keeps_no_other_out() -> None:
         is_over.set()
         refused = [each for each in await asyncio.gather(*uploads, return_exceptions=True) if each]
         assert [type(each) for each in refused] == [NoPlace] * (10 - MOST_OF_ACCOUNT)
-        assert repr(decoder).startswith("<Decoder, 0 begun")
+        assert decoder._places.taken == 0
         assert (await decode(decoder, account="acc_many")).seconds == 1.0
     finally:
         await decoder.close()
@@ -143,8 +143,8 @@ async def test_an_upload_that_is_left_while_it_waits_frees_its_place() -> None:
                 await asyncio.sleep(0)
                 waiting.cancel()
                 await asyncio.wait([waiting])
-            assert repr(decoder).startswith("<Decoder, 1 begun")
-        assert repr(decoder).startswith("<Decoder, 0 begun")
+            assert decoder._places.taken == 1
+        assert decoder._places.taken == 0
     finally:
         await decoder.close()
 

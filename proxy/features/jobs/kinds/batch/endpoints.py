@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from policies.wishes import SECOND
 from proxy.access.callers import Caller, caller_of
-from proxy.api.background import BackgroundRequest
 from proxy.api.speech import SPEECH_FAILURES
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import (
     Conflict,
     IdempotencyKeyReused,

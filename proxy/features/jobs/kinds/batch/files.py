@@ -17,7 +17,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Scope
 
-from proxy.access.request_classes import RequestCounter
+from proxy.access.admission import RequestCounter
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import ErrorDetail, ErrorEnvelope
 from proxy.features.jobs.core.content import Range, whole_reply

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from policies.plans import Terms
 from policies.wishes import SECOND
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.catalogue.notices import Notices
 from proxy.errors import ErrorDetail, InvalidRequest, NotFound
 from proxy.feature import HouseRevision

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from policies import price
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
 from proxy.api.conversion_form import (
     FILE,
     SentConversion,
@@ -21,6 +20,7 @@ from proxy.api.conversion_form import (
     read_sent,
     source_sound,
 )
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from policies import text_tags
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
 from proxy.api.speech_answers import ToldSpeech
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import Conflict
 from proxy.feature import HouseRevision
 from proxy.features.jobs.core import records
@@ -33,9 +33,9 @@ from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writer
 from proxy.features.jobs.section import JOBS
 from proxy.kept.vault import VaultFailed
 from proxy.speech.call import SpeechCall
-from proxy.speech.emotion_tags import EMOTION, inexpressible
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.speech.split_text import EMOTION, inexpressible
 
 Plan = Callable[[str], Awaitable[SpeechCall]]
 """Plans a piece of a text as a step will be planned. Raises RequestFailed."""

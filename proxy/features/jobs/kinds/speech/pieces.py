@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from policies import casting, text_tags
+from policies import text_tags
 from proxy.features.jobs.section import JobSection
 from speech_engine.text import cleaning
 from speech_engine.text.sentences import sentence_ends
@@ -23,7 +23,7 @@ _LEAST_PART = 4
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE = re.compile(r"\n\s*")
 _BLANK = re.compile(r"\s+")
-_MOST_TAG = casting.MOST_CHARACTERS + 2
+_MOST_TAG = text_tags.MOST_CHARACTERS + 2
 
 
 class TextPiece(NamedTuple):

@@ -14,7 +14,7 @@ from policies.plans import Terms
 from policies.routing import Model
 from policies.routing.filters import is_open
 from proxy.access.callers import Caller
-from proxy.api.background import BackgroundRequest
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import House, HouseRevision
 from proxy.features.jobs.core.bodies import Progress

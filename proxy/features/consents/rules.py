@@ -1,10 +1,16 @@
-"""The sentence by which the owner of a voice consents, read aloud in the owner's language.
+"""The rules of consents: the sentence that an owner reads aloud, and whether two recordings have one speaker.
 
-It names the operator of the server: a consent to another is none. Fifteen follow OpenAI's wording, so
-that a recording made for one service is understood by those who know the other; OpenAI has none in Thai.
+The sentence is in the owner's language, and names the operator of the server: a consent to another is none.
+Fifteen sentences follow OpenAI's wording, so a recording fits both services. OpenAI has none in Thai.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from policies.sample_quality import Rating
+from speech_engine.comparer import SpeakerScale
 
 _PHRASES = {
     "de": "Ich bin der Eigentümer dieser Stimme und bin damit einverstanden, dass {operator} diese "
@@ -46,3 +52,16 @@ def phrase(language: str, operator: str) -> str | None:
     """Return the sentence for a language tag, or None if there is none in that language. Regions share it."""
     known = _PHRASES.get(language.partition("-")[0].lower())
     return None if known is None else known.format(operator=operator)
+
+
+SpeakerAnswer = Literal["same", "other", "unsure"]
+
+
+def judge_speakers(score: float, scale: SpeakerScale, ratings: Iterable[Rating]) -> SpeakerAnswer:
+    """Return the answer to a score. Noise makes one speaker look like two, so that nothing is said of a
+    recording whose quality is low."""
+    if "low" in ratings:
+        return "unsure"
+    if score >= scale.same:
+        return "same"
+    return "other" if score < scale.other else "unsure"
