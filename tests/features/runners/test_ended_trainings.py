@@ -16,7 +16,7 @@ from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine.host import far_end
 from speech_engine.training import TrainingProgress
-from tests.features.jobs.job_rig import soon, until
+from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.training.training_rig import (
     PRICE,
     bills_of,
@@ -26,6 +26,7 @@ from tests.features.jobs.training.training_rig import (
 )
 from tests.features.runners.far_rig import sweeping
 from tests.features.runners.test_far_trainings import SLOW, Rig, _piece, few_recordings, training
+from tests.waiting import soon
 
 __all__ = ["few_recordings"]
 
@@ -122,7 +123,7 @@ async def _fail(rig: Rig, _voice: str, id_: str) -> None:
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
         await soon(has_link)
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
-        await until(rig.server, id_, "failed")
+        await job_with(rig.server, id_, "failed")
     # What has ended before, nobody ends any more.
     await _delete_job(rig, _voice, id_)
 
@@ -209,7 +210,7 @@ async def test_recordings_that_its_account_deletes_end_it_for_the_same_share(tmp
             path = f"/v1/audio/voices/{voice}/samples"
             sample = (await rig.server.ask("GET", path)).json()["data"][-1]["id"]
             assert (await rig.server.ask("DELETE", f"{path}/{sample}")).is_success
-            shown = await until(rig.server, id_, "failed")
+            shown = await job_with(rig.server, id_, "failed")
             assert shown["error_code"] == "too_few_recordings"
             await bills_of(rig.server).sweep()
             (row,) = [row for row in await rig.server.usage() if row.kind == "training"]

@@ -27,11 +27,12 @@ from speech_engine.training import BeginTraining
 from tests import speech_clips
 from tests.features.jobs.job_rig import text_of, words_of
 from tests.features.jobs.training.recorded_voice import recorded_voice
-from tests.plugins.runpod.asking import three, until
+from tests.plugins.runpod.asking import three
 from tests.plugins.runpod.rig import GPU
 from tests.server import VOXGATE, Server, free_port, running
 from tests.sound import decoded
 from tests.tones import words
+from tests.waiting import soon
 
 USD_PER_SECOND = 0.0005
 CONFIG = """
@@ -182,10 +183,10 @@ async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_pat
             assert len(at.texts()) == 2
             at.far.may_work.clear()
             second = await _job(server, 1)
-            await until(lambda: len(at.texts()) == 3, within_s=30.0)
+            await soon(lambda: len(at.texts()) == 3)
             # Its name is on disk before anybody looks at it.
             looks = at.looks()
-            await until(lambda: at.looks() > looks, within_s=30.0)
+            await soon(lambda: at.looks() > looks)
             server.process.kill()
         at.far.may_work.set()
         async with at.server() as server:

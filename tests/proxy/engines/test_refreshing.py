@@ -20,6 +20,7 @@ from speech_engine import (
     ModelInfo,
 )
 from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job
+from tests.waiting import soon
 
 
 class Asked(Turns):
@@ -28,7 +29,6 @@ class Asked(Turns):
     def __init__(self, *finds: Exception | str | None, speaks: object = None) -> None:
         super().__init__(WELL if speaks is None else [speaks])  # type: ignore[list-item] # a step of a script
         self.looks = 0
-        self.looked = asyncio.Event()
         self._finds = finds
         self._names: tuple[str, ...] = ()
 
@@ -39,7 +39,6 @@ class Asked(Turns):
     async def refresh(self) -> None:
         found = self._finds[min(self.looks, len(self._finds) - 1)]
         self.looks += 1
-        self.looked.set()
         if isinstance(found, Exception):
             raise found
         if found is None:
@@ -47,12 +46,9 @@ class Asked(Turns):
         else:
             self._names = (found,)
 
-    async def until(self, looks: int) -> None:
+    async def is_over(self, looks: int) -> None:
         """So many looks are over, and what came of them is known."""
-        async with asyncio.timeout(5.0):
-            while self.looks <= looks:
-                self.looked.clear()
-                await self.looked.wait()
+        await soon(lambda: self.looks > looks)
 
 
 def opened(
@@ -79,7 +75,7 @@ async def test_a_new_model_is_learnt(often: None) -> None:
     engine = Asked("old", "new")
     cloud, block = opened(engine)
     async with block:
-        await engine.until(2)
+        await engine.is_over(2)
         assert [model.id for model in cloud.models()] == ["new"]
 
 
@@ -87,7 +83,7 @@ async def test_a_known_model_stays_known_where_nobody_answers(often: None) -> No
     engine = Asked("old", EngineUnavailable("away"))
     cloud, block = opened(engine)
     async with block:
-        await engine.until(3)
+        await engine.is_over(3)
         assert [model.id for model in cloud.models()] == ["old"]
 
 
@@ -111,7 +107,7 @@ async def test_a_provider_that_never_answers_is_asked_again(
     engine = Asked(None, "m")
     cloud, block = opened(engine)
     async with block:
-        await engine.until(2)
+        await engine.is_over(2)
         assert [model.id for model in cloud.models()] == ["m"]
 
 
@@ -119,7 +115,7 @@ async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
     engine = Asked(ZeroDivisionError("x"), "m")
     cloud, block = opened(engine)
     async with block:
-        await engine.until(2)
+        await engine.is_over(2)
         assert [model.id for model in cloud.models()] == ["m"]
 
 
@@ -128,9 +124,9 @@ async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it
     engine = Asked(*[EngineFailed("down")] * (FAULTS + 1), "m")
     cloud, block = opened(engine, metrics=metrics)
     async with block:
-        await engine.until(FAULTS)
+        await engine.is_over(FAULTS)
         assert (cloud.state, cloud.reason) == ("resting", "down")
-        await engine.until(FAULTS + 2)
+        await engine.is_over(FAULTS + 2)
         assert cloud.state == "ready"
     assert metrics.resting == [(1, True), (1, False)]
 
@@ -157,7 +153,7 @@ async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
     async with block:
         with pytest.raises(EngineExhausted):
             await count_audio(cloud)
-        await engine.until(engine.looks + 3)
+        await engine.is_over(engine.looks + 3)
         assert cloud.state == "resting"
     assert metrics.alarms == ["cloud EngineExhausted"]
 
@@ -171,7 +167,7 @@ async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     cloud, block = opened(engine, metrics=metrics)
     async with block:
         assert (cloud.state, cloud.reason) == ("resting", error.message)
-        await engine.until(5)
+        await engine.is_over(5)
     assert metrics.alarms == [f"cloud {type(error).__name__}"]
 
 
@@ -187,7 +183,7 @@ async def test_nothing_is_asked_once_the_server_has_stopped(often: None) -> None
     engine = Asked("m")
     _, block = opened(engine)
     async with block:
-        await engine.until(1)
+        await engine.is_over(1)
     looks = engine.looks
     await asyncio.sleep(0.05)
     assert engine.looks == looks
