@@ -27,6 +27,7 @@ from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kin
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 ON_POSTGRES = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -340,6 +341,7 @@ async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) ->
             assert await server.worker.store.read(f"SELECT * FROM {table}") == []
 
 
+@simulated
 async def test_a_step_that_a_stop_of_the_server_breaks_off_is_spoken_anew_and_costs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

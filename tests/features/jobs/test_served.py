@@ -263,6 +263,7 @@ async def test_a_cancel_costs_what_a_provider_has_made(tmp_path: Path, is_local:
         assert (await verify(server.worker.store)).is_clean
 
 
+@pytest.mark.clock
 async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_client_that_left(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ async def test_what_is_no_recording_is_refused_before_any_search(real: Provenanc
     assert repr(real) == "<ProvenanceChecker, 0 begun>"
 
 
+@pytest.mark.clock
 async def test_a_search_that_dies_or_hangs_is_the_servers_fault(
     real: ProvenanceChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -371,6 +371,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
         assert row["kept"] == 0
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("signer", [NoSigner(), SlowSigner()], ids=["none", "slow"])
 async def test_a_wav_goes_out_without_when_nothing_signs(
     tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch

@@ -23,7 +23,7 @@ from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.http.sockets import RawAnswer, RawClient, calling, serving
-from tests.speech_engine.host.simulated_time import run
+from tests.speech_engine.host.simulated_time import run, simulated
 from tests.waiting import soon
 
 MIB = 1024 * 1024
@@ -188,6 +188,7 @@ def test_one_large_model_at_a_time_bounds_the_memory_of_all() -> None:
     assert 5 * room.SMALL_BYTES + largest - room.SMALL_BYTES < 1.4 * 1024 * MIB
 
 
+@simulated
 async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PACE_S", 0.05)
     room_ = ModelRoom()

@@ -26,6 +26,7 @@ from tests.features.jobs.training.training_rig import (
 )
 from tests.features.runners.far_rig import sweeping
 from tests.features.runners.test_far_trainings import SLOW, Rig, _piece, few_recordings, training
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 __all__ = ["few_recordings"]
@@ -201,6 +202,7 @@ async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
             assert (shown["status"], shown["credits"]) == ("canceled", 155.4)
 
 
+@simulated
 async def test_recordings_that_its_account_deletes_end_it_for_the_same_share(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)

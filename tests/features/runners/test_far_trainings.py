@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ from tests.features.runners.rented import LIMITS, USD, Rented, rented
 from tests.features.runners.training_lines import URL, Lines
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import agree, send
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 MICRO = 1_000_000
@@ -274,6 +276,7 @@ async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> 
         assert piece.bytes == 1
 
 
+@simulated
 async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)
@@ -318,20 +321,26 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
         patch.setattr("proxy.features.jobs.training.trainings.WAITS_S", 0.01)
         patch.setattr("proxy.features.jobs.training.trainings.MOST_TRIES", 2)
         patch.setattr("proxy.features.jobs.training.elsewhere.CHECKPOINT_EVERY", 10)
-        async with training(tmp_path, store_url, b'{"delay_s": 0.02}') as rig:
+        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
+        async with training(tmp_path, store_url, b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
             last: list[EncodedBlob] = []
-            for _ in range(3):
 
-                async def is_further() -> bool:
-                    nonlocal last
-                    found = await list_encoded(rig.server.worker.store, id_, CHECKPOINT)
-                    is_new = bool(found) and found != last
-                    last = found if is_new else last
-                    return is_new
+            async def is_further() -> bool:
+                found = await list_encoded(rig.server.worker.store, id_, CHECKPOINT)
+                return bool(found) and found != last
 
+            for lost in range(3):
+                # Each machine tells its first checkpoint, and nothing after it.
+                rig.lines.is_lost = is_lost = threading.Event()
                 await soon(is_further)
-                await rig.machines.far_end.cancel(rig.machines.begun[-1])
+                last = await list_encoded(rig.server.worker.store, id_, CHECKPOINT)
+                assert len(await runs(rig.server)) == lost + 1
+                losing = asyncio.create_task(rig.machines.far_end.cancel(rig.machines.begun[-1]))
+                await asyncio.sleep(0)
+                is_lost.set()
+                await losing
+            rig.lines.is_lost = None
             shown = await job_with(rig.server, id_, "done", "failed")
             assert (shown["status"], shown["training"]["step"]) == ("done", 100), shown
             assert len(await runs(rig.server)) == 4

@@ -162,6 +162,8 @@ async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(tmp_path: Path) 
             return ["too many steps on rented machines" in row["error"] for row in rows] == [True]
 
         await soon(is_put_off)
+        # Its place is taken before its machine begins.
+        await soon(lambda: len(machines.begun) > 1)
         assert len(machines.begun) == 1 + 1
         machines.may_end.set()
         assert (await job_with(server, first["id"], "done", "failed"))["status"] == "done"

@@ -147,22 +147,26 @@ async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
 
 async def _job(server: Server, steps: int, voice: str = "alloy") -> str:
     """Hand in a job, once it is known which models there are elsewhere."""
-    body = {"model": "far", "voice": voice, "input": text_of(steps), "response_format": "wav"}
-    async with asyncio.timeout(60):
-        while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
-            assert answer.status_code in (400, 404, 503), answer.text
-            await asyncio.sleep(0.2)
-    id_: str = answer.json()["id"]
-    return id_
+    return await _made(
+        server, {"model": "far", "voice": voice, "input": text_of(steps), "response_format": "wav"}
+    )
+
+
+async def _made(server: Server, body: dict[str, Any]) -> str:
+    async def id_() -> str:
+        answer = await _ask(server, "POST", "jobs", body)
+        assert answer.status_code in (202, 400, 404, 503), answer.text
+        return str(answer.json()["id"]) if answer.status_code == 202 else ""
+
+    return await soon(id_)
 
 
 async def _done(server: Server, id_: str) -> Any:
-    async with asyncio.timeout(60):
-        while True:
-            shown = (await _ask(server, "GET", f"jobs/{id_}")).json()
-            if shown["status"] in ("done", "failed"):
-                return shown
-            await asyncio.sleep(0.2)
+    async def shown() -> Any:
+        found = (await _ask(server, "GET", f"jobs/{id_}")).json()
+        return found if found["status"] in ("done", "failed") else None
+
+    return await soon(shown)
 
 
 async def _heard(server: Server, id_: str) -> list[str]:
@@ -253,11 +257,7 @@ async def test_a_voice_is_trained_at_runpod(tmp_path: Path, where: str) -> None:
     async with beside(tmp_path, where, most_s=5) as at, at.server() as server:
         voice = await asyncio.to_thread(recorded_voice, server, providers=["rented"])
         body = {"kind": "training", "voice": voice, "model": "far", "steps": 200}
-        async with asyncio.timeout(60):
-            while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
-                assert answer.status_code in (400, 404, 503), answer.text
-                await asyncio.sleep(0.2)
-        id_ = answer.json()["id"]
+        id_ = await _made(server, body)
         shown = await _done(server, id_)
         assert (shown["status"], shown["training"]["step"]) == ("done", 200), shown
         trained = (await _ask(server, "GET", f"audio/voices/{voice}")).json()["trained"]

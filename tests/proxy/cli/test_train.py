@@ -7,7 +7,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -111,8 +110,7 @@ def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
         until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] >= 520)
         (process,) = trainers(beside)
         os.kill(process.pid, signal.SIGKILL)
-        while trainers(beside):
-            time.sleep(0.05)
+        until(lambda: not trainers(beside))
         # What is put off for some seconds says so.
         shown = client.get(f"/v1/jobs/{job}").json()
         assert shown["status"] in ("running", "queued")

@@ -184,6 +184,7 @@ async def test_a_job_with_audio_out_is_never_asked_again(lives: Lives, noticed_f
     assert reborn.jobs == []
 
 
+@pytest.mark.clock
 async def test_a_host_of_which_the_supervisor_says_nothing_is_not_waited_for_long(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:

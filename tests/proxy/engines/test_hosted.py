@@ -155,6 +155,7 @@ async def test_a_request_for_an_idle_engine_has_it_loaded_and_waits(folder: Path
         assert (await waiting).number is not None
 
 
+@pytest.mark.clock
 async def test_a_request_that_cannot_wait_so_long_goes_on_and_the_engine_loads_all_the_same() -> None:
     wanted: list[str] = []
     async with hosted() as engine:

@@ -34,6 +34,7 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
+@pytest.mark.clock
 async def test_an_idle_connection_closes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1_connection, "_IDLE_S", 0.05)
     async with bare(answer()) as server, open_http(Upstream()) as client:
@@ -42,6 +43,7 @@ async def test_an_idle_connection_closes_by_itself(monkeypatch: pytest.MonkeyPat
         assert repr(client) == "<UpstreamClient <ConnectionPool 0 busy, 0 idle>>"
 
 
+@pytest.mark.clock
 async def test_the_time_of_an_idle_connection_does_not_end_its_next_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -119,6 +121,7 @@ async def test_an_answer_can_be_read_while_its_connection_serves_another() -> No
         assert server.connections == 1
 
 
+@pytest.mark.clock
 async def test_a_slow_reader_slows_its_provider_down() -> None:
     sent = 0
 
@@ -148,6 +151,7 @@ async def test_a_slow_reader_slows_its_provider_down() -> None:
         await soon(lambda: server.open == 0)
 
 
+@pytest.mark.clock
 async def test_a_reader_that_takes_its_time_is_no_silence_of_the_provider() -> None:
     acts: list[Act] = [begun(2), 0.05, b"a", 0.4, b"b"]
     async with bare(*acts) as server, open_http(Upstream()) as client:

@@ -20,6 +20,7 @@ from speech_engine import (
     ModelInfo,
 )
 from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 
@@ -100,6 +101,7 @@ async def test_the_server_starts_without_an_answer(
         assert (cloud.state, engine.looks) == ("ready", 1)
 
 
+@simulated
 async def test_a_provider_that_never_answers_is_asked_again(
     often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +133,7 @@ async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it
     assert metrics.resting == [(1, True), (1, False)]
 
 
+@simulated
 async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -179,6 +182,7 @@ async def test_each_key_is_asked_for_itself() -> None:
         assert await count_audio(cloud) > 0
 
 
+@simulated
 async def test_nothing_is_asked_once_the_server_has_stopped(often: None) -> None:
     engine = Asked("m")
     _, block = opened(engine)

@@ -313,6 +313,7 @@ async def test_what_is_on_its_way_during_a_drop_never_arrives(folder: Path) -> N
     assert shelf.came == []
 
 
+@pytest.mark.clock
 async def test_a_dead_process_has_forgotten_and_a_silent_one_has_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

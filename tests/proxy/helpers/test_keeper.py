@@ -275,6 +275,7 @@ async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) ->
     assert ("restarting", 1, "the process ended with status 0") in kept.told
 
 
+@pytest.mark.clock
 async def test_a_life_that_is_put_off_is_no_crash_and_the_next_begins_once_woken(nursery: Make) -> None:
     kept = nursery(DEAF)
     kept.keeper._crashes += [Crash(time.monotonic())] * 4

@@ -153,6 +153,7 @@ async def test_an_idle_life_ends_and_comes_back(make: Make) -> None:
     assert await pid(helper) != first
 
 
+@pytest.mark.clock
 async def test_a_life_that_somebody_uses_is_not_idle(make: Make) -> None:
     helper = make(idle_s=0.05)
     await ask(helper)

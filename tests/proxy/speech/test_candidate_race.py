@@ -19,6 +19,7 @@ from speech_engine import Finished, ProviderCount, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
+from tests.speech_engine.host.simulated_time import simulated
 
 THREE = """
 [engines.one]
@@ -163,6 +164,7 @@ async def test_a_client_that_leaves_ends_all_who_were_asked(tmp_path: Path) -> N
     assert (row.outcome, row.samples) == ("left", 0)
 
 
+@simulated
 async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

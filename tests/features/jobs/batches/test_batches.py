@@ -37,6 +37,7 @@ from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kin
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, sound
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 ONE = {"model": "one", "voice": "one"}
@@ -120,6 +121,7 @@ async def test_a_line_that_an_engine_cannot_speak_ends_no_other(
         ]
 
 
+@simulated
 async def test_a_line_whose_engine_fails_is_tried_again_and_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from tests.features.jobs.conversions.rig import (
 from tests.features.jobs.job_rig import content, job, job_with, kind_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
@@ -57,6 +58,7 @@ async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
 
 
 @pytest.mark.parametrize(("failures", "state"), [(1, "done"), (9, "failed")])
+@simulated
 async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
 ) -> None:

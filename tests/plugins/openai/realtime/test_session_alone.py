@@ -17,6 +17,7 @@ from plugins.openai.realtime.session import Session, SessionEnded
 from plugins.openai.realtime.session_pool import SessionPool
 from plugins.openai.realtime.settings import RealtimeSettings
 from speech_engine import EngineBusy, EngineError, SocketRequest
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 KEY, OTHER_KEY = SessionKey("m", "marin", 1.0), SessionKey("m", "cedar", 1.0)
@@ -145,6 +146,7 @@ async def test_an_answer_that_is_left_is_cancelled_once() -> None:
         assert [each["response_id"] for each in line.asked("response.cancel")] == ["r1"]
 
 
+@simulated
 async def test_a_session_that_does_not_stop_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.openai.realtime.session._CANCEL_S", 0.01)
     async with begun() as (session, line):
