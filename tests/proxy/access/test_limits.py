@@ -22,9 +22,6 @@ from proxy.access.limits_memory import MemoryWindows
 from proxy.access.windows import Limit
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
-from tests.speech_engine.host.simulated_time import simulated
-
-"""For what may take 1.5 s on a machine with other things to do."""
 
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
@@ -228,7 +225,7 @@ async def test_what_is_older_than_a_minute_leaves_the_window_in_redis(
             assert (window.remaining, client.llen(name)) == (left, most - left)
 
 
-@simulated
+@pytest.mark.clock
 async def test_a_full_window_in_redis_says_when_it_has_room(shared_redis: RedisServer, account: str) -> None:
     with shared_redis.client() as client:
         now = time.time()

@@ -65,6 +65,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
 
 
+@simulated
 async def test_a_refreshed_list_is_known_when_the_server_serves() -> None:
     cloud, block = opened(Asked("first"))
     assert cloud.models() == ()
@@ -72,6 +73,7 @@ async def test_a_refreshed_list_is_known_when_the_server_serves() -> None:
         assert [model.id for model in cloud.models()] == ["first"]
 
 
+@simulated
 async def test_a_new_model_is_learnt(often: None) -> None:
     engine = Asked("old", "new")
     cloud, block = opened(engine)
@@ -80,6 +82,7 @@ async def test_a_new_model_is_learnt(often: None) -> None:
         assert [model.id for model in cloud.models()] == ["new"]
 
 
+@simulated
 async def test_a_known_model_stays_known_where_nobody_answers(often: None) -> None:
     engine = Asked("old", EngineUnavailable("away"))
     cloud, block = opened(engine)
@@ -91,6 +94,7 @@ async def test_a_known_model_stays_known_where_nobody_answers(often: None) -> No
 @pytest.mark.parametrize(
     "finds", [None, EngineUnavailable("away"), ZeroDivisionError("a fault of the plugin")]
 )
+@simulated
 async def test_the_server_starts_without_an_answer(
     finds: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +117,7 @@ async def test_a_provider_that_never_answers_is_asked_again(
         assert [model.id for model in cloud.models()] == ["m"]
 
 
+@simulated
 async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
     engine = Asked(ZeroDivisionError("x"), "m")
     cloud, block = opened(engine)
@@ -121,6 +126,7 @@ async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
         assert [model.id for model in cloud.models()] == ["m"]
 
 
+@simulated
 async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it(often: None) -> None:
     metrics = RecordedMetrics()
     engine = Asked(*[EngineFailed("down")] * (FAULTS + 1), "m")
@@ -149,6 +155,7 @@ async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
         assert (cloud.state, engine.looks) == ("ready", 2)
 
 
+@simulated
 async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
     metrics = RecordedMetrics()
     engine = Asked("m", speaks=EngineExhausted("no credit"))
@@ -162,6 +169,7 @@ async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
 
 
 @pytest.mark.parametrize("error", [EngineUnauthorized("wrong key"), EngineExhausted("plan is over")])
+@simulated
 async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     error: EngineError, often: None
 ) -> None:
@@ -174,6 +182,7 @@ async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     assert metrics.alarms == [f"cloud {type(error).__name__}"]
 
 
+@simulated
 async def test_each_key_is_asked_for_itself() -> None:
     cloud, block = opened(Asked(EngineUnauthorized("wrong key")), Asked("m"))
     async with block:
