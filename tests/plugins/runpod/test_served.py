@@ -251,6 +251,7 @@ async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: 
         assert [token for token in tokens if token in log or token.rpartition(".")[2] in log] == []
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
 async def test_a_voice_is_trained_at_runpod(tmp_path: Path, where: str) -> None:
     """It needs several runs there, and what the machine learns from and brings goes over a link."""

@@ -101,6 +101,7 @@ async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> Non
     ids=["at once", "silent", "midway", "no end"],
 )
 @pytest.mark.parametrize("audio_format", ["pcm", "mp3"])
+@simulated
 async def test_a_later_part_that_cannot_be_spoken_breaks_the_answer_and_costs_nothing(
     tmp_path: Path, second: list[Step], audio_format: str
 ) -> None:
