@@ -166,7 +166,7 @@ async def _done(server: Server, id_: str) -> Any:
         found = (await _ask(server, "GET", f"jobs/{id_}")).json()
         return found if found["status"] in ("done", "failed") else None
 
-    return await soon(shown)
+    return await soon(shown, 180.0)
 
 
 async def _heard(server: Server, id_: str) -> list[str]:

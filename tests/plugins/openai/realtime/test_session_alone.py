@@ -234,9 +234,7 @@ async def test_who_leaves_while_a_session_opens_leaves_its_place_to_others() -> 
     lines = Lines(greets=False)
     pool = pool_of(lines)
     taking = asyncio.create_task(pool.take(KEY, 30.0))
-    async with asyncio.timeout(10):
-        while not lines.all:  # noqa: ASYNC110 - a connection tells nobody that it was opened
-            await asyncio.sleep(0)
+    await soon(lambda: lines.all)
     taking.cancel()
     await asyncio.wait([taking])
     assert repr(pool) == "<SessionPool 0 of 1, 0 idle>"
