@@ -15,7 +15,6 @@ from proxy.kept.folder import KeptFolder
 from proxy.kept.recording import KeptRecording
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import Statement
-from tests.faults.processes import until
 from tests.features.cache.conftest import AS_SHIPPED
 from tests.features.cache.keeping import (
     BODY,
@@ -31,6 +30,7 @@ from tests.features.cache.keeping import (
 from tests.features.cache.test_flights import IMPATIENT, Gate, asking, held_up
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.waiting import until
 
 WORDS = {"there": "dare"}
 

@@ -18,8 +18,8 @@ from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres
 from tests.features.erasure.test_leases import erasure_with
 from tests.features.erasure.test_steps import ACCOUNT, Things
-from tests.features.jobs.job_rig import soon
 from tests.proxy.kept.owned import Owned, add_voice
+from tests.waiting import soon
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from proxy.features.jobs.event_stream import EventStreams
 from proxy.http.connection import PEER
 from proxy.http.endpoint import Endpoint
 from speech_engine import Finished, Started
-from tests.features.jobs.job_rig import jobs_inside, new_job, soon
+from tests.features.jobs.job_rig import jobs_inside, new_job
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import RATE_HZ, Scripted
+from tests.waiting import soon
 
 MOST = 2
 

@@ -17,7 +17,7 @@ from proxy.features.jobs.kinds.training import blobs, learning, trainings
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import ALWAYS, Statement
 from speech_engine.training import FarPiece, FilePiece, FileRole
-from tests.features.jobs.job_rig import content, jobs_inside, new_chapters, soon, until
+from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters
 from tests.features.jobs.training.training_rig import (
     CONFIG,
     RECORDINGS,
@@ -28,6 +28,7 @@ from tests.features.jobs.training.training_rig import (
 )
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.storage.notes import open_bare
+from tests.waiting import soon
 
 BEFORE_ROLES = 26
 _ROLES = {-1: "checkpoint", -2: "checkpoint_part", -3: "voice_part", -4: "onnx_part"}
@@ -91,7 +92,7 @@ def _old_row(chapter: int, number: int) -> Statement:
 async def test_the_files_of_a_job_are_there_after_the_upgrade(tmp_path: Path, new_store_url: str) -> None:
     async with jobs_inside(tmp_path, new_store_url) as server:
         made = await new_chapters(server, response_format="flac", files="chapters")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         before = await content(server, made["id"])
     await as_before(new_store_url, tmp_path / "data")
     async with jobs_inside(tmp_path, new_store_url, name="ben") as again:
@@ -126,7 +127,7 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
     async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
         ours = server._replace(worker=again.worker)
         await _is_due(ours)
-        shown = await until(ours, id_, "done", "failed")
+        shown = await job_with(ours, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 900)
         assert len(resumed) == 1
         assert resumed[0] > 1000

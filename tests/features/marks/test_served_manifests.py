@@ -37,7 +37,7 @@ from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 CONFIG = """
 [engines.one]
@@ -146,7 +146,7 @@ async def test_one_account_s_manifests_keep_no_other_s_waiting(tmp_path: Path) -
         never = asyncio.Event()
         manifests.signer.sign_digest = lambda *_: never.wait()  # type: ignore[assignment,method-assign]
         waiting = [asyncio.create_task(manifests.find(path)) for path in paths[:-1]]
-        await until(lambda: manifests._places.taken == MOST_OF_ACCOUNT)
+        await soon(lambda: manifests._places.taken == MOST_OF_ACCOUNT)
         refused = await server.ask("GET", f"{ROOT}/{paths[-1]}", key="")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "manifest_unavailable")
         assert refused.headers["retry-after"]
@@ -370,6 +370,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
         assert row["kept"] == 0
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("signer", [NoSigner(), SlowSigner()], ids=["none", "slow"])
 async def test_a_wav_goes_out_without_when_nothing_signs(
     tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch

@@ -281,6 +281,7 @@ async def test_an_account_with_many_files_keeps_nobody_out(rig: Rig) -> None:
     assert repr(rig.signer).endswith("0 of 64 taken>>")
 
 
+@pytest.mark.clock
 async def test_a_file_with_a_place_waits_for_its_turn_however_long_that_takes(rig: Rig) -> None:
     child = await rig.child()
     places = [await rig.signer.take_place("one") for _ in range(2)]

@@ -22,8 +22,6 @@ from proxy.access.windows import Limit
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
 
-"""For what may take 1.5 s on a machine with other things to do."""
-
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
     return terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))

@@ -29,6 +29,7 @@ from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.speech_engine.host.simulated_time import simulated
 
 CONFIG = """
 [engines.one]
@@ -219,6 +220,7 @@ async def test_taps_end_when_the_client_leaves(tmp_path: Path) -> None:
     assert heard == ["CancelledError"]
 
 
+@simulated
 async def test_an_answer_is_counted_if_its_client_leaves_while_it_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,11 +31,13 @@ from tests.features.jobs.batches.rig import (
     unzipped,
     upload,
 )
-from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, said, soon, until
+from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kind_of, new_job, said
 from tests.features.jobs.test_retention import retention
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, sound
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 ONE = {"model": "one", "voice": "one"}
 
@@ -118,6 +120,7 @@ async def test_a_line_that_an_engine_cannot_speak_ends_no_other(
         ]
 
 
+@simulated
 async def test_a_line_whose_engine_fails_is_tried_again_and_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +184,7 @@ async def test_without_credits_a_batch_waits_and_goes_on_after_a_grant(
     lines = [line(f"{number}", f"Word number {number}.") for number in range(4)]
     async with jobs_inside(tmp_path, store_url, "short") as server:
         made = await new_batch(server, *lines)
-        waiting = await until(server, made["id"], "waiting")
+        waiting = await job_with(server, made["id"], "waiting")
         assert waiting["steps_done"] == 2
         assert (await batch(server, made["id"]))["status"] == "in_progress"
         gift = {"credits": 100, "reason": "a gift"}
@@ -302,7 +305,7 @@ async def test_a_job_of_kind_batch_is_one_and_its_first_fault_is_a_400(tmp_path:
         assert again.status_code == 409
         speech = await new_job(server, "Hello.")
         assert (await server.ask("GET", f"/v1/batches/{speech['id']}")).status_code == 404
-        assert said((await content(server, (await until(server, speech["id"], "done"))["id"])).content)
+        assert said((await content(server, (await job_with(server, speech["id"], "done"))["id"])).content)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from typing import Any
 from proxy.features.jobs.remote.sweeping import Sweeping
 from speech_engine import Plugin
 from speech_engine.plugin import Kind
-from tests.features.jobs.job_rig import soon
 from tests.features.jobs.remote.rented import Rented, rented
 from tests.proxy.api.inside import Inside, inside
+from tests.waiting import soon
 
 Plugins = dict[tuple[Kind, str], Plugin[Any]]
 

@@ -16,7 +16,7 @@ from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine.host import far_end
 from speech_engine.training import TrainingProgress
-from tests.features.jobs.job_rig import soon, until
+from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.remote.far_rig import sweeping
 from tests.features.jobs.remote.test_far_trainings import SLOW, Rig, _piece, few_recordings, training
 from tests.features.jobs.training.training_rig import (
@@ -26,6 +26,8 @@ from tests.features.jobs.training.training_rig import (
     new_training,
     voice_to_train,
 )
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 __all__ = ["few_recordings"]
 
@@ -122,7 +124,7 @@ async def _fail(rig: Rig, _voice: str, id_: str) -> None:
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
         await soon(has_link)
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
-        await until(rig.server, id_, "failed")
+        await job_with(rig.server, id_, "failed")
     # What has ended before, nobody ends any more.
     await _delete_job(rig, _voice, id_)
 
@@ -200,6 +202,7 @@ async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
             assert (shown["status"], shown["credits"]) == ("canceled", 155.4)
 
 
+@simulated
 async def test_recordings_that_its_account_deletes_end_it_for_the_same_share(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
@@ -209,7 +212,7 @@ async def test_recordings_that_its_account_deletes_end_it_for_the_same_share(tmp
             path = f"/v1/audio/voices/{voice}/samples"
             sample = (await rig.server.ask("GET", path)).json()["data"][-1]["id"]
             assert (await rig.server.ask("DELETE", f"{path}/{sample}")).is_success
-            shown = await until(rig.server, id_, "failed")
+            shown = await job_with(rig.server, id_, "failed")
             assert shown["error_code"] == "too_few_recordings"
             await bills_of(rig.server).sweep()
             (row,) = [row for row in await rig.server.usage() if row.kind == "training"]

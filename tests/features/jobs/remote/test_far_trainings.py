@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ from proxy.storage.store import Statement
 from speech_engine.host import far_training
 from speech_engine.runner import RunnerLimits
 from speech_engine.training import FarPiece, TrainingProgress
-from tests.features.jobs.job_rig import content, job, soon, until
+from tests.features.jobs.job_rig import content, job, job_with
 from tests.features.jobs.remote import far_rig
 from tests.features.jobs.remote.far_rig import far, runs, sweeping
 from tests.features.jobs.remote.rented import LIMITS, USD, Rented, rented
@@ -46,6 +47,8 @@ from tests.features.jobs.training.training_rig import (
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import agree, send
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 MICRO = 1_000_000
 PLANS = """
@@ -112,7 +115,7 @@ async def training(
 async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, store_url: str) -> None:
     async with training(tmp_path, store_url) as rig:
         voice, id_ = await rig.begun()
-        shown = await until(rig.server, id_, "done", "failed")
+        shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 20), shown
         store = rig.server.worker.store
         (model,) = await trained_models.of_voice(store, rig.server.account.id, voice)
@@ -143,7 +146,7 @@ async def test_a_training_goes_on_in_as_many_runs_as_it_needs(tmp_path: Path, st
     short = replace(LIMITS, most_s=4.0)
     async with training(tmp_path, store_url, SLOW, short) as rig:
         _, id_ = await rig.begun(steps=80)
-        shown = await until(rig.server, id_, "done", "failed")
+        shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
         states = list((await runs(rig.server)).values())
         assert len(states) > 1
@@ -160,7 +163,7 @@ async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, store
     async with training(tmp_path, store_url, SLOW, short) as rig:
         rig.lines.lost = 3
         _, id_ = await rig.begun(steps=80)
-        shown = await until(rig.server, id_, "done", "failed")
+        shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
         assert rig.lines.lost == 0
         await bills_of(rig.server).sweep()
@@ -190,7 +193,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
             async with far(tmp_path, name="ben", **options) as (second, _):
                 lines.servers.append(second)
                 ours = server._replace(worker=second.worker)
-                shown = await until(ours, id_, "done", "failed")
+                shown = await job_with(ours, id_, "done", "failed")
                 assert (shown["status"], shown["training"]["step"]) == ("done", 60), shown
                 assert len(machines.begun) == 2, "the introduction, and one run"
                 await bills_of(second).sweep()
@@ -273,6 +276,7 @@ async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> 
         assert piece.bytes == 1
 
 
+@simulated
 async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
@@ -280,7 +284,7 @@ async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path
         async with training(tmp_path) as rig:
             rig.lines.is_away = True
             _, id_ = await rig.begun()
-            shown = await until(rig.server, id_, "failed")
+            shown = await job_with(rig.server, id_, "failed")
             assert shown["error_code"] == "internal_error"
             assert len(await runs(rig.server)) == MOST_TRIES
 
@@ -289,7 +293,7 @@ async def test_a_machine_that_can_never_train_is_rented_once(tmp_path: Path, sto
     async with training(tmp_path, store_url) as rig:
         rig.machines.far_end._trainer = None
         _, id_ = await rig.begun()
-        shown = await until(rig.server, id_, "failed")
+        shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "internal_error"
         assert len(await runs(rig.server)) == 1
 
@@ -317,21 +321,27 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
         patch.setattr("proxy.features.jobs.kinds.training.elsewhere.CHECKPOINT_EVERY", 10)
-        async with training(tmp_path, store_url, b'{"delay_s": 0.02}') as rig:
+        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
+        async with training(tmp_path, store_url, b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
             last: list[EncodedBlob] = []
-            for _ in range(3):
 
-                async def is_further() -> bool:
-                    nonlocal last
-                    found = await list_file(rig.server.worker.store, id_, "checkpoint")
-                    is_new = bool(found) and found != last
-                    last = found if is_new else last
-                    return is_new
+            async def is_further() -> bool:
+                found = await list_file(rig.server.worker.store, id_, "checkpoint")
+                return bool(found) and found != last
 
+            for lost in range(3):
+                # Each machine tells its first checkpoint, and nothing after it.
+                rig.lines.is_lost = is_lost = threading.Event()
                 await soon(is_further)
-                await rig.machines.far_end.cancel(rig.machines.begun[-1])
-            shown = await until(rig.server, id_, "done", "failed")
+                last = await list_file(rig.server.worker.store, id_, "checkpoint")
+                assert len(await runs(rig.server)) == lost + 1
+                losing = asyncio.create_task(rig.machines.far_end.cancel(rig.machines.begun[-1]))
+                await asyncio.sleep(0)
+                is_lost.set()
+                await losing
+            rig.lines.is_lost = None
+            shown = await job_with(rig.server, id_, "done", "failed")
             assert (shown["status"], shown["training"]["step"]) == ("done", 100), shown
             assert len(await runs(rig.server)) == 4
 
@@ -350,7 +360,7 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
         await added(rig.server, voice, RECORDINGS)
         rig.lines.may_ask.set()
         rig.machines.may_answer.set()
-        shown = await until(rig.server, id_, "done", "failed")
+        shown = await job_with(rig.server, id_, "done", "failed")
         assert shown["status"] == "done", shown
         rows = await rig.server.worker.store.read(
             "SELECT samples FROM remote_runs WHERE step <> '' ORDER BY number"
@@ -538,14 +548,14 @@ async def test_who_speaks_has_to_agree_to_the_runner(tmp_path: Path) -> None:
             if status == 403:
                 assert (envelope(answer)["code"], envelope(answer)["param"]) == ("consent_not_given", "voice")
             else:
-                await until(rig.server, answer.json()["id"], "done")
+                await job_with(rig.server, answer.json()["id"], "done")
 
 
 async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_nothing(tmp_path: Path) -> None:
     short = replace(LIMITS, most_s=4.0)
     async with training(tmp_path, settings=SLOW, limits=short, more="job_usd = 1.3") as rig:
         _, id_ = await rig.begun(steps=2000)
-        shown = await until(rig.server, id_, "failed")
+        shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "job_budget_used_up"
         assert len(await runs(rig.server)) == 2
         await bills_of(rig.server).sweep()
@@ -561,7 +571,7 @@ async def test_runs_that_are_too_short_for_a_step_end_it(tmp_path: Path) -> None
         async with training(tmp_path, settings=SLOW, limits=short) as rig:
             rig.lines.slow_s = 1.6
             _, id_ = await rig.begun()
-            shown = await until(rig.server, id_, "failed")
+            shown = await job_with(rig.server, id_, "failed")
             assert shown["error_code"] == "internal_error"
             assert len(await runs(rig.server)) == 2
 

@@ -37,8 +37,8 @@ from speech_engine import (
 from speech_engine.host.messages import Failed
 from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
 from speech_engine.runner import RemotePiece, RemoteSample
-from tests.features.jobs.job_rig import soon
 from tests.features.jobs.remote.rented import MOST_USD, USD, Rented, rented
+from tests.waiting import soon
 
 MICRO = 1_000_000
 NO_CEILINGS = Ceilings(1000 * MICRO, 1000 * MICRO)

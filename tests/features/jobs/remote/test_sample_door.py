@@ -19,11 +19,12 @@ from proxy.features.jobs.remote.links import PATH, Links
 from proxy.features.jobs.remote.sample_door import MOST_READS
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
-from tests.features.jobs.job_rig import content, new_job, said, soon, until
+from tests.features.jobs.job_rig import content, job_with, new_job, said
 from tests.features.jobs.remote.far_rig import far, runs
 from tests.features.jobs.remote.rented import LIMITS, Rented, rented
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
+from tests.waiting import soon
 
 URL = "https://voxgate.test"
 FEW = replace(LIMITS, most_bytes=20_000)
@@ -83,7 +84,7 @@ async def test_the_far_end_fetches_what_did_not_fit(tmp_path: Path, store_url: s
     async with fetching(tmp_path, store_url) as rig:
         voice = (await clone(rig.server))["id"]
         made = await new_job(rig.server, "Word 0.", model="far", voice=voice)
-        assert (await until(rig.server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(rig.server, made["id"], "done", "failed"))["status"] == "done"
         assert said((await content(rig.server, made["id"])).content) == ["Word 0."]
         (sample,) = rig.machines.works[rig.machines.begun[-1]].samples
         assert (sample.pcm, sample.size > 40_000) == (b"", True)

@@ -11,11 +11,12 @@ from proxy.features.all import open_store
 from proxy.storage.store import Params, Statement
 from speech_engine import API_VERSION
 from speech_engine.host.messages import HelloReply
-from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, soon, text_of, until, words_of
+from tests.features.jobs.job_rig import content, job, job_with, kind_of, new_job, said, text_of, words_of
 from tests.features.jobs.remote.far_rig import CONFIG, Plugins, far, runs, sweeping
 from tests.features.jobs.remote.rented import USD, rented
 from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.owning import agree, clone, send
+from tests.waiting import soon
 
 MICRO = 1_000_000
 
@@ -24,7 +25,7 @@ async def test_a_job_is_spoken_elsewhere_step_by_step(tmp_path: Path, store_url:
     async with far(tmp_path, store_url) as (server, machines):
         text = text_of(3)
         made = await new_job(server, text, model="far")
-        shown = await until(server, made["id"], "done", "failed")
+        shown = await job_with(server, made["id"], "done", "failed")
         assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", 3, len(text))
         assert said((await content(server, made["id"])).content) == words_of(3)
         hello, *steps = machines.begun
@@ -95,7 +96,7 @@ async def test_a_plan_that_keeps_texts_here_has_no_runner(tmp_path: Path) -> Non
         )
         assert (answer.status_code, envelope(answer)["code"]) == (403, "model_not_allowed")
         made = await new_job(server, "Hello.", model="both")
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert len(machines.begun) == 1
 
 
@@ -121,7 +122,7 @@ async def test_a_job_fails_at_its_ceiling_with_a_reason(tmp_path: Path) -> None:
     async with far(tmp_path, more="job_usd = 1.5") as (server, machines):
         kind_of(server).at_once = kind_of(server).places.at_once = 1
         made = await new_job(server, text_of(4), model="far")
-        shown = await until(server, made["id"], "done", "failed")
+        shown = await job_with(server, made["id"], "done", "failed")
         assert shown["status"] == "failed"
         assert "has used up what it may cost at far: $1.5" in shown["error"]
         # Three runs cost half of it, a fourth might cost more than is left.
@@ -141,10 +142,10 @@ async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp
 
         await soon(is_full)
         here = await new_job(server, text_of(2), model="here/standard")
-        assert (await until(server, here["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, here["id"], "done", "failed"))["status"] == "done"
         assert len(machines.begun) == 1 + 6
         machines.may_end.set()
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert len(machines.begun) == 1 + 9, await runs(server)
         assert kind_of(server).full_places() == set()
 
@@ -161,10 +162,12 @@ async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(tmp_path: Path) 
             return ["too many steps on rented machines" in row["error"] for row in rows] == [True]
 
         await soon(is_put_off)
+        # Its place is taken before its machine begins.
+        await soon(lambda: len(machines.begun) > 1)
         assert len(machines.begun) == 1 + 1
         machines.may_end.set()
-        assert (await until(server, first["id"], "done", "failed"))["status"] == "done"
-        assert (await until(server, other["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, first["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, other["id"], "done", "failed"))["status"] == "done"
 
 
 async def test_a_model_elsewhere_says_that_it_is_for_jobs_only(tmp_path: Path) -> None:
@@ -193,7 +196,7 @@ async def test_runs_are_counted_with_what_they_cost(tmp_path: Path) -> None:
         await sweeping(server).count()
         assert registry.get_sample_value("voxgate_runs_open", {"runner": "rented"}) == 2
         machines.may_end.set()
-        await until(server, made["id"], "done", "failed")
+        await job_with(server, made["id"], "done", "failed")
         await sweeping(server).count()
         assert registry.get_sample_value("voxgate_runs_open", {"runner": "rented"}) == 0
         done = {"runner": "rented", "end": "done"}
@@ -205,7 +208,7 @@ async def test_recordings_go_with_the_work_that_needs_them(tmp_path: Path) -> No
     async with far(tmp_path) as (server, machines):
         voice = (await clone(server))["id"]
         made = await new_job(server, "Word 0.", model="far", voice=voice)
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         (sample,) = machines.works[machines.begun[-1]].samples
         assert len(sample.pcm) > 40_000
         assert sample.digest in str(await server.worker.store.read("SELECT samples FROM remote_runs"))
@@ -237,7 +240,7 @@ async def test_a_voice_goes_to_a_runner_that_its_consent_names(tmp_path: Path, p
         answer = await server.ask("POST", "/v1/jobs", body=body)
         if providers == ["rented"]:
             assert answer.status_code == 202, answer.text
-            assert (await until(server, answer.json()["id"], "done", "failed"))["status"] == "done"
+            assert (await job_with(server, answer.json()["id"], "done", "failed"))["status"] == "done"
         else:
             assert (answer.status_code, envelope(answer)["code"]) == (403, "consent_not_given")
             assert len(machines.begun) == 1
@@ -268,7 +271,7 @@ async def test_what_has_begun_is_fetched_although_the_days_money_is_spent(tmp_pa
         machines.may_end.set()
         async with far(tmp_path, machines=machines, name="ben") as (again, _):
             ours = server._replace(worker=again.worker)
-            assert (await until(ours, made["id"], "done", "failed"))["status"] == "done"
+            assert (await job_with(ours, made["id"], "done", "failed"))["status"] == "done"
             assert len(machines.begun) == 1 + 2
             more = await new_job(ours, "Word 7.", model="far")
 

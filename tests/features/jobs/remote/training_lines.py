@@ -24,7 +24,8 @@ T = TypeVar("T")
 class Lines:
     """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers, and
     `slow_s` how long they take to give what is learnt from, which is not before `may_ask`. While the server
-    `is_away` it gives nothing."""
+    `is_away` it gives nothing. With `is_lost`, a far end waits for that event after its next piece, and then
+    can tell no more."""
 
     def __init__(self) -> None:
         self.servers: list[Inside] = []
@@ -34,6 +35,7 @@ class Lines:
         self.slow_s = 0.0
         self.may_ask = threading.Event()
         self.may_ask.set()
+        self.is_lost: threading.Event | None = None
         self.is_away = False
         self._loop = asyncio.get_running_loop()
 
@@ -76,6 +78,9 @@ class _Line:
             self._lines.lost -= 1
             raise LineLost
         self._lines.told.append(told)
+        if isinstance(told, FarPiece) and (is_lost := self._lines.is_lost) is not None:
+            is_lost.wait(30)
+            raise EngineFailed("This machine is lost.")
 
 
 def _checked(answer: httpx2.Response) -> httpx2.Response:

@@ -9,9 +9,10 @@ import pytest
 from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import trainings
 from proxy.ledger.verify import verify
-from tests.features.jobs.job_rig import soon, until
+from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.test_suspended import seen_by_operator, switch, waits, with_operator
 from tests.features.jobs.training.training_rig import new_training, trainings_inside, voice_to_train
+from tests.waiting import soon
 
 
 async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resumed(
@@ -33,6 +34,6 @@ async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resume
         stopped_at = (await seen_by_operator(server, id_))["training"]["step"]
         assert stopped_at < 300
         await switch(server, "resume")
-        done = await until(server, id_, "done", "failed")
+        done = await job_with(server, id_, "done", "failed")
         assert (done["status"], done["training"]["step"]) == ("done", 300)
         assert (await verify(server.worker.store)).is_clean
