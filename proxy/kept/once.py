@@ -85,9 +85,6 @@ class KeyedMaking:
         self._find = find
         self._under_way: set[str] = set()
 
-    def __repr__(self) -> str:
-        return f"<KeyedMaking of {self._prefix}, {len(self._under_way)} under way>"
-
     async def run(self, once: Once, make: Callable[[str, str], Awaitable[object]]) -> tuple[str, bool]:
         """Make it, with its id and the digest of its request, and return the id, and whether it was there.
 

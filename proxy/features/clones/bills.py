@@ -20,7 +20,7 @@ from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneRecord
 from proxy.ledger import Ledger, Payer
-from proxy.ledger.fixed_price import FixedPrice, Purchase
+from proxy.ledger.durable_ends import FixedPrice, Purchase
 from proxy.storage import accounts, durable_holds
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
 from proxy.storage.store import StorageFailed

@@ -21,10 +21,11 @@ _SMALL = 1024 * 1024
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.marks.checker import open_checker
     from proxy.features.marks.endpoints import MarkDetection
+    from proxy.features.marks.manifests import open_manifests
     from proxy.features.marks.mark_filter import Marks
+    from proxy.features.marks.marker import open_marker
     from proxy.features.marks.provenance_tap import LostManifests, ProvenanceConcern
     from proxy.features.marks.receipt_endpoints import ManifestEndpoint, Receipts
-    from proxy.features.marks.resources import open_provenance
     from proxy.features.marks.ring_source import read_receipt_keys, receipt_key_source
 
     if house.engines is None:
@@ -36,21 +37,24 @@ async def _open(house: House) -> AsyncIterator[Opened]:
             )
         return
     key_source, lost = receipt_key_source(), LostManifests(house.metrics.registry)
-    async with open_provenance(
-        house.registry, house.config_at_start, house.store, house.decoder, house.metrics.registry
-    ) as provenance:
+    async with (
+        open_marker(house.registry, house.config_at_start, house.store) as marker,
+        open_manifests(house.config_at_start, house.store, house.metrics.registry) as manifests,
+        open_checker(house.decoder, house.store, house.config_at_start, marker) as checker,
+    ):
 
         def at(revision: HouseRevision) -> Served:
             config = revision.config
-            provenance.revise(config)
+            for each in (marker, manifests, checker):
+                each.revise(config)
             keys, has_receipts = read_receipt_keys(key_source, config), MARKING.of(config).receipts
             receipts = Receipts(house.store, keys, config.consent.operator, is_on=has_receipts)
-            marks = Marks(provenance.marker)
-            concern = ProvenanceConcern(provenance.manifests, lost, has_receipts=has_receipts)
+            marks = Marks(marker)
+            concern = ProvenanceConcern(manifests, lost, has_receipts=has_receipts)
             return Served(
                 [
-                    *MarkDetection(provenance.checker).endpoints,
-                    *ManifestEndpoint(provenance.manifests).endpoints,
+                    *MarkDetection(checker).endpoints,
+                    *ManifestEndpoint(manifests).endpoints,
                     *receipts.endpoints,
                 ],
                 on_the_way=OnTheWay((concern.opener,), marks.treat, marks.check_provenance, (lost.note,)),

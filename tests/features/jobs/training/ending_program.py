@@ -18,7 +18,7 @@ from proxy.engines import registry
 from proxy.features.all import load_config
 from proxy.features.jobs.core import ends, removals
 from proxy.features.jobs.kinds.training import records
-from proxy.ledger.fixed_price import FixedPrice
+from proxy.ledger.durable_ends import FixedPrice
 from proxy.storage import accounts, tombstones
 from tests.features.jobs.training.training_rig import bills_of
 from tests.proxy.api.inside import Inside

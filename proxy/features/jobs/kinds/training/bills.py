@@ -20,7 +20,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.records import Training
 from proxy.ledger import Hold, Ledger, Payer
-from proxy.ledger.fixed_price import FixedPrice, Purchase
+from proxy.ledger.durable_ends import FixedPrice, Purchase
 from proxy.storage import durable_holds
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, StorageFailed
