@@ -6,6 +6,7 @@ No client waits for them, so they wait longer for the database than an answer: a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from policies.plans import UNLIMITED
 from policies.plans import terms as terms_of
@@ -17,7 +18,7 @@ from proxy.storage import durable_holds, entries, usage
 from proxy.storage.costs import Cost
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
 from proxy.storage.entries import GRANTED
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable, until_written
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
@@ -66,21 +67,16 @@ class DurableEnds:
         settlement = Settlement(self._ledger.holds, request)
         is_written = False
         try:
-            for tries_left in reversed(range(_TRIES)):
-                try:
-                    await settlement.write(end)
-                    is_written = True
-                    return
-                except StorageUnreachable:
-                    if not tries_left:
-                        raise
-                except StorageFailed:
-                    if not await usage.is_there(self._ledger.store, end.usage.id):
-                        raise
-                    # Another server has seen the same, and was faster.
-                    settlement.leave()
-                    is_written = True
-                    return
+            await until_written(partial(settlement.write, end), _TRIES)
+            is_written = True
+        except StorageUnreachable:
+            raise
+        except StorageFailed:
+            if not await usage.is_there(self._ledger.store, end.usage.id):
+                raise
+            # Another server has seen the same, and was faster.
+            settlement.leave()
+            is_written = True
         finally:
             if not is_written:
                 settlement.write_later(end)

@@ -90,6 +90,7 @@ class WishTable(Generic[W]):
             f"RETURNING {listed}"
         )
         self._let_go = f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
+        self._holds = f"SELECT 1 FROM {name} WHERE {ours} AND {is_open}"
         self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
 
     def key(self, wish: W) -> str:
@@ -112,6 +113,10 @@ class WishTable(Generic[W]):
             Statement(self._take, {**self._ours(wish), "now": now, "until": now + lease_us})
         )
         return self.read(rows[0]) if rows else None
+
+    async def holds(self, store: Store, held: W) -> bool:
+        """Tell whether a row is open, and under the fence of our lease."""
+        return bool(await store.read(self._holds, self._ours(held)))
 
     async def write(
         self,

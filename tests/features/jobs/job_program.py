@@ -50,7 +50,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 }
 """Those of steps."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
-    "in encoding": (_Making, "_goes_on", "before"),
+    "in encoding": (_Making, "_keep", "before"),
     "before encoded": (_Making, "_put", "before"),
     "after encoded": (_Making, "_put", "after"),
     "before file rows": (FILES, "write", "before"),

@@ -280,8 +280,11 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
         async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
             kind._speak = speak  # type: ignore[method-assign]
             await ends.end(store, job, "canceled")
-            attempt.is_left = True
-            assert await records.reopen(store, job, None)
+            kind.look_at_leases()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                assert await records.reopen(store, job, None)
 
         kind._speak = leave_and_try_again  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")

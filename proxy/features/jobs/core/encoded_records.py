@@ -6,6 +6,7 @@ They are written in the commit that ends a job. An erasure takes a file in which
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -15,12 +16,17 @@ from proxy.storage.rows import columns
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 
+Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
+"""What a file is for a job: what it made, what it goes on from, or what is coming from a rented machine."""
+
 
 class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob of an encoded file. `voices` are the saved ones in that file, each between blanks."""
+    """A blob of an encoded file. `voices` are the saved ones in that file, each between blanks. Only results
+    have a chapter, and 0 is the file of all."""
 
     job: str
-    chapter: int
+    role: Role = "result"
+    chapter: int = 0
     number: int
     account: str
     digest: str
@@ -31,16 +37,15 @@ class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
 
 _FIELDS = EncodedBlob.__struct_fields__
 _SELECT = f"SELECT {columns(EncodedBlob)} FROM job_encoded WHERE job = :job AND"
-_LIST = f"{_SELECT} chapter = :chapter ORDER BY chapter, number"
-IS_RESULT = "chapter >= 0"
-"""SQL for what was made: below are what a job has of its request, or goes on from."""
-_CHAPTERS = f"{_SELECT} chapter > 0 ORDER BY chapter, number"
+IS_RESULT = "job_encoded.role = 'result'"
+_LIST = f"{_SELECT} role = :role AND chapter = :chapter ORDER BY number"
+_CHAPTERS = f"{_SELECT} {IS_RESULT} AND chapter > 0 ORDER BY chapter, number"
 _KEYS = drop_keys("job_encoded", "digest")
 _REMOVE = "DELETE FROM job_encoded WHERE {only} RETURNING account, digest"
 
 TABLE = Table(
     "job_encoded",
-    key=("job", "chapter", "number"),
+    key=("job", "role", "chapter", "number"),
     recordings=("digest",),
     personal=True,
     paths=(PathColumn("account", owner_name), PathColumn("digest")),
@@ -76,5 +81,11 @@ async def list_encoded(store: Store, job: str, chapter: int | None) -> list[Enco
     if chapter is None:
         rows = await store.read(_CHAPTERS, {"job": job})
     else:
-        rows = await store.read(_LIST, {"job": job, "chapter": chapter})
+        rows = await store.read(_LIST, {"job": job, "role": "result", "chapter": chapter})
+    return [msgspec.convert(row, EncodedBlob) for row in rows]
+
+
+async def list_file(store: Store, job: str, role: Role) -> list[EncodedBlob]:
+    """List the blobs of the file that has this role for a training."""
+    rows = await store.read(_LIST, {"job": job, "role": role, "chapter": 0})
     return [msgspec.convert(row, EncodedBlob) for row in rows]

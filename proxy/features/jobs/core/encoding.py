@@ -26,6 +26,7 @@ from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import SentFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
+from proxy.features.jobs.core.settling import to_the_end
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store
@@ -34,7 +35,6 @@ from proxy.work.wishes import Again, Done, Result, WishKind
 BLOB_BYTES = 4 * 1024 * 1024
 """Of an encoded file, so much is in memory."""
 MOST_TRIES = 8
-_LOOK_S = 1.0
 _KEEP_S = 15 * 60.0
 """A blob that no row names is dropped after an hour."""
 _FLAC_LENGTH, _FLAC_LENGTH_BITS = slice(18, 26), 36
@@ -75,10 +75,14 @@ class FileSteps(WishKind[JobStep]):
         clips = await records.list_clips(self._store, job.id)
         if len(clips) < job.steps:
             return await self._failed(held, ERASED)
-        making = _Making(self._store, self._files, job)
+        making = _Making(self._files, job)
         try:
             fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
             is_made = await making.all_of(fields, clips)
+        except asyncio.CancelledError:
+            # Its job may be over because a voice is erased.
+            await making.undo()
+            raise
         except (VaultFailed, SoundFailed) as failed:
             await making.undo()
             if len(await records.list_clips(self._store, job.id)) < job.steps:
@@ -102,16 +106,15 @@ _BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "
 class _Making:
     """An attempt at the files of a job. `files` are its blobs so far."""
 
-    def __init__(self, store: Store, files: JobFiles, job: Job) -> None:
+    def __init__(self, files: JobFiles, job: Job) -> None:
         self.files: list[EncodedBlob] = []
-        self._store = store
         self._files = files
         self._job = job
         self._clock = asyncio.get_running_loop().time
-        self._looked = self._kept = self._clock()
+        self._kept = self._clock()
 
     async def all_of(self, fields: SentFields, clips: Sequence[JobClip]) -> bool:
-        """Make all files. False: the job goes on no longer."""
+        """Make all files. False: a part of them was dropped meanwhile."""
         form = form_of_file(self._job.format, fields, clips)
         if fields.files == "one" and not await self._file(0, clips, form):
             return False
@@ -127,7 +130,7 @@ class _Making:
         self.files.clear()
 
     async def _file(self, chapter: int, clips: Sequence[JobClip], form: OutputForm) -> bool:
-        """Make the file of these clips. False: the job goes on no longer."""
+        """Make the file of these clips. False: a part of it was dropped meanwhile."""
         data, beginning, number = bytearray(), b"", 1
         async with aclosing(encoded(self._files, clips, form)) as parts:
             async for part in parts:
@@ -136,18 +139,18 @@ class _Making:
                     if number == 1:
                         beginning = bytes(data)
                     else:
-                        await self._put(chapter, number, bytes(data), clips)
+                        await to_the_end(self._put(chapter, number, bytes(data), clips))
                     data.clear()
                     number += 1
-                if not await self._goes_on():
+                if not await self._keep(_KEEP_S):
                     return False
         if number == 1:
             beginning = bytes(data)
         elif data:
-            await self._put(chapter, number, bytes(data), clips)
+            await to_the_end(self._put(chapter, number, bytes(data), clips))
         if form.format == "flac":
             beginning = with_length(beginning, sum(clip.bytes for clip in clips) // SAMPLE_BYTES)
-        await self._put(chapter, 1, beginning, clips)
+        await to_the_end(self._put(chapter, 1, beginning, clips))
         return True
 
     async def _put(self, chapter: int, number: int, blob: bytes, clips: Sequence[JobClip]) -> None:
@@ -163,20 +166,11 @@ class _Making:
         )
         self.files.append(made)
 
-    async def _goes_on(self) -> bool:
-        """Tell whether the job is still open: another worker may have been told of its end."""
-        now = self._clock()
-        if now - self._kept >= _KEEP_S:
-            self._kept = now
-            if not await self._keep():
-                return False
-        if now - self._looked < _LOOK_S:
+    async def _keep(self, every_s: float = 0.0) -> bool:
+        """Keep what was made from being dropped. False: it was dropped already."""
+        if (now := self._clock()) - self._kept < every_s:
             return True
-        self._looked = now
-        job = await records.JOBS.get(self._store, None, self._job.id)
-        return job is not None and job.state == "open"
-
-    async def _keep(self) -> bool:
+        self._kept = now
         return await self._files.keep(self._job.account, [each.digest for each in self.files])
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.speech.answer import Answer
-from proxy.storage.store import StorageUnreachable
+from proxy.storage.store import until_written
 from speech_engine.host.engine_stream import run_to_end
 
+T = TypeVar("T")
 _TRIES = 6
 _FRAMED = ("mp3", "aac")
 
@@ -25,26 +28,19 @@ def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
 
 
 async def settle_to_the_end(answer: Answer) -> None:
-    """Settle, also if this call is cancelled, and raise what that raises."""
-    task = asyncio.create_task(_settle(answer))
+    """Settle, also if this call is cancelled. A settlement in doubt would be given back."""
+    await to_the_end(until_written(answer.settle, _TRIES))
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run the work to its end, also if this call is cancelled. The cancelling is raised afterwards."""
+    task = asyncio.create_task(work)
     try:
         await run_to_end(_ended(task))
     finally:
-        failure = task.exception()
-    if failure is not None:
-        raise failure
+        task.exception()  # it is raised below, unless this call is cancelled
+    return task.result()
 
 
-async def _settle(answer: Answer) -> None:
-    """Settle until it is known. No client waits, and a settlement in doubt would be given back."""
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            await answer.settle()
-            return
-        except StorageUnreachable:
-            if not tries_left:
-                raise
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _ended(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})

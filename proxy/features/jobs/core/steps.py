@@ -46,12 +46,11 @@ from proxy.speech.speaking import Speaking
 from proxy.speech.tap import Tap
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
-from proxy.work.wishes import Again, Done, Result, WishKind
+from proxy.work.wishes import LOOK_S, Again, Done, Result, WishKind, event_or_timeout
 
 WAITS_S = 10.0
 """After so long, an account without credits is asked again, a suspended one, and a busy engine."""
 MOST_TRIES = 8
-_LOOK_S = 1.0
 _SETTLES_S = 5.0
 """So long the answer to a cancel waits for steps under way."""
 _VOICE_FAILED = "Its voice cannot speak it."
@@ -93,7 +92,6 @@ class Steps(WishKind[JobStep]):
         self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
-        self._canceled = asyncio.Event()
         # Accounts that are suspended or without credits, and jobs that were put off, and until when nobody
         # asks again.
         self._short: dict[str, int] = {}
@@ -121,14 +119,9 @@ class Steps(WishKind[JobStep]):
         if self._encoding is not None:
             self._encoding.look_soon()
 
-    def look_at_ends(self) -> None:
-        """Let the steps under way see at once that a job was canceled."""
-        self._canceled.set()
-        self._canceled = asyncio.Event()
-
     async def settled(self, job: str) -> None:
         """Wait a few seconds for the steps of a job that was canceled."""
-        self.look_at_ends()
+        self.look_at_leases()
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLES_S):
                 while True:
@@ -136,7 +129,7 @@ class Steps(WishKind[JobStep]):
                     if not await records.under_way(self._store, [job]):
                         return
                     # Another worker may have a step, and trainings are of another kind.
-                    await _event_or_look(ended)
+                    await event_or_timeout(ended, LOOK_S)
 
     def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
         return self.places.elsewhere(wish) or {"": self.at_once, wish.account: records.OF_ACCOUNT}
@@ -182,8 +175,6 @@ class Steps(WishKind[JobStep]):
             # Perhaps another holder was first, as our lease was lost.
             if await records.find_clip(self._store, held.id) is None:
                 raise
-        if attempt.is_left and await records.find_clip(self._store, held.id) is None:
-            return _LEFT
         # An erasure may have taken the sound already.
         return await self._done(held, job)
 
@@ -250,33 +241,7 @@ class Steps(WishKind[JobStep]):
         waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
 
     async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        """Speak a step until its sound is kept and charged, or its job has another end."""
-        speaking = asyncio.create_task(self._spoken(job, held, attempt))
-        looking = asyncio.create_task(self._until_over(job.id))
-        try:
-            await asyncio.wait({speaking, looking}, return_when=asyncio.FIRST_COMPLETED)
-            if not speaking.done():
-                attempt.is_left = True
-        finally:
-            looking.cancel()
-            if not speaking.done():
-                speaking.cancel()
-            await asyncio.wait({speaking, looking})
-        if not speaking.cancelled():
-            speaking.result()
-
-    async def _until_over(self, job: str) -> None:
-        """Return when a job goes on no longer: another worker may have been told."""
-        while True:
-            await _event_or_look(self._canceled)
-            try:
-                found = await records.JOBS.get(self._store, None, job)
-            except StorageFailed:
-                continue
-            if found is None or found.state != "open":
-                return
-
-    async def _spoken(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
+        """Speak a step until its sound is kept and charged."""
         call, tags, consent = await self._call(job, held)
         attempt.call = call
         if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
@@ -301,7 +266,8 @@ class Steps(WishKind[JobStep]):
             # From here on it is one commit, or none, whoever is in a hurry.
             await settle_to_the_end(answer)
 
-        await self._newest[0].pipeline.answer(call, Delivery(write, lambda: 0.0 if attempt.is_left else None))
+        delivery = Delivery(write, lambda: 0.0 if self.has_lost(held) else None)
+        await self._newest[0].pipeline.answer(call, delivery)
 
     async def _call(self, job: Job, held: JobStep) -> PlannedStep:
         """Plan a step as its account may speak at this moment. Raises RequestFailed."""
@@ -325,18 +291,10 @@ class Steps(WishKind[JobStep]):
         return self._speaking
 
 
-async def _event_or_look(event: asyncio.Event) -> None:
-    """Wait for an event of this worker. Others tell nothing, so look again soon."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LOOK_S):
-            await event.wait()
-
-
 class _Attempt:
-    """An attempt at a step: its call, once it is planned, and whether its job was canceled meanwhile."""
+    """An attempt at a step, with its call once it is planned."""
 
     call: SpeechCall | None = None
-    is_left = False
 
     @property
     def has_reached_engine(self) -> bool:

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -28,7 +29,7 @@ from proxy.features.jobs.remote.links import Links
 from proxy.features.jobs.remote.metrics import RunnerMetrics
 from proxy.features.jobs.remote.records import Ceilings, End, Run
 from proxy.features.jobs.remote.work import WorkPiece
-from proxy.storage.store import StorageFailed, StorageUnreachable, Store
+from proxy.storage.store import StorageFailed, Store, until_written
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch, run_to_end
 from speech_engine.host.messages import Failed
@@ -263,14 +264,7 @@ class Runs:
 
     async def _named(self, run: Run, name: str) -> None:
         """Write the name until it is written: nobody else knows it, and without it the next one must wait."""
-        for tries_left in reversed(range(_NAME_TRIES)):
-            try:
-                await records.name(self._store, run, name)
-                return
-            except StorageUnreachable:
-                if not tries_left:
-                    raise
-                await asyncio.sleep(1.0)
+        await until_written(partial(records.name, self._store, run, name), _NAME_TRIES, 1.0)
 
     async def _resolve(self, run: Run) -> None:
         """Find out what became of a run without a name. Raises EngineUnavailable until that is sure."""

@@ -251,7 +251,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
 async def test_a_line_under_way_hears_of_a_cancel_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.core.steps._LOOK_S", 3600.0)
+    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 3600.0)
     is_there = asyncio.Event()
     never = asyncio.Event()
 

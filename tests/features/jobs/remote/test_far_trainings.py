@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import pytest
@@ -15,10 +15,9 @@ from msgspec.structs import replace
 
 from plugins.tone.voice_format import read_voice
 from proxy.errors import NotFound
-from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded
+from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_file
 from proxy.features.jobs.kinds.training import learning
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
-from proxy.features.jobs.kinds.training.records import CHECKPOINT
 from proxy.features.jobs.kinds.training.trainings import MOST_TRIES, Trainings
 from proxy.features.jobs.remote.links import PATH, TRAININGS_PATH, Links
 from proxy.features.jobs.remote.training_door import MOST_READS, TrainingDoor
@@ -81,8 +80,8 @@ class Rig(NamedTuple):
 
     async def coming(self, job_: str) -> list[EncodedBlob]:
         found = []
-        for chapter in (CHECKPOINT, -2, -3, -4):
-            found += await list_encoded(self.server.worker.store, job_, chapter)
+        for role in get_args(Role)[1:]:
+            found += await list_file(self.server.worker.store, job_, role)
         return found
 
 
@@ -224,7 +223,7 @@ async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
         voice, id_ = await rig.begun(steps=2000)
 
         async def has_checkpoint() -> bool:
-            return bool(await list_encoded(rig.server.worker.store, id_, CHECKPOINT))
+            return bool(await list_file(rig.server.worker.store, id_, "checkpoint"))
 
         await soon(has_checkpoint)
         assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
@@ -325,7 +324,7 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
 
                 async def is_further() -> bool:
                     nonlocal last
-                    found = await list_encoded(rig.server.worker.store, id_, CHECKPOINT)
+                    found = await list_file(rig.server.worker.store, id_, "checkpoint")
                     is_new = bool(found) and found != last
                     last = found if is_new else last
                     return is_new
@@ -472,7 +471,7 @@ async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url:
         for body in (msgspec.msgpack.encode(_piece(b"beginning")), last, last):
             assert (await rig.lines.post(rig.path, body)).status_code == 200
         store = rig.server.worker.store
-        assert [row.bytes for row in await list_encoded(store, id_, CHECKPOINT)] == [9, 3]
+        assert [row.bytes for row in await list_file(store, id_, "checkpoint")] == [9, 3]
         assert len(await rig.coming(id_)) == 2
         other = msgspec.msgpack.encode(_piece(b"other", number=1, is_last=True))
         assert (await rig.lines.post(rig.path, other)).status_code == 404

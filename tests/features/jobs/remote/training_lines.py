@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.features.jobs.remote.links import TRAININGS_PATH
 from speech_engine.errors import EngineFailed
-from speech_engine.host.far_training import LineLost
+from speech_engine.host.far_calls import LineLost
 from speech_engine.training import FarPiece, FarTold
 from tests.proxy.api.inside import Inside
 

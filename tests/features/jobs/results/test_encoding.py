@@ -57,7 +57,6 @@ class Encoding:
             await self.goes_on.wait()
 
         monkeypatch.setattr(encoding._Making, "_put", put_and_wait)
-        monkeypatch.setattr(encoding, "_LOOK_S", 0.0)
 
 
 async def blobs(store: Store) -> set[str]:

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from policies.device_book import DeviceMemory, LoadRefusal
-from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import trainings
 from proxy.features.jobs.kinds.training.blobs import BlobFile
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.following import TrainingJournal
 from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
-from proxy.features.jobs.kinds.training.records import CHECKPOINT
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
 from tests.features.jobs.job_rig import job, soon, until
@@ -83,6 +82,7 @@ async def test_a_voice_waits_for_a_database_that_is_away(
 
     monkeypatch.setattr(TrainingEnds, "done", away)
     monkeypatch.setattr(trainings, "WAITS_S", 0.01)
+    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 0.001)
     async with trainings_inside(tmp_path, store_url) as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)
@@ -151,7 +151,7 @@ async def test_lives_that_get_on_are_no_failed_tries(tmp_path: Path, monkeypatch
 
             async def is_further() -> bool:
                 nonlocal last
-                found = [each.digest for each in await list_encoded(server.worker.store, id_, CHECKPOINT)]
+                found = [each.digest for each in await list_file(server.worker.store, id_, "checkpoint")]
                 is_new = bool(found) and found != last
                 last = found if is_new else last
                 return is_new

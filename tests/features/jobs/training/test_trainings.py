@@ -11,10 +11,9 @@ import pytest
 
 from plugins.tone.voice_format import read_voice
 from proxy.features.jobs.core import records as job_records
-from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded
+from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training import blobs, records, trainings
-from proxy.features.jobs.kinds.training.records import CHECKPOINT
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
@@ -62,7 +61,7 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         (row,) = await server.usage()
         assert (row.id, row.kind, row.credits, row.job) == (held.request, "training", PRICE, id_)
         assert (await verify(server.worker.store)).is_clean
-        assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
+        assert not await list_file(server.worker.store, id_, "checkpoint")
         me = (await server.ask("GET", "/v1/me")).json()
         assert "600" in str(me["credits"])
 
@@ -246,7 +245,7 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         id_ = await new_training(server, voice, steps=900)
 
         async def has_checkpoint() -> bool:
-            return bool(await list_encoded(server.worker.store, id_, CHECKPOINT))
+            return bool(await list_file(server.worker.store, id_, "checkpoint"))
 
         await soon(has_checkpoint)
         kind_of(server).forget_voice(voice, ())
@@ -274,7 +273,7 @@ async def test_an_erasure_ends_the_training_of_its_voice(
         await bills_of(server).sweep()
         assert await hold_of(server, id_) is None
         assert await server.usage() == []
-        assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
+        assert not await list_file(server.worker.store, id_, "checkpoint")
 
 
 @pytest.mark.parametrize(

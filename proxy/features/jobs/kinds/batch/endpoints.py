@@ -294,7 +294,7 @@ class Batches(Resource):
         """End a batch. What was spoken stays"""
         job = await self._found(request)
         await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
-        self._steps.look_at_ends()
+        self._steps.look_at_leases()
         self._kind.notices.look_soon()
         return await self._show(await self._found(request))
 

@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from collections.abc import AsyncGenerator
 
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.encoded_records import EncodedBlob, Role
 from proxy.features.jobs.core.files import JobFiles
 from speech_engine.training import BLOB_BYTES, PIECE_BYTES, FilePiece, FileRole
 
@@ -21,13 +21,13 @@ class DamagedFile(Exception):
 class BlobFile:
     """A file that comes in pieces, and is put into blobs. Rows have to name them within an hour."""
 
-    def __init__(self, files: JobFiles, account: str, job: str, chapter: int, voice: str) -> None:
+    def __init__(self, files: JobFiles, account: str, job: str, role: Role, voice: str) -> None:
         self.rows: list[EncodedBlob] = []
         self.step = 0
         self._files = files
         self._account = account
         self._job = job
-        self._chapter = chapter
+        self._role = role
         self._voices = f" {voice} "
         self._buffer = bytearray()
         self._size = 0
@@ -58,7 +58,7 @@ class BlobFile:
         self.rows.append(
             EncodedBlob(
                 job=self._job,
-                chapter=self._chapter,
+                role=self._role,
                 number=len(self.rows),
                 account=self._account,
                 digest=await self._files.put(self._account, data),

@@ -1,7 +1,7 @@
 """Trainings on rented machines, as rows: what they learn from, and what comes of them piece by piece.
 
-Nothing of one is in memory between two pieces, so any worker of a server takes them. What comes lies under
-numbers of its own, in place of a chapter, until it is whole.
+Nothing of one is in memory between two pieces, so any worker of a server takes them. What comes has a
+role of its own until it is whole.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import msgspec
 
 from proxy.errors import NotFound, RequestFailed, UpstreamFailed
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.encoded_records import IS_RESULT, EncodedBlob, Role
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.blobs import MOST_BYTES, DamagedFile, pieces_of
-from proxy.features.jobs.kinds.training.following import TO_TAKE_HOME
 from proxy.features.jobs.kinds.training.learning import Learning, TrainingInputs, VoiceDeleted
 from proxy.features.jobs.kinds.training.process import MOST_VOICE_BYTES, TrainingBroken
-from proxy.features.jobs.kinds.training.records import CHECKPOINT, Training
+from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.trainers import Trainers
 from proxy.storage.store import Condition, Params, Statement, Store
 from speech_engine.training import (
@@ -40,8 +39,11 @@ from speech_engine.training import (
 
 CHECKPOINT_EVERY = 2_000
 """Steps: each checkpoint of a large network goes over the network. A run ends with one anyway."""
-_VOICE = -3
-_COMING: Mapping[FileRole, int] = {"checkpoint": -2, "voice": _VOICE, "onnx": -4}
+_COMING: Mapping[FileRole, Role] = {
+    "checkpoint": "checkpoint_part",
+    "voice": "voice_part",
+    "onnx": "onnx_part",
+}
 _MOST_PIECES = MOST_BYTES // BLOB_BYTES
 
 _IS_OURS = """
@@ -50,17 +52,18 @@ AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject) AND ({only_if})
 """
 _IS_NEXT = """
 (CAST(:number AS BIGINT) = 0 OR EXISTS (
-    SELECT 1 FROM job_encoded AS former WHERE former.job = :job AND former.chapter = :chapter
+    SELECT 1 FROM job_encoded AS former WHERE former.job = :job AND former.role = :role
     AND former.number = :number - 1
 ))
 """
-_OF_FILE = "job_encoded.job = :job AND job_encoded.chapter = :chapter"
+_OF_FILE = "job_encoded.job = :job AND job_encoded.role = :role"
+_OF_PARTS = f"job_encoded.job = :job AND job_encoded.role <> 'checkpoint' AND NOT {IS_RESULT}"
 # Once the rows are moved, only its name tells that our piece is there.
 _IS_IN = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
 _PIECE = """
-SELECT bytes, crc32 FROM job_encoded WHERE job = :job AND chapter = :chapter AND number = :number
+SELECT bytes, crc32 FROM job_encoded WHERE job = :job AND role = :role AND number = :number
 """
-_MOVE = f"UPDATE job_encoded SET chapter = :whole WHERE {_OF_FILE} AND {{only}}"
+_MOVE = f"UPDATE job_encoded SET role = :whole WHERE {_OF_FILE} AND {{only}}"
 
 
 class TrainingsElsewhere:
@@ -116,11 +119,11 @@ class TrainingsElsewhere:
             await self._keep(training, told, is_ours)
 
     async def checkpoint(self, job: str) -> list[EncodedBlob]:
-        return await encoded_records.list_encoded(self._store, job, CHECKPOINT)
+        return await encoded_records.list_file(self._store, job, "checkpoint")
 
     async def voice(self, job: str) -> bytes:
         """Return the voice that came. Raises DamagedFile, VaultFailed."""
-        rows = await encoded_records.list_encoded(self._store, job, _VOICE)
+        rows = await encoded_records.list_file(self._store, job, "voice_part")
         if not 0 < sum(row.bytes for row in rows) <= MOST_VOICE_BYTES:
             raise DamagedFile("the voice has not come, or is too large")
         return b"".join([await self._files.whole(row.account, row.digest) for row in rows])
@@ -128,7 +131,7 @@ class TrainingsElsewhere:
     @staticmethod
     def given(job: str, finished: str) -> Statement:
         """Return what lets a job have the form that came, if the SQL `finished` is true."""
-        params: Params = {"job": job, "chapter": _COMING["onnx"], "whole": TO_TAKE_HOME}
+        params: Params = {"job": job, "role": "onnx_part", "whole": "result"}
         return Statement(_MOVE.format(only=finished), params)
 
     async def _inputs(self, training: Training) -> TrainingInputs:
@@ -151,23 +154,21 @@ class TrainingsElsewhere:
 
     async def _forget_parts(self, training: Training) -> None:
         """Forget what an earlier machine has brought in part."""
-        parts: Params = {"job": training.id, "chapter": CHECKPOINT}
-        _, gone = await self._store.write(
-            *encoded_records.removal("job_encoded.job = :job AND job_encoded.chapter < :chapter", parts)
-        )
+        of_job: Params = {"job": training.id}
+        _, gone = await self._store.write(*encoded_records.removal(_OF_PARTS, of_job))
         await self._files.drop(training.account, *(row["digest"] for row in gone))
 
     async def _keep(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
-        chapter, data = _COMING[piece.role], piece.data
+        role, data = _COMING[piece.role], piece.data
         digest, crc32 = await asyncio.to_thread(lambda: (hashlib.sha256(data).hexdigest(), zlib.crc32(data)))
         if not 0 <= piece.number < _MOST_PIECES or digest != piece.digest:
             raise _nothing()
-        if not piece.is_last and await self._is_there(training.id, chapter, piece.number, (len(data), crc32)):
+        if not piece.is_last and await self._is_there(training.id, role, piece.number, (len(data), crc32)):
             # A late double of it: what came after it stays.
             return
         row = EncodedBlob(
             job=training.id,
-            chapter=chapter,
+            role=role,
             number=piece.number,
             account=training.account,
             digest=await self._files.put(training.account, data),
@@ -186,7 +187,7 @@ class TrainingsElsewhere:
     async def _write(self, row: EncodedBlob, is_ours: Condition, keep: Statement | None) -> bool:
         """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one, and
         `keep` notes it."""
-        file: Params = {"job": row.job, "chapter": row.chapter, "number": row.number}
+        file: Params = {"job": row.job, "role": row.role, "number": row.number}
         ours: Params = {**is_ours.params, **file}
         (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
         replaced = encoded_records.removal(
@@ -194,8 +195,8 @@ class TrainingsElsewhere:
         )
         statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
         if keep is not None:
-            last: Params = {"job": row.job, "chapter": CHECKPOINT, "digest": row.digest}
-            moved: Params = {**last, "chapter": row.chapter, "whole": CHECKPOINT}
+            last: Params = {"job": row.job, "role": "checkpoint", "digest": row.digest}
+            moved: Params = {**last, "role": row.role, "whole": "checkpoint"}
             statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
             statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
             statements.append(Statement(keep.sql, {**keep.params, "digest": row.digest}))
@@ -204,16 +205,16 @@ class TrainingsElsewhere:
             await self._files.drop(each["account"], each["digest"])
         return bool(added)
 
-    async def _is_there(self, job: str, chapter: int, number: int, of: tuple[int, int]) -> bool:
+    async def _is_there(self, job: str, role: Role, number: int, of: tuple[int, int]) -> bool:
         """Tell whether a piece of this size and check sum has come."""
-        rows = await self._store.read(_PIECE, {"job": job, "chapter": chapter, "number": number})
+        rows = await self._store.read(_PIECE, {"job": job, "role": role, "number": number})
         return [(row["bytes"], row["crc32"]) for row in rows] == [of]
 
     async def _has_come(self, row: EncodedBlob) -> bool:
         """Tell whether this is the end of a checkpoint that is whole, and whose answer was lost."""
-        if row.chapter != _COMING["checkpoint"]:
+        if row.role != "checkpoint_part":
             return False
-        return await self._is_there(row.job, CHECKPOINT, row.number, (row.bytes, row.crc32))
+        return await self._is_there(row.job, "checkpoint", row.number, (row.bytes, row.crc32))
 
 
 def _nothing() -> NotFound:

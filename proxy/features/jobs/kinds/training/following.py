@@ -7,18 +7,17 @@ import asyncio
 import structlog
 
 from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import Role
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JobStep
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.blobs import BlobFile
-from proxy.features.jobs.kinds.training.records import CHECKPOINT, Training
+from proxy.features.jobs.kinds.training.records import Training
 from proxy.kept.vault import VaultFailed
 from proxy.storage.store import Condition, Params, Statement, StorageFailed, Store
 from speech_engine.training import FilePiece, TrainingProgress
 
 NOTED_EVERY_S = 2.0
-TO_TAKE_HOME = 0
-"""In place of a chapter: the whole file of a job."""
 
 _log = structlog.get_logger()
 _IS_HELD = """
@@ -70,9 +69,9 @@ class TrainingJournal:
 
     async def _take(self, piece: FilePiece) -> None:
         if self._coming is None:
-            chapter = CHECKPOINT if piece.role == "checkpoint" else TO_TAKE_HOME
+            role: Role = "checkpoint" if piece.role == "checkpoint" else "result"
             training = self._training
-            self._coming = BlobFile(self._files, training.account, training.id, chapter, training.voice)
+            self._coming = BlobFile(self._files, training.account, training.id, role, training.voice)
         if not await self._coming.take(piece):
             return
         whole = self._coming
@@ -91,16 +90,16 @@ class TrainingJournal:
         """Put a checkpoint in the place of the last one, if the training is still ours."""
         held = self._held
         ours: Params = {"step_id": held.id, "fence": held.fence, "subject": self._training.voice}
-        before: Params = {**ours, "job": held.job, "chapter": CHECKPOINT}
+        before: Params = {**ours, "job": held.job}
         insertions = encoded_records.insertions(checkpoint.rows, _IS_OURS)
         answers = await self._store.write(
             *encoded_records.removal(
-                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.chapter = :chapter", before
+                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", before
             ),
             *(Statement(each.sql, {**each.params, **ours}) for each in insertions),
         )
         for row in answers[1]:
             await self._files.drop(row["account"], row["digest"])
-        kept = await encoded_records.list_encoded(self._store, held.job, CHECKPOINT)
+        kept = await encoded_records.list_file(self._store, held.job, "checkpoint")
         if [row.digest for row in kept] != [row.digest for row in checkpoint.rows]:
             await checkpoint.drop()

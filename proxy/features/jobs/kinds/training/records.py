@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import IS_RESULT
 from proxy.features.jobs.core.records import JobStep
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
@@ -51,8 +52,6 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Training {self.id} of {self.voice}, {self.state}>"
 
 
-CHECKPOINT = -1
-"""In place of a chapter, in the rows of a job's files. Lower ones have what is coming of one elsewhere."""
 _OWE_PART = """
 UPDATE trainings SET state = 'owed_part', eta_s = NULL WHERE state = 'held' AND ran > 0
 AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open') AND {only_if}
@@ -109,7 +108,7 @@ ORDER BY id LIMIT :limit
 """
 # The same key may have made another training of this id since it was listed.
 _IS_THE_SAME = "EXISTS (SELECT 1 FROM trainings WHERE id = :job AND hold = :hold)"
-_UNFINISHED = f"job_encoded.job = :job AND job_encoded.chapter <= {CHECKPOINT} AND {_IS_THE_SAME}"
+_UNFINISHED = f"job_encoded.job = :job AND NOT {IS_RESULT} AND {_IS_THE_SAME}"
 _SETTLE = "UPDATE trainings SET state = 'over', eta_s = NULL WHERE id = :job AND hold = :hold"
 _FORGET = """
 DELETE FROM trainings WHERE state = 'over' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id)

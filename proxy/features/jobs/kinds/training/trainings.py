@@ -4,10 +4,10 @@ on rented machines.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -38,14 +38,13 @@ from proxy.features.jobs.kinds.training.records import TRAININGS, Training
 from proxy.features.jobs.kinds.training.trainers import Trainers
 from proxy.kept.vault import VaultFailed
 from proxy.storage import accounts
-from proxy.storage.store import Condition, Statement, StorageFailed, StorageUnreachable, Store
+from proxy.storage.store import Condition, Statement, Store, until_written
 from proxy.work.wishes import Again, Result, WishKind
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
 from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
 
 MOST_TRIES = 4
 WAITS_S = 15.0
-_LOOK_S = 1.0
 _ELSEWHERE_S = 60.0
 _MOST_LISTED = 32
 _END_TRIES = 6
@@ -59,9 +58,6 @@ _IS_NOT_ABLE = ErrorDetail(
 _HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_error", None, "internal_error")
 
 _log = structlog.get_logger()
-
-
-T = TypeVar("T")
 
 
 class LearningMeans(NamedTuple):
@@ -91,7 +87,8 @@ class Trainings(WishKind[JobStep]):
         super().__init__(store)
         self.means = means
         self._ends = ends
-        self._processes: dict[str, TrainingProcess] = {}
+        # Those of the steps that are under way here, each with its voice.
+        self._processes: dict[str, tuple[str, TrainingProcess]] = {}
         # Those that are elsewhere, of the steps that are under way or were listed.
         self._elsewhere: set[str] = set()
         self.is_here = True
@@ -128,12 +125,20 @@ class Trainings(WishKind[JobStep]):
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """End the training of a voice at once: it is being erased."""
         del digests
-        if (process := self._processes.get(voice)) is not None:
-            process.kill()
+        for of_voice, process in self._processes.values():
+            if of_voice == voice:
+                process.kill()
+
+    async def watch(self, held: JobStep) -> None:
+        """Let a process end with a checkpoint once its account is suspended. A run elsewhere is paid for, so
+        it runs to its end, and the next one waits."""
+        process = self._processes.get(held.id)
+        if process is not None and await accounts.is_suspended(self._store, held.account):
+            process[1].stop_soon()
 
     async def close(self) -> None:
         """Let each process write a checkpoint, and stop it. A run elsewhere goes on without us."""
-        for process in self._processes.values():
+        for _, process in self._processes.values():
             process.stop_soon()
         for id_ in self._elsewhere & self._under_way.keys():
             self._under_way[id_][0].cancel()
@@ -191,19 +196,16 @@ class Trainings(WishKind[JobStep]):
     ) -> Result:
         trainers = self.means.trainers
         journal = TrainingJournal(self._store, self.means.files, held, training)
-        self._processes[training.voice] = process
+        self._processes[held.id] = training.voice, process
         try:
             with trainers.held(spec):
-                attempt = self._trained_here(training.id, process, asked, journal)
-                learnt = await self._while_ours(held, attempt, process.stop_soon)
-            if learnt is None:
-                return _LEFT
+                learnt = await self._trained_here(training.id, process, asked, journal)
             await trainers.check(training.engine, learnt.file)
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(held, training, learnt, encoded_records.insertions(rows, IS_OWED))
             return None
         finally:
-            del self._processes[training.voice]
+            del self._processes[held.id]
             await journal.drop()
 
     async def _trained_here(
@@ -227,9 +229,7 @@ class Trainings(WishKind[JobStep]):
         job, runs = training.id, engine.training_runs()
         said = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
         run = FarTraining(training.account, job, held.id, said, asked.digests)
-        trained = await self._while_ours(held, runs.train(run))
-        if trained is None:
-            return _LEFT
+        trained = await runs.train(run)
         try:
             is_over = await self._taken(held, training, trained.end)
         except (TrainingBroken, TrainingRefused, DamagedFile):
@@ -261,46 +261,9 @@ class Trainings(WishKind[JobStep]):
         self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
     ) -> None:
         """Write the end: hours of work wait for a database that is away."""
-        for tries_left in reversed(range(_END_TRIES)):
-            try:
-                await self._ends.done(held, training, learnt, given)
-                return
-            except StorageUnreachable:
-                if not tries_left:
-                    raise
-                await asyncio.sleep(WAITS_S)
-
-    async def _while_ours(
-        self, held: JobStep, attempt: Coroutine[Any, Any, T], interrupt: Callable[[], None] | None = None
-    ) -> T | None:
-        """Train until the end, or until that is no longer for us to do: another worker may have been told, or
-        have taken the step, as we could not renew our lease.
-
-        `interrupt` ends the attempt with a checkpoint, once the account is suspended. A run elsewhere has
-        none: it is paid for, so it runs to its end, and the next one waits.
-        """
-        training = asyncio.create_task(attempt)
-        looking = asyncio.create_task(self._until_over(held, interrupt))
-        try:
-            await asyncio.wait({training, looking}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            looking.cancel()
-            training.cancel()
-            await asyncio.wait({training, looking})
-        return None if training.cancelled() else training.result()
-
-    async def _until_over(self, held: JobStep, interrupt: Callable[[], None] | None) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_S)
-            try:
-                if interrupt is not None and await accounts.is_suspended(self._store, held.account):
-                    interrupt()
-                job = await JOBS.get(self._store, None, held.job)
-                step = await TRAININGS.get(self._store, held.id)
-            except StorageFailed:
-                continue
-            if job is None or job.state != "open" or step is None or step.fence != held.fence:
-                return
+        self.stop_watching(held)
+        end = partial(self._ends.done, held, training, learnt, given)
+        await until_written(end, _END_TRIES, WAITS_S)
 
     async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Again:
         if why != held.error:
