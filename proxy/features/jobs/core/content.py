@@ -13,10 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
 from proxy.errors import RangeNotSatisfiable
-from proxy.features.jobs.core.check_sums import joined_crc32
 from proxy.features.jobs.core.files import JobFiles, KeptBlob
 from proxy.features.jobs.core.records import JobClip
-from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout
+from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout, joined_crc32
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 
