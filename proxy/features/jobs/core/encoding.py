@@ -20,6 +20,7 @@ from proxy.audio.steps import SoundFailed
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core.content import Range, StoredFile
 from proxy.features.jobs.core.encoded_records import EncodedBlob, voices_column
 from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import SentFields
@@ -168,7 +169,8 @@ async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -
     threads, loop, odd = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
     encoder = await asyncio.to_thread(open_encoder, form)
     try:
-        async with aclosing(files.parts(clips, 0, sum(clip.bytes for clip in clips))) as parts:
+        pcm_file = StoredFile.of_blobs(files, clips)
+        async with aclosing(pcm_file.parts(Range(0, pcm_file.size))) as parts:
             async for part in parts:
                 pcm = odd + part
                 whole = len(pcm) - len(pcm) % SAMPLE_BYTES

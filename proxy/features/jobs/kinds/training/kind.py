@@ -20,7 +20,7 @@ from proxy.api.background import BackgroundRequest
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import House, HouseRevision
 from proxy.features.jobs.core.bodies import Progress, ShownTraining
-from proxy.features.jobs.core.content import JobSound, whole_reply
+from proxy.features.jobs.core.content import StoredFile, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind
@@ -149,7 +149,7 @@ class TrainingKind(JobKind):
                 "deleted. If it is there, GET /v1/audio/voices/{id}/model has it."
             )
             raise Conflict(why if job.state == "done" else "The training has no voice.", param="id")
-        sound, range_ = JobSound(self.files, blobs), request.headers.get("range")
+        sound, range_ = StoredFile.of_blobs(self.files, blobs), request.headers.get("range")
         return whole_reply(sound, f"{job.id}.{job.format}", ONNX, range_)
 
     def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
