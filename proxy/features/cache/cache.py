@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from policies.plans import Terms
 from proxy.config.sections import Config
@@ -21,7 +22,6 @@ from proxy.features.cache import records as clips
 from proxy.features.cache import rules as caching
 from proxy.features.cache.flights import Flights, Landing
 from proxy.features.cache.lookup import CacheSearch, CacheTap
-from proxy.features.cache.metrics import CacheMetrics
 from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
 from proxy.features.cache.replay import Replay
 from proxy.features.cache.section import CACHE
@@ -34,7 +34,7 @@ from proxy.speech.speech_request import SpeechRequest
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.metrics import Metrics, PlainCounter
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
@@ -48,6 +48,26 @@ _NOTHING = LookUp()
 _log = structlog.get_logger()
 
 _Purge = Callable[[Store], Awaitable[set[DiskName]]]
+
+
+class CacheMetrics:
+    """The metrics of the cache: look-ups, and what the folder has."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lookups = PlainCounter(
+            "voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry
+        )
+        self.lookups.counts.update({("hit",): 0.0, ("miss",): 0.0})
+        self.stores = Counter("voxgate_cache_stores", "Answers kept.", registry=registry)
+        self.evictions = Counter(
+            "voxgate_cache_evictions", "Kept answers removed for their age or for room.", registry=registry
+        )
+        self.failures = Counter(
+            "voxgate_cache_failures", "Times that the cache's disk did not do it.", registry=registry
+        )
+        self.bytes = Gauge(
+            "voxgate_cache_bytes", "Size of the kept answers when last looked at.", registry=registry
+        )
 
 
 class Cache:
@@ -99,7 +119,7 @@ class Cache:
         if call.clip is None:
             return _NOTHING
         if (clip := self._shelf.find_in_memory(call.clip)) is not None:
-            self._metrics.hit()
+            self._metrics.lookups.counts["hit",] += 1
             return LookUp(Replay(clip, self._shelf.threads), None, "hit")
         question = CacheQuestion(call.caller.account, call.request, call.plan)
         return await self._search(call, question, caching.patience_s(first_audio_s))
@@ -140,7 +160,8 @@ class Cache:
         except OSError as error:
             self._tell(error)
         else:
-            self._metrics.swept(swept.removed, swept.left_bytes)
+            self._metrics.evictions.inc(swept.removed)
+            self._metrics.bytes.set(swept.left_bytes)
 
     async def tidy(self) -> None:
         """Sweep, and remove files without rows and rows without files."""
@@ -177,7 +198,7 @@ class Cache:
                 flight.land("alone")
             self._leave(search, tap, question)
 
-        (self._metrics.missed if search.clip is None else self._metrics.hit)()
+        self._metrics.lookups.counts["miss" if search.clip is None else "hit",] += 1
         tap = CacheTap(call, recording, search.flight, end)
         if search.clip is not None:
             return LookUp(Replay(search.clip, self._shelf.threads), tap, "hit", waited_s)
@@ -239,7 +260,7 @@ class Cache:
         if not await self._shelf.keep(recording, tap.about, path):
             return "again"
         self._is_failing = False
-        self._metrics.stored()
+        self._metrics.stores.inc()
         return path
 
     async def _purge_twice(self, purge: _Purge) -> None:
@@ -262,7 +283,7 @@ class Cache:
         task.add_done_callback(tasks.discard)
 
     def _tell(self, error: OSError | StorageFailed) -> None:
-        self._metrics.failed()
+        self._metrics.failures.inc()
         if not self._is_failing:
             self._is_failing = True
             _log.warning("cache.keep.failed", reason=_reason(error))

@@ -185,7 +185,7 @@ class CloneAttempt:
                 raise EngineFailed(_STILL_THERE)
         await self._bills.release(held)
         await records.remove(self._store, held)
-        self._bills.metrics.ended(held.engine, "deleted")
+        self._bills.ended.labels(held.engine, "deleted").inc()
         _log.info("clone.delete.complete", engine=held.engine, binding=held.id)
         return None
 

@@ -15,14 +15,13 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.clones.bills import CloneBills
     from proxy.features.clones.endpoints import Clones
     from proxy.features.clones.maker import CloneMaker
-    from proxy.features.clones.metrics import CloneMetrics
     from proxy.features.clones.orders import CloneOrders
     from proxy.features.clones.recordings import CloneRecordings
 
     maker: CloneMaker | None = None
     if house.engines is not None:
         recordings = CloneRecordings(house.store, house.own_voices, house.samples, house.grants)
-        bills = CloneBills(house.ledger, CloneMetrics(house.metrics.registry))
+        bills = CloneBills(house.ledger, house.metrics.registry)
         maker = CloneMaker(house.store, house.engines, recordings, bills, house.notices)
         house.engines.on_loss(maker.look_soon)
     orders = CloneOrders(house.store, house.grants, maker)

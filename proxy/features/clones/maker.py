@@ -133,7 +133,7 @@ class CloneMaker(WishKind[CloneRecord]):
         was_doomed = found is not None and found.state == "doomed" != wish.state
         if found is not None and found.fence == wish.fence and not was_doomed:
             await self.bills.release(wish)
-            self.bills.metrics.ended(wish.engine, "failed")
+            self.bills.ended.labels(wish.engine, "failed").inc()
         return {"state": "failed", "due": 0}
 
     async def poisoned_also(self, wish: CloneRecord) -> tuple[Statement, ...]:

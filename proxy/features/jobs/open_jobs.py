@@ -11,7 +11,6 @@ from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import SpokenKind
 from proxy.features.jobs.core.kinds import JobKinds
-from proxy.features.jobs.core.metrics import JobMetrics
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.endpoints import ClientJobs, Jobs
@@ -73,11 +72,10 @@ class OpenJobs:
         spoken: tuple[SpokenKind, ...] = (SpeechKind(files), self._batches, conversions)
         trainings = None
         if house.engines is not None:
-            metrics = JobMetrics(house.metrics.registry)
-            trainings = TrainingParts.of(house, files, metrics)
+            trainings = TrainingParts.of(house, files)
             encoding = FileSteps(house.store, house.vault, files, house.notices)
             by_name = {kind.name: kind for kind in spoken}
-            steps = Steps(house.store, by_name, files, metrics, house.notices, encoding)
+            steps = Steps(house.store, by_name, files, house.metrics.registry, house.notices, encoding)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
         self._kinds = JobKinds(files, (*spoken, self._trainings))

@@ -25,7 +25,6 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.marks.lost_manifests import LostManifests
     from proxy.features.marks.manifest_endpoints import ManifestEndpoint
     from proxy.features.marks.mark_filter import Marks
-    from proxy.features.marks.metrics import ManifestMetrics
     from proxy.features.marks.provenance_tap import ProvenanceConcern
     from proxy.features.marks.receipt_endpoints import Receipts
     from proxy.features.marks.receipt_keys import read_receipt_keys, receipt_key_source
@@ -39,10 +38,9 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 receipts=receipt_records.ReadReceipts(house.store),
             )
         return
-    metrics, key_source = ManifestMetrics(house.metrics.registry), receipt_key_source()
-    lost = LostManifests(metrics)
+    key_source, lost = receipt_key_source(), LostManifests(house.metrics.registry)
     async with open_provenance(
-        house.registry, house.config_at_start, house.store, house.decoder, metrics
+        house.registry, house.config_at_start, house.store, house.decoder, house.metrics.registry
     ) as provenance:
 
         def at(revision: HouseRevision) -> Served:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.speech.call import SpeechCall
 
 _log = structlog.get_logger()
@@ -13,8 +13,13 @@ _log = structlog.get_logger()
 class LostManifests:
     """Counts them. What keeps its provider's file as the parent of our manifest has lost nothing."""
 
-    def __init__(self, metrics: ManifestMetrics) -> None:
-        self._metrics = metrics
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lost = Counter(
+            "voxgate_manifests_lost",
+            "Answers without the manifest that their provider had put into the sound.",
+            ["engine"],
+            registry=registry,
+        )
         self._kept: set[str] = set()
         self._known: set[str] = set()
 
@@ -32,7 +37,7 @@ class LostManifests:
             if attempt.output.has_manifest:
                 signed.add(attempt.model.engine)
         for engine in signed:
-            self._metrics.lost(engine)
+            self._lost.labels(engine).inc()
             if engine not in self._known:
                 self._known.add(engine)
                 _log.warning("manifest.provider.lost", engine=engine)

@@ -23,8 +23,9 @@ from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.mark_filter import marking_of, possible_marking
 from proxy.features.marks.original_file import OriginalFile
 from proxy.features.marks.receipt_records import ClipFacts, ManifestPlace, ReceiptRow
-from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable, SigningPlace
+from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable
 from proxy.features.marks.source_file import SourceFile, media_type
+from proxy.helpers.places import FairPlace
 from proxy.ledger import Spent
 from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.planning import SpeechPlan
@@ -169,7 +170,7 @@ class _FileTap(_ProvenanceTap):
 class _SignedFileTap(_FileTap):
     """Makes the file of the answer with its manifest inside."""
 
-    _place: SigningPlace | None = None
+    _place: FairPlace | None = None
     rewrites = True
 
     def begin(self, speech: Speech) -> None:

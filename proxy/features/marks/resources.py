@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from proxy.audio.recordings.decoder import Decoder
 from proxy.config.sections import Config
@@ -17,7 +18,6 @@ from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.checker import ProvenanceChecker, open_checker
 from proxy.features.marks.manifests import Manifests, open_manifests
 from proxy.features.marks.marker import KEYS_FILE, Marker, open_marker
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.section import MARKING
 from proxy.storage.store import Store
 
@@ -48,12 +48,12 @@ async def _note_lost_keys(config: Config, store: Store) -> None:
 
 @asynccontextmanager
 async def open_provenance(
-    registry: Registry, config: Config, store: Store, decoder: Decoder, metrics: ManifestMetrics
+    registry: Registry, config: Config, store: Store, decoder: Decoder, counters: CollectorRegistry
 ) -> AsyncIterator[Provenance]:
     await _note_lost_keys(config, store)
     async with (
         open_marker(registry, config, store) as marker,
-        open_manifests(config, store, metrics) as manifests,
+        open_manifests(config, store, counters) as manifests,
         open_checker(decoder, store, config, marker) as checker,
     ):
         yield Provenance(marker, manifests, checker)

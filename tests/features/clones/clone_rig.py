@@ -18,7 +18,6 @@ from proxy.engines.engine_list import Engines, open_engines
 from proxy.features.clones import records
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.maker import CloneMaker
-from proxy.features.clones.metrics import CloneMetrics
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneWish
@@ -193,7 +192,7 @@ async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, C
         open_engines(registry.load(), config, metrics.engines) as engines,
     ):
         recordings = CloneRecordings(store, saved(store), ToneSource(), granted(store))
-        maker = CloneMaker(store, engines, recordings, CloneBills(ledger, CloneMetrics(metrics.registry)))
+        maker = CloneMaker(store, engines, recordings, CloneBills(ledger, metrics.registry))
         maker.revise(config, Budgets(store, config.engines, metrics.engines))
         try:
             yield engines, maker

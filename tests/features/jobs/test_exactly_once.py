@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.core import ends, records, removals
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.metrics import JobMetrics
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.core.steps import Steps, _Attempt
 from proxy.ledger.verify import verify
@@ -50,7 +49,7 @@ def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
     first, house = kind_of(server), server.worker.open_house.house
     files = JobFiles(house.store, house.vault)
-    steps = Steps(house.store, first._kinds, files, JobMetrics(CollectorRegistry()))
+    steps = Steps(house.store, first._kinds, files, CollectorRegistry())
     assert first._speaking is not None
     steps.revise(*first._speaking)
     return steps

@@ -42,7 +42,13 @@ SOUND = bytes(range(0, 256, 2)) * 10
 def mark_of(settings: OddSettings | None = None, idle_s: float = 900.0, **times: float) -> HostedMark:
     begin = BeginPlugin("odd", MODULE, msgspec.json.encode(settings or OddSettings()))
     spec = HelperSpec(
-        module=HOST_MODULE, name="odd", begin=begin, environ=ENVIRON, idle_s=idle_s, rest_s=10.0
+        module=HOST_MODULE,
+        name="odd",
+        begin=begin,
+        environ=ENVIRON,
+        idle_s=idle_s,
+        rest_s=10.0,
+        is_numbered=True,
     )
     return HostedMark(Helper(spec), **times)
 
@@ -208,7 +214,7 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
 
 async def test_so_many_questions_may_wait(mark: HostedMark) -> None:
     asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS)]
-    await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    await until(lambda: len(mark.helper.under_way) == MOST_QUESTIONS)
     with pytest.raises(MarkBusy, match="busy"):
         await mark.detect(SOUND, 24_000, [KEY])
     for task in asking:
@@ -220,13 +226,13 @@ async def test_what_nobody_has_begun_to_look_at_leaves_with_its_asker(mark: Host
     first = asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY]))
     await until(lambda: len(processes()) == 1 and mark._asked > 0)
     asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS - 1)]
-    await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    await until(lambda: len(mark.helper.under_way) == MOST_QUESTIONS)
     for task in (first, *asking):
         task.cancel()
     await asyncio.wait([first, *asking])
-    await until(lambda: len(mark._questions) == 1)
+    await until(lambda: len(mark.helper.under_way) == 1)
     ninth = asyncio.create_task(mark.detect(SOUND, 24_000, [KEY]))
-    await until(lambda: len(mark._questions) == 2 or ninth.done())
+    await until(lambda: len(mark.helper.under_way) == 2 or ninth.done())
     # The first question keeps the process until it ends.
     processes()[0].kill()
     assert (await ninth).key == "key_a"

@@ -21,7 +21,6 @@ from proxy.config.sections import Config
 from proxy.features.all import load_config
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import MOST_OF_ACCOUNT, ROOT
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.kept import key_ring
@@ -82,7 +81,7 @@ class NoSigner(Signer):
     """One that never signs."""
 
     def __init__(self) -> None:
-        super().__init__(ManifestMetrics(CollectorRegistry()))
+        super().__init__(CollectorRegistry())
 
     def prepare(self, *, has_stamp: bool = True) -> None:
         """It needs no process."""
@@ -509,7 +508,7 @@ async def test_a_receipt_names_no_manifest_that_cannot_be_had(tmp_path: Path) ->
 
 async def signed_mp3(folder: Path) -> bytes:
     """A clip as a provider that signs its sound gives it."""
-    async with open_signer(Config(data=str(folder)), ManifestMetrics(CollectorRegistry())) as signer:
+    async with open_signer(Config(data=str(folder)), CollectorRegistry()) as signer:
         facts = ManifestFacts(0, (ClipSpeaker("their/model", ""),))
         return (await embed(signer, facts, mp3(1.0, tags=True), "audio/mpeg")).data
 

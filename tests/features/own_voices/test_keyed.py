@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from proxy.errors import Conflict, IdempotencyKeyReused, RequestUnderWay
-from proxy.features.own_voices.keyed import KeyedMaking
-from proxy.kept.once import Once
+from proxy.kept.once import KeyedMaking, Once
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from proxy.features.jobs.core import records
 from proxy.features.jobs.core.fields import ENCODED
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS, Job, Kind
-from proxy.kept.once import Once
+from proxy.kept.once import REPLAYED, Once
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists, Statement
 
@@ -34,7 +35,7 @@ class MadeJob(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"x-voxgate-replayed": "true"} if self.was_there else {}
+        return REPLAYED if self.was_there else {}
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -71,22 +72,18 @@ async def made_once(
     """
     account, id_ = request.caller.account, new_id(PREFIX)
     digest = digest or sha256(request.body).digest()
-    once = None
-    if request.key is not None:
+    was_there = False
+    if request.key is None:
+        await add(id_, digest)
+    else:
         once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
-        if (made := await _made_before(files, once)) is not None:
-            return MadeJob(made, was_there=True)
-    try:
-        await add(id_, digest)
-    except AlreadyExists:
-        # The same request came twice at once.
-        if once is None or await _made_before(files, once) is None:
-            raise
+        made = partial(_digest_of, files)
+        was_there = await once.make(id_, made, partial(add, id_, digest), AlreadyExists)
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_wait()
-    return MadeJob(job, was_there=False)
+    return MadeJob(job, was_there)
 
 
 async def add_job(
@@ -132,13 +129,9 @@ async def add_job(
     return is_added
 
 
-async def _made_before(files: JobFiles, once: Once) -> Job | None:
-    """Return the job that this request has made. Raises IdempotencyKeyReused."""
-    job = await JOBS.get(files.store, once.account, once.id_of(PREFIX))
-    if job is not None:
-        sent = files.vault.open_record(job.account, job.id, job.record, _Sent)
-        once.check(bytes.fromhex(sent.request))
-    return job
+async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
+    job = await JOBS.get(files.store, account, id_)
+    return None if job is None else files.vault.open_record(account, id_, job.record, _Sent).request
 
 
 def too_many_wait() -> RateLimited:

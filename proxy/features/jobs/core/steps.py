@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import structlog
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter
 
 from policies.wishes import SECOND
 from proxy.access.callers import Callers
@@ -32,7 +33,6 @@ from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
-from proxy.features.jobs.core.metrics import JobMetrics
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.core.step_places import StepPlaces, is_elsewhere, none_of
@@ -79,7 +79,7 @@ class Steps(WishKind[JobStep]):
         store: Store,
         kinds: Mapping[Kind, SpokenKind],
         files: JobFiles,
-        metrics: JobMetrics,
+        registry: CollectorRegistry,
         notices: Notices = NO_NOTICES,
         encoding: FileSteps | None = None,
     ) -> None:
@@ -88,7 +88,12 @@ class Steps(WishKind[JobStep]):
         self._notices = notices
         self._kinds = kinds
         self._files = files
-        self._metrics = metrics
+        self._ended = Counter(
+            "voxgate_job_steps",
+            "Attempts at steps of jobs: `done`, `put off`, `failed`, `lost`.",
+            ["result"],
+            registry=registry,
+        )
         self.places = StepPlaces()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
@@ -142,7 +147,7 @@ class Steps(WishKind[JobStep]):
 
     def noted(self, held: JobStep, result: Result) -> None:
         state = result.values.get("state") if isinstance(result, Done) else None
-        self._metrics.ended("lost" if result is None else str(state or "put off"))
+        self._ended.labels("lost" if result is None else str(state or "put off")).inc()
         self._notices.look_soon()
         if state is not None and self._encoding is not None:
             self._encoding.look_soon()

@@ -19,13 +19,11 @@ from proxy.errors import NotAllowed
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.records import Training
-from proxy.ledger import Hold, HoldRequest, Ledger
-from proxy.ledger.durable_ends import DurableEnds
-from proxy.storage import durable_holds, usage
-from proxy.storage.durable_holds import DurableHold
+from proxy.ledger import Hold, Ledger, Payer
+from proxy.ledger.fixed_price import FixedPrice, Purchase
+from proxy.storage import durable_holds
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, StorageFailed
-from proxy.storage.usage import UsageRow
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -50,48 +48,22 @@ class TrainingBills:
     """The bills of all trainings. One server sweeps."""
 
     def __init__(self, ledger: Ledger, files: JobFiles, metrics: Metrics) -> None:
-        self._ledger = ledger
         self._files = files
         self._store = ledger.store
-        self._ends = DurableEnds(ledger)
+        self.price = FixedPrice(ledger, "training")
         self._metrics = metrics
         self._sweeping = asyncio.Lock()
 
     async def hold(self, job: str, created: int, caller: Caller, terms: Terms) -> Hold:
         """Hold the price of a training, made at this moment. Raises NotAllowed and QuotaExceeded."""
-        return await self._ledger.hold(
-            HoldRequest(
-                # As the id of a step: usage by job tells two jobs of one id apart.
-                request_id=f"{job}_{created}_{new_id('hold')}",
-                account=caller.account,
-                key=caller.key,
-                anchor=caller.anchor,
-                terms=terms,
-                amount=price_of(terms).micro,
-                is_stream=False,
-                job=job,
-            )
-        )
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        # As the id of a step: usage by job tells two jobs of one id apart.
+        return await self.price.hold(f"{job}_{created}_{new_id('hold')}", payer, price_of(terms).micro, job)
 
     def kept_statement(self, hold: Hold) -> Statement:
         """Return what keeps a hold in the commit that adds its training."""
-        request, held = hold.hold_request, hold.held
-        durable = DurableHold(
-            request=request.request_id,
-            account=request.account,
-            pool=held.cycle.start,
-            allowance=held.split.allowance,
-            granted=held.split.granted,
-        )
-        return durable_holds.keep_statement(durable, records.has_hold(request.request_id))
-
-    def kept(self, hold: Hold) -> None:
-        """Note that a hold is a row."""
-        self._ledger.holds.keep(hold.hold_request.request_id)
-
-    def dropped(self, hold: Hold) -> None:
-        """Note that a hold is no row, as there is no training."""
-        self._ledger.holds.drop(hold.hold_request.request_id, hold.hold_request.account)
+        durable = self.price.durable(hold)
+        return durable_holds.keep_statement(durable, records.has_hold(durable.request))
 
     async def run(self) -> None:
         """Sweep now, and every few seconds."""
@@ -125,37 +97,22 @@ class TrainingBills:
 
     async def _charge(self, training: Training) -> None:
         hold = await durable_holds.get(self._store, training.hold)
-        if hold is not None and not await usage.is_there(self._store, training.hold):
-            await self._ends.settle(_usage(training, hold, await self._store.now()), hold)
+        if hold is not None and await self.price.charge(hold, _purchase(training, hold.split.amount)):
             _log.info("job.training.charged", job=training.id)
         await self._end(training)
 
     async def _end(self, training: Training) -> None:
-        await self._ends.forget(training.hold, training.account)
+        await self.price.forget(training.hold, training.account)
         for digest in await records.settle(self._store, training):
             await self._files.drop(training.account, digest)
 
 
-def _usage(training: Training, hold: DurableHold, now: int) -> UsageRow:
-    """Return the row of a training. It is dated now, and charged in the cycle that it was held in."""
-    is_whole, price = training.state == "owed", hold.split.amount
-    return UsageRow(
-        id=training.hold,
-        account=training.account,
-        key=training.payer,
-        started=now,
+def _purchase(training: Training, price: int) -> Purchase:
+    return Purchase(
+        payer=training.payer,
         engine=training.engine,
         model=training.model,
         voice=training.voice,
-        language="",
-        characters=0,
-        samples=0,
-        sample_rate_hz=24_000,
-        format="",
-        outcome="finished" if is_whole else "left",
-        credits=price if is_whole else share(price, training.ran, training.asked),
-        price_micro=price,
-        price_per="job",
-        kind="training",
         job=training.id,
+        part=None if training.state == "owed" else share(price, training.ran, training.asked),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from proxy.catalogue.library import Library
 from proxy.catalogue.notices import NO_NOTICES, Notices
@@ -13,7 +14,6 @@ from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core import records as job_records
-from proxy.features.jobs.core.metrics import JobMetrics
 from proxy.features.jobs.core.records import JOBS, JobStep
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.process import LearntVoice
@@ -37,10 +37,12 @@ class TrainingEnds:
     """Writes the ends of trainings in one worker."""
 
     def __init__(
-        self, store: Store, trained: TrainedVoices, metrics: JobMetrics, notices: Notices = NO_NOTICES
+        self, store: Store, trained: TrainedVoices, registry: CollectorRegistry, notices: Notices = NO_NOTICES
     ) -> None:
         self._store = store
-        self._metrics = metrics
+        self._ended = Counter(
+            "voxgate_trainings", "Ends of trainings: `done`, `failed`.", ["result"], registry=registry
+        )
         self._trained = trained
         self._notices = notices
         self._library: Library | None = None
@@ -81,7 +83,7 @@ class TrainingEnds:
             self._library.forget(training.account)
         await self._purges.purge_voice(training.account, training.voice)
         self._notices.look_soon()
-        self._metrics.trained("done")
+        self._ended.labels("done").inc()
         _log.info(
             "job.training.complete", job=training.id, steps=learnt.done.steps, best=learnt.done.best_step
         )
@@ -90,7 +92,7 @@ class TrainingEnds:
 
     async def failed(self, held: JobStep, why: ErrorDetail, *, is_owners: bool = False) -> Done:
         """Return the end of a training that cannot be done, or that its account has made impossible."""
-        self._metrics.trained("failed")
+        self._ended.labels("failed").inc()
         _log.warning("job.training.failed", job=held.job, code=why.code)
         also = self._failure(held, why, await self._store.now())
         if is_owners:

@@ -25,7 +25,6 @@ from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once, no_jobs
-from proxy.features.jobs.core.metrics import JobMetrics
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.bills import TrainingBills
@@ -90,11 +89,11 @@ class TrainingParts(NamedTuple):
     far: TrainingsElsewhere
 
     @classmethod
-    def of(cls, house: House, files: JobFiles, metrics: JobMetrics) -> TrainingParts:
+    def of(cls, house: House, files: JobFiles) -> TrainingParts:
         assert house.engines is not None, "a command trains nothing"
         trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
         learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
-        ends = TrainingEnds(house.store, house.trained, metrics, house.notices)
+        ends = TrainingEnds(house.store, house.trained, house.metrics.registry, house.notices)
         far = TrainingsElsewhere(house.store, files, learning, trainers)
         wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)
         return cls(wishes, TrainingBills(house.ledger, files, house.metrics), ends, learning, trainers, far)
@@ -197,10 +196,7 @@ class TrainingKind(JobKind):
             is_added = await add_job(self.files, caller, new, lambda _: beside)
         finally:
             # A write whose answer is lost may be there: then the sweep sees its row, and the hold in it.
-            if is_added:
-                parts.bills.kept(hold)
-            else:
-                parts.bills.dropped(hold)
+            parts.bills.price.note(hold, is_kept=is_added)
 
     def _model(self, at: HouseRevision, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises as `resolve_model` does."""

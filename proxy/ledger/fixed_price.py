@@ -1,0 +1,164 @@
+"""Bills at a price that is known beforehand: those of clones and of trainings.
+
+The hold is a row that outlives its worker, and the bill has its id, so two workers write one bill. No client
+waits for it, so it waits longer for the database than an answer does: about a minute.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from policies.plans import UNLIMITED
+from policies.plans import terms as terms_of
+from policies.price import Operation
+from policies.quota import split_charge
+from proxy.ledger.hold import Hold
+from proxy.ledger.holds import HoldRequest, Payer
+from proxy.ledger.ledger import Ledger
+from proxy.ledger.settlement import End, Settlement
+from proxy.storage import durable_holds, entries, usage
+from proxy.storage.costs import Cost
+from proxy.storage.durable_holds import JOB_KEY, DurableHold
+from proxy.storage.entries import GRANTED
+from proxy.storage.store import StorageFailed, StorageUnreachable, until_written
+from proxy.storage.usage import UsageRow
+
+_TRIES = 10
+_OF_NOBODY = terms_of(UNLIMITED)
+"""The terms of a settlement, which asks no limit any more."""
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """What is charged: by which key it was asked for, and what was made.
+
+    `micro_usd` is what its provider took. If the account left before the end, `part` is what it owes.
+    """
+
+    payer: str
+    engine: str
+    model: str
+    voice: str
+    job: str = ""
+    micro_usd: int | None = None
+    part: int | None = None
+
+
+class FixedPrice:
+    """The bills of one kind, in one worker."""
+
+    def __init__(self, ledger: Ledger, kind: Operation) -> None:
+        self._ledger = ledger
+        self._kind = kind
+
+    async def hold(self, id_: str, payer: Payer, amount: int, job: str = "") -> Hold:
+        """Hold the price. It is no stream, so that no speech has to wait for it. Raises QuotaExceeded."""
+        fields = msgspec.structs.asdict(payer)
+        return await self._ledger.hold(
+            HoldRequest(**fields, request_id=id_, amount=amount, is_stream=False, job=job)
+        )
+
+    def durable(self, hold: Hold) -> DurableHold:
+        """Return the row of a hold."""
+        request, held = hold.hold_request, hold.held
+        return DurableHold(
+            request=request.request_id,
+            account=request.account,
+            pool=held.cycle.start,
+            allowance=held.split.allowance,
+            granted=held.split.granted,
+        )
+
+    def note(self, hold: Hold, *, is_kept: bool) -> None:
+        """Note whether a hold has become a row. Without one it ends."""
+        request = hold.hold_request
+        if is_kept:
+            self._ledger.holds.keep(request.request_id)
+        else:
+            self._ledger.holds.drop(request.request_id, request.account)
+
+    async def charge(self, hold: DurableHold, made: Purchase) -> bool:
+        """Charge out of a hold, in the cycle that it was held in, dated now. False: that was done.
+
+        Raises StorageFailed, and then it is written later.
+        """
+        if await usage.is_there(self._ledger.store, hold.request):
+            return False
+        price = hold.split.amount
+        row = UsageRow(
+            id=hold.request,
+            account=hold.account,
+            key=made.payer,
+            started=await self._ledger.store.now(),
+            engine=made.engine,
+            model=made.model,
+            voice=made.voice,
+            language="",
+            characters=0,
+            samples=0,
+            sample_rate_hz=24_000,
+            format="",
+            outcome="finished" if made.part is None else "left",
+            credits=price if made.part is None else made.part,
+            price_micro=price,
+            micro_usd=made.micro_usd or 0,
+            kind=self._kind,
+            job=made.job,
+        )
+        await self._write(_end(row, hold, has_cost=made.micro_usd is not None))
+        return True
+
+    async def forget(self, request: str, account: str) -> None:
+        """End a hold that was settled, or that owes nothing."""
+        await durable_holds.forget(self._ledger.store, request)
+        self._ledger.holds.drop(request, account)
+
+    async def _write(self, end: End) -> None:
+        request = HoldRequest(
+            request_id=end.usage.id,
+            account=end.usage.account,
+            key=JOB_KEY,
+            anchor=0,
+            terms=_OF_NOBODY,
+            amount=end.usage.credits,
+        )
+        settlement = Settlement(self._ledger.holds, request)
+        is_written = False
+        try:
+            await until_written(partial(settlement.write, end), _TRIES)
+            is_written = True
+        except StorageUnreachable:
+            raise
+        except StorageFailed:
+            if not await usage.is_there(self._ledger.store, end.usage.id):
+                raise
+            # Another server has seen the same, and was faster.
+            settlement.leave()
+            is_written = True
+        finally:
+            if not is_written:
+                settlement.write_later(end)
+
+
+def _end(row: UsageRow, hold: DurableHold, *, has_cost: bool) -> End:
+    split = split_charge(row.credits, hold.split)
+    pools = ((hold.pool, split.allowance), (GRANTED, split.granted))
+    spent = [
+        entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key)
+        for pool, amount in pools
+        if amount
+    ]
+    cost = Cost(
+        request=row.id,
+        attempt=1,
+        account=row.account,
+        at=row.started,
+        engine=row.engine,
+        model=row.model,
+        characters=0,
+        audio_ms=0,
+        units=None,
+        micro_usd=row.micro_usd,
+    )
+    return End("finished", row, spent, [cost] if has_cost else [])
