@@ -34,9 +34,9 @@ from proxy.features.jobs.core.making import too_many_wait
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
-from proxy.features.jobs.kinds.conversion.request import ConversionJobForm
+from proxy.features.jobs.kinds.conversion.kind import ConversionJobForm
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
-from proxy.features.jobs.kinds.training.bodies import TrainingBody
+from proxy.features.jobs.kinds.training.kind import TrainingBody
 from proxy.http.body import open_body, raw_body
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import PAGE, page

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, Opened
-from proxy.features.jobs.check import trainings
+from proxy.features.jobs.check import ceilings, trainings
 from proxy.features.jobs.core.records import TABLES
 from proxy.features.jobs.kinds.batch.uploads import TABLE as FILES_TABLE
 from proxy.features.jobs.kinds.training.records import TABLE as TRAININGS
-from proxy.features.jobs.remote.check import ceilings
 from proxy.features.jobs.remote.records import TABLES as RUN_TABLES
 from proxy.storage.tables import Table
 

@@ -24,6 +24,7 @@ from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.features.all import load_config
 from proxy.features.jobs.core.encoding import FileSteps, _Making
+from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, STEPS
 from proxy.features.jobs.core.steps import Steps
@@ -51,8 +52,8 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 """Those of steps."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "in encoding": (_Making, "_keep", "before"),
-    "before encoded": (_Making, "_put", "before"),
-    "after encoded": (_Making, "_put", "after"),
+    "before encoded": (FileWriter, "put", "before"),
+    "after encoded": (FileWriter, "put", "after"),
     "before file rows": (FILES, "write", "before"),
     "after file rows": (FILES, "write", "after"),
 }

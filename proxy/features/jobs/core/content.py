@@ -1,22 +1,24 @@
-"""The sound of a job as one file, or as a zip file, of which a client may have any range."""
+"""Files of what is in the vault, such as the sound of a job or a zip file: a client may have any range."""
 
 from __future__ import annotations
 
 import re
 import zlib
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from itertools import accumulate
+from typing import NamedTuple
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
 from proxy.errors import RangeNotSatisfiable
-from proxy.features.jobs.core.check_sums import joined_crc32
-from proxy.features.jobs.core.files import JobFiles, KeptBlob
+from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JobClip
-from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout
+from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout, joined_crc32
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 
@@ -55,16 +57,7 @@ def range_of(header: str | None, size: int) -> Range | None:
     return Range(start, end)
 
 
-class Ranged(Protocol):
-    """Something of a known size, of which any part can be had."""
-
-    @property
-    def size(self) -> int: ...
-
-    def parts(self, part: Range) -> AsyncGenerator[bytes, None]: ...
-
-
-def whole_reply(whole: Ranged, name: str, media_type: str, header: str | None) -> Response:
+def whole_reply(whole: StoredFile, name: str, media_type: str, header: str | None) -> Response:
     """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable."""
     part = range_of(header, whole.size)
     headers = {"accept-ranges": "bytes"}
@@ -75,70 +68,87 @@ def whole_reply(whole: Ranged, name: str, media_type: str, header: str | None) -
     return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
 
 
-class SummedBlob(KeptBlob, Protocol):
-    """Bytes in the vault whose check sum is known."""
+class Blob(NamedTuple):
+    """What was put into the vault, from byte `first` up to `last`. The check sum is that of a whole blob."""
 
-    @property
-    def crc32(self) -> int: ...
+    digest: str
+    first: int
+    last: int
+    crc32: int = 0
 
 
-class JobSound:
-    """The blobs of a sound, one after the other, perhaps with a head before them and a tag behind."""
+class StoredFile:
+    """A file of bytes that are here, and of others that are in the vault. Any range of it can be had."""
 
-    def __init__(
-        self, files: JobFiles, blobs: Sequence[SummedBlob], head: bytes = b"", tag: bytes = b""
-    ) -> None:
+    def __init__(self, files: JobFiles, account: str, segments: Sequence[bytes | Blob]) -> None:
+        self.segments = segments
         self._files = files
-        self._blobs = blobs
-        self._head, self._tag = head, tag
-        self._end = len(head) + sum(blob.bytes for blob in blobs)
-        self.size = self._end + len(tag)
+        self._account = account
+        self._offsets = [*accumulate(map(_size, segments), initial=0)]
 
     @classmethod
-    def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> JobSound:
+    def of_blobs(
+        cls,
+        files: JobFiles,
+        blobs: Sequence[JobClip] | Sequence[EncodedBlob],
+        head: bytes = b"",
+        tag: bytes = b"",
+    ) -> StoredFile:
+        """Return blobs one after the other, perhaps with a head before them and a tag behind."""
+        inner = [Blob(blob.digest, 0, blob.bytes, blob.crc32) for blob in blobs]
+        segments: list[bytes | Blob] = [head, *inner, tag]
+        return cls(files, blobs[0].account, [each for each in segments if each])
+
+    @classmethod
+    def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
         """Return the sound of clips in a format in which they are a file when they are joined."""
-        head, tag = b"", b""
-        if format_ == "wav":
-            samples = sum(clip.bytes for clip in clips)
-            is_tagged = any(clip.source for clip in clips)
-            head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
-        return cls(files, clips, head, tag)
+        if format_ != "wav":
+            return cls.of_blobs(files, clips)
+        samples = sum(clip.bytes for clip in clips)
+        is_tagged = any(clip.source for clip in clips)
+        head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+        return cls.of_blobs(files, clips, head, tag)
 
-    def crc32(self) -> int:
-        blobs = [(blob.crc32, blob.bytes) for blob in self._blobs]
-        ends = [(zlib.crc32(each), len(each)) for each in (self._head, self._tag)]
-        return joined_crc32([ends[0], *blobs, ends[1]])
+    @classmethod
+    def zipped(
+        cls, files: JobFiles, account: str, named: Sequence[tuple[str, Sequence[bytes | Blob]]]
+    ) -> StoredFile:
+        """Return a zip file of files, each with its name. With very many, it takes some milliseconds."""
+        layout = ZipLayout(
+            [ZipEntry(name, sum(map(_size, inner)), joined_crc32(map(_sum, inner))) for name, inner in named]
+        )
+        segments = list[bytes | Blob]()
+        for part in layout.parts(0, layout.size):
+            segments += [part] if isinstance(part, bytes) else named[part.number][1]
+        return cls(files, account, segments)
 
-    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
-        start, end = part
-        before = len(self._head)
-        if start < before:
-            yield self._head[start:end]
-        blobs = self._files.parts(self._blobs, start - before, min(end, self._end) - before)
-        async with aclosing(blobs) as sound:
-            async for data in sound:
-                yield data
-        if end > self._end:
-            yield self._tag[max(0, start - self._end) : end - self._end]
-
-
-class ZipOfSounds:
-    """Sounds as the files of a zip file, each with its name."""
-
-    def __init__(self, sounds: Sequence[tuple[str, JobSound]]) -> None:
-        self._sounds = [sound for _, sound in sounds]
-        self._layout = ZipLayout([ZipEntry(name, sound.size, sound.crc32()) for name, sound in sounds])
-        self.size = self._layout.size
+    @property
+    def size(self) -> int:
+        return self._offsets[-1]
 
     async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
-        for own in self._layout.parts(*part):
-            if isinstance(own, bytes):
-                yield own
+        at = max(0, bisect_right(self._offsets, part.start) - 1)
+        while at < len(self.segments) and self._offsets[at] < part.end:
+            segment, offset = self.segments[at], self._offsets[at]
+            first, last = max(0, part.start - offset), min(_size(segment), part.end - offset)
+            if isinstance(segment, bytes):
+                if first < last:
+                    yield segment[first:last]
             else:
-                of_entry = self._sounds[own.number].parts(Range(own.start, own.end))
-                async with aclosing(of_entry) as sound:
-                    async for data in sound:
+                places = segment.first + first, segment.first + last
+                async with aclosing(self._files.part(self._account, segment.digest, *places)) as inner:
+                    async for data in inner:
                         yield data
+            at += 1
+
+
+def _size(segment: bytes | Blob) -> int:
+    return len(segment) if isinstance(segment, bytes) else segment.last - segment.first
+
+
+def _sum(segment: bytes | Blob) -> tuple[int, int]:
+    """Return the check sum and the size of a whole segment."""
+    return zlib.crc32(segment) if isinstance(segment, bytes) else segment.crc32, _size(segment)
 
 
 class StreamedFile(Response):

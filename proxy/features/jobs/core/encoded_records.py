@@ -5,16 +5,43 @@ They are written in the commit that ends a job. An erasure takes a file in which
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
 
-from proxy.features.jobs.core.blob_keys import BY_VOICE, drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.rows import columns
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
+
+BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
+# A blob without its row has no key any more. No other row names these: each begins otherwise.
+_DROP_KEYS = """
+DELETE FROM blobs WHERE EXISTS (
+    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {{only}}
+)
+"""
+_IS_ERASED = """
+{table}.voices <> '' AND EXISTS (
+    SELECT 1 FROM erasures WHERE {began}{table}.voices LIKE '% ' || erasures.subject || ' %'
+)
+"""
+
+
+def drop_keys(table: str, *columns: str) -> str:
+    """Return SQL that deletes the keys of what these columns of a table name, of its rows `{only}`."""
+    return _DROP_KEYS.format(table=table, names=", ".join(f"{table}.{each}" for each in columns))
+
+
+def is_erased(table: str, began: str = "") -> str:
+    """Return SQL for a row in which a voice speaks that was erased, perhaps since it `began`."""
+    return _IS_ERASED.format(table=table, began=began)
+
+
+def voices_column(voices: Collection[str]) -> str:
+    return f" {' '.join(sorted(voices))} " if voices else ""
+
 
 Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
 """What a file is for a job: what it made, what it goes on from, or what is coming from a rented machine."""

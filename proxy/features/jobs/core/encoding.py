@@ -7,10 +7,10 @@ blobs that nothing names, and the next holder begins anew: all rows are in the c
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 
@@ -20,20 +20,18 @@ from proxy.audio.steps import SoundFailed
 from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.blob_keys import voices_column
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.content import Range, StoredFile
+from proxy.features.jobs.core.encoded_records import EncodedBlob, voices_column
 from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import SentFields
+from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
-from proxy.features.jobs.core.settling import to_the_end
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store
 from proxy.work.wishes import Again, Done, Result, WishKind
 
-BLOB_BYTES = 4 * 1024 * 1024
-"""Of an encoded file, so much is in memory."""
 MOST_TRIES = 8
 _KEEP_S = 15 * 60.0
 """A blob that no row names is dropped after an hour."""
@@ -104,14 +102,18 @@ _BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "
 
 
 class _Making:
-    """An attempt at the files of a job. `files` are its blobs so far."""
+    """An attempt at the files of a job."""
 
     def __init__(self, files: JobFiles, job: Job) -> None:
-        self.files: list[EncodedBlob] = []
+        self._writers: list[FileWriter] = []
         self._files = files
         self._job = job
         self._clock = asyncio.get_running_loop().time
         self._kept = self._clock()
+
+    @property
+    def files(self) -> list[EncodedBlob]:
+        return [row for writer in self._writers for row in writer.rows]
 
     async def all_of(self, fields: SentFields, clips: Sequence[JobClip]) -> bool:
         """Make all files. False: a part of them was dropped meanwhile."""
@@ -126,45 +128,24 @@ class _Making:
 
     async def undo(self) -> None:
         """Drop what was made."""
-        await self._files.drop(self._job.account, *(each.digest for each in self.files))
-        self.files.clear()
+        for writer in self._writers:
+            await writer.drop()
 
     async def _file(self, chapter: int, clips: Sequence[JobClip], form: OutputForm) -> bool:
         """Make the file of these clips. False: a part of it was dropped meanwhile."""
-        data, beginning, number = bytearray(), b"", 1
+        voices = voices_column({voice for clip in clips for voice in clip.voices.split()})
+        samples = sum(clip.bytes for clip in clips) // SAMPLE_BYTES
+        begin = partial(with_length, samples=samples) if form.format == "flac" else bytes
+        job = self._job
+        writer = FileWriter(self._files, job.account, job.id, voices, chapter=chapter, begin=begin)
+        self._writers.append(writer)
         async with aclosing(encoded(self._files, clips, form)) as parts:
             async for part in parts:
-                data += part
-                if len(data) >= BLOB_BYTES:
-                    if number == 1:
-                        beginning = bytes(data)
-                    else:
-                        await to_the_end(self._put(chapter, number, bytes(data), clips))
-                    data.clear()
-                    number += 1
+                await writer.add(part)
                 if not await self._keep(_KEEP_S):
                     return False
-        if number == 1:
-            beginning = bytes(data)
-        elif data:
-            await to_the_end(self._put(chapter, number, bytes(data), clips))
-        if form.format == "flac":
-            beginning = with_length(beginning, sum(clip.bytes for clip in clips) // SAMPLE_BYTES)
-        await to_the_end(self._put(chapter, 1, beginning, clips))
+        await writer.add(b"", is_last=True)
         return True
-
-    async def _put(self, chapter: int, number: int, blob: bytes, clips: Sequence[JobClip]) -> None:
-        made = EncodedBlob(
-            job=self._job.id,
-            chapter=chapter,
-            number=number,
-            account=self._job.account,
-            digest=await self._files.put(self._job.account, blob),
-            bytes=len(blob),
-            crc32=await asyncio.to_thread(zlib.crc32, blob),
-            voices=voices_column({voice for clip in clips for voice in clip.voices.split()}),
-        )
-        self.files.append(made)
 
     async def _keep(self, every_s: float = 0.0) -> bool:
         """Keep what was made from being dropped. False: it was dropped already."""
@@ -188,7 +169,8 @@ async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -
     threads, loop, odd = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
     encoder = await asyncio.to_thread(open_encoder, form)
     try:
-        async with aclosing(files.parts(clips, 0, sum(clip.bytes for clip in clips))) as parts:
+        pcm_file = StoredFile.of_blobs(files, clips)
+        async with aclosing(pcm_file.parts(Range(0, pcm_file.size))) as parts:
             async for part in parts:
                 pcm = odd + part
                 whole = len(pcm) - len(pcm) % SAMPLE_BYTES

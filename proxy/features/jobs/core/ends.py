@@ -8,8 +8,7 @@ from typing import NamedTuple, Protocol
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.blob_keys import is_erased
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.encoded_records import EncodedBlob, is_erased
 from proxy.features.jobs.core.records import (
     FILE_IF_LAST,
     FILES,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
-from typing import Protocol
 
 from proxy.features.jobs.core import removals
 from proxy.features.jobs.core.records import JobClip
@@ -15,19 +13,6 @@ from proxy.storage.store import Statement, Store
 
 BEGINNING = 16
 """So many bytes each blob has before what was put."""
-
-
-class KeptBlob(Protocol):
-    """Bytes in the vault."""
-
-    @property
-    def account(self) -> str: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def bytes(self) -> int: ...
 
 
 class JobFiles:
@@ -63,15 +48,6 @@ class JobFiles:
     async def told(self, clip: JobClip) -> bytes:
         """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
         return await self.whole(clip.account, clip.told) if clip.told else b""
-
-    async def parts(self, clips: Sequence[KeptBlob], start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` up to `end` of these clips one after the other."""
-        for clip in clips:
-            first, last = max(0, start), min(clip.bytes, end)
-            async with aclosing(self.part(clip.account, clip.digest, first, last)) as parts:
-                async for data in parts:
-                    yield data
-            start, end = start - clip.bytes, end - clip.bytes
 
     async def part(self, account: str, digest: str, first: int, last: int) -> AsyncGenerator[bytes, None]:
         """Yield what was put, from byte `first` up to `last`."""

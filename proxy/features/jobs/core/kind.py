@@ -18,7 +18,7 @@ from proxy.errors import Conflict, ErrorDetail
 from proxy.feature import HouseRevision
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import Progress
-from proxy.features.jobs.core.content import JobSound, whole_reply
+from proxy.features.jobs.core.content import StoredFile, whole_reply
 from proxy.features.jobs.core.fields import Chapter, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.making import MadeJob
@@ -73,7 +73,7 @@ class JobKind(ABC):
         """Answer with the sound of a step. Raises RangeNotSatisfiable."""
         format_ = step_format(job.format)
         return whole_reply(
-            JobSound(self.files, [clip]), f"{clip.step}.{format_}", MEDIA_TYPES[format_], range_
+            StoredFile.of_blobs(self.files, [clip]), f"{clip.step}.{format_}", MEDIA_TYPES[format_], range_
         )
 
     def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from policies.wishes import Wish
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.blob_keys import BY_VOICE, drop_keys, is_erased
+from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account

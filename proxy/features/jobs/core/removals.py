@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.blob_keys import BY_VOICE, drop_keys, is_erased
+from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
 from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.storage.store import Params, Statement, Store, write_deletion
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.content import ZIP, JobSound, ZipOfSounds, whole_reply
+from proxy.features.jobs.core.content import ZIP, Blob, StoredFile, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.fields import ENCODED, SentFields, file_name
 from proxy.features.jobs.core.files import JobFiles
@@ -52,11 +52,11 @@ async def spoken_reply(files: JobFiles, job: Job, request: Request) -> Response:
     range_ = request.headers.get("range")
     sounds = await _sounds(files, asked)
     if asked.chapter is None and asked.fields.files == "chapters":
-        chapters, names = asked.fields.chapters, list[tuple[str, JobSound]]()
+        chapters, names = asked.fields.chapters, list[tuple[str, Sequence[bytes | Blob]]]()
         for number, sound in sounds:
             name = file_name(number, len(chapters), chapters[number - 1].title, format_)
-            names.append((name, sound))
-        return whole_reply(ZipOfSounds(names), f"{asked.name}.zip", ZIP, range_)
+            names.append((name, sound.segments))
+        return whole_reply(StoredFile.zipped(files, job.account, names), f"{asked.name}.zip", ZIP, range_)
     ((_, sound),) = sounds
     return whole_reply(sound, f"{asked.name}.{format_}", MEDIA_TYPES[format_], range_)
 
@@ -65,7 +65,7 @@ def no_sound() -> Conflict:
     return Conflict("The job has ended before it had any sound, or that was erased.", param="id")
 
 
-async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, JobSound]]:
+async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, StoredFile]]:
     """Return the one sound that is asked for, or those of all chapters of which there is something."""
     job = asked.job
     if asked.chapter is None and asked.fields.files == "chapters":
@@ -75,7 +75,7 @@ async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, JobSoun
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
         each = [(chapter or 0, asked.clips_of(clips, chapter)) for chapter in chapters]
-        sounds = [(chapter, JobSound.joined(files, own, job.format)) for chapter, own in each if own]
+        sounds = [(chapter, StoredFile.joined(files, own, job.format)) for chapter, own in each if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"
@@ -83,7 +83,7 @@ async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, JobSoun
     else:
         one = chapters[0] or 0 if len(chapters) == 1 else None
         by_chapter = groupby(await list_encoded(files.store, job.id, one), lambda row: row.chapter)
-        sounds = [(chapter, JobSound(files, list(blobs))) for chapter, blobs in by_chapter]
+        sounds = [(chapter, StoredFile.of_blobs(files, list(blobs))) for chapter, blobs in by_chapter]
     if not sounds:
         raise no_sound()
     return sounds

@@ -28,7 +28,7 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.blob_keys import voices_column
+from proxy.features.jobs.core.encoded_records import voices_column
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles

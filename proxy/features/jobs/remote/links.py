@@ -11,10 +11,16 @@ import asyncio
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from proxy.errors import NotFound
+from proxy.http.connection import Connection
 from proxy.kept.vault import Vault, VaultFailed
 from speech_engine import EngineUnavailable
 from speech_engine.runner import RemoteSample
@@ -81,3 +87,32 @@ class Links:
     async def _proof(self, purpose: str, said: str) -> str:
         made = await self._vault.name_digest(_OPERATOR, f"{purpose}\0{said}")
         return made.rpartition(":")[2]
+
+
+class LinkReply(Response):
+    """Until the first piece is there, a failure has its own status. Later it breaks the answer off.
+
+    `HEAD` is told whether the link leads somewhere, and has none of the pieces made.
+    """
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> None:
+        super().__init__(headers={"cache-control": "no-store"})
+        del self.headers["content-length"]
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        with connection.stop_when_client_leaves():
+            async with self._opened as pieces:
+                connection.set_head(200, self.raw_headers)
+                if scope["method"] != "HEAD":
+                    async for piece in pieces:
+                        await connection.send(piece)
+                await connection.end(b"")
+
+
+def nothing_here() -> NotFound:
+    """Return the answer to a link that leads nowhere, whatever the reason is."""
+    return NotFound("There is nothing here.")

@@ -17,8 +17,7 @@ from proxy.engines.local_samples import find_model
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.errors import NoPlace, NotFound
 from proxy.features.jobs.remote import records
-from proxy.features.jobs.remote.link_reply import LinkReply
-from proxy.features.jobs.remote.links import PATH, Links, SampleLink
+from proxy.features.jobs.remote.links import PATH, LinkReply, Links, SampleLink, nothing_here
 from proxy.helpers.places import FairPlaces
 from proxy.http.resource import Resource, answers
 from proxy.storage.store import Store
@@ -65,7 +64,7 @@ class SampleDoor(Resource):
         """Open what a link leads to. Raises NotFound, and NoPlace if too many leave at once."""
         link = await self._links.read(token)
         if link is None or (reads := self._reads.get(link, 0)) >= MOST_READS:
-            raise _nothing()
+            raise nothing_here()
         async with self._places.turn(link.run):
             self._reads[link] = reads + is_read
             lent = await self._lent(link)
@@ -73,7 +72,7 @@ class SampleDoor(Resource):
                 # An erasure drops what is lent, and what was lent too late for that has no row any more.
                 run = await records.for_recording(self._store, link.run, link.digest)
                 if run is None or lent.loan.is_dropped:
-                    raise _nothing()
+                    raise nothing_here()
                 async with aclosing(_blocks(lent)) as blocks:
                     yield blocks
             finally:
@@ -84,7 +83,7 @@ class SampleDoor(Resource):
         engine = None if run is None else self._engines.get(run.engine)
         info = None if engine is None else find_model(engine.models(), link.model)
         if run is None or engine is None or info is None:
-            raise _nothing()
+            raise nothing_here()
         sample = Sample(link.digest)
         job = SpeechJob(
             id=run.id,
@@ -97,7 +96,7 @@ class SampleDoor(Resource):
         try:
             loan = await engine.samples.borrow(job, info)
         except EngineError:
-            raise _nothing() from None
+            raise nothing_here() from None
         return Lent(engine.samples.shelf.pcm(job, sample), loan)
 
 
@@ -105,9 +104,5 @@ async def _blocks(lent: Lent) -> AsyncGenerator[bytes, None]:
     """Yield a recording in pieces. If its voice is erased meanwhile, the rest stays here."""
     for at in range(0, len(lent.pcm), _BLOCK_BYTES):
         if lent.loan.is_dropped:
-            raise _nothing()
+            raise nothing_here()
         yield lent.pcm[at : at + _BLOCK_BYTES]
-
-
-def _nothing() -> NotFound:
-    return NotFound("There is nothing here.")

@@ -18,8 +18,7 @@ from starlette.responses import Response
 from proxy.errors import NoPlace, NotFound
 from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
 from proxy.features.jobs.remote import records
-from proxy.features.jobs.remote.link_reply import LinkReply
-from proxy.features.jobs.remote.links import TRAININGS_PATH, Links
+from proxy.features.jobs.remote.links import TRAININGS_PATH, LinkReply, Links, nothing_here
 from proxy.features.jobs.remote.records import Run
 from proxy.helpers.places import FairPlaces
 from proxy.http.body import BODY_FAILURES, open_body
@@ -80,7 +79,7 @@ class TrainingDoor(Resource):
             try:
                 told = _decode(body)
             except msgspec.MsgspecError:
-                raise _nothing() from None
+                raise nothing_here() from None
             await self._trainings.take(run.job, run.step, told, records.is_open(run))
         return Response(media_type=LinkReply.media_type)
 
@@ -89,7 +88,7 @@ class TrainingDoor(Resource):
         """Open what a link leads to. Raises NotFound, and NoPlace if too much is under way."""
         run = await self._run(token)
         if (reads := self._reads.get(run.id, 0)) >= MOST_READS:
-            raise _nothing()
+            raise nothing_here()
         async with (
             self._given.turn(run.id),
             aclosing(self._trainings.asked(run.job, run.samples.split())) as messages,
@@ -115,9 +114,5 @@ class TrainingDoor(Resource):
         id_ = await self._links.read_training(token)
         run = None if id_ is None else await records.open_run(self._store, id_)
         if run is None:
-            raise _nothing()
+            raise nothing_here()
         return run
-
-
-def _nothing() -> NotFound:
-    return NotFound("There is nothing here.")

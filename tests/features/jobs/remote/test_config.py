@@ -13,7 +13,7 @@ from proxy.config.reader import ConfigError
 from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.all import load_config
-from proxy.features.jobs.remote.check import ceilings
+from proxy.features.jobs.check import ceilings
 from proxy.processes.supervisor import hosted_specs
 from tests.features.jobs.remote.far_rig import Plugins
 from tests.features.jobs.remote.http_runner import PLUGIN

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.core import encoding
+from proxy.features.jobs.core import encoding, file_writer
+from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
+from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone, erase
@@ -39,7 +41,7 @@ POINTS = {
 
 @pytest.fixture
 def small_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "BLOB_BYTES", 8192)
+    monkeypatch.setattr(file_writer, "BLOB_BYTES", 8192)
 
 
 class Encoding:
@@ -49,14 +51,15 @@ class Encoding:
         self.is_there, self.goes_on = asyncio.Event(), asyncio.Event()
         self.ended = 0
         (self.kind,) = [kind for kind in server.worker.wishes if isinstance(kind, FileSteps)]
-        put = encoding._Making._put
+        put = FileWriter.put
 
-        async def put_and_wait(making: encoding._Making, *arguments: object) -> None:
-            await put(making, *arguments)  # type: ignore[arg-type]
+        async def put_and_wait(writer: FileWriter, *arguments: object) -> EncodedBlob:
+            row = await put(writer, *arguments)  # type: ignore[arg-type]
             self.is_there.set()
             await self.goes_on.wait()
+            return row
 
-        monkeypatch.setattr(encoding._Making, "_put", put_and_wait)
+        monkeypatch.setattr(FileWriter, "put", put_and_wait)
 
 
 async def blobs(store: Store) -> set[str]:

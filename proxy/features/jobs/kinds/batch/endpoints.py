@@ -24,7 +24,7 @@ from proxy.errors import (
 )
 from proxy.feature import HouseRevision
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.content import RANGE, ZIP, Ranged, whole_reply
+from proxy.features.jobs.core.content import RANGE, ZIP, Blob, StoredFile, whole_reply
 from proxy.features.jobs.core.records import JOBS, Job, Made
 from proxy.features.jobs.core.retention import kept_us
 from proxy.features.jobs.core.steps import Steps
@@ -39,7 +39,7 @@ from proxy.features.jobs.kinds.batch.bodies import (
     FileObject,
     NewFile,
 )
-from proxy.features.jobs.kinds.batch.files import SUFFIXES, BatchFile, What, job_of
+from proxy.features.jobs.kinds.batch.files import SUFFIXES, What, job_of
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
 from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFile
 from proxy.features.jobs.section import JOBS as SECTION
@@ -186,7 +186,7 @@ class Files(Resource):
             name = f"{job.id}_{of_batch[1]}.{suffix}"
             return whole_reply(whole, name, ZIP if suffix == "zip" else JSONL, header)
         file = await self._found(account, id_)
-        uploaded: Ranged = BatchFile.of_blob(self._files, account, file.digest, file.bytes)
+        uploaded = StoredFile(self._files, account, [Blob(file.digest, 0, file.bytes)])
         return whole_reply(uploaded, f"{file.id}.jsonl", JSONL, header)
 
     @answers("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))
@@ -224,7 +224,7 @@ class Files(Resource):
             raise _no_file(request.path_params["id"])
         return job
 
-    async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, BatchFile]:
+    async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, StoredFile]:
         """Return a file of a batch that has ended. Raises NotFound, RateLimited and NoPlace."""
         job = await self._batch(request, batch)
         whole = await self._given.of(self._counter, request.scope, job, what)

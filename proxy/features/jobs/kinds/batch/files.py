@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from itertools import accumulate
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
 
 import msgspec
 from starlette.responses import Response
@@ -20,10 +18,9 @@ from starlette.types import Scope
 from proxy.access.admission import RequestCounter
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import ErrorDetail, ErrorEnvelope
-from proxy.features.jobs.core.content import Range, whole_reply
+from proxy.features.jobs.core.content import Blob, StoredFile, whole_reply
 from proxy.features.jobs.core.files import BEGINNING, JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
-from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout
 from proxy.features.jobs.kinds.batch.lines import NamedLine, line_of, named_lines
 from proxy.helpers.places import FairPlaces
 from proxy.http.replies import encode_json
@@ -92,14 +89,6 @@ class _FailedLine(msgspec.Struct, frozen=True, kw_only=True):
     error: _Why
 
 
-class _Blob(NamedTuple):
-    """What was put into the vault, from byte `first` up to `last`."""
-
-    digest: str
-    first: int
-    last: int
-
-
 def file_id(job: str, what: What) -> str:
     return f"file-{job}-{what}"
 
@@ -113,43 +102,6 @@ def job_of(file: str) -> tuple[str, What] | None:
     return match[1], what
 
 
-class BatchFile:
-    """A file of bytes that are here, and of others that are in the vault."""
-
-    def __init__(self, files: JobFiles, account: str, segments: Sequence[bytes | _Blob]) -> None:
-        self._files = files
-        self._account = account
-        self._segments = segments
-        self._offsets = [*accumulate(map(_size, segments), initial=0)]
-
-    @classmethod
-    def of_blob(cls, files: JobFiles, account: str, digest: str, size: int) -> BatchFile:
-        """Return a file that is a whole blob."""
-        return cls(files, account, [_Blob(digest, 0, size)])
-
-    @property
-    def size(self) -> int:
-        return self._offsets[-1]
-
-    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
-        at = max(0, bisect_right(self._offsets, part.start) - 1)
-        while at < len(self._segments) and self._offsets[at] < part.end:
-            segment, offset = self._segments[at], self._offsets[at]
-            first, last = max(0, part.start - offset), min(_size(segment), part.end - offset)
-            if isinstance(segment, bytes):
-                if first < last:
-                    yield segment[first:last]
-            else:
-                places = segment.first + first, segment.first + last
-                async for data in self._files.part(self._account, segment.digest, *places):
-                    yield data
-            at += 1
-
-
-def _size(segment: bytes | _Blob) -> int:
-    return len(segment) if isinstance(segment, bytes) else segment.last - segment.first
-
-
 class BatchFiles:
     """The files of all batches. Each is laid out anew when it is asked for, so that is counted apart."""
 
@@ -159,30 +111,35 @@ class BatchFiles:
             "files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE
         )
 
-    async def of(self, counter: RequestCounter, scope: Scope, job: Job, what: What) -> BatchFile | None:
+    async def of(self, counter: RequestCounter, scope: Scope, job: Job, what: What) -> StoredFile | None:
         """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""
         await counter.count("file", scope)
         async with self._places.turn(job.account):
             text = await self._files.whole(job.account, job.digest)
             rows = await self._files.store.read_long(_LINES, {"job": job.id})
-            segments = await asyncio.to_thread(_segments, job, what, text, rows)
-            return BatchFile(self._files, job.account, segments) if segments else None
+            return await asyncio.to_thread(self._made, job, what, text, rows)
+
+    def _made(self, job: Job, what: What, text: bytes, rows: Sequence[Row]) -> StoredFile | None:
+        lines = [msgspec.convert(row, _Line) for row in rows]
+        segments: list[bytes | Blob]
+        if what == "errors":
+            failed = (line for line in lines if not line.digest and line.state != "wanted")
+            named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
+            segments = [encode_json(_failed_line(job, line, custom_id)) + b"\n" for line, custom_id in named]
+        else:
+            names = named_lines(text[line.first : line.last] for line in lines)
+            spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
+            if what == "sound" and spoken:
+                sounds = [
+                    (name.file, [Blob(line.digest or "", 0, line.bytes or 0, line.crc32 or 0)])
+                    for line, name in spoken
+                ]
+                return StoredFile.zipped(self._files, job.account, sounds)
+            segments = [segment for line, name in spoken for segment in _answer(line, name)]
+        return StoredFile(self._files, job.account, segments) if segments else None
 
 
-def _segments(job: Job, what: What, text: bytes, rows: Sequence[Row]) -> Sequence[bytes | _Blob]:
-    lines = [msgspec.convert(row, _Line) for row in rows]
-    if what == "errors":
-        failed = (line for line in lines if not line.digest and line.state != "wanted")
-        named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
-        return [encode_json(_failed_line(job, line, custom_id)) + b"\n" for line, custom_id in named]
-    names = named_lines(text[line.first : line.last] for line in lines)
-    spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
-    if what == "sound":
-        return _zip(spoken)
-    return [segment for line, name in spoken for segment in _answer(line, name)]
-
-
-def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | _Blob]:
+def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | Blob]:
     """Yield the parts of a line of the output. The vault has the middle: all that was told but the sound."""
     begin = {"id": _request_of(line), "custom_id": name.custom_id}
     response = {"status_code": 200, "request_id": line.request, "body": {"file": name.file}}
@@ -190,7 +147,7 @@ def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | _Blob]:
     yield head.removesuffix(b"}}}")
     if line.told and line.told_bytes is not None:
         yield b","
-        yield _Blob(line.told, 1, line.told_bytes - BEGINNING)
+        yield Blob(line.told, 1, line.told_bytes - BEGINNING)
     else:
         yield b"}"
     yield b'},"error":null}\n'
@@ -211,16 +168,6 @@ def _request_of(line: _Line) -> str:
     return f"batch_req_{line.id}"
 
 
-def _zip(spoken: Sequence[tuple[_Line, NamedLine]]) -> Sequence[bytes | _Blob]:
-    if not spoken:
-        return []
-    layout = ZipLayout([ZipEntry(name.file, line.bytes or 0, line.crc32 or 0) for line, name in spoken])
-    return [
-        part if isinstance(part, bytes) else _Blob(spoken[part.number][0].digest or "", part.start, part.end)
-        for part in layout.parts(0, layout.size)
-    ]
-
-
 class _Told(msgspec.Struct, frozen=True):
     """What is told of a clip."""
 
@@ -230,7 +177,7 @@ class _Told(msgspec.Struct, frozen=True):
 async def clip_reply(files: JobFiles, clip: JobClip, header: str | None) -> Response:
     """Answer with the sound of a line, which is a whole file. Raises RangeNotSatisfiable, StorageFailed."""
     format_ = msgspec.json.decode(await files.told(clip), type=_Told).audio_format
-    whole = BatchFile.of_blob(files, clip.account, clip.digest, clip.bytes)
+    whole = StoredFile.of_blobs(files, [clip])
     return whole_reply(whole, f"{clip.step}.{format_}", MEDIA_TYPES[format_], header)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.features.jobs.core.blob_keys import drop_keys
+from proxy.features.jobs.core.encoded_records import drop_keys
 from proxy.features.jobs.core.files import JobFiles
 from proxy.kept.vault import SealedRecord
 from proxy.storage.disk_names import owner_name

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from hashlib import sha256
+from typing import Annotated, Literal
 
+from msgspec import Meta
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from policies import price
@@ -13,9 +16,11 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.conversion_form import (
     FILE,
+    ConversionForm,
     SentConversion,
     check_consent,
     granted,
+    output_of,
     read_conversion,
     read_sent,
     source_sound,
@@ -27,27 +32,60 @@ from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.grants import Grants
 from proxy.errors import InvalidRequest
 from proxy.feature import HouseRevision
-from proxy.features.jobs.core.fields import ENCODED, of_step
+from proxy.features.jobs.core.fields import ENCODED, SentFields, of_step, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
-from proxy.features.jobs.kinds.conversion.request import (
-    FORM_FIELDS,
-    ConversionFields,
-    ConversionJobForm,
-    check_conversion,
-    of_form,
-    step_form,
-)
 from proxy.features.jobs.kinds.conversion.stretches import MOST_MS, is_silent, stretches
 from proxy.kept.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import SOURCE_HZ
+
+
+class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
+    """The form of POST /v1/jobs: that of a conversion. Its `file` may play for two hours."""
+
+    kind: Annotated[Literal["conversion"], Meta(description="conversion, the only kind of job in a form")]
+
+    def __repr__(self) -> str:
+        return f"<ConversionJobForm {self.model} {self.voice} as {self.response_format}>"
+
+
+class ConversionFields(SentFields, frozen=True, kw_only=True):
+    """What is sealed of such a job: the form of each step, the SHA-256 of the file, and how that is mixed."""
+
+    form: ConversionForm
+    source: str
+    takes_first: bool
+
+    def __repr__(self) -> str:
+        return "<ConversionFields>"
+
+
+def check_conversion(sent: SentConversion) -> None:
+    """Raise InvalidRequest for what no job gives."""
+    if sent.form.provenance is not None:
+        raise InvalidRequest("'provenance' is not for a job: its sound comes as a file.", param="provenance")
+
+
+def step_form(sent: SentConversion) -> ConversionForm:
+    """Return the form of each step."""
+    form, format_ = sent.form, sent.output.format
+    if format_ in ENCODED:
+        form = replace(form, sample_rate=sent.output.sample_rate_hz, bitrate=None)
+    return replace(form, response_format=step_format(format_))
+
+
+def of_form(form: ConversionForm, file: bytes = b"") -> SentConversion:
+    return SentConversion(form, output_of(form), file)
+
+
+FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
 
 
 class ConversionKind(SpokenKind):

@@ -17,6 +17,7 @@ import msgspec
 from proxy.errors import NotFound, RequestFailed, UpstreamFailed
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.encoded_records import IS_RESULT, EncodedBlob, Role
+from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
@@ -166,16 +167,8 @@ class TrainingsElsewhere:
         if not piece.is_last and await self._is_there(training.id, role, piece.number, (len(data), crc32)):
             # A late double of it: what came after it stays.
             return
-        row = EncodedBlob(
-            job=training.id,
-            role=role,
-            number=piece.number,
-            account=training.account,
-            digest=await self._files.put(training.account, data),
-            bytes=len(data),
-            crc32=crc32,
-            voices=f" {training.voice} ",
-        )
+        writer = FileWriter(self._files, training.account, training.id, f" {training.voice} ", role)
+        row = await writer.put(piece.number, data)
         keep = records.keep_statement(training, piece.step, _IS_IN)
         is_whole = piece.role == "checkpoint" and piece.is_last
         is_written = await self._write(row, is_ours, keep if is_whole else None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,8 +19,8 @@ from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import House, HouseRevision
-from proxy.features.jobs.core.bodies import Progress
-from proxy.features.jobs.core.content import JobSound, whole_reply
+from proxy.features.jobs.core.bodies import Progress, ShownTraining
+from proxy.features.jobs.core.content import StoredFile, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind
@@ -26,7 +28,6 @@ from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once,
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.bills import TrainingBills
-from proxy.features.jobs.kinds.training.bodies import TrainingBody, shown_training
 from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.learning import Learning, TrainingFields
@@ -36,6 +37,40 @@ from proxy.features.jobs.kinds.training.trainings import LearningMeans, Training
 from proxy.features.jobs.section import JOBS
 from proxy.speech import speech_request
 from proxy.storage.store import Statement
+
+MOST_STEPS = 20_000
+USUAL_STEPS = 4_000
+MOST_SEED = 2**31 - 1
+
+
+class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/jobs for a training: the voice that learns, and the model that is to speak or
+    convert with it. It ends after `steps`, or earlier when the voice becomes no better."""
+
+    kind: Annotated[str, Meta(description="training", extra_json_schema={"const": "training"})]
+    voice: Annotated[str, Meta(min_length=1, max_length=200, description="an own voice, by its id or name")]
+    model: Annotated[str, Meta(min_length=1, max_length=200, description="a model that trains")]
+    steps: Annotated[int, Meta(ge=1, le=MOST_STEPS, description=f"a number from 1 to {MOST_STEPS}")] = (
+        USUAL_STEPS
+    )
+    seed: Annotated[int, Meta(ge=0, le=MOST_SEED, description=f"a number from 0 to {MOST_SEED}")] = 0
+
+    def __repr__(self) -> str:
+        return f"<TrainingBody for {self.model[:40]}>"
+
+
+def shown_training(training: Training, *, is_done: bool) -> ShownTraining:
+    return ShownTraining(
+        voice=training.voice,
+        model=f"{training.engine}/{training.model}",
+        stage="done" if is_done else training.stage,
+        step=training.step,
+        steps=training.most_steps,
+        mel=round(training.mel, 4) if training.mel else None,
+        best=round(training.best, 4) if training.best else None,
+        eta_seconds=None if training.eta_s is None else round(training.eta_s, 1),
+    )
+
 
 FORMAT = "onnx"
 """Of what is fetched of a training: its voice as others can use it."""
@@ -113,7 +148,7 @@ class TrainingKind(JobKind):
                 "deleted. If it is there, GET /v1/audio/voices/{id}/model has it."
             )
             raise Conflict(why if job.state == "done" else "The training has no voice.", param="id")
-        sound, range_ = JobSound(self.files, blobs), request.headers.get("range")
+        sound, range_ = StoredFile.of_blobs(self.files, blobs), request.headers.get("range")
         return whole_reply(sound, f"{job.id}.{job.format}", ONNX, range_)
 
     def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
