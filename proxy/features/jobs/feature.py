@@ -10,7 +10,6 @@ from proxy.features.jobs.batches.uploads import TABLE as FILES_TABLE
 from proxy.features.jobs.check import trainings
 from proxy.features.jobs.records import TABLES, StepRows
 from proxy.features.jobs.training.records import TABLE as TRAININGS
-from proxy.storage.tables import Table
 
 
 @asynccontextmanager
@@ -32,5 +31,5 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
 
 # TRAININGS first: its SQL reads jobs, which the next table's SQL deletes.
-_TABLES = (TRAININGS, *TABLES, FILES_TABLE, Table("introductions", key=("engine",)))
+_TABLES = (TRAININGS, *TABLES, FILES_TABLE)
 FEATURE = Feature("jobs", _open, tables=_TABLES, checks=(trainings,))
