@@ -58,6 +58,7 @@ KERNEL_TABLES: Tables = (
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
     ),
+    Table("introductions", key=("engine",)),
     Table("former_models", key=("voice", "digest"), paths=(PathColumn("digest"),)),
     Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
 )

@@ -11,7 +11,6 @@ from proxy.features.jobs.core.records import TABLES
 from proxy.features.jobs.kinds.batch.uploads import TABLE as FILES_TABLE
 from proxy.features.jobs.kinds.training.records import TABLE as TRAININGS
 from proxy.features.jobs.remote.records import TABLES as RUN_TABLES
-from proxy.storage.tables import Table
 
 
 @asynccontextmanager
@@ -23,5 +22,5 @@ async def _open(house: House) -> AsyncIterator[Opened]:
 
 
 # TRAININGS first: its SQL reads jobs, which the next table's SQL deletes.
-_TABLES = (TRAININGS, *TABLES, FILES_TABLE, Table("introductions", key=("engine",)), *RUN_TABLES)
+_TABLES = (TRAININGS, *TABLES, FILES_TABLE, *RUN_TABLES)
 FEATURE = Feature("jobs", _open, tables=_TABLES, checks=(trainings, ceilings))

@@ -44,20 +44,21 @@ def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
 
 
-async def as_before(url: str, folder: Path) -> None:
-    """Give a database its earlier shape, as a server left it that was stopped for the upgrade."""
-    made = [sql for each in shipped()[:BEFORE_ROLES] for sql in each.statements if "job_encoded" in sql]
+async def upgrade_again(url: str, folder: Path) -> None:
+    """Give the table of a stopped server its earlier shape, and let the migration convert that."""
+    before = [sql for each in shipped()[:BEFORE_ROLES] for sql in each.statements if "job_encoded" in sql]
+    converting = shipped()[BEFORE_ROLES].statements
     store = await open_bare(url, folder)
     try:
         await store.write(
             Statement("ALTER TABLE job_encoded RENAME TO job_encoded_after"),
             Statement("DROP INDEX job_encoded_by_digest"),
             Statement("DROP INDEX job_encoded_by_voices"),
-            *map(Statement, made),
+            *map(Statement, before),
             Statement(_BACK),
             Statement("DROP TABLE job_encoded_after"),
-            Statement(f"DELETE FROM schema_version WHERE version > {BEFORE_ROLES}"),
         )
+        await store.write(*map(Statement, converting))
     finally:
         await store.close()
 
@@ -94,7 +95,7 @@ async def test_the_files_of_a_job_are_there_after_the_upgrade(tmp_path: Path, ne
         made = await new_chapters(server, response_format="flac", files="chapters")
         await job_with(server, made["id"], "done")
         before = await content(server, made["id"])
-    await as_before(new_store_url, tmp_path / "data")
+    await upgrade_again(new_store_url, tmp_path / "data")
     async with jobs_inside(tmp_path, new_store_url, name="ben") as again:
         after = await content(server._replace(worker=again.worker), made["id"])
         assert (after.status_code, after.content) == (200, before.content)
@@ -123,7 +124,7 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
             return bool(await list_file(server.worker.store, id_, "checkpoint"))
 
         await soon(has_checkpoint)
-    await as_before(new_store_url, tmp_path / "data")
+    await upgrade_again(new_store_url, tmp_path / "data")
     async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
         ours = server._replace(worker=again.worker)
         await _is_due(ours)
@@ -148,7 +149,7 @@ async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
         id_ = await new_training(server, await voice_to_train(server))
         await server.worker.store.write(Statement("UPDATE job_steps SET due = :far", {"far": 10**17}))
         await _bring(server, id_, b"beginning", 0)
-    await as_before(new_store_url, tmp_path / "data")
+    await upgrade_again(new_store_url, tmp_path / "data")
     async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
         await _bring(again, id_, b"end", 1, is_last=True)
         far, store = kind_of(again).means.far, again.worker.store

@@ -6,9 +6,9 @@ import msgspec
 import structlog
 
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import introduction_of
+from proxy.storage import introductions
 from proxy.storage.store import Store
 from speech_engine import API_VERSION, EngineError, EngineFailed
 from speech_engine.host.messages import Failed, HelloReply, decoder, encode
@@ -53,12 +53,13 @@ class Introducing:
                 after_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_S)
                 return max(after_s, min(error.retry_after_s or 0.0, LONGEST_S))
         if self._news is not None:
-            await records.keep(self._store, self._engine.name, self._piece.digest, encode(self._news))
+            hello = encode(self._news)
+            await introductions.keep(self._store, self._engine.name, hello, self._piece.digest)
             self._known, self._news = self._news, None
         return AGAIN_S
 
     async def _recall(self) -> None:
-        kept = await records.recall(self._store, self._engine.name, self._piece.digest)
+        kept = await introductions.recall(self._store, self._engine.name, self._piece.digest)
         try:
             self._known = None if kept is None else _decode(kept)
         except msgspec.MsgspecError:

@@ -5,8 +5,6 @@ A run is charged in the commit of its end. Until then the most that it may cost 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection
 from typing import Literal
 
@@ -79,7 +77,7 @@ TABLES = (
 
 _RUN = columns(Run)
 _HOLD = """
-INSERT INTO remote_engines (engine, subject, hello) VALUES (:engine, '', '')
+INSERT INTO remote_engines (engine) VALUES (:engine)
 ON CONFLICT (engine) DO UPDATE SET engine = excluded.engine
 """
 _OF_DAY = """
@@ -152,11 +150,6 @@ _IS_OPEN = "EXISTS (SELECT 1 FROM remote_runs WHERE remote_runs.id = :run AND re
 _COUNT_OPEN = "SELECT runner, count(*) AS runs FROM remote_runs WHERE ended IS NULL GROUP BY runner"
 # What introduces an engine has the same name for years, and would be charged under an old number.
 _FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
-_HELLO = "SELECT hello FROM remote_engines WHERE engine = :engine AND subject = :subject"
-_KEEP_HELLO = """
-INSERT INTO remote_engines (engine, subject, hello) VALUES (:engine, :subject, :hello)
-ON CONFLICT (engine) DO UPDATE SET subject = excluded.subject, hello = excluded.hello
-"""
 
 
 async def latest(store: Store, piece: str) -> Run | None:
@@ -263,17 +256,3 @@ def is_open(run: Run) -> Condition:
 async def forget(store: Store, before: int) -> None:
     """Delete the rows of runs that ended before then. Their costs stay."""
     await store.write(Statement(_FORGET, {"before": before}))
-
-
-async def recall(store: Store, engine: str, subject: str) -> bytes | None:
-    """Return what an engine has said of itself, where it is now."""
-    rows = await store.read(_HELLO, {"engine": engine, "subject": subject})
-    try:
-        return base64.b64decode(rows[0]["hello"], validate=True) if rows else None
-    except binascii.Error:
-        return None
-
-
-async def keep(store: Store, engine: str, subject: str, hello: bytes) -> None:
-    said = base64.b64encode(hello).decode()
-    await store.write(Statement(_KEEP_HELLO, {"engine": engine, "subject": subject, "hello": said}))
