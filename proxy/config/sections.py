@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from policies.costs import Rate
 from policies.plans import Plan
+from policies.price import Rate
 from policies.routing import Route
 from proxy.config import addresses
 from speech_engine.device import DeviceName
