@@ -290,7 +290,7 @@ _LATER_S = 5.0
 
 
 def find_post(steps: Sequence[FoundStep], inputs: FilterInput) -> Post | None:
-    """Return the first step that is for the emotion of a query, and who repeats. A conversion has none."""
+    """Return the first step for the emotion of a query, with its engine. A conversion has none."""
     query = inputs.query
     if query.converts:
         return None
@@ -307,7 +307,7 @@ def _judge(found: FoundStep, inputs: FilterInput) -> Post:
         message = f"The post-step of this language's route cannot be done: {found.lack}."
         return Post(step, error=NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S))
     if not may_be_used(inputs.voice, "conversion"):
-        # What is converted is its speech, whoever's voice comes out of that.
+        # Its speech is converted, in whatever voice.
         return Post(step, error=_as_of_post_step(no_use(inputs.voice, "conversion")))
     query = RoutingQuery(
         language=inputs.query.language,

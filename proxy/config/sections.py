@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from policies.costs import Rate
 from policies.plans import Plan
+from policies.price import Rate
 from policies.routing import Route
 from proxy.config import addresses
 from speech_engine.device import DeviceName
@@ -131,7 +131,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_url: Annotated[
         str,
         msgspec.Meta(
-            # Over plain HTTP only for trials on one machine: whoever has such an address gets a recording.
+            # Plain HTTP is for trials on one machine only: anyone with such an address gets a recording.
             pattern=r"^\Z|^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*)?\Z",
             max_length=300,
             description='this server\'s address as others reach it, "https://…", or "" for none',

@@ -17,10 +17,10 @@ import structlog
 from proxy.config.config_toml import Config, EngineSection
 from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.engine_names import names_of_engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.late_engines import LateEngines
 from proxy.engines.local_samples import LocalSamples
+from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.provider_key import ProviderKey, ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import (

@@ -21,7 +21,7 @@ _PORTS = {"http": 80, "https": 443}
 class ForwardProxy(NamedTuple):
     """A server that passes requests on. `authorization` is empty where it asks for none.
 
-    `url` is its whole address, for who reads it again.
+    `url` is its whole address, for a second reader.
     """
 
     url: str

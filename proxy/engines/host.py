@@ -15,8 +15,7 @@ import msgspec
 import structlog
 
 from policies.device_book import DeviceBook, DeviceMemory, Holder
-from policies.host_health import is_frozen, is_idle
-from policies.suspect_texts import SuspectTexts
+from policies.host_health import SuspectTexts, is_frozen, is_idle
 from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child

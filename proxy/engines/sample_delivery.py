@@ -27,7 +27,7 @@ Put = Callable[[PutSample], Awaitable[None]]
 
 
 class SampleOrder(NamedTuple):
-    """Who wants recordings: a job for this model, on this shelf. `arrived` is the count when it was sent."""
+    """A job for this model that needs recordings on this shelf. `arrived` is the count when it was sent."""
 
     shelf: int
     put: Put

@@ -1,6 +1,6 @@
-"""What is asked with an Idempotency-Key is done once: who asks again gets what was done.
+"""A request with an Idempotency-Key is done once: a repeated request gets the first result.
 
-What shows that it was done is the caller's: the kept bytes of an answer, or a row whose id the key makes.
+The caller keeps the proof: the bytes of the answer, or a row whose id is made from the key.
 """
 
 from __future__ import annotations

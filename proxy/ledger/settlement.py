@@ -90,7 +90,7 @@ class Settlement:
         )
 
     def leave(self) -> None:
-        """Write nothing any more, after a `write` was refused: somebody else has written an end."""
+        """Write nothing any more, after a `write` was refused: another process has written an end."""
         self._holds.end_settlement(self._hold_request, None)
 
     @property

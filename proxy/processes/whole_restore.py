@@ -211,7 +211,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
 
 
 def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -> Iterator[str]:
-    """Yield lines for the settings that are new here. Raise StorageFailed for those that nobody may bring."""
+    """Yield lines for the settings that are new here. Raise StorageFailed for forbidden ones."""
 
     def refuse(section: str, why: str) -> None:
         raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")

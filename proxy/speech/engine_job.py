@@ -32,7 +32,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
     # What repeats a recording is about as long as that.
     source, estimated_s = run.source, text.estimated_s
     cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
-    # What comes out is as who speaks last gives it.
+    # The last engine decides the form of the sound.
     heard = candidate.models[-1].info
     can_pass_through = (
         factor == 1.0
@@ -72,7 +72,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
 
 
 def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
-    """Return the job of who repeats what a candidate speaks in its job: about as long, without a text."""
+    """Return the job of the engine that repeats a candidate's speech: about as long, without a text."""
     most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
     return replace(
         job,

@@ -102,12 +102,12 @@ class WishTable(Generic[W]):
         return self.read(rows[0]) if rows else None
 
     async def list_open(self, store: Store, now: int, limit: int, only_if: Condition = ALWAYS) -> list[W]:
-        """List what there is to do and nobody has a lease of: so much for each place, accounts in turn."""
+        """List due rows without a lease: up to a number for each place, accounts in turn."""
         params = {**only_if.params, "now": now, "limit": limit}
         return [self.read(row) for row in await store.read(self._list(only_if=only_if.sql), params)]
 
     async def take(self, store: Store, wish: W, lease_us: int) -> W | None:
-        """Take the lease of a row. None: somebody else has it, or has had it since the row was read."""
+        """Take the lease of a row. None: another worker has it, or has had it since the row was read."""
         now = await store.now()
         (rows,) = await store.write(
             Statement(self._take, {**self._ours(wish), "now": now, "until": now + lease_us})

@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Mapping
 
 import msgspec
 
-from policies.costs import micro_usd
 from policies.plans import Plan
+from policies.price import micro_usd
 from policies.routing import is_cloned_for
 from policies.wishes import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
 from proxy.catalogue.clones import PARAM, ClonePlace

@@ -51,7 +51,7 @@ class CloneWish(msgspec.Struct, frozen=True, kw_only=True):
 
 COLUMNS = columns(CloneRecord)
 _DOOMED = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
-# A lease stays: who makes a clone just now learns of it at the end, and deletes what was made.
+# A lease stays: a worker that makes the clone now learns of it at the end, and deletes the clone.
 TABLE = Table(
     "bindings",
     personal=True,

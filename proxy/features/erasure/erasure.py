@@ -177,7 +177,7 @@ class Erasure(WishKind[Tombstone]):
             self._said = now
 
     async def stop_following(self) -> None:
-        """Say that nobody has to wait for this process any more."""
+        """Note that no erasure has to wait for this process any more."""
         if self._said:
             await _try("followers", lambda: remove_follower(self._store, self._id))
 

@@ -140,7 +140,7 @@ class _ProvenanceTap(Tap):
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
     def _consents(self, source: SourceSound) -> tuple[str, ...]:
-        """Return the digests of the consents of the voices, and of who speaks in a recording."""
+        """Return the digests of the consents of the voices, and of the speaker of a recording."""
         planned, given = self._planned.consents, source.consent
         return (*planned, given) if given and given not in planned else planned
 

@@ -84,4 +84,4 @@ async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
 
 
 def _quietly(_done: int, _of: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""

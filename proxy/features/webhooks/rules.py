@@ -48,7 +48,7 @@ class Target(NamedTuple):
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address belongs to somebody on the internet. One with a zone belongs to a link."""
+    """Tell whether an IP address is public on the internet. An address with a zone belongs to a link."""
     try:
         ip = ip_address(address)
     except ValueError:

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from policies.costs import Rate
 from policies.plans import Plan, Prices
-from policies.price import MICRO, Price
+from policies.price import MICRO, Price, Rate
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
