@@ -50,9 +50,6 @@ class Worker:
         self._logins = Logins(self._admin_tools.callers, parts.limits)
         self.revise(kernel.config)
 
-    def __repr__(self) -> str:
-        return f"<Worker {self.engines!r}{', draining' if self.server_state.is_draining else ''}>"
-
     def public(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request to the port by the newest revision."""
         return self.app(scope, receive, send)

@@ -20,12 +20,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
-from proxy.api.background import Background
-from proxy.api.speech_forms import SpeechForms
+from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
@@ -34,13 +33,11 @@ from proxy.catalogue.clones import Cloning
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, Spread
-from proxy.catalogue.far_trainings import FarTrainings, NoFarTrainings
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.purges import Purges
 from proxy.catalogue.saved_words import SavedWords
 from proxy.catalogue.trained_voices import TrainedVoices
-from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
@@ -97,8 +94,6 @@ class House(NamedTuple):
     source: Source = _NOT_OPEN
     purges: Purges = _NOT_OPEN
     addable: CommandFor = _NOT_OPEN
-    steps: WantedSteps = NoSteps()
-    far_trainings: FarTrainings = NoFarTrainings()
     shared: tuple[object, ...] = ()
 
     def sharing(self, more: object) -> House:

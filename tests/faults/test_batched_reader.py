@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from tests.faults.batch_plugin import config, environ
-from tests.faults.processes import host, state, until, worker
+from tests.faults.processes import host, state, worker
 from tests.faults.stalls import requested
 from tests.server import Server, running
+from tests.waiting import until
 
 SLOW_SPEED = 0.25
 STALLED = 2
@@ -85,8 +86,8 @@ def test_what_stalled_readers_do_not_take_waits_in_files_and_is_whole_when_they_
         before = [process.memory_info().rss for process in processes]
         answers = [stack.enter_context(_begun(server, TEXT, **slow)) for _ in range(STALLED)]
         # The model's rows are free, though nobody reads; what was made lies on the disk.
-        until(lambda: _running(server) == 0, within_s=120.0)
-        until(lambda: _spilled(processes[0]) > STALLED * (len(whole) - 2_000_000), within_s=120.0)
+        until(lambda: _running(server) == 0, 120.0)
+        until(lambda: _spilled(processes[0]) > STALLED * (len(whole) - 2_000_000), 120.0)
         grown = [process.memory_info().rss - was for process, was in zip(processes, before, strict=True)]
         assert max(grown) < STALLED * len(whole) / 2, grown
         with ThreadPoolExecutor(STALLED) as reading:

@@ -13,10 +13,11 @@ import pytest
 
 from plugins.tone.decode import decode
 from tests.faults.clusters import metric
-from tests.faults.processes import kill, until, usage_rows, worker
+from tests.faults.processes import kill, usage_rows, worker
 from tests.faults.streams import stream
 from tests.server import Server, running, stop
 from tests.sound import decoded
+from tests.waiting import until
 
 TEXT = "Said once, by the numbat."
 LONG = "word " * 800

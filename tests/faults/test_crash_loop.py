@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.plugin_folders import IDLE, environ, install
-from tests.faults.processes import state, until
+from tests.faults.processes import state
 from tests.server import TONE, Server, running
+from tests.waiting import until
 
 HOSTED = """
 def voxgate_register():
@@ -74,7 +75,7 @@ def test_a_worker_module_that_is_missing_fails_at_once_and_for_good(server: Serv
 
 
 def test_a_create_that_fails_is_tried_again_and_given_up_with_its_reason(server: Server) -> None:
-    until(lambda: state(server, "torn")["state"] == "failed", 20.0)
+    until(lambda: state(server, "torn")["state"] == "failed")
     assert state(server, "torn")["reason"] == "RuntimeError: the model file is torn"
     assert _lives(server, "torn.0") == 5
 

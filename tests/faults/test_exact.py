@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,9 @@ import pytest
 from policies.price import MICRO
 from tests.databases import Postgres
 from tests.faults.books import books
-from tests.faults.processes import until
 from tests.redis_server import RedisServer
 from tests.server import Server, running
+from tests.waiting import until
 
 CLIENTS = 64
 CREDITS = 100
@@ -132,7 +131,7 @@ def test_five_streams_are_never_six(shop: Shop) -> None:
         told: list[Outcome] = []
         asking = [threads.submit(_stream, shop.client(key), told.append, hanging_up) for _ in range(CLIENTS)]
         try:
-            until(lambda: len(told) == CLIENTS, 60)
+            until(lambda: len(told) == CLIENTS)
         finally:
             hanging_up.set()
         for each in asking:
@@ -141,7 +140,7 @@ def test_five_streams_are_never_six(shop: Shop) -> None:
     assert Counter(told) == {(200, ""): STREAMS, (429, "rate_limit_exceeded"): CLIENTS - STREAMS}
     # Five have hung up; their places are free again as soon as the server has seen it.
     client = shop.client(key)
-    until(lambda: _ask(client)[0] == 200, 10)
+    until(lambda: _ask(client)[0] == 200)
 
 
 def _all_at_once(
@@ -154,10 +153,14 @@ def _all_at_once(
 
 def _ask_for_a_stream(client: openai.OpenAI) -> Outcome:
     """Ask until a stream is free. The refusals come so fast that nothing would be spoken meanwhile."""
-    deadline = time.monotonic() + 60
-    while (told := _ask(client)) == (429, "rate_limit_exceeded") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return told
+    told = list[Outcome]()
+
+    def is_free() -> bool:
+        told[:] = [_ask(client)]
+        return told != [(429, "rate_limit_exceeded")]
+
+    until(is_free)
+    return told[0]
 
 
 def _ask(client: openai.OpenAI) -> Outcome:

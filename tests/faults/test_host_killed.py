@@ -10,10 +10,11 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import AGAIN_S, host, kill, runtime_folder, state, until
+from tests.faults.processes import AGAIN_S, host, kill, runtime_folder, state
 from tests.faults.streams import stream
 from tests.server import TONE, Server, running
 from tests.sound import decoded
+from tests.waiting import until
 
 RUNNING = 16
 WAITING = 32

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.processes import until
 from tests.server import Server, running
+from tests.waiting import until
 
 RECEIVE_BUFFER = 16 * 1024
 """The client's own, so that little of an answer is on its way."""

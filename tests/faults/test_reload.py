@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.processes import until
 from tests.faults.streams import stream
 from tests.server import TONE, Server, running
+from tests.waiting import until
 
 STREAMS = 20
 _SLOTS = TONE.replace("[engines.tone]", "[engines.tone]\nslots = 64")

@@ -8,9 +8,9 @@ import signal
 from pathlib import Path
 
 from tests import server
-from tests.faults.processes import until
 from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.server import ALONE, Server
+from tests.waiting import until
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.005") + (
     "[plans.paid]\nallowance = 100\n"

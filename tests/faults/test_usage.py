@@ -8,9 +8,10 @@ import httpx2
 import pytest
 
 from proxy.storage.usage import UsageRow
-from tests.faults.processes import host, kill, until, usage_rows
+from tests.faults.processes import host, kill, usage_rows
 from tests.faults.streams import stream
 from tests.server import Server, running
+from tests.waiting import until
 
 Ended = dict[str, tuple[UsageRow, int]]
 

@@ -13,8 +13,8 @@ from tests import speech_clips
 from tests.commands import command
 from tests.databases import postgres
 from tests.faults.hostile_uploads import decoders
-from tests.faults.processes import until
 from tests.server import ALONE, Server, running
+from tests.waiting import until
 
 CONFIG = ALONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
 NAME = "Canary Bartholomew Featherstone"

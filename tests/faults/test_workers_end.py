@@ -12,10 +12,11 @@ import pytest
 
 from tests.databases import Postgres
 from tests.faults.clusters import metric, workers
-from tests.faults.processes import kill, until
+from tests.faults.processes import kill
 from tests.faults.streams import stream
 from tests.redis_server import RedisServer
 from tests.server import ALONE, Server, running, stop
+from tests.waiting import until
 
 WORKERS = 2
 CRASHES = 5

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.admission import Live, Refusal, admit
+from policies.admission import CreditStanding, Live, Refusal, Split, admit
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
-from policies.quota import CreditStanding, Split
 
 
 def allowed(streams: int | None = None, key: int | None = None) -> Terms:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from policies import casting
-from policies.casting import MOST_CHARACTERS, MOST_NAMES
+from policies import text_tags
+from policies.text_tags import MOST_CHARACTERS, MOST_NAMES
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ from policies.casting import MOST_CHARACTERS, MOST_NAMES
     ],
 )
 def test_a_cast_is_made_of_good_names(names: tuple[str, ...], is_good: bool) -> None:
-    assert (casting.fault(names) is None) == is_good
+    assert (text_tags.cast_fault(names) is None) == is_good

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.costs import PerUnit, Rate, micro_usd
+from policies.price import PerUnit, Rate, micro_usd
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.quota import CreditStanding, Split, split, split_charge
+from policies.admission import CreditStanding, Split, split, split_charge
 
 amounts = st.integers(0, 10**13)
 pools = st.integers(-(10**12), 10**13)

@@ -74,9 +74,6 @@ class OpenedConsent(NamedTuple):
     def id(self) -> str:
         return self.record.id
 
-    def __repr__(self) -> str:
-        return f"<OpenedConsent {self.record.id}>"
-
 
 class ConsentKeeper:
     """The consents of all accounts."""

@@ -32,14 +32,13 @@ from proxy.features.own_voices.clips import (
     VoiceRecordings,
     owner_of,
 )
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_answers
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.form_values import form_values
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
-from proxy.kept.once import digest_of_fields
+from proxy.kept.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 

@@ -18,7 +18,7 @@ from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.engines.engine_names import who_knows
+from proxy.engines.plugin_instances import who_knows
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -50,7 +50,6 @@ from proxy.features.own_voices.bodies import (
     shown,
 )
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_answers
 from proxy.features.own_voices.stream_reply import StreamReply
@@ -60,7 +59,7 @@ from proxy.http.idempotency import KEY_HEADER
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, answers
-from proxy.kept.once import digest_of_fields
+from proxy.kept.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage import samples, tombstones, trained_models
 from proxy.storage.rows import new_id

@@ -17,7 +17,6 @@ import structlog
 
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
-from tests.faults.processes import until
 from tests.features.cache.keeping import (
     CONFIG,
     ask,
@@ -30,6 +29,7 @@ from tests.features.cache.keeping import (
     speaking,
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

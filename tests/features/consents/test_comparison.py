@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from policies.sample_quality import Rating, SampleQuality
-from proxy.config.consent import ConsentSection
-from proxy.config.sections import Config, PluginSection
+from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparers import ComparerFailed, SpeakerScore
 from proxy.features.consents.comparison import (

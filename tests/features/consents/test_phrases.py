@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.features.consents.phrases import LANGUAGES, phrase
+from proxy.features.consents.rules import LANGUAGES, phrase
 
 OPERATOR = "Estúdio Ana & Söhne {0}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies.sample_quality import Rating
-from proxy.features.consents.speaker_match import judge_speakers
+from proxy.features.consents.rules import judge_speakers
 from speech_engine import SpeakerScale
 
 SCALE = SpeakerScale(same=0.85, other=0.70)

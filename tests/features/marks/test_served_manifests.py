@@ -21,7 +21,6 @@ from proxy.config.sections import Config
 from proxy.features.all import load_config
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import MOST_OF_ACCOUNT, ROOT
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.kept import key_ring
@@ -38,7 +37,7 @@ from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 CONFIG = """
 [engines.one]
@@ -82,7 +81,7 @@ class NoSigner(Signer):
     """One that never signs."""
 
     def __init__(self) -> None:
-        super().__init__(ManifestMetrics(CollectorRegistry()))
+        super().__init__(CollectorRegistry())
 
     def prepare(self, *, has_stamp: bool = True) -> None:
         """It needs no process."""
@@ -147,7 +146,7 @@ async def test_one_account_s_manifests_keep_no_other_s_waiting(tmp_path: Path) -
         never = asyncio.Event()
         manifests.signer.sign_digest = lambda *_: never.wait()  # type: ignore[assignment,method-assign]
         waiting = [asyncio.create_task(manifests.find(path)) for path in paths[:-1]]
-        await until(lambda: manifests._places.taken == MOST_OF_ACCOUNT)
+        await soon(lambda: manifests._places.taken == MOST_OF_ACCOUNT)
         refused = await server.ask("GET", f"{ROOT}/{paths[-1]}", key="")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "manifest_unavailable")
         assert refused.headers["retry-after"]
@@ -371,6 +370,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
         assert row["kept"] == 0
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("signer", [NoSigner(), SlowSigner()], ids=["none", "slow"])
 async def test_a_wav_goes_out_without_when_nothing_signs(
     tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch
@@ -509,7 +509,7 @@ async def test_a_receipt_names_no_manifest_that_cannot_be_had(tmp_path: Path) ->
 
 async def signed_mp3(folder: Path) -> bytes:
     """A clip as a provider that signs its sound gives it."""
-    async with open_signer(Config(data=str(folder)), ManifestMetrics(CollectorRegistry())) as signer:
+    async with open_signer(Config(data=str(folder)), CollectorRegistry()) as signer:
         facts = ManifestFacts(0, (ClipSpeaker("their/model", ""),))
         return (await embed(signer, facts, mp3(1.0, tags=True), "audio/mpeg")).data
 

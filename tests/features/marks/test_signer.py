@@ -22,7 +22,6 @@ from proxy.config.sections import Config
 from proxy.errors import NoRoom, ReaderTooSlow
 from proxy.features.marks.certificate import TEST_FILE
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
@@ -54,7 +53,7 @@ class Rig:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.registry = CollectorRegistry()
-        self.signer = Signer(ManifestMetrics(self.registry), within_s=60.0, stamp_within_s=2.0)
+        self.signer = Signer(self.registry, within_s=60.0, stamp_within_s=2.0)
         self.revise(MarkingSection())
 
     def revise(self, section: MarkingSection) -> None:
@@ -202,7 +201,7 @@ async def test_a_process_that_hangs_is_killed_and_the_next_request_is_served(rig
 
 
 async def test_a_process_that_dies_twice_is_enough(rig: Rig) -> None:
-    rig.signer._plain._helper.spec = HelperSpec(module="proxy.no_such_module", lives=2)
+    rig.signer._plain.spec = HelperSpec(module="proxy.no_such_module", lives=2)
     with pytest.raises(SignerUnavailable), capture_logs() as logs:
         await rig.signer.sign_digest(FACTS, bytes(32))
     assert [line["reason"] for line in logs if line["event"] == "manifest.sign.failed"] == [
@@ -282,6 +281,7 @@ async def test_an_account_with_many_files_keeps_nobody_out(rig: Rig) -> None:
     assert repr(rig.signer).endswith("0 of 64 taken>>")
 
 
+@pytest.mark.clock
 async def test_a_file_with_a_place_waits_for_its_turn_however_long_that_takes(rig: Rig) -> None:
     child = await rig.child()
     places = [await rig.signer.take_place("one") for _ in range(2)]

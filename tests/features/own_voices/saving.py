@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.consents.grants import Grants
 from proxy.features.own_voices import records
 from proxy.features.own_voices.saved_voices import SavedVoices

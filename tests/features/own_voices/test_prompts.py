@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from policies import estimate
-from proxy.features.jobs.training.learning import LEAST_RECORDINGS
+from proxy.features.jobs.kinds.training.learning import LEAST_RECORDINGS
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.features.own_voices.trained.prompts import NEEDED

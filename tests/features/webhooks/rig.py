@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.engines.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.courier import Courier
 from proxy.features.webhooks.deliveries import WebhookDelivery
 from proxy.features.webhooks.keeper import OpenedWebhook, WebhookKeeper
-from proxy.features.webhooks.metrics import WebhookMetrics
 from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.features.webhooks.rules import DAY_US
 from proxy.features.webhooks.section import WebhookSection
@@ -82,8 +81,7 @@ class WebhookRig(NamedTuple):
 
 def quiet_courier(store: Store) -> Courier:
     """Return one that sends nothing by itself."""
-    metrics = WebhookMetrics(CollectorRegistry())
-    return Courier(store, Vault(store, VaultSection(), Path()), Sender(), metrics)
+    return Courier(store, Vault(store, VaultSection(), Path()), Sender(), CollectorRegistry())
 
 
 @asynccontextmanager
@@ -92,7 +90,7 @@ async def webhook_rig(
 ) -> AsyncIterator[WebhookRig]:
     metrics = Metrics()
     async with open_vault(store, folder, VaultSection(), metrics) as vault:
-        courier = Courier(store, vault, Sender(look_up=look_up), WebhookMetrics(metrics.registry))
+        courier = Courier(store, vault, Sender(look_up=look_up), metrics.registry)
         courier.section = section
         try:
             yield WebhookRig(store, vault, courier, WebhookKeeper(store, vault, courier), metrics)

@@ -22,7 +22,8 @@ from fakes.runpod.jobs_api import Desk
 from fakes.runpod.queue import JobQueue
 from fakes.runpod.working import Handler, echo
 from fakes.serving import served
-from tests.plugins.runpod.asking import asked, until
+from tests.plugins.runpod.asking import asked
+from tests.waiting import soon
 
 
 def fake_with(
@@ -47,7 +48,7 @@ async def test_a_job_waits_works_and_ends_by_the_clock() -> None:
         id_ = await at.run(text="a")
         assert (await at.status(id_))["status"] == "IN_QUEUE"
         at.fake.clock.advance(5)
-        await until(lambda: bool(at.queue.starts))
+        await soon(lambda: bool(at.queue.starts))
         at.fake.clock.advance(3)
         working = await at.status(id_)
         assert working == {"id": id_, "status": "IN_PROGRESS", "delayTime": 5000, "executionTime": 3000}
@@ -76,17 +77,17 @@ async def test_a_ttl_removes_even_a_job_that_works() -> None:
     async with asked(fake_with(run_s=100, usd_per_second=1.0)) as at:
         body = {"input": {"a": 1}, "policy": {"ttl": 10_000}}
         id_ = (await at.jobs.post("run", json=body)).json()["id"]
-        await until(lambda: bool(at.queue.starts))
+        await soon(lambda: bool(at.queue.starts))
         at.fake.clock.advance(60)
         assert await at.status(id_) == 404
-        await until(lambda: at.fake.spent_usd == 10.0)
+        await soon(lambda: at.fake.spent_usd == 10.0)
 
 
 async def test_a_job_times_out() -> None:
     async with asked(fake_with(run_s=100)) as at:
         body = {"input": {"a": 1}, "policy": {"executionTimeout": 5000}}
         id_ = (await at.jobs.post("run", json=body)).json()["id"]
-        await until(lambda: bool(at.queue.starts))
+        await soon(lambda: bool(at.queue.starts))
         at.fake.clock.advance(6)
         await at.queue.jobs[id_].over.wait()
         assert (await at.status(id_))["status"] == "TIMED_OUT"
@@ -107,11 +108,11 @@ async def test_what_a_worker_raises_is_a_200_with_its_words() -> None:
 async def test_cancel_purge_and_health() -> None:
     async with asked(fake_with(run_s=50, workers=1)) as at:
         ids = [await at.run(n=number) for number in range(4)]
-        await until(lambda: len(at.queue.starts) == 1)
+        await soon(lambda: len(at.queue.starts) == 1)
         health = (await at.jobs.get("health")).json()
         assert (health["jobs"]["inProgress"], health["jobs"]["inQueue"]) == (1, 3)
         assert (await at.jobs.post(f"cancel/{ids[0]}")).json() == {"id": ids[0], "status": "CANCELLED"}
-        await until(lambda: len(at.queue.starts) == 2)
+        await soon(lambda: len(at.queue.starts) == 2)
         assert (await at.jobs.post("purge-queue")).json() == {"removed": 2, "status": "completed"}
         assert [(await at.status(id_))["status"] for id_ in ids[2:]] == ["CANCELLED"] * 2
         assert (await at.jobs.post(f"retry/{ids[0]}")).status_code == 400
@@ -128,7 +129,7 @@ async def test_chunks_are_given_out_once_in_both_shapes(shape: Literal["object",
 
     async with asked(fake_with(two, shape=shape, aggregates=False)) as at:
         id_ = await at.run()
-        await until(lambda: bool(at.queue.jobs[id_].chunks))
+        await soon(lambda: bool(at.queue.jobs[id_].chunks))
 
         async def poll() -> list[Any]:
             body = (await at.jobs.get(f"stream/{id_}")).json()
@@ -165,7 +166,7 @@ async def test_a_chunk_of_more_than_a_megabyte_fails_the_job() -> None:
 async def test_runsync_waits_as_long_as_it_may() -> None:
     async with asked(fake_with(run_s=30)) as at:
         asking = asyncio.create_task(at.jobs.post("runsync?wait=10000", json={"input": {"a": 1}}))
-        await until(lambda: bool(at.queue.starts))
+        await soon(lambda: bool(at.queue.starts))
         at.fake.clock.advance(10)
         told = (await asking).json()
         assert told["status"] == "IN_PROGRESS"
@@ -229,7 +230,7 @@ async def test_an_answer_is_lost_after_all_was_done() -> None:
         at.fake.jobs.fail("lost", path="/run")
         with pytest.raises(httpx2.TransportError):
             await at.jobs.post("run", json={"input": {"a": 1}})
-        await until(lambda: len(at.fake.starts) == 1)
+        await soon(lambda: len(at.fake.starts) == 1)
         assert (await at.status("job-1-u1"))["status"] == "COMPLETED"
 
 
@@ -249,7 +250,7 @@ async def test_a_webhook_comes_twice_before_the_end_can_be_read_and_again_if_it_
         await at.queue.jobs[id_].over.wait()
         assert seen == [("COMPLETED", "IN_PROGRESS")] * 2
         at.fake.clock.advance(10)
-        await until(lambda: len(at.fake.webhooks.tried) == 3)
+        await soon(lambda: len(at.fake.webhooks.tried) == 3)
         assert [status for _address, status in at.fake.webhooks.tried] == [503, 200, 200]
 
 

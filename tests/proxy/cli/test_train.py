@@ -7,7 +7,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +16,9 @@ import pytest
 
 from tests import speech_clips
 from tests.commands import run
-from tests.faults.processes import until
 from tests.features.own_voices.test_clips import other_wav
 from tests.server import ALONE, Server, running
+from tests.waiting import until
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
 
@@ -108,11 +107,10 @@ def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
     with beside.client() as client:
         asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
         job = client.post("/v1/jobs", json=asked).json()["id"]
-        until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] >= 520, every_s=0.05)
+        until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] >= 520)
         (process,) = trainers(beside)
         os.kill(process.pid, signal.SIGKILL)
-        while trainers(beside):
-            time.sleep(0.05)
+        until(lambda: not trainers(beside))
         # What is put off for some seconds says so.
         shown = client.get(f"/v1/jobs/{job}").json()
         assert shown["status"] in ("running", "queued")
@@ -125,7 +123,7 @@ def test_commands_for_jobs_tell_the_stage_and_step_of_a_training(beside: Server,
         asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
         job = client.post("/v1/jobs", json=asked).json()["id"]
         try:
-            until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] > 0, every_s=0.05)
+            until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] > 0)
             for command in (("show", job), ("list",)):
                 shown = beside.cli("jobs", *command).stdout
                 assert re.search(rf"{job} +training +running +\d+ of 2000 ", shown), shown

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.costs import Rate
+from policies.price import Rate
 from tests.proxy.config.files import faults, load
 
 

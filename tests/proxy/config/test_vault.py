@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from tests.proxy.config.files import faults, load
 
 KEY, OLD = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))

@@ -14,6 +14,7 @@ from proxy.engines.upstream_http import open_http
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable, HandshakeRefused, SocketRequest
 from tests.proxy.engines.servers import tunnel_proxy
 from tests.server import free_port
+from tests.waiting import soon
 
 SECRET = "sk-never-to-be-told"
 
@@ -24,12 +25,6 @@ class Seen:
     def __init__(self) -> None:
         self.keys: list[str] = []
         self.open = 0
-        self.changed = asyncio.Event()
-
-    async def until_closed(self) -> None:
-        while self.open:
-            self.changed.clear()
-            await self.changed.wait()
 
 
 async def deaf(request: web.Request) -> web.WebSocketResponse:
@@ -60,7 +55,6 @@ async def served(seen: Seen) -> AsyncIterator[str]:
                         await socket.send_str(other.upper())
         finally:
             seen.open -= 1
-            seen.changed.set()
         return socket
 
     async def refused(request: web.Request) -> web.Response:
@@ -106,7 +100,7 @@ async def test_messages_go_both_ways_and_the_end_of_the_block_closes() -> None:
             assert await socket.next_message() == b"HELLO"
             assert socket.close_code is None
         async with asyncio.timeout(5):
-            await seen.until_closed()
+            await soon(lambda: seen.open == 0)
     assert seen.keys == [SECRET]
 
 

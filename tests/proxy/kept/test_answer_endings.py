@@ -21,10 +21,10 @@ from proxy.kept.answers import open_answers
 from proxy.kept.locked_files import Lock
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics
-from tests.faults.processes import until
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
+from tests.waiting import until
 
 MOST = 1_000_000
 SMALL = 60_000

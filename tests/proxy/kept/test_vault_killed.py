@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.kept.vault import Vault
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.kept.vault import open_vault
 from proxy.telemetry.metrics import Metrics

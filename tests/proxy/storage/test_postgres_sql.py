@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.storage.postgres_sql import number_parameters
+from proxy.storage.postgres_calls import number_parameters
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 
 from tests.databases import Postgres, postgres
 from tests.server import TONE, Server, running
-
-BACK_S = 10.0
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +63,7 @@ def test_a_database_that_stops_is_an_honest_503_until_it_is_back(server: Server,
         assert ready(server) == (503, ["storage: the database does not answer"])
     finally:
         database.start()
-    deadline = time.monotonic() + BACK_S
-    while ready(server)[0] != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: ready(server)[0] == 200)
     assert server.speech("And on it goes.").status_code == 200
     log = server.log.read_text()
     assert "storage.failed" in log

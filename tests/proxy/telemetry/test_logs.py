@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxy.telemetry.logs import LogFile, RequestLine
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 _PROGRAM = """
 import asyncio, os, signal, sys
@@ -51,7 +51,7 @@ async def test_a_line_of_a_request_is_written_within_a_moment() -> None:
     for number in range(3):
         log_file.add(_line(number))
     assert file.getvalue() == b""
-    await until(lambda: file.getvalue().count(b"\n") == 3)
+    await soon(lambda: file.getvalue().count(b"\n") == 3)
     lines = _lines(file)
     assert [line["request"] for line in lines] == ["req_0", "req_1", "req_2"]
     assert lines[0].pop("timestamp").endswith("Z")

@@ -23,7 +23,6 @@ from proxy.errors import (
 )
 from proxy.feature import House
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_answers
 from proxy.features.own_voices.stream_reply import StreamReply
@@ -36,7 +35,7 @@ from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
-from proxy.kept.once import digest_of_fields
+from proxy.kept.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.storage.rows import new_id
 
 MEDIA = "application/octet-stream"

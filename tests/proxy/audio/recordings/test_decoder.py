@@ -23,7 +23,7 @@ from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.proxy.audio.recordings.corpus import outcomes
 from tests.proxy.helpers.alone import answer_alone
 from tests.sound import tone
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 WAV = wav(tone(440, 1.0))
 CHILD = "proxy.audio.recordings.decoding_child"
@@ -54,7 +54,7 @@ def _command(process: psutil.Process) -> list[str]:
 async def ready_child(decoder: Decoder) -> psutil.Process:
     """The process that waits for the next file."""
     await decoder.decode(WAV)
-    await until(lambda: len(children()) == 1)
+    await soon(lambda: len(children()) == 1)
     return children()[0]
 
 
@@ -76,7 +76,7 @@ async def test_the_file_of_a_process_that_is_killed_is_decoded_by_another(decode
     child = await ready_child(decoder)
     child.suspend()
     decoding = asyncio.create_task(decoder.decode(WAV))
-    await until(lambda: len(children()) == 2)
+    await soon(lambda: len(children()) == 2)
     child.kill()
     assert (await decoding).seconds == 1.0
 
@@ -91,7 +91,7 @@ async def test_a_process_that_hangs_is_ended_and_the_file_may_come_again(decoder
         *(503, "server_busy"),
         True,
     )
-    await until(lambda: not child.is_running())
+    await soon(lambda: not child.is_running())
 
 
 async def decode(decoder: Decoder, data: bytes = WAV, account: str = "") -> SpeechRecording:
@@ -103,7 +103,7 @@ async def test_so_many_may_wait_and_the_next_is_told_to_come_back(decoder: Decod
     child = await ready_child(decoder)
     child.suspend()
     decoding = [asyncio.create_task(decode(decoder, account=each)) for each in ("acc_a", "acc_b")]
-    await until(lambda: len(children()) == 2)
+    await soon(lambda: len(children()) == 2)
     with pytest.raises(NoPlace) as caught:
         await decode(decoder, account="acc_c")
     assert (caught.value.status, caught.value.code) == (503, "server_busy")
@@ -122,13 +122,13 @@ async def test_an_account_with_many_uploads_keeps_no_other_out() -> None:
 
     try:
         uploads = [asyncio.create_task(upload()) for _ in range(10)]
-        await until(lambda: sum(each.done() for each in uploads) == 10 - MOST_OF_ACCOUNT)
+        await soon(lambda: sum(each.done() for each in uploads) == 10 - MOST_OF_ACCOUNT)
         async with asyncio.timeout(WAIT_S):
             assert (await decode(decoder, account="acc_one")).seconds == 1.0
         is_over.set()
         refused = [each for each in await asyncio.gather(*uploads, return_exceptions=True) if each]
         assert [type(each) for each in refused] == [NoPlace] * (10 - MOST_OF_ACCOUNT)
-        assert repr(decoder).startswith("<Decoder, 0 begun")
+        assert decoder._places.taken == 0
         assert (await decode(decoder, account="acc_many")).seconds == 1.0
     finally:
         await decoder.close()
@@ -143,8 +143,8 @@ async def test_an_upload_that_is_left_while_it_waits_frees_its_place() -> None:
                 await asyncio.sleep(0)
                 waiting.cancel()
                 await asyncio.wait([waiting])
-            assert repr(decoder).startswith("<Decoder, 1 begun")
-        assert repr(decoder).startswith("<Decoder, 0 begun")
+            assert decoder._places.taken == 1
+        assert decoder._places.taken == 0
     finally:
         await decoder.close()
 
