@@ -11,6 +11,7 @@ from tests.clients.environments import Absent
 from tests.clients.runs import COMMANDS, Programs
 from tests.clients.servers import Servers
 from tests.clients.visits import Visit
+from tests.tables import each_row
 
 FEW = {"py1": (1, 20), "js6": (1, 20), "vercel": (1, 13, 18), "livekit": (18, 24), "pipecat": (18, 20, 25)}
 """Of clients that are not the newest SDKs, the rows that are theirs alone: `soak` has all."""
@@ -34,14 +35,14 @@ def _ids(cells: list[tuple[int, str]]) -> list[str]:
     return [f"row-{row}-{client}" for row, client in cells]
 
 
-@pytest.mark.parametrize(("row", "client"), _JUDGED, ids=_ids(_JUDGED))
+@each_row(("row", "client"), _JUDGED, ids=_ids(_JUDGED))
 def test_a_client_saw_what_its_row_says(
     servers: Servers, programs: Programs, admin: httpx2.Client, row: int, client: str
 ) -> None:
     visit(servers, programs, admin, row, client)
 
 
-@pytest.mark.parametrize(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
+@each_row(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
 def test_a_client_sends_what_its_row_says(servers: Servers, row: int, client: str) -> None:
     ROWS[row].proven[client](servers)
 

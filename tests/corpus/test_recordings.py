@@ -6,11 +6,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.corpus import compare, recordings
 from tests.corpus.steps import Topic
 from tests.corpus.topics import TOPICS
+from tests.tables import each_row
 
 _ENOUGH = 240
 Steps = list[dict[str, Any]]
@@ -24,7 +23,7 @@ def test_there_are_enough_requests() -> None:
     assert sum(len(recordings.read(topic.name)) for topic in TOPICS) >= _ENOUGH
 
 
-@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+@each_row("topic", TOPICS, ids=lambda topic: topic.name)
 def test_a_step_has_a_name_of_its_own(topic: Topic) -> None:
     names = [step.name for step in topic.steps]
     assert len(names) == len(set(names))
@@ -58,7 +57,7 @@ def _one_sample_less(steps: Steps) -> None:
     _named(steps, "speaks again")["answer"]["audio"]["samples"] -= 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "line"),
     [
         (

@@ -31,6 +31,7 @@ from tests.faults.processes import until
 from tests.faults.tone_clouds import BABBLE
 from tests.server import Server, running
 from tests.sound import PADDING_S, decoded
+from tests.tables import each_row
 
 SITUATIONS = ("plain", "cast", "auto", "lexicon", "cap", "leave", "slow", "idempotency", "cache")
 """`plain` is passed through for the upstream: its formats are the client's."""
@@ -382,7 +383,7 @@ def test_every_two_of_them_meet() -> None:
     assert [len(each) for each in pairs] == [9 * 3, 9 * 8, 3 * 8]
 
 
-@pytest.mark.parametrize("cell", PAIRS, ids=lambda cell: cell.name)
+@each_row("cell", PAIRS, ids=lambda cell: cell.name)
 def test_what_is_received_is_charged_and_little_more(bills: dict[Cell, Bill | Exception], cell: Cell) -> None:
     expect_a_fair_bill(bills, cell)
 

@@ -12,6 +12,7 @@ import pytest
 from tests.faults.card_plugin import install_card, section, strangers_use
 from tests.faults.processes import children, host, is_over, kill, runtime_folder, state, until, worker
 from tests.server import ALONE, Server, running
+from tests.tables import each_row
 
 _SERVER = '[server]\ndefault_model = "tts-1"\n[models]\n"tts-1" = ["first/standard", "second/standard"]\n'
 CONFIG = _SERVER + section("first", 5.0) + section("second", 4.0)
@@ -54,7 +55,7 @@ def crash(server: Server) -> None:
     assert server.speech("Over.", model="first/standard", voice="first/crash").status_code == 503
 
 
-@pytest.mark.parametrize("end", [unload, restart, kill_it, crash])
+@each_row("end", [unload, restart, kill_it, crash])
 @pytest.mark.usefixtures("first_alone")
 def test_what_ends_gives_its_memory_to_the_one_that_waits(
     server: Server, end: Callable[[Server], None]

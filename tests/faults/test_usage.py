@@ -11,6 +11,7 @@ from proxy.storage.usage import UsageRow
 from tests.faults.processes import host, kill, until, usage_rows
 from tests.faults.streams import stream
 from tests.server import Server, running
+from tests.tables import each_row
 
 Ended = dict[str, tuple[UsageRow, int]]
 
@@ -101,7 +102,7 @@ def test_a_client_that_left_before_the_first_audio_has_heard_nothing(ended: Ende
     assert (row.outcome, row.samples, row.first_byte_ms) == ("left", 0, None)
 
 
-@pytest.mark.parametrize("way", ["broken", "no finish", "killed"])
+@each_row("way", ["broken", "no finish", "killed"])
 def test_an_engine_that_fails_in_the_middle_is_on_record_as_failed(ended: Ended, way: str) -> None:
     row, heard = ended[way]
     assert row.outcome == "failed"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-import pytest
-
 from proxy import features
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.feature_sections import Section
@@ -17,6 +15,7 @@ from proxy.storage.store import Statement
 from tests.features.erasure.erasing import erasure_of, kept, sound
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import clone
+from tests.tables import each_row
 
 CACHED = f"{TONE}[cache]\non = true\n"
 SECTIONS = f"{CACHED}[marking]\nmark = ''\n[lexicons.en]\nAna = 'Anna'\n"
@@ -35,7 +34,7 @@ def test_the_list_has_every_section() -> None:
     assert len(modules) >= 3
 
 
-@pytest.mark.parametrize("name", [feature.name for feature in all_features()])
+@each_row("name", [feature.name for feature in all_features()])
 async def test_the_others_work(tmp_path: Path, name: str) -> None:
     async with inside(tmp_path, SECTIONS, left_out=name) as server:
         assert (await server.speech()).status_code == 200

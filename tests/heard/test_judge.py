@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tests.heard.judge import MOST_SECONDS, SENTENCES, which_sentence, which_sentences
 from tests.sound import Heard
+from tests.tables import each_row
 
 RATE_HZ = 24_000
 SECONDS = 4
@@ -43,7 +44,7 @@ SOUNDS = {
 }
 
 
-@pytest.mark.parametrize("name", SOUNDS)
+@each_row("name", SOUNDS)
 def test_what_is_no_speech_is_no_sentence(name: str) -> None:
     heard = Heard(SOUNDS[name], RATE_HZ)
     assert which_sentence(heard) is None

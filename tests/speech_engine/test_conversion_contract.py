@@ -12,6 +12,7 @@ from speech_engine import ANY_LANGUAGE, Audio, Event, Finished, Language, ModelI
 from speech_engine.errors import EngineCannot, EngineFailed, UnusableSample, VoiceNotFound
 from speech_engine.testing import ContractBroken, ConversionContract
 from speech_engine.values import EngineVoice
+from tests.tables import each_row
 
 RATE_HZ = 24_000
 MODEL = ModelInfo(
@@ -123,7 +124,7 @@ async def broken_rules(kind: type[Repeater]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "broken"),
     [
         (Repeater, set()),

@@ -21,9 +21,10 @@ from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
 from tests.suite.not_run import MAY_BE_SKIPPED, NotRun
 from tests.suite.second_run import LASTS, MOST, SecondRun, is_race, overdue
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize("path", [*UNIT, *NOT_UNIT])
+@each_row("path", [*UNIT, *NOT_UNIT])
 def test_the_tables_name_what_is_there(path: str) -> None:
     assert (TESTS / path).exists()
 
@@ -77,7 +78,7 @@ def test_the_seconds_of_files_are_kept_and_read_again() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("ci", "nodeid", "outcome"),
     [
         ("", "tests/faults/test_confined.py::test_a", "skipped"),
@@ -150,7 +151,7 @@ def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:
     assert memory.choose(tmp_path / "absent", room=0) is None
 
 
-@pytest.mark.parametrize(("start", "order"), [(0, "abcd"), (1 / 3, "bcda"), (2 / 3, "cdab")])
+@each_row(("start", "order"), [(0, "abcd"), (1 / 3, "bcda"), (2 / 3, "cdab")])
 def test_each_process_reads_the_tests_from_another_file_on(
     start: float, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from tests.features.cache.keeping import (
     speaking,
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.tables import each_row
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -152,7 +153,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     under_way.release()
 
 
-@pytest.mark.parametrize("way", ["no folder", "no room", "no file"])
+@each_row("way", ["no folder", "no room", "no file"])
 async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, way: str) -> None:
     engine = Scripted(*spoken(0.5))
     with structlog.testing.capture_logs() as logs:

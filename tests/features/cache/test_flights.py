@@ -30,6 +30,7 @@ from tests.features.cache.keeping import (
 )
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.tables import each_row
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
 FIRST_AUDIO_S = 2.0
@@ -187,7 +188,7 @@ async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_
     assert len(engine.jobs) == 1
 
 
-@pytest.mark.parametrize("is_last", [False, True])
+@each_row("is_last", [False, True])
 async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_the_others(
     tmp_path: Path, is_last: bool
 ) -> None:
@@ -349,7 +350,7 @@ async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -
     assert len(there.jobs) == 1
 
 
-@pytest.mark.parametrize("step", ["find", "take"])
+@each_row("step", ["find", "take"])
 async def test_a_disk_that_hangs_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

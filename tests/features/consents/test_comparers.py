@@ -28,6 +28,7 @@ from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
 from tests.sound import tone
 from tests.speech_engine.host.fakes import until
+from tests.tables import each_row
 
 MODULE = pitch_comparer.__name__
 LOW, HIGH = tone(200, 1.0, COMPARED_RATE_HZ), tone(400, 1.0, COMPARED_RATE_HZ)
@@ -136,7 +137,7 @@ async def test_it_runs_where_its_plugin_says() -> None:
     assert not processes()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("create", "name", "settings"),
     [
         (Hosted(MODULE, packages=("v_nowhere>=1",)), "pitch", {}),

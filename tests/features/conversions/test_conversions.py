@@ -37,6 +37,7 @@ from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.proxy.speech.repeating import Repeating
 from tests.sound import decoded
+from tests.tables import each_row
 from tests.tones import tones
 
 CONFIG = """
@@ -398,7 +399,7 @@ class Refusing(Repeating):
         raise self._error
 
 
-@pytest.mark.parametrize("kind", [ContentRefused, UnsupportedText, UnsupportedLanguage, UnusableSample])
+@each_row("kind", [ContentRefused, UnsupportedText, UnsupportedLanguage, UnusableSample])
 async def test_what_an_engine_refuses_of_a_recording_is_the_file(
     tmp_path: Path, kind: type[EngineError]
 ) -> None:

@@ -28,6 +28,7 @@ from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.http.hostile_forms import form
 from tests.proxy.jobs_inside import jobs_inside
 from tests.server import TONE, Server, running
+from tests.tables import each_row
 
 __all__ = ["folder", "run"]
 
@@ -116,7 +117,7 @@ def test_hostile_recordings_are_refused_or_not_found(server: Server, each: int) 
     assert "Traceback" not in server.log.read_text()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "status", "param", "code"),
     [
         (form({}, "other", b"x"), 400, "other", "invalid_value"),

@@ -32,6 +32,7 @@ from speech_engine.mark import Detection, MarkKey
 from tests.features.marks import odd_mark
 from tests.features.marks.odd_mark import BAD_RATE_HZ, DEADLY, ENDLESS, HARMFUL, OddSettings, marked
 from tests.speech_engine.host.fakes import until
+from tests.tables import each_row
 
 MODULE = odd_mark.__name__
 ENVIRON: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -290,7 +291,7 @@ async def test_it_runs_where_its_plugin_says() -> None:
     assert not processes()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("create", "name", "settings"),
     [
         (Hosted(MODULE, packages=("v_nowhere>=1",)), "odd", {}),

@@ -13,6 +13,7 @@ import pytest
 from tests.features.marks.manifests import read
 from tests.server import Server, running
 from tests.sound import decoded
+from tests.tables import each_row
 
 CONFIG = """
 [server]
@@ -42,7 +43,7 @@ def sidecar(live: Server, link: str) -> bytes:
     return found.content
 
 
-@pytest.mark.parametrize("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+@each_row("format_", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
 def test_what_the_sdk_saves_of_a_stream_fits_its_manifest(live: Server, tmp_path: Path, format_: str) -> None:
     file = tmp_path / f"clip.{format_}"
     with openai.OpenAI(base_url=f"{live.url}/v1", api_key=live.key, max_retries=0, timeout=WAIT_S) as sdk:
@@ -58,7 +59,7 @@ def test_what_the_sdk_saves_of_a_stream_fits_its_manifest(live: Server, tmp_path
     assert reading.assertion("org.voxgate.mark")["plugin"] == "spread"
 
 
-@pytest.mark.parametrize("format_", ["wav", "mp3", "flac"])
+@each_row("format_", ["wav", "mp3", "flac"])
 def test_a_file_with_its_manifest_is_valid_and_plays(live: Server, format_: str) -> None:
     plain = live.speech(TEXT, response_format=format_)
     signed = live.speech(TEXT, response_format=format_, provenance="c2pa")

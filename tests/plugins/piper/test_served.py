@@ -17,6 +17,7 @@ from tests.faults.processes import until
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
+from tests.tables import each_row
 
 LOADED_S = 120.0
 RATE_HZ = 24_000
@@ -126,7 +127,7 @@ def test_a_language_is_spoken_by_its_own_voice(live: Server) -> None:
     assert tiny.heard(sound, RATE_HZ, base_hz=BASES["bia"]) == "^bom dia.$"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "speaker", "higher", "told"),
     [
         ("alloy", "bia", 0.0, None),

@@ -16,6 +16,7 @@ from tests.commands import run
 from tests.features.jobs.conversions.rig import flac, said
 from tests.server import ALONE, TONE, VOXGATE, Server, running
 from tests.sound import decoded
+from tests.tables import each_row
 
 TEXT = "Hello there."
 
@@ -112,7 +113,7 @@ def test_a_minus_is_stdout(beside: Server, tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (1, b"")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "message"),
     [
         (("--format", "json"), "--format json: "),
@@ -240,7 +241,7 @@ def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> N
     assert decode(*decoded((tmp_path / "again.wav").read_bytes(), "wav")) == (TEXT,)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "why"),
     [
         (("gone.wav", "--consent", "true"), "gone.wav: No such file"),

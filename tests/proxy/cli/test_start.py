@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.server import Server, running
+from tests.tables import each_row
 
 _HEAVY = {
     *("aiohttp", "aiosqlite", "asyncpg", "av", "grpc", "numpy", "prometheus_client", "pycld2", "redis"),
@@ -45,7 +46,7 @@ def test_the_first_page_of_help_imports_nothing_that_works(arguments: tuple[str,
     assert not _imported(*arguments) & (_HEAVY | _ONLY_IN_COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [("keys", "list", "--help"), ("env", "--help"), ("serve", "--help")])
+@each_row("arguments", [("keys", "list", "--help"), ("env", "--help"), ("serve", "--help")])
 def test_help_on_a_command_imports_no_server(arguments: tuple[str, ...]) -> None:
     assert not _imported(*arguments) & (_HEAVY | {"httpx2", "pluggy"})
 

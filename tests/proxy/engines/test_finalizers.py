@@ -27,6 +27,7 @@ from tests.speech_engine.host.fakes import (
     speak_for_ever,
 )
 from tests.speech_engine.host.fakes import Speak as SpeakFunction
+from tests.tables import each_row
 
 Open = Callable[[], EngineStream]
 PLACES = ("in process", "cloud", "hosted")
@@ -83,8 +84,8 @@ async def close(stream: EngineStream) -> None:
     await stream.close()
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(
+@each_row("place", PLACES)
+@each_row(
     ("speak", "use"),
     [(speak_briefly, finish), (break_off, fail), (speak_for_ever, cancel), (speak_for_ever, close)],
     ids=["finished", "failed", "cancelled", "closed"],

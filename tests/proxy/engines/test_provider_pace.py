@@ -9,6 +9,7 @@ import pytest
 from proxy.engines.provider_pace import ProviderPace
 from speech_engine import EngineLimited
 from tests.proxy.engines.keys import WELL, Turns, cloud_engine, count_audio, job
+from tests.tables import each_row
 
 
 async def taken(pace: ProviderPace, within_s: float = 0.0) -> bool:
@@ -60,8 +61,8 @@ async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
 
 
 @pytest.mark.clock
-@pytest.mark.parametrize(("told_s", "pause_s"), [(30.0, 30.0), (None, 1.0), (0.0, 1.0), (86_400.0, 60.0)])
-@pytest.mark.parametrize("most", [None, 100])
+@each_row(("told_s", "pause_s"), [(30.0, 30.0), (None, 1.0), (0.0, 1.0), (86_400.0, 60.0)])
+@each_row("most", [None, 100])
 async def test_a_provider_that_says_so_is_left_alone(
     told_s: float | None, pause_s: float, most: int | None
 ) -> None:

@@ -20,6 +20,7 @@ from speech_engine import (
     ModelInfo,
 )
 from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job
+from tests.tables import each_row
 
 
 class Asked(Turns):
@@ -91,9 +92,7 @@ async def test_a_known_model_stays_known_where_nobody_answers(often: None) -> No
         assert [model.id for model in cloud.models()] == ["old"]
 
 
-@pytest.mark.parametrize(
-    "finds", [None, EngineUnavailable("away"), ZeroDivisionError("a fault of the plugin")]
-)
+@each_row("finds", [None, EngineUnavailable("away"), ZeroDivisionError("a fault of the plugin")])
 async def test_the_server_starts_without_an_answer(
     finds: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.http import described
 from tests.proxy.http.described import Document, Exchange, faults, operation, operations, violations
 from tests.sound import tone
+from tests.tables import each_row
 
 FEATURES = Path(__file__).parents[2] / "features"
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
@@ -376,7 +377,7 @@ async def test_a_server_that_is_not_ready_answers_as_described(tmp_path: Path, d
     assert faults(document, operation(document, "is_ready"), answer) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "more",
     [
         {},

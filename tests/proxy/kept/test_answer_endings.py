@@ -25,13 +25,14 @@ from tests.faults.processes import until
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
+from tests.tables import each_row
 
 MOST = 1_000_000
 SMALL = 60_000
 """Bytes of an answer of 1.25 s, as PCM."""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("shape", "messages"),
     [("pcm", 0), ("json", 0), ("pcm", 3)],
     ids=["before the first byte", "before a whole answer", "in the middle"],
@@ -164,7 +165,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     held.release()
 
 
-@pytest.mark.parametrize("way", ["no folder", "no room", "no file"])
+@each_row("way", ["no folder", "no room", "no file"])
 async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, way: str) -> None:
     folder = tmp_path / "data" / "idempotency"
     engine = Scripted(*spoken(0.5))

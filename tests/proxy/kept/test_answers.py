@@ -15,6 +15,7 @@ from speech_engine import errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
+from tests.tables import each_row
 
 DAY = 24 * 60 * 60 * 1_000_000
 
@@ -37,7 +38,7 @@ def _of_ours(answer: httpx2.Response) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each_row("shape", SHAPES)
 async def test_sent_again_it_is_the_same_answer_and_nobody_speaks(tmp_path: Path, shape: str) -> None:
     engine = Scripted(*spoken(2.0))
     async with speaking(tmp_path, engine) as server:
@@ -173,7 +174,7 @@ async def test_a_refused_request_leaves_its_key_for_a_better_one(tmp_path: Path)
         assert not is_replay(await ask(server))
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256, "tab\there", "naïve", "one\x7f"])
+@each_row("key", ["", "k" * 256, "tab\there", "naïve", "one\x7f"])
 async def test_a_value_that_is_no_key_is_a_400(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         sent = await server.raw_speech(BODY, headers={"idempotency-key": key})
@@ -189,7 +190,7 @@ async def test_two_keys_are_no_key(tmp_path: Path) -> None:
     assert (answer.status_code, envelope(answer)["param"]) == (400, "Idempotency-Key")
 
 
-@pytest.mark.parametrize("key", ["k", "k" * 255, 'a key with ~ and "quotes" / ..'])
+@each_row("key", ["k", "k" * 255, 'a key with ~ and "quotes" / ..'])
 async def test_a_key_is_any_printable_ascii(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         assert [is_replay(await ask(server, key)) for _ in range(2)] == [False, True]

@@ -19,6 +19,7 @@ from speech_engine import Finished, ProviderCount, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
+from tests.tables import each_row
 
 THREE = """
 [engines.one]
@@ -233,8 +234,8 @@ _REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("error", _REFUSED, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("config", [THREE, UNHEDGED], ids=["hedged", "in turn"])
+@each_row("error", _REFUSED, ids=lambda error: type(error).__name__)
+@each_row("config", [THREE, UNHEDGED], ids=["hedged", "in turn"])
 async def test_a_candidate_that_refused_before_it_began_costs_nothing(
     tmp_path: Path, error: errors.EngineError, config: str
 ) -> None:
@@ -259,7 +260,7 @@ async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_p
     assert (cost.units, cost.micro_usd) == (40.0, 400_000)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("script", "units"),
     [
         ([Started(RATE_HZ), ProviderCount(5.0), ProviderCount(7.0), errors.UnsupportedText("x")], 7.0),
@@ -326,7 +327,7 @@ async def test_a_request_that_waited_in_our_own_line_costs_nothing(tmp_path: Pat
     assert len(asked["one"].jobs) == 1
 
 
-@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+@each_row("speed", [0.5, 1.0, 2.0])
 async def test_the_cap_on_an_engine_counts_what_is_heard_after_the_speed_is_changed(
     tmp_path: Path, speed: float
 ) -> None:

@@ -13,6 +13,7 @@ from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host.batches import StepGate, batch, hear, job
 from tests.speech_engine.host.fakes import FakeLog, until
 from tests.speech_engine.host.toy_model import ToyModel
+from tests.tables import each_row
 
 
 async def test_a_batch_counts_its_rows_by_urgency_and_its_steps() -> None:
@@ -45,7 +46,7 @@ def test_processes_add_up_what_counts_and_share_a_mean_of_the_rest() -> None:
     assert add_figures([]) == {}
 
 
-@pytest.mark.parametrize(("step_s", "taken", "measured"), [(0.1, 20, 16), (40.0, 3, 1), (400.0, 2, 1)])
+@each_row(("step_s", "taken", "measured"), [(0.1, 20, 16), (40.0, 3, 1), (400.0, 2, 1)])
 def test_a_slow_device_is_warmed_up_with_few_steps(step_s: float, taken: int, measured: int) -> None:
     model = TimedModel(floor_s=step_s, row_s=0.0)
     times = StepTimes(model.step_s)

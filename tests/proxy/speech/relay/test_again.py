@@ -11,6 +11,7 @@ import pytest
 from speech_engine import EngineError, Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage
+from tests.tables import each_row
 
 SECOND = RATE_HZ * 2
 
@@ -52,7 +53,7 @@ async def test_an_engine_that_was_busy_while_another_was_heard_is_asked_once_mor
 
 
 @pytest.mark.clock
-@pytest.mark.parametrize(
+@each_row(
     ("second", "asked"),
     [
         ([errors.EngineFailed("x")], 2),

@@ -16,6 +16,7 @@ from speech_engine import Audio, Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import envelope
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage, telling
+from tests.tables import each_row
 
 SECOND = RATE_HZ * 2
 """Bytes of one."""
@@ -89,7 +90,7 @@ async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> Non
     assert len(content) == round((0.3 + 2 * PAUSE_S) * RATE_HZ) * 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     "second",
     [
         [errors.EngineFailed("x")],
@@ -99,7 +100,7 @@ async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> Non
     ],
     ids=["at once", "silent", "midway", "no end"],
 )
-@pytest.mark.parametrize("audio_format", ["pcm", "mp3"])
+@each_row("audio_format", ["pcm", "mp3"])
 async def test_a_later_part_that_cannot_be_spoken_breaks_the_answer_and_costs_nothing(
     tmp_path: Path, second: list[Step], audio_format: str
 ) -> None:
@@ -133,7 +134,7 @@ async def test_the_first_part_that_cannot_be_spoken_is_an_http_error(tmp_path: P
 MUTE = errors.UnsupportedText("Invalid 'input': this language has no way to read any of it.")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds", "turns"),
     [
         pytest.param("[Ana] Olá. [Ben] \N{PARTY POPPER} [Ana] Tchau.", 2.0 + PAUSE_S, 2, id="between"),
@@ -154,8 +155,8 @@ async def test_a_turn_of_signs_that_nobody_can_read_is_passed_over(
     assert (len(one.jobs), len(two.jobs)) == (turns, text.count("[Ben]"))
 
 
-@pytest.mark.parametrize(("per", "credits"), [("job", 2), ("character", len("[Ana] Olá. [Ana] Oi. "))])
-@pytest.mark.parametrize("text", ["[Ana] Olá. [Ben] ^^ [Ana] Oi. ", "[Ben] ^^ [Ana] Olá. [Ana] Oi. "])
+@each_row(("per", "credits"), [("job", 2), ("character", len("[Ana] Olá. [Ana] Oi. "))])
+@each_row("text", ["[Ana] Olá. [Ben] ^^ [Ana] Oi. ", "[Ben] ^^ [Ana] Olá. [Ana] Oi. "])
 async def test_a_turn_that_was_passed_over_costs_nothing(
     tmp_path: Path, text: str, per: str, credits: int
 ) -> None:
@@ -190,7 +191,7 @@ async def test_a_cast_that_has_nothing_but_signs_that_nobody_can_read_is_refused
     assert (row.outcome, row.samples) == ("failed", 0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("said_by_ben", "script"),
     [
         pytest.param("\N{EGYPTIAN HIEROGLYPH A001}", [MUTE], id="a letter"),
