@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -355,11 +355,14 @@ def bill(server: Server, cell: Cell) -> Bill:
 
 
 @pytest.fixture(scope="module")
+def cells() -> Sequence[Cell]:
+    return PAIRS
+
+
+@pytest.fixture(scope="module")
 def bills(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    cells: Sequence[Cell], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Cell, Bill | Exception]]:
-    chosen = {item.name for item in request.session.items}
-    cells = [cell for cell in CELLS if any(cell.name in name for name in chosen)]
     plugins, folder = tmp_path_factory.mktemp("plugins"), tmp_path_factory.mktemp("server")
     install(plugins, "babbler", BABBLER)
     with clouds() as providers:

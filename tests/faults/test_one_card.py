@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.card_plugin import install_card, section, strangers_use
-from tests.faults.processes import children, host, is_over, kill, runtime_folder, state, until, worker
+from tests.faults.card_plugin import install_card, section
+from tests.faults.processes import host, kill, state, until, worker
 from tests.server import ALONE, Server, running
-from tests.tables import each_row
 
 _SERVER = '[server]\ndefault_model = "tts-1"\n[models]\n"tts-1" = ["first/standard", "second/standard"]\n'
 CONFIG = _SERVER + section("first", 5.0) + section("second", 4.0)
@@ -55,7 +52,7 @@ def crash(server: Server) -> None:
     assert server.speech("Over.", model="first/standard", voice="first/crash").status_code == 503
 
 
-@each_row("end", [unload, restart, kill_it, crash])
+@pytest.mark.parametrize("end", [unload, restart, kill_it, crash])
 @pytest.mark.usefixtures("first_alone")
 def test_what_ends_gives_its_memory_to_the_one_that_waits(
     server: Server, end: Callable[[Server], None]
@@ -93,31 +90,6 @@ def test_an_operator_may_end_and_wake_what_waits(server: Server) -> None:
     server.cli("engines", "unload", "first")
     server.cli("engines", "load", "second")
     has(server, "second", "ready")
-
-
-def test_memory_of_strangers_is_waited_for_too(tmp_path: Path) -> None:
-    plugins = tmp_path / "plugins"
-    environ = install_card(plugins)
-    strangers_use(plugins, 6.0)
-    config = '[server]\ndefault_model = "first"\n' + section("first", 3.0)
-    with running(tmp_path, config, environ=environ) as server:
-        has(server, "first", "waiting")
-        reason = state(server, "first")["reason"]
-        assert reason == "waits for 3.0 GB of cuda:0, which has 2.0 of 8.0 GB free"
-        strangers_use(plugins, 1.0)
-        server.cli("engines", "load", "first")  # every 15 seconds, it would look by itself
-        has(server, "first", "ready")
-
-
-def test_a_killed_supervisor_leaves_no_process_of_one_that_waits(tmp_path: Path) -> None:
-    environ = install_card(tmp_path / "plugins")
-    with running(tmp_path, CONFIG, environ=environ) as server:
-        until(lambda: {state(server, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
-        family, run = children(server), runtime_folder(server)
-        os.kill(server.process.pid, signal.SIGKILL)
-        until(lambda: all(is_over(child) for child in family) and not run.exists())
-    with running(tmp_path, CONFIG, environ=environ) as again:
-        until(lambda: {state(again, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
 
 
 IDLE = "idle_unload_s = 1\n"
@@ -159,19 +131,3 @@ def test_an_engine_that_loads_on_demand_counts_as_ready(tmp_path: Path) -> None:
         assert state(server, "tone")["state"] == "unloaded"
         with server.client() as client:
             assert client.get("/readyz").status_code == 503
-
-
-def test_an_engine_on_demand_is_loaded_by_its_first_request(tmp_path: Path) -> None:
-    on_demand = ALONE.replace("[engines.tone]\n", "[engines.tone]\non_demand = true\n")
-    with running(tmp_path, on_demand) as server:
-        has(server, "tone", "ready")  # once, to learn what it has
-    with running(tmp_path, on_demand) as server:
-        assert state(server, "tone")["state"] == "unloaded"
-        assert state(server, "tone")["models"] == ["tone/standard"]
-        with server.client() as client:
-            assert client.get("/readyz").status_code == 200
-        assert len(children(server)) == 1
-        assert server.speech("The first.").status_code == 200
-        assert state(server, "tone")["state"] == "ready"
-    with running(tmp_path, on_demand.replace("on_demand", "slots = 7\non_demand")) as server:
-        has(server, "tone", "ready")  # another section may have other models

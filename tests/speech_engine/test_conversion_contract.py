@@ -20,8 +20,6 @@ MODEL = ModelInfo(
 )
 RULES = [name for name in vars(ConversionContract) if name.startswith("test_")]
 
-FREES = {"closing_early_frees_the_engine", "cancelling_frees_the_engine"}
-
 
 class Repeater:
     """Gives a recording back, if one of its two slots is free."""

@@ -31,7 +31,7 @@ from speech_engine import (
     UnsupportedText,
     UnusableSample,
 )
-from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key
 from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.audio.recordings.clips import Kind, encoded
@@ -86,10 +86,7 @@ def of_seconds(seconds: float, level: int = 8000) -> bytes:
     return wav_header(len(pcm) // 2, 8000) + pcm
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, CONFIG) as opened:
-        yield opened
+server = inside_fixture(CONFIG)
 
 
 async def sent(
@@ -366,19 +363,6 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
         async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
             pass
     assert repr(room) == f"<Sources 0 of {most} bytes>"
-
-
-async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
-    house = server.worker.open_house.house
-    room = Sources(house.intake, most_bytes=29_600_000)
-    form = ConversionForm(model="tone/standard", voice="alloy")
-    short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with room.taken("acc_1", short, None):
-        with pytest.raises(NoPlace):
-            async with room.taken("acc_1", short, None):
-                pass
-        async with room.taken("acc_2", short, None):
-            pass
 
 
 async def test_as_many_as_a_plan_has_streams_are_converted_however_many_places_there_are(

@@ -6,11 +6,9 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from proxy.features.all import open_store
 from proxy.storage import usage
@@ -27,11 +25,7 @@ speech = { credits = 1, per = "job" }
 """
 )
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("money"), _CONFIG) as started:
-        yield started
+running = server.live_server(_CONFIG)
 
 
 def test_a_change_by_the_cli_counts_from_the_next_request(running: server.Server) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,13 @@ from plugins.tone.decode import decode
 from tests import server
 from tests.commands import run
 from tests.features.jobs.conversions.rig import flac, said
-from tests.server import ALONE, TONE, VOXGATE, Server, running
+from tests.server import ALONE, TONE, VOXGATE, Server, live_server, running
 from tests.sound import decoded
 from tests.tables import each_row
 
 TEXT = "Hello there."
 
-
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("say"), TONE) as server:
-        yield server
+beside = live_server(TONE)
 
 
 def say(

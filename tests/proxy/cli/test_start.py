@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.server import Server, running
+from tests.server import Server, live_server
 from tests.tables import each_row
 
 _HEAVY = {
@@ -56,10 +55,7 @@ def test_completion_imports_nothing_that_works() -> None:
     assert not _imported(**line) & (_HEAVY | _ONLY_IN_COMMANDS)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("start")) as server:
-        yield server
+server = live_server()
 
 
 def test_a_command_beside_a_server_imports_a_client_alone(server: Server) -> None:

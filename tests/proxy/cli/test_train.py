@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,15 +14,11 @@ from tests import speech_clips
 from tests.commands import run
 from tests.faults.processes import until
 from tests.features.own_voices.test_clips import other_wav
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
 
-
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("train"), CONFIG) as server:
-        yield server
+beside = live_server(CONFIG)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -191,11 +190,7 @@ EXCHANGES = (
     Exchange("get_me", "GET", "/v1/me"),
 )
 
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("openapi"), server.TONE) as running:
-        yield running
+shared = server.live_server(server.TONE)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from speech_engine.text.draft import MASK, Draft
 from tests.tables import each_row
 
 NUMBER = re.compile(r"\d+")
-WORD = re.compile(r"\w+")
 SURROGATES = st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF)
 # Whatever unicode has, and much more of what is hard than chance would give.
 TEXTS = st.lists(
