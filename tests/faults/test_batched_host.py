@@ -104,7 +104,7 @@ def test_those_who_wait_for_a_killed_host_finish_in_its_next_life(
         until(lambda: _load(server) == (0, 0), WITHIN_S)
 
 
-def _kill_under_load(server: Server, stack: ExitStack, hold: Path | None = None) -> list[httpx2.Response]:
+def _kill_under_load(server: Server, stack: ExitStack) -> list[httpx2.Response]:
     """Kill the host with its slots and its queue full. Return what those in the queue got."""
     until(lambda: state(server, "toy")["state"] == "ready", WITHIN_S)
     streams = [
@@ -116,8 +116,6 @@ def _kill_under_load(server: Server, stack: ExitStack, hold: Path | None = None)
     pool = stack.enter_context(ThreadPoolExecutor(WAITING))
     waiting = [pool.submit(_ask, server, f"This is number {number}.") for number in range(WAITING)]
     until(lambda: _load(server) == (RUNNING, WAITING), WITHIN_S)
-    if hold is not None:
-        hold.touch()
     kill(host(server, "toy"))
     for each in streams:
         with pytest.raises(httpx2.TransportError):

@@ -1,4 +1,4 @@
-"""A host that keeps dying is given up with a reason; one that can never start, at once. The others serve."""
+"""A host that can never start is given up at once, with its reason. The others serve."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ def voxgate_register():
 CONFIG = (
     TONE
     + """
-[engines.crashing]
-plugin = "tone"
-[engines.torn]
-plugin = "torn"
 [engines.missing]
 plugin = "missing"
 [engines.misset]
@@ -35,8 +31,6 @@ slots = 0
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("plugins")
-    install(folder, "torn", IDLE + HOSTED.format("Hosted('torn_worker')"))
-    (folder / "torn_worker.py").write_text(IDLE + HOSTED.format("create"))
     install(folder, "missing", IDLE + HOSTED.format("Hosted('no_such_worker')"))
     with running(tmp_path_factory.mktemp("server"), CONFIG, environ=environ(folder)) as started:
         yield started
