@@ -365,6 +365,19 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     assert repr(room) == f"<Sources 0 of {most} bytes>"
 
 
+async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
+    house = server.worker.open_house.house
+    room = Sources(house.intake, most_bytes=29_600_000)
+    form = ConversionForm(model="tone/standard", voice="alloy")
+    short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
+    async with room.taken("acc_1", short, None):
+        with pytest.raises(NoPlace):
+            async with room.taken("acc_1", short, None):
+                pass
+        async with room.taken("acc_2", short, None):
+            pass
+
+
 async def test_as_many_as_a_plan_has_streams_are_converted_however_many_places_there_are(
     tmp_path: Path,
 ) -> None:

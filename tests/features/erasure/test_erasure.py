@@ -11,6 +11,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.errors import NotFound
 from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import tombstones
+from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
 from tests.features.cache.keeping import cache_of
@@ -117,6 +118,31 @@ async def test_a_recording_under_way_is_not_kept(tmp_path: Path) -> None:
         assert all(message.get("more_body", True) for message in await stream)
     # The worker has ended, and with it whatever is done behind an answer.
     assert (answers(tmp_path), erasing.sound(tmp_path)) == ([], [])
+
+
+async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
+    async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
+        record, erasure = await add_voice(server), erasure_of(server.worker)
+        things, is_broken = erasure.things, True
+
+        class Files:
+            async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+                del voice, is_late
+                if is_broken:
+                    raise StorageFailed("broken by the test")
+
+        erasure.things = things._replace(files=(*things.files, Files()))
+        receipt = await erase(server, record)
+        assert (receipt.completed, receipt.pending) == (None, ("files",))
+        assert erasure in server.worker.wishes, "nobody would do it later"
+        (again,) = await erasure.finish_left_over()
+        assert again.pending == ("files",)
+        is_broken = False
+        (last,) = await erasure.finish_left_over()
+        assert (last.pending, last.completed is None) == ((), False)
+        assert await erasure.finish_left_over() == []
+        assert await erasure.receipt(server.account.id, record.id) == last
+        assert await erasure.receipt("acc_other", record.id) is None
 
 
 async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:

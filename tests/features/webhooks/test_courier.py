@@ -256,6 +256,45 @@ async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig:
         assert [signed_by(at.told[-1], secret) for secret in (first, second, third)] == [False, False, True]
 
 
+async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> None:
+    async with receiver(None) as hangs, receiver() as at:
+        bad, good = await rig.account(), await rig.account("bob")
+        webhook = await rig.webhook(bad, hangs.url)
+        for _ in range(100):
+            await rig.tell(bad)
+        await rig.courier.look()
+        await hangs.until(couriers._OF_WEBHOOK)
+        await rig.webhook(good, at.url)
+        other = await rig.webhook(bad, at.url, ("webhook.test",))
+        await rig.tell(good)
+        await rig.tell(bad, "webhook.test")
+        # It comes last of what is due.
+        await rig.store.write(Statement("UPDATE webhook_deliveries SET due = 1 WHERE type = 'webhook.test'"))
+        begun = await rig.courier.look()
+        assert {wish.webhook for wish in begun} >= {other.id}
+        await at.until(2)
+        assert hangs.connections == couriers._OF_WEBHOOK
+        assert {row.state for row in await rig.deliveries(webhook)} == {"waiting"}
+        await hangs.close()
+        await rig.courier.finish()
+
+
+async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> None:
+    async with receiver(None) as hangs:
+        names = [await rig.account(f"account {number}") for number in range(4)]
+        for account in names:
+            for _ in range(3):
+                await rig.webhook(account, hangs.url)
+            await rig.tell(account)
+        begun = await rig.courier.look()
+        assert len(begun) == couriers._OF_HOST
+        assert max([wish.account for wish in begun].count(name) for name in names) <= couriers._OF_ACCOUNT
+        await hangs.until(couriers._OF_HOST)
+        assert await rig.courier.look() == []
+        await hangs.close()
+        await rig.courier.finish()
+
+
 async def test_a_deleted_webhook_and_a_closed_account_are_told_nothing(rig: WebhookRig) -> None:
     async with receiver() as at:
         ada, bob = await rig.account(), await rig.account("bob")
