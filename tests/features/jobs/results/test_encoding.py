@@ -47,11 +47,12 @@ class Encoding:
 
     def __init__(self, server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_there, self.goes_on = asyncio.Event(), asyncio.Event()
-        self.ended = 0
+        self.by = list[encoding._Making]()
         (self.kind,) = [kind for kind in server.worker.wishes if isinstance(kind, FileSteps)]
         put = encoding._Making._put
 
         async def put_and_wait(making: encoding._Making, *arguments: object) -> None:
+            self.by.append(making)
             await put(making, *arguments)  # type: ignore[arg-type]
             self.is_there.set()
             await self.goes_on.wait()
@@ -216,6 +217,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
         halted.goes_on.set()
         await ended.wait()
         assert (await job(server, made["id"]))["status"] == "running"
+        assert halted.by.count(halted.by[0]) == 1, "it makes no more of what is to be made anew"
         halted.kind.look_soon()
         assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
