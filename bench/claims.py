@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from proxy.features.all import open_store
-from proxy.features.jobs import records
-from proxy.features.jobs.records import STEPS, Job
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.records import STEPS, Job
 from proxy.storage import accounts
 from proxy.storage.store import Store
 from tests.databases import postgres

@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 
 from plugins.latin.front_end import LatinFrontEnd
-from plugins.plain.front_end import PlainFrontEnd
+from plugins.plain.plugin import PlainFrontEnd
 from speech_engine import FrontEnd
 
 LENGTHS = (60, 1000, 4096)

@@ -7,7 +7,7 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.spread.chips import chips_of, is_pilot
+from plugins.spread.coding import chips_of, is_pilot
 from plugins.spread.detection import fold
 from plugins.spread.grid import BANDS, FRAMES_A_TILE, PERIOD_TILES, Grid
 from plugins.spread.residual import PHASES, alignments

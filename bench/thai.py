@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import psutil
 
-from plugins.pythainlp.front_end import ThaiFrontEnd
+from plugins.pythainlp.plugin import ThaiFrontEnd
 
 ROUNDS = 5
 CHARACTERS = 4096

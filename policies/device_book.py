@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 TRY_AGAIN_S = 15.0
-"""For memory that strangers hold: nobody tells us when they give it back."""
+"""For memory that other programs hold: they do not tell when they give it back."""
 
 Holder = tuple[str, int]
 """A process: its engine, and its number there."""
@@ -47,15 +47,11 @@ class _Booking(NamedTuple):
 
 
 class DeviceBook:
-    """What is booked on each device, and who waits for it, in the order in which they came."""
+    """The bookings of each device, and the processes that wait for it, in the order of arrival."""
 
     def __init__(self) -> None:
         self._booked: dict[Holder, _Booking] = {}
         self._waiting: dict[Holder, _Booking] = {}
-
-    def __repr__(self) -> str:
-        booked = {f"{engine}.{process}": each.gb for (engine, process), each in self._booked.items()}
-        return f"<DeviceBook {booked}, {len(self._waiting)} wait>"
 
     def ask(self, holder: Holder, needs_gb: float, memory: DeviceMemory) -> LoadRefusal | None:
         """Book what a process needs, and return None: it may load. Otherwise return why not."""

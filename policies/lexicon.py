@@ -70,10 +70,6 @@ class Lexicons:
         self._owners = (own or {}, shared)
         self._kept: dict[_Layers, Lexicon] = {}
 
-    def __repr__(self) -> str:
-        own, shared = self._owners
-        return f"<Lexicons {len(own)} of an account, {len(shared)} of the operator>"
-
     @property
     def names(self) -> list[str]:
         return sorted({name for owner in self._owners for name in owner})

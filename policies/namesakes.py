@@ -73,9 +73,6 @@ class _Sharing:
         self._bearers: dict[str, list[str]] = {voice.id: [] for voice in self._all}
         self._found: dict[str, Share] = {}
 
-    def __repr__(self) -> str:
-        return f"<_Sharing in {self._tag}, {len(self._found)} names>"
-
     def share(self) -> dict[str, Share]:
         for name in self._names:
             own = _namesake(name, self._near)

@@ -1,4 +1,4 @@
-"""The tags in a text, which say how it is spoken and are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
+"""Names of a cast, emotions, and their tags in a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
 
 A name of the cast says who speaks, until the next name. An emotion says how, until the next emotion or the
 end of the turn. Anything else in brackets is a part of the text: some providers read tags of their own.
@@ -8,12 +8,68 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from policies.casting import key
-from policies.emotions import EMOTIONS, NEUTRAL
 from speech_engine.text import cleaning
+
+MOST_NAMES = 16
+MOST_CHARACTERS = 64
+"""The most characters of a name."""
+
+_UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
+
+
+def name_key(name: str) -> str:
+    """Return the form by which names are compared: `[ANA]` is Ana too."""
+    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+
+
+def cast_fault(names: Sequence[str]) -> str | None:
+    """Return what is wrong with these names as a cast, or None."""
+    if not 1 <= len(names) <= MOST_NAMES:
+        return f"it must have 1 to {MOST_NAMES} names; it has {len(names)}"
+    for name in names:
+        if not name_key(name) or len(name) > MOST_CHARACTERS or _UNUSABLE.search(name):
+            return (
+                f"a name must have 1 to {MOST_CHARACTERS} characters, and no brackets or control characters"
+            )
+    if len({name_key(name) for name in names}) < len(names):
+        return "its names must differ by more than capital letters and blanks"
+    return None
+
+
+EmotionTags = Literal["drop", "refuse", "text"]
+"""What is done with tags that a voice cannot express. As `text`, all tags are read."""
+
+NEUTRAL = "neutral"
+
+EMOTIONS: tuple[str, ...] = (
+    "neutral",
+    "happy",
+    "sad",
+    "angry",
+    "fearful",
+    "disgusted",
+    "surprised",
+    "calm",
+    "excited",
+    "cheerful",
+    "friendly",
+    "serious",
+    "tender",
+    "hopeful",
+    "worried",
+    "tired",
+    "bored",
+    "proud",
+    "amused",
+    "whisper",
+    "shout",
+    "fluent",
+)
+
 
 _TAG = re.compile(r"\[([^\[\]\n]+)\]")
 _EMOTIONS = frozenset(EMOTIONS)
@@ -51,7 +107,7 @@ def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
 
     The text before the first name belongs to the first member.
     """
-    cast = {key(name): name for name in names}
+    cast = {name_key(name): name for name in names}
     found = _turns(text, _tags(text, cast), next(iter(cast.values()), ""))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
@@ -81,7 +137,7 @@ def without_emotions(text: str) -> str:
 
 def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
     for found in _TAG.finditer(text, start, end):
-        words = key(found.group(1))
+        words = name_key(found.group(1))
         if (name := cast.get(words)) is not None:
             yield Tag("name", name, *found.span())
         elif words in _EMOTIONS and not text.startswith("(", found.end()):

@@ -1,4 +1,4 @@
-"""What must happen although we are killed: what each such wish knows of itself, and how long it waits."""
+"""Work that must be done even after a kill: the columns of its rows, and the wait between tries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ LONGEST_DELAY_S = 3600.0
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """The columns that a wish has beside its own. Times are microseconds.
 
-    Nobody takes it up before it is `due`, nor while somebody has its `lease`. With a lease comes the next
-    `fence`: who has an older one writes nothing any more. `error` says why it has to wait, or has failed.
+    No worker takes it up before it is `due`, or while another one has its `lease`. Each lease raises `fence`:
+    a worker with an older fence cannot write any more. `error` says why it has to wait, or has failed.
     """
 
     due: int = 0
@@ -24,6 +24,6 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def delay_s(tries: int, retry_after_s: float | None = None) -> float:
-    """Return how long to wait after so many tries that failed. Who was asked may want a longer wait."""
+    """Return the wait after this many failed tries. `retry_after_s` may ask for a longer one."""
     doubled = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries - 1, 20))
     return max(doubled, min(retry_after_s or 0.0, LONGEST_DELAY_S))

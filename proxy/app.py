@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
-from proxy.access.admission import Admission, Plans
+from proxy.access.admission import Admission, Plans, UsageThrottle
 from proxy.access.callers import Callers
 from proxy.access.logins import Logins
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import admin_resources, health, speech, voice_routes, welcome
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
@@ -63,9 +62,6 @@ class Worker:
             lambda: self.engines.names,
         )
         self.revise(kernel.config)
-
-    def __repr__(self) -> str:
-        return f"<Worker {self.engines!r}{', draining' if self.server_state.is_draining else ''}>"
 
     def public(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request to the port by the newest revision."""

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
-from proxy.api.background import NO_BACKGROUND, Background
-from proxy.api.speech_forms import SpeechForms
+from proxy.api.speech_forms import NO_BACKGROUND, Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
@@ -25,7 +24,6 @@ from proxy.catalogue.clones import Cloning, NoClones
 from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Erasing, NothingErased, Spread
-from proxy.catalogue.far_trainings import FarTrainings, NoFarTrainings
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.library import Library
 from proxy.catalogue.notices import NO_NOTICES, Notices
@@ -34,7 +32,6 @@ from proxy.catalogue.purges import NoPurges, Purges
 from proxy.catalogue.saved_words import NoWords, SavedWords
 from proxy.catalogue.trained_reading import NoTrainedReading, TrainedReading
 from proxy.catalogue.trained_voices import TrainedVoices
-from proxy.catalogue.wanted_steps import NoSteps, WantedSteps
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
@@ -88,8 +85,6 @@ class House(NamedTuple):
     addable: AddableModels = NoAddableModels()
     notices: Notices = NO_NOTICES
     receipts: ClipReceipts = NoClipReceipts()
-    steps: WantedSteps = NoSteps()
-    far_trainings: FarTrainings = NoFarTrainings()
     trained_reading: TrainedReading = NoTrainedReading()
 
     def library(self, config: Config) -> Library:
@@ -164,8 +159,6 @@ class Opened(NamedTuple):
     addable: AddableModels | None = None
     notices: Notices | None = None
     receipts: ClipReceipts | None = None
-    steps: WantedSteps | None = None
-    far_trainings: FarTrainings | None = None
     trained_reading: TrainedReading | None = None
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
@@ -266,8 +259,6 @@ async def open_features(house: House, features: Sequence[Feature]) -> AsyncItera
                 addable=each.addable or house.addable,
                 notices=each.notices or house.notices,
                 receipts=each.receipts or house.receipts,
-                steps=each.steps or house.steps,
-                far_trainings=each.far_trainings or house.far_trainings,
                 trained_reading=each.trained_reading or house.trained_reading,
             )
         yield OpenHouse(house, tuple(opened))

@@ -1,39 +1,33 @@
-"""What engines of providers share: how they ask, how they read an answer, and how they judge a refusal."""
+"""The shared parts of engines of providers: their requests, their reading of answers, and of refusals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from speech_engine.errors import (
-    EngineError,
-    EngineExhausted,
-    EngineFailed,
-    EngineLimited,
-    EngineTimeout,
-    EngineUnauthorized,
-)
-from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
+from speech_engine import errors
+from speech_engine.http import MOST_BYTES, HttpAnswer, HttpForm, HttpRequest
+from speech_engine.values import Segment
 
 T = TypeVar("T")
 
 OURS = "voxgate-"
 """The beginning of the names of voices that were cloned through this server. Each has an owner."""
 
-STATUSES: Mapping[int, type[EngineError]] = {
-    401: EngineUnauthorized,
-    402: EngineExhausted,
-    408: EngineTimeout,
-    429: EngineLimited,
-    # A gateway that stops waiting does not know how far the work behind it is, nor who pays for it. So there
-    # is no second try.
-    504: EngineTimeout,
+STATUSES: Mapping[int, type[errors.EngineError]] = {
+    401: errors.EngineUnauthorized,
+    402: errors.EngineExhausted,
+    408: errors.EngineTimeout,
+    429: errors.EngineLimited,
+    # A gateway that stops waiting does not know whether the work behind it is done and billed. So there is no
+    # second try.
+    504: errors.EngineTimeout,
 }
-"""What a status means wherever it comes from."""
+"""The meaning of a status, from any provider."""
 
 _REFUSAL_BYTES = 256 * 1024
 
@@ -70,14 +64,14 @@ def decoded(type_: type[T], body: bytes, fault: str) -> T:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # `from None`, and no word of the body in the message, because the body may hold anything.
-        raise EngineFailed(fault) from None
+        raise errors.EngineFailed(fault) from None
 
 
 async def refusal_body(answer: HttpAnswer) -> bytes:
     """Return the body of a refusal; none if it cannot be read, so that the status alone must be enough."""
     try:
         return await answer.read(_REFUSAL_BYTES)
-    except EngineError:
+    except errors.EngineError:
         return b""
 
 
@@ -90,19 +84,19 @@ def said(body: bytes) -> Any:
 
 
 def refusal(
-    kind: type[EngineError],
-    sentences: Mapping[type[EngineError], str],
+    kind: type[errors.EngineError],
+    sentences: Mapping[type[errors.EngineError], str],
     status: int,
     headers: Mapping[str, str],
     detail: str,
-) -> EngineError:
+) -> errors.EngineError:
     """Return the error for a refusal that seems to be of this kind, with the provider's sentence for it.
 
     A 403 with a page for people comes from a firewall in front of a provider, which judges a text, and not
     the key.
     """
     is_page = headers.get("content-type", "").lower().startswith("text/html")
-    judged = EngineFailed if status == 403 and is_page else kind
+    judged = errors.EngineFailed if status == 403 and is_page else kind
     return judged(sentences[judged], detail=detail, retry_after_s=_retry_after_s(headers))
 
 
@@ -115,3 +109,78 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
     return None
+
+
+class EventStream:
+    """Reads server-sent events of a provider: takes bytes, split anywhere, and returns whole events' data.
+
+    Lines end in LF or CRLF. Comments and all fields except `data` are ignored.
+    """
+
+    def __init__(self) -> None:
+        self._begun: list[bytes] = []
+        self._begun_bytes = 0
+        self._data: list[bytes] = []
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Returns the events that this piece completes. Raises EngineFailed if a line is much too long."""
+        first, *others = piece.split(b"\n")
+        self._begin(first)
+        events = []
+        for line in others:
+            events += self._end_line()
+            self._begin(line)
+        return events
+
+    def flush(self) -> list[bytes]:
+        """Returns the last event if its blank line is missing: some servers end without one."""
+        return self._end_line() + self._end_event()
+
+    def _begin(self, part: bytes) -> None:
+        # A list, since a line may come in hundreds of pieces: joining them one by one would copy all before.
+        self._begun.append(part)
+        self._begun_bytes += len(part)
+        if self._begun_bytes > MOST_BYTES:
+            raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
+
+    def _end_line(self) -> list[bytes]:
+        line = b"".join(self._begun).removesuffix(b"\r")
+        self._begun, self._begun_bytes = [], 0
+        if not line:
+            return self._end_event()
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+        return []
+
+    def _end_event(self) -> list[bytes]:
+        data, self._data = self._data, []
+        return [b"\n".join(data)] if data else []
+
+
+_BETWEEN = " "
+
+
+class Call(NamedTuple):
+    """The text of one call; its audio counts as the audio of `segment`, the first in the call."""
+
+    text: str
+    segment: int
+
+    def __repr__(self) -> str:
+        return f"<Call of {len(self.text)} characters from segment {self.segment}>"
+
+
+def joined(segments: Sequence[Segment], most_characters: int) -> tuple[Call, ...]:
+    """Put as many whole segments into each call as its limit allows, since each call starts again.
+
+    The server has cut longer segments.
+    """
+    calls: list[Call] = []
+    for number, segment in enumerate(segments):
+        text = f"{calls[-1].text}{_BETWEEN}{segment.spoken}" if calls else ""
+        if calls and len(text) <= most_characters:
+            calls[-1] = Call(text, calls[-1].segment)
+        else:
+            calls.append(Call(segment.spoken, number))
+    return tuple(calls)

@@ -11,7 +11,7 @@ COMPARED_RATE_HZ = 16_000
 
 
 class SpeakerScale(msgspec.Struct, frozen=True):
-    """How to read a comparer's scores: from `same` on they are of one speaker, below `other` of two."""
+    """The scale of a comparer's scores: from `same` on they are of one speaker, below `other` of two."""
 
     same: float
     other: float

@@ -1,12 +1,19 @@
-"""What engines share whose voices are files of an operator: one model for all, and how a voice is found."""
+"""The front of an engine whose voices are ONNX files of an operator, and whose texts espeak-ng reads.
+
+Its worker is an `OnnxEngine` (`speech_engine/host/onnx_engine.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import msgspec
 
 from speech_engine.errors import UnsupportedLanguage, VoiceNotFound
+from speech_engine.model_files import OnnxGraph, UnusableModel
 from speech_engine.models import Language, ModelInfo
+from speech_engine.plugin import Hosted
 from speech_engine.values import EngineVoice, Voice
 
 V = TypeVar("V")
@@ -14,6 +21,52 @@ V = TypeVar("V")
 MODEL = "standard"
 MOST_CHARACTERS = 400
 """Of a sentence: about half a minute, which a network makes in one piece."""
+
+_Few = Annotated[int, msgspec.Meta(ge=1, le=64)]
+
+
+class OnnxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings that all these engines have. An engine's own settings inherit them.
+
+    `slots` texts are spoken at once, each with `threads` of the processor. `pause_ms` is the pause after a
+    sentence.
+    """
+
+    slots: _Few = 2
+    threads: _Few = 2
+    pause_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 100
+
+
+def onnx_host(module: str) -> Hosted:
+    """Return the host of a worker that needs onnxruntime and espeak-ng. constraints.txt is beside it."""
+    return Hosted(
+        module=module,
+        packages=("onnxruntime>=1.31.1,<2", "numpy>=2,<3"),
+        # Only its reading of texts is used. What else it asks for serves its commands.
+        bare=("piper-tts==1.8.0",),
+        constraints="constraints.txt",
+        imports=("piper.espeakbridge",),
+        # A model that asks for absurd amounts of memory fails alone, and not the machine.
+        memory_mb=16_384,
+    )
+
+
+def judge_graph(
+    file: str, graph: OnnxGraph, needed: Mapping[str, tuple[str, int]], output: str, unknown: str
+) -> None:
+    """Raise UnusableModel unless the inputs have these types and dimensions, and the output may be sound.
+
+    An input without a type may be absent. `unknown` ends the message about an input of another name.
+    """
+    for name in graph.inputs.keys() - needed.keys():
+        raise UnusableModel(f"{file}: it has an input {name[:80]!r}, which {unknown}")
+    for name, (dtype, rank) in needed.items():
+        found = graph.inputs.get(name)
+        if dtype and (found is None or found.dtype != dtype or len(found.shape or ()) != rank):
+            raise UnusableModel(f"{file}: its input {name!r} is missing or has another type or shape")
+    sound = graph.outputs.get(output)
+    if sound is None or sound.dtype != "F32" or (sound.shape is not None and not 1 <= len(sound.shape) <= 4):
+        raise UnusableModel(f"{file}: its output {output!r} is missing or is no sound")
 
 
 def one_model(tags: Iterable[str], sample_rate_hz: int, digest: str) -> ModelInfo:

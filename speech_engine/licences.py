@@ -1,4 +1,4 @@
-"""What the licences of models allow, as far as a server must know it."""
+"""The terms of the licences of models, as far as a server must know them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class MarkKey(msgspec.Struct, frozen=True):
 
 
 class Detection(msgspec.Struct, frozen=True):
-    """What a detector found. Without a mark, `key` is None, and the score is the best of all keys.
+    """The finding of a detector. Without a mark, `key` is None, and the score is the best of all keys.
 
     A mark is there if the score reaches the threshold, which chance does at most with `FALSE_RATE`. `payload`
     is None if the mark is too weak to read. It was found in `seconds` of sound, `begin_s` after the sound's

@@ -117,7 +117,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_ours(self) -> bool:
-        """Whether the operator runs it, here or on rented machines: nobody else marks its speech."""
+        """Whether the operator runs it, here or on rented machines: no provider marks its speech."""
         return self.is_local or bool(self.runner)
 
 

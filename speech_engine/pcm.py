@@ -22,15 +22,12 @@ class PcmInMemory:
         self._pcm = pcm
         self._second_bytes = _SAMPLE_BYTES * sample_rate_hz
 
-    def __repr__(self) -> str:
-        return f"<PcmInMemory {len(self._pcm)} bytes>"
-
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _Reading(self._pcm, self._second_bytes)
 
 
 class _Reading:
-    """One reading of a recording. A generator would have to be closed by whoever leaves it."""
+    """One reading of a recording. A generator would have to be closed by its reader."""
 
     def __init__(self, pcm: bytes, piece_bytes: int) -> None:
         self._pcm = pcm

@@ -160,10 +160,6 @@ class Missing(msgspec.Struct, frozen=True):
     do: str
 
 
-def _nothing_missing(_settings: Any) -> tuple[Missing, ...]:
-    return ()
-
-
 def missing_model(
     do: str, setting: str = "model_path", what: str = "the section names no model"
 ) -> Callable[[Any], tuple[Missing, ...]]:
@@ -191,7 +187,7 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     name: str
     settings: type[S]
     create: Create[S] | Hosted
-    missing: Callable[[S], tuple[Missing, ...]] = _nothing_missing
+    missing: Callable[[S], tuple[Missing, ...]] = lambda _settings: ()
     model_format: ModelFormat | None = None
     trained_format: TrainedFormat | None = None
     gallery: str = ""

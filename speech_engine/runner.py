@@ -1,7 +1,8 @@
 """The Runner protocol: work on a machine that is rented for it. Its plugin knows one provider of machines.
 
-Rented time is paid for, so the server notes in its database that a piece of work begins before it asks for
-it, and asks a second time only when the first surely is over. A runner keeps nothing that a kill could lose.
+Rented time is paid for. So the server notes in its database that a piece of work begins, and then asks for
+it. It asks a second time only when the first run is surely over. A runner keeps nothing that a kill could
+lose.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from speech_engine.errors import EngineError
 from speech_engine.work import Work
 
 REMOTE_VERSION = 1
-"""The version of `RemoteWork` and of what its pieces hold. The far end refuses another one."""
+"""The version of `RemoteWork` and of the contents of its pieces. The far end refuses another version."""
 
 MOST_PIECE_BYTES = 1_000_000
 """The most that a piece takes as JSON. Providers of machines cut or refuse longer ones."""
@@ -24,9 +25,9 @@ MOST_PIECE_BYTES = 1_000_000
 class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A recording of the voice: 16-bit mono `pcm` at the model's `sample_hz`, in the work itself.
 
-    Four recordings of half a minute fit into 8 MB of JSON. What does not fit is to be fetched at `url`, as
-    long as this run of the work is open: it has `size` bytes, and `sha256` is their digest. Whoever has the
-    address can fetch it, so nobody logs it.
+    Four recordings of half a minute fit into 8 MB of JSON. A recording that does not fit is fetched from
+    `url` while this run of the work is open: it has `size` bytes, and `sha256` is their digest. The address
+    is a secret, so it is never logged: no other proof is asked for.
     """
 
     digest: str
@@ -40,10 +41,10 @@ class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class RemoteTraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A training for the far end: what it learns from comes from `url`, and what it makes goes there, see
+    """A training for the far end: its inputs come from `url`, and its files go there, see
     `speech_engine.training`. After `stop_s` it sends a checkpoint, and ends.
 
-    Whoever has the address can do both, so nobody logs it. It leads nowhere when this run is over.
+    The address is a secret, so it is never logged. It leads nowhere when this run is over.
     """
 
     url: str
@@ -87,14 +88,14 @@ RemoteStatus = Literal["queued", "running", "done", "failed", "canceled", "lost"
 """`lost`: the provider does not know it (any more), so it surely does not run."""
 
 OPEN: frozenset[RemoteStatus] = frozenset({"queued", "running"})
-"""The work may still cost something. What a provider says that nobody knows is `running`."""
+"""The work may still cost something. An unknown status of a provider counts as `running`."""
 
 
 class RemoteState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a piece of work stands. `reason` is for the operator, and has nothing of the text.
+    """The state of a piece of work. `reason` is for the operator, and has nothing of the text.
 
-    `usd` is what it has cost so far, None if that is not known: what is over is then charged at the most that
-    it may have cost. `pieces` are those from the asked number on, as far as they are there.
+    `usd` is its cost so far, None if that is not known. Work that is over is then charged at the highest
+    possible cost. `pieces` are the pieces from the asked number on, as far as they are there.
     """
 
     status: RemoteStatus
@@ -104,14 +105,13 @@ class RemoteState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for each piece of work of a runner.
+    """The limits of each piece of work of a runner.
 
-    It works for `most_s` at most. `over_s` after its `submit` has ended, however that ended, it surely
-    neither waits nor runs any more, and a later start is no second one. `most_usd` is the most that one may
-    cost, whatever happens: start of the machine and idle time after it included. `most_bytes` is the most
-    that a work may have as JSON. The result can be had for `kept_s` after its end, and something of the work
-    may be with the provider for `stays_s`, unless it is canceled. With `idle_s`, `tidy` is called so long
-    after a work has ended, to end a machine that has no other.
+    Work takes `most_s` at most. `over_s` after its `submit` has ended, in success or failure, the work surely
+    neither waits nor runs, so another start is safe. `most_usd` is its highest cost, with the start of the
+    machine and the idle time after it. `most_bytes` is its largest size as JSON. The result can be fetched
+    for `kept_s` after its end. The provider may hold some of the work for `stays_s`, unless it is canceled.
+    With `idle_s`, `tidy` is called that long after the end of a work, to end a machine without other work.
     """
 
     most_s: float
@@ -125,14 +125,14 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class PricedRuns(Protocol):
-    """Settings of a runner that tell what `RunnerLimits.most_usd` will be. `voxgate check` asks them."""
+    """Settings of a runner that tell its `RunnerLimits.most_usd`. `voxgate check` asks them."""
 
     @property
     def most_usd(self) -> float: ...
 
 
 class RunnerHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What a runner's provider says of itself: machines that are up, and pieces of work that wait."""
+    """The health of a runner's provider: machines that are up, and pieces of work that wait."""
 
     machines: int = 0
     waiting: int = 0
@@ -153,23 +153,26 @@ class CannotTell(EngineError):
 class Runner(Protocol):
     """A configured instance of a runner plugin, in the server. Each worker has one; several ask at once.
 
-    What it raises is of `speech_engine.errors`, or counts as EngineFailed. All calls end within a minute.
+    It raises errors of `speech_engine.errors`; any other one counts as EngineFailed. All calls end within a
+    minute.
     """
 
     @property
     def limits(self) -> RunnerLimits: ...
 
     async def submit(self, work: RemoteWork) -> str:
-        """Begins a piece of work, and returns the name by which it is looked for.
+        """Begins a piece of work, and returns its name for `look` and `cancel`.
 
         It is called once for a key. It asks its provider at most once for something that costs, unless the
-        first time surely had no effect. Raises NotBegun only if nothing was begun, for certain.
+        first request surely had no effect. Raises NotBegun only if the work was certainly not begun.
         """
         ...
 
     async def find(self, key: str) -> str | None:
-        """Returns the name of what a `submit` has begun whose answer was lost, and None if there surely is
-        nothing. Called when that `submit` has been over for a minute. Raises CannotTell."""
+        """Returns the name of the work of a `submit` whose answer was lost, or None if it was surely not
+        begun.
+
+        Called when that `submit` has been over for a minute. Raises CannotTell."""
         ...
 
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
@@ -178,17 +181,17 @@ class Runner(Protocol):
         `work` is what was submitted, for a runner that can hand it over only when its machine is up: the far
         end then begins its key once.
 
-        It may be asked again for pieces that it gave before, by another process, which begins with 0: who
-        asked first may have been killed. Where a provider gives a piece only once, it gives none before all
-        can be had again. Raises an error if nobody knows how it stands now.
+        Another process may ask again for the same pieces, from 0 on, since the first process may have been
+        killed. If a provider gives a piece only once, the runner returns none before it can return all again.
+        Raises an error if the state is not known now.
         """
         ...
 
     async def cancel(self, name: str) -> float | None:
-        """Ends a piece of work, and lets the provider forget what was sent and made, as far as it can.
+        """Ends a piece of work, and lets the provider forget its input and its result, as far as it can.
 
-        When this returns, it does not run any more. Nothing is wrong if it is over, or unknown. Returns what
-        it has cost in all, in dollars, None if that is not known.
+        When this returns, the work does not run any more. It may be over or unknown before. Returns its whole
+        cost in dollars, or None if that is not known.
         """
         ...
 
@@ -197,11 +200,12 @@ class Runner(Protocol):
         ...
 
     async def tidy(self, live: Mapping[str, float]) -> None:
-        """Ends what bills although no work needs it: `live` has the names of all work that is not over, that
-        has ended within the idle time, or whose result can be had, and for how many seconds it is over.
+        """Ends machines that bill although no work needs them.
 
-        Called at the start, every few minutes and when a machine may be idle, in one worker of a server. What
-        a `submit` is just beginning is not among them yet: what is younger than some minutes stays.
+        `live` has the names of all work that is not over, that has ended within the idle time, or whose
+        result can be fetched, with the seconds since its end. Called at the start, every few minutes and when
+        a machine may be idle, in one worker of a server. Work of a `submit` under way is not in `live` yet,
+        so machines younger than some minutes stay.
         """
         ...
 

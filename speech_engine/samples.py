@@ -1,5 +1,5 @@
-"""What a voice is made of, as an engine reads it while it speaks: the recordings of `Samples` or a `Mix`, or
-the file of a model that was trained for it (`Trained`)."""
+"""The sources of a voice for an engine that speaks: the recordings of `Samples` or a `Mix`, or the file of a
+model that was trained for it (`Trained`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SampleReader(Protocol):
     def model(self, job: SpeechJob, voice: Trained) -> bytes:
         """Returns the file of a voice that was trained. Raises VoiceNotFound if it was deleted meanwhile.
 
-        What an engine makes of it may outlive the job, as loading takes long: until `on_drop` names it.
+        Loading takes long, so the loaded model may outlive the job, until `on_drop` names it.
         """
         ...
 
@@ -56,7 +56,7 @@ class NoSamples:
         raise EngineFailed("Nobody brings trained voices to this engine.")
 
     def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
-        """Do nothing: what nobody brings is not deleted."""
+        """Do nothing: there are no recordings to delete."""
 
 
 NO_SAMPLES = NoSamples()

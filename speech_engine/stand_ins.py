@@ -27,9 +27,9 @@ def put_torchaudio() -> None:
     Spectrograms and resampling are written in Python, and need none of it. torchcodec reads files.
     """
     put("torchcodec")
-    put("torchaudio._extension", _IS_TORCHAUDIO_EXT_AVAILABLE=False, fail_if_no_align=_as_it_is)
-
-
-def _as_it_is(function: object) -> object:
-    """Stands for a decorator that checks for the native part."""
-    return function
+    # A decorator checks for the native part.
+    put(
+        "torchaudio._extension",
+        _IS_TORCHAUDIO_EXT_AVAILABLE=False,
+        fail_if_no_align=lambda function: function,
+    )

@@ -22,7 +22,7 @@ class UnusableSource(UnusableModel):
 
 
 class TrainedFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a voice's file, for people: `parameters`, and words such as its version."""
+    """A description of a voice's file, for people: `parameters`, and words such as its version."""
 
     parameters: int
     words: dict[str, str] = {}

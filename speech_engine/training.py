@@ -77,9 +77,10 @@ class TrainingOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingProgress(msgspec.Struct, frozen=True, kw_only=True, tag="training_progress"):
-    """How far it is. `mel` says how far the voice's sound is from the recordings, `best` the least of that.
+    """The progress of a training. `mel` is the distance of the voice's sound from the recordings, `best` the
+    least so far.
 
-    Both are 0 before the first step. `eta_s` is None while nobody can say.
+    Both are 0 before the first step. `eta_s` is None while it is not known.
     """
 
     stage: Stage
@@ -91,7 +92,7 @@ class TrainingProgress(msgspec.Struct, frozen=True, kw_only=True, tag="training_
 
 
 class TrainedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a training. `curve` has the mel loss of each step.
+    """The result of a training. `curve` has the mel loss of each step.
 
     `best_step` is the one whose voice this is. A training that `ended_early` had become no better.
     """
@@ -108,7 +109,7 @@ class TrainedVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingTalk(Protocol):
-    """What a trainer tells while it works."""
+    """The reports of a trainer at work."""
 
     @property
     def must_stop(self) -> bool:
@@ -284,9 +285,6 @@ class Assembly:
     def __init__(self) -> None:
         self._data = bytearray()
         self._digest = hashlib.sha256()
-
-    def __repr__(self) -> str:
-        return f"<Assembly of {len(self._data)} bytes>"
 
     def take(self, piece: FilePiece) -> bytes | None:
         """Return the whole file with its last piece. Raises TrainingError if it is not what was sent."""

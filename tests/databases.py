@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ import pytest
 
 from proxy.features.all import open_store
 from proxy.storage.store import Store
+from tests.waiting import until
 
 ALL_STORES = ("sqlite", "postgresql")
 SQLITE = "voxgate.db"
@@ -97,11 +97,12 @@ class Postgres:
             self._process = subprocess.Popen(
                 (*command, *self._options), stdout=log, stderr=log, **self._as_user
             )
-        deadline = time.monotonic() + _START_S
-        while subprocess.run((self._binaries / "pg_isready", "-q", "-h", self.folder)).returncode:
-            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
-            assert time.monotonic() < deadline, "PostgreSQL did not start in time"
-            time.sleep(0.02)
+        until(self._has_started)
+
+    def _has_started(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
+        return not subprocess.run((self._binaries / "pg_isready", "-q", "-h", self.folder)).returncode
 
     def stop(self) -> None:
         """As an operator would: whoever is connected is sent away, and everything is written down."""

@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import CoroutineType
 from typing import Any
@@ -49,10 +50,12 @@ def leaves_holds() -> None:
 @pytest.fixture(autouse=True)
 def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails an async test that leaves something behind; a test that is not async owns no loop."""
-    if not inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+    test = getattr(request.node, "obj", None)
+    if test is None or not inspect.iscoroutinefunction(inspect.unwrap(test)):
         yield
         return
-    found: list[str] = request.getfixturevalue("loop_leaks")
+    has_fixture = inspect.iscoroutinefunction(test)
+    found: list[str] = request.getfixturevalue("loop_leaks") if has_fixture else []
     folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     _made.clear()
     yield
@@ -64,11 +67,20 @@ def leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     _made.clear()
     if folder is not None:
         found += [f"a lock: {path.name}" for path in folder.rglob("*.lock") if _is_held(path)]
+    if not has_fixture:
+        _judge(found)
 
 
 @pytest.fixture
 async def loop_leaks() -> AsyncIterator[list[str]]:
     """Names of what is left; looks at the loop when everything else has been torn down."""
+    async with leaving_nothing() as found:
+        yield found
+
+
+@asynccontextmanager
+async def leaving_nothing() -> AsyncIterator[list[str]]:
+    """Fails if the block leaves something in its loop. What it yields has names of what else is left."""
     found: list[str] = []
     loop: Any = asyncio.get_running_loop()
     finalize = loop._asyncgen_finalizer_hook
@@ -92,6 +104,10 @@ async def loop_leaks() -> AsyncIterator[list[str]]:
             if generator.ag_frame is not None and _is_ours(generator)
         ]
         loop._asyncgen_finalizer_hook = finalize
+    _judge(found)
+
+
+def _judge(found: list[str]) -> None:
     if found:
         pytest.fail("the test leaves behind\n  " + "\n  ".join(sorted(found)), pytrace=False)
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+
+from tests.waiting import until
 
 _START_S = 20.0
 
@@ -43,12 +44,13 @@ class RedisServer:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        deadline = time.monotonic() + _START_S
         with self.client() as client:
-            while not _answers(client):
-                assert self._process.poll() is None, self._log.read_text()[-2000:]
-                assert time.monotonic() < deadline, "Redis did not start in time"
-                time.sleep(0.02)
+            until(lambda: self._has_started(client))
+
+    def _has_started(self, client: redis.Redis) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()[-2000:]
+        return _answers(client)
 
     def stop(self) -> None:
         """As a power cut would: nobody is told, and what was counted is gone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 
 from tests.databases import postgres
 from tests.tables import each_row
+from tests.waiting import until
 
 
 def test_without_the_wheel_a_test_is_skipped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,8 +45,7 @@ def test_a_process_of_the_server_may_end_while_all_are_signalled(
             server.kill()
             return
         with server.frozen():
-            while postmaster.status() != psutil.STATUS_STOPPED:
-                time.sleep(0.01)
+            until(lambda: postmaster.status() == psutil.STATUS_STOPPED)
         assert server.psql("SELECT 1") == ["1"]
 
 

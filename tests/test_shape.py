@@ -6,7 +6,9 @@ import ast
 import gc
 import re
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,9 @@ EXCEPTIONS: dict[str, str] = {}
 
 HOOK_CALLERS = {"proxy/engines/registry.py"}
 """Hooks declare, objects work. A second caller would meet the faults of all plugins at once."""
+
+CIRCULAR = {"proxy.features.jobs"}
+"""Folders whose files still import one another in a circle."""
 
 _DOCSTRING = re.compile(r'(#.*\n|\s)*r?"""\s*\S')
 _SEAM = re.compile(r"# noqa: BLE001 - \S")
@@ -112,6 +117,47 @@ def test_the_server_has_few_loose_modules(code: Code) -> None:
     assert loose == {f"proxy/{name}.py" for name in names}
 
 
+def test_imports_go_one_way_in_each_folder(code: Code) -> None:
+    """The files and folders of a folder form no circle. Imports inside functions and for types count."""
+    names = {path: _module(path) for path in code.product}
+    modules = {*names.values(), *(name.removesuffix(".__init__") for name in names.values())}
+    folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for path, name in names.items():
+        for target in _imported(code.trees[path], modules):
+            _draw(folders, name.split("."), target.split("."))
+    assert {folder for folder, graph in folders.items() if _circle(graph)} <= CIRCULAR
+
+
+def _module(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
+def _imported(tree: ast.Module, modules: set[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom) and node.module in modules:
+            for alias in node.names:
+                yield full if (full := f"{node.module}.{alias.name}") in modules else node.module
+
+
+def _draw(folders: dict[str, dict[str, set[str]]], source: list[str], target: list[str]) -> None:
+    """Add the arrow between two children of the deepest folder that has both modules."""
+    depth = 0
+    while depth < min(len(source) - 1, len(target)) and source[depth] == target[depth]:
+        depth += 1
+    end = target[depth] if depth < len(target) else "__init__"
+    folders[".".join(source[:depth])][source[depth]].add(end)
+
+
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
 def test_a_function_fits_on_a_screen(code: Code) -> None:
     lines = {
         f"{path}:{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
@@ -183,3 +229,88 @@ def test_one_version_everywhere() -> None:
         pytest.skip("there is no CHANGELOG.md yet")
     versions = re.findall(r"^## \[?(\d+\.\d+\.\d+)", changelog.read_text(), re.MULTILINE)
     assert versions[0] == proxy.__version__
+
+
+WAITING = "tests/waiting.py"
+SIMULATED = "simulated_time"
+_OWN_WAIT = re.compile(r"_?(until|soon|eventually|wait_until)")
+_CLOCK_WORDS = re.compile(r"retry_after_s|deadline_s|monotonic|perf_counter|\.time\(\)|elapsed|waited|took")
+PAUSES = {
+    "AGAIN_S", "FIRST_DELAY_S", "LOOK_S", "PAUSE_S", "PROBE_S", "REFRESH_S", "RENEW_S", "WAITS_S", "_BASE_S",
+    "_CLOSING_S", "_FOLLOW_EVERY_S", "_LOOK_EVERY_S", "_LOOK_S", "_NOTE_EVERY_S", "_SHORTEST_PAUSE_S",
+    "_SILENT_S", "_SWEEP_S", "_WAITED_S",
+}  # fmt: skip
+"""How long something pauses before it goes on or gives way. No work must fit in: shorter fails no test."""
+REAL_TIME = {
+    "tests/clients/programs/python_sdk.py": "the program of a client",
+    "tests/features/clones/test_doubts.py:wish_without_answer": "its provider never answers in this time",
+    "tests/features/erasure/test_followers.py:_often": "the tests that need it have the marker",
+    "tests/features/marks/odd_mark.py": "a process that hangs until it is killed",
+    "tests/plugins/rvc/in_environment/voices_cases.py": "runs in the environment of an engine",
+    "tests/proxy/engines/pitch_comparer.py": "a process that hangs until it is killed",
+    "tests/proxy/engines/test_http1.py:_expect_place_back_from": "who leaves earlier has no place either",
+    "tests/proxy/speech/test_leaving_late.py:speak": "the test that needs it is simulated",
+}
+"""`path` or `path:function` → why it leans on the time of this machine. This list only becomes shorter."""
+
+
+def test_tests_wait_in_one_way(code: Code) -> None:
+    own = [
+        f"{path}:{node.name}"
+        for path, tree in code.having("until", "soon", "eventually")
+        if path.startswith("tests/") and path != WAITING
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _OWN_WAIT.fullmatch(node.name)
+    ]
+    assert not own, "tests/waiting.py has `until` and `soon`"
+
+
+def test_no_test_leans_on_the_time_of_an_idle_machine(code: Code) -> None:
+    """What has a deadline, a lease or a pace is `simulated`; what cannot be has the marker `clock`."""
+    found: dict[str, list[str]] = {}
+    for path, tree in code.having(".sleep(", "_S", "approx("):
+        if path.startswith("tests/") and not _runs_by_a_clock(code.all[path], tree):
+            for function, line, why in _of_real_time(tree, ""):
+                found.setdefault(f"{path}:{function}", []).append(f"line {line}: {why}")
+    excused = {name for name in found if {name, name.partition(":")[0]} & REAL_TIME.keys()}
+    assert not {name: lines for name, lines in found.items() if name not in excused}
+    needed = {key for key in REAL_TIME for name in found if key in (name, name.partition(":")[0])}
+    assert REAL_TIME.keys() <= needed, "an exception that is not needed any more"
+
+
+def _runs_by_a_clock(text: str, tree: ast.Module) -> bool:
+    """Whether a whole file does: it hands its plays to the simulated clock, or has the marker."""
+    imports = [
+        node for node in tree.body if isinstance(node, ast.ImportFrom) and SIMULATED in ast.unparse(node)
+    ]
+    names = {alias.name for node in imports for alias in node.names}
+    return bool(names - {"simulated"}) or "pytestmark = pytest.mark.clock" in text
+
+
+def _of_real_time(tree: ast.AST, function: str) -> Iterator[tuple[str, int, str]]:
+    for node in ast.iter_child_nodes(tree):
+        name = function
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            marks = [ast.unparse(each) for each in node.decorator_list]
+            if any(mark == "simulated" or mark.startswith("pytest.mark.clock") for mark in marks):
+                continue
+            name = function or node.name
+        if (isinstance(node, (ast.Call, ast.Assert))) and (why := _leans_on_time(node)):
+            yield name, node.lineno, why
+        yield from _of_real_time(node, name)
+
+
+def _leans_on_time(node: ast.Call | ast.Assert) -> str:
+    if isinstance(node, ast.Assert):
+        said = ast.unparse(node.test)
+        is_two_sided = "abs=" in said and "approx(" in said
+        return "a two-sided assertion on a clock" if is_two_sided and _CLOCK_WORDS.search(said) else ""
+    name = ast.unparse(node.func)
+    values = [each.value for each in node.args if isinstance(each, ast.Constant)]
+    numbers = [value for value in values if isinstance(value, float | int)]
+    if name.rpartition(".")[2] == "sleep":
+        return f"a sleep of {numbers[0]} s" if numbers and numbers[0] >= 0.05 else ""
+    limits = [value.rpartition(".")[2] for value in values if isinstance(value, str) and value.endswith("_S")]
+    if not name.endswith("setattr") or not limits or limits[-1] in PAUSES:
+        return ""
+    return f"{limits[-1]} of {numbers[-1]} s" if numbers and 0 < numbers[-1] < 1 else ""

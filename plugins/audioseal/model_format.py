@@ -1,4 +1,4 @@
-"""What an AudioSeal model consists of, and the check of its sizes before anything is built from it.
+"""The files of an AudioSeal model, and the check of its sizes before anything is built from it.
 
 Nothing here needs torch: the check runs where a model is imported, too.
 """

@@ -31,9 +31,6 @@ class Resampler:
         self._begin = -len(self._kept)
         self._next = 0
 
-    def __repr__(self) -> str:
-        return f"<Resampler {self._down} to {self._up}, {self._next} samples out>"
-
     def feed(self, samples: Floats) -> Floats:
         """Return all that is known now."""
         if self._filters is None:

@@ -39,9 +39,6 @@ class SealStream:
         """What is to be added to them, as far as it is known."""
         self._has_begun = False
 
-    def __repr__(self) -> str:
-        return f"<SealStream, {len(self._sound)} samples waiting>"
-
     def feed(self, pcm: bytes) -> bytes:
         self._take(np.frombuffer(pcm, "<i2").astype(np.float32))
         if self._has_begun and len(self._low) < _BATCH:

@@ -43,7 +43,7 @@ class AudioSealMark:
         return SealStream(sample_rate_hz, stream.add_mark, self._strength)
 
     def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
-        """Look for the mark as `Mark.detect` says, whoever made it. Without keys, nothing is looked for."""
+        """Look for the mark as `Mark.detect` says, of any server. Without keys, nothing is looked for."""
         require_rate(sample_rate_hz)
         samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
         if not keys or not samples.any():

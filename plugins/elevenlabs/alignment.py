@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from plugins.elevenlabs.api import decoded
+from speech_engine.cloud import Call
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Word, Words
-from speech_engine.text.joining import Call
 from speech_engine.values import Segment
 
 _WORD = re.compile(r"\S+")
@@ -54,9 +54,6 @@ class WordTimes:
         self._latest_s = 0.0
         self._waiting = deque(_words(call, segments))
         self._timed: deque[tuple[_Spoken, int]] = deque()
-
-    def __repr__(self) -> str:
-        return f"<WordTimes {len(self._waiting)} to come>"
 
     def hear(self, alignment: Alignment, samples: int) -> None:
         """Take the times of one line. `samples` is the audio before that line."""
@@ -123,9 +120,6 @@ class LineReader:
 
     def __init__(self) -> None:
         self._held = bytearray()
-
-    def __repr__(self) -> str:
-        return f"<LineReader, {len(self._held)} bytes held>"
 
     def feed(self, piece: bytes) -> Iterator[Line]:
         """Yield the lines that this piece completes. Raises EngineFailed at one that cannot be read."""

@@ -6,15 +6,8 @@ import msgspec
 
 from plugins.elevenlabs import listings
 from plugins.elevenlabs.api import Api, decoded, voice_id
+from speech_engine import errors
 from speech_engine.cloning import CloneInfo, CloneList, CloneRequest
-from speech_engine.errors import (
-    EngineCannot,
-    EngineFailed,
-    EngineStumbled,
-    UnsupportedText,
-    UnusableSample,
-    VoiceNotFound,
-)
 from speech_engine.http import HttpFile, HttpForm
 from speech_engine.values import EngineVoice
 
@@ -40,17 +33,17 @@ class Cloner:
         try:
             async with sent as answer:
                 added = decoded(_Added, await answer.read())
-        except UnsupportedText as error:
-            raise UnusableSample(error.message, detail=error.detail) from None
-        except EngineStumbled as error:
-            raise EngineFailed(error.message, detail=error.detail) from None
+        except errors.UnsupportedText as error:
+            raise errors.UnusableSample(error.message, detail=error.detail) from None
+        except errors.EngineStumbled as error:
+            raise errors.EngineFailed(error.message, detail=error.detail) from None
         try:
             found = voice_id(EngineVoice(added.voice_id))
-        except VoiceNotFound:
-            raise EngineFailed("ElevenLabs gave a new voice an id that cannot be one.") from None
+        except errors.VoiceNotFound:
+            raise errors.EngineFailed("ElevenLabs gave a new voice an id that cannot be one.") from None
         if added.requires_verification:
             await self.delete_voice(found)
-            raise UnusableSample(_UNVERIFIED)
+            raise errors.UnusableSample(_UNVERIFIED)
         return found
 
     async def find_clone(self, name: str) -> str | None:
@@ -59,7 +52,7 @@ class Cloner:
             if listed.name == name:
                 if listed.voice_verification is not None and listed.voice_verification.requires_verification:
                     await self.delete_voice(listed.voice_id)
-                    raise UnusableSample(_UNVERIFIED)
+                    raise errors.UnusableSample(_UNVERIFIED)
                 return listed.voice_id
         return None
 
@@ -83,9 +76,11 @@ class Cloner:
         """Return the cloned voices that a search for a name finds. The search also looks at other fields."""
         found, is_whole = await listings.pages(self._api, {"search": text, "category": "cloned"})
         if found is None:
-            raise EngineCannot("The ElevenLabs key may not list voices, so its clones cannot be found.")
+            raise errors.EngineCannot(
+                "The ElevenLabs key may not list voices, so its clones cannot be found."
+            )
         if not is_whole:
-            raise EngineFailed("ElevenLabs has more voices than can be looked through.")
+            raise errors.EngineFailed("ElevenLabs has more voices than can be looked through.")
         return found
 
 

@@ -9,8 +9,8 @@ import msgspec
 
 from plugins.elevenlabs.api import Api
 from plugins.elevenlabs.listings import CREDITS_A_MINUTE, SAMPLE_RATE_HZ
+from plugins.elevenlabs.plugin import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.refusals import NOT_TAKEN, NoSuchPath
-from plugins.elevenlabs.settings import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedRequest, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, ProviderCount, Started
@@ -35,9 +35,6 @@ class Converter:
         self._api = api
         self._settings = settings
         self._path: ConversionPath = settings.conversion_path
-
-    def __repr__(self) -> str:
-        return f"<Converter at {self._path}>"
 
     async def events(
         self, job: SpeechJob, voice: str, pcm: AsyncIterator[bytes]
@@ -74,7 +71,7 @@ class Converter:
             await expect_sound(self._api, answer)
             told = credits_told(answer)
             units = CREDITS_A_MINUTE * minutes if told is None else told
-            # All of it is billed now, whoever leaves: nothing else tells how much that is.
+            # All of it is billed now, even if the client leaves: nothing else tells how much that is.
             yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):
                 for event in sound.feed(0, piece):

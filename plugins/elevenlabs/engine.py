@@ -9,13 +9,13 @@ from plugins.elevenlabs import listings, phonemes
 from plugins.elevenlabs.api import Api, voice_id
 from plugins.elevenlabs.cloning import Cloner
 from plugins.elevenlabs.conversion import Converter
-from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.elevenlabs.speech import Speech
+from speech_engine.cloud import joined
 from speech_engine.errors import EngineExhausted
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.plugin import Context
-from speech_engine.text.joining import joined
 from speech_engine.values import SpeechJob
 
 _SLOTS = 2

@@ -9,7 +9,7 @@ import msgspec
 
 from plugins.elevenlabs import phonemes
 from plugins.elevenlabs.api import Api, voice_id
-from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.plugin import ElevenLabsSettings
 from speech_engine.cloud import OURS
 from speech_engine.errors import EngineExhausted, EngineUnauthorized, VoiceNotFound
 from speech_engine.models import Language, ModelInfo, VoiceInfo

@@ -12,71 +12,55 @@ from typing import Any
 
 import msgspec
 
-from speech_engine import cloud
-from speech_engine.errors import (
-    EngineError,
-    EngineExhausted,
-    EngineFailed,
-    EngineForbidden,
-    EngineLimited,
-    EngineStumbled,
-    EngineTimeout,
-    EngineUnauthorized,
-    NoCloneRoom,
-    UnsupportedLanguage,
-    UnsupportedRequest,
-    UnsupportedText,
-    UnusableSample,
-    VoiceNotFound,
-)
+from speech_engine import cloud, errors
 
 MISSING_PERMISSIONS = "missing_permissions"
 """The name of the refusal if the key is valid but lacks this permission. The key may still speak."""
 
 
-class NoSuchPath(UnsupportedRequest):
+class NoSuchPath(errors.UnsupportedRequest):
     """Raised if the address itself does not exist, for any voice and model."""
 
 
-_BY_NAME: dict[str, type[EngineError]] = {
-    "invalid_api_key": EngineUnauthorized,
-    MISSING_PERMISSIONS: EngineUnauthorized,
-    "quota_exceeded": EngineExhausted,
-    "voice_limit_reached": NoCloneRoom,
-    "voice_not_found": VoiceNotFound,
+_BY_NAME: dict[str, type[errors.EngineError]] = {
+    "invalid_api_key": errors.EngineUnauthorized,
+    MISSING_PERMISSIONS: errors.EngineUnauthorized,
+    "quota_exceeded": errors.EngineExhausted,
+    "voice_limit_reached": errors.NoCloneRoom,
+    "voice_not_found": errors.VoiceNotFound,
     # The list of models is out of date, and the engine reads it again.
-    "model_not_found": UnsupportedRequest,
-    "max_character_limit_exceeded": UnsupportedText,
-    "text_too_long": UnsupportedText,
-    "invalid_parameters": UnsupportedText,
-    "unsupported_language": UnsupportedLanguage,
-    "concurrent_limit_exceeded": EngineLimited,
-    "too_many_concurrent_requests": EngineLimited,
-    "rate_limit_exceeded": EngineLimited,
-    "system_busy": EngineLimited,
+    "model_not_found": errors.UnsupportedRequest,
+    "max_character_limit_exceeded": errors.UnsupportedText,
+    "text_too_long": errors.UnsupportedText,
+    "invalid_parameters": errors.UnsupportedText,
+    "unsupported_language": errors.UnsupportedLanguage,
+    "concurrent_limit_exceeded": errors.EngineLimited,
+    "too_many_concurrent_requests": errors.EngineLimited,
+    "rate_limit_exceeded": errors.EngineLimited,
+    "system_busy": errors.EngineLimited,
 }
-_BY_STATUS: dict[int, type[EngineError]] = {
+_BY_STATUS: dict[int, type[errors.EngineError]] = {
     **cloud.STATUSES,
-    **dict.fromkeys((400, 413, 422), UnsupportedText),
-    403: EngineForbidden,
-    404: UnsupportedRequest,
+    **dict.fromkeys((400, 413, 422), errors.UnsupportedText),
+    403: errors.EngineForbidden,
+    404: errors.UnsupportedRequest,
 }
 NOT_TAKEN = "ElevenLabs does not take this request."
-_SENTENCES: dict[type[EngineError], str] = {
-    EngineUnauthorized: "ElevenLabs does not accept the key, or it lacks a permission.",
-    EngineForbidden: "ElevenLabs does not let the key do this.",
-    EngineExhausted: "The ElevenLabs account has nothing left.",
-    NoCloneRoom: "The ElevenLabs account has no room for another voice.",
-    EngineLimited: "ElevenLabs allows no more requests just now.",
-    EngineStumbled: "ElevenLabs failed for a moment.",
-    EngineTimeout: "ElevenLabs ran out of time.",
+_SENTENCES: dict[type[errors.EngineError], str] = {
+    errors.EngineUnauthorized: "ElevenLabs does not accept the key, or it lacks a permission.",
+    errors.EngineForbidden: "ElevenLabs does not let the key do this.",
+    errors.EngineExhausted: "The ElevenLabs account has nothing left.",
+    errors.NoCloneRoom: "The ElevenLabs account has no room for another voice.",
+    errors.EngineLimited: "ElevenLabs allows no more requests just now.",
+    errors.EngineStumbled: "ElevenLabs failed for a moment.",
+    errors.EngineTimeout: "ElevenLabs ran out of time.",
     NoSuchPath: "ElevenLabs has nothing at this address.",
-    EngineFailed: "ElevenLabs did not do what it was asked.",
-    UnsupportedRequest: NOT_TAKEN,
-    VoiceNotFound: "ElevenLabs has no such voice.",
-    UnsupportedText: "ElevenLabs does not take this text with these parameters.",
-    UnusableSample: "ElevenLabs does not take this recording.",
-    UnsupportedLanguage: "This ElevenLabs model does not speak the language.",
+    errors.EngineFailed: "ElevenLabs did not do what it was asked.",
+    errors.UnsupportedRequest: NOT_TAKEN,
+    errors.VoiceNotFound: "ElevenLabs has no such voice.",
+    errors.UnsupportedText: "ElevenLabs does not take this text with these parameters.",
+    errors.UnusableSample: "ElevenLabs does not take this recording.",
+    errors.UnsupportedLanguage: "This ElevenLabs model does not speak the language.",
 }
 _NAME = re.compile(r"[a-z0-9_]{1,64}")
 
@@ -114,7 +98,7 @@ def of_detail(detail: Any) -> Refusal:
     return Refusal()
 
 
-def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> EngineError:
+def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> errors.EngineError:
     """Return the error to raise.
 
     Its detail has the names that an operator can look up. The provider's prose is in neither.
@@ -123,19 +107,19 @@ def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> Eng
     return cloud.refusal(_kind(refusal, http_status), _SENTENCES, http_status, headers, about)
 
 
-def _kind(refusal: Refusal, http_status: int) -> type[EngineError]:
+def _kind(refusal: Refusal, http_status: int) -> type[errors.EngineError]:
     named = _BY_NAME.get(refusal.code) or _BY_NAME.get(refusal.status)
-    if named is UnsupportedText and refusal.param == "language_code":
-        return UnsupportedLanguage
+    if named is errors.UnsupportedText and refusal.param == "language_code":
+        return errors.UnsupportedLanguage
     # Which names it has for a recording that is of no use is not documented.
     is_of_audio = refusal.param == "audio" or "audio" in refusal.name.split("_")
-    if is_of_audio and (named or _BY_STATUS.get(http_status)) is UnsupportedText:
-        return UnusableSample
+    if is_of_audio and (named or _BY_STATUS.get(http_status)) is errors.UnsupportedText:
+        return errors.UnusableSample
     if named is not None:
         return named
     if http_status == 404 and not refusal.name:
         return NoSuchPath
-    return _BY_STATUS.get(http_status, EngineStumbled if http_status >= 500 else EngineFailed)
+    return _BY_STATUS.get(http_status, errors.EngineStumbled if http_status >= 500 else errors.EngineFailed)
 
 
 def _word(value: Any) -> str:

@@ -36,9 +36,6 @@ class PcmSound:
         fault = "ElevenLabs was asked for PCM and gave something else."
         self._pieces = PcmPieces(sample_rate_hz, most_samples, fault)
 
-    def __repr__(self) -> str:
-        return f"<PcmSound {self.samples} samples>"
-
     @property
     def is_full(self) -> bool:
         return self._pieces.is_full
@@ -64,9 +61,6 @@ class Mp3Sound:
         self._bits_per_s = bits_per_s
         self._bytes = 0
         self._most_bytes = None if most_samples is None else most_samples * bits_per_s // (8 * sample_rate_hz)
-
-    def __repr__(self) -> str:
-        return f"<Mp3Sound {self._bytes} bytes>"
 
     @property
     def samples(self) -> int:

@@ -11,12 +11,12 @@ from plugins.elevenlabs import refusals
 from plugins.elevenlabs.alignment import Line, LineReader, WordTimes
 from plugins.elevenlabs.api import Api
 from plugins.elevenlabs.listings import SAMPLE_RATE_HZ
-from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.elevenlabs.sounds import Mp3Sound, PcmSound, Sound
+from speech_engine.cloud import Call
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Encoded, Event, Finished, Started, Words
 from speech_engine.http import HttpAnswer
-from speech_engine.text.joining import Call
 from speech_engine.values import SpeechJob
 
 

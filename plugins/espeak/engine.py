@@ -13,8 +13,7 @@ from contextlib import aclosing
 from plugins.espeak.handover import Handover
 from plugins.espeak.languages import languages
 from plugins.espeak.plugin import EspeakSettings
-from plugins.espeak.rendering import SAMPLE_RATE_HZ, Rendering
-from plugins.espeak.timing import Mark
+from plugins.espeak.rendering import SAMPLE_RATE_HZ, Mark, Rendering
 from plugins.espeak.utterance import NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
 from plugins.espeak.voices import voices
 from speech_engine import (
@@ -66,9 +65,6 @@ class EspeakEngine:
         self._thread = thread
         self._speak = speak
         self._handovers: set[Handover] = set()
-
-    def __repr__(self) -> str:
-        return f"<EspeakEngine, {len(self._handovers)} speaking>"
 
     def close(self) -> None:
         """Stop the current speech, so that the thread can end. Readers get EngineUnavailable."""

@@ -1,6 +1,6 @@
 """Texts that cannot harm the library, which does not check the length of what it takes for one word.
 
-espeak-ng 1.52 writes past its buffers for some texts, and ends the process with the jobs of everybody. What
+espeak-ng 1.52 writes past its buffers for some texts, and ends the process with the jobs of all. What
 is replaced becomes one blank, so that the times of words still count the characters of the text.
 """
 

@@ -23,8 +23,7 @@ from typing import ClassVar
 from plugins.espeak.data import Build, build_of, short_path
 from plugins.espeak.engine import EspeakEngine, Take
 from plugins.espeak.plugin import EspeakSettings
-from plugins.espeak.rendering import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
-from plugins.espeak.timing import Mark
+from plugins.espeak.rendering import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Mark
 from plugins.espeak.utterance import Utterance
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
 

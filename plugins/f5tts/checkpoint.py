@@ -15,18 +15,7 @@ from f5_tts.model.backbones.dit import DiT
 from vocos.heads import ISTFTHead
 from vocos.models import VocosBackbone
 
-from plugins.f5tts.model_format import (
-    HOP,
-    MELS,
-    MODEL_FORMAT,
-    V0_SIGN,
-    Sizes,
-    VocoderSizes,
-    read_sizes,
-    read_vocabulary,
-    read_vocoder_sizes,
-    told_version,
-)
+from plugins.f5tts import model_format
 from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
 
@@ -40,7 +29,7 @@ class Checkpoint(NamedTuple):
 
     network: Any
     vocoder: Any
-    sizes: Sizes
+    sizes: model_format.Sizes
     vocabulary: Mapping[str, int]
 
 
@@ -48,10 +37,10 @@ class Checkpoint(NamedTuple):
 class Vocoder(torch.nn.Module):  # type: ignore[misc]
     """Vocos: a spectrogram in, sound out. The names of its parts are those in its file."""
 
-    def __init__(self, sizes: VocoderSizes) -> None:
+    def __init__(self, sizes: model_format.VocoderSizes) -> None:
         super().__init__()
-        self.backbone = VocosBackbone(MELS, sizes.dim, sizes.inner, sizes.layers)
-        self.head = ISTFTHead(sizes.dim, _FFT, HOP, padding="center")
+        self.backbone = VocosBackbone(model_format.MELS, sizes.dim, sizes.inner, sizes.layers)
+        self.head = ISTFTHead(sizes.dim, _FFT, model_format.HOP, padding="center")
 
     def forward(self, mels: Any) -> Any:
         """Return the sound of spectrograms (rows, bands, frames)."""
@@ -75,13 +64,13 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Read a model. Raise UnusableModel with what is wrong with its files."""
     progress(0.0, "checking the model")
-    check_model(MODEL_FORMAT, folder)
-    contents = FolderContents(MODEL_FORMAT.files, folder)
-    sizes = read_sizes(contents)
-    if (told := told_version(contents)) not in ("", version):
+    check_model(model_format.MODEL_FORMAT, folder)
+    contents = FolderContents(model_format.MODEL_FORMAT.files, folder)
+    sizes = model_format.read_sizes(contents)
+    if (told := model_format.told_version(contents)) not in ("", version):
         raise UnusableModel(f'model.safetensors: its network is of {told}: set version = "{told}"')
     progress(0.1, "building the networks")
-    network, vocoder = build_network(sizes, version), Vocoder(read_vocoder_sizes(contents))
+    network, vocoder = build_network(sizes, version), Vocoder(model_format.read_vocoder_sizes(contents))
     progress(0.4, "reading the weights")
     _fill(network, folder / "model.safetensors", "transformer.")
     _fill(vocoder, folder / "vocos.safetensors", "")
@@ -90,11 +79,11 @@ def load_checkpoint(
         network=_narrowed(network, getattr(torch, precision)).eval().requires_grad_(False).to(device),
         vocoder=vocoder.eval().requires_grad_(False).to(device),
         sizes=sizes,
-        vocabulary=read_vocabulary(contents),
+        vocabulary=model_format.read_vocabulary(contents),
     )
 
 
-def build_network(sizes: Sizes, version: str, *, is_masked: bool = True) -> Any:
+def build_network(sizes: model_format.Sizes, version: str, *, is_masked: bool = True) -> Any:
     """Return the network without its weights. If it `is_masked`, no row hears what pads another one."""
     with warnings.catch_warnings():
         # About the memory that a mask takes. Without one, the rows of a step would differ from each alone.
@@ -105,7 +94,7 @@ def build_network(sizes: Sizes, version: str, *, is_masked: bool = True) -> Any:
             heads=sizes.heads,
             dim_head=sizes.head,
             ff_mult=sizes.inner // sizes.dim,
-            mel_dim=MELS,
+            mel_dim=model_format.MELS,
             text_num_embeds=sizes.vocabulary,
             text_dim=sizes.text_dim,
             text_mask_padding=version == "v1",
@@ -132,6 +121,6 @@ def _fill(network: Any, file: Path, prefix: str) -> None:
     own = {
         name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in read_tensors(file).items()
-        if not name.startswith(V0_SIGN)
+        if not name.startswith(model_format.V0_SIGN)
     }
     fill(network, own, file.name)

@@ -38,9 +38,6 @@ class FlowRow:
         self.moments = moments
         self.taken = 0
 
-    def __repr__(self) -> str:
-        return f"<FlowRow of {self.frames} frames, step {self.taken} of {self.steps}>"
-
     @property
     def steps(self) -> int:
         return len(self.moments) - 1

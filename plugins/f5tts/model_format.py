@@ -1,4 +1,4 @@
-"""What an F5-TTS model consists of, and the check of its sizes before anything is built from it.
+"""The files of an F5-TTS model, and the check of its sizes before anything is built from it.
 
 Nothing here needs torch: the check runs where a model is imported, too. A checkpoint's `config.yaml` is not
 read: the sizes follow from the tensors.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from plugins.f5tts.model_format import MODEL_FORMAT, told_version
-from speech_engine.host.batch_model import BatchSettings
+from speech_engine.host.batch_model import TorchSettings
 from speech_engine.model_files import FolderContents, UnusableModel
 from speech_engine.plugin import Hosted, Missing, Plugin, missing_model
 
@@ -17,20 +17,16 @@ Precision = Literal["float32", "bfloat16", "float16"]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class F5Settings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`model_path` is the folder of the model; the server fills it in for an imported one.
-
-    `version` is that of the network, which its files do not tell: "v0" for checkpoints that were trained from
-    F5TTS_Base, "v1" for those from F5TTS_v1_Base. `cfg` is how strictly the text and the recording are
+class F5Settings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`version` is that of the network, which its files do not tell: "v0" for checkpoints that were trained
+    from F5TTS_Base, "v1" for those from F5TTS_v1_Base. `cfg` is how strictly the text and the recording are
     followed. `precision` is that of the network: below float32, a text sounds a little different in other
-    company. `threads` of the processor may work on one step. `width` is in seconds, recordings included.
+    company. `width` is in seconds, recordings included.
     """
 
-    model_path: str = ""
     version: Version = "v1"
     cfg: Annotated[float, msgspec.Meta(ge=0.1, le=10.0)] = 2.0
     precision: Precision = "float32"
-    threads: _Count = 1
     width: _Count = 64
     joins_per_step: _Count = 16
     first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.6

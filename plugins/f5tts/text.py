@@ -10,7 +10,7 @@ import plugins.f5tts.boot  # noqa: F401 - before f5_tts
 from f5_tts.model.utils import convert_char_to_pinyin
 
 from speech_engine.errors import UnsupportedLanguage, UnsupportedText
-from speech_engine.text.vocabulary import without_unknown
+from speech_engine.text.cleaning import without_unknown
 
 _ENDS = (".", "!", "?", "…", "。", "！", "？")
 _WIDE_ENDS = ("。", "！", "？")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -32,7 +31,7 @@ from speech_engine import (
     SpeechJob,
     UnusableSample,
 )
-from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.host.torch_worker import TorchEngine, torch_worker
 from speech_engine.model_files import ModelManifest, UnusableModel, read_manifest
 from speech_engine.samples import weighted_samples
 
@@ -40,32 +39,8 @@ MOST_CHARACTERS = 200
 """About two pieces: a longer segment is cut where the front-end of its language would cut it better."""
 
 
-class F5Engine:
+class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
     """Speaks with a recording of any voice, and its words."""
-
-    def __init__(
-        self,
-        settings: F5Settings,
-        context: Context,
-        infos: tuple[ModelInfo, ...],
-        model: F5Model,
-        batch: BatchLoop[F5Voice, F5Row],
-    ) -> None:
-        self._settings = settings
-        self._context = context
-        self._infos = infos
-        self._model = model
-        self.batch = batch
-
-    def __repr__(self) -> str:
-        return f"<F5Engine {self._infos[0].id}, {self.batch!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return self._infos
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if not any(info.id == job.model for info in self._infos):
@@ -142,16 +117,5 @@ def _load(settings: F5Settings, context: Context, folder: Path) -> tuple[F5Model
     return F5Model(checkpoint, reader, BatchedFlow(checkpoint, settings.cfg), steps), infos
 
 
-@asynccontextmanager
-async def _create(name: str, settings: F5Settings, context: Context) -> AsyncIterator[F5Engine]:
-    if not settings.model_path:
-        raise UnusableModel(f"[engines.{name}] names no model: import one, and name it as model")
-    model, infos = await asyncio.to_thread(_load, settings, context, Path(settings.model_path))
-    async with BatchLoop(model, settings, context, STEP_S) as batch:
-        context.progress(0.9, "warming up")
-        await batch.warm_up(lambda count: model.warm_up_rows(count, settings.threads))
-        yield F5Engine(settings, context, infos, model, batch)
-
-
 def voxgate_register() -> tuple[Plugin[F5Settings], ...]:
-    return (Plugin(kind="engine", name="f5tts", settings=F5Settings, create=_create),)
+    return torch_worker("f5tts", F5Settings, _load, F5Engine, STEP_S)

@@ -16,18 +16,14 @@ from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, S
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import read_text
 from plugins.kokoro.voices import RATE_HZ, VoiceList
-from speech_engine import Context, EngineFailed
+from speech_engine import Context
 from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
 
-MOST_S = 300
-"""The longest sound of one piece. A model that makes more of it is broken, or made to harm."""
-
-_PEAK = 32767.0
 _SILENT = 0.01
 """Of a piece's peak. Kokoro's own silence is a thousand times quieter."""
 _BREATH_MS = 40
-"""What stays before the first sound of a piece that goes on with a sentence."""
+"""The silence before the first sound of a piece that goes on with a sentence."""
 
 
 class KokoroEngine(OnnxEngine[StyleVoice]):
@@ -45,10 +41,9 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
-        super().__init__(settings.slots, settings.pause_ms, context, voices, threads)
+        super().__init__(settings, context, voices, phonemize, threads)
         self._model = model
         self._network = network
-        self._phonemize = phonemize
         self._styles = Path(settings.model_path) / "voices.npz"
 
     def read(self, text: str, voice: StyleVoice, said: int) -> list[Piece]:
@@ -59,7 +54,7 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
 
     def sound(
         self, network: OnnxNetwork, piece: Piece, voice: StyleVoice, speed: float, stop: StopSwitch
-    ) -> bytes:
+    ) -> NDArray[np.float32]:
         # A voice has a style for each number of sounds, the pads not counted, from one on.
         row = min(piece.sounds, voice.styles) - 1
         style = np.fromfile(
@@ -70,8 +65,7 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
             STYLE: style[np.newaxis],
             SPEED: np.array([speed], np.float32),
         }
-        sound = network.run(self._model.output, values, stop)
-        return _pcm_of(joinable(np.asarray(sound, np.float32).reshape(-1), piece, speed))
+        return joinable(network.sound(self._model.output, values, RATE_HZ, stop), piece, speed)
 
 
 def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[np.float32]:
@@ -88,10 +82,3 @@ def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[
     if piece.rest_ms is not None:
         end = min(end, loud[-1] + 1 + round(piece.rest_ms * RATE_HZ / 1000 / speed))
     return sound[begin:end]
-
-
-def _pcm_of(sound: NDArray[np.float32]) -> bytes:
-    if len(sound) > MOST_S * RATE_HZ:
-        raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
-    clean = np.nan_to_num(np.clip(sound, -1.0, 1.0))
-    return (clean * _PEAK).astype("<i2").tobytes()

@@ -1,4 +1,4 @@
-"""What a model of Kokoro consists of, and the check of its three files before a runtime sees them.
+"""The files of a Kokoro model, and their check before a runtime sees them.
 
 Nothing here needs onnxruntime: the check runs where a model is imported, too.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from speech_engine.imported_voices import judge_graph
 from speech_engine.model_files import (
     ModelContents,
     ModelFacts,
@@ -122,17 +123,9 @@ def _voice(model: ModelContents, name: str) -> StyleVoice:
 def _ends(graph: OnnxGraph) -> tuple[str, str]:
     """Return the names of the input for tokens and of the output for sound. They differ between exports."""
     tokens = next((name for name in TOKENS if name in graph.inputs), TOKENS[0])
-    needed = {tokens: ("I64", 2), STYLE: ("F32", 2), SPEED: ("F32", 1)}
-    for name in graph.inputs.keys() - needed.keys():
-        raise UnusableModel(f"model.onnx: it has an input {name[:80]!r}, which Kokoro does not have")
-    for name, (dtype, rank) in needed.items():
-        found = graph.inputs.get(name)
-        if found is None or found.dtype != dtype or found.shape is None or len(found.shape) != rank:
-            raise UnusableModel(f"model.onnx: its input {name!r} is missing or has another type or shape")
     output = next(iter(graph.outputs), "")
-    sound = graph.outputs.get(output)
-    if sound is None or sound.dtype != "F32" or (sound.shape is not None and not 1 <= len(sound.shape) <= 3):
-        raise UnusableModel("model.onnx: its first output is missing or is no sound")
+    needed = {tokens: ("I64", 2), STYLE: ("F32", 2), SPEED: ("F32", 1)}
+    judge_graph("model.onnx", graph, needed, output, "Kokoro does not have")
     return tokens, output
 
 

@@ -7,7 +7,6 @@ piper-tts tells how a text sounds.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,9 +22,6 @@ from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
 from speech_engine.host.onnx_engine import OnnxNetwork
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 from speech_engine.text.sounds import EspeakReader
-
-# Its debugging quotes texts.
-logging.getLogger("piper").setLevel(logging.ERROR)
 
 reader = EspeakReader(EspeakPhonemizer)
 

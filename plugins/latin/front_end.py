@@ -25,9 +25,8 @@ from plugins.latin.rules import (
 )
 from plugins.latin.spanish.language import spanish
 from speech_engine.plugin import Context
-from speech_engine.text.draft import MASK, Draft
+from speech_engine.text.draft import MASK, Draft, keep_addresses
 from speech_engine.text.sentences import sentence_ends
-from speech_engine.text.verbatim import keep_addresses
 from speech_engine.values import Segment
 
 _LANGUAGES = {"en": english, "es": spanish, "pt": portuguese}

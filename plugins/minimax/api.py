@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from plugins.minimax import faults
-from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.plugin import MinimaxSettings
 from plugins.minimax.wire import Answer
 from speech_engine import Context, EngineError, EngineFailed, HttpAnswer, HttpForm, HttpRequest, cloud
 
@@ -32,9 +32,6 @@ class Exchange:
         self.code = 0
         self.trace = answer.headers.get("trace-id", "")
         self._answer = answer
-
-    def __repr__(self) -> str:
-        return f"<Exchange {self.status}, code {self.code}>"
 
     @property
     def status(self) -> int:

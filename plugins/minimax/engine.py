@@ -10,9 +10,9 @@ from plugins.minimax import voices
 from plugins.minimax.api import Api, Exchange
 from plugins.minimax.models import MODELS, MOST_CHARACTERS, SAMPLE_RATE_HZ
 from plugins.minimax.output import Output, output_for
+from plugins.minimax.plugin import MinimaxSettings
 from plugins.minimax.reading import SpeechReader, characters
 from plugins.minimax.request import speech_body
-from plugins.minimax.settings import MinimaxSettings
 from speech_engine import (
     Context,
     EngineError,
@@ -24,7 +24,7 @@ from speech_engine import (
     Started,
     VoiceInfo,
 )
-from speech_engine.text.joining import joined
+from speech_engine.cloud import joined
 
 _SLOTS = 16
 _END_S = 0.25
@@ -42,9 +42,6 @@ class MinimaxEngine(voices.Cloner):
         super().__init__(Api(settings, context))
         self._voices: tuple[VoiceInfo, ...] = ()
         self.unlisted_voices: tuple[str, ...] | None = None
-
-    def __repr__(self) -> str:
-        return f"<MinimaxEngine {self._name}, {len(self._voices)} voices>"
 
     def models(self) -> tuple[ModelInfo, ...]:
         return MODELS

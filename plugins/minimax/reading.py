@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from plugins.minimax.api import decoded
 from plugins.minimax.wire import SpeechAnswer
 from speech_engine import EngineFailed, EngineStumbled
-from speech_engine.event_stream import EventStream
+from speech_engine.cloud import EventStream
 
 _MOST_BYTES = 256 * 1024 * 1024
 """The limit of an answer in one piece. Ten thousand characters may last half an hour."""
@@ -38,9 +38,6 @@ class SpeechReader:
         self._stream: EventStream | None = None
         self._is_whole = False
         self._whole = bytearray()
-
-    def __repr__(self) -> str:
-        return f"<SpeechReader, {'over' if self.is_over else 'reading'}>"
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Yield the audio that this piece completes. Raises the classes of `speech_engine.errors`."""

@@ -6,31 +6,24 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from plugins.minimax import wire
 from plugins.minimax.models import MP3, SAMPLE_RATE_HZ, boost
-from plugins.minimax.settings import MinimaxSettings
-from plugins.minimax.wire import (
-    AudioSetting,
-    PronunciationDict,
-    SpeechBody,
-    StreamOptions,
-    TimbreWeight,
-    VoiceSetting,
-)
+from plugins.minimax.plugin import MinimaxSettings
 from speech_engine import EngineVoice, Mix, Pronunciation, SpeechJob, Voice, VoiceNotFound
 
 _MOST_PARTS = 4
 
 
-def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: str) -> SpeechBody:
+def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: str) -> wire.SpeechBody:
     """Return the body of one call. Raises VoiceNotFound if the voice is not one of the account's."""
     weights = _weights(job.voice)
     tone = _tone(settings, job.pronunciations)
-    return SpeechBody(
+    return wire.SpeechBody(
         model=job.model,
         text=text,
         stream=settings.stream,
-        stream_options=StreamOptions() if settings.stream else UNSET,
-        voice_setting=VoiceSetting(
+        stream_options=wire.StreamOptions() if settings.stream else UNSET,
+        voice_setting=wire.VoiceSetting(
             speed=job.speed,
             vol=settings.volume,
             # MiniMax takes only whole numbers of semitones. It refuses 2.0 as it refuses 2.5.
@@ -39,13 +32,13 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
             emotion=job.emotion or UNSET,
             text_normalization=settings.text_normalization or UNSET,
         ),
-        audio_setting=AudioSetting(
+        audio_setting=wire.AudioSetting(
             sample_rate=SAMPLE_RATE_HZ,
             format=format_,
             bitrate=settings.bitrate if format_ == MP3 else UNSET,
         ),
         language_boost=boost(job.language),
-        pronunciation_dict=PronunciationDict(tone) if tone else UNSET,
+        pronunciation_dict=wire.PronunciationDict(tone) if tone else UNSET,
         timbre_weights=weights or UNSET,
     )
 
@@ -59,7 +52,7 @@ def _tone(settings: MinimaxSettings, pronunciations: Sequence[Pronunciation]) ->
     return tuple(dict.fromkeys((*settings.pronunciations, *from_lexicon)))
 
 
-def _weights(voice: Voice) -> tuple[TimbreWeight, ...]:
+def _weights(voice: Voice) -> tuple[wire.TimbreWeight, ...]:
     if isinstance(voice, EngineVoice):
         return ()
     if not isinstance(voice, Mix):
@@ -72,7 +65,7 @@ def _weights(voice: Voice) -> tuple[TimbreWeight, ...]:
     return tuple(_weight(part, weight / total) for part, weight in voice.parts)
 
 
-def _weight(part: object, share: float) -> TimbreWeight:
+def _weight(part: object, share: float) -> wire.TimbreWeight:
     if not isinstance(part, EngineVoice):
         raise VoiceNotFound("MiniMax blends voices of its account only, no samples.")
-    return TimbreWeight(part.id, max(1, round(100 * share)))
+    return wire.TimbreWeight(part.id, max(1, round(100 * share)))

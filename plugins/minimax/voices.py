@@ -8,25 +8,9 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from plugins.minimax import faults
+from plugins.minimax import faults, wire
 from plugins.minimax.api import Api, Query
 from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ, boost
-from plugins.minimax.wire import (
-    Answer,
-    AudioSetting,
-    CloneBody,
-    DeleteBody,
-    FileBody,
-    FilesAnswer,
-    ListedFile,
-    SpeechAnswer,
-    SpeechBody,
-    UploadAnswer,
-    VoiceRow,
-    VoicesAnswer,
-    VoicesBody,
-    VoiceSetting,
-)
 from speech_engine import (
     CloneInfo,
     CloneList,
@@ -67,8 +51,8 @@ _SUFFIXES = {
 class KnownVoices(NamedTuple):
     """All voices with which the account can speak."""
 
-    system: tuple[VoiceRow, ...]
-    own: tuple[VoiceRow, ...]
+    system: tuple[wire.VoiceRow, ...]
+    own: tuple[wire.VoiceRow, ...]
 
     @property
     def ids(self) -> list[str]:
@@ -77,7 +61,7 @@ class KnownVoices(NamedTuple):
     def listed(self, *, with_own: bool) -> tuple[VoiceInfo, ...]:
         """Return the system's voices. If `with_own` is set, add the account's own voices.
 
-        The operator sets it if everybody may use these voices. Voices that were cloned through this server
+        The operator sets it if all accounts may use these voices. Voices that were cloned through this server
         are never listed, because each has an owner.
         """
         rows = (*self.system, *(self.own if with_own else ()))
@@ -86,7 +70,7 @@ class KnownVoices(NamedTuple):
 
 
 async def known(api: Api) -> KnownVoices:
-    found = await api.ask("/v1/get_voice", VoicesBody("all"), VoicesAnswer, _ANSWER_S)
+    found = await api.ask("/v1/get_voice", wire.VoicesBody("all"), wire.VoicesAnswer, _ANSWER_S)
     own = (*(found.voice_cloning or ()), *(found.voice_generation or ()))
     return KnownVoices((*(found.system_voice or ()),), own)
 
@@ -109,7 +93,7 @@ class Cloner:
         if not _VOICE_ID.fullmatch(request.name):
             raise EngineFailed("The name of a new voice is no id for MiniMax.")
         file_id = await self._uploaded(request.name, request.samples[0])
-        body = CloneBody(
+        body = wire.CloneBody(
             file_id=file_id,
             voice_id=request.name,
             language_boost=UNSET if request.language is None else boost(request.language),
@@ -117,7 +101,7 @@ class Cloner:
         )
         is_taken = False
         try:
-            await self._api.ask(_CLONE, body, Answer, _CLONE_S)
+            await self._api.ask(_CLONE, body, wire.Answer, _CLONE_S)
         except faults.IdTaken:
             # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
             is_taken = True
@@ -142,7 +126,9 @@ class Cloner:
 
     async def list_clones(self, prefix: str) -> CloneList:
         """List the clones that have spoken, and uploaded recordings. MiniMax limits the number of neither."""
-        answer = await self._api.ask("/v1/get_voice", VoicesBody("voice_cloning"), VoicesAnswer, _ANSWER_S)
+        answer = await self._api.ask(
+            "/v1/get_voice", wire.VoicesBody("voice_cloning"), wire.VoicesAnswer, _ANSWER_S
+        )
         ids = [row.voice_id for row in answer.voice_cloning or ()]
         return CloneList(
             tuple(CloneInfo(id_, id_) for id_ in ids if id_.startswith(prefix)),
@@ -154,22 +140,22 @@ class Cloner:
 
     async def _speaks(self, id_: str) -> bool:
         """Let a voice speak one short word, and tell whether the account has the voice."""
-        body = SpeechBody(
+        body = wire.SpeechBody(
             model=FIRST_USE_MODEL,
             text="Hi.",
             stream=False,
-            voice_setting=VoiceSetting(speed=1.0, vol=1.0, pitch=0, voice_id=id_),
-            audio_setting=AudioSetting(sample_rate=SAMPLE_RATE_HZ, format=MP3, bitrate=_LOWEST_BITRATE),
+            voice_setting=wire.VoiceSetting(speed=1.0, vol=1.0, pitch=0, voice_id=id_),
+            audio_setting=wire.AudioSetting(sample_rate=SAMPLE_RATE_HZ, format=MP3, bitrate=_LOWEST_BITRATE),
             language_boost="auto",
         )
         try:
-            await self._api.ask(_SPEECH, body, SpeechAnswer, _CLONE_S)
+            await self._api.ask(_SPEECH, body, wire.SpeechAnswer, _CLONE_S)
         except VoiceNotFound:
             return False
         return True
 
     async def delete_voice(self, id: str) -> None:
-        await self._api.ask("/v1/delete_voice", DeleteBody(id), Answer, _ANSWER_S)
+        await self._api.ask("/v1/delete_voice", wire.DeleteBody(id), wire.Answer, _ANSWER_S)
 
     async def _uploaded(self, name: str, sample: CloneSample) -> int:
         suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
@@ -179,21 +165,21 @@ class Cloner:
             raise UnusableSample("MiniMax takes recordings of at most 20 MB.")
         file = HttpFile("file", f"{name}.{suffix}", sample.data, sample.media_type)
         form = HttpForm((("purpose", _PURPOSE),), (file,))
-        answer = await self._api.ask("/v1/files/upload", form, UploadAnswer, _CLONE_S)
+        answer = await self._api.ask("/v1/files/upload", form, wire.UploadAnswer, _CLONE_S)
         if answer.file is None:
             raise EngineFailed("MiniMax took a file without saying what it is called.")
         return answer.file.file_id
 
-    async def _recordings(self, prefix: str) -> list[ListedFile]:
+    async def _recordings(self, prefix: str) -> list[wire.ListedFile]:
         """Return the uploaded recordings whose names begin like this."""
-        answer = await self._api.ask(_FILES, Query({"purpose": _PURPOSE}), FilesAnswer, _ANSWER_S)
+        answer = await self._api.ask(_FILES, Query({"purpose": _PURPOSE}), wire.FilesAnswer, _ANSWER_S)
         return [file for file in answer.files or () if file.filename.startswith(prefix)]
 
     async def _forget(self, file_id: int) -> None:
-        await self._api.ask("/v1/files/delete", FileBody(file_id), Answer, _ANSWER_S)
+        await self._api.ask("/v1/files/delete", wire.FileBody(file_id), wire.Answer, _ANSWER_S)
 
 
-def _voice(row: VoiceRow) -> VoiceInfo:
+def _voice(row: wire.VoiceRow) -> VoiceInfo:
     return VoiceInfo(
         id=row.voice_id,
         name=row.voice_name or row.voice_id,

@@ -33,9 +33,6 @@ class AnswerReader:
         self._kind = ""
         self._wav: WavBody | None = None
 
-    def __repr__(self) -> str:
-        return f"<AnswerReader {self._kind or 'nothing'} of {self._format}>"
-
     def state_rate(self, content_type: str) -> None:
         """Take the rate of `pcm` from a label that has one, such as `audio/pcm;rate=24000;channels=1`."""
         kind, _, parameters = content_type.partition(";")

@@ -13,8 +13,7 @@ from typing import Any
 from plugins.openai import kinds
 from plugins.openai.refusals import detail_of, in_band
 from speech_engine import EngineError, EngineFailed, HttpAnswer
-from speech_engine.cloud import decoded
-from speech_engine.event_stream import EventStream
+from speech_engine.cloud import EventStream, decoded
 
 _DONE = b"[DONE]"
 
@@ -29,9 +28,6 @@ class Deltas:
         self.is_done = False
         self.units: float | None = None
         self._stream = EventStream()
-
-    def __repr__(self) -> str:
-        return f"<Deltas {'done' if self.is_done else 'going on'}>"
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         for data in self._stream.feed(piece):
@@ -71,9 +67,6 @@ class AudioBody:
         self._head = b""
         self._is_known = False
         self._deltas: Deltas | None = None
-
-    def __repr__(self) -> str:
-        return f"<AudioBody {'over' if self.is_over else 'going on'}>"
 
     @property
     def units(self) -> float | None:

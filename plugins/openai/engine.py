@@ -5,6 +5,7 @@ A job is one call, or several calls if its text is long. The bytes are passed on
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,6 @@ from plugins.openai import lists
 from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.deltas import AudioBody
 from plugins.openai.lists import Lists
-from plugins.openai.recordings import form_body, json_body
 from plugins.openai.refusals import refused
 from plugins.openai.settings import PASSED_ON, SAMPLE_HZ, Format, OpenAISettings
 from speech_engine import (
@@ -24,17 +24,20 @@ from speech_engine import (
     Event,
     Finished,
     HttpClient,
+    HttpFile,
     HttpForm,
     HttpRequest,
     ModelInfo,
+    Sample,
     SampleReader,
     Samples,
     SpeechJob,
     VoiceInfo,
     VoiceNotFound,
 )
+from speech_engine.cloud import Call, joined
+from speech_engine.pcm import wav_file
 from speech_engine.samples import NO_SAMPLES
-from speech_engine.text.joining import Call, joined
 
 _OTHER_VOICES = "This engine speaks with the voices its server has, and with no others."
 _LATER_S = 20.0
@@ -59,9 +62,6 @@ class OpenAIEngine:
         self._shutdown_dates: dict[str, str] = {}
         self._lists = Lists(settings, http)
         self._voices = tuple(self._with_known(lists.named(id_)) for id_ in settings.first_voices)
-
-    def __repr__(self) -> str:
-        return f"<OpenAIEngine {len(self._models)} models, {len(self._voices)} voices>"
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the settings, or else of the server's list.
@@ -174,3 +174,30 @@ class OpenAIEngine:
 @asynccontextmanager
 async def create(_name: str, settings: OpenAISettings, context: Context) -> AsyncIterator[OpenAIEngine]:
     yield OpenAIEngine(settings, context.http, context.samples)
+
+
+_WAV = "audio/wav"
+_CONSENT = "true"
+"""This server has the speaker's consent, or its operator waives it; the other one only gets the statement."""
+
+
+def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> dict[str, Any]:
+    """Return a body with the recording as a data URL."""
+    audio = base64.b64encode(wav_file(pcm, rate_hz)).decode()
+    body = {**fields, "ref_audio": f"data:{_WAV};base64,{audio}"}
+    if sample.text:
+        body["ref_text"] = sample.text
+    return body
+
+
+def form_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> HttpForm:
+    """Return a form with the recording as a file."""
+    texts = [
+        (name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        for name, value in fields.items()
+    ]
+    texts.append(("consent", _CONSENT))
+    if sample.text:
+        texts.append(("reference_text", sample.text))
+    file = HttpFile("reference_audio", "recording.wav", wav_file(pcm, rate_hz), _WAV)
+    return HttpForm(tuple(texts), (file,))

@@ -31,9 +31,6 @@ class Lists:
         self._http = http
         self._readable: set[str] = set()
 
-    def __repr__(self) -> str:
-        return f"<Lists, {len(self._readable)} read>"
-
     async def first(self, *paths: str) -> Any:
         """Return the first of these lists that the server has, or None if it has none."""
         for path in paths:

@@ -9,66 +9,49 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from speech_engine import (
-    ContentRefused,
-    EngineError,
-    EngineExhausted,
-    EngineFailed,
-    EngineForbidden,
-    EngineLimited,
-    EngineStumbled,
-    EngineTimeout,
-    EngineUnauthorized,
-    HttpAnswer,
-    UnsupportedLanguage,
-    UnsupportedRequest,
-    UnsupportedText,
-    UnusableSample,
-    VoiceNotFound,
-    cloud,
-)
+from speech_engine import HttpAnswer, cloud, errors
 
-_CODES: dict[str, type[EngineError]] = {
-    "invalid_api_key": EngineUnauthorized,
-    "insufficient_quota": EngineExhausted,
-    "billing_hard_limit_reached": EngineExhausted,
-    "rate_limit_exceeded": EngineLimited,
-    "voice_not_found": VoiceNotFound,
-    "string_above_max_length": UnsupportedText,
-    "text_too_long": UnsupportedText,
-    "unsupported_text": UnsupportedText,
-    "unsupported_language": UnsupportedLanguage,
-    "content_policy_violation": ContentRefused,
-    "content_refused": ContentRefused,
+_CODES: dict[str, type[errors.EngineError]] = {
+    "invalid_api_key": errors.EngineUnauthorized,
+    "insufficient_quota": errors.EngineExhausted,
+    "billing_hard_limit_reached": errors.EngineExhausted,
+    "rate_limit_exceeded": errors.EngineLimited,
+    "voice_not_found": errors.VoiceNotFound,
+    "string_above_max_length": errors.UnsupportedText,
+    "text_too_long": errors.UnsupportedText,
+    "unsupported_text": errors.UnsupportedText,
+    "unsupported_language": errors.UnsupportedLanguage,
+    "content_policy_violation": errors.ContentRefused,
+    "content_refused": errors.ContentRefused,
 }
-_FIELDS: dict[str, type[EngineError]] = {
-    "voice": VoiceNotFound,
-    "input": UnsupportedText,
-    "language": UnsupportedLanguage,
-    "reference_audio": UnusableSample,
-    "reference_text": UnusableSample,
-    "ref_audio": UnusableSample,
-    "ref_text": UnusableSample,
+_FIELDS: dict[str, type[errors.EngineError]] = {
+    "voice": errors.VoiceNotFound,
+    "input": errors.UnsupportedText,
+    "language": errors.UnsupportedLanguage,
+    "reference_audio": errors.UnusableSample,
+    "reference_text": errors.UnusableSample,
+    "ref_audio": errors.UnusableSample,
+    "ref_text": errors.UnusableSample,
 }
-_STATUSES: dict[int, type[EngineError]] = {
+_STATUSES: dict[int, type[errors.EngineError]] = {
     **cloud.STATUSES,
-    502: EngineStumbled,
-    503: EngineStumbled,
+    502: errors.EngineStumbled,
+    503: errors.EngineStumbled,
 }
-_SENTENCES: dict[type[EngineError], str] = {
-    EngineUnauthorized: "The provider does not accept the key.",
-    EngineForbidden: "The provider does not let the key do this.",
-    EngineExhausted: "The provider's account has nothing left.",
-    EngineLimited: "The provider allows no more requests just now.",
-    EngineStumbled: "The provider failed for a moment.",
-    EngineTimeout: "The provider ran out of time.",
-    EngineFailed: "The provider did not do what it was asked.",
-    UnsupportedRequest: "The provider does not take this request.",
-    VoiceNotFound: "The provider has no such voice.",
-    UnsupportedText: "The provider does not take this text.",
-    UnusableSample: "The provider cannot use this recording of the voice.",
-    UnsupportedLanguage: "The provider's model does not speak the language.",
-    ContentRefused: "The provider's moderation refuses this text.",
+_SENTENCES: dict[type[errors.EngineError], str] = {
+    errors.EngineUnauthorized: "The provider does not accept the key.",
+    errors.EngineForbidden: "The provider does not let the key do this.",
+    errors.EngineExhausted: "The provider's account has nothing left.",
+    errors.EngineLimited: "The provider allows no more requests just now.",
+    errors.EngineStumbled: "The provider failed for a moment.",
+    errors.EngineTimeout: "The provider ran out of time.",
+    errors.EngineFailed: "The provider did not do what it was asked.",
+    errors.UnsupportedRequest: "The provider does not take this request.",
+    errors.VoiceNotFound: "The provider has no such voice.",
+    errors.UnsupportedText: "The provider does not take this text.",
+    errors.UnusableSample: "The provider cannot use this recording of the voice.",
+    errors.UnsupportedLanguage: "The provider's model does not speak the language.",
+    errors.ContentRefused: "The provider's moderation refuses this text.",
 }
 _OF_THE_REQUEST = (400, 404, 413, 422)
 # OpenAI's own checks name the field in the message alone, before anything that was sent.
@@ -88,20 +71,20 @@ class RefusalDetail(NamedTuple):
         return self.code if _CODE.fullmatch(self.code) else ""
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes) -> EngineError:
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> errors.EngineError:
     """Return the error for an answer whose status is not 200."""
     detail = read(body)
     shown = f"HTTP {status} {detail.shown}".strip()
     return cloud.refusal(_class(status, detail), _SENTENCES, status, headers, shown)
 
 
-async def refused(answer: HttpAnswer) -> EngineError:
+async def refused(answer: HttpAnswer) -> errors.EngineError:
     return refusal(answer.status, answer.headers, await cloud.refusal_body(answer))
 
 
-def in_band(detail: RefusalDetail) -> EngineError:
+def in_band(detail: RefusalDetail) -> errors.EngineError:
     """Return the error for a refusal in place of audio. The server may have done a part of the work."""
-    cls = _CODES.get(detail.code, EngineFailed)
+    cls = _CODES.get(detail.code, errors.EngineFailed)
     shown = detail.shown or "an error"
     return cls(_SENTENCES[cls], detail=f"{shown} in place of audio")
 
@@ -130,14 +113,14 @@ def detail_of(answer: object) -> RefusalDetail:
     return RefusalDetail(known or next(filter(None, codes), ""), field)
 
 
-def _class(status: int, detail: RefusalDetail) -> type[EngineError]:
+def _class(status: int, detail: RefusalDetail) -> type[errors.EngineError]:
     if status in _OF_THE_REQUEST:
-        return _CODES.get(detail.code) or _FIELDS.get(detail.field) or UnsupportedRequest
-    if status == 429 and _CODES.get(detail.code) is EngineExhausted:
-        return EngineExhausted
+        return _CODES.get(detail.code) or _FIELDS.get(detail.field) or errors.UnsupportedRequest
+    if status == 429 and _CODES.get(detail.code) is errors.EngineExhausted:
+        return errors.EngineExhausted
     if status == 403:
-        return _CODES.get(detail.code, EngineForbidden)
-    return _STATUSES.get(status, EngineFailed)
+        return _CODES.get(detail.code, errors.EngineForbidden)
+    return _STATUSES.get(status, errors.EngineFailed)
 
 
 def _checked_field(message: str) -> str:

@@ -24,9 +24,6 @@ class WavBody:
         self._held = b""
         self._left: int | None = None
 
-    def __repr__(self) -> str:
-        return f"<WavBody at {self.sample_rate_hz} Hz>"
-
     def feed(self, data: bytes) -> bytes:
         """Return the PCM in these bytes. Raises EngineFailed if voxgate cannot play this WAV."""
         if not self.has_begun:

@@ -16,15 +16,10 @@ from plugins.piper.plugin import PiperSettings
 from plugins.piper.reading import read_text
 from plugins.piper.voice_format import INPUT, LENGTHS, OUTPUT, SCALES, SPEAKER
 from plugins.piper.voices import ImportedVoice, Speaker, VoiceList
-from speech_engine import Context, EngineFailed
+from speech_engine import Context
 from speech_engine.host.model_shelf import ModelShelf
 from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
-
-MOST_S = 300
-"""The longest sound of one piece. A voice that makes more of it is broken, or made to harm."""
-
-_PEAK = 32767.0
 
 
 class PiperEngine(OnnxEngine[Speaker]):
@@ -40,16 +35,12 @@ class PiperEngine(OnnxEngine[Speaker]):
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
-        super().__init__(settings.slots, settings.pause_ms, context, voices, threads)
+        super().__init__(settings, context, voices, phonemize, threads)
         self._settings = settings
-        self._phonemize = phonemize
         self.unlisted_voices = voices.unlisted()
         self.shelf: ModelShelf[ImportedVoice, OnnxNetwork] = ModelShelf(
             settings.voices_mb * 2**20, self._load, context.waiting
         )
-
-    def __repr__(self) -> str:
-        return f"<PiperEngine, {self.shelf!r}>"
 
     def read(self, text: str, voice: Speaker, said: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
@@ -62,7 +53,7 @@ class PiperEngine(OnnxEngine[Speaker]):
 
     def sound(
         self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
-    ) -> bytes:
+    ) -> NDArray[np.float32]:
         config = voice.voice.config
         noise = config.noise if self._settings.noise is None else self._settings.noise
         rhythm = config.rhythm if self._settings.rhythm is None else self._settings.rhythm
@@ -74,21 +65,14 @@ class PiperEngine(OnnxEngine[Speaker]):
         }
         if SPEAKER in network.inputs:
             values[SPEAKER] = np.array([voice.number], np.int64)
-        sound = np.asarray(network.run(OUTPUT, values, stop), np.float32).reshape(-1)
-        return pcm_of(sound, config.rate_hz * voice.faster, self._info.sample_rate_hz)
+        rate_hz = config.rate_hz * voice.faster
+        return resample(network.sound(OUTPUT, values, rate_hz, stop), rate_hz, self._info.sample_rate_hz)
 
 
-def pcm_of(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> bytes:
-    """Return a sound as 16-bit samples at another rate. Raise EngineFailed if it is absurd."""
-    if len(sound) > MOST_S * rate_hz:
-        raise EngineFailed(f"The voice's network made more than {MOST_S} seconds of one sentence.")
-    fitted = _resample(sound, rate_hz, wanted_hz) if rate_hz != wanted_hz else sound
-    clean = np.nan_to_num(np.clip(fitted, -1.0, 1.0))
-    return (clean * _PEAK).astype("<i2").tobytes()
-
-
-def _resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:
+def resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:
     """Resample a whole piece by its spectrum. Its ends are quiet, so that they may meet."""
+    if rate_hz == wanted_hz:
+        return sound
     spectrum = np.fft.rfft(sound)
     length = round(len(sound) * wanted_hz / rate_hz)
     fitted = np.zeros(length // 2 + 1, spectrum.dtype)

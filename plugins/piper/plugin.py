@@ -8,27 +8,25 @@ from typing import Annotated
 import msgspec
 
 from plugins.piper.voice_format import MODEL_FORMAT
+from speech_engine.imported_voices import OnnxSettings, onnx_host
 from speech_engine.names import share_voices
-from speech_engine.plugin import Hosted, Plugin, missing_model
+from speech_engine.plugin import Plugin, missing_model
 
 _Shifts = Annotated[tuple[Annotated[float, msgspec.Meta(gt=0.0, le=6.0)], ...], msgspec.Meta(max_length=2)]
 _Scale = Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] | None
 
 
-class PiperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PiperSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`voices` are the imported ones to speak with, the default first. Without any, all of them speak.
 
-    `model_paths` are their folders; the server fills them in. `slots` texts are spoken at once, each with
-    `threads` of the processor. Voices are loaded when they are needed, into `voices_mb` megabytes at most.
-    `noise` and `rhythm` replace the voices' own scales of chance: if both are 0, a text always sounds alike.
-    `pause_ms` is the pause after a sentence. `shift` makes more speakers of one: by the semitones that each
-    voice gets. Without a line, one that is alone of its gender in its language gets two; false is for none.
+    `model_paths` are their folders; the server fills them in. Voices are loaded when they are needed, into
+    `voices_mb` megabytes at most. `noise` and `rhythm` replace the voices' own scales of chance: if both are
+    0, a text always sounds alike. `shift` makes more speakers of one: by the semitones that each voice gets.
+    Without a line, one that is alone of its gender in its language gets two; false is for none.
     """
 
     voices: tuple[str, ...] = ()
     model_paths: tuple[str, ...] = ()
-    slots: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
-    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     voices_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 1024
     noise: _Scale = None
     rhythm: _Scale = None
@@ -41,17 +39,7 @@ class PiperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = True
 
 
-HOSTED = Hosted(
-    module="plugins.piper.worker",
-    packages=("onnxruntime>=1.31.1,<2", "numpy>=2,<3"),
-    # Only its reading of texts is used. What else it asks for serves its commands.
-    bare=("piper-tts==1.8.0",),
-    constraints="constraints.txt",
-    imports=("piper.espeakbridge",),
-    # A voice that asks for absurd amounts of memory fails alone, and not the machine.
-    memory_mb=16_384,
-)
-
+HOSTED = onnx_host("plugins.piper.worker")
 
 missing = missing_model(
     "voxgate models pull kristin, or another of voxgate models search; or models import for your own",

@@ -1,4 +1,4 @@
-"""What a voice of Piper consists of, and the check of both files before a runtime sees them.
+"""The files of a Piper voice, and their check before a runtime sees them.
 
 Nothing here needs onnxruntime: the check runs where a voice is imported, too.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from speech_engine.imported_voices import judge_graph
 from speech_engine.model_files import (
     ModelContents,
     ModelFacts,
@@ -63,6 +64,7 @@ def read_config(model: ModelContents) -> VoiceConfig:
         what = unread or f"the phoneme_type {str(reading)[:20]!r}"
         raise _fault(f"it is a voice for {what}, which this engine cannot read; it reads by espeak-ng")
     count = model.number("config", "num_speakers", 1, _MOST_SPEAKERS)
+    unsaid_hop = model.value("config", "hop_length") is None
     return VoiceConfig(
         rate_hz=model.number("config", "audio.sample_rate", *_RATES),
         language=_language(model, espeak_voice),
@@ -74,7 +76,7 @@ def read_config(model: ModelContents) -> VoiceConfig:
         noise=_scale(model, "noise_scale", 0.667),
         length=_scale(model, "length_scale", 1.0) or 1.0,
         rhythm=_scale(model, "noise_w", 0.8),
-        hop=model.number("config", "hop_length", 1, _MOST_HOP) if _has(model, "hop_length") else 256,
+        hop=256 if unsaid_hop else model.number("config", "hop_length", 1, _MOST_HOP),
     )
 
 
@@ -82,18 +84,9 @@ def check_piper(model: ModelContents) -> ModelFacts:
     """Compare the graph's inputs and outputs with the configuration. Raise UnusableModel."""
     config = read_config(model)
     graph = model.graph("voice")
-    needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1)}
-    if len(config.speakers) > 1:
-        needed[SPEAKER] = ("I64", 1)
-    for name in graph.inputs.keys() - {*needed, SPEAKER}:
-        raise UnusableModel(f"voice.onnx: it has an input {name[:80]!r}, which no voice of Piper has")
-    for name, (dtype, rank) in needed.items():
-        found = graph.inputs.get(name)
-        if found is None or found.dtype != dtype or found.shape is None or len(found.shape) != rank:
-            raise UnusableModel(f"voice.onnx: its input {name!r} is missing or has another type or shape")
-    sound = graph.outputs.get(OUTPUT)
-    if sound is None or sound.dtype != "F32" or (sound.shape is not None and not 1 <= len(sound.shape) <= 4):
-        raise UnusableModel(f"voice.onnx: its output {OUTPUT!r} is missing or is no sound")
+    speaker = ("I64", 1) if len(config.speakers) > 1 else ("", 0)
+    needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1), SPEAKER: speaker}
+    judge_graph("voice.onnx", graph, needed, OUTPUT, "no voice of Piper has")
     _judge_embeddings(graph, config)
     return ModelFacts(languages=(config.language,), extra_gb=0.2)
 
@@ -163,10 +156,6 @@ def _scale(model: ModelContents, name: str, usual: float) -> float:
     if type(value) not in (int, float) or not 0.0 <= value <= 4.0:
         raise _fault(f"inference.{name} must be a number from 0 to 4")
     return float(value)
-
-
-def _has(model: ModelContents, path: str) -> bool:
-    return model.value("config", path) is not None
 
 
 def _fault(what: str) -> UnusableModel:

@@ -7,7 +7,6 @@ piper-tts tells how a text sounds.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -20,9 +19,6 @@ from plugins.piper.voices import VoiceList, read_voices
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
 from speech_engine.model_files import UnusableModel
 from speech_engine.text.sounds import EspeakReader
-
-# Its debugging quotes texts.
-logging.getLogger("piper").setLevel(logging.ERROR)
 
 reader = EspeakReader(EspeakPhonemizer)
 

@@ -1,14 +1,34 @@
-"""Register the front-end `plain`, which serves every language without another front-end."""
+"""The front-end `plain`, which serves every language without another front-end.
+
+It cuts sentences, and rewrites only the words of a lexicon. Numbers, dates and abbreviations are left to the
+engine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from plugins.plain.front_end import PlainFrontEnd
 from speech_engine.plugin import Context, Plugin
+from speech_engine.text.draft import Draft, keep_addresses
+from speech_engine.text.sentences import sentence_ends
+from speech_engine.values import Segment
+
+
+class PlainFrontEnd:
+    languages = ("*",)
+    revision = "1"
+    is_quick = True
+
+    def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
+        """Prepare a text as `FrontEnd.prepare` says. The lexicon never applies to addresses."""
+        draft = Draft(text)
+        if lexicon:
+            keep_addresses(draft)
+            draft.apply(lexicon)
+        return draft.segments(sentence_ends(draft.text, language))
 
 
 class PlainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -96,9 +96,6 @@ class WholePast:
         self._room = room
         self.length = length
 
-    def __repr__(self) -> str:
-        return f"<WholePast, {self.length} of {self._room.shape[3]} positions>"
-
     @classmethod
     def after(cls, voice: Any, more: int) -> WholePast:
         """Return a past that begins with a voice's, with room for more positions."""
@@ -132,9 +129,6 @@ class RecentPast:
         self._context = context
         self._kept: list[tuple[Any, Any] | None] = [None] * layers
         self.length = 0
-
-    def __repr__(self) -> str:
-        return f"<RecentPast of {self.length} positions>"
 
     def add(self, layer: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
         kept, count = self._kept[layer], keys.shape[2]

@@ -51,9 +51,6 @@ class DecodingRow:
         self.latent: Any = None
         self.chunk: Chunk = self._chunks[0]
 
-    def __repr__(self) -> str:
-        return f"<DecodingRow, {len(self._chunks)} chunks, {self.frames} frames>"
-
     def noise(self) -> Any:
         """Draw the noise of a pass. Its order is the package's: one for the text, one for each frame."""
         return torch.nn.init.normal_(torch.empty(1, LATENT), mean=0.0, std=_STD, generator=self._generator)

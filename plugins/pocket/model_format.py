@@ -1,4 +1,4 @@
-"""What a Pocket TTS model consists of, and the check of its tensors before anything is built from them.
+"""The files of a Pocket TTS model, and the check of its tensors before anything is built from them.
 
 Nothing here needs torch: the check runs where a model is imported, too.
 """

@@ -68,6 +68,7 @@ def mix(parts: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
 
     It is the mean of what the model made of each voice. Of prompts, it would be two people at once.
     """
+    torch.set_num_threads(1)  # counts for the thread that says it
     length = min(voice.state.shape[3] for voice, _ in parts)
     first = parts[0][0].state
     with torch.inference_mode():

@@ -12,13 +12,12 @@ from typing import NamedTuple
 import torch
 
 from plugins.pocket.decoding import BatchedDecoder
-from plugins.pocket.languages import preparation_of
 from plugins.pocket.model import STEP_S, LoadedModel, PocketModel, PocketRow, Spoken
 from plugins.pocket.model_format import MODEL_FORMAT, find_sizes
 from plugins.pocket.networks import load_networks
 from plugins.pocket.plugin import PocketSettings
 from plugins.pocket.sizes import RATE_HZ, PocketSizes
-from plugins.pocket.text import TextReader
+from plugins.pocket.text import TextReader, preparation_of
 from plugins.pocket.voices import SAMPLE_S, PocketVoice, make_voice, mix
 from speech_engine import (
     Context,
@@ -33,6 +32,7 @@ from speech_engine import (
 )
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.torch_worker import TorchEngine
 from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, read_manifest
 from speech_engine.samples import weighted_samples
 
@@ -83,34 +83,23 @@ class ImportedModel(NamedTuple):
         )
 
 
-class PocketEngine:
+class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
     """Speaks with recordings of any voice, or of some whose mean is a voice."""
 
     def __init__(
         self,
         settings: PocketSettings,
         context: Context,
+        model: PocketModel,
         models: Sequence[ImportedModel],
         batch: BatchLoop[Spoken, PocketRow],
     ) -> None:
-        self._settings = settings
-        self._context = context
-        self._models = {model.name: model for model in models}
+        super().__init__(settings, context, model, tuple(each.info for each in models), batch)
+        self._models = {each.name: each for each in models}
         self._one_voice = threading.Lock()
-        self.batch = batch
         self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(
-            settings.models_mb * 2**20, _load, context.waiting
+            settings.models_mb * 2**20, lambda each: asyncio.to_thread(load, each), context.waiting
         )
-
-    def __repr__(self) -> str:
-        return f"<PocketEngine, {self.shelf!r}, {self.batch!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return tuple(model.info for model in self._models.values())
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         imported = self._models.get(job.model)
@@ -130,12 +119,12 @@ class PocketEngine:
     ) -> PocketVoice:
         """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
         made = [(await asyncio.to_thread(self._make, job, voice, model), weight) for voice, weight in voices]
-        return made[0][0] if len(made) == 1 else await asyncio.to_thread(_mix, made)
+        return made[0][0] if len(made) == 1 else await asyncio.to_thread(mix, made)
 
     def _make(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
         """Read all texts, so that a bad one is refused before the first is spoken, and make a voice.
 
-        Beside the steps: a voice takes seconds, in which everybody else must hear on.
+        Beside the steps: a voice takes seconds, in which all others must hear on.
         """
         for segment in job.segments:
             model.reader.chunks(segment.spoken)
@@ -146,20 +135,12 @@ class PocketEngine:
             return make_voice(model.networks, recordings, self._context.tick)
 
         def make_alone(_recordings: Sequence[bytes]) -> PocketVoice:
-            # One at a time, for its memory. Whoever waited finds what another made of the same recordings.
+            # One at a time, for its memory. A job that waited finds the voice that another made of the same
+            # recordings.
             with self._one_voice:
                 return derived(job, voice.samples, make)
 
         return derived(job, voice.samples, make_alone)
-
-
-def _mix(voices: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
-    torch.set_num_threads(1)  # counts for the thread that says it
-    return mix(voices)
-
-
-async def _load(model: ImportedModel) -> LoadedModel:
-    return await asyncio.to_thread(load, model)
 
 
 def load(model: ImportedModel) -> LoadedModel:
@@ -190,7 +171,7 @@ async def _create(name: str, settings: PocketSettings, context: Context) -> Asyn
         raise UnusableModel(f"{too_large.name} needs {too_large.bytes >> 20} MB: raise models_mb")
     model = PocketModel(settings.threads)
     async with BatchLoop(model, settings, context, STEP_S) as batch:
-        engine = PocketEngine(settings, context, models, batch)
+        engine = PocketEngine(settings, context, model, models, batch)
         try:
             context.progress(0.2, "loading the first model")
             async with engine.shelf.lend(models[0]) as first:

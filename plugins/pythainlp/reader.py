@@ -24,11 +24,9 @@ from plugins.pythainlp import (
 )
 from plugins.pythainlp.english import English
 from plugins.pythainlp.repeats import Repeats
-from plugins.pythainlp.rule import Blanks
-from plugins.pythainlp.turn import Turn
+from plugins.pythainlp.rule import Blanks, Turn
 from plugins.pythainlp.words import Words
-from speech_engine.text.draft import Draft
-from speech_engine.text.verbatim import keep_addresses
+from speech_engine.text.draft import Draft, keep_addresses
 from speech_engine.values import Segment
 
 _ZERO_WIDTH = "\u200b"

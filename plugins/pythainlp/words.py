@@ -10,8 +10,7 @@ from pythainlp.corpus import thai_words
 from pythainlp.tokenize import newmm
 from pythainlp.util import Trie
 
-from plugins.pythainlp.rule import THAI
-from plugins.pythainlp.turn import Turn
+from plugins.pythainlp.rule import THAI, Turn
 
 _PIECE = re.compile(rf"[{THAI}]+|[^\W\d_{THAI}]+|\d+|\s+|.", re.DOTALL)
 # A text without blanks is divided window by window. Otherwise the effort would grow with the

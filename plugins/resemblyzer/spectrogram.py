@@ -1,4 +1,4 @@
-"""What the network hears of a recording: its level, its speech without long silences, and 40 bands of it.
+"""The network's input from a recording: its level, its speech without long silences, and 40 bands of it.
 
 This does what Resemblyzer does with librosa, to the sixth digit. librosa compiles itself at its first use,
 which takes a minute on a slow machine.
@@ -24,7 +24,7 @@ _LEAST_SAMPLES = RATE_HZ // 2
 
 Floats = NDArray[np.float32]
 IsSpeech = Callable[[bytes], bool]
-"""Tells of 30 ms of PCM whether somebody speaks."""
+"""Tells whether 30 ms of PCM have speech."""
 
 
 def audible_speech(pcm: bytes, is_speech: IsSpeech) -> Floats:

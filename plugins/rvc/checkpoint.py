@@ -12,15 +12,8 @@ import plugins.rvc.boot  # noqa: F401 - before rvc
 import torch
 from safetensors.torch import load
 
+from plugins.rvc import networks
 from plugins.rvc.generator import take_excitation
-from plugins.rvc.networks import (
-    Layout,
-    build_generator,
-    fold_weight_norms,
-    on_meta,
-    parameter_bytes,
-    tell_layers,
-)
 from plugins.rvc.retrieval import Neighbours
 from plugins.rvc.voice_rules import VECTORS, VoiceConfig, layout_of, work_of_a_frame
 from speech_engine.host.weights import fill
@@ -37,7 +30,7 @@ _VECTORS_OF_A_SECOND = 600_000
 class VoiceFile(NamedTuple):
     """What a voice's file has: the tensors of its generator, and maybe the features of its recordings."""
 
-    layout: Layout
+    layout: networks.Layout
     tensors: Mapping[str, Any]
     vectors: Any | None
 
@@ -49,7 +42,7 @@ class RvcVoice(NamedTuple):
     """A voice that can sound. `neighbours` has features of its own recordings, if there are any."""
 
     network: Any
-    layout: Layout
+    layout: networks.Layout
     neighbours: Neighbours | None
 
     def __repr__(self) -> str:
@@ -57,11 +50,11 @@ class RvcVoice(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        return parameter_bytes(self.network) + (self.neighbours.nbytes if self.neighbours else 0)
+        return networks.parameter_bytes(self.network) + (self.neighbours.nbytes if self.neighbours else 0)
 
     @property
     def cost(self) -> float:
-        """What a second of it costs, in seconds of a usual voice: 1 at least."""
+        """The cost of a second of it, in seconds of a usual voice: 1 at least."""
         sounding = (1.0 - _HEARING) * work_of_a_frame(VoiceConfig(*self.layout.config)) / _USUAL_WORK
         searching = len(self.neighbours) / _VECTORS_OF_A_SECOND if self.neighbours else 0.0
         return max(1.0, _HEARING + sounding + searching)
@@ -71,7 +64,7 @@ def read_voice(data: bytes) -> VoiceFile:
     """Read a voice's file. Raise UnusableModel with what is wrong with it."""
     _, metadata = read_all(BytesIO(data), len(data))
     told = layout_of(metadata)
-    layout = Layout(told.version, told.has_pitch, told.rate_hz, told.config)
+    layout = networks.Layout(told.version, told.has_pitch, told.rate_hz, told.config)
     tensors = load(data)
     vectors = tensors.pop(VECTORS, None)
     return VoiceFile(layout, tensors, vectors)
@@ -87,9 +80,9 @@ def load_voice(
     file = read_voice(data)
     tick()
     dtype = getattr(torch, precision)
-    with on_meta():
-        network = build_generator(file.layout)
-    # What only training needs. Of its own file, a voice has no weights for it.
+    with networks.on_meta():
+        network = networks.build_generator(file.layout)
+    # Only training needs these. A voice's own file has no weights for them.
     del network.enc_q
     own = {}
     for name, tensor in file.tensors.items():
@@ -97,12 +90,12 @@ def load_voice(
         tick()
     fill(network, own, "the voice", assign=True)
     tick()
-    fold_weight_norms(network)
+    networks.fold_weight_norms(network)
     tick()
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
     tick()
     if file.layout.has_pitch:
         take_excitation(network)
-    tell_layers(network, tick)
+    networks.tell_layers(network, tick)
     neighbours = None if file.vectors is None else Neighbours(file.vectors, device, tick)
     return RvcVoice(network, file.layout, neighbours)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,33 @@ from scipy import signal
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.hubert import HEARD_HZ
 from plugins.rvc.joining import Joiner
-from plugins.rvc.noise import PlacedNoise
 from plugins.rvc.pitch import coarse, praat_pitch
 from speech_engine.errors import UnsupportedOption
 from speech_engine.host.batch_model import RowWork
 from speech_engine.host.windows import SoundWindow, WindowSizes
 from speech_engine.values import SpeechJob
+
+
+class PlacedNoise:
+    """Normal numbers of one seed and one kind: so many `at_once` for each place, of which a `block` is drawn
+    together."""
+
+    def __init__(self, seed: int, kind: str, at_once: int, block: int) -> None:
+        self._name = f"{seed}/{kind}"
+        self._at_once = at_once
+        self._block = block
+
+    def between(self, begin: int, end: int) -> Any:
+        """Return (numbers, places) from one place to another. The first may be before the recording."""
+        first, last = begin // self._block, (end - 1) // self._block
+        drawn = torch.cat([self._drawn(number) for number in range(first, last + 1)], dim=1)
+        return drawn[:, begin - first * self._block : end - first * self._block]
+
+    def _drawn(self, number: int) -> Any:
+        digest = blake2b(f"{self._name}/{number}".encode(), digest_size=8).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest) >> 1)
+        return torch.randn((self._at_once, self._block), generator=generator)
+
 
 GIVEN_HZ = 24_000
 """The rate of the recordings that the server gives."""
@@ -46,7 +68,7 @@ nothing louder, and what hums before the first word is much quieter."""
 
 
 class Wishes(NamedTuple):
-    """What a client may set. `index_rate` is the share of features that are drawn towards the voice's own;
+    """The options of a client. `index_rate` is the share of features that are drawn towards the voice's own;
     below 0.5, `protect` lets what has no pitch keep so much less of that. Below 1, `rms_mix_rate` gives the
     sound so much less of its own loudness, and more of the recording's."""
 
@@ -117,9 +139,6 @@ class VoiceConversion:
         self._source = PlacedNoise(seed, "source", 1, layout.rate_hz)
         self._loudest = _USUALLY_LOUD
 
-    def __repr__(self) -> str:
-        return f"<VoiceConversion with {self._voice!r}>"
-
     @property
     def voice(self) -> RvcVoice:
         return self._voice
@@ -136,7 +155,7 @@ class VoiceConversion:
         layout = self._voice.layout
         sound = heard(window.pcm)
         self._loudest = max(self._loudest, float(np.abs(sound).max()))
-        # Not of the last frames, which nobody makes.
+        # Not of the last frames, which are not made.
         first_frame = window.begin // _FRAME
         frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
         needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"

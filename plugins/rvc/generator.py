@@ -15,7 +15,7 @@ SINE, BREATH = 0.1, 0.003
 """How loud the sine of a voiced frame is, and the noise in it. A frame without pitch is a third of a sine of
 noise."""
 _SPREAD = 0.66666
-"""How far from their mean the hidden sounds are drawn."""
+"""The spread of the hidden sounds around their mean."""
 
 
 # What torch has no types for, as it is not installed here.

@@ -1,4 +1,4 @@
-"""HuBERT: what is said in a sound, without who says it. It is shared by all voices."""
+"""HuBERT: the words of a sound, without its speaker. It is shared by all voices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NORMS = {
     "encoder.pos_conv_embed.conv.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
     "encoder.pos_conv_embed.conv.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
 }
-"""How files of before torch 2 call the parts of a weight."""
+"""The names of the parts of a weight in files of before torch 2."""
 _POSITION = "encoder.pos_conv_embed.conv.weight"
 
 

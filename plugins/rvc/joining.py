@@ -7,12 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch.nn.functional import avg_pool1d, pad
 
 from speech_engine.host.windows import SoundWindow
 
 FADE_S = 0.02
 MARGIN_S = 0.008
-"""How far a window may be moved: half a period of the lowest voices, whose sine begins anew in each."""
+"""The farthest that a window is moved: half a period of the lowest voices, whose sine begins anew in each."""
 
 _NEARLY = 0.02
 """A better fit by less than this is not worth being moved farther."""
@@ -29,9 +31,6 @@ class Joiner:
         self.margin = round(MARGIN_S * rate_hz)
         self._tail: Any = None
         self._rising = (np.arange(self.fade, dtype=np.float32) + 0.5) / self.fade
-
-    def __repr__(self) -> str:
-        return f"<Joiner at {self._rate_hz} Hz>"
 
     def place(self, sample: int) -> int:
         """Return where a sample of the recording lies in the sound."""
@@ -65,3 +64,28 @@ class Joiner:
         likeness = products / np.sqrt(np.maximum(energies * (tail**2).sum(), _QUIET))
         away = np.abs(np.arange(len(likeness)) - self.margin) / self.margin
         return int(np.argmax(likeness - _NEARLY * away))
+
+
+_EVERY_S = 0.5
+"""A moment is measured over twice of it, which is what a window has beside its own sound."""
+_QUIETEST = 1e-6
+
+
+def followed(made: Any, made_hz: int, heard: Any, heard_hz: int, rate: float) -> Any:
+    """Return the made sound with its own loudness (a `rate` of 1), that of what was heard (0), or between.
+
+    Both sounds are of one window, and begin together.
+    """
+    moments = torch.arange(len(made), device=made.device) / (_EVERY_S * made_hz)
+    wanted, own = _levels(heard, heard_hz, moments), _levels(made, made_hz, moments)
+    return made * (wanted / own.clamp(min=_QUIETEST)) ** (1.0 - rate)
+
+
+def _levels(sound: Any, rate_hz: int, moments: Any) -> Any:
+    """Return the root mean square of a sound around each moment: a line between one and the next."""
+    step = round(_EVERY_S * rate_hz)
+    found = avg_pool1d(pad(sound.square(), (step, step))[None], 2 * step, step)[0].sqrt()
+    first = moments.long().clamp(max=len(found) - 1)
+    following = (first + 1).clamp(max=len(found) - 1)
+    share = moments - first
+    return found[first] * (1.0 - share) + found[following] * share

@@ -13,9 +13,9 @@ from torch.nn.functional import interpolate
 
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, Wishes, coarse_of, moved
-from plugins.rvc.envelope import followed
 from plugins.rvc.generator import sound_of
 from plugins.rvc.hubert import HEARD_HZ, Hubert
+from plugins.rvc.joining import followed
 from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
 from plugins.rvc.voice_rules import VoiceConfig, largest_layer
@@ -45,9 +45,6 @@ class RvcRow:
         self.taken = 0
         self.made: Any = None
 
-    def __repr__(self) -> str:
-        return f"<RvcRow of {self.window.weight:g} s with {self.voice!r}>"
-
     @property
     def is_over(self) -> bool:
         return self.taken >= self.steps
@@ -73,9 +70,6 @@ class RvcModel:
         for network in (hubert, rmvpe):
             if network is not None:
                 tell_layers(network, tick)
-
-    def __repr__(self) -> str:
-        return f"<RvcModel on {self._device}>"
 
     @property
     def hears_v1(self) -> bool:

@@ -20,7 +20,7 @@ LEAST_HZ, MOST_HZ = 50.0, 1100.0
 _COARSE = 256
 _VOICED = 0.6
 _SILENT = 0.03
-"""What is quieter than so much of the loudest has no pitch."""
+"""A frame that is quieter than this part of the loudest has no pitch."""
 
 
 def praat_pitch(sound: Any, loudest: float = 0.0) -> Any:
@@ -46,16 +46,12 @@ def praat_pitch(sound: Any, loudest: float = 0.0) -> Any:
     return np.pad(found, (before, frames - len(found) - before)).astype(np.float32)
 
 
-def _mel(hz: Any) -> Any:
-    return 1127.0 * np.log1p(hz / 700.0)
-
-
 _LEAST_MEL = 1127.0 * math.log1p(LEAST_HZ / 700.0)
 _MOST_MEL = 1127.0 * math.log1p(MOST_HZ / 700.0)
 
 
 def coarse(hz: Any) -> Any:
     """Return the numbers from 1 to 255 that the network knows for pitches in Hz; 1 is for none."""
-    mel = _mel(np.asarray(hz, np.float64))
+    mel = 1127.0 * np.log1p(np.asarray(hz, np.float64) / 700.0)
     steps = (mel - _LEAST_MEL) * (_COARSE - 2) / (_MOST_MEL - _LEAST_MEL) + 1
     return np.rint(np.clip(np.where(mel > 0, steps, 1), 1, _COARSE - 1)).astype(np.int64)

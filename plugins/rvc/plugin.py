@@ -8,24 +8,20 @@ from typing import Annotated, Literal
 import msgspec
 
 from plugins.rvc.model_format import MODEL_FORMAT, TRAINED_FORMAT
-from speech_engine.host.batch_model import BatchSettings
+from speech_engine.host.batch_model import TorchSettings
 from speech_engine.plugin import Hosted, Plugin, missing_model
 
 Precision = Literal["float32", "float16"]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class RvcSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`model_path` is the folder of the model; the server fills it in for an imported one.
-
-    `precision` is that of the networks; below float32, a recording sounds a little different in other
-    company. `threads` of the processor may work on one step. `voices_mb` is the memory for loaded voices; one
-    in use stays. `width` is in seconds, context included.
+class RvcSettings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`precision` is that of the networks; below float32, a recording sounds a little different in other
+    company. `voices_mb` is the memory for loaded voices; one in use stays. `width` is in seconds, context
+    included.
     """
 
-    model_path: str = ""
     precision: Precision = "float32"
-    threads: _Count = 1
     voices_mb: Annotated[int, msgspec.Meta(ge=64)] = 2048
     rows: _Count = 64
     width: _Count = 48

@@ -28,9 +28,6 @@ class Neighbours:
             self._squares[part] = self._vectors[part].square().sum(1)
             tick()
 
-    def __repr__(self) -> str:
-        return f"<Neighbours, {len(self._squares):,} vectors>"
-
     def __len__(self) -> int:
         return len(self._squares)
 

@@ -51,9 +51,6 @@ class RvcTrainer:
         rmvpe = load_rmvpe(file, device) if file.is_file() else None
         self._ears = Ears(load_hubert(self._folder, device), rmvpe)
 
-    def __repr__(self) -> str:
-        return f"<RvcTrainer on {self._device}>"
-
     def train(
         self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:

@@ -48,9 +48,6 @@ class Voices:
         self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load, context.waiting)
         context.samples.on_drop(self._forget)
 
-    def __repr__(self) -> str:
-        return f"<Voices, {self.shelf.bytes:,} of {self._most_bytes:,} bytes>"
-
     @asynccontextmanager
     async def lend(self, job: SpeechJob, voice: Trained) -> AsyncIterator[RvcVoice]:
         """Give a job's voice. While it is lent, it stays.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -15,13 +16,14 @@ import plugins.rvc.boot  # noqa: F401 - before rvc and transformers
 import torch
 
 from plugins.rvc.checkpoint import RvcVoice
-from plugins.rvc.conversion import VoiceConversion, wishes_of
+from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, wishes_of
+from plugins.rvc.generator import take_excitation
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.model import STATED_HZ, STEP_S, RvcModel, RvcRow
+from plugins.rvc.networks import Layout, build_generator, fold_weight_norms
 from plugins.rvc.plugin import RvcSettings
 from plugins.rvc.rmvpe import load_rmvpe
 from plugins.rvc.voices import Voices, trained_voice
-from plugins.rvc.warming import rows_to_warm_up
 from speech_engine import (
     ANY_LANGUAGE,
     Context,
@@ -35,7 +37,43 @@ from speech_engine import (
     UnsupportedOption,
 )
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.model_files import UnusableModel, find_manifest
+from speech_engine.host.torch_worker import TorchEngine
+from speech_engine.host.windows import SoundWindow
+from speech_engine.model_files import find_manifest
+from speech_engine.values import Trained
+
+USUAL: Final = Layout(
+    "v2",
+    True,
+    40_000,
+    (
+        *(1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", [3, 7, 11], [[1, 3, 5], [1, 3, 5], [1, 3, 5]]),
+        *([10, 10, 2, 2], 512, [16, 16, 4, 4], 109, 256, 40_000),
+    ),
+)
+"""The networks of most voices: version 2, with pitch, at 40 kHz. A card is warmed up with them."""
+
+_STEPS = 20
+
+
+def rows_to_warm_up(weight: int, device: str, precision: str, methods: tuple[str, ...]) -> list[RvcRow]:
+    """Return rows of so many seconds together, of noise and a voice of random numbers.
+
+    So the first client waits for nothing, and the time of a step is known. The model thread calls it.
+    """
+    network: Any = build_generator(USUAL)
+    fold_weight_norms(network)
+    take_excitation(network)
+    network.eval().requires_grad_(False).to(device=device, dtype=getattr(torch, precision))
+    job = SpeechJob(id="", tenant="", model="", voice=Trained(""), segments=(), language="", seed=0)
+    conversion = VoiceConversion(job, RvcVoice(network, USUAL, None), Wishes(f0_method=methods[0]))
+    length = SIZES.lengths[-1]
+    noise = torch.randint(-3000, 3000, (length,), dtype=torch.int16).numpy().tobytes()
+    window = SoundWindow(0, noise, -SIZES.context, 0, SIZES.usual, is_last=True)
+    prepared = conversion.prepare(window)
+    count = max(1, round(weight / (length / GIVEN_HZ)))
+    return [RvcRow(conversion.voice, prepared, _STEPS) for _ in range(count)]
+
 
 MODEL = "standard"
 FORMAT = "rvc"
@@ -43,35 +81,13 @@ MOST_SEMITONES = 12.0
 CLIENT_FIELDS = ("index_rate", "protect", "f0_method", "rms_mix_rate")
 
 _WIDTH_OF_A_PROCESSOR = 12
-"""A wider step makes no second of sound cheaper there, and everybody waits for it."""
+"""A wider step makes no second of sound cheaper there, and all listeners wait for it."""
 
 
-class RvcEngine:
+class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):
     """Converts recordings into trained voices. It speaks no texts."""
 
-    def __init__(
-        self,
-        settings: RvcSettings,
-        info: ModelInfo,
-        model: RvcModel,
-        voices: Voices,
-        batch: BatchLoop[RvcVoice, RvcRow],
-    ) -> None:
-        self._settings = settings
-        self._info = info
-        self._model = model
-        self.voices_lent = voices
-        self.batch = batch
-
-    def __repr__(self) -> str:
-        return f"<RvcEngine, {self.voices_lent!r}, {self.batch!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (self._info,)
+    voices_lent: Voices
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         raise EngineCannot("RVC converts recordings; it speaks no texts.")
@@ -123,9 +139,7 @@ def _load(settings: RvcSettings, context: Context, folder: Path) -> RvcModel:
 
 @asynccontextmanager
 async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIterator[RvcEngine]:
-    if not settings.model_path:
-        raise UnusableModel(f"[engines.{name}] names no model: import one, and name it as model")
-    folder = Path(settings.model_path)
+    folder = settings.folder(name)
     is_card = context.device.kind != "cpu"
     if not is_card:
         settings = msgspec.structs.replace(settings, width=min(settings.width, _WIDTH_OF_A_PROCESSOR))
@@ -138,7 +152,9 @@ async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIt
                 context.progress(0.9, "warming up")
                 device, precision = context.device.torch, settings.precision
                 await batch.warm_up(lambda weight: rows_to_warm_up(weight, device, precision, model.methods))
-            yield RvcEngine(settings, model_info(folder), model, voices, batch)
+            engine = RvcEngine(settings, context, model, (model_info(folder),), batch)
+            engine.voices_lent = voices
+            yield engine
     finally:
         await voices.shelf.close()
 

@@ -14,8 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.spread.chips import Chips, chips_of, is_pilot
-from plugins.spread.coding import CODED_BITS, decode
+from plugins.spread.coding import CODED_BITS, Chips, chips_of, decode, is_pilot
 from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid, Kept
 from plugins.spread.residual import BLOCK_TILES, PHASES, alignments
 from speech_engine.mark import FALSE_RATE, require_rate
@@ -80,7 +79,8 @@ def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Kept]]:
 
 
 class _Place(NamedTuple):
-    """Where the best score is: the tiles of its alignment, the part of them, and the shift of the period."""
+    """The place of the best score: the tiles of its alignment, the part of them, and the shift of the
+    period."""
 
     tiles: Floats
     first: int

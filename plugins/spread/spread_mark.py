@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from plugins.spread.chips import pattern_of
+from plugins.spread.coding import pattern_of
 from plugins.spread.detection import find
 from plugins.spread.grid import FRAMES_A_TILE, PERIOD_TILES
 from plugins.spread.plugin import SpreadSettings

@@ -44,9 +44,6 @@ class ToneTrainer:
     def __init__(self, settings: ToneSettings) -> None:
         self._settings = settings
 
-    def __repr__(self) -> str:
-        return f"<ToneTrainer, {self._settings.delay_s} s a step>"
-
     def train(
         self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:

@@ -38,7 +38,7 @@ def read_voice(data: bytes) -> ToneVoice:
 
 
 class ToneFiles:
-    """How voices of tone come and leave: as the JSON that is kept."""
+    """The form of voices of tone at import and export: the JSON that is stored."""
 
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
         voice = _read(sources["model"])

@@ -34,9 +34,6 @@ class DecodingRow:
         self._generator = torch.Generator().manual_seed(seed)
         self._drawn: float | None = None
 
-    def __repr__(self) -> str:
-        return f"<DecodingRow of {len(self.codes)} codes>"
-
     @property
     def uniform(self) -> float:
         """A number from 0 to 1 for the next code: the same one until a code was taken."""

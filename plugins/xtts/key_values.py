@@ -23,9 +23,6 @@ class RowMemory:
         self._pack: Pack | None = None
         self._place = 0
 
-    def __repr__(self) -> str:
-        return f"<RowMemory of {self.values.shape[3]} positions>"
-
     @property
     def values(self) -> Any:
         return self._values if self._pack is None else self._pack.values_of(self._place)
@@ -61,9 +58,6 @@ class Pack:
         for place, (each, begin) in enumerate(zip(values, self._begins, strict=True)):
             self.buffer[:, :, place, :, begin:longest] = each
             self.mask[place, begin:] = True
-
-    def __repr__(self) -> str:
-        return f"<Pack of {len(self._begins)} rows, {self.column} columns>"
 
     @property
     def is_full(self) -> bool:

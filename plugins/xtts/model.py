@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
 from plugins.xtts.text import TextReader
 from plugins.xtts.vocoder import SoundWindow, pcm_of
 from speech_engine.host.batch_model import RowSpec, RowStep
+from speech_engine.models import VoiceInfo
 from speech_engine.values import SpeechJob
 
 STEP_S = CODE_SAMPLES / SAMPLE_HZ
@@ -30,7 +31,7 @@ class XttsRow:
 
 
 class XttsModel:
-    """A `BatchModel`. Only the model thread may call it."""
+    """A `BatchModel`. Only the model thread may call it. `studio` has the voices that came with it, by id."""
 
     rate_hz = RATE_HZ
 
@@ -41,6 +42,8 @@ class XttsModel:
         self._reader = reader
         self._decoder = decoder
         self._voices = voices
+        self.studio: Mapping[str, XttsVoice] = {}
+        self.studio_infos: tuple[VoiceInfo, ...] = ()
 
     def judge(self, job: SpeechJob) -> None:
         """Read all texts of a job, so that a bad one is refused before the first is spoken.

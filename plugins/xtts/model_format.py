@@ -1,4 +1,4 @@
-"""What an XTTS model consists of, and the check of its sizes before anything is built from it.
+"""The files of an XTTS model, and the check of its sizes before anything is built from it.
 
 Nothing here needs torch: the check runs where a model is imported, too.
 """
@@ -21,7 +21,8 @@ CODE_SAMPLES = 1024
 """The samples that one code stands for, at SAMPLE_HZ."""
 FIRST_CODES, NEXT_CODES = 10, 8
 """The codes that make the first sound of a row, and the fewest that make more of it. With twenty more, a full
-batch is late for what follows the first sound. Who has enough to hear gets longer pieces all the same."""
+batch is late for what follows the first sound. A listener with enough to hear gets longer pieces all the
+same."""
 CONTEXT_FRAMES, UNSETTLED_FRAMES = 13, 4
 """Frames on each side that the network hears to make one, and the last ones, which still change."""
 LATENTS = 32

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
-
-import msgspec
+from typing import Literal
 
 from plugins.xtts.model_format import MODEL_FORMAT
-from speech_engine.host.batch_model import BatchSettings
+from speech_engine.host.batch_model import TorchSettings
 from speech_engine.plugin import Hosted, Plugin, missing_model
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class XttsSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`model_path` is the folder of the model; the server fills it in for an imported one.
-
-    `precision` is that of the language model, by far the largest part. Below float32, a text sounds a little
-    different in other company. `threads` of the processor may work on one step.
+class XttsSettings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`precision` is that of the language model, by far the largest part. Below float32, a text sounds a
+    little different in other company.
     """
 
-    model_path: str = ""
     precision: Precision = "float32"
-    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 HOSTED = Hosted(

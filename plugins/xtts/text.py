@@ -19,7 +19,7 @@ from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 
 from plugins.xtts.model_format import Sizes
 from speech_engine.errors import UnsupportedLanguage, UnsupportedText
-from speech_engine.text.vocabulary import without_unknown
+from speech_engine.text.cleaning import without_unknown
 
 _UNKNOWN = "[UNK]"
 _MARK = re.compile(r"\[[^\[\]\s]+\]")

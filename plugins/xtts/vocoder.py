@@ -32,9 +32,6 @@ class SoundWindow:
         self.frames_given = 0
         self.latents_heard = 0
 
-    def __repr__(self) -> str:
-        return f"<SoundWindow after {self.frames_given} frames>"
-
     def is_due(self, latents: int) -> bool:
         """Tell whether so many latents are enough for a further piece."""
         return latents - self.latents_heard >= (NEXT_CODES if self.latents_heard else FIRST_CODES)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import plugins.xtts.boot  # noqa: F401 - before TTS and torchaudio
 
@@ -34,7 +32,7 @@ from speech_engine import (
     SpeechJob,
     VoiceInfo,
 )
-from speech_engine.host.batch_loop import BatchLoop
+from speech_engine.host.torch_worker import TorchEngine, torch_worker
 from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, find_manifest
 from speech_engine.samples import weighted_voices
 
@@ -46,45 +44,14 @@ MOST_CHARACTERS = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-class Loaded(NamedTuple):
-    """A model, and the voices that came with it."""
-
-    model: XttsModel
-    info: ModelInfo
-    studio: Mapping[str, XttsVoice]
-    voices: tuple[VoiceInfo, ...]
-
-
-class XttsEngine:
+class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
     """Speaks with recordings of any voice, with voices that came with the model, or with the mean of some."""
 
-    def __init__(
-        self,
-        settings: XttsSettings,
-        context: Context,
-        loaded: Loaded,
-        batch: BatchLoop[XttsVoice, XttsRow],
-    ) -> None:
-        self._settings = settings
-        self._context = context
-        self._loaded = loaded
-        self.batch = batch
-
-    def __repr__(self) -> str:
-        return f"<XttsEngine {self._loaded.info.id}, {self.batch!r}>"
-
-    @property
-    def slots(self) -> int:
-        return self._settings.slots
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (self._loaded.info,)
-
     def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._loaded.voices
+        return self._model.studio_infos
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        voices = weighted_voices(job.voice, "XTTS", MOST_MIXED, self._loaded.studio)
+        voices = weighted_voices(job.voice, "XTTS", MOST_MIXED, self._model.studio)
         async with aclosing(self.batch.speak(job, await self._voice(job, voices))) as events:
             async for event in events:
                 yield event
@@ -95,10 +62,10 @@ class XttsEngine:
         """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
 
         def make(voice: Samples | EngineVoice) -> XttsVoice:
-            self._loaded.model.judge(job)
+            self._model.judge(job)
             if isinstance(voice, EngineVoice):
-                return self._loaded.studio[voice.id]
-            return self._context.samples.derived(job, voice.samples, self._loaded.model.make_voice)
+                return self._model.studio[voice.id]
+            return self._context.samples.derived(job, voice.samples, self._model.make_voice)
 
         # A call for each: between two of them the others are spoken on.
         made = [(await self.batch.call(partial(make, voice)), weight) for voice, weight in voices]
@@ -145,7 +112,7 @@ def _digest_of(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _load(settings: XttsSettings, context: Context, folder: Path) -> Loaded:
+def _load(settings: XttsSettings, context: Context, folder: Path) -> tuple[XttsModel, tuple[ModelInfo, ...]]:
     device = context.device.torch
     checkpoint = load_checkpoint(folder, device, context.progress)
     manifest = find_manifest(folder)
@@ -160,25 +127,12 @@ def _load(settings: XttsSettings, context: Context, folder: Path) -> Loaded:
     reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes)
     decoder = BatchedDecoder(checkpoint, getattr(torch, settings.precision))
     model = XttsModel(checkpoint, reader, decoder, VoiceMaker(checkpoint, device))
-    return Loaded(
-        model,
-        model_info(folder, languages, manifest),
-        read_studio(folder / "speakers.safetensors", names, device),
-        tuple(VoiceInfo(id=id_, name=name, gender=genders.get(id_)) for id_, name in names.items()),
+    model.studio = read_studio(folder / "speakers.safetensors", names, device)
+    model.studio_infos = tuple(
+        VoiceInfo(id=id_, name=name, gender=genders.get(id_)) for id_, name in names.items()
     )
-
-
-@asynccontextmanager
-async def _create(name: str, settings: XttsSettings, context: Context) -> AsyncIterator[XttsEngine]:
-    if not settings.model_path:
-        raise UnusableModel(f"[engines.{name}] names no model: import one, or set model_path")
-    folder = Path(settings.model_path)
-    loaded = await asyncio.to_thread(_load, settings, context, folder)
-    async with BatchLoop(loaded.model, settings, context, STEP_S) as batch:
-        context.progress(0.9, "warming up")
-        await batch.warm_up(lambda count: loaded.model.warm_up_rows(count, settings.threads))
-        yield XttsEngine(settings, context, loaded, batch)
+    return model, (model_info(folder, languages, manifest),)
 
 
 def voxgate_register() -> tuple[Plugin[XttsSettings], ...]:
-    return (Plugin(kind="engine", name="xtts", settings=XttsSettings, create=_create),)
+    return torch_worker("xtts", XttsSettings, _load, XttsEngine, STEP_S)

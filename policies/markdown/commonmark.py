@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline, image, link
 from markdown_it.token import Token
 
-from policies.markdown import links
+from policies.markdown import marks
 
 _TITLE = re.compile("#+")
 _END = "end"
@@ -132,9 +132,6 @@ class _Walk:
             "image": self._image,
         }
 
-    def __repr__(self) -> str:
-        return f"<Walk at {self._at} of {len(self._source)}>"
-
     def follow(self, tokens: Iterable[Token]) -> None:
         """Take the tokens of a block. Raises _Lost."""
         for token in tokens:
@@ -211,7 +208,7 @@ class _Walk:
     def _name_host(self, start: int) -> None:
         """Read the host of a link or an image that has no text."""
         if not any(map(str.isalnum, (self.kept.get(at, "") for at in range(start, self._at)))):
-            host = links.host_of(self._source, start, self._at)
+            host = marks.host_of(self._source, start, self._at)
             self._keep(self._source[host.start : host.stop], host.start)
 
     def _sign(self, token: Token) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from policies.markdown import links, marks
+from policies.markdown import marks
 from speech_engine.text.cleaning import is_speech
 
 Markdown = Literal["auto", "off", "on"]
@@ -62,7 +62,7 @@ def read(text: str, markdown: Markdown) -> Reading | None:
         kept = without_marks(text)
     else:
         kept = {place: text[place] for place in marks.kept(text)}
-    for place in links.unread(text):
+    for place in marks.unread(text):
         kept.pop(place, None)
     if len(kept) == len(text) or not is_speech("".join(kept.values())):
         return None

@@ -5,15 +5,16 @@ from __future__ import annotations
 from policies.routing.decision import (
     Decision,
     FrontEndNames,
+    NameOwners,
     Offer,
     RoutingResult,
     Rules,
     Verdict,
     decide,
+    find_owners,
     late_last,
 )
 from policies.routing.filters import find_language, is_allowed, is_open, speaks
-from policies.routing.name_owners import NameOwners, find_owners
 from policies.routing.speakers import (
     Speaker,
     find_emotions,

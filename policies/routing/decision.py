@@ -7,13 +7,13 @@ from itertools import groupby
 
 import msgspec
 
+import speech_engine
 from policies import language
 from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing import filters
-from policies.routing.filters import FILTERS, Filter, FilterInput
-from policies.routing.post_steps import find_post
-from policies.routing.speakers import Speaker, find_emotions, find_speaker
+from policies.routing.filters import FILTERS, Filter, FilterInput, no_use
+from policies.routing.speakers import Speaker, find_emotions, find_speaker, may_be_used
 from policies.routing.values import (
     PLAIN,
     Candidate,
@@ -21,9 +21,11 @@ from policies.routing.values import (
     Model,
     NoCandidate,
     Post,
+    PostSpeaker,
     Route,
     RoutingQuery,
     Voice,
+    voice_text,
 )
 from speech_engine import ModelInfo
 
@@ -236,3 +238,106 @@ def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules:
     if info.reads_numbers:
         return PLAIN
     return names.by_language.get(language.base(query.language), PLAIN)
+
+
+_Spoken = tuple[str, speech_engine.Voice]
+
+
+class NameOwners(msgspec.Struct, frozen=True):
+    """The names that own the engines' voices, for the callers and texts of the decisions they are made of.
+
+    In `first` is the first name that really speaks with a voice, in `later` the first that would if others
+    fail. A voice of another gender than a name is not the name's own.
+    """
+
+    first: Mapping[_Spoken, str]
+    later: Mapping[_Spoken, str]
+
+    def tell(self, decision: Decision) -> Decision:
+        """Return a decision whose candidates say of which name they are aliases."""
+        candidates = tuple([self._named(decision.voice, each) for each in decision.candidates])
+        return msgspec.structs.replace(decision, candidates=candidates)
+
+    def _named(self, voice: Voice, candidate: Candidate) -> Candidate:
+        if candidate.share is None:
+            return candidate
+        return msgspec.structs.replace(candidate, alias_of=self._alias_of(voice, candidate))
+
+    def _alias_of(self, voice: Voice, candidate: Candidate) -> str:
+        """Return whose voice it is: another name, the voice itself if it is no name's, or "" for its own."""
+        share, spoken = candidate.share, (candidate.model.engine, candidate.voice)
+        own = ("", voice.id, share.name if share else "")
+        owner = self.first.get(spoken, "")
+        if owner:
+            return "" if owner in own else owner
+        is_own = (share is None or share.is_of_gender) and self.later.get(spoken, "") in own
+        return "" if is_own else voice_text(candidate.voice)
+
+
+def find_owners(decisions: Iterable[Decision]) -> NameOwners:
+    """Return who owns which voice. The decisions are on all names, in their order."""
+    first: dict[_Spoken, str] = {}
+    later: dict[_Spoken, str] = {}
+    for decision in decisions:
+        for number, candidate in enumerate(decision.candidates):
+            if candidate.share is None or candidate.share.is_of_gender:
+                owned = later if number else first
+                owned.setdefault((candidate.model.engine, candidate.voice), decision.voice.id)
+    return NameOwners(first, later)
+
+
+_LATER_S = 5.0
+
+
+def find_post(steps: Sequence[FoundStep], inputs: FilterInput) -> Post | None:
+    """Return the first step for the emotion of a query, with its engine. A conversion has none."""
+    query = inputs.query
+    if query.converts:
+        return None
+    for found in steps:
+        if found.step.emotion is None or found.step.emotion == query.emotion:
+            return _judge(found, inputs)
+    return None
+
+
+def _judge(found: FoundStep, inputs: FilterInput) -> Post:
+    step, model, voice = found.step, found.model, found.voice
+    if model is None or voice is None:
+        # It is for the operator to mend, or its engine is starting: the request is not wrong.
+        message = f"The post-step of this language's route cannot be done: {found.lack}."
+        return Post(step, error=NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S))
+    if not may_be_used(inputs.voice, "conversion"):
+        # Its speech is converted, in whatever voice.
+        return Post(step, error=_as_of_post_step(no_use(inputs.voice, "conversion")))
+    query = RoutingQuery(
+        language=inputs.query.language,
+        source=inputs.query.source,
+        pitch=step.pitch,
+        converts=True,
+        receivers=_receivers(inputs.voice),
+    )
+    asked = FilterInput(voice, query, inputs.terms, inputs.licences)
+    for filter_ in FILTERS:
+        if not filter_.passes(model, asked):
+            return Post(step, error=_as_of_post_step(filter_.refusal((model,), asked)))
+    speaker = find_speaker(voice, model, query)
+    assert speaker is not None, "the filter of voices has found one"
+    return Post(step, PostSpeaker(model, speaker.voice, voice, speaker.credential, step.pitch))
+
+
+def _receivers(voice: Voice) -> tuple[str, ...] | None:
+    """Return who may hear the speech, of the engines that are not local: those who may have its voice."""
+    agreed = [each.providers for each in (voice, *voice.members) if each.providers is not None]
+    if not agreed:
+        return None
+    return tuple([name for name in agreed[0] if all(name in others for others in agreed)])
+
+
+def _as_of_post_step(refusal: NoCandidate) -> NoCandidate:
+    """Return the refusal of a model that the request has not named. What the operator has to mend is no
+    fault of the request, so it may be tried again."""
+    message = f"The post-step of this language's route cannot be done: {refusal.message}"
+    if refusal.is_forbidden:
+        refusal.field, refusal.message = "model", message
+        return refusal
+    return NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S)

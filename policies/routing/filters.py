@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from policies import language
-from policies.emotions import EMOTIONS
 from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing.speakers import can_mix, find_emotions, find_speaker, may_be_used, may_receive
 from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
+from policies.text_tags import EMOTIONS
 from speech_engine import ANY_LANGUAGE, Language, ModelInfo
 
 Name = Literal[

@@ -161,9 +161,6 @@ class Routes:
         self._by_tag = {route.language.lower(): route for route in routes}
         self.all = tuple(routes)
 
-    def __repr__(self) -> str:
-        return f"<Routes {', '.join(route.language for route in self.all) or 'none'}>"
-
     def __iter__(self) -> Iterator[Route]:
         return iter(self.all)
 

@@ -1,18 +1,23 @@
-"""What a caller may do now: the terms of the account's plan, and the requests of this minute."""
+"""The limits of a caller: the terms of its plan, requests a minute, and one sum of usage at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
 
 import msgspec
 from cachetools import LRUCache
+from starlette.types import Scope
 
+from policies import rate
 from policies.plans import MissingLimits, Plan, Terms, terms
 from policies.rate import Window
-from proxy.access.callers import Caller
+from proxy.access.callers import Caller, caller_or_none
 from proxy.access.limits import Limits
-from proxy.access.request_classes import RequestCounter
-from proxy.errors import NotAllowed
+from proxy.access.logins import client_network
+from proxy.access.windows import Limit
+from proxy.errors import NotAllowed, RateLimited
 from proxy.storage.rows import encode_json
 
 _MOST_KEPT = 10_000
@@ -28,9 +33,6 @@ class Plans:
         self._kept: dict[str, tuple[Caller, Terms]] = {}
         # Callers with whom the same was agreed have the very same terms, and what was decided by them.
         self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_KEPT)
-
-    def __repr__(self) -> str:
-        return f"<Plans {', '.join(self._plans)}>"
 
     def __contains__(self, name: str) -> bool:
         return name in self._plans
@@ -96,3 +98,73 @@ class Admission:
         caller_terms = self._plans.terms(caller)
         window = await self._limits.admit(caller.account, caller.key, caller_terms)
         return AdmittedRequest(caller_terms, window)
+
+
+RequestClass = Literal["read", "list", "write", "usage", "file", "admin", "unmatched"]
+
+MOST_A_MINUTE: dict[RequestClass, int] = {
+    "read": 600,
+    "list": 120,
+    "write": 60,
+    "usage": 60,
+    "file": 30,  # one of a batch is made of its lines each time
+    "admin": 600,
+    "unmatched": 120,  # a path or a method that is not served
+}
+
+
+class RequestCounter:
+    """Counts requests a minute that are no speech, by class: a class that costs more has a lower limit.
+
+    All keys of an account share its limits. Where no key is needed, an address has them. Speech is counted by
+    its plan. Health and the clients of control.sock, which own the server, are not counted.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    async def count(self, class_: RequestClass, scope: Scope) -> None:
+        """Count a request. Raises RateLimited and LimitsUnavailable."""
+        most = MOST_A_MINUTE[class_]
+        caller = caller_or_none(scope)
+        if caller is None:
+            address, _ = scope.get("client") or ("", 0)
+            limit = Limit(f"{class_}-address", client_network(address), most)
+        else:
+            limit = Limit(class_, caller.account, most)
+        if await self._limits.take(limit):
+            return
+        wait_s = rate.retry_after_s(await self._limits.wait_s(limit))
+        whose = "your address" if caller is None else "your account"
+        raise RateLimited(
+            f"Rate limit reached for {whose}: {most} requests a minute of the class '{class_}'. "
+            f"Try again in {wait_s} s.",
+            retry_after_s=wait_s,
+        )
+
+
+class UsageThrottle:
+    """Allows an account one sum or export of usage at a time: each costs the server more than speech does.
+
+    A client of control.sock owns the server and never waits.
+    """
+
+    def __init__(self) -> None:
+        self._busy_accounts: set[str] = set()
+
+    @contextmanager
+    def one(self, caller: Caller | None) -> Iterator[None]:
+        """Hold the account's one turn for a sum or an export. Raises RateLimited if the turn is taken."""
+        if caller is None:
+            yield
+            return
+        if caller.account in self._busy_accounts:
+            raise RateLimited(
+                "Your account has a sum or an export of usage under way; ask for one at a time.",
+                retry_after_s=1.0,
+            )
+        self._busy_accounts.add(caller.account)
+        try:
+            yield
+        finally:
+            self._busy_accounts.remove(caller.account)

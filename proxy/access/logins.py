@@ -36,9 +36,6 @@ class Logins:
         # By address. So many lookups run at once as may fail; the others wait until those have ended.
         self._lookups: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    def __repr__(self) -> str:
-        return f"<Logins by {self._callers!r}>"
-
     async def identify(self, secret: str, address: str) -> Caller:
         """Return the caller. Raises InvalidKey, and RateLimited after too many failures.
 

@@ -30,9 +30,6 @@ class RefusalTally:
         self._store = store
         self._counts: Counter[RefusalKind] = Counter()
 
-    def __repr__(self) -> str:
-        return f"<RefusalTally of {len(self._counts)} kinds>"
-
     def note(self, caller: Caller, route: str, failure: RequestFailed) -> None:
         """Count a refusal. A request with a charge, or with a row in usage, was not refused."""
         kind = RefusalKind(caller.account, caller.key, route, failure.status, failure.code)

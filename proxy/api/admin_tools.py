@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, Unpack
 
 from starlette.requests import Request
 
+from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers, caller_or_none
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api import account_overrides
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.catalogue.erasing import Erasing

@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, Answering
-from proxy.api.background import NO_BACKGROUND, Background, BackgroundRequest
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -20,7 +19,7 @@ from proxy.api.speech_answers import (
     AudioWords,
     SpokenAnswer,
 )
-from proxy.api.speech_forms import SpeechForms
+from proxy.api.speech_forms import NO_BACKGROUND, Background, BackgroundRequest, SpeechForms
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config.sections import Server

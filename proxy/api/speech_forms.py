@@ -1,4 +1,4 @@
-"""Speech requests that come as a form and bring their own voice. A feature reads them."""
+"""Other ways to ask for speech, which features serve: a form with its own voice, or in the background."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 import msgspec
+from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.callers import Caller
+from proxy.errors import InvalidRequest
 from proxy.http.connection import Connection
 from proxy.speech.speech_request import Defaults, SpeechRequest
 
@@ -40,3 +42,40 @@ class SpeechForms(Protocol):
         Raises InvalidRequest, NotFound, NotAllowed if the plan allows no such requests, and QuotaExceeded.
         """
         ...
+
+
+class BackgroundRequest(NamedTuple):
+    """A request for speech as it was sent, which was counted already. `key` is its Idempotency-Key."""
+
+    id: str
+    caller: Caller
+    terms: Terms
+    body: bytes
+    defaults: Defaults
+    key: str | None
+
+    def __repr__(self) -> str:
+        return f"<BackgroundRequest {self.id}>"
+
+
+class Background(Protocol):
+    """Speaks requests later. `accepted` is the body of their 202."""
+
+    accepted: type[msgspec.Struct] | None
+
+    async def begin(self, request: BackgroundRequest) -> Response:
+        """Answer at once, and speak the request later. Raises the errors of a request for speech."""
+        ...
+
+
+class NoBackground:
+    """Speaks nothing later."""
+
+    accepted: type[msgspec.Struct] | None = None
+
+    async def begin(self, request: BackgroundRequest) -> Response:
+        del request
+        raise InvalidRequest("'background' can only be false: this server has no jobs.", param="background")
+
+
+NO_BACKGROUND: Background = NoBackground()

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from policies.price import Operation, Per
 from policies.usage_sides import SIDES, By
+from proxy.access.admission import UsageThrottle
 from proxy.access.callers import caller_of, caller_or_none
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound

@@ -14,7 +14,7 @@ from proxy.errors import InvalidRequest
 from proxy.http.body import body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
-from proxy.kept.master_rotation import RotationStep, rotate_some
+from proxy.kept.master_keys import RotationStep, rotate_some
 from proxy.storage import audit
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from policies.emotions import EMOTIONS
 from policies.matching import Match
 from policies.routing import Voice
+from policies.text_tags import EMOTIONS
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers

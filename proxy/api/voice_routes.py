@@ -1,18 +1,69 @@
-"""The routes of all voices: /v1/audio/voices, and /v1/voices, which some clients use."""
+"""The routes of all voices, /v1/audio/voices and /v1/voices, and the preview of a voice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Unpack
 
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from policies.preview_texts import has_preview_text, preview_text
 from proxy.api.speech import SPEECH_FAILURES, SpeechEndpoint
 from proxy.api.voice_entries import VoiceEntry, VoiceList, VoiceMatches, VoiceNames
-from proxy.api.voice_preview import PREVIEW_QUERIES, Preview
 from proxy.api.voices import LIST_QUERIES, Voices, VoiceTools
-from proxy.audio.formats import MEDIA_TYPES
+from proxy.audio.formats import FORMATS, MEDIA_TYPES
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.endpoint import Endpoint, Struct, json
+from proxy.http.connection import Connection
+from proxy.http.endpoint import Endpoint, Query, Struct, json
+from proxy.http.replies import encode_json
 from proxy.http.resource import Details, Method, Verb, answers
+from proxy.speech import speech_request
+
+PREVIEW_QUERIES = (
+    Query("response_format", "A format of speech; without it, mp3.", tuple(FORMATS)),
+    Query("model", "The model that speaks; without it, the server's default."),
+    Query("language", "The language of the sentence, for a voice that has none of its own."),
+)
+
+
+class Preview:
+    """An ASGI app, as speech is: it sends the sound while it is spoken.
+
+    The sentence is in the voice's language. The cache keeps it, so that a list of voices is spoken once for
+    an account; then it has the price of cached speech.
+    """
+
+    def __init__(self, tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> None:
+        self._tools = tools
+        self._speech = speech
+        self._default_model = default_model
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        query = request.query_params
+        entry = await self._tools.entry(request, request.path_params["id"])
+        # The language of a voice is its own: another one would not let it be known.
+        tag = entry.language or query.get("language")
+        language = tag if tag and has_preview_text(tag) else None
+        raw = {
+            "model": query.get("model") or self._default_model,
+            "voice": entry.id,
+            "input": _text(entry, tag),
+            "response_format": query.get("response_format") or "mp3",
+            "language": language,
+            "cache": True,
+        }
+        spoken = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
+        await self._speech.speak(scope, Connection(scope, receive, send), spoken)
+
+
+def _text(entry: VoiceEntry, tag: str | None) -> str:
+    text = preview_text(tag)
+    if not entry.cast:
+        return text
+    return " ".join(f"[{name}] {text}" for name in list(entry.cast)[:4])
+
 
 ROOTS = (("/v1/audio/voices", ""), ("/v1/voices", "_by_short_path"))
 """Each with what comes after the names of its operations."""

@@ -47,9 +47,6 @@ class CompressedEncoder:
             stream.bit_rate = kbit_s * 1000
         self._stream = stream
 
-    def __repr__(self) -> str:
-        return f"<Encoder {self._codec.name}, {self._fed} samples in, {self._covered} out>"
-
     def feed(self, pcm: bytes) -> Chunk:
         if pcm:
             self._encode(audio_frame(pcm, self._rate_hz, self._fed))

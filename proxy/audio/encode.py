@@ -42,9 +42,6 @@ class _Plain:
         self._fed = 0
         self._closed = False
 
-    def __repr__(self) -> str:
-        return f"<Encoder plain, {self._fed} samples in>"
-
     def feed(self, pcm: bytes) -> Chunk:
         if self._closed:
             raise SoundFailed("the encoder is closed")

@@ -72,9 +72,6 @@ class Original(NamedTuple):
     sound_bytes: int
     taken_out: tuple[TakenOut, ...]
 
-    def __repr__(self) -> str:
-        return f"<Original, {self.sound_bytes} bytes of sound>"
-
 
 class Mp3Frames:
     """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream.

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from policies.costs import Rate
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
+from policies.price import Rate
 from policies.routing import (
     Binding,
     Decision,

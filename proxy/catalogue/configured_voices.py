@@ -15,7 +15,7 @@ from proxy.config.config_toml import known_names, voices_to_bind
 from proxy.config.reader import possible
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
-from proxy.engines.engine_names import who_knows
+from proxy.engines.plugin_instances import who_knows
 from speech_engine import EngineVoice
 
 _Shares = Mapping[str, tuple[Share, ...]] | None

@@ -12,8 +12,7 @@ from policies.limits import AGREEABLE
 from policies.plans import Overrides
 from proxy.commands import tables
 from proxy.commands.command import Ask, Group, path
-from proxy.commands.limit_options import limit_options
-from proxy.commands.options import Account, Credits, Sure, credits_of, needs_yes, whole
+from proxy.commands.options import Account, Credits, Sure, credits_of, limit_options, needs_yes, whole
 from proxy.errors import CommandRefused
 
 ACCOUNTS = Group("accounts", "Accounts, their plans and credits.")

@@ -73,7 +73,7 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
     import asyncio
 
     from proxy.kept import data_folder
-    from proxy.processes import restored_config, whole_restore
+    from proxy.processes import whole_restore
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
@@ -83,7 +83,7 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
             needs_yes(is_sure)
             be_sure(is_sure, "Shall they count from the next start?")
 
-    with restored_config.of(file, config_file) as (config, taken):
+    with whole_restore.restored_config(file, config_file) as (config, taken):
         data = Path(config.data)
         with whole_restore.without_trace(data / data_folder.LOCK), data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()

@@ -38,7 +38,7 @@ def check(
 
     from proxy.diagnosis import probes
     from proxy.diagnosis.config_check import check_config
-    from proxy.diagnosis.plans_in_use import missing_plans
+    from proxy.diagnosis.doctor.databases import missing_plans
     from proxy.diagnosis.plugin_check import check_plugin
     from proxy.engines import registry
 

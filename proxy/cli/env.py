@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli import service_environment
+from proxy.cli import options
 from proxy.cli.options import PluginName, Printed
 from proxy.commands.options import Sure, be_sure
 from proxy.commands.tables import Form, Grid, Line, Part, print_answer
@@ -32,7 +32,7 @@ _LOOK_LIKE = " (run voxgate env list to see them)"
 
 @env.callback()
 def _of_the_service() -> None:
-    service_environment.apply(None)  # it may keep environments elsewhere
+    options.apply_service_environment(None)  # it may keep environments elsewhere
 
 
 @env.command("build")

@@ -20,17 +20,14 @@ from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import ask, failures
 from proxy.cli.asking import runner, typer_group
 from proxy.cli.backup import backup, restore
-from proxy.cli.convert import convert
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import KEYS
-from proxy.cli.ledger import LEDGER
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.reports import AUDIT, PLANS, usage
+from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
-from proxy.cli.say import say
-from proxy.cli.train import train
+from proxy.cli.sound_commands import convert, say, train
 from proxy.commands.command import Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused

@@ -1,20 +1,112 @@
-"""Options of nearly every command."""
+"""Options of nearly every command, and the environment of the installed service."""
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from proxy.cli import service_environment
 from proxy.commands.tables import Form
+from proxy.errors import CommandRefused
+
+NAMED_BY = "VOXGATE_SERVICE"
+"""This variable may name another unit, or a file of variables."""
+
+_PLACES = (
+    "/etc/systemd/system/voxgate.service",
+    "/usr/lib/systemd/system/voxgate.service",
+    "/etc/voxgate/environment",
+)
+_SETTING = re.compile(r"^(Environment|EnvironmentFile)=(.*)$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*[#;].*\n?", re.MULTILINE)
+_CONTINUED = re.compile(r"\\\n")
+_LINE = re.compile(r"^\s*([A-Za-z_]\w*)=(.*)$", re.MULTILINE)
+
+
+def apply_service_environment(config_file: Path | None) -> Path | None:
+    """Add the service's variables that the environment lacks, and return the config file as it was given.
+
+    The unit of the service names its configuration, data folder and runtime folder. Without them a command
+    would look at another data folder, and make a new database there.
+
+    Nothing is added if --config, VOXGATE_CONFIG or ./config.toml names another configuration.
+    """
+    found = _service()
+    if found is None:
+        return config_file
+    here = Path("config.toml")
+    named = config_file or os.environ.get("VOXGATE_CONFIG") or (here if here.exists() else None)
+    variables = dict(_read(found, is_needed=named is None))
+    theirs = variables.get("VOXGATE_CONFIG")
+    if named is None or (theirs is not None and Path(named).resolve() == Path(theirs).resolve()):
+        for name, value in variables.items():
+            os.environ.setdefault(name, value)
+    return config_file
+
+
+def _service() -> Path | None:
+    named = os.environ.get(NAMED_BY)
+    places = (named,) if named is not None else _PLACES
+    return next((Path(place) for place in places if os.path.isfile(place)), None)
+
+
+def _read(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
+    """Yield the variables of a unit with its drop-ins, or of a file of variables. The last one counts."""
+    texts = [_text(file, is_needed, " ")]
+    if file.suffix != ".service":
+        yield from _variables(texts[0])
+        return
+    texts += [_text(each, is_needed, " ") for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))]
+    for setting, value in _SETTING.findall("\n".join(texts)):
+        if setting == "Environment":
+            yield from _variables("\n".join(_words(file, value, is_needed)))
+        else:
+            # Often root's alone, since it has secrets. A command that needs them says which it misses.
+            yield from _variables(_text(Path(value.strip().removeprefix("-")), is_needed=False))
+
+
+def _words(unit: Path, value: str, is_needed: bool) -> list[str]:
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        if not is_needed:
+            return []
+        raise CommandRefused(
+            f"{unit}, the service's environment, cannot be read: {error} in a line Environment=; mend it, "
+            "or name a configuration with --config"
+        ) from None
+
+
+def _variables(text: str) -> Iterator[tuple[str, str]]:
+    for name, value in _LINE.findall(text):
+        plain = value.strip()
+        is_quoted = len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'"
+        yield name, plain[1:-1] if is_quoted else plain
+
+
+def _text(file: Path, is_needed: bool, joint: str = "") -> str:
+    """Return a file without its comments. `joint` replaces the end of a line that goes on in the next."""
+    try:
+        return _CONTINUED.sub(joint, _COMMENT.sub("", file.read_text()))
+    except (OSError, ValueError) as error:
+        if not is_needed:
+            return ""
+        raise CommandRefused(
+            f"{file}, the service's environment, cannot be read: {error}; run the command as the service's "
+            "user, or name a configuration with --config"
+        ) from None
+
 
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        callback=service_environment.apply,
+        callback=apply_service_environment,
         help="The config file; else VOXGATE_CONFIG, else ./config.toml, else that of the service.",
     ),
 ]

@@ -6,13 +6,16 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import io
+import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 
@@ -32,7 +35,8 @@ FormatName = Annotated[
 OutFile = Annotated[
     str | None, typer.Option(metavar="FILE", help="Save it there and play nothing; - is stdout.")
 ]
-_CONNECT_S, _SILENCE_S = 5.0, 120.0
+JOBS = "/v1/jobs"
+_CONNECT_S, _SILENCE_S, _LOOK_S = 5.0, 120.0, 1.0
 _PLAYED_AS = "wav"
 """What every player plays, and the server sends with true sizes."""
 _FORMATS = {
@@ -95,11 +99,41 @@ class Serving(NamedTuple):
     def __repr__(self) -> str:
         return f"<Serving at {self.base}>"
 
-    def check(self, answer: httpx2.Response) -> None:
-        """Raise AnswerRefused, or CommandRefused for what is no answer of ours."""
-        if answer.is_error:
-            answer.read()
-            raise _refusal(answer, self.base)
+    def fetch(self, to: BinaryIO, method: str, path: str, **body: Any) -> tuple[httpx2.Headers, int]:
+        """Write an answer as it comes, and return its headers and size.
+
+        Raise AnswerRefused, or CommandRefused for what is no answer of ours.
+        """
+        with self.client.stream(method, path, headers=self.head, **body) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refusal(answer, self.base)
+            return answer.headers, sum(to.write(part) for part in answer.iter_bytes())
+
+    def follow(self, asked: Asked, does: str, progress: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+        """Make a job that `does` something, tell its progress, and return it once it is done.
+
+        It goes on if the command ends before. Raise CommandRefused.
+        """
+        job, seen = self._json("POST", asked.path, **asked.body), ""
+        typer.echo(does.format(job["id"]), err=True)
+        while job["ended"] is None:
+            if (said := progress(job)) != seen:
+                typer.echo(said, err=True)
+                seen = said
+            time.sleep(_LOOK_S)
+            job = self._json("GET", f"{asked.path}/{job['id']}")
+        if job["status"] != "done":
+            raise CommandRefused(
+                f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no result'}"
+            )
+        return job
+
+    def _json(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        answer = io.BytesIO()
+        self.fetch(answer, method, path, **body)
+        found: dict[str, Any] = json.loads(answer.getvalue())
+        return found
 
 
 Write = Callable[[Serving, Asked, BinaryIO], dict[str, Any]]
@@ -108,11 +142,9 @@ Write = Callable[[Serving, Asked, BinaryIO], dict[str, Any]]
 
 def streamed(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
     """Write an answer as it comes. Raise CommandRefused."""
-    with serving.client.stream("POST", asked.path, headers=serving.head, **asked.body) as answer:
-        serving.check(answer)
-        size = sum(to.write(part) for part in answer.iter_bytes())
-    facts = {name: answer.headers.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
-    return {**facts, "substitute": answer.headers.get("x-voxgate-substitute"), "bytes": size}
+    head, size = serving.fetch(to, "POST", asked.path, **asked.body)
+    facts = {name: head.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
+    return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
 
 def hear(config: Config, asked: Asked, form: Form, write: Write = streamed) -> None:
@@ -125,7 +157,7 @@ def hear(config: Config, asked: Asked, form: Form, write: Write = streamed) -> N
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
     facts = write_answer(config, asked, sound, write)
-    file = _saved(sound.getvalue(), asked.format, out)
+    file = save(sound.getvalue(), asked.format, out)
     player = _play(file, asked.format) if out is None else None
     if player is not None:
         file.unlink()
@@ -158,26 +190,17 @@ def _dev_key(data: Path) -> str:
         return ""
 
 
-def _saved(sound: bytes, format_: str, out: str | None) -> Path:
+def save(sound: bytes, format_: str, out: str | None) -> Path:
     """Save the sound, in a new file if none was named. It is whole: what failed replaces nothing."""
     try:
-        if out is not None:
-            _replace(Path(out), sound)
-            return Path(out)
-        descriptor, name = tempfile.mkstemp(prefix="voxgate-", suffix=f".{format_}")
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(sound)
-        return Path(name)
+        if out is None:
+            with tempfile.NamedTemporaryFile(prefix="voxgate-", suffix=f".{format_}", delete=False) as opened:
+                opened.write(sound)
+            return Path(opened.name)
+        _replace(Path(out), sound)
+        return Path(out)
     except OSError as error:
         raise CommandRefused(f"{out or tempfile.gettempdir()}: {error.strerror}") from None
-
-
-def save_whole(data: bytes, out: Path) -> None:
-    """Save a file, whole or not at all. Raise CommandRefused."""
-    try:
-        _replace(out, data)
-    except OSError as error:
-        raise CommandRefused(f"{out}: {error.strerror}") from None
 
 
 def _replace(out: Path, data: bytes) -> None:
@@ -229,16 +252,9 @@ def _address(config: Config) -> str:
 
     host, port = config.server.host, config.server.port
     if supervisor.is_running(config):
-        try:
+        with suppress(CommandRefused):  # it is another user's, who lets only some in
             found = ask_once(config, "GET", "server")
-        except CommandRefused:
-            return _base(host, port)  # it is another user's, who lets only some in
-        host, port = found["host"], found["port"]
-    return _base(host, port)
-
-
-def _base(host: str, port: int) -> str:
-    """Return the address at which a server that listens there is reached from here."""
+            host, port = found["host"], found["port"]
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
 

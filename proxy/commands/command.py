@@ -100,9 +100,6 @@ class Group:
         self.by_hand = by_hand
         self.commands: list[Command] = []
 
-    def __repr__(self) -> str:
-        return f"<Group {self.name}: {', '.join(command.name for command in self.commands)}>"
-
     def command(self, name: str, show: Show, *, is_alone: bool = False, **settings: Any) -> Callable[[A], A]:
         """Add a command of this group."""
 

@@ -137,7 +137,7 @@ def keys(answer: dict[str, Any]) -> list[Part]:
         "created": time_in("created"),
         "caps": lambda row: facts(row["caps"]),
     }
-    # Without names there are only ids, and who made a key has just named the account.
+    # Without names there are only ids, and the maker of a key has just named the account.
     unnamed = () if account_names(answer) else ("account",)
     return [grid(answer, columns, wide=(*unnamed, "ends with", "created", "caps"))]
 

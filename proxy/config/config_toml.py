@@ -6,27 +6,38 @@ is plain data: the supervisor reads it once and sends it to every worker.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import ssl
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
-from proxy.config import natural
+from proxy.config import addresses, natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError, Reader
 from proxy.config.routes import read_routes, shipped_routes
-from proxy.config.secret import variables
-from proxy.config.sections import KINDS, Config, EngineSection, Server, Storage, VoiceSection
-from proxy.config.stores import check_shared, read_limits, read_server, read_storage
-from proxy.config.upstream import read_upstream
-from proxy.config.vault import read_vault
+from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
+from proxy.config.sections import (
+    KINDS,
+    Config,
+    EngineSection,
+    LimitsStore,
+    Server,
+    Storage,
+    Upstream,
+    VaultSection,
+    VoiceSection,
+)
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
 __all__ = [
@@ -227,3 +238,118 @@ def _read(
 def _beside(own: dict[str, T], shipped: dict[str, T]) -> dict[str, T]:
     """Merge two tables. The file's entries come first in every list."""
     return own | {name: value for name, value in shipped.items() if name not in own}
+
+
+def read_vault(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> VaultSection:
+    section = reader.section(VaultSection, value, "vault") or VaultSection()
+
+    def key(written: str, name: str) -> str:
+        return _master_key(reader, written, f"vault.{name}", environ, folder)
+
+    return replace(
+        section,
+        master_key=key(section.master_key, "master_key") if section.master_key else "",
+        old_master_keys=tuple(key(each, "old_master_keys") for each in section.old_master_keys),
+        folder=str((folder / section.folder).absolute()) if section.folder else "",
+    )
+
+
+def _master_key(reader: Reader, written: str, key: str, environ: Mapping[str, str], folder: Path) -> str:
+    secret = named_secret(reader, key, written, environ, folder, "a key")
+    if secret and not is_key(secret):
+        reader.fault(key, f"{written} {KEY_IS_RIGHT}")
+        return ""
+    return secret
+
+
+def read_upstream(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Upstream:
+    section = reader.section(Upstream, value, "upstream") or Upstream()
+    return replace(
+        section,
+        proxy=_proxy(reader, section.proxy, environ, folder),
+        ca_file=_ca_file(reader, section.ca_file, folder),
+    )
+
+
+def _proxy(reader: Reader, written: str, environ: Mapping[str, str], folder: Path) -> str:
+    """Return the proxy's address. A fault never repeats it, because it may hold a password."""
+    try:
+        url = resolve(written, environ, folder)
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except SecretMissing as error:
+        reader.fault("upstream.proxy", str(error))
+        return ""
+    except ValueError:
+        is_address = False
+    if url and not is_address:
+        reader.fault("upstream.proxy", 'must be an address, "http://USER:PASSWORD@HOST:PORT"')
+    return url
+
+
+def _ca_file(reader: Reader, written: str, folder: Path) -> str:
+    if not written:
+        return ""
+    file = (folder / written).absolute()
+    try:
+        ssl.create_default_context(cafile=file)
+    except ssl.SSLError:
+        reader.fault("upstream.ca_file", f"{written!r} has no certificate, or one that cannot be read")
+    except OSError as error:
+        reader.fault("upstream.ca_file", f"{written!r} cannot be read: {error.strerror}")
+    return str(file)
+
+
+def read_server(reader: Reader, value: object) -> Server:
+    server = reader.section(Server, value, "server") or Server()
+    for entry in server.trusted_proxies:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            right = 'must be IP addresses or networks, such as "10.0.0.0/8"'
+            reader.fault("server.trusted_proxies", f"{right}; {entry!r} is none: {error}")
+    return server
+
+
+def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
+    section = reader.section(Storage, value, "storage") or Storage()
+    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(section.url, environ, folder))
+
+
+def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
+    section = reader.section(LimitsStore, value, "limits") or LimitsStore()
+    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(section.url, environ, folder))
+
+
+class _Url:
+    """The reader of one `url` key. A fault never repeats the address, which may hold a password."""
+
+    def __init__(self, reader: Reader, key: str, check: Callable[[str], None]) -> None:
+        self._reader = reader
+        self._key = key
+        self._check = check
+
+    def read(self, written: str, environ: Mapping[str, str], folder: Path) -> str:
+        try:
+            url = resolve(written, environ, folder)
+            self._check(url)
+        except (SecretMissing, ValueError) as error:
+            self._reader.fault(self._key, str(error))
+            return written
+        return url
+
+
+def check_shared(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:
+    """Check that several workers have a store and limits that all of them can use."""
+    if server.workers == 1:
+        return
+    missing: list[str] = []
+    if storage.url == "sqlite":
+        missing.append("storage.url to a PostgreSQL's address (SQLite takes one writer)")
+    if addresses.is_memory(limits.url):
+        missing.append("limits.url to a Redis's (in memory each worker would count alone)")
+    if missing:
+        what = " and ".join(missing)
+        reader.fault(
+            "server.workers", f"{server.workers} workers share one state: set {what}; or workers = 1"
+        )

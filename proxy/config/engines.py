@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from policies.costs import PerUnit, Rate
+from policies.price import PerUnit, Rate
 from proxy.config import fields
 from proxy.config.reader import Reader
 from proxy.config.secret import SecretMissing, resolve

@@ -66,9 +66,6 @@ class Layer(msgspec.Struct, frozen=True):
     engines: dict[str, dict[str, Any]] = {}
     models: dict[str, list[str]] = {}
 
-    def __repr__(self) -> str:
-        return f"<Layer {', '.join(self.sections)}>"
-
     @property
     def sections(self) -> tuple[str, ...]:
         return (*(f"engines.{name}" for name in self.engines), *(f"models.{name}" for name in self.models))

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from policies.emotions import EMOTIONS, NEUTRAL
 from policies.language import usual
 from policies.routing import PostStep, Route
+from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.config.reader import Reader, hint
 from proxy.config.sections import EngineSection, Switch, Tag
 

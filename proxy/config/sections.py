@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from policies.costs import Rate
 from policies.plans import Plan
+from policies.price import Rate
 from policies.routing import Route
 from proxy.config import addresses
-from proxy.config.consent import ConsentSection
-from proxy.config.secret_sections import VaultSection
 from speech_engine.device import DeviceName
 from speech_engine.model_files.manifest import ModelName
 from speech_engine.plugin import InstanceKind
+
+
+class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[vault]: the keys that seal what people own, and where it lies. The keys are resolved, in base64.
+
+    Without `master_key`, the key is a file in the data folder.
+    """
+
+    master_key: Annotated[
+        str, msgspec.Meta(description='"env:NAME" or "file:PATH", or "" for a file in the data folder')
+    ] = ""
+    old_master_keys: Annotated[
+        tuple[str, ...], msgspec.Meta(description='a list such as ["env:NAME", "file:PATH"]')
+    ] = ()
+    folder: Annotated[
+        str,
+        msgspec.Meta(description='a folder, relative to the config file, or "" for one in the data folder'),
+    ] = ""
+
+    def __repr__(self) -> str:
+        return f"<VaultSection, {len(self.old_master_keys)} old keys>"
+
+
+_OPERATOR = "voxgate"
+
+
+class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[consent]: to whom owners of voices consent. `comparer` compares the speakers of consent and sample."""
+
+    operator: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=100, pattern=r"^[^\x00-\x1f]+\Z", description="a name of up to 100 characters"
+        ),
+    ] = _OPERATOR
+    comparer: Annotated[str, msgspec.Meta(description='the name of a comparer, or "" for none')] = ""
+    other_speaker: Annotated[
+        Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')
+    ] = "record"
+
 
 _Port = Annotated[
     int, msgspec.Meta(ge=0, le=65535, description="a port number, 0 to 65535 (0: any free one)")
@@ -93,7 +131,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     public_url: Annotated[
         str,
         msgspec.Meta(
-            # Over plain HTTP only for trials on one machine: whoever has such an address gets a recording.
+            # Plain HTTP is for trials on one machine only: anyone with such an address gets a recording.
             pattern=r"^\Z|^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*)?\Z",
             max_length=300,
             description='this server\'s address as others reach it, "https://…", or "" for none',

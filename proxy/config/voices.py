@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from policies import casting
+from policies import text_tags
 from proxy.config import fields
-from proxy.config.consent import ConsentSection
 from proxy.config.reader import Reader, nearest
-from proxy.config.sections import EngineSection, VoiceSection
+from proxy.config.sections import ConsentSection, EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
 _ONCE_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
@@ -82,7 +81,7 @@ def check_casts(
     A voice that was left out is no fault here: there is a warning already.
     """
     for name, voice in voices.items():
-        if voice.cast and (wrong := casting.fault(list(voice.cast))) is not None:
+        if voice.cast and (wrong := text_tags.cast_fault(list(voice.cast))) is not None:
             reader.fault(f"voices.{name}.cast", wrong)
         for member, speaker in voice.cast.items():
             key = f"voices.{name}.cast.{member}"

@@ -17,8 +17,8 @@ from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.model_check import models
 from proxy.diagnosis.retirement_check import retirements
-from proxy.engines.engine_names import names_of_engines, who_knows
 from proxy.engines.environments import EnvironmentRefused, interpreter
+from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.features.all import all_features
 from speech_engine.licences import terms_of

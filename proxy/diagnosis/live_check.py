@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 from msgspec.structs import replace
 
-from policies import costs
+from policies import price
 from policies.language import base
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
@@ -116,7 +116,7 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     if units is not None:
         parts.append(f"{units:g} units")
     if (rate := catalogue.rate(Model(engine, info))) is not None:
-        micro = costs.micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
+        micro = price.micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
         parts.append(f"${micro / 1e6:.6f}")
     return ", ".join(parts)
 

@@ -21,7 +21,7 @@ class Never(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What is to say of the steps of a route: who repeats, what is amiss, and what can never be done."""
+    """Findings about the post-steps of routes: their engines, their faults, and steps that can never work."""
 
     repeats: list[str]
     faults: list[str]

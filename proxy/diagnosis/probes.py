@@ -61,7 +61,7 @@ def _is_saved(config: Config, name: str) -> bool:
     from proxy.processes.admin_client import ask_once
 
     try:
-        # The list of saved voices has those of all accounts. A name that is nobody's is refused here.
+        # The list of saved voices has those of all accounts. A name that no account has is refused here.
         answer = ask_once(config, "POST", "route/explain", {"input": "a", "language": "en", "voice": name})
     except CommandRefused:
         return False

@@ -66,9 +66,6 @@ class CloudEngine:
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
 
-    def __repr__(self) -> str:
-        return f"<CloudEngine {self.name}: {self.keys!r}>"
-
     def _introduced(self) -> None:
         self.on_introduced()
 
@@ -242,9 +239,6 @@ class CloudStream:
         self._turn: KeyTurn | None = None
         self._answer: EngineAnswer | None = None
         self._is_over = False
-
-    def __repr__(self) -> str:
-        return f"<CloudStream of {self._work!r}, try {self._tries}>"
 
     async def next_event(self) -> Event | None:
         if self._is_over:

@@ -17,12 +17,11 @@ import structlog
 from proxy.config.config_toml import Config, EngineSection
 from proxy.config.engines import credentials_of
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.engine_names import names_of_engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.late_engines import LateEngines
 from proxy.engines.local_samples import LocalSamples
-from proxy.engines.provider_key import ProviderKey
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.plugin_instances import names_of_engines
+from proxy.engines.provider_key import ProviderKey, ProviderPace
 from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.registry import (
     EngineConfigError,
@@ -88,9 +87,6 @@ class Engines:
             engine.on_introduced = self._count_revision
         self.names = names
         self.late = LateEngines(live.__getitem__)
-
-    def __repr__(self) -> str:
-        return f"<Engines {', '.join(f'{name} {engine.state}' for name, engine in self._live.items())}>"
 
     def __getitem__(self, name: str) -> LiveEngine:
         return self._live[name]

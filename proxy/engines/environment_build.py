@@ -77,9 +77,6 @@ class PackageCount:
         self._before = self.now
         self.total = 0
 
-    def __repr__(self) -> str:
-        return f"<PackageCount {self.now} of {self.total}>"
-
     @property
     def now(self) -> int:
         return sum(1 for _ in self._folder.glob(_RECORDS))

@@ -21,7 +21,7 @@ _PORTS = {"http": 80, "https": 443}
 class ForwardProxy(NamedTuple):
     """A server that passes requests on. `authorization` is empty where it asks for none.
 
-    `url` is its whole address, for who reads it again.
+    `url` is its whole address, for a second reader.
     """
 
     url: str
@@ -98,9 +98,6 @@ class TunnelAnswer(asyncio.Protocol):
     def __init__(self) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._head = b""
-
-    def __repr__(self) -> str:
-        return f"<TunnelAnswer, {len(self._head)} bytes>"
 
     def data_received(self, data: bytes) -> None:
         self._head += data

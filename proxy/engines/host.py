@@ -15,8 +15,7 @@ import msgspec
 import structlog
 
 from policies.device_book import DeviceBook, DeviceMemory, Holder
-from policies.host_health import is_frozen, is_idle
-from policies.suspect_texts import SuspectTexts
+from policies.host_health import SuspectTexts, is_frozen, is_idle
 from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
@@ -44,9 +43,6 @@ class EngineSuspects:
         self.verdicts = TextVerdicts()
         self._engine = engine
         self._texts = SuspectTexts()
-
-    def __repr__(self) -> str:
-        return f"<EngineSuspects of {self._engine}: {self._texts!r}>"
 
     def note_death(self, begun: Mapping[str, bytes]) -> str:
         """Note a host's death. Return the call that caused it, if that is certain."""
@@ -124,9 +120,6 @@ class Host:
         self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
-
-    def __repr__(self) -> str:
-        return f"<Host {self.keeper!r}, {self._working} in work>"
 
     @property
     def is_kept(self) -> bool:

@@ -56,9 +56,6 @@ class HostProcess:
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
         )
 
-    def __repr__(self) -> str:
-        return f"<HostProcess, {self.running} running>"
-
     async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
         call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
         return await call(message, timeout=within_s)

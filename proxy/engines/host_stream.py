@@ -83,9 +83,6 @@ class HostStream:
         self._supplied: HostProcess | None = None
         self._is_over = False
 
-    def __repr__(self) -> str:
-        return f"<HostStream of {self._work!r}>"
-
     async def next_event(self) -> Event | None:
         if self._is_over:
             return None

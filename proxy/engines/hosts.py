@@ -68,9 +68,6 @@ class Hosts:
         """Return the figures of the processes that have any, by engine and process."""
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 
-    def __repr__(self) -> str:
-        return f"<Hosts {[f'{host.engine}.{host.process} {host.state}' for host in self.states.values()]}>"
-
     async def run(self) -> None:
         """Run until `stop`."""
         watching = asyncio.create_task(self._watch())

@@ -40,9 +40,6 @@ class LateEngines:
         self._misses: dict[str, tuple[float, ...]] = {}
         self._probes: set[asyncio.Task[None]] = set()
 
-    def __repr__(self) -> str:
-        return f"<LateEngines {', '.join(sorted(self.names)) or 'none'}>"
-
     def note_miss(self, candidate: Candidate, language: str, within_s: float) -> None:
         """Note that a candidate gave no audio of this language within this time."""
         name, now = candidate.model.engine, time.monotonic()

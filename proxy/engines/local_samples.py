@@ -67,9 +67,6 @@ class SampledStream:
         self._stream: EngineStream | None = None
         self._is_over = False
 
-    def __repr__(self) -> str:
-        return f"<SampledStream of {self._work!r}>"
-
     async def next_event(self) -> Event | None:
         if self._is_over:
             return None

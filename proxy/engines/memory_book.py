@@ -27,7 +27,7 @@ class MemoryBook(Protocol):
 
 
 class NoBook:
-    """For a worker without a supervisor: nobody else is on its devices."""
+    """For a worker without a supervisor: its devices have no other user."""
 
     async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         del holder
@@ -36,7 +36,7 @@ class NoBook:
         return None
 
     def note_peak(self, holder: str, gb: float) -> None:
-        """Do nothing: nobody asks."""
+        """Do nothing: no peak is ever read."""
 
     def release(self, holder: str) -> None:
         """Do nothing: nothing is booked."""

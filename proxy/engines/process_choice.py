@@ -1,9 +1,9 @@
 """The choice of a process for a job, among the processes of one engine.
 
-An engine that speaks one job a process would be full of one account's long texts, and everybody else would
-wait for the shortest of them to end. So while several accounts speak, a job waits a moment for a place in the
-processes of its account, before it takes the last one: the others mostly find one in which only they wait.
-After that moment it takes any, since no job may fail while a process is idle.
+Without it, the long texts of one account could fill every process, and all other accounts would wait. While
+several accounts speak, the last process free of an account's jobs is reserved for the other accounts: a job
+waits a moment for a slot in the processes of its own account. After that moment it takes any process, since
+no job may fail while a process is idle.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
 OTHERS_S = 2.0
-"""How long an account counts as one that speaks, after its last job has come."""
+"""After its last job, an account counts as speaking for this time."""
 
 PATIENCE_S = 3.0
-"""How long a job waits for a place in the processes of its account."""
+"""A job waits this long for a slot in the processes of its account."""
 
 
 class Process(Protocol):
-    """A process with its running jobs, and how many of them are of each tenant."""
+    """A process with the number of its running jobs, in all and for each tenant."""
 
     @property
     def running(self) -> int: ...
@@ -36,12 +36,9 @@ P = TypeVar("P", bound=Process)
 class ProcessChoice:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The two tenants that came last, and when.
+        # The last tenant, the time of its last job, and the time of the last job of another tenant.
         self._last, self._last_at = "", -OTHERS_S
         self._other_at = -OTHERS_S
-
-    def __repr__(self) -> str:
-        return f"<ProcessChoice for {self._last or 'nobody'}>"
 
     def note(self, tenant: str) -> None:
         """Note that a job of this tenant has come."""
@@ -50,10 +47,10 @@ class ProcessChoice:
         self._last_at = self._clock()
 
     def choose(self, processes: Collection[P], tenant: str, slots: int, *, is_patient: bool) -> P | None:
-        """Return the process for a job of this tenant: the least busy one, unless that is for the others.
+        """Return the least busy process, unless it is the last one free of this tenant's jobs.
 
-        Each process has so many slots, and there must be a process. None means that a patient job waits
-        until one of the jobs has ended.
+        That process is reserved for other tenants. None tells a patient job to wait until a job has ended.
+        Each process has this many `slots`, and `processes` must not be empty.
         """
         least = min(processes, key=_running)
         taken = [process for process in processes if process.tenants[tenant]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Literal
@@ -11,10 +12,9 @@ from typing import Literal
 import structlog
 from cachetools import LRUCache
 
-from policies import breaker
+from policies import breaker, provider_waits
 from policies.breaker import CLOSED, Breaker, Outcome
 from proxy.config.engines import DEFAULT_CREDENTIAL
-from proxy.engines.provider_pace import ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
     Audio,
@@ -71,9 +71,6 @@ class KeyTurn(SlotTurn):
     lacks_sound = False
     is_reported = False
 
-    def __repr__(self) -> str:
-        return f"<KeyTurn {'with' if self.has_audio else 'without'} audio>"
-
     @property
     def was_silent(self) -> bool:
         if self.dispatched_at is None or self.lacks_sound:
@@ -114,9 +111,6 @@ class ProviderKey:
         self._pace = pace
         self._metrics = metrics
         self.introduce()
-
-    def __repr__(self) -> str:
-        return f"<ProviderKey {self.number}: {'closed' if self.breaker.is_closed else self.reason}>"
 
     def introduce(self) -> None:
         """Read again which models and voices the engine has."""
@@ -280,3 +274,48 @@ def _ignore() -> None:
 
 _now = time.monotonic
 """The clock of every event loop. To ask the running loop costs a question to the kernel."""
+
+
+_SHORTEST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+"""A longer pause of a provider is cut to this: a mistake of its clock must not cost a day."""
+
+
+class ProviderPace:
+    """The pace of one key: `most` requests a minute, None for no limit. A provider may ask for a pause.
+
+    An early job waits in its slot, so the provider has no reason to refuse it.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        # Without a limit there is nothing to remember.
+        self._sent: deque[float] = deque(maxlen=most or 0)
+        self._paused_until = 0.0
+
+    def pause(self, provider_s: float | None) -> None:
+        """Send nothing for the time that the provider names."""
+        now = time.monotonic()
+        pause_s = min(max(provider_s or 0.0, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._paused_until = max(self._paused_until, now + pause_s)
+
+    async def turn(self, within_s: float) -> None:
+        """Wait until the key may be used. Raise EngineLimited if that is later than `within_s`."""
+        now = time.monotonic()
+        if self._most is None and now >= self._paused_until:
+            return
+        deadline = now + within_s
+        while (wait_s := self._wait_s(now)) > 0:
+            if now + wait_s > deadline:
+                raise EngineLimited("The provider allows no more requests in time.", retry_after_s=wait_s)
+            await asyncio.sleep(wait_s)
+            now = time.monotonic()
+        self._sent.append(now)
+
+    def _wait_s(self, now: float) -> float:
+        paused_s = max(0.0, self._paused_until - now)
+        return (
+            paused_s
+            if self._most is None
+            else max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))
+        )

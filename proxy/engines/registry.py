@@ -189,9 +189,6 @@ class Registry:
         self._entries = entries or {}
         self.faults = tuple(faults)
 
-    def __repr__(self) -> str:
-        return f"<Registry {sorted(name for _, name in self._plugins)}, {len(self.faults)} faults>"
-
     def plugins(self, kind: str) -> dict[str, Plugin[Any]]:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
 

@@ -1,7 +1,6 @@
-"""An engine that works elsewhere, on machines that are rented for a piece of work. It speaks and trains for
-jobs only.
+"""An engine on machines that are rented for each piece of work. It speaks and trains for jobs only.
 
-Here is what the rest of the server sees of it. Its runs are a feature's, which gives itself to the engine.
+The rest of the server sees this engine as any other. A feature runs its work, and sets `runs`.
 """
 
 from __future__ import annotations
@@ -30,8 +29,11 @@ from speech_engine.work import job_with_samples
 
 
 class FarTraining(NamedTuple):
-    """A training for a rented machine: a step of an account's job. `said` is all that it is made of, so who
-    asks for the same goes on with the run that is under way. `digests` are those of the recordings."""
+    """A training for a rented machine: a step of an account's job.
+
+    `said` covers every input: a second request with the same one joins the running run. `digests` are those
+    of the recordings.
+    """
 
     account: str
     job: str
@@ -51,35 +53,38 @@ class FarTrained(NamedTuple):
 
 
 class RemoteRuns(Protocol):
-    """The runs of one engine elsewhere."""
+    """The runs of one remote engine."""
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
 
     async def train(self, asked: FarTraining) -> FarTrained:
-        """Train in one run, and return how that has ended. Who asks again gets the same, until it is passed
-        over. Raises EngineError: EngineUnavailable if there is no run, and it may be asked again."""
+        """Train in one run, and return how the run has ended.
+
+        Until the run is passed over, a second call returns the same end. Raises EngineError. After
+        EngineUnavailable there is no run, and the caller may try again.
+        """
         ...
 
     async def pass_over(self, run: str) -> None:
-        """Let the next one begin anew: the result of this run was taken, or is of no use."""
+        """Let the next training begin anew: the result of this run was taken, or is of no use."""
         ...
 
     @property
     def running(self) -> int:
-        """How many pieces of work wait for an answer in this worker."""
+        """The number of pieces of work in this worker that wait for an answer."""
         ...
 
     async def has_begun(self, step: str) -> bool:
-        """Tell whether there is a run of this step that is under way, or done."""
+        """Tell whether a run of this step is under way or done."""
         ...
 
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """End what uses these recordings, wherever it runs. Raises EngineUnavailable if that is not sure."""
+        """End all runs that use these recordings. Raises EngineUnavailable if one may go on."""
         ...
 
 
 class RemoteEngine(Introduced):
-    """`runs` is None until the feature has opened, and if its runner cannot be used. `reason` says why."""
+    """`runs` is None until the feature has opened, or if the runner cannot be used. `reason` says why."""
 
     def __init__(self, name: str, section: EngineSection, samples: LocalSamples) -> None:
         self.name = name
@@ -89,17 +94,14 @@ class RemoteEngine(Introduced):
         self.runs: RemoteRuns | None = None
         self.failure = ""
         self.trouble = ""
-        """Why the far end has not said what it has. It is asked again, so this is no `failure`."""
+        """Why the remote machine has not introduced itself. It is asked again, so this is no `failure`."""
         self.on_introduced: Callable[[], None] | None = None
-        """Called when the far end has other models or voices."""
+        """Called when the remote machine has other models or voices."""
         self._welcome = HelloReply(API_VERSION, 1, (), ())
-
-    def __repr__(self) -> str:
-        return f"<RemoteEngine {self.name} at {self.runner}: {self.state}>"
 
     @property
     def state(self) -> str:
-        """`starting` until it is known which models it has."""
+        """`starting` until its models are known."""
         if self.failure:
             return "failed"
         return "ready" if self.models() else "starting"
@@ -113,8 +115,10 @@ class RemoteEngine(Introduced):
         return self._welcome.slots
 
     def introduce(self, welcome: HelloReply, first_audio_s: float) -> None:
-        """Take what the far end has. It may be so long until its first sound. What needs more than one piece
-        of work, such as a clone that stays there, it cannot do."""
+        """Take the models of the remote machine, whose first sound may take `first_audio_s`.
+
+        It cannot keep a clone: each piece of work may run on another machine.
+        """
         self.trouble = ""
         models = tuple([self._as_here(info, first_audio_s) for info in welcome.models])
         shown = replace(welcome, models=models)
@@ -131,7 +135,7 @@ class RemoteEngine(Introduced):
             first_audio_s=first_audio_s,
             clones=False,
             converts=False,
-            # It learns voices, but speaks none of them: their files stay here.
+            # It trains voices, but speaks none of them: their files stay on this server.
             trained_format="",
         )
 
@@ -139,7 +143,7 @@ class RemoteEngine(Introduced):
         return self.runs is not None and await self.runs.has_begun(step)
 
     def training_runs(self) -> RemoteRuns:
-        """Return the way to its runs. Raises EngineUnavailable."""
+        """Return `runs`. Raises EngineUnavailable if there are none."""
         if self.runs is None:
             raise EngineUnavailable(f"{self.name} is not there: {self.reason}")
         return self.runs
@@ -168,7 +172,7 @@ class RemoteEngine(Introduced):
         )
 
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """Forget these recordings, here and there."""
+        """Forget these recordings on this server and on rented machines."""
         await self.samples.drop(digests)
         if self.runs is not None:
             await self.runs.drop_samples(digests)

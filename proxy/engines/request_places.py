@@ -13,9 +13,6 @@ class Places:
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def __repr__(self) -> str:
-        return f"<Places, {self._free} free, {len(self._waiting)} wait>"
-
     def take_now(self) -> bool:
         """Take a place if there is one: those who wait are given theirs."""
         if not self._free:

@@ -27,7 +27,7 @@ Put = Callable[[PutSample], Awaitable[None]]
 
 
 class SampleOrder(NamedTuple):
-    """Who wants recordings: a job for this model, on this shelf. `arrived` is the count when it was sent."""
+    """A job for this model that needs recordings on this shelf. `arrived` is the count when it was sent."""
 
     shelf: int
     put: Put
@@ -64,9 +64,6 @@ class SampleDelivery:
         self._flights: dict[_Name, _Flight] = {}
         self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def __repr__(self) -> str:
-        return f"<SampleDelivery, {len(self._flights)} under way>"
 
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
         """Bring these recordings to a shelf. Jobs that want the same one wait for one delivery.

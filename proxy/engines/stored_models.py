@@ -50,9 +50,6 @@ class StoredModel(NamedTuple):
     folder: Path
     is_current: bool
 
-    def __repr__(self) -> str:
-        return f"<StoredModel {self.manifest.name} {self.manifest.digest}>"
-
 
 class BrokenModel(NamedTuple):
     """A folder without a manifest that makes sense."""

@@ -27,9 +27,6 @@ class OpenSocket:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
-    def __repr__(self) -> str:
-        return f"<OpenSocket {self.close_code or 'open'}>"
-
     @property
     def close_code(self) -> int | None:
         ends = self._connection.protocol

@@ -39,9 +39,7 @@ def all_commands() -> FeatureCommands:
     from proxy.features.consents.commands import CONSENTS
     from proxy.features.jobs.commands import JOBS
     from proxy.features.lexicons.commands import LEXICONS
-    from proxy.features.marks.commands import DETECT
-    from proxy.features.marks.receipt_commands import RECEIPT
-    from proxy.features.marks.ring_commands import RINGS
+    from proxy.features.marks.commands import DETECT, RECEIPT, RINGS
     from proxy.features.models.commands import MODELS, NATURAL
     from proxy.features.own_voices.commands import VOICES
     from proxy.features.webhooks.commands import WEBHOOKS
@@ -94,7 +92,6 @@ _NAMES = (
     "models",
     "conversions",
     "jobs",
-    "runners",
 )
 
 
@@ -107,7 +104,7 @@ def all_features() -> tuple[Feature, ...]:
 @cache
 def all_tables() -> Tables:
     """Return all tables, those of features that are left out, too: rows stay what they are."""
-    from proxy.storage.tables import KERNEL_TABLES
+    from proxy.storage.kernel_tables import KERNEL_TABLES
 
     return (*(table for feature in all_features() for table in feature.tables), *KERNEL_TABLES)
 

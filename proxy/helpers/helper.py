@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
 import msgspec
@@ -75,6 +75,8 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     is_for_one: bool = False
     keeps_spare: bool = False
     """Start the next life as soon as one is used: the start takes a third of a second."""
+    is_numbered: bool = False
+    """It answers many callers at once, by the numbers of their questions: see `Life.exchange`."""
     lives: int = 1
     """With 2, a question of which the process dies goes to one more life, unless it has used up its time."""
     again_within_s: float | None = None
@@ -93,6 +95,36 @@ class Life:
         self.ready: Message | None = None
         self.users = 0
         self.is_over = False
+        self.answers = 0
+        """How many numbered answers came."""
+        self._asked: dict[int, asyncio.Future[Message]] = {}
+
+    async def exchange(self, number: int, question: Message, within_s: float) -> Message:
+        """Return the answer with this number. Raises HelperDied and TimeoutError."""
+        if self.is_over:
+            raise HelperDied
+        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            self.child.send(question)
+            async with asyncio.timeout(within_s):
+                return await answer
+        finally:
+            del self._asked[number]
+
+    async def hand_out(self) -> None:
+        """Hand the numbered answers out until the process ends."""
+        try:
+            async with aclosing(self.child.messages()) as messages:
+                async for message in messages:
+                    self.answers += 1
+                    waiting = self._asked.get(getattr(message, "number", 0))
+                    if waiting is not None and not waiting.done():
+                        waiting.set_result(message)
+        finally:
+            for waiting in self._asked.values():
+                if not waiting.done():
+                    waiting.set_exception(HelperDied())
 
     async def ask(self, question: bytes) -> bytes:
         """Return the answer. Raises HelperFailed."""
@@ -128,6 +160,10 @@ class Helper:
         self.spec = spec
         self.turn = asyncio.Lock()
         """Of the callers of `ask`. A life that is for one needs none."""
+        self.under_way: set[asyncio.Task[Any]] = set()
+        """The work that goes on if its caller leaves: see `begin`."""
+        self.on_end: Callable[[Life], None] = lambda _: None
+        """It is called when a numbered life has ended by itself or by `end`."""
         self._current: asyncio.Task[Life | HelperRefused] | None = None
         """The life of the next caller, or its start."""
         self._idle: asyncio.TimerHandle | None = None
@@ -152,6 +188,13 @@ class Helper:
     def _life(self) -> Life | HelperRefused | None:
         """What has come of the last start, None while that goes on and before the first one."""
         return self._current.result() if self._current is not None and self._current.done() else None
+
+    def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Begin work that goes on if its caller leaves, which waits for it with `asyncio.shield`."""
+        task = asyncio.create_task(work)
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+        return task
 
     async def ask(self, question: bytes, *, within_s: float) -> bytes:
         """Return the answer to a question, in turn: a life answers one at a time.
@@ -243,8 +286,12 @@ class Helper:
         self._ensured()
 
     async def close(self) -> None:
-        """End all lives, also those in use."""
+        """End all work that was begun, and all lives, also those in use."""
         self._is_closed = True
+        for task in self.under_way:
+            task.cancel()
+        while self.under_way:
+            await asyncio.wait(self.under_way)
         if self._current is not None:
             self._abandon(self._current)
         for life in tuple(self._lives):
@@ -313,7 +360,14 @@ class Helper:
         if isinstance(ready, Broken):
             raise HelperRefused(f"{name} cannot be used: {ready.reason}")
         life.ready = ready
+        if spec.is_numbered:
+            self._in_background(asyncio.create_task(self._hand_out(life)))
         return life
+
+    async def _hand_out(self, life: Life) -> None:
+        await life.hand_out()
+        self.on_end(life)
+        self.end(life)
 
     def _abandon(self, starting: asyncio.Task[Life | HelperRefused]) -> None:
         """End a life that no caller will have, or its start."""

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Self
+from typing import Any, Self
 
 from proxy.errors import NoPlace
 
@@ -22,7 +22,8 @@ class FairPlaces:
 
     An account that holds a place gets another one only while less than half of all are taken, and up to
     `of_account`. So however many a few accounts ask for, the other half is for those that hold none. Beside
-    them, `of_operator` places are for the operator, who has no account.
+    them, `of_operator` places are for the operator, who has no account. A place may have the weight of many,
+    where what they are for has many sizes.
     """
 
     def __init__(
@@ -49,21 +50,21 @@ class FairPlaces:
     def __repr__(self) -> str:
         return f"<FairPlaces for {self.what}, {self.taken} of {self._places} taken>"
 
-    def take(self, account: str) -> FairPlace:
-        """Take a place at once, or raise NoPlace."""
+    def take(self, account: str, weight: int = 1) -> FairPlace:
+        """Take a place at once, or one of this weight. Raises NoPlace."""
         owner = self._owners.get(account)
         most_taken = self._places if owner is None else self._places // 2
         operator = self._owners.get("")
         apart = min(self._of_operator, operator.taken if operator else 0)
         has_own = not account and apart < self._of_operator
-        is_full = self.taken - apart >= most_taken and not has_own
-        if is_full or (owner is not None and owner.taken >= self._of_account):
+        is_full = self.taken - apart + weight > most_taken and not has_own
+        if is_full or (owner is not None and owner.taken + weight > self._of_account):
             raise NoPlace(self.what)
         if owner is None:
             owner = self._owners[account] = _Owner()
-        owner.taken += 1
-        self.taken += 1
-        return FairPlace(self, account, owner)
+        owner.taken += weight
+        self.taken += weight
+        return FairPlace(self, account, owner, weight)
 
     @asynccontextmanager
     async def turn(self, account: str, *, waits: bool = False) -> AsyncIterator[None]:
@@ -100,11 +101,11 @@ class FairPlaces:
         finally:
             self._waiting.remove(account)
 
-    def leave(self, account: str) -> None:
-        """Take back a place. Only `FairPlace` calls it, once for each."""
+    def leave(self, account: str, weight: int) -> None:
+        """Take back a place, or a part of its weight. Only `FairPlace` calls it."""
         owner = self._owners[account]
-        owner.taken -= 1
-        self.taken -= 1
+        owner.taken -= weight
+        self.taken -= weight
         if not owner.taken:
             del self._owners[account]
         self._left.set()
@@ -113,11 +114,13 @@ class FairPlaces:
 class FairPlace:
     """A place that is held until it is left, which may be done twice."""
 
-    def __init__(self, pool: FairPlaces, account: str, owner: _Owner) -> None:
+    def __init__(self, pool: FairPlaces, account: str, owner: _Owner, weight: int) -> None:
         self._pool = pool
         self._account = account
         self._owner = owner
+        self._weight = weight
         self._is_held = True
+        self._is_at_work = False
 
     def __repr__(self) -> str:
         return f"<FairPlace for {self._pool.what}, {'held' if self._is_held else 'left'}>"
@@ -129,9 +132,25 @@ class FairPlace:
         self.leave()
 
     def leave(self) -> None:
-        if self._is_held:
+        """Give the place back. It does nothing while work goes on in it."""
+        if self._is_held and not self._is_at_work:
             self._is_held = False
-            self._pool.leave(self._account)
+            self._pool.leave(self._account, self._weight)
+
+    def leave_after(self, work: asyncio.Task[Any]) -> None:
+        """Give the place back at the end of this work, and not before."""
+
+        def end(_: asyncio.Task[Any]) -> None:
+            self._is_at_work = False
+            self.leave()
+
+        self._is_at_work = True
+        work.add_done_callback(end)
+
+    def lighten(self, weight: int) -> None:
+        """Keep no more than this weight, which is above 0."""
+        self._pool.leave(self._account, self._weight - weight)
+        self._weight = weight
 
     @asynccontextmanager
     async def turn(self, wait_s: float | None = None) -> AsyncIterator[None]:

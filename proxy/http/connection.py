@@ -100,9 +100,6 @@ class BodyShare:
         self._most_bytes = most_bytes
         self._bytes: dict[str, int] = {}
 
-    def __repr__(self) -> str:
-        return f"<BodyShare {sum(self._bytes.values())} bytes of {len(self._bytes)} keys>"
-
     def take(self, key: str, size: int) -> None:
         """Count bytes. Raises RateLimited if they are too many for the key; then they are not counted."""
         total = self._bytes.get(key, 0) + size
@@ -155,9 +152,6 @@ class Connection:
         self._head: Message | None = None
         # Of a field that comes twice, the first one.
         self._fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-
-    def __repr__(self) -> str:
-        return f"<Connection {'left' if self._has_client_left else 'open'}>"
 
     @property
     def sent_share(self) -> float | None:

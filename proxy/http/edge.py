@@ -179,7 +179,7 @@ class Edge:
         if len(scope["path"]) > 1:
             # The path is answered as it is: a redirect would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
-        self._metrics.request_began()
+        self._metrics.in_flight += 1
         try:
             await self._answer(scope, receive, exchange.send)
         finally:

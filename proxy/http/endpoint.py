@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp
 
-from proxy.access.request_classes import RequestClass
+from proxy.access.admission import RequestClass
 from proxy.errors import RequestFailed
 
 ADMIN_ROOT = "/admin"

@@ -50,7 +50,7 @@ class Idempotency:
                 await respond(connection)
             finally:
                 if claim.failure is not None:
-                    self._metrics.unrecorded()
+                    self._metrics.unrecorded.inc()
 
     async def _replay(
         self, connection: Connection, kept: KeptAnswer, stream: AbstractAsyncContextManager[None]
@@ -59,7 +59,7 @@ class Idempotency:
         spoken = (b"x-voxgate-replay-of", kept.head.request.encode())
         with connection.stop_when_client_leaves():
             async with stream:
-                self._metrics.replayed()
+                self._metrics.replayed.inc()
                 connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), spoken])
                 data = await kept.next_chunk()
                 while following := await kept.next_chunk():

@@ -18,10 +18,10 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from proxy.access.admission import RequestClass, RequestCounter
 from proxy.access.limits import Limits
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTally
-from proxy.access.request_classes import RequestClass, RequestCounter
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 from proxy.http.edge import Edge, KeyCheck

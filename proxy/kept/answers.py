@@ -127,7 +127,7 @@ class KeptAnswers:
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
-        # Nobody learns a key from the name, and no two accounts share one.
+        # The name tells no key, and no two accounts share one.
         name = hashlib.sha256(f"{once.account}\0{once.key}".encode()).hexdigest()
         path = self._folder.root / name
         async with AsyncExitStack() as closing:

@@ -1,4 +1,4 @@
-"""The data folder: who holds it, and whose it is."""
+"""The data folder: the process that holds it, and the user that owns it."""
 
 from __future__ import annotations
 

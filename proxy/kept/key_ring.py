@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.kept import secret
+from proxy.kept import locked_files
 
 KEY_BYTES = 32
 _ID_DIGITS = 8
@@ -34,9 +34,6 @@ class KeyRing:
 
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
-
-    def __repr__(self) -> str:
-        return f"<KeyRing {', '.join(key.id for key in self._keys)}>"
 
     def __iter__(self) -> Iterator[RingKey]:
         return iter(self._keys)
@@ -68,7 +65,7 @@ def ensure_keys(file: Path) -> KeyRing:
 
     Raises OSError and UnusableKeys.
     """
-    return parse_keys(secret.ensure(file, _new_line).decode("ascii", "replace"), str(file))
+    return parse_keys(locked_files.ensure_secret(file, _new_line).decode("ascii", "replace"), str(file))
 
 
 def add_key(file: Path) -> KeyRing:
@@ -78,7 +75,7 @@ def add_key(file: Path) -> KeyRing:
     """
     ensure_keys(file)
     # A link stays one: its file is replaced, where it is.
-    lock = secret.lock(file.resolve())
+    lock = locked_files.wait_for_lock(file.resolve())
     try:
         ring, before = ensure_keys(file), file.stat()
         lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
@@ -94,7 +91,7 @@ def add_key(file: Path) -> KeyRing:
 
 
 def _new_line() -> bytes:
-    return b64encode(secret.for_now()) + b"\n"
+    return b64encode(locked_files.new_secret()) + b"\n"
 
 
 def _id(key: bytes) -> str:

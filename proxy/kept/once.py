@@ -1,18 +1,26 @@
-"""What is asked with an Idempotency-Key is done once: who asks again gets what was done.
+"""A request with an Idempotency-Key is done once: a repeated request gets the first result.
 
-What shows that it was done is the caller's: the kept bytes of an answer, or a row whose id the key makes.
+The caller keeps the proof: the bytes of the answer, or a row whose id is made from the key.
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import sha256
 
 import msgspec
 
-from proxy.errors import IdempotencyKeyReused, RequestUnderWay
+from proxy.errors import Conflict, IdempotencyKeyReused, RequestUnderWay
+from proxy.storage import tombstones
+from proxy.storage.store import Store
 
 PARAM = "Idempotency-Key"
+REPLAYED = {"x-voxgate-replayed": "true"}
+
+Find = Callable[[str, str], Awaitable[str | None]]
+"""Returns the digest of the request that made what an account has under an id, or None if it is not there."""
 
 
 class Once(msgspec.Struct, frozen=True):
@@ -38,12 +46,70 @@ class Once(msgspec.Struct, frozen=True):
                 param=PARAM,
             )
 
+    async def make(
+        self, id_: str, find: Find, make: Callable[[], Awaitable[object]], taken: type[Exception]
+    ) -> bool:
+        """Make the row with the id of this key, and return whether it was there.
+
+        `make` raises `taken` if another worker made it meanwhile, maybe for the same request. Raises
+        IdempotencyKeyReused, and what `find` and `make` raise.
+        """
+        failure: Exception | None = None
+        while (digest := await find(self.account, id_)) is None:
+            if failure is not None:
+                raise failure
+            try:
+                await make()
+            except taken as error:
+                failure = error
+            else:
+                return False
+        self.check(bytes.fromhex(digest))
+        return True
+
     def under_way(self) -> RequestUnderWay:
         """Return the failure of a request that comes again before it has ended."""
         return RequestUnderWay(
             "A request with this Idempotency-Key is still under way. Try again when it has ended.",
             param=PARAM,
         )
+
+
+class KeyedMaking:
+    """The making of one kind of thing. `prefix` begins its ids, and `what` names it for its owner."""
+
+    def __init__(self, store: Store, prefix: str, what: str, find: Find) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._what = what
+        self._find = find
+        self._under_way: set[str] = set()
+
+    async def run(self, once: Once, make: Callable[[str, str], Awaitable[object]]) -> tuple[str, bool]:
+        """Make it, with its id and the digest of its request, and return the id, and whether it was there.
+
+        Raises RequestUnderWay, IdempotencyKeyReused, Conflict if it was deleted, and what `make` raises.
+        """
+        id_ = once.id_of(self._prefix)
+        # Many of one request would each be decoded, and only one of them can make it.
+        if id_ in self._under_way:
+            raise once.under_way()
+        self._under_way.add(id_)
+        try:
+            making = partial(make, id_, once.digest.hex())
+            return id_, await once.make(id_, self._find_or_refuse, making, Conflict)
+        finally:
+            self._under_way.remove(id_)
+
+    async def _find_or_refuse(self, account: str, id_: str) -> str | None:
+        digest = await self._find(account, id_)
+        if digest is None and await tombstones.get(self._store, account, id_) is not None:
+            what = self._what
+            raise Conflict(
+                f"The {what} that this Idempotency-Key made was deleted; a new {what} needs a new key.",
+                param=PARAM,
+            )
+        return digest
 
 
 def digest_of_fields(fields: object, audio: bytes) -> bytes:

@@ -39,9 +39,6 @@ class KeptRecording:
         self._file: FileIO | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.size} bytes{', given up' if self.is_given_up else ''}>"
-
     @property
     def content(self) -> bytes | None:
         """All bytes so far, if none of them went to the disk yet."""

@@ -30,9 +30,6 @@ class SealedFileReader:
         except OSError as error:
             raise _unreadable(digest, error) from None
 
-    def __repr__(self) -> str:
-        return f"<SealedFileReader of {_name(self._digest)}, {self._next_frame} frames read>"
-
     def seek(self, start: int) -> None:
         """Go on from this byte of the recording."""
         self._next_frame, self._skipped = divmod(start, FRAME_BYTES)

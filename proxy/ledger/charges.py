@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from policies import costs, price
-from policies.costs import Rate
+from policies import price
 from policies.plans import Prices
-from policies.price import FREE, Operation, Price, PricedPart
+from policies.price import FREE, Operation, Price, PricedPart, Rate
 from proxy.errors import REQUEST_FAULT_CODES
 from proxy.storage.usage import Outcome
 
@@ -43,7 +42,7 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     def micro_usd(self) -> int:
         if self.rate is None:
             return 0
-        return costs.micro_usd(self.rate, seconds=self.seconds, characters=self.characters, units=self.units)
+        return price.micro_usd(self.rate, seconds=self.seconds, characters=self.characters, units=self.units)
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,23 +1,28 @@
-"""The ends of holds that outlive their worker: written once, whoever learns first what they were for.
+"""Bills at a price that is known beforehand: those of clones and of trainings.
 
-No client waits for them, so they wait longer for the database than an answer: about a minute.
+The hold is a row that outlives its worker, and the bill has its id, so two workers write one bill. No client
+waits for it, so it waits longer for the database than an answer does: about a minute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
+import msgspec
+
+from policies.admission import split_charge
 from policies.plans import UNLIMITED
 from policies.plans import terms as terms_of
-from policies.quota import split_charge
-from proxy.ledger.holds import HoldRequest
+from policies.price import Operation
+from proxy.ledger.hold import Hold
+from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.settlement import End, Settlement
 from proxy.storage import durable_holds, entries, usage
 from proxy.storage.costs import Cost
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
 from proxy.storage.entries import GRANTED
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable, until_written
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
@@ -25,29 +30,84 @@ _OF_NOBODY = terms_of(UNLIMITED)
 """The terms of a settlement, which asks no limit any more."""
 
 
-class DurableEnds:
-    """Writes the ends of durable holds."""
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """What is charged: by which key it was asked for, and what was made.
 
-    def __init__(self, ledger: Ledger) -> None:
+    `micro_usd` is what its provider took. If the account left before the end, `part` is what it owes.
+    """
+
+    payer: str
+    engine: str
+    model: str
+    voice: str
+    job: str = ""
+    micro_usd: int | None = None
+    part: int | None = None
+
+
+class FixedPrice:
+    """The bills of one kind, in one worker."""
+
+    def __init__(self, ledger: Ledger, kind: Operation) -> None:
         self._ledger = ledger
+        self._kind = kind
 
-    def __repr__(self) -> str:
-        return f"<DurableEnds of {self._ledger!r}>"
+    async def hold(self, id_: str, payer: Payer, amount: int, job: str = "") -> Hold:
+        """Hold the price. It is no stream, so that no speech has to wait for it. Raises QuotaExceeded."""
+        fields = msgspec.structs.asdict(payer)
+        return await self._ledger.hold(
+            HoldRequest(**fields, request_id=id_, amount=amount, is_stream=False, job=job)
+        )
 
-    async def settle(self, row: UsageRow, hold: DurableHold, costs: Sequence[Cost] = ()) -> None:
-        """Charge what the row of usage says out of a hold, in the cycle that it was held in. It is dated as
-        the row is.
+    def durable(self, hold: Hold) -> DurableHold:
+        """Return the row of a hold."""
+        request, held = hold.hold_request, hold.held
+        return DurableHold(
+            request=request.request_id,
+            account=request.account,
+            pool=held.cycle.start,
+            allowance=held.split.allowance,
+            granted=held.split.granted,
+        )
+
+    def note(self, hold: Hold, *, is_kept: bool) -> None:
+        """Note whether a hold has become a row. Without one it ends."""
+        request = hold.hold_request
+        if is_kept:
+            self._ledger.holds.keep(request.request_id)
+        else:
+            self._ledger.holds.drop(request.request_id, request.account)
+
+    async def charge(self, hold: DurableHold, made: Purchase) -> bool:
+        """Charge out of a hold, in the cycle that it was held in, dated now. False: that was done.
 
         Raises StorageFailed, and then it is written later.
         """
-        split = split_charge(row.credits, hold.split)
-        pools = ((hold.pool, split.allowance), (GRANTED, split.granted))
-        spent = [
-            entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key)
-            for pool, amount in pools
-            if amount
-        ]
-        await self._write(End("finished", row, spent, list(costs)))
+        if await usage.is_there(self._ledger.store, hold.request):
+            return False
+        price = hold.split.amount
+        row = UsageRow(
+            id=hold.request,
+            account=hold.account,
+            key=made.payer,
+            started=await self._ledger.store.now(),
+            engine=made.engine,
+            model=made.model,
+            voice=made.voice,
+            language="",
+            characters=0,
+            samples=0,
+            sample_rate_hz=24_000,
+            format="",
+            outcome="finished" if made.part is None else "left",
+            credits=price if made.part is None else made.part,
+            price_micro=price,
+            micro_usd=made.micro_usd or 0,
+            kind=self._kind,
+            job=made.job,
+        )
+        await self._write(_end(row, hold, has_cost=made.micro_usd is not None))
+        return True
 
     async def forget(self, request: str, account: str) -> None:
         """End a hold that was settled, or that owes nothing."""
@@ -66,21 +126,39 @@ class DurableEnds:
         settlement = Settlement(self._ledger.holds, request)
         is_written = False
         try:
-            for tries_left in reversed(range(_TRIES)):
-                try:
-                    await settlement.write(end)
-                    is_written = True
-                    return
-                except StorageUnreachable:
-                    if not tries_left:
-                        raise
-                except StorageFailed:
-                    if not await usage.is_there(self._ledger.store, end.usage.id):
-                        raise
-                    # Another server has seen the same, and was faster.
-                    settlement.leave()
-                    is_written = True
-                    return
+            await until_written(partial(settlement.write, end), _TRIES)
+            is_written = True
+        except StorageUnreachable:
+            raise
+        except StorageFailed:
+            if not await usage.is_there(self._ledger.store, end.usage.id):
+                raise
+            # Another server has seen the same, and was faster.
+            settlement.leave()
+            is_written = True
         finally:
             if not is_written:
                 settlement.write_later(end)
+
+
+def _end(row: UsageRow, hold: DurableHold, *, has_cost: bool) -> End:
+    split = split_charge(row.credits, hold.split)
+    pools = ((hold.pool, split.allowance), (GRANTED, split.granted))
+    spent = [
+        entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key)
+        for pool, amount in pools
+        if amount
+    ]
+    cost = Cost(
+        request=row.id,
+        attempt=1,
+        account=row.account,
+        at=row.started,
+        engine=row.engine,
+        model=row.model,
+        characters=0,
+        audio_ms=0,
+        units=None,
+        micro_usd=row.micro_usd,
+    )
+    return End("finished", row, spent, [cost] if has_cost else [])

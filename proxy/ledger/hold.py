@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from policies import quota
+from policies import admission
 from proxy.ledger.charges import Spent, SpentAttempt, compute_charge
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
 from proxy.ledger.settlement import End, Settlement
@@ -103,7 +103,7 @@ class Hold:
 
     def _entries(self, charge: int) -> list[Entry]:
         request, held, found = self.hold_request, self._held, []
-        split = quota.split_charge(charge, held.split)
+        split = admission.split_charge(charge, held.split)
         for pool, amount in ((held.cycle.start, split.allowance), (GRANTED, split.granted)):
             if amount:
                 id_, account, actor = request.request_id, request.account, request.key

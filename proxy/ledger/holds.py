@@ -10,11 +10,10 @@ from typing import Protocol, Self
 
 import msgspec
 
-from policies.admission import Live, Refusal
+from policies.admission import CreditStanding, Live, Refusal, Split
 from policies.cycles import Cycle
 from policies.limits import Caps
 from policies.plans import Terms
-from policies.quota import CreditStanding, Split
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage.durable_holds import JOB_KEY
 from proxy.storage.entries import Entry

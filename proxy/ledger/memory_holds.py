@@ -9,9 +9,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from policies.admission import Live, Refusal, admit
+from policies.admission import CreditStanding, Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
-from policies.quota import CreditStanding
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage import durable_holds, entries

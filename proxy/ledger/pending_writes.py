@@ -56,9 +56,6 @@ class WriteDeadlines:
         self._unanswered = 0
         self._all_answered: asyncio.Event | None = None
 
-    def __repr__(self) -> str:
-        return f"<WriteDeadlines of {len(self._callers)} callers, {self._unanswered} unanswered>"
-
     def next(self) -> float:
         """Return the deadline of a caller who begins to wait now, as a time of the event loop."""
         return _now() + WITHIN_S
@@ -113,9 +110,6 @@ class PendingWrites:
         self._pending: dict[str, Work] = {}
         self._has_pending = asyncio.Event()
         self._retrying = RepeatingTask("arrears", self._turn, 0.0, metrics)
-
-    def __repr__(self) -> str:
-        return f"<PendingWrites of {len(self._pending)}>"
 
     def add(self, name: str, work: Work) -> bool:
         """Tell whether the write will be tried. It replaces one of the same name, and may be done twice."""

@@ -46,9 +46,6 @@ class Settlement:
         self._is_in_doubt = False
         self._is_on_disk = False
 
-    def __repr__(self) -> str:
-        return f"<Settlement {self._hold_request.request_id}{', in doubt' if self._is_in_doubt else ''}>"
-
     async def write(self, end: End) -> None:
         """Write the end, and return after the commit. Raises StorageFailed before the deadline.
 
@@ -93,7 +90,7 @@ class Settlement:
         )
 
     def leave(self) -> None:
-        """Write nothing any more, after a `write` was refused: somebody else has written an end."""
+        """Write nothing any more, after a `write` was refused: another process has written an end."""
         self._holds.end_settlement(self._hold_request, None)
 
     @property

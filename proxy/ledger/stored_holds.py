@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from policies.admission import Refusal, admit
+from policies.admission import Refusal, Split, admit
 from policies.cycles import cycle_at
-from policies.quota import Split
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds
@@ -28,6 +27,7 @@ from proxy.storage.store import (
     StorageUnreachable,
     Store,
     WriteOutcome,
+    until_written,
 )
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
@@ -106,21 +106,20 @@ class StoredHolds:
 
     async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
         unit = (*entries.statements(new_entries), *extra_statements)
-        is_in_doubt = False
+        is_again = False
+
+        async def write() -> None:
+            nonlocal is_again
+            is_first, is_again = not is_again, True
+            try:
+                await self.store.write(*unit)
+            except AlreadyExists:
+                # The row is from an earlier try whose answer was lost, or it is another entry.
+                if is_first or not await entries.are_there(self.store, new_entries):
+                    raise
+
         async with in_time(self.deadlines.next()):
-            for tries_left in reversed(range(_TRIES)):
-                try:
-                    await self.store.write(*unit)
-                    return
-                except StorageUnreachable:
-                    is_in_doubt = True
-                    if not tries_left:
-                        raise
-                except AlreadyExists:
-                    # The row is from an earlier try whose answer was lost, or it is another entry.
-                    if not is_in_doubt or not await entries.are_there(self.store, new_entries):
-                        raise
-                    return
+            await until_written(write, _TRIES)
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()

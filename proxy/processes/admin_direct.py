@@ -8,14 +8,14 @@ from pathlib import Path
 
 import httpx2
 
+from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers
-from proxy.access.usage_throttle import UsageThrottle
 from proxy.api.admin_resources import record_endpoints
 from proxy.api.admin_tools import AdminTools
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.config_toml import Config
 from proxy.engines import registry
-from proxy.engines.engine_names import names_of_engines
+from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import HouseRevision, OpenHouse, open_features
 from proxy.features.all import all_features, all_tables

@@ -61,7 +61,7 @@ class HttpFront:
 
 
 class WorkFront:
-    """Serves nobody. At its end the attempts under way have the time of the drain; then others go on."""
+    """Serves no requests. At its end the attempts under way have the time of the drain; then others go on."""
 
     def __init__(self, wishes: Sequence[WishKind[Any]], config: Config) -> None:
         self._wishes = wishes

@@ -6,12 +6,14 @@ bound; anything else refuses all of it. What it replaces stays under its name wi
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,10 +21,10 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import DataHeld
-from proxy.features.all import all_features, all_tables, natural_plugins
+from proxy.features.all import all_features, all_tables, load_config, natural_plugins
 from proxy.kept import data_folder, key_ring, master_keys
 from proxy.kept.vault import recordings_folder
-from proxy.processes import plain_tar, shown_settings
+from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
 from proxy.processes.whole_backup import (
     ABOUT,
@@ -209,7 +211,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
 
 
 def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -> Iterator[str]:
-    """Yield lines for the settings that are new here. Raise StorageFailed for those that nobody may bring."""
+    """Yield lines for the settings that are new here. Raise StorageFailed for forbidden ones."""
 
     def refuse(section: str, why: str) -> None:
         raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
@@ -221,9 +223,9 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -
         said += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
         raise StorageFailed(f"{file} is refused, and nothing was changed: {said}") from None
     if taken is not None:
-        yield from shown_settings.lines(CONFIG, natural.parse(taken.decode()))
+        yield from shown_lines(CONFIG, natural.parse(taken.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
-        yield from shown_settings.lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
+        yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 
 
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
@@ -269,3 +271,73 @@ def _put(part: Path, target: Path) -> None:
 
 def _is_same(part: Path, target: Path) -> bool:
     return part.exists() and target.exists() and target.read_bytes() == part.read_bytes()
+
+
+_SECRET = re.compile(r"(^|_)(key|token|secret|password|auth)\Z")
+_WITHOUT_SECRETS = ("models", "routes", "voices", "plans", "webhooks")
+"""Sections whose names are those of accounts and aliases, and say nothing of what they hold."""
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_QUERY = re.compile(r"(?<=\?).+")
+
+
+def shown_lines(file: str, tables: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each entry, in printable ASCII: a stranger may have written it. No secret is shown."""
+    for section, table in tables.items():
+        for name, value in table.items() if isinstance(table, dict) else [("", table)]:
+            shown = {
+                f"{section}.{name}".strip("."): value
+                if section in _WITHOUT_SECRETS
+                else _without_secrets(name, value)
+            }
+            yield f"{file}: {json.dumps(shown, default=str)[1:-1]}".replace("\x7f", "\\u007f")
+
+
+def _without_secrets(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_secrets(name, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(key, each) for each in value]
+    if not isinstance(value, str) or value.startswith(("env:", "file:")):
+        return value
+    return "(not shown)" if _SECRET.search(key.lower()) else _QUERY.sub("(not shown)", _USER.sub("", value))
+
+
+@contextmanager
+def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Config, bytes | None]]:
+    """Give the configuration of this machine, or on an empty machine that of the backup, with its text.
+
+    The backup's configuration is put in place when the block ends without a failure. Raises ConfigError, and
+    StorageFailed if the backup's data would lie outside of its folder: its author must not choose whose
+    folders are replaced.
+    """
+    place = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
+    content = None if place.exists() else read_config(file)
+    if content is None:
+        yield load_config(config_file), None
+        return
+    part = sqlite_backup.part_of(place)
+    try:
+        with open(part, "xb", opener=private) as opened:
+            opened.write(content)
+        config = load_config(part)
+        _check_folders(file, config, place)
+        yield config, content
+        sqlite_backup.put(part, place)
+    except OSError as error:
+        raise StorageFailed(f"{place} cannot be written: {error.strerror}") from None
+    except RecursionError:
+        raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
+    finally:
+        sqlite_backup.remove(part)
+
+
+def _check_folders(file: Path, config: Config, place: Path) -> None:
+    here, data = place.parent.resolve(), Path(config.data)
+    folders = [] if "VOXGATE_SERVER__DATA" in os.environ else [data]
+    folders += [recordings_folder(config.vault, data)] if config.vault.folder else []
+    for folder in folders:
+        if not folder.resolve().is_relative_to(here):
+            raise StorageFailed(
+                f"the {CONFIG} in {file} keeps its data in {folder}; if you mean that, take it out first: "
+                f"tar -xf {file} {CONFIG}"
+            )

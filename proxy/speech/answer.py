@@ -11,10 +11,9 @@ from proxy.errors import ReaderTooSlow, TooLongToSign
 from proxy.ledger import Hold
 from proxy.speech.call import SpeechCall
 from proxy.speech.deadline import Deadline
-from proxy.speech.live_pace import PacedStream
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import Speech, SpeechStream, WholeBytes
-from proxy.speech.spill import ReaderPace, RoomPromise, SpillRoom
+from proxy.speech.spill import PacedStream, ReaderPace, RoomPromise, SpillRoom
 from proxy.speech.tap import Tap, Taps
 from proxy.speech.whole_file import AnswerFile, FileStream, SpilledBytes
 

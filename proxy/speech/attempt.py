@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from policies.costs import Rate
+from policies.price import Rate
 from policies.routing import Model
 from proxy.audio.frames_mp3 import Original
 from proxy.ledger import SpentAttempt

@@ -197,7 +197,7 @@ class Tally:
 
     @property
     def speaking(self) -> list[Candidate]:
-        """Who speaks each part. A part to come has its first candidate."""
+        """The speaker of each part. A part to come has its first candidate."""
         return [run.heard or run.candidates[0] for run in self.parts if not run.is_passed_over]
 
     @property
@@ -259,7 +259,7 @@ class Tally:
         engines: dict[str, None] = {}
         models: dict[str, None] = {}
         characters, source = 0, self._request.source
-        # What is held is the recording's length, and nobody pays for what an engine adds to that.
+        # The hold covers the recording's length. What an engine adds is free.
         most = None if source is None else max(1, int(source.seconds * self.sample_rate_hz))
         for run, samples in self.written_parts():
             if run.is_passed_over:

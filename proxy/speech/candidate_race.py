@@ -42,7 +42,7 @@ from speech_engine.pcm import PcmInMemory
 _log = structlog.get_logger()
 
 IDLE_S = 300.0
-"""So long a call may wait for its first audio for which nobody waits."""
+"""A call without a listener may wait this long for its first audio."""
 _NEARLY_S = 0.1
 """A try that ends so shortly before its time was ended by it."""
 _LEAST_SHARE = 0.25
@@ -90,7 +90,7 @@ class FirstAudio:
         source, hearing = call.request.source, [each.model.info for each in part.candidates]
         sound_s = 0.0 if source is None else source.seconds
         if (post := part.candidates[0].post) is not None:
-            # Who repeats them begins with their first sound.
+            # The repeating engine begins with their first sound.
             budget_s += post.model.info.first_audio_s or 0.0
             sound_s, hearing = part.estimated_s, [post.model.info]
         if any(each.hears_all_first for each in hearing):
@@ -178,7 +178,7 @@ class FirstAudio:
                 await stream.close()
 
     def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
-        """Raise RepeaterAway if who repeats is known to be away: nobody is paid to speak in vain."""
+        """Raise RepeaterAway if the repeating engine is known to be away, so no speech is paid in vain."""
         try:
             self._engines[post.model.engine].expect(Convert(post_job_of(job, candidate, post)))
         except EngineUnavailable as error:

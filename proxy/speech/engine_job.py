@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 from msgspec.structs import replace
 
 from policies import estimate, segments
@@ -12,8 +13,7 @@ from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.client_fields import decoded, extra_of
-from proxy.speech.listening import listening_to
-from speech_engine import ModelInfo, SpeechJob, UnsupportedInstructions
+from speech_engine import ModelInfo, SpeechJob, UnsupportedInstructions, Urgency
 
 
 def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
@@ -32,7 +32,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
     # What repeats a recording is about as long as that.
     source, estimated_s = run.source, text.estimated_s
     cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
-    # What comes out is as who speaks last gives it.
+    # The last engine decides the form of the sound.
     heard = candidate.models[-1].info
     can_pass_through = (
         factor == 1.0
@@ -72,7 +72,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
 
 
 def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
-    """Return the job of who repeats what a candidate speaks in its job: about as long, without a text."""
+    """Return the job of the engine that repeats a candidate's speech: about as long, without a text."""
     most, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
     return replace(
         job,
@@ -96,3 +96,35 @@ def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Spee
 def _is_given(form: OutputForm, info: ModelInfo) -> bool:
     """Tell whether a model's own encoding surely is what the client named. Its bits are not known."""
     return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """How soon a listener hears a part, as fields of `SpeechJob`. An engine serves the most urgent first."""
+
+    urgency: Urgency
+    plays_in_s: float
+    follows_s: float
+
+
+def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
+    """Return how soon a part is heard, seen from `now` of `time.monotonic`. The lengths are estimates."""
+    follows_s = 0.0
+    for later in call.tally.parts[run.number + 1 :]:
+        if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too
+            follows_s += later.estimated_s
+    if call.is_idle:
+        return Listening("idle", 0.0, follows_s)
+    if call.goes_whole:
+        return Listening("whole", 0.0, follows_s)
+    if run.number == 0:
+        return Listening("live", 0.0, follows_s)
+    return Listening("ahead", max(0.0, _heard_from(call, run, now) - now), follows_s)
+
+
+def _heard_from(call: SpeechCall, run: PartRun, now: float) -> float:
+    tally = call.tally
+    began = now if tally.first_byte_ms is None else tally.began + tally.first_byte_ms / 1000
+    if run.begins is not None:
+        return began + run.begins / tally.sample_rate_hz
+    before = tally.parts[run.number - 1]
+    return began + (before.begins or 0) / tally.sample_rate_hz + before.estimated_s + before.part.pause_s

@@ -38,9 +38,6 @@ class FrontEnds:
         self._by_name = by_name
         self._threads = threads
 
-    def __repr__(self) -> str:
-        return f"<FrontEnds {', '.join(self._by_name)}>"
-
     @property
     def names(self) -> FrontEndNames:
         """The names for routing. If two front-ends are made for one language, the first name is used."""

@@ -35,9 +35,6 @@ class LanguageDetection:
         self._rank_text = detector.rank if isinstance(detector, RankingDetector) else self._detect_only
         self._recent_tags = lru_cache(_MOST_KEPT)(self._rank)
 
-    def __repr__(self) -> str:
-        return f"<LanguageDetection {self._name if self._detector else 'nothing'}>"
-
     def __call__(self, text: str, usual: str) -> tuple[str, ...]:
         if self._detector is None:
             return ()

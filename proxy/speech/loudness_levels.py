@@ -78,9 +78,6 @@ class LoudnessLevels:
         self._erased = erased or ErasedVoices()
         self._known: OrderedDict[_Key, LoudnessLevel] = OrderedDict()
 
-    def __repr__(self) -> str:
-        return f"<LoudnessLevels of {len(self._known)} voices>"
-
     def find(
         self, candidate: Candidate, voices: Collection[str] = (), emotion: str | None = None
     ) -> LoudnessLevel:

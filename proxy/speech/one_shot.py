@@ -45,9 +45,6 @@ class OneShotSamples:
         self._kept = kept
         self._lent: dict[tuple[str, str], LentRecording] = {}
 
-    def __repr__(self) -> str:
-        return f"<OneShotSamples {len(self._lent)} lent>"
-
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         lent = self._lent.get((tenant, digest))
         if lent is None:

@@ -24,7 +24,7 @@ from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillRoom
 from proxy.speech.tap import NO_TAPS, Tap, Taps, end_all
 from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.whole_room import WholeRoom
+from proxy.speech.whole_size import WholeRoom
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
@@ -133,7 +133,7 @@ class Pipeline:
             failure = from_engine(error)
             tally.error = failure.code
             await hold.settle("failed", tally.spent())
-            self._metrics.failed(tally.current_part.engine, type(error).__name__)
+            self._metrics.failures.labels(tally.current_part.engine, type(error).__name__).inc()
             raise failure from None
         except asyncio.CancelledError:
             if (share := delivery.sent_share()) is None:
@@ -166,7 +166,7 @@ class Pipeline:
                 engine, id_ = model.engine, model.info.id
                 if part.post is not None:
                     engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
-                self._metrics.spoken(engine, id_, samples / tally.sample_rate_hz)
+                self._metrics.seconds.counts[engine, id_] += samples / tally.sample_rate_hz
 
     async def _begin(self, call: SpeechCall) -> Speech:
         began = time.monotonic()
@@ -178,7 +178,7 @@ class Pipeline:
         else:
             left_s = self._first_audio.budget_s(call, call.plan.parts[0]) - waited_s
             speech = await begin_filtered(call, treatment.filter, left_s, begin)
-        self._metrics.first_audio(call.tally.current_part.speaker, time.monotonic() - began)
+        self._metrics.first_audio[call.tally.current_part.speaker].observe(time.monotonic() - began)
         return speech
 
 

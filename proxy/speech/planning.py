@@ -28,10 +28,9 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
-from proxy.speech.emotion_tags import candidates_of
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.split_text import Span, Spans, TextSplitter
+from proxy.speech.split_text import Span, Spans, TextSplitter, candidates_of
 from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"
@@ -69,7 +68,7 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def post(self) -> PostSpeaker | None:
-        """Who repeats what its candidates speak: it is the same for all of them."""
+        """The engine that repeats the speech of its candidates. All of them have the same."""
         return self.candidates[0].post
 
     @property
@@ -265,7 +264,7 @@ class Planner:
         decision = self.decide(request, terms, span, own)
         query = decision.query
         if terms.is_for_job:
-            span = span._replace(plain=())  # nobody waits: it waits for those that can express it
+            span = span._replace(plain=())  # without a listener, it waits for candidates that can express it
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
         source, text = request.source, request.text[span.start : span.end]
@@ -360,7 +359,7 @@ class Planner:
 
 
 def _clips_of(part: Part) -> list[str]:
-    """List the clips with which the candidates of a part may speak, and those of who repeats them."""
+    """List the clips with which the candidates of a part, and the engine that repeats them, may speak."""
     post = part.post
     voices = (part.voice, *part.voice.members, *(() if post is None else (post.whose,)))
     clips = [clip for voice in voices for clip in voice.clips]

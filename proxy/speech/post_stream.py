@@ -314,14 +314,14 @@ class PostStream:
 
 
 async def _ended(task: asyncio.Task[Event | None]) -> None:
-    """Wait for the end of a task, whose error counts no more if nobody has it."""
+    """Wait for the end of a task. Its error counts no more."""
     await asyncio.wait((task,))
     if not task.cancelled():
         task.exception()
 
 
 def as_own(error: EngineError) -> EngineError:
-    """Return the error of who repeats, for which no request is to blame."""
+    """Return the error of the repeating engine, for which no request is to blame."""
     if isinstance(error, HostLost):
         return error
     if isinstance(error, (EngineUnavailable, EngineBusy, EngineCannot)):

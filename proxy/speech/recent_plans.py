@@ -85,9 +85,6 @@ class RecentPlans:
         # The oldest go first. Texts are never kept.
         self._recent: dict[_Key, _Recent] = {}
 
-    def __repr__(self) -> str:
-        return f"<RecentPlans {len(self._recent)} kept>"
-
     def client_fields(self) -> frozenset[str]:
         """Return the fields beyond ours that a request may have for some model."""
         return self._catalogue.client_fields()

@@ -9,8 +9,8 @@ from functools import partial
 from msgspec.structs import replace
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.fade import FadeOut
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
+from proxy.audio.sound import FadeOut
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CandidateStream, CapReached

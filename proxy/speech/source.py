@@ -24,7 +24,7 @@ class KeptSpeech(Speech, WholeSound, Protocol):
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Who speaks each part, as `Candidate.speaker` names it."""
+        """The speaker of each part, as `Candidate.speaker` names it."""
         ...
 
 

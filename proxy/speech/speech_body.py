@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from policies.emotions import EmotionTags
 from policies.lexicon import MOST_INLINE
+from policies.text_tags import EmotionTags
 from proxy.audio.formats import FORMATS, RATES_HZ
 from proxy.speech.voice_reference import ONE_OF, VoiceName, VoiceReference
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from policies import language, lexicon
-from policies.emotions import NEUTRAL, EmotionTags
 from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
 from policies.markdown.reading import Markdown
+from policies.text_tags import NEUTRAL, EmotionTags
 from proxy.audio.formats import FORMATS, USUAL_FORMS, FormFault, OutputForm, form_of
 from proxy.config import fields
 from proxy.config.sections import Server

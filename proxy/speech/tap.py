@@ -97,8 +97,5 @@ class Taps:
                 elif name != "end":
                     getattr(self, name).append(getattr(tap, name))
 
-    def __repr__(self) -> str:
-        return f"<Taps {[name for name, hooks in vars(self).items() if hooks]}>"
-
 
 NO_TAPS = Taps(())

@@ -8,13 +8,13 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from policies import casting, mixing
+from policies import mixing, text_tags
 from proxy.errors import InvalidRequest
 
 ONE_OF = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [key]} for key in ("id", "cast", "mix"))]
 }
-_CAST = {"minProperties": 1, "maxProperties": casting.MOST_NAMES}
+_CAST = {"minProperties": 1, "maxProperties": text_tags.MOST_NAMES}
 _WEIGHT = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
 _MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
 VoiceName = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -49,7 +49,7 @@ def sent_voice(sent: VoiceReference) -> SentVoice:
         case (str(id_), msgspec.UNSET, msgspec.UNSET):
             return SentVoice(id_)
         case (msgspec.UNSET, dict(cast), msgspec.UNSET):
-            if (wrong := casting.fault([*cast])) is not None:
+            if (wrong := text_tags.cast_fault([*cast])) is not None:
                 raise InvalidRequest(f"Invalid value for 'voice.cast': {wrong}.", param="voice.cast")
             return SentVoice(cast=tuple(cast.items()))
         case (msgspec.UNSET, msgspec.UNSET, list(mix)):

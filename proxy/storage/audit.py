@@ -1,4 +1,4 @@
-"""The audit: who changed accounts, keys and money. An act is written in one unit of work with its change."""
+"""The audit: changes of accounts, keys and money. An act is written in one unit of work with its change."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from policies.quota import Split
+from policies.admission import Split
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Params, Statement, Store
 

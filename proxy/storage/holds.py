@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from policies.admission import STREAM_LIMITS, Live
-from policies.quota import CreditStanding, Split
+from policies.admission import STREAM_LIMITS, CreditStanding, Live, Split
 from proxy.storage.rows import LAST_MOMENT, encode_json
 from proxy.storage.store import Params, Row, Statement, Store, Value
 

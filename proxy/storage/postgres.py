@@ -12,27 +12,29 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import asyncpg
 
 from proxy.config.addresses import show_storage
-from proxy.storage.batch_writer import write_unit
+from proxy.storage.batch_writer import BatchWriter, write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
-from proxy.storage.postgres_batches import REFUSALS, PostgresBatches
-from proxy.storage.postgres_calls import PostgresCall, answer_in_time, call_of, carry_out
-from proxy.storage.postgres_faults import DRIVER_FAULTS
+from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, call_of, carry_out
 from proxy.storage.settlements import End, settlements_of
 from proxy.storage.shared_run import SharedRun
 from proxy.storage.store import (
+    AlreadyExists,
     BatchItem,
     Content,
+    MissingReference,
     Params,
+    Refusal,
     Row,
     Statement,
     StorageFailed,
+    StorageUnreachable,
     WriteOutcome,
 )
 from proxy.storage.tables import Tables
@@ -266,3 +268,59 @@ async def _pool(url: str, most: int, answer_s: float, settings: Mapping[str, str
 
 async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
     return
+
+
+REFUSALS = (AlreadyExists, MissingReference, StorageFailed)
+
+Write = Callable[[Sequence[Content]], Awaitable[list[list[list[Row]]]]]
+"""Writes contents of one kind in one round trip, and gives the rows of each. Raises one of REFUSALS."""
+
+
+class PostgresBatches:
+    """The batches of one kind of content. Put items into `writer`.
+
+    The items of a batch are one statement in one round trip, so it is written whole or not at all. If the
+    database refuses it, each item is tried alone.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self.writer = BatchWriter(self._begin)
+        self._write = write
+        self._task: asyncio.Task[None] | None = None
+
+    def _begin(self, contents: list[Content]) -> None:
+        # Kept here, because the event loop forgets a task that nothing holds.
+        self._task = asyncio.create_task(self._carry_out(contents))
+
+    async def _carry_out(self, contents: list[Content]) -> None:
+        outcomes: list[WriteOutcome] = [_stopped() for _ in contents]
+        try:
+            outcomes = await self._outcomes(contents)
+        finally:
+            # By the loop, which reports a fault in an answer at once.
+            asyncio.get_running_loop().call_soon(self.writer.answered, outcomes)
+
+    async def _outcomes(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+        try:
+            return [*await self._write(contents)]
+        except REFUSALS as refused:
+            refusal: Refusal = refused
+        if len(contents) == 1 or isinstance(refusal, StorageUnreachable):
+            return [_copy(refusal) for _ in contents]
+        outcomes: list[WriteOutcome] = []
+        for content in contents:
+            if outcomes and isinstance(outcomes[-1], StorageUnreachable):
+                # It went away meanwhile: the other items do not wait for it again.
+                outcomes.append(_copy(outcomes[-1]))
+            else:
+                outcomes += await self._outcomes([content])
+        return outcomes
+
+
+def _copy(refusal: Refusal) -> Refusal:
+    """Make an exception for each caller, since raising one adds to its traceback."""
+    return type(refusal)(*refusal.args)
+
+
+def _stopped() -> StorageFailed:
+    return StorageFailed("the store stopped before this was known to be written")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
-from proxy.storage.postgres_faults import DRIVER_FAULTS, WORTH_ANOTHER_TRY, refusal
-from proxy.storage.postgres_sql import number_parameters
-from proxy.storage.store import Row, Statement, StorageFailed, StorageUnreachable
+from proxy.storage.store import (
+    UNSTORABLE,
+    AlreadyExists,
+    MissingReference,
+    Refusal,
+    Row,
+    Statement,
+    StorageFailed,
+    StorageUnreachable,
+)
 
 _TRIES = 4
 
@@ -84,3 +93,91 @@ async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCa
 
 async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[Row]:
     return [dict(record) for record in await connection.fetch(call.sql, *call.values)]
+
+
+# The first pattern that matches wins: a colon inside a literal, a comment or a cast names no parameter.
+_TOKEN = re.compile(
+    r"""
+      '(?:[^']|'')*'
+    | "(?:[^"]|"")*"
+    | --[^\n]*
+    | /\*.*?\*/
+    | \$(\w*)\$.*?\$\1\$
+    | ::
+    | :(?P<name>[A-Za-z_]\w*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class NumberedSql(NamedTuple):
+    """SQL with `$1`, `$2`, …, and the name that each number stands for, in order."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def number_parameters(sql: str) -> NumberedSql:
+    """Replace `:name` by `$1`. A name that comes twice keeps its number, so that its value is sent once."""
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name is None:
+            return match[0]
+        return f"${names.setdefault(name, len(names) + 1)}"
+
+    translated = _TOKEN.sub(number, sql)
+    return NumberedSql(translated, tuple(names))
+
+
+DRIVER_FAULTS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    ValueError,  # the driver raises this for an address that it cannot read
+)
+"""All that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it first."""
+
+WORTH_ANOTHER_TRY = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
+)
+"""The server has undone the whole unit and would do it in another order, or with a fresh plan."""
+
+_DATA_EXCEPTION = "22"
+_AWAY = ("08", "57P", "53300")
+"""Connections that break, servers that start or stop, and servers with no connection to spare."""
+
+
+def refusal(error: BaseException) -> Refusal:
+    """Return a fault of PostgreSQL or its driver as a failure of the store.
+
+    Their texts may quote the values of a statement, so only the parts that never do are passed on.
+    """
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return AlreadyExists(f"there is such a row already: {error.constraint_name} on {error.table_name}")
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return MissingReference(f"there is no such row: {error.constraint_name} on {error.table_name}")
+    if isinstance(error, asyncpg.PostgresError):
+        return _by_state(error.sqlstate or "", error)
+    if isinstance(error, asyncpg.DataError):
+        return StorageFailed(UNSTORABLE)
+    if isinstance(error, ValueError):
+        return StorageFailed("[storage] url is no address that can be used")
+    if isinstance(error, OSError):
+        return StorageUnreachable(f"the database cannot be reached: {error.strerror or type(error).__name__}")
+    return StorageUnreachable("the connection to the database was lost")
+
+
+def _by_state(state: str, error: asyncpg.PostgresError) -> StorageFailed:
+    if state.startswith(_DATA_EXCEPTION):
+        return StorageFailed(UNSTORABLE)
+    # The message alone: details and hints quote rows.
+    text = error.args[0] if error.args else type(error).__name__
+    if state.startswith(_AWAY):
+        return StorageUnreachable(f"the database is away: {text}")
+    return StorageFailed(f"the database refused: {text}")

@@ -91,3 +91,16 @@ def parse(file_name: str, text: str) -> Migration:
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
     statements = (statement.strip() for statement in re.split(r";\s*$", code, flags=re.MULTILINE))
     return Migration(int(match[1]), match[2], tuple(statement for statement in statements if statement))
+
+
+_INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"
+_INSTALLATION = "SELECT id FROM installation"
+
+
+async def installation_id(store: Store, new: str) -> str:
+    """Return the name of this database among others, in names at providers. The first call takes `new`."""
+    rows = await store.read(_INSTALLATION)
+    if not rows:
+        await store.write(Statement(_INSTALL, {"id": new}))
+        rows = await store.read(_INSTALLATION)
+    return str(rows[0]["id"])

@@ -19,10 +19,6 @@ class SharedRun:
         self._running: asyncio.Task[bool] | None = None
         self._next: asyncio.Task[bool] | None = None
 
-    def __repr__(self) -> str:
-        is_idle = self._running is None or self._running.done()
-        return f"<SharedRun, {'idle' if is_idle else 'going on'}>"
-
     async def run(self) -> bool:
         """Return whether a run that began after this call has done it."""
         if self._next is None:

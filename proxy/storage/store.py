@@ -5,13 +5,13 @@ It imports no driver. SQL is written once with `:name` parameters; for PostgreSQ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-if TYPE_CHECKING:
-    from proxy.storage.tables import Tables
+from proxy.storage.tables import Tables
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
@@ -144,6 +144,18 @@ async def write_deletion(store: Store, *statements: Statement) -> list[list[Row]
         except MissingReference:
             continue
     return await store.write(*statements)
+
+
+async def until_written(write: Callable[[], Awaitable[object]], tries: int, pause_s: float = 0.0) -> None:
+    """Repeat a write until the database has answered it. After the last try, raises StorageUnreachable."""
+    for tries_left in reversed(range(tries)):
+        try:
+            await write()
+            return
+        except StorageUnreachable:
+            if not tries_left:
+                raise
+            await asyncio.sleep(pause_s)
 
 
 UNSTORABLE = "a value cannot be stored: text must be Unicode without NUL, numbers must fit 64 bits"

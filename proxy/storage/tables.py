@@ -1,8 +1,7 @@
-"""What the rest of the server must know of a table, said once where the table is.
+"""How a table is declared: its owner, what is sealed in it, and how its rows are erased.
 
-What works over all tables looks here: the vault which recordings are named, the change of the master key
-what is sealed, the erasure which rows have an owner, VACUUM what must leave the files, and the check of a
-backup what becomes a path. A feature that is switched off keeps its tables.
+Each table is declared once, beside its rows. The vault, erasures, VACUUM, the change of the master key and
+the check of a backup read these declarations. A feature that is switched off keeps its tables.
 """
 
 from __future__ import annotations
@@ -14,24 +13,25 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from policies.usage_sides import By
-from proxy.storage.disk_names import DiskName, UnsafeName, account_name, owner_name
-from proxy.storage.rows import decode_json
 
 
 class PathColumn(NamedTuple):
-    """A column whose values become paths. `check` raises UnsafeName; `unless` is a value of no meaning."""
+    """A column whose values become paths. `check` raises UnsafeName; without it, `DiskName` does.
+
+    The value `unless` names no file, and is not checked.
+    """
 
     name: str
-    check: Callable[[Any], object] = DiskName
+    check: Callable[[Any], object] | None = None
     unless: str | None = None
 
 
 class Erasable(NamedTuple):
-    """How a row goes for good, whose id begins with `prefix`: all in one commit with its tombstone.
+    """How a row whose id begins with `prefix` is erased, in one commit with its tombstone.
 
-    The SQL has the row's id as `:subject`. `digests` selects its recordings, and ends with its WHERE. With
-    `only_if`, nothing is deleted unless that is true. `hold` comes first, and lets writes wait that would
-    make it untrue, or that would add a recording. What `is_part` of another thing goes with that, too.
+    The SQL has the row's id as `:subject`. `digests` selects its recordings, and ends with its WHERE. If
+    `only_if` is false, nothing is deleted. `hold` runs first and locks the row, so that no concurrent write
+    can falsify `only_if` or add a recording. A row that `is_part` of another thing is erased with it, too.
     """
 
     prefix: str
@@ -43,10 +43,9 @@ class Erasable(NamedTuple):
 
 
 class Remains(NamedTuple):
-    """Rows of what is erased that only their feature takes away, with what they stand for elsewhere.
+    """Rows that only their feature deletes, after it has deleted a file or a provider's copy.
 
-    The `step` of the erasure is not done while the SQL finds one. It has the id of what is erased as
-    `:subject`.
+    While the SQL finds a row, the `step` of the erasure is not done. The erased id is its `:subject`.
     """
 
     step: Literal["files", "providers"]
@@ -54,15 +53,15 @@ class Remains(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table. `key` names a row, and `owner` is SQL for its account. If it is `sealed`, it has `wrapped`.
+    """A table. `key` names a row, and `owner` is SQL for its account. A `sealed` one has `wrapped`.
 
-    `recordings` are the columns with digests of recordings that it needs. What was deleted in a `personal`
-    table must not stay in the database's files. `erased_with` runs in the commit of each tombstone, before
-    the rows go: it has the id of what is erased as `:subject`, 1 as `:by_owner` if its account deletes it,
-    and ends with its WHERE. `closed_with` runs in the commit that closes the account `:id`, `rotated_with` in
-    the one that replaces the key `:id` by `:new_id`, which may have been refused. Rows of the type that it
-    `settles` are written with the end of a request. A row goes with the usage of the request that its column
-    `request` names. `sides` are what usage is summed by in it: names, and SQL for a row of usage.
+    `recordings` are its columns with digests of recordings. Deleted rows of a `personal` table must not stay
+    in the database's files. `erased_with` runs in the commit of each tombstone, before rows are deleted. Its
+    `:subject` is the erased id, its `:by_owner` is 1 if the account itself deletes, and it ends with its
+    WHERE. `closed_with` runs in the commit that closes the account `:id`. `rotated_with` runs in the commit
+    that replaces the key `:id` by `:new_id`, and that commit may be refused. Rows of the type `settles` are
+    written with the end of a request. A row is deleted with the usage of the request in its column `request`.
+    `sides` are names to sum usage by, each with SQL for a row of usage.
     """
 
     name: str
@@ -83,63 +82,7 @@ class Table(NamedTuple):
 
 
 Tables = tuple[Table, ...]
-"""Of things that need one another, the one that is needed comes first."""
-
-
-def _each_digest(text: object) -> None:
-    try:
-        digests = decode_json(text) if isinstance(text, str) else None
-    except ValueError:
-        digests = None
-    if not isinstance(digests, list):
-        raise UnsafeName(f"{ascii(text)[:100]} is no list of digests")
-    for digest in digests:
-        DiskName(digest)
-
-
-KERNEL_TABLES: Tables = (
-    *(Table(name) for name in ("schema_version", "entries", "balances", "holds", "usage", "costs")),
-    *(Table(name) for name in ("installation", "clone_counts", "refusals", "library_revisions")),
-    Table("accounts", paths=(PathColumn("id", account_name),)),
-    Table("keys", paths=(PathColumn("account", account_name),)),
-    Table("audit", personal=True),
-    Table(
-        "account_keys",
-        key=("account",),
-        sealed=True,
-        personal=True,
-        paths=(PathColumn("account", owner_name),),
-    ),
-    Table(
-        "blobs",
-        key=("account", "digest"),
-        sealed=True,
-        personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
-    ),
-    Table(
-        "samples",
-        key=("voice", "number", "id"),
-        sealed=True,
-        recordings=("digest",),
-        personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
-        erasable=Erasable(
-            "clip_",
-            "SELECT digest FROM samples WHERE id = :subject AND id <> ''",
-            ("DELETE FROM samples WHERE id = :subject AND id <> ''",),
-            is_part=True,
-        ),
-    ),
-    Table(
-        "trained_models",
-        recordings=("digest",),
-        personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
-    ),
-    Table("former_models", key=("voice", "digest"), paths=(PathColumn("digest"),)),
-    Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
-)
+"""A table comes before the tables that need it."""
 
 
 @cache

@@ -7,12 +7,17 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage import blobs, library_revisions, voice_rows
+from proxy.storage import blobs, library_revisions
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
 
 Origin = Literal["import", "training"]
+
+
+IS_THERE = "EXISTS (SELECT 1 FROM voices WHERE id = :voice)"
+IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)"
+"""SQL that is true while the voice `:voice` exists and `:account` owns it. The operator is ""."""
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +32,6 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     created: int
 
-    def __repr__(self) -> str:
-        return f"<TrainedModel {self.id} of {self.voice}, {self.format}>"
-
 
 _COLUMNS = columns(TrainedModel)
 _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account ORDER BY voice, format"
@@ -42,7 +44,7 @@ _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
     CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
-WHERE {NOT_ERASED} AND {voice_rows.IS_OF_ACCOUNT}
+WHERE {NOT_ERASED} AND {IS_OF_ACCOUNT}
     AND {blobs.IS_KEPT} AND {{only_if}}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
@@ -96,10 +98,10 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
     return (
         *only_if.held,
         *blobs.hold_statements(model.account, model.digest),
-        voice_rows.hold_statement(model.voice),
+        hold_statement(model.voice),
         Statement(_REPLACE, {"voice": model.voice, "format": model.format, "digest": model.digest}),
         Statement(_PUT.format(only_if=only_if.sql), row),
-        voice_rows.change_statement(model.voice, f"EXISTS ({_IS_KEPT})", id=model.id),
+        change_statement(model.voice, f"EXISTS ({_IS_KEPT})", id=model.id),
         library_revisions.raise_statement(model.account),
     )
 
@@ -111,3 +113,17 @@ def insert_statement(model: TrainedModel) -> Statement:
 
 def _record(row: Row) -> TrainedModel:
     return msgspec.convert(row, TrainedModel)
+
+
+_HOLD = "UPDATE voices SET id = id WHERE id = :voice"
+_CHANGE = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"
+
+
+def hold_statement(voice: str) -> Statement:
+    """Return the statement that locks a voice's row. It comes before the library's revision is raised."""
+    return Statement(_HOLD, {"voice": voice})
+
+
+def change_statement(voice: str, only_if: str, **params: str) -> Statement:
+    """Return the statement that raises a voice's revision, if the SQL `only_if` is true."""
+    return Statement(_CHANGE.format(only_if=only_if), {"voice": voice, **params})

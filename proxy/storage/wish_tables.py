@@ -90,6 +90,7 @@ class WishTable(Generic[W]):
             f"RETURNING {listed}"
         )
         self._let_go = f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
+        self._holds = f"SELECT 1 FROM {name} WHERE {ours} AND {is_open}"
         self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
 
     def key(self, wish: W) -> str:
@@ -101,17 +102,21 @@ class WishTable(Generic[W]):
         return self.read(rows[0]) if rows else None
 
     async def list_open(self, store: Store, now: int, limit: int, only_if: Condition = ALWAYS) -> list[W]:
-        """List what there is to do and nobody has a lease of: so much for each place, accounts in turn."""
+        """List due rows without a lease: up to a number for each place, accounts in turn."""
         params = {**only_if.params, "now": now, "limit": limit}
         return [self.read(row) for row in await store.read(self._list(only_if=only_if.sql), params)]
 
     async def take(self, store: Store, wish: W, lease_us: int) -> W | None:
-        """Take the lease of a row. None: somebody else has it, or has had it since the row was read."""
+        """Take the lease of a row. None: another worker has it, or has had it since the row was read."""
         now = await store.now()
         (rows,) = await store.write(
             Statement(self._take, {**self._ours(wish), "now": now, "until": now + lease_us})
         )
         return self.read(rows[0]) if rows else None
+
+    async def holds(self, store: Store, held: W) -> bool:
+        """Tell whether a row is open, and under the fence of our lease."""
+        return bool(await store.read(self._holds, self._ours(held)))
 
     async def write(
         self,

@@ -33,7 +33,7 @@ async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float,
             await turn()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: logged, counted
             _log.error("background.turn.failed", task=name, exc_info=without_values(error))
-            metrics.background_failed(name)
+            metrics.background_failures.labels(name).inc()
         await asyncio.sleep(pause_s)
 
 

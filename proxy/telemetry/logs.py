@@ -69,9 +69,6 @@ class LogFile:
         # A signal's handler may flush in the middle of a flush.
         self._lock = threading.RLock()
 
-    def __repr__(self) -> str:
-        return f"<LogFile, {len(self._waiting)} lines wait>"
-
     def add(self, line: RequestLine) -> None:
         """Write the line within FLUSH_S."""
         line.process, line.worker = self._process, self._worker

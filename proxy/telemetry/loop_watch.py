@@ -141,7 +141,7 @@ def hold_notes(metrics: Metrics) -> Callable[[LoopHold], None]:
     """Return what counts each hold, and logs one that others may have felt."""
 
     def note(hold: LoopHold) -> None:
-        metrics.loop_held(hold.held_s)
+        metrics.loop_held.observe(hold.held_s)
         if hold.held_s >= LOGGED_S:
             held_ms, late_ms = round(hold.held_s * 1000), round(hold.late_s * 1000)
             thread = "another" if hold.is_elsewhere else "loop"

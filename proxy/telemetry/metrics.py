@@ -128,14 +128,14 @@ class Metrics:
         self._aborted = Counter(
             "voxgate_answers_aborted", "Answers broken off.", ["route"], registry=self.registry
         )
-        self._in_flight = 0
+        self.in_flight = 0
         in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self.registry)
         # Read with the page: every request would change the gauge twice.
-        in_flight.set_function(lambda: self._in_flight)
-        self._seconds = PlainCounter(
+        in_flight.set_function(lambda: self.in_flight)
+        self.seconds = PlainCounter(
             "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self.registry
         )
-        self._first_audio = _Histograms(
+        self.first_audio = _Histograms(
             Histogram(
                 "voxgate_first_audio_seconds",
                 "From the plan to the first bytes of audio.",
@@ -144,27 +144,27 @@ class Metrics:
                 registry=self.registry,
             )
         )
-        self._failures = Counter(
+        self.failures = Counter(
             "voxgate_engine_failures",
             "Speeches failed by their engine.",
             ["engine", "error"],
             registry=self.registry,
         )
-        self._replayed = Counter(
+        self.replayed = Counter(
             "voxgate_answers_replayed", "Answers given once more to their key.", registry=self.registry
         )
-        self._unrecorded = Counter(
+        self.unrecorded = Counter(
             "voxgate_answers_unrecorded",
             "Answers with a key that could not be kept.",
             registry=self.registry,
         )
-        self._background = Counter(
+        self.background_failures = Counter(
             "voxgate_background_failures",
             "Turns of the server's own tasks that broke.",
             ["task"],
             registry=self.registry,
         )
-        self._loop_held = Histogram(
+        self.loop_held = Histogram(
             "voxgate_loop_held_seconds",
             "CPU time for which one step held the event loop, from 10 ms.",
             buckets=_LOOP_HELD_BUCKETS,
@@ -173,35 +173,11 @@ class Metrics:
         self.engines = EngineMetrics(self.registry)
         self.connections = ConnectionMetrics(self.registry)
 
-    def request_began(self) -> None:
-        self._in_flight += 1
-
     def request_ended(self, route: str, status: int, aborted: bool) -> None:
-        self._in_flight -= 1
+        self.in_flight -= 1
         self._requests.counts[route, status] += 1
         if aborted:
             self._aborted.labels(route).inc()
-
-    def first_audio(self, model: str, seconds: float) -> None:
-        self._first_audio[model].observe(seconds)
-
-    def spoken(self, engine: str, model: str, seconds: float) -> None:
-        self._seconds.counts[engine, model] += seconds
-
-    def failed(self, engine: str, error: str) -> None:
-        self._failures.labels(engine, error).inc()
-
-    def background_failed(self, task: str) -> None:
-        self._background.labels(task).inc()
-
-    def loop_held(self, seconds: float) -> None:
-        self._loop_held.observe(seconds)
-
-    def replayed(self) -> None:
-        self._replayed.inc()
-
-    def unrecorded(self) -> None:
-        self._unrecorded.inc()
 
     def text(self) -> str:
         return generate_latest(self.registry).decode()

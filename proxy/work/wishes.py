@@ -26,6 +26,8 @@ LEASE_S = 60
 _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.1
 _CLOSING_S = 5.0
+LOOK_S = 1.0
+"""An attempt ends so soon after its lease is lost, or its row was ended or deleted."""
 _RENEWED_AFTER = 5 / 6
 """The part of a lease after which it begins anew, if its attempt is still under way."""
 _RENEWED_AGAIN = 1 / 60
@@ -72,6 +74,8 @@ class WishKind(ABC, Generic[W]):
     `ended` is set when the next attempt ends; after that, it is a new event. If no part of an attempt
     `outlives` its worker, the leases of a killed server are ended at the next start. A `voxgate worker` works
     on what is `is_for_workers`. An attempt that is cancelled `hands_over`: another may begin at once.
+
+    An attempt is cancelled when its lease is lost, or its row is not open any more.
     """
 
     name: str
@@ -87,6 +91,10 @@ class WishKind(ABC, Generic[W]):
         self._store = store
         self._wake = asyncio.Event()
         self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
+        self._look_now = asyncio.Event()
+        # The rows that may be lost while their attempts are under way, and those that are.
+        self._watched: set[str] = set()
+        self._lost: set[str] = set()
         self._takes_more = True
         # When the server began, until what an earlier one has left is free.
         self._began: int | None = None
@@ -131,6 +139,22 @@ class WishKind(ABC, Generic[W]):
     def noted(self, held: W, result: Result) -> None:
         """Called at the end of each attempt, with its result if that was written."""
 
+    async def watch(self, held: W) -> None:
+        """Called each second while an attempt is under way."""
+
+    def has_lost(self, held: W) -> bool:
+        """Tell whether an attempt is being cancelled because its row is not ours any more."""
+        return self.table.key(held) in self._lost
+
+    def stop_watching(self, held: W) -> None:
+        """Called by an attempt before it writes its end itself: it is not cancelled for that."""
+        self._watched.discard(self.table.key(held))
+
+    def look_at_leases(self) -> None:
+        """Look at once whether the rows of the attempts under way are still ours."""
+        self._look_now.set()
+        self._look_now = asyncio.Event()
+
     async def list_open(self, now: int) -> list[W]:
         """List what there is to do. Some of it may be of an account which has its place already."""
         return await self.table.list_open(self._store, now, 2 * self.at_once)
@@ -154,9 +178,7 @@ class WishKind(ABC, Generic[W]):
             await self._let_go(self._began)
             self._began = None
         await self.look()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_EVERY_S):
-                await self._wake.wait()
+        await event_or_timeout(self._wake, _LOOK_EVERY_S)
 
     async def look(self) -> list[W]:
         """Begin what there is to do and has a place, and return it. A failure of ours is raised here."""
@@ -247,30 +269,48 @@ class WishKind(ABC, Generic[W]):
             await self._hold(held)
 
     async def _hold(self, held: W) -> None:
-        renewing = asyncio.create_task(self._renew(held))
+        key, attempt = self.table.key(held), asyncio.current_task()
+        assert attempt is not None, "it is called by a task"
+        self._watched.add(key)
+        watching = asyncio.create_task(self._watch(held, attempt))
+        result: Result = None
         try:
             result = await self.work(held)
         except asyncio.CancelledError:
-            if self.hands_over:
+            is_lost = key in self._lost and not attempt.uncancel()
+            if is_lost or self.hands_over:
                 with suppress(StorageFailed):
                     await self.table.write(self._store, held, {"lease": 0})
-            raise
+            if not is_lost:
+                raise
         finally:
-            renewing.cancel()
+            watching.cancel()
+            self._watched.discard(key)
+            self._lost.discard(key)
         is_written = result is not None and await self._write(held, result)
         self.noted(held, result if is_written else None)
 
-    async def _renew(self, held: W) -> None:
-        wait_s = after_s = _RENEWED_AFTER * self.lease_s(held)
+    async def _watch(self, held: W, attempt: asyncio.Task[Any]) -> None:
+        """Renew a lease in time, and cancel its attempt once the row is not ours any more."""
+        now, key = asyncio.get_running_loop().time, self.table.key(held)
+        renewal = now() + _RENEWED_AFTER * self.lease_s(held)
         while True:
-            await asyncio.sleep(wait_s)
+            await event_or_timeout(self._look_now, min(LOOK_S, max(0.0, renewal - now())))
             try:
-                until = await self._store.now() + self._lease_us(held)
-                await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
-                wait_s = after_s
+                if now() >= renewal:
+                    # As long as the lease lasts, another try is in time.
+                    renewal = now() + _RENEWED_AGAIN * self.lease_s(held)
+                    until = await self._store.now() + self._lease_us(held)
+                    await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
+                    renewal = now() + _RENEWED_AFTER * self.lease_s(held)
+                is_ours = await self.table.holds(self._store, held)
+                await self.watch(held)
             except StorageFailed:
-                # As long as the lease lasts, another try is in time.
-                wait_s = _RENEWED_AGAIN * self.lease_s(held)
+                continue
+            if not is_ours and key in self._watched:
+                self._lost.add(key)
+                attempt.cancel()
+                return
 
     async def _write(self, held: W, result: Done | Again | Poison) -> bool:
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
@@ -300,3 +340,10 @@ class WishKind(ABC, Generic[W]):
 
     def _lease_us(self, wish: W) -> int:
         return round(self.lease_s(wish) * SECOND)
+
+
+async def event_or_timeout(event: asyncio.Event, timeout_s: float) -> None:
+    """Wait for an event, for so long at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()

@@ -14,31 +14,11 @@ from typing import NoReturn
 import msgspec
 
 from speech_engine.device import Device
+from speech_engine.host import devices, pipe_messages
 from speech_engine.host.confinement import confine, limit_memory
-from speech_engine.host.devices import (
-    GB,
-    DeviceFigures,
-    DeviceLacking,
-    choose_device,
-    find_memory,
-    peak_gb,
-)
 from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    Broken,
-    DeviceFound,
-    Drain,
-    Introduction,
-    Loading,
-    MayLoad,
-    Message,
-    PeakMemory,
-    Ready,
-    TextVerdicts,
-)
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
@@ -52,7 +32,7 @@ _TOLD_GB = 0.01
 
 
 class _Peak:
-    """What the supervisor was told of the most memory that this process has used on its device."""
+    """The last report of this process to the supervisor: the most memory that it has used on its device."""
 
     def __init__(self, pipe: ParentPipe, device: Device) -> None:
         self._pipe = pipe
@@ -61,42 +41,47 @@ class _Peak:
 
     def tell(self) -> None:
         """Tell it if it has grown. Any thread may call this."""
-        gb = peak_gb(self._device)
+        gb = devices.peak_gb(self._device)
         if gb > self._told_gb + _TOLD_GB:
             self._told_gb = gb
-            self._pipe.send(PeakMemory(gb))
+            self._pipe.send(pipe_messages.PeakMemory(gb))
 
 
-def _figures(peak: _Peak, batch: Batch | None, card: DeviceFigures) -> dict[str, float]:
+def _figures(peak: _Peak, batch: Batch | None, card: devices.DeviceFigures) -> dict[str, float]:
     peak.tell()
     return {**(batch.figures() if batch else {}), **card.values()}
 
 
-async def _booked_device(pipe: ParentPipe, begin: BeginHost, may_load: asyncio.Event) -> Device:
+async def _booked_device(pipe: ParentPipe, begin: pipe_messages.BeginHost, may_load: asyncio.Event) -> Device:
     """Return the device, once its memory is booked for us, if the system says how much there is."""
     # In a thread: to import torch takes seconds, and the supervisor may want to stop us meanwhile.
-    device = await asyncio.to_thread(choose_device, begin.device, begin.devices)
+    device = await asyncio.to_thread(devices.choose_device, begin.device, begin.devices)
     if begin.memory_gb is None:
         return device
-    memory = await asyncio.to_thread(find_memory, device)
+    memory = await asyncio.to_thread(devices.find_memory, device)
     if memory is not None:
-        pipe.send(DeviceFound(str(device), memory.free / GB, memory.total / GB))
+        pipe.send(pipe_messages.DeviceFound(str(device), memory.free / devices.GB, memory.total / devices.GB))
         await may_load.wait()
     return device
 
 
 def _context(
-    pipe: ParentPipe, begin: BeginHost, log: HostLogger, pulse: Pulse, shelf: SampleShelf, device: Device
+    pipe: ParentPipe,
+    begin: pipe_messages.BeginHost,
+    log: HostLogger,
+    pulse: Pulse,
+    shelf: SampleShelf,
+    device: Device,
 ) -> Context:
     """Return the tools that the engine gets."""
 
     def give_up(reason: str) -> NoReturn:
         # At once, and from any thread: a device that fails may also never let its threads end.
-        pipe.send(Broken(reason))
+        pipe.send(pipe_messages.Broken(reason))
         _exit(begin, 1)
 
     def progress(fraction: float, what: str) -> None:
-        pipe.send(Loading(min(1.0, max(0.0, fraction)), what))
+        pipe.send(pipe_messages.Loading(min(1.0, max(0.0, fraction)), what))
 
     return Context(
         log,
@@ -109,20 +94,20 @@ def _context(
     )
 
 
-async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
+async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogger) -> None:
     loop, draining, may_load = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     grace_s = 0.0
 
     suspects = Suspects(begin.digest_key)
 
-    def on_message(message: Message) -> None:
+    def on_message(message: pipe_messages.Message) -> None:
         nonlocal grace_s
         match message:
-            case TextVerdicts(alone, refused):
+            case pipe_messages.TextVerdicts(alone, refused):
                 tell(loop, suspects.update, alone, refused)
-            case MayLoad():
+            case pipe_messages.MayLoad():
                 tell(loop, may_load.set)
-            case Drain(within_s):
+            case pipe_messages.Drain(within_s):
                 grace_s = within_s
                 tell(loop, draining.set)
 
@@ -133,14 +118,14 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     device = await _booked_device(pipe, begin, may_load)
     peak = _Peak(pipe, device)
-    # What is imported stays: the collector never needs to search it.
+    # Imported modules stay: the collector never needs to search them.
     gc.freeze()
     gc.enable()
     pulse, shelf = Pulse(pipe.send), SampleShelf()
 
     context = _context(pipe, begin, log, pulse, shelf, device)
     async with create(begin.engine, settings, context) as engine:
-        batch, card = batch_of(engine), DeviceFigures(device)
+        batch, card = batch_of(engine), devices.DeviceFigures(device)
         pulse.figures = partial(_figures, peak, batch, card)
         slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
@@ -149,8 +134,8 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             peak.tell()
-            pipe.send(Introduction(encode(server.welcome)))
-            pipe.send(Ready())
+            pipe.send(pipe_messages.Introduction(encode(server.welcome)))
+            pipe.send(pipe_messages.Ready())
             log.info("host.start.complete", slots=engine.slots, device=str(device))
             while card.has_card and not draining.is_set():
                 # An idle card is not as busy as it was when its last work ended.
@@ -162,16 +147,16 @@ async def _serve(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> None:
     log.info("host.stop.complete")
 
 
-async def _life(pipe: ParentPipe, begin: BeginHost, log: HostLogger) -> int:
+async def _life(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogger) -> int:
     """Return the exit status. Report a fault before the loop closes, since closing waits for threads."""
     try:
         await _serve(pipe, begin, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the supervisor learns why
         lasting = isinstance(error, (ImportError, WorkerModuleError, msgspec.ValidationError))
         reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, DeviceLacking):
+        if isinstance(error, devices.DeviceLacking):
             lasting, reason = True, str(error)
-        pipe.send(Broken(reason, lasting=lasting))
+        pipe.send(pipe_messages.Broken(reason, lasting=lasting))
         log.warning("host.start.failed", error=type(error).__name__)
         return 1
     return 0
@@ -182,13 +167,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = ParentPipe(int(sys.argv[1]))
     begin = pipe.receive()
-    if not isinstance(begin, BeginHost):
+    if not isinstance(begin, pipe_messages.BeginHost):
         sys.exit(1)
     log = HostLogger(begin.engine)
     _exit(begin, asyncio.run(_life(pipe, begin, log)))
 
 
-def _exit(begin: BeginHost, status: int) -> NoReturn:
+def _exit(begin: pipe_messages.BeginHost, status: int) -> NoReturn:
     """End the process. A library's non-daemon threads must not keep a drained or broken host alive."""
     remove_socket(begin.address)
     sys.stdout.flush()

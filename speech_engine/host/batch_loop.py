@@ -68,7 +68,7 @@ class BatchLoop(Generic[V, R]):
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __repr__(self) -> str:
-        return f"<BatchLoop {self._table!r}, {self._width!r}>"
+        return f"<BatchLoop {self._table!r}>"
 
     @property
     def is_working(self) -> bool:
@@ -243,7 +243,7 @@ class BatchLoop(Generic[V, R]):
             raise EngineUnavailable("The engine's model has stopped.", retry_after_s=1.0)
 
     def _run(self) -> None:
-        """Work until the loop is closed. If a fault ends this thread before, all who wait learn it."""
+        """Work until the loop is closed. If a fault ends this thread before, all waiting calls fail."""
         try:
             while self._wait_for_work():
                 self.turn()

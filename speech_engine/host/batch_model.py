@@ -1,17 +1,19 @@
-"""What an engine gives to a `BatchLoop`: a model that makes the sound of many texts at once, step by step,
-and what its operator sets of that.
+"""The protocol of an engine with a `BatchLoop`: a model that makes the sound of many texts at once, step by
+step, and its settings.
 
-Every method of a model runs on the one model thread, so it needs no lock; `expected` alone runs on any. A row
-is one segment of one job.
+Every method of a model runs on the one model thread, so it needs no lock; only `expected` runs on any thread.
+A row is one segment of one job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
+from speech_engine.model_files import UnusableModel
 from speech_engine.values import SpeechJob
 
 V = TypeVar("V")
@@ -46,8 +48,8 @@ class RowSpec(msgspec.Struct, Generic[V], frozen=True):
 
 
 class RowStep(NamedTuple):
-    """A row after a step. It `has_sound` if it has enough for the smallest piece that is worth its making:
-    the loop takes it when its listener needs it. If it `is_over`, nothing more will come."""
+    """A row after a step. It `has_sound` if it has enough for the smallest useful piece: the loop takes that
+    when its listener needs it. If it `is_over`, no more sound will come."""
 
     has_sound: bool
     is_over: bool
@@ -60,22 +62,22 @@ class BatchModel(Protocol[V, R]):
     def rate_hz(self) -> int: ...
 
     def join(self, spec: RowSpec[V]) -> R:
-        """Read the text and return a new row. Whatever it raises ends this row alone."""
+        """Read the text and return a new row. Any exception ends this row alone."""
         ...
 
     def step(self, rows: Sequence[R]) -> Sequence[RowStep]:
-        """Take one step with these rows, and return what became of each, in the same order.
+        """Take one step with these rows, and return the state of each, in the same order.
 
         It changes all of them or, if it raises OutOfMemory, none. Any other exception ends the host.
         """
         ...
 
     def sound(self, row: R, is_last: bool) -> bytes:
-        """Return the row's new PCM, 16-bit mono. Whatever it raises ends this row alone."""
+        """Return the row's new PCM, 16-bit mono. Any exception ends this row alone."""
         ...
 
     def leave(self, row: R) -> None:
-        """Forget a row. Each one that joined leaves once: at its end, or before it."""
+        """Forget a row. Each row that joined leaves once: at its end, or before it."""
         ...
 
 
@@ -121,12 +123,12 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an operator may set of a batch; an engine's own settings inherit it.
+    """The settings of a batch. An engine's own settings inherit them.
 
-    `slots` listeners are admitted, `rows` segments are in the model's memory, and `width` of them take part
-    in a step: never more than `rows`. Of a model that weighs its rows, `width` is the weight of a step.
-    `first_audio_s` is the time in which a new listener should hear
-    something. The `order` of steps is by slack; `fifo` is there to compare.
+    `slots` listeners are admitted. `rows` segments are in the model's memory, and `width` of them, never more
+    than `rows`, take part in a step. If a model weighs its rows, `width` is the weight of a step. A new
+    listener should hear something within `first_audio_s`. The `order` of steps is by slack; `fifo` is there
+    to compare.
     """
 
     slots: _Count = 24
@@ -135,3 +137,19 @@ class BatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     joins_per_step: _Count = 2
     first_audio_s: Annotated[float, msgspec.Meta(gt=0.0)] = 0.3
     order: Order = "slack"
+
+
+class TorchSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`model_path` is the folder of the model; the server fills it in for an imported one.
+
+    `threads` of the processor may work on one step.
+    """
+
+    model_path: str = ""
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+    def folder(self, section: str) -> Path:
+        """Return the folder of the model. Raise UnusableModel if the section names none."""
+        if not self.model_path:
+            raise UnusableModel(f"[engines.{section}] names no model: import one, and name it as model")
+        return Path(self.model_path)

@@ -1,5 +1,5 @@
-"""What waits for the model thread of a batch: jobs with their rows, whose sound waits for its readers, and
-what others ask of the model between two steps.
+"""The waiting work of a batch's model thread: jobs with their rows, and calls between two steps. The sound of
+a job waits here for its reader.
 
 `BatchLoop` holds its lock around every call here, except where a method says otherwise.
 """
@@ -21,7 +21,7 @@ from speech_engine.host.pipe import tell
 from speech_engine.values import SpeechJob
 
 UNREAD_BYTES = 1024 * 1024
-"""What a job may have made before its reader takes it: at a full spool, its rows pause."""
+"""The most sound of a job that may wait for its reader: at a full spool, its rows pause."""
 
 RESERVED_PART = 4
 """One row in so many is kept for new listeners: further segments and more idle work take none of these."""
@@ -55,9 +55,6 @@ class BatchJob(Generic[V, R]):
         self.reads = 0
         self._unread_bytes = 0
         self._unread_now = 0
-
-    def __repr__(self) -> str:
-        return f"<BatchJob {self.job.id}: {self.live} rows, {self._unread_bytes} bytes unread>"
 
     @property
     def is_over(self) -> bool:
@@ -181,7 +178,7 @@ class RowTable(Generic[V, R]):
         self.speeches[speech] = None
 
     def next_row(self, order: Order) -> BatchRow[V, R] | None:
-        """Return the segment that joins now: the one that is due first."""
+        """Return the segment that joins now, which is due first."""
         speech = self._next_speech(len(self.live), order)
         if speech is None:
             return None
@@ -288,7 +285,7 @@ class _Call(NamedTuple):
 
 
 class ModelCalls:
-    """Work that others ask of the model thread, such as a voice to make: one at a time, between two steps.
+    """Calls to the model thread, such as the making of a voice: one at a time, between two steps.
 
     No sound is made meanwhile. So a call waits while a listener would run dry, but not for ever. The
     owner holds a lock around all but `run`.
@@ -299,9 +296,6 @@ class ModelCalls:
         self._took_s = 0.0
         self._ended_at = float("-inf")
 
-    def __repr__(self) -> str:
-        return f"<ModelCalls: {len(self)} waiting>"
-
     def __len__(self) -> int:
         return len(self._waiting)
 
@@ -311,7 +305,7 @@ class ModelCalls:
         return result
 
     def next_due(self, slack_s: float, now: float) -> _Call | None:
-        """Take out the call that begins now. The listener who runs dry first has `slack_s` seconds left."""
+        """Take out the call that begins now. The listener with the least sound has `slack_s` seconds left."""
         while self._waiting:
             if slack_s <= self._took_s and now < self._ended_at + min(self._took_s, LONGEST_WAIT_S):
                 return None
@@ -321,7 +315,7 @@ class ModelCalls:
         return None
 
     def run(self, call: _Call, clock: Callable[[], float]) -> float:
-        """Run a call, and return how long it took as far as it counts."""
+        """Run a call, and return its time as far as that counts."""
         began = clock()
         try:
             result = call.work()
@@ -341,7 +335,7 @@ class ModelCalls:
 
 
 def ordinary(error: BaseException) -> Exception:
-    """Return an error that an event loop can raise: libraries raise their own kinds of panic and exit."""
+    """Return an error that an event loop can raise: libraries have their own kinds of panic and exit."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     return EngineFailed(f"The engine broke: {type(error).__name__}.")

@@ -1,5 +1,5 @@
-"""The steps of a batch: what they may weigh, how the first ones are measured before anybody listens, and
-the figures that the operator sees: how wide and long steps are, and who ran dry.
+"""The steps of a batch: their weight, the measuring of the first ones before a listener comes, and the
+figures for the operator: the width and length of steps, and the listeners that ran dry.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RECOVERY_STEPS = 500
 
 
 class TakenStep(NamedTuple):
-    """What became of the first rows that a step was to take, and how long it took."""
+    """The result of a step for the first of its rows, and its duration."""
 
     states: tuple[RowStep, ...]
     seconds: float
@@ -35,9 +35,6 @@ class StepWidth:
         self._most = most
         self._log = log
         self._good_steps = 0
-
-    def __repr__(self) -> str:
-        return f"<StepWidth {self.weight:g} of {self._most:g}>"
 
     def _halve(self, weights: Sequence[float]) -> int:
         """Note that the device lacked memory for rows of these weights. Return how many of them have half."""
@@ -78,7 +75,7 @@ _COLD_ROUNDS = 2
 _ROUNDS = 10
 """A row takes part in twice as many steps: enough for two pieces of its sound."""
 _MOST_S = 60.0
-"""After this time one measured step is enough: a slow device would take minutes, and nobody can speak yet."""
+"""After this time one measured step is enough: a slow device would take minutes before the first job."""
 
 
 class _HeardRow:
@@ -134,7 +131,7 @@ class WarmUp(Generic[V, R]):
             else:
                 self._heard = _HeardRow()
         over = [row for row, each in zip(group, taken.states, strict=False) if each.is_over]
-        # What lacked memory does not go on.
+        # A row that lacked memory does not go on.
         for row in over + group[len(taken.states) :]:
             self._rows.remove(row)
             self._model.leave(row)
@@ -175,9 +172,6 @@ class BatchFigures:
         self._steps = 0
         self._count = self._weight = self._step_seconds = 0.0
         self._worked_s = self._sound_s = 0.0
-
-    def __repr__(self) -> str:
-        return f"<BatchFigures of {self._steps} steps, {self.dry_listeners} dry listeners>"
 
     def note_step(self, weight: float, step_seconds: float, worked_s: float, sound_s: float) -> None:
         """Note a step, and with it `worked_s` in all. It stands for `sound_s` seconds of sound."""

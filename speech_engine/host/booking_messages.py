@@ -1,4 +1,4 @@
-"""What a worker and its supervisor say of memory on a device, for a process of the worker's own."""
+"""Messages of a worker and its supervisor about memory on a device, for a process of the worker's own."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _SET_GROUP = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same for sockets
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _GIVE_VERSION = 1
 _FILE_RIGHTS = (1 << 13) - 1
-"""What version 1 of the kernel's interface knows: run, write, read, list, remove and make."""
+"""The rights of version 1 of the kernel's interface: run, write, read, list, remove and make."""
 _READING = 1 << 0 | 1 << 2 | 1 << 3
 """Of these, what changes nothing: to run, read and list."""
 _REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15

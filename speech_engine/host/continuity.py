@@ -1,11 +1,11 @@
-"""Who hears what when, so that no listener's sound pauses: which rows the next step takes, and when sound is
-made of what a row has.
+"""The order of steps and pieces, so that no listener's sound pauses: the rows of the next step, and the
+moment when sound is made of a row.
 
-Only the rules, without a clock: `now` is an argument. A listener's slack is the time until everything that
-was made for it has played, less the steps that a row still needs before any of it is heard. Each step takes
-the rows of those who have the least. Sound is made at once
-while a listener is short of it, else much at a time. A model gives less sound than it has steps for, since it
-must know what comes next. So the first piece waits until it lasts as long as the steps to the next one.
+These are only the rules, without a clock: `now` is an argument. A listener's slack is the time until all of
+its sound has played, less the steps that a row still needs before its sound is heard. Each step takes the
+rows of the listeners with the least slack. Sound is made at once while a listener is short of it, else much
+at a time. A model gives less sound than it has steps for, since it must know the next sound. So the first
+piece waits until it lasts as long as the steps to the next one.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from speech_engine.host.step_times import StepTimes
 from speech_engine.values import SpeechJob, Urgency
 
 CUSHION_S = 2.0
-"""The slack beyond which a listener yields to others. It covers a second's wait for the device, twice."""
+"""A listener with more slack yields to others. It covers a second's wait for the device, twice."""
 
 STEPS_CUSHION_S = 1.0
-"""The same for a row that is heard after its steps: how long these take is in its slack already."""
+"""The same for a row that is heard after its steps: their time is in its slack already."""
 
 WHOLE_S = 2.0
-"""How much later a client needs an answer that it takes in one piece: it hears nothing before the end."""
+"""The later need of a client that takes its answer in one piece: it hears nothing before the end."""
 
 CHEAP = 1.25
-"""Rows not needed yet join a step only if it takes at most a quarter longer for those who need it."""
+"""Rows not needed yet join a step only if it takes at most a quarter longer for the others."""
 
 IDLE_SHARE = 0.03
 """The part of all places in steps that work without a waiting client gets in any case."""
 
 REGROUP_STEPS = 4
-"""Another group of rows costs a model copies of what it remembers, so a group stays for some steps."""
+"""A new group of rows costs a model copies of its memory of them, so a group stays for some steps."""
 
 
 class Listener:
-    """What the listener to one job has heard and will hear. `works` are of its segments."""
+    """The past and future sound of the listener to one job. `works` are of its segments."""
 
     def __init__(
         self,
@@ -65,9 +65,6 @@ class Listener:
         self._heard_s = 0.0
         self._left_s = sum(work.seconds for work in works)
 
-    def __repr__(self) -> str:
-        return f"<Listener, {self.urgency}, at segment {self.current} of {len(self._made_s)}>"
-
     @property
     def is_whole(self) -> bool:
         """Whether the segments are heard as a whole."""
@@ -89,7 +86,7 @@ class Listener:
         return self._steps_left[segment]
 
     def unmade(self) -> Iterator[tuple[float, RowWork, int]]:
-        """Yield the segments that are not over, with when they are due and the steps that they still take."""
+        """Yield the segments that are not over, with their due times and the steps that they still take."""
         due_at = self.begins_at + self._heard_s / self.rate
         for number in range(self.current, len(self._works)):
             work = self._works[number]
@@ -112,7 +109,7 @@ class Listener:
         return self.begins_at + (before_s + made_s) / self.rate
 
     def expect(self, segment: int, work: RowWork) -> None:
-        """Note what a segment will be. It may be one more than were known."""
+        """Note the work of a future segment. It may be a new one."""
         if segment == len(self._works):
             self._works.append(work)
             self._steps_left.append(work.steps)
@@ -129,7 +126,7 @@ class Listener:
             del each[segments:]
 
     def note_work(self, segment: int, work: RowWork) -> None:
-        """Note what a segment is, now that its row has joined."""
+        """Note the work of a segment whose row has joined."""
         self._left_s += work.seconds - self._works[segment].seconds
         self._works[segment], self._steps_left[segment] = work, work.steps
 
@@ -210,13 +207,14 @@ class StepOrder:
         self._age = 0
 
     def choose(self, rows: Sequence[T], last: Sequence[T], width: float, now: float) -> list[T]:
-        """Return the rows of the next step, out of those that can take one: their weight is `width` at most,
-        unless the first one's alone is more. `last` took the last step."""
+        """Return the rows of the next step, out of those that can take one. Together they weigh `width` at
+        most, unless the first row alone weighs more. `last` took the last step."""
         if self._order == "fifo":
             return _fitting(rows, width)
         present = frozenset((row.listener, row.segment) for row in rows)
         self._age += 1
-        if last and present == self._seen and self._age < REGROUP_STEPS and _fits(last, width):
+        is_alike = present == self._seen and self._age < REGROUP_STEPS
+        if last and is_alike and (len(last) == 1 or weight_of(last) <= width):
             chosen = list(last)
         else:
             self._seen, self._age = present, 0
@@ -256,7 +254,7 @@ class StepOrder:
         return chosen
 
     def _count_idle(self, rows: Sequence[Row], chosen: Sequence[Row], width: float) -> None:
-        """Idle rows that got no place are owed a part of one. What they are owed is never much."""
+        """Idle rows that got no place get a part of one later. That part is never large."""
         idle = [row for row in rows if row.listener.is_idle]
         if not idle:
             self._idle_weight = 0.0
@@ -270,12 +268,8 @@ def _cushion_s(row: Row) -> float:
     return STEPS_CUSHION_S if row.listener.steps_left(row.segment) else CUSHION_S
 
 
-def _fits(rows: Sequence[Row], width: float) -> bool:
-    return len(rows) == 1 or weight_of(rows) <= width
-
-
 def _fitting(rows: Iterable[T], width: float) -> list[T]:
-    """Return the first row, and of those after it all that the width has room for."""
+    """Return the first row, and all later ones for which the width has room."""
     chosen: list[T] = []
     weight = 0.0
     for row in rows:
@@ -289,7 +283,7 @@ PIECE_S = 0.8
 """To make sound of much at once is cheaper: each piece repeats some work at its edges."""
 
 SOON_S = 1.0
-"""A listener with less than this to hear gets smaller pieces, as soon as they can be made."""
+"""A listener with less sound than this gets smaller pieces, as soon as they can be made."""
 
 
 class Stepped(Protocol):
@@ -304,15 +298,12 @@ class SteppedRow(Stepped, Row, Protocol):
 
 
 class SoundPieces:
-    """The rule, and what it learns of a model: what a first piece lacks, and how soon the next one comes."""
+    """The rule, and its measurements of a model: the lack of a first piece, and the time to the next one."""
 
     def __init__(self, step_s: float) -> None:
         self._step_s = step_s
         self._lacks_s = 0.0
         self._next_s: float | None = None
-
-    def __repr__(self) -> str:
-        return f"<SoundPieces: the first lacks {self._lacks_s:.2f} s, the next after {self._next_s} s>"
 
     def wants(self, row: SteppedRow, turn_s: float, now: float) -> bool:
         """Tell whether to make sound of a row that has enough for the smallest piece.

@@ -1,7 +1,7 @@
 """A recording's way through a batch: it comes in windows, each of which is a row that is heard as a whole.
 
-What comes in waits outside while enough windows are unheard. So a long recording takes no more memory than a
-short one, and a slow reader stops what feeds it.
+Input waits outside while enough windows are unheard. So a long recording takes no more memory than a short
+one, and a slow reader stops its input.
 """
 
 from __future__ import annotations
@@ -25,31 +25,32 @@ C = TypeVar("C", covariant=True)
 
 
 class Conversion(Protocol[C]):
-    """How an engine converts one recording. `prepare` may run in any thread, all else on the event loop."""
+    """An engine's conversion of one recording. `prepare` may run in any thread, all else on the event
+    loop."""
 
     @property
     def voice(self) -> C: ...
 
     @property
     def rate_hz(self) -> int:
-        """The rate of what comes out, which is the voice's own."""
+        """The rate of the converted sound, which is the voice's own."""
         ...
 
     @property
     def sizes(self) -> WindowSizes: ...
 
     def prepare(self, window: SoundWindow) -> Any:
-        """Return what `RowSpec.window` is to be: all that needs no device. Windows come in order, one after
-        another. Whatever it raises ends the job."""
+        """Return the `RowSpec.window` of a window: all of its preparation that needs no device. Windows come
+        in order, one after another. Any exception ends the job."""
         ...
 
     def work(self, window: SoundWindow) -> RowWork:
-        """Tell what a window costs."""
+        """Return the cost of a window."""
         ...
 
     def join(self, window: SoundWindow, pcm: bytes) -> bytes:
-        """Return the sound that follows what was joined so far, of the sound that a window's row made. All
-        of it together is as long as the recording."""
+        """Return the next sound, of the sound of a window's row. All returned sound together is as long as
+        the recording."""
         ...
 
 

@@ -1,11 +1,9 @@
-"""The devices of this machine as a host sees them: which one it gets, what memory it has and used, and how
-busy it is at this moment.
+"""The devices of this machine for a host: the choice of one, its memory, and its load at this moment.
 
 It runs before the engine is created. torch is imported only for an engine that can use a card, and only in
-its own process. A machine without torch has a processor and nothing else, which has no figures. Memory is
-what torch says of the whole card, all its processes together. How busy it is, the driver's own library says:
-a call takes microseconds, and no engine needs one more package for it. Cards of AMD, and parts of a card, do
-not say it.
+its own process. A machine without torch has only a processor, which has no figures. Memory is torch's figure
+for the whole card, all its processes together. The load comes from the driver's own library: a call takes
+microseconds, and no engine needs one more package for it. Cards of AMD, and parts of a card, tell no load.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ def choose_device(setting: str, able: tuple[DeviceKind, ...]) -> Device:
 
 
 def find_memory(device: Device) -> MemoryFound | None:
-    """Return what a device has, None if the system does not say."""
+    """Return the memory of a device, None if the system does not tell it."""
     if device.kind == "cpu":
         return _main_memory()
     free, total = importlib.import_module("torch").cuda.mem_get_info(device.index)
@@ -89,7 +87,7 @@ def _card(torch: Any, kind: str, number: int) -> Device:
 
 
 def _main_memory() -> MemoryFound | None:
-    """Return what the system can still give, or the container, if that is less."""
+    """Return the free memory of the system, or of the container, if that is less."""
     try:
         lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines() if ":" in line)
         free, total = (int(lines[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))

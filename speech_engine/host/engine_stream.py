@@ -123,36 +123,23 @@ def _events_of(engine: Engine, work: Work, pcm: AsyncIterable[bytes] | None) -> 
             return engine.speak(job)
         case Convert(job=job) if isinstance(engine, EngineConverts) and pcm is not None:
             return engine.convert(job, aiter(pcm))
-        case Clone() if isinstance(engine, EngineClones):
-            return _clone(engine, work)
-        case DeleteVoice() if isinstance(engine, EngineDeletesVoices):
-            return _delete_voice(engine, work)
-        case FindClone() if isinstance(engine, EngineFindsClones):
-            return _find_clone(engine, work)
-        case ListClones() if isinstance(engine, EngineFindsClones):
-            return _list_clones(engine, work)
-    raise EngineCannot(f"The engine cannot do this work: {type(work).__name__}.")
+    return _voice_work(engine, work)
 
 
-async def _clone(engine: EngineClones, work: Clone) -> AsyncGenerator[Event, None]:
-    yield VoiceMade(await engine.clone(work.request))
-    yield Finished()
-
-
-async def _delete_voice(engine: EngineDeletesVoices, work: DeleteVoice) -> AsyncGenerator[Event, None]:
-    await engine.delete_voice(work.voice)
-    yield Finished()
-
-
-async def _find_clone(engine: EngineFindsClones, work: FindClone) -> AsyncGenerator[Event, None]:
-    found = await engine.find_clone(work.name)
-    if found is not None:
-        yield VoiceMade(found)
-    yield Finished()
-
-
-async def _list_clones(engine: EngineFindsClones, work: ListClones) -> AsyncGenerator[Event, None]:
-    yield ClonesListed(await engine.list_clones(work.prefix))
+async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]:
+    """Make, find, list or delete voices at a provider. Raise EngineCannot if the engine does not."""
+    match work:
+        case Clone(request=request) if isinstance(engine, EngineClones):
+            yield VoiceMade(await engine.clone(request))
+        case DeleteVoice(voice=voice) if isinstance(engine, EngineDeletesVoices):
+            await engine.delete_voice(voice)
+        case FindClone(name=name) if isinstance(engine, EngineFindsClones):
+            if (found := await engine.find_clone(name)) is not None:
+                yield VoiceMade(found)
+        case ListClones(prefix=prefix) if isinstance(engine, EngineFindsClones):
+            yield ClonesListed(await engine.list_clones(prefix))
+        case _:
+            raise EngineCannot(f"The engine cannot do this work: {type(work).__name__}.")
     yield Finished()
 
 
@@ -200,10 +187,6 @@ class SlotStream:
         self._turn: SlotTurn | None = None
         self._answer: EngineAnswer | None = None
         self._is_over = False
-
-    def __repr__(self) -> str:
-        state = "over" if self._is_over else "begun" if self._turn else "not begun"
-        return f"<SlotStream of {self._work!r}, {state}>"
 
     async def next_event(self) -> Event | None:
         if self._is_over:

@@ -1,10 +1,10 @@
-"""Chooses the next job, fair in seconds of audio over each tenant's share, and predicts who begins when: only
-the rules, without a clock.
+"""Chooses the next job, fair in seconds of audio over each tenant's share, and predicts when jobs begin.
+These are only the rules, without a clock.
 
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
-Each job moves its tenant's time on by the job's seconds over the tenant's share. Which of its own jobs goes
-first is a matter of their urgency: it gains a tenant nothing over the others. How long a slot is held for a
-second of audio is learnt from finished jobs.
+Each job moves its tenant's time on by the job's seconds over the tenant's share. Urgency orders only the jobs
+of one tenant: it gains a tenant nothing over the others. Finished jobs teach the time of a slot for a second
+of audio.
 """
 
 from __future__ import annotations
@@ -38,9 +38,6 @@ class Ticket:
         self.made_s = 0.0
         self.charged_s = max(estimated_s, LEAST_S)
         self.cost = self.charged_s / share
-
-    def __repr__(self) -> str:
-        return f"<Ticket of {self.tenant}, {self.made_s:g} of {self.estimated_s:g} s made>"
 
     def charge(self, seconds: float) -> None:
         self.charged_s = max(seconds, LEAST_S)
@@ -94,16 +91,13 @@ class _Line(Generic[T]):
         self.tickets: _Tickets[T] = _Tickets()
         self.cost = 0.0
 
-    def __repr__(self) -> str:
-        return f"<_Line at {self.start:g}: {self.tickets.count} waiting, {self.running} running>"
-
     @property
     def ahead_of_newest(self) -> float:
         """Leaves out the last job: one long job is no flood."""
         return self.cost - self.tickets.last().cost
 
     def charge(self, ticket: T, seconds: float) -> None:
-        """Corrects what a running job costs. Never gives credit for a time without waiting."""
+        """Corrects the cost of a running job. Never gives credit for a time without waiting."""
         before = ticket.cost
         ticket.charge(seconds)
         self.start = max(self.floor, self.start + ticket.cost - before)
@@ -182,7 +176,7 @@ class FairOrder(Generic[T]):
             self._leave(ticket.tenant, line)
 
     def order(self) -> Iterator[T]:
-        """Yields all waiting jobs in the order of their turns: those for whom somebody waits come first.
+        """Yields all waiting jobs in the order of their turns: jobs with a waiting client come first.
 
         Take none out while iterating.
         """
@@ -203,7 +197,7 @@ class FairOrder(Generic[T]):
     def newest_of_longest(self, newcomer: T) -> T:
         """Chooses a job to leave a full queue: the last of the longest line; in a tie, the newcomer's.
 
-        One for which nobody waits goes before all others.
+        A job without a waiting client goes before all others.
         """
         lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
         lines = [line for line in lines if line.tickets.last().urgency in IDLE] or lines
@@ -213,7 +207,7 @@ class FairOrder(Generic[T]):
         return [line for line in self._lines.values() if line.tickets.count]
 
     def _come(self, ticket: T) -> _Line[T]:
-        """Return the tenant's line, which may get a ticket more."""
+        """Return the tenant's line, which may get one more ticket."""
         line = self._lines.get(ticket.tenant)
         if line is None:
             line = self._lines[ticket.tenant] = _Line()
@@ -265,14 +259,11 @@ text would seem to wait in vain."""
 
 
 class Pace:
-    """The pace. `value` is seconds of a slot per estimated second; None before enough was spoken."""
+    """The pace. `value` is seconds of a slot per estimated second; None before enough speech."""
 
     def __init__(self) -> None:
         self._held_s = 0.0
         self._estimated_s = 0.0
-
-    def __repr__(self) -> str:
-        return f"<Pace {self.value}>"
 
     @property
     def value(self) -> float | None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import http.client
+import threading
 import time
-import urllib.error
-import urllib.request
-from typing import Any
+from functools import partial
 
 from speech_engine.errors import EngineFailed, EngineUnavailable
+from speech_engine.host.far_calls import LineLost, answered, direct_opener, until_answered
 from speech_engine.runner import RemoteSample
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -25,16 +24,6 @@ _MOST_S = 120.0
 _BLOCK_BYTES = 64 * 1024
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follow none: it might lead anywhere."""
-
-
-def direct_opener() -> urllib.request.OpenerDirector:
-    """Return what asks a server itself: neither a proxy of the environment nor a redirect is taken."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
-
-
 async def fetched(
     sample: RemoteSample, schemes: tuple[str, ...] = ("https",), pause_s: float = _PAUSE_S
 ) -> bytes:
@@ -44,33 +33,28 @@ async def fetched(
         raise EngineFailed(f"A recording is fetched over {' or '.join(schemes)} alone.")
     if not 0 < sample.size <= MOST_BYTES:
         raise EngineFailed("A recording has an impossible size.")
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            pcm = await asyncio.to_thread(_read, sample)
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code < 500:
-                raise EngineFailed(f"A recording is not there: status {error.code}.") from None
-        except (OSError, http.client.HTTPException):
-            pass  # the next try may get it
-        else:
-            if len(pcm) != sample.size or hashlib.sha256(pcm).hexdigest() != sample.sha256:
-                raise EngineFailed("A recording is not what was announced.")
-            return pcm
-        if tries_left:
-            await asyncio.sleep(pause_s)
-    raise EngineUnavailable("A recording could not be fetched.")
+    is_over = threading.Event()
+    try:
+        pcm = await asyncio.to_thread(until_answered, partial(_read, sample), _TRIES, pause_s, is_over)
+    except LineLost:
+        raise EngineUnavailable("A recording could not be fetched.") from None
+    finally:
+        is_over.set()
+    if len(pcm) != sample.size or hashlib.sha256(pcm).hexdigest() != sample.sha256:
+        raise EngineFailed("A recording is not what was announced.")
+    return pcm
 
 
 def _read(sample: RemoteSample) -> bytes:
     """Read one byte more than there should be, at most."""
     until = time.monotonic() + _MOST_S
     found = bytearray()
-    with direct_opener().open(sample.url, timeout=_SOCKET_S) as answer:
-        while len(found) <= sample.size and (block := answer.read1(_BLOCK_BYTES)):
-            found += block
-            if time.monotonic() > until:
-                raise TimeoutError
+    with answered("A recording is not there"):
+        with direct_opener().open(sample.url, timeout=_SOCKET_S) as answer:
+            while len(found) <= sample.size and (block := answer.read1(_BLOCK_BYTES)):
+                found += block
+                if time.monotonic() > until:
+                    raise TimeoutError
     if len(found) < sample.size:
-        raise http.client.IncompleteRead(b"")
+        raise LineLost
     return bytes(found)

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import http.client
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from speech_engine.errors import EngineCannot, EngineFailed
-from speech_engine.host.far_fetch import direct_opener
+from speech_engine.host.far_calls import LineLost, answered, direct_opener, until_answered
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
 from speech_engine.training import (
@@ -52,10 +51,6 @@ _LIVES = 3
 _PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
 _PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYTORCH_", "XDG_")
 """What a process gets of the environment: the rest may be a key."""
-
-
-class LineLost(Exception):
-    """The server does not answer now. Another try may succeed."""
 
 
 class _InputBroken(Exception):
@@ -101,17 +96,10 @@ class HttpLine:
     def _asked(self, body: bytes | None) -> Iterator[bytes]:
         headers = {} if body is None else {"content-type": "application/octet-stream"}
         request = urllib.request.Request(self._url, body, headers)
-        try:
+        with answered("The server wants no training here"):
             with self._opener.open(request, timeout=_SOCKET_S) as answer:
                 while block := answer.read1(_READ_BYTES):
                     yield block
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code < 500 and error.code not in (408, 429):
-                raise EngineFailed(f"The server wants no training here: status {error.code}.") from None
-            raise LineLost from None
-        except (OSError, http.client.HTTPException):
-            raise LineLost from None
 
 
 async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
@@ -165,13 +153,12 @@ class _Relay:
             self._process.kill()
 
     def run(self) -> TrainingEnd:
-        for lives_left in reversed(range(_LIVES)):
-            try:
-                return self._live()
-            except _InputBroken:
-                if not lives_left or self._is_over.wait(PAUSE_S):
-                    break
-        raise _no_answer()
+        try:
+            return until_answered(self._live, _LIVES, PAUSE_S, self._is_over, lost=_InputBroken)
+        except (_InputBroken, LineLost):
+            raise EngineFailed(
+                "The server of a training does not answer: machines must reach its public_url."
+            ) from None
 
     def _live(self) -> TrainingEnd:
         process, pipe = self._start()
@@ -187,7 +174,9 @@ class _Relay:
                         self._tell_progress(progress)
                     case FilePiece() as piece:
                         for part in self._file.take(piece):
-                            self._insist(part)
+                            # The training waits meanwhile, so nothing is lost.
+                            tell = partial(self._line.tell, part)
+                            until_answered(tell, _TRIES, PAUSE_S, self._is_over)
                     case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:
                         return end
                     case Broken(reason, lasting):
@@ -230,22 +219,22 @@ class _Relay:
     def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
         """Pass all on that it learns from, unless nobody takes it any more."""
         with self._feeding:
-            for tries_left in reversed(range(_TRIES)):
-                has_begun = False
-                try:
-                    for block in self._line.inputs():
-                        has_begun = True
-                        if self._is_over.is_set() or process.poll() is not None:
-                            break
-                        pipe.forward(block)
-                    break
-                except LineLost:
-                    if has_begun:
-                        raise _InputBroken from None
-                    if not tries_left or self._is_over.wait(PAUSE_S):
-                        raise _no_answer() from None
+            until_answered(partial(self._feed_once, process, pipe), _TRIES, PAUSE_S, self._is_over)
         if self._must_stop:
             pipe.send(Drain(0.0))
+
+    def _feed_once(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
+        has_begun = False
+        try:
+            for block in self._line.inputs():
+                has_begun = True
+                if self._is_over.is_set() or process.poll() is not None:
+                    break
+                pipe.forward(block)
+        except LineLost:
+            if has_begun:
+                raise _InputBroken from None
+            raise
 
     def _tell_progress(self, progress: TrainingProgress) -> None:
         """Tell it now and then. The next one says more, so nobody waits for a server that is away."""
@@ -257,16 +246,6 @@ class _Relay:
             self._line.tell(progress)
         except LineLost:
             self._told_at = time.monotonic() + _SOCKET_S
-
-    def _insist(self, part: FarPiece) -> None:
-        """Tell it until the server has it: the training waits meanwhile, and what it has learnt is kept."""
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                self._line.tell(part)
-                return
-            except LineLost:
-                if not tries_left or self._is_over.wait(PAUSE_S):
-                    raise _no_answer() from None
 
 
 class _FileOut:
@@ -301,7 +280,3 @@ class _FileOut:
         )
         self._number += 1
         return part
-
-
-def _no_answer() -> EngineFailed:
-    return EngineFailed("The server of a training does not answer: machines must reach its public_url.")

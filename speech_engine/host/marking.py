@@ -39,9 +39,6 @@ class _Marking:
         self._log = log
         self._streams: dict[int, MarkStream] = {}
 
-    def __repr__(self) -> str:
-        return f"<_Marking {len(self._streams)} streams>"
-
     def take(self, step: _Step) -> MarkedSound | None:
         number = step.number
         if isinstance(step, CloseMarkStream):

@@ -1,5 +1,7 @@
-"""The loaded models: loaded when needed, and forgotten, the longest unused first, when memory is short. Who
-needs room gets it in the order of arrival.
+"""The loaded models. A model is loaded when it is needed. When memory is short, the longest unused is
+forgotten.
+
+Jobs get room in the order of their arrival.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from speech_engine.errors import EngineBusy
 
 
 class Shelved(Protocol):
-    """A model that can be loaded. `bytes` is the memory that it needs then, as an estimate."""
+    """A model that can be loaded. `bytes` is an estimate of the memory that it needs then."""
 
     @property
     def name(self) -> str: ...
@@ -27,7 +29,7 @@ M = TypeVar("M", bound=Shelved)
 T = TypeVar("T")
 
 LOADS_AT_ONCE = 2
-"""More of them only take the processors from each other, and from who speaks: all would be late."""
+"""More loads at once would take the processors from each other and from speech: all would be late."""
 
 
 class _Place(Generic[T]):
@@ -40,14 +42,11 @@ class _Place(Generic[T]):
         loading.add_done_callback(lambda _loading: self.has_tried.set_result(None))
         self.users = 0
 
-    def __repr__(self) -> str:
-        return f"<_Place of {self.size} bytes, {self.users} users>"
-
 
 class ModelShelf(Generic[M, T]):
     """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes.
 
-    `waiting` marks what is no work of the engine, as `Context.waiting` does.
+    `waiting` marks time that is no work of the engine, as `Context.waiting` does.
     """
 
     def __init__(
@@ -64,9 +63,6 @@ class ModelShelf(Generic[M, T]):
         self._line: dict[object, M] = {}
         self._changed = asyncio.Event()
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
-
-    def __repr__(self) -> str:
-        return f"<ModelShelf, {self.names()} of {self.bytes} bytes>"
 
     @property
     def bytes(self) -> int:
@@ -85,16 +81,16 @@ class ModelShelf(Generic[M, T]):
         place = self._place(model, None) or await self._place_in_time(model, within_s)
         place.users += 1
         try:
-            # A job that is cancelled leaves the loading to those who come after it.
+            # If the job is cancelled, the loading goes on for the jobs after it.
             yield await asyncio.shield(place.loading)
         finally:
             place.users -= 1
             self._let_leave()
 
     def forget(self, name: str) -> asyncio.Future[None] | None:
-        """Lend a model to nobody any more. Those who have it keep it, and its room, until they end.
+        """Lend a model no more. Its present users keep it, and its room, until they end.
 
-        Returns what is done once it is not being loaded any more: until then its file is in use, too.
+        Returns a future that is done when the model is not being loaded: until then its file is in use.
         """
         place = self._places.pop(name, None)
         if place is None:
@@ -104,7 +100,7 @@ class ModelShelf(Generic[M, T]):
         return place.has_tried
 
     def forget_idle(self) -> None:
-        """Forget all models that nobody has: there is less memory than was thought."""
+        """Forget all models without users: there is less memory than was thought."""
         for name in self._idle():
             self.forget(name)
 
@@ -129,8 +125,8 @@ class ModelShelf(Generic[M, T]):
         return place
 
     def _place(self, model: M, turn: object | None) -> _Place[T] | None:
-        """Return the model's place, a new one if need be, or None as long as there is no room, or others come
-        before the one who has this turn."""
+        """Return the model's place, a new one if need be. Return None if there is no room, or if another turn
+        comes first."""
         is_next = next(iter(self._line), turn) is turn
         place = self._places.get(model.name)
         if place is not None and not is_next and model.name in self._promised():
@@ -144,7 +140,7 @@ class ModelShelf(Generic[M, T]):
         return place
 
     def _make_room(self, model: M) -> bool:
-        """Forget models that nobody has, if that makes room enough; else none of them."""
+        """Forget models without users, if that makes room enough; else none of them."""
         lacking = self.bytes + model.bytes - self._most_bytes
         going = self._going(lacking, self._idle())
         if sum(self._places[name].size for name in going) < lacking:
@@ -154,8 +150,8 @@ class ModelShelf(Generic[M, T]):
         return True
 
     def _promised(self) -> list[str]:
-        """Return the models that will make room for the first in line. Were they lent again and again, the
-        room would never come."""
+        """Return the models that will make room for the first in line. They are not lent again, or the room
+        would never come."""
         kept = sum(place.size for place in self._places.values())
         idle = self._idle()
         used = [name for name in self._places if name not in idle]
@@ -165,7 +161,7 @@ class ModelShelf(Generic[M, T]):
         return [name for name, each in self._places.items() if not each.users and each.loading.done()]
 
     def _going(self, lacking: int, names: Iterable[str]) -> list[str]:
-        """Return the first of these that have the lacking bytes together, or all."""
+        """Return as many of these, from the first on, as have the lacking bytes together, or all."""
         going: list[str] = []
         for name in names:
             if lacking <= 0:
@@ -188,7 +184,7 @@ class ModelShelf(Generic[M, T]):
             asyncio.get_running_loop().call_soon(self._let_leave)
 
     async def close(self) -> None:
-        """Wait for what is being loaded, and forget all."""
+        """Wait for models that are being loaded, and forget all."""
         loading = [place.loading for place in (*self._places.values(), *self._leaving)]
         if loading:
             await asyncio.wait(loading)

@@ -1,11 +1,11 @@
 """Admits a listener only if no sound will pause, by the measured times of steps: first the rule, then
 the jobs as they come to it.
 
-Without a clock. Each listener is a demand for sound over time: nothing until its slack is over, then a steady
-flow until its text ends, or whole segments. Of these, a second counts as much as flowing rows would make at
-the same cost. The device makes sound at one rate for all together. If all demands up to any moment fit into
-what is made until then, none runs dry while the least slack goes first. Only steps count that are quick
-enough for each row in them.
+There is no clock here. Each listener is a demand for sound over time: nothing until its slack is over, then a
+steady flow until its text ends, or whole segments. A second of a whole segment counts as the sound of flowing
+rows at the same cost. The device makes sound at one rate for all together. If all demands up to any moment
+fit into the sound that is made until then, no listener runs dry, since the least slack goes first. Only steps
+count that are quick enough for each row in them.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class WholePiece(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """The sound that a listener wants: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a
-    second. If it `is_paced`, a listener hears it as it comes. What does not flow is in `pieces`: all of them
-    may be in one step, with their `weight`."""
+    """The demand of a listener: `left_s` seconds in all, a first piece at `from_s`, and then `rate` a second.
+
+    If it `is_paced`, a listener hears it as it comes. Whole segments are in `pieces`: all of them may be in
+    one step, with their `weight`."""
 
     from_s: float
     left_s: float
@@ -56,7 +57,7 @@ class Demand(NamedTuple):
         return min(self.left_s, LEAST_PIECE_S + (at_s - self.from_s) * self.rate)
 
     def after(self, later_s: float, made_s: float) -> Demand | None:
-        """Return what is left of it later, when so much was made; None if that was all."""
+        """Return the demand that is left later, when so much was made; None if that was all."""
         left_s = self.left_s - made_s
         if left_s <= 1e-9:
             return None
@@ -72,7 +73,7 @@ class Demand(NamedTuple):
 
 
 class Capacity(NamedTuple):
-    """What the device makes in steps of a weight of `width` at most. It has memory for so many `rows`."""
+    """The capacity of the device in steps of a weight of `width` at most, with memory for so many `rows`."""
 
     times: StepTimes
     width: float
@@ -93,9 +94,9 @@ class Capacity(NamedTuple):
 
 
 def demand_of(listener: Listener, now: float, capacity: Capacity, *, is_last: bool = True) -> Demand | None:
-    """Return what a listener still wants; None for work without a listener, or when all is made.
+    """Return the demand of a listener; None for work without a listener, or when all is made.
 
-    What follows a job is counted with the last one of the same answer, and so only once.
+    The parts after a job are counted with the last job of the same answer, and so only once.
     """
     if listener.is_idle:
         return None
@@ -114,7 +115,7 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
     weight = sum(work.weight for _, work, _ in unmade)
     rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade)
     rate /= sum(work.seconds for _, work, _ in unmade)
-    # What follows is taken to be like this job's last segment.
+    # The parts to come are assumed to be like this job's last segment.
     due_at, last, _ = unmade[-1]
     while follows_s > 0.0:
         due_at += last.seconds / listener.rate
@@ -157,7 +158,7 @@ _SOON_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) -> float:
-    """Return 0 if the newcomer fits now, else after how long it will, if no other comes."""
+    """Return 0 if the newcomer fits now, else the time until it fits, if no other comes."""
     present = list(others)
     if fits([newcomer, *present], capacity):
         return 0.0
@@ -185,8 +186,8 @@ REMEMBERED_S = 600.0
 
 
 class AdmittedAnswers:
-    """The answers that were let in while more of their parts were expected. What follows a part was counted
-    with it, so the next part is no newcomer."""
+    """The admitted answers that have more parts to come. Those parts were counted with the first one, so the
+    next part is no newcomer."""
 
     def __init__(self) -> None:
         self._until: dict[tuple[str, str], float] = {}
@@ -214,7 +215,7 @@ def waits_s(
     width: float,
     now: float,
 ) -> float:
-    """Return 0 if a newcomer fits without a gap for any listener, else after how long it will.
+    """Return 0 if a newcomer fits without a gap for any listener, else the time until it fits.
 
     `others` are the listeners in the batch, or on the way there, by the ids of their jobs.
     """

@@ -14,17 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.stoppable import run_stoppable
-from speech_engine.imported_voices import MODEL
+from speech_engine.imported_voices import MODEL, OnnxSettings
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context
-from speech_engine.text.sounds import Piece
+from speech_engine.text.sounds import Phonemize, Piece
 from speech_engine.values import SpeechJob, Voice
 
 V = TypeVar("V")
@@ -32,6 +34,10 @@ V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 T = TypeVar("T")
 
+MOST_S = 300
+"""The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
+
+_PEAK = 32767.0
 _FAULTS = tuple(
     each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
 )
@@ -45,9 +51,6 @@ class StopSwitch:
 
     def __init__(self) -> None:
         self.options = onnxruntime.RunOptions()
-
-    def __repr__(self) -> str:
-        return f"<StopSwitch {'on' if self.options.terminate else 'off'}>"
 
     def stop(self) -> None:
         self.options.terminate = True
@@ -82,6 +85,15 @@ class OnnxNetwork:
         except _FAULTS as error:
             raise EngineFailed(f"The model's network failed: {type(error).__name__}.") from None
 
+    def sound(
+        self, output: str, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
+    ) -> NDArray[np.float32]:
+        """Return one output, a sound at `rate_hz`, as `run` does."""
+        sound = np.asarray(self.run(output, values, stop), np.float32).reshape(-1)
+        if len(sound) > MOST_S * rate_hz:
+            raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
+        return sound
+
 
 class NamedVoices(Protocol[V_co]):
     """The voices of an engine."""
@@ -102,10 +114,16 @@ class OnnxEngine(ABC, Generic[V]):
     """The name by which messages call it."""
 
     def __init__(
-        self, slots: int, pause_ms: int, context: Context, voices: NamedVoices[V], threads: ThreadPoolExecutor
+        self,
+        settings: OnnxSettings,
+        context: Context,
+        voices: NamedVoices[V],
+        phonemize: Phonemize,
+        threads: ThreadPoolExecutor,
     ) -> None:
-        self.slots = slots
-        self._pause_ms = pause_ms
+        self.slots = settings.slots
+        self._pause_ms = settings.pause_ms
+        self._phonemize = phonemize
         self._tick = context.tick
         self._voices = voices
         self._threads = threads
@@ -121,14 +139,14 @@ class OnnxEngine(ABC, Generic[V]):
         if job.model != MODEL:
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self._voices.find(job.voice, job.language)
-        # All texts first: what cannot be spoken is refused before anybody hears a part.
+        # All texts first: a text that cannot be spoken is refused before a part is heard.
         read = await self.run(lambda _stop: self._pieces(job, voice))
         rate_hz = self._info.sample_rate_hz
         async with self.lend(voice, job.deadline_s) as network:
             yield Started(rate_hz)
             sounds = PcmPieces(rate_hz, job.max_samples)
             for number, (segment, piece) in enumerate(read):
-                pcm = await self.run(partial(self.sound, network, piece, voice, job.speed))
+                pcm = await self.run(partial(self._pcm, network, piece, voice, job.speed))
                 if number + 1 < len(read) and piece.rest_ms is None:
                     pcm += bytes(rate_hz * self._pause_ms // 1000 * 2)
                 for chunk in sounds.feed(pcm):
@@ -143,6 +161,10 @@ class OnnxEngine(ABC, Generic[V]):
             said = sum(piece.sounds for _, piece in pieces)
             pieces += ((number, piece) for piece in self.read(segment.spoken, voice, said))
         return pieces
+
+    def _pcm(self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch) -> bytes:
+        sound = np.nan_to_num(np.clip(self.sound(network, piece, voice, speed, stop), -1.0, 1.0))
+        return (sound * _PEAK).astype("<i2").tobytes()
 
     async def run(self, work: Callable[[StopSwitch], T]) -> T:
         """Do some work in a thread, as `run_stoppable` does. The switch stops the network that it runs."""
@@ -162,8 +184,10 @@ class OnnxEngine(ABC, Generic[V]):
         for it in time."""
 
     @abstractmethod
-    def sound(self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch) -> bytes:
-        """Return the sound of a piece as 16-bit samples at the model's rate. It runs in a thread.
+    def sound(
+        self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch
+    ) -> NDArray[np.float32]:
+        """Return the sound of a piece at the model's rate. It runs in a thread.
 
         Raise EngineFailed.
         """

@@ -43,7 +43,7 @@ def unpack(frame: bytes) -> Message:
 
 
 def head(frame: bytes) -> bytes:
-    """What goes before a frame: its length."""
+    """The head of a frame: its length."""
     return _LENGTH.pack(len(frame))
 
 
@@ -61,7 +61,7 @@ class ParentPipe:
         self._sending = threading.Lock()
 
     def send(self, message: Message) -> None:
-        """Sends a message, unless the parent is gone: whoever reads sees its end, and exits for us."""
+        """Sends a message, unless the parent is gone: the reader sees its end, and exits for us."""
         with self._sending, suppress(OSError):
             self._socket.sendall(pack(message))
 

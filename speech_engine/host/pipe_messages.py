@@ -1,7 +1,7 @@
-"""The messages between a process and its children: what each of them says, and what is answered.
+"""The messages between a process and its children.
 
-Supervisor, workers and hosts talk so, and a worker with the processes of comparers, marks and trainers. Each
-stream of a mark and each question to it has a number, so many of them share one pipe.
+The supervisor talks so with workers and hosts, and a worker with the processes of comparers, marks and
+trainers. Each stream of a mark and each question to it has a number, so many of them share one pipe.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from speech_engine.training import TrainingMessage
 
 
 class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
-    """The comparer has loaded. Its scale says how to read its scores."""
+    """The comparer has loaded. The numbers are its `SpeakerScale`."""
 
     same: float
     other: float
@@ -34,7 +34,7 @@ class ComparisonQuestion(msgspec.Struct, frozen=True, tag="comparison_asked"):
 
 
 class ComparisonScore(msgspec.Struct, frozen=True, tag="comparison"):
-    """The answer. With a `failure`, the class of what the comparer raised, there is no score."""
+    """The answer. A `failure` is the class of the comparer's exception; then there is no score."""
 
     score: float = 0.0
     failure: str = ""
@@ -71,7 +71,7 @@ class CloseMarkStream(msgspec.Struct, frozen=True, tag="mark_closed"):
 
 
 class MarkedSound(msgspec.Struct, frozen=True, tag="marked_sound"):
-    """What came out. With a `failure`, the class of what the mark raised, the stream is over."""
+    """The marked sound. A `failure` is the class of the mark's exception; then the stream is over."""
 
     number: int
     pcm: bytes = b""
@@ -172,7 +172,7 @@ class DeviceFound(msgspec.Struct, frozen=True, tag="device_found"):
 
 
 class MayLoad(msgspec.Struct, frozen=True, tag="may_load"):
-    """The answer: what the host needs is booked for it. If it is not, the host is ended."""
+    """The answer: the memory for the host is booked. Without that memory, the host is ended."""
 
 
 class PeakMemory(msgspec.Struct, frozen=True, tag="peak_memory"):
@@ -182,7 +182,7 @@ class PeakMemory(msgspec.Struct, frozen=True, tag="peak_memory"):
 
 
 class Introduction(msgspec.Struct, frozen=True, tag="introduction"):
-    """What a host that is ready has, as it answers a `Hello`. Workers learn of it while it is unloaded."""
+    """The answer of a ready host to a `Hello`. Workers read it while the host is unloaded."""
 
     hello: bytes
 
@@ -191,23 +191,23 @@ class Introduction(msgspec.Struct, frozen=True, tag="introduction"):
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
-    """A host's progress before it is ready: the part that is done, from 0 to 1, and what it does."""
+    """A host's progress before it is ready: the part that is done, from 0 to 1, and its present step."""
 
     fraction: float
     what: str
 
 
 class HostState(msgspec.Struct, frozen=True, tag="host_state"):
-    """One process of one engine, as every worker learns of it. A generation is one life of the process.
+    """The state of one process of one engine, for all workers. A generation is one life of the process.
 
-    A host that starts has `loaded` so much of itself, from 0 to 1; `reason` says what it does. The life
-    before it took `loads_s` to get ready, 0 if that is not known.
+    A starting host has `loaded` a part of itself, from 0 to 1; `reason` is its present step. `loads_s` is the
+    time in which the life before it got ready, 0 if that is not known.
 
-    If a life has just ended, `begun` has the calls that the engine had begun and not ended, and `killer`
-    is the one that certainly ended it. A life that is ready has the `licence` of its imported model, if any.
+    If a life has just ended, `begun` has the calls that the engine had begun and not ended. `killer` is the
+    call that certainly ended it. A ready life has the `licence` of its imported model, if any.
 
-    One that is unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory, `hello` is
-    what its last life had.
+    A host that was unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory,
+    `hello` is the answer of its last life.
     """
 
     engine: str
@@ -228,8 +228,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
 
-    `digest` stands for what that call speaks. `is_whole`: it was spoken to its end. `figures` are those of a
-    batch, empty while they are as before.
+    `digest` stands for the text or voice of that call. `is_whole`: it was spoken to its end. `figures` are of
+    a batch, and empty while they have not changed.
     """
 
     working: int
@@ -241,7 +241,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
 
 
 class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):
-    """To a host: the digests of the texts that run alone, and of those that are refused."""
+    """A message to a host: the digests of texts that run alone, and of texts that are refused."""
 
     alone: tuple[bytes, ...] = ()
     refused: tuple[bytes, ...] = ()
@@ -278,7 +278,7 @@ class PlansInUse(msgspec.Struct, frozen=True, tag="plans_in_use"):
 
 
 class ReloadQuestion(msgspec.Struct, frozen=True, tag="reload_asked"):
-    """A worker's question: read the configuration again, and tell what came of it."""
+    """A worker's question: read the configuration again, and report the result."""
 
     question: int
 

@@ -40,9 +40,6 @@ class Pulse:
         self.figures: Callable[[], dict[str, float]] = dict
         self._changing = threading.Lock()
 
-    def __repr__(self) -> str:
-        return f"<Pulse {self._working} in work>"
-
     def begin(self, call: str, digest: bytes = b"") -> None:
         """Tell that a job begins. Call this in the job's task, before the engine has the job. `digest` stands
         for its text."""

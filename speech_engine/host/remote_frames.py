@@ -1,7 +1,7 @@
 """What the pieces of remote work hold: an introduction of the engine, then the frames of its answer, or how a
 training has ended.
 
-The far end packs them, and the server reads them. Whoever carries a piece needs to know nothing of this.
+The far end packs them, and the server reads them. The runners between them do not read the pieces.
 """
 
 from __future__ import annotations
@@ -38,9 +38,6 @@ class Packer:
         self._frames: list[bytes] = []
         self._bytes = 0
         self._number = 0
-
-    def __repr__(self) -> str:
-        return f"<Packer, {self._number} pieces out, {self._bytes} bytes begun>"
 
     def add(self, frame: RemoteFrame) -> RemotePiece | None:
         """Add a frame. Return the piece that was full without it."""

@@ -1,9 +1,9 @@
-"""The recordings that an engine speaks with, and what it derived from them: in memory alone, and bounded. The
-files of trained voices are here as recordings are.
+"""The recordings of an engine's jobs, and the values that the engine derived from them: in memory alone, and
+bounded. The files of trained voices are stored like recordings.
 
-A recording is there under its tenant, its model and its digest. So no tenant gets another's, and each
-model has it at its own rate and length. What is the operator's is there once, under no tenant. Jobs borrow
-recordings; the one that was used longest ago goes first.
+The key of a recording is its tenant, its model and its digest. So no tenant gets the recording of another,
+and each model has it at its own rate and length. The operator's recordings have no tenant. Jobs borrow
+recordings; the longest unused one goes first.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MODEL_BYTES = 1024 * 1024 * 1024
 """The files of trained voices have so much beside: each may have hundreds of megabytes."""
 
 _MOST_DERIVED = 512
-"""Several for each recording: other words of one make another. What was used longest ago goes first."""
+"""Several for each recording: other words make another one. The longest unused one goes first."""
 
 DERIVED_BYTES = 1024 * 1024 * 1024
-"""What was derived and tells its size (`nbytes`) has this much together:
-a large model's states take megabytes each."""
+"""The most bytes of all derived values that tell their size (`nbytes`): states of a large model take
+megabytes each."""
 
 DROPPED = "The voice was deleted."
 
@@ -58,14 +58,15 @@ class ModelPiece(NamedTuple):
 
 
 class _File:
-    """A file, of which maybe the beginning alone has come."""
+    """A file, or the beginning of one that is still coming."""
 
     def __init__(self, size: int, data: bytes = b"") -> None:
         self.size = size
         self.data: bytes | bytearray = data if len(data) == size else bytearray(data)
 
     def add(self, piece: ModelPiece) -> bool:
-        """Add what is new of a piece. False: it is of another file, or one before it is missing."""
+        """Add the new part of a piece. Return False if it is of another file, or if a piece before it is
+        missing."""
         known = len(self.data) - piece.begin
         if known < 0 or piece.size != self.size or piece.begin + len(piece.data) > self.size:
             return False
@@ -97,9 +98,9 @@ class _Room:
         return file.data if file is not None and isinstance(file.data, bytes) else None
 
     def add(self, name: _Name, file: _File, lent: Collection[_Name]) -> list[_Name]:
-        """Add a file in the place of what was used longest ago, which is returned, or of its own.
+        """Add a file. Return the names of the longest unused files, which make room for it.
 
-        Raises EngineBusy if what is `lent` needs the room.
+        Raises EngineBusy if `lent` files need the room.
         """
         self._files.pop(name, None)
         left = self._limit - file.size - sum(self._files[each].size for each in lent if each in self._files)
@@ -115,7 +116,7 @@ class _Room:
         return gone
 
     def add_piece(self, name: _Name, piece: ModelPiece, lent: Collection[_Name]) -> None:
-        """Add a piece behind those before it. What another worker sent already is passed over."""
+        """Add a piece behind those before it. A piece that another worker has sent already is passed over."""
         if name not in self._files and not piece.begin:
             self.add(name, _File(piece.size), lent)
         if name not in self._files or not self._files[name].add(piece):
@@ -139,9 +140,6 @@ class SampleLoan:
         self.ended = asyncio.Event()
         self._shelf = shelf
         self._on_drop = on_drop
-
-    def __repr__(self) -> str:
-        return f"<SampleLoan of {len(self.names)}{', dropped' if self.is_dropped else ''}>"
 
     def __await__(self) -> Generator[Any, None, bool]:
         return self.ended.wait().__await__()
@@ -200,7 +198,7 @@ class SampleShelf:
     def put_piece(self, tenant: str, model: str, digest: str, piece: ModelPiece) -> None:
         """Keep a piece of a trained voice's file, which is there once the last one is. They come in order.
 
-        Raises EngineBusy if there is no room, or if one before it was given up meanwhile.
+        Raises EngineBusy if there is no room, or if an earlier piece was given up meanwhile.
         """
         with self._lock:
             self._models.add_piece(_Name(tenant, model, digest), piece, self._lent)
@@ -220,10 +218,9 @@ class SampleShelf:
             self._loans.discard(loan)
 
     def drop(self, digests: Collection[str]) -> list[Awaitable[Any]]:
-        """Forget these recordings and all that was derived from them. The jobs that use them end.
+        """Forget these recordings and all values derived from them. The jobs that use them end.
 
-        Returns their loans, and what the engine still has to do: what it holds itself is gone when all of
-        that is over.
+        Returns their loans, and awaitables of the engine: its own copies are gone when all of these are over.
         """
         dropped = frozenset(digests)
         with self._lock:

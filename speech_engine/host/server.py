@@ -30,7 +30,7 @@ LAST_BYTES_S = 0.25
 """gRPC says that a call is over before its last bytes have left the process."""
 
 LAST_FRAMES_S = 10.0
-"""How long a reader may take to the last frame of a call with input."""
+"""The longest time of a reader until the last frame of a call with input."""
 
 
 class HostServer:
@@ -93,7 +93,7 @@ class HostServer:
             await self._answer(begin, pcm, call)
             if not pcm.is_over:
                 # Were this call over before its input is, gRPC could lose the frames that were just written.
-                # Whoever has read the last of them closes the call, and that ends this wait.
+                # The reader of the last one closes the call, and that ends this wait.
                 await asyncio.sleep(LAST_FRAMES_S)
 
     async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:

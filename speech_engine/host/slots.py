@@ -2,7 +2,7 @@
 
 `fair` chooses the next job and predicts the time. Jobs wait here, and a job that would wait in vain fails
 early. When the queue is full, the tenant with the longest line loses its newest waiter, so that one account's
-flood cannot shut the others out. An engine may say what room it has beside the jobs that it has.
+flood cannot shut the others out. An engine may tell its own room beside its present jobs.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from speech_engine.values import SpeechJob, Urgency
 
 
 class Gate(Protocol):
-    """What an engine knows of the room beside the jobs that it has."""
+    """An engine's knowledge of its room beside the present jobs."""
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
-        """Return 0 if the job may begin, else after how long it may. `admitted` begin just now."""
+        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
         ...
 
     def goes_on(self, job: SpeechJob) -> bool:
@@ -65,7 +65,7 @@ class SlotTurn(Ticket):
 
 
 class Batch(Gate, Protocol):
-    """What the host asks of an engine's `BatchLoop`."""
+    """The host's questions to an engine's `BatchLoop`."""
 
     def figures(self) -> dict[str, float]:
         """Return the figures of this moment by their names."""
@@ -95,7 +95,7 @@ IDLE_PART = 4
 """Work without a waiting client has one slot in so many at most, and at least one."""
 
 MOST_AHEAD = 32
-"""How many of the jobs ahead of a newcomer the gate looks at: more only take longer to count."""
+"""The most jobs ahead of a newcomer that the gate looks at: more only take longer to count."""
 
 IDLE_TURNS = 16
 """Of so many turns, one at least is of such work while it waits, however many listeners come."""
@@ -180,7 +180,7 @@ class Slots:
         return True
 
     async def take(self, turn: SlotTurn) -> None:
-        """Take a slot, in the line of those who wait for one. Raises what `enter` raises."""
+        """Take a slot, in line behind the waiting jobs. Raises as `enter` does."""
         self._order.push(turn)
         self._let_in()
         if turn not in self._running:
@@ -314,7 +314,8 @@ class Slots:
         return self._order.pop(head)
 
     def _fits(self, turn: SlotTurn) -> bool:
-        """Tell whether the turn fits now. One that will not fit in time is refused, and goes out as it is."""
+        """Tell whether the turn fits now. A turn that will not fit in time is refused, and goes out as it
+        is."""
         if self._gate is None or turn.job is None:
             return True
         later_s = self._gate.fits_in_s(turn.job, self._admitted)

@@ -1,10 +1,9 @@
-"""Learns how long a step of so much weight takes, and what the model thread does beside its steps. Without a
+"""Learns the time of a step by its weight, and the time of the model thread beside its steps. It has no
 clock.
 
-A step has a fixed part, and one that grows with the weight of its rows: 1.0 each, if the model tells none.
-Beside it texts join, sound is made, and others ask for
-work: each is a rate, in seconds of work for a second of sound. A burst of new listeners brings many texts at
-once, and yet each of them joins only once.
+The time of a step has a fixed part, and a part that grows with the weight of its rows: 1.0 each, if the model
+tells none. Between steps, texts join, sound is made, and calls run: each is a rate, in seconds of work for a
+second of sound. A burst of new listeners brings many texts at once, and yet each of them joins only once.
 """
 
 from __future__ import annotations
@@ -42,9 +41,6 @@ class BesideSteps:
     def __init__(self) -> None:
         self._joins, self._sounds, self._calls = _Rate(), _Rate(), _Rate()
 
-    def __repr__(self) -> str:
-        return f"<BesideSteps {self.rate:.4f} s for a second of sound>"
-
     @property
     def rate(self) -> float:
         return self._joins.value + self._sounds.value + self._calls.value
@@ -68,14 +64,14 @@ MARGIN = 0.95
 """The part of the measured speed that is promised: estimates of lengths are too low now and then."""
 
 _LEAST_COUNT = 1.0
-"""What a width keeps for ever: a minute with one listener must not hide what a step of many rows takes."""
+"""The least weight of old measurements: a minute with one listener must not hide the time of wide steps."""
 
 _LEAST_STEPS = 8
 """The first steps are slow: a device is still cold."""
 
 
 class _Width:
-    """The steps of one number of rows: how many they were, which fades, and the mean of what they weighed."""
+    """The steps of one number of rows: their number, which fades, and the mean of their weights."""
 
     def __init__(self) -> None:
         self.count = self.seconds = self.weight = 0.0
@@ -102,9 +98,6 @@ class StepTimes:
         self._widths: dict[int, _Width] = {}
         self._line = (0.0, 0.0, 0.0)
 
-    def __repr__(self) -> str:
-        return f"<StepTimes of {self.steps} steps, {self.seconds(1)} s for one row>"
-
     @property
     def is_known(self) -> bool:
         return self.steps >= _LEAST_STEPS
@@ -128,8 +121,8 @@ class StepTimes:
     def widest(self, rates: Iterable[float], most: float) -> float:
         """Return the widest step, `most` at best, in which each flowing row gets sound as fast as it plays.
 
-        A row takes one step after another, so a wide step can be too slow for it though the device makes
-        enough for all. A rate that is beyond a step of one row limits no step: fewer rows would not help.
+        A row takes one step after another, so a wide step can be too slow for it although the device makes
+        enough for all. A rate beyond a step of one row limits no step: fewer rows would not help.
         """
         fastest = max((rate for rate in rates if self._keeps_up(1, rate)), default=0.0)
         while most > 1 and not self._keeps_up(most, fastest):

@@ -11,7 +11,7 @@ from speech_engine.errors import EngineFailed
 
 LOOK_EVERY_S = 1.0
 MOST_LOOKS = 120
-"""What a run may take, in looks: on a very slow processor, half a minute of sound may take this long."""
+"""The longest run, in looks: on a very slow processor, half a minute of sound may take this long."""
 
 T = TypeVar("T")
 

@@ -1,8 +1,8 @@
 """A host's side of the quarantine: texts that may have killed a host run alone, and killers do not run.
 
-The supervisor decides which they are. It sees only digests: under a key of its own, a digest tells nothing
-about the text to those who read it elsewhere. An account's text is a suspect for that account alone. Of a
-conversion, the voice is what may kill: nobody knows the recording before it has come.
+The supervisor decides which texts these are. It sees only digests: their key is its own, so a digest tells
+nothing about the text to another reader. An account's text is a suspect for that account alone. Of a
+conversion, the voice is the suspect, since the recording is not known before it has come.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KILLER_VOICE = "Invalid 'voice': the engine's process ends each time it converts
 
 
 def killer_error(work: Work) -> EngineError:
-    """Return what is said of work that kills its host."""
+    """Return the error of work that kills its host."""
     if isinstance(work, Convert):
         return UnsupportedOption(KILLER_VOICE, detail="voice")
     return UnsupportedText(KILLER)
@@ -36,9 +36,6 @@ class Suspects:
         self._key = key
         self._alone: frozenset[bytes] = frozenset()
         self._refused: frozenset[bytes] = frozenset()
-
-    def __repr__(self) -> str:
-        return f"<Suspects: {len(self._alone)} alone, {len(self._refused)} refused>"
 
     def update(self, alone: Iterable[bytes], refused: Iterable[bytes]) -> None:
         self._alone, self._refused = frozenset(alone), frozenset(refused)

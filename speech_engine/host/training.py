@@ -18,6 +18,7 @@ from queue import SimpleQueue
 
 import msgspec
 
+from speech_engine import training
 from speech_engine.device import Device
 from speech_engine.host.confinement import confine, forbid_writing, limit_memory
 from speech_engine.host.devices import GB, DeviceLacking, choose_device, find_memory, peak_gb
@@ -26,28 +27,8 @@ from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
 from speech_engine.model_files import UnusableModel
 from speech_engine.plugin import Context, worker_plugin
-from speech_engine.training import (
-    Assembly,
-    BeginTraining,
-    FilePiece,
-    FileRole,
-    Recording,
-    RecordingPiece,
-    Train,
-    TrainedVoice,
-    Trainer,
-    TrainerReady,
-    TrainingDone,
-    TrainingError,
-    TrainingFailed,
-    TrainingOrder,
-    TrainingProgress,
-    TrainingStopped,
-    TrainingStops,
-    file_pieces,
-)
 
-_Question = RecordingPiece | FilePiece | Train
+_Question = training.RecordingPiece | training.FilePiece | training.Train
 
 
 class _Talk:
@@ -59,21 +40,18 @@ class _Talk:
         self._device = device
         self._told_gb = 0.0
         self._steps = range(0)
-        self._order: TrainingOrder | None = None
+        self._order: training.TrainingOrder | None = None
         self._kept_at = 0.0
 
-    def __repr__(self) -> str:
-        return f"<_Talk{', to stop' if self.must_stop else ''}>"
-
-    def begin(self, order: TrainingOrder) -> None:
+    def begin(self, order: training.TrainingOrder) -> None:
         self._order, self._kept_at = order, time.monotonic()
 
     @property
     def steps(self) -> int:
-        """How many steps this process has told of."""
+        """The number of steps that this process has reported."""
         return len(self._steps)
 
-    def progress(self, progress: TrainingProgress) -> None:
+    def progress(self, progress: training.TrainingProgress) -> None:
         if progress.stage == "training" and progress.step:
             first = self._steps.start or progress.step
             self._steps = range(first, progress.step + 1)
@@ -95,39 +73,36 @@ class _Talk:
         self.file("checkpoint", pieces, step)
         self._kept_at = time.monotonic()
 
-    def file(self, role: FileRole, parts: Iterable[bytes], step: int = 0) -> None:
-        for piece in file_pieces(role, parts, step):
+    def file(self, role: training.FileRole, parts: Iterable[bytes], step: int = 0) -> None:
+        for piece in training.file_pieces(role, parts, step):
             self._pipe.send(piece)
 
 
 class _Asked:
-    """What has come for the one question that this process answers."""
+    """The recordings and files that have come for the one question of this process."""
 
     def __init__(self) -> None:
-        self.recordings: list[Recording] = []
-        self.files: dict[FileRole, bytes] = {}
+        self.recordings: list[training.Recording] = []
+        self.files: dict[training.FileRole, bytes] = {}
         self._pcm = bytearray()
-        self._assemblies: dict[FileRole, Assembly] = {}
+        self._assemblies: dict[training.FileRole, training.Assembly] = {}
 
-    def __repr__(self) -> str:
-        return f"<_Asked with {len(self.recordings)} recordings>"
-
-    def take(self, piece: RecordingPiece | FilePiece) -> None:
-        if isinstance(piece, FilePiece):
-            whole = self._assemblies.setdefault(piece.role, Assembly()).take(piece)
+    def take(self, piece: training.RecordingPiece | training.FilePiece) -> None:
+        if isinstance(piece, training.FilePiece):
+            whole = self._assemblies.setdefault(piece.role, training.Assembly()).take(piece)
             if whole is not None:
                 self.files[piece.role] = whole
             return
         self._pcm += piece.pcm
         if piece.is_last:
-            self.recordings.append(Recording(piece.sample_rate_hz, bytes(self._pcm)))
+            self.recordings.append(training.Recording(piece.sample_rate_hz, bytes(self._pcm)))
             self._pcm.clear()
 
 
 class _Process:
     """This process: it opens its trainer, answers one question, and ends."""
 
-    def __init__(self, pipe: ParentPipe, begin: BeginTraining) -> None:
+    def __init__(self, pipe: ParentPipe, begin: training.BeginTraining) -> None:
         self._pipe = pipe
         self._begin = begin
         self._log = HostLogger(begin.name)
@@ -135,9 +110,6 @@ class _Process:
         self._questions: SimpleQueue[_Question] = SimpleQueue()
         self._device = choose_device(begin.device, begin.devices)
         self._talk = _Talk(pipe, self._device)
-
-    def __repr__(self) -> str:
-        return f"<_Process {self._begin!r}>"
 
     async def live(self) -> None:
         self._pipe.watch(self._on_message, lambda: None)
@@ -152,7 +124,7 @@ class _Process:
         context = Context(self._log, device=self._device)
         async with create(self._begin.name, settings, context) as trainer:
             self._confine()
-            self._pipe.send(TrainerReady())
+            self._pipe.send(training.TrainerReady())
             # Nothing else runs in this loop: the trainer may keep it for hours.
             self._answer(trainer)
 
@@ -162,7 +134,7 @@ class _Process:
                 self._may_load.set()
             case Drain():
                 self._talk.must_stop = True
-            case RecordingPiece() | FilePiece() | Train():
+            case training.RecordingPiece() | training.FilePiece() | training.Train():
                 self._questions.put(message)
 
     def _confine(self) -> None:
@@ -172,24 +144,24 @@ class _Process:
         for lack in lacks:
             self._log.warning("host.confinement.missing", what=lack)
 
-    def _answer(self, trainer: Trainer) -> None:
+    def _answer(self, trainer: training.Trainer) -> None:
         try:
             self._pipe.send(self._done(trainer))
-        except TrainingStops:
-            self._pipe.send(TrainingStopped(self._talk.steps))
-        except TrainingError as error:
-            self._pipe.send(TrainingFailed(str(error), is_owners=True))
+        except training.TrainingStops:
+            self._pipe.send(training.TrainingStopped(self._talk.steps))
+        except training.TrainingError as error:
+            self._pipe.send(training.TrainingFailed(str(error), is_owners=True))
         except UnusableModel as error:
-            self._pipe.send(TrainingFailed(str(error)))
+            self._pipe.send(training.TrainingFailed(str(error)))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
             self._log.warning("training.failed", error=type(error).__name__)
-            self._pipe.send(TrainingFailed(type(error).__name__))
+            self._pipe.send(training.TrainingFailed(type(error).__name__))
 
-    def _done(self, trainer: Trainer) -> TrainingDone:
+    def _done(self, trainer: training.Trainer) -> training.TrainingDone:
         asked = _Asked()
         while True:
             match self._questions.get():
-                case Train(order):
+                case training.Train(order):
                     self._talk.begin(order)
                     checkpoint = asked.files.pop("checkpoint", b"")
                     voice = trainer.train(order, asked.recordings, checkpoint, self._talk)
@@ -197,9 +169,13 @@ class _Process:
                 case piece:
                     asked.take(piece)
 
-    def _told(self, trainer: Trainer, order: TrainingOrder, voice: TrainedVoice) -> TrainingDone:
+    def _told(
+        self, trainer: training.Trainer, order: training.TrainingOrder, voice: training.TrainedVoice
+    ) -> training.TrainingDone:
         """Send the voice, and the forms that it can have: for want of one, hours are not thrown away."""
-        self._talk.progress(TrainingProgress(stage="exporting", step=voice.steps, of=order.most_steps))
+        self._talk.progress(
+            training.TrainingProgress(stage="exporting", step=voice.steps, of=order.most_steps)
+        )
         self._talk.file("voice", (voice.voice,))
         for form in order.forms:
             try:
@@ -208,7 +184,7 @@ class _Process:
                 self._log.warning("training.form.failed", form=form, error=type(error).__name__)
             else:
                 self._talk.file(form, (data,))
-        return TrainingDone(
+        return training.TrainingDone(
             steps=voice.steps,
             best_step=voice.best_step,
             best=voice.best,
@@ -222,7 +198,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = ParentPipe(int(sys.argv[1]))
     begin = pipe.receive()
-    if isinstance(begin, BeginTraining):
+    if isinstance(begin, training.BeginTraining):
         try:
             asyncio.run(_Process(pipe, begin).live())
         except DeviceLacking as error:

@@ -1,8 +1,8 @@
-"""A recording in windows that overlap: each is a stretch of it, with some of what is before and after.
+"""A recording in windows that overlap: each is a stretch of it, with some sound before and after.
 
 Every window has one of a few lengths, so a model can take windows of many recordings side by side without
 padding, and each sounds as it would alone. Where the recording begins and ends, a window goes on with its
-mirror image; a short last window has more of what is before it instead.
+mirror image; a short last window has more of the sound before it instead.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class WindowSizes(NamedTuple):
 
 
 class SoundWindow(NamedTuple):
-    """One stretch. Its PCM begins at the sample `begin` of the recording, which may be before its first one;
-    what is to be heard of it is from `start` to `end`."""
+    """One stretch. Its PCM begins at the sample `begin` of the recording, which may be before its first one.
+    The part from `start` to `end` is heard."""
 
     number: int
     pcm: bytes
@@ -74,7 +74,7 @@ class WindowCutter:
 
     @property
     def samples(self) -> int:
-        """How many samples came so far."""
+        """The number of samples so far."""
         return self._kept_from + len(self._kept)
 
     def feed(self, pcm: bytes) -> list[SoundWindow]:
@@ -105,7 +105,7 @@ class WindowCutter:
     def _window(self, size: int, length: int, *, is_last: bool) -> SoundWindow:
         """Take the next stretch: `length` samples in all, with at least the context on each side."""
         sizes, start, end = self._sizes, self._start, self._start + size
-        # What a shorter stretch leaves free is for more of what is before it.
+        # The room that a shorter stretch leaves free is for more sound before it.
         spare = length - size - 2 * sizes.context
         begin = max(-sizes.context, start - sizes.context - (spare - spare % sizes.grid))
         window = SoundWindow(self._number, self._mirrored(begin, length), begin, start, end, is_last)

@@ -1,4 +1,5 @@
-"""What a plugin can import: the files of a model, their roles, and the check of what is in them."""
+"""The declaration of a model that a plugin can import: its files, their roles, and the check of their
+contents."""
 
 from __future__ import annotations
 
@@ -69,19 +70,17 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a model. It is stored as `name`, whatever its source was called.
 
     `sources` are the names under which it may come, best first; `*` stands for any letters, and `{main}` for
-    the name of the first file. `tensors` come as
-    safetensors or as a pickle of torch (.pth, .pt), and are stored as safetensors. Of a pickle, `roots` says
-    where the tensors are: the first of these keys that it has, "" for the pickle itself. `strip` are
-    beginnings that are taken from the tensors' names; tensors whose names begin with one of `ignore` are left
-    out. `renames` are pairs of a regular expression and what replaces it in the names, for files of another
-    library. `values` are keys of the pickle, beside the tensors, whose plain values are kept: as JSON, in the
-    header of the safetensors file. `stand_ins` are classes that the pickle may name ("package.module.Class",
-    or "package.*" for all of them); they are read as nothing.
-    A `tokenizer` comes as the JSON of the tokenizers library or as a sentencepiece model (Unigram), and is
-    stored as JSON.
-    An `onnx` file may have operators that repeat a graph (Loop) only if it `may_repeat`: then whoever runs it
-    must be able to stop it, and bounds its memory. `operators` are those beside ONNX's own that it may have,
-    as (domain, operator): such whose inputs `onnx_rules` knows how to check.
+    the name of the first file. `tensors` come as safetensors or as a pickle of torch (.pth, .pt), and are
+    stored as safetensors. Of a pickle, `roots` says where the tensors are: the first of these keys that it
+    has, "" for the pickle itself. `strip` are beginnings that are taken from the tensors' names; tensors
+    whose names begin with one of `ignore` are left out. `renames` are pairs of a regular expression and what
+    replaces it in the names, for files of another library. `values` are keys of the pickle, beside the
+    tensors, whose plain values are kept: as JSON, in the header of the safetensors file. `stand_ins` are
+    classes that the pickle may name ("package.module.Class", or "package.*" for all of them); they are read
+    as nothing. A `tokenizer` comes as the JSON of the tokenizers library or as a sentencepiece model
+    (Unigram), and is stored as JSON. An `onnx` file may have operators that repeat a graph (Loop) only if it
+    `may_repeat`. Its host must then be able to stop it, and bounds its memory. `operators` are those beside
+    ONNX's own that it may have, as (domain, operator): such whose inputs `onnx_rules` knows how to check.
     """
 
     role: str
@@ -145,10 +144,6 @@ class ModelContents(Protocol):
         ...
 
 
-def _nothing_to_check(_contents: ModelContents) -> ModelFacts:
-    return ModelFacts()
-
-
 class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine's plugin can import. The first file is the one that a path may name.
 
@@ -168,4 +163,4 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
     listed_in: str = ""
     names_models: bool = False
     variants: tuple[str, ...] = ("",)
-    check: Callable[[ModelContents], ModelFacts] = _nothing_to_check
+    check: Callable[[ModelContents], ModelFacts] = lambda _contents: ModelFacts()

@@ -34,7 +34,7 @@ class ModelFileEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of an imported model. `engine` is the name of the plugin that speaks with it.
+    """The description of an imported model. `engine` is the name of the plugin that speaks with it.
 
     `digest` covers the files alone: the same files have the same digest, whenever they were imported.
     `memory_gb` is an estimate: the weights, and what the format adds for speaking.

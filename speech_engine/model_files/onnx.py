@@ -8,65 +8,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from speech_engine.model_files import onnx_parts, protobuf
 from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
-from speech_engine.model_files.onnx_parts import (
-    MOST_DIMENSIONS,
-    TYPED,
-    AttributeValue,
-    GraphPart,
-    NodePart,
-    OnnxTensor,
-    few_numbers,
-    fixed_numbers,
-    judge_tensor,
-)
 from speech_engine.model_files.onnx_rules import MOST_MADE, judge_graph
-from speech_engine.model_files.protobuf import (
-    MessageReader,
-    Value,
-    bytes_of,
-    message_fields,
-    number_of,
-    numbers_of,
-    text_of,
-)
 
 __all__ = ["MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph"]
 
 # The fields of its messages by number, as its public definition has them. `other` are rare things, which are
 # refused where they stand. Texts for people are read and forgotten.
-_MODEL = message_fields(
+_MODEL = protobuf.message_fields(
     one={1: "version of the format", 2: "producer", 3: "producer's version", 4: "domain", 5: "version"}
     | {6: "description", 7: "graph"},
     many={8: "operators", 14: "metadata", 20: "training", 25: "functions", 26: "configuration"},
 )
-_OPERATORS = message_fields({1: "domain", 2: "version"})
-_GRAPH = message_fields(
+_OPERATORS = protobuf.message_fields({1: "domain", 2: "version"})
+_GRAPH = protobuf.message_fields(
     one={2: "name", 10: "description"},
     many={1: "node", 5: "initializer", 11: "input", 12: "output", 13: "value", 14: "quantization"}
     | {15: "sparse", 16: "metadata"},
 )
-_NODE = message_fields(
+_NODE = protobuf.message_fields(
     one={3: "name", 4: "operator", 6: "description", 7: "domain", 8: "overload"},
     many={1: "input", 2: "output", 5: "attribute", 9: "metadata"},
 )
-_ATTRIBUTE = message_fields(
+_ATTRIBUTE = protobuf.message_fields(
     one={1: "name", 2: "float", 3: "int", 4: "text", 5: "tensor", 6: "graph", 13: "description"}
     | {14: "other", 20: "type", 21: "other", 22: "other"},
     many={7: "floats", 8: "ints", 9: "texts", 10: "other", 11: "other", 15: "other", 23: "other"},
 )
 _ATTRIBUTE_VALUES = frozenset(("float", "int", "text", "tensor", "graph", "floats", "ints", "texts"))
 """An attribute has one of these. Its type says which, and readers differ about what they believe."""
-_TENSOR = message_fields(
+_TENSOR = protobuf.message_fields(
     one={2: "type", 3: "segment", 8: "name", 9: "raw", 12: "description", 14: "location"},
     many={1: "dims", 4: "floats", 5: "int32s", 6: "strings", 7: "int64s", 10: "doubles", 11: "uint64s"}
     | {13: "external", 16: "metadata"},
 )
-_VALUE_INFO = message_fields({1: "name", 2: "type", 3: "description"}, {4: "metadata"})
-_TYPE = message_fields({1: "tensor", 4: "sequence", 6: "denotation"})
-_TENSOR_TYPE = message_fields({1: "type", 2: "shape"})
-_SHAPE = message_fields({}, {1: "dimension"})
-_DIMENSION = message_fields({1: "value", 2: "parameter", 3: "denotation"})
+_VALUE_INFO = protobuf.message_fields({1: "name", 2: "type", 3: "description"}, {4: "metadata"})
+_TYPE = protobuf.message_fields({1: "tensor", 4: "sequence", 6: "denotation"})
+_TENSOR_TYPE = protobuf.message_fields({1: "type", 2: "shape"})
+_SHAPE = protobuf.message_fields({}, {1: "dimension"})
+_DIMENSION = protobuf.message_fields({1: "value", 2: "parameter", 3: "denotation"})
 
 _DTYPES = {
     1: "F32",
@@ -123,17 +104,17 @@ class _GraphReader:
         self._data = data
         self._repeating = repeating
         self._allowed = frozenset(operators)
-        self._messages = MessageReader()
+        self._messages = protobuf.MessageReader()
         self._nodes = self._tensors = 0
 
-    def model(self) -> GraphPart:
+    def model(self) -> onnx_parts.GraphPart:
         graph: memoryview | None = None
         has_operators = False
         for name, value in self._messages.fields(self._data, _MODEL, "the model"):
             if name == "graph":
-                graph = bytes_of(value)
+                graph = protobuf.bytes_of(value)
             elif name == "operators":
-                has_operators |= self._operators(bytes_of(value))
+                has_operators |= self._operators(protobuf.bytes_of(value))
             elif name in ("training", "functions", "configuration"):
                 raise UnusableModel(f"it has {name}; a model that only speaks has none")
         if graph is None or not has_operators:
@@ -145,38 +126,38 @@ class _GraphReader:
         domain, version = "", 0
         for name, value in self._messages.fields(message, _OPERATORS, "a set of operators"):
             if name == "domain":
-                domain = text_of(value)
+                domain = protobuf.text_of(value)
             else:
-                version = number_of(value)
+                version = protobuf.number_of(value)
         if domain in _STANDARD and version not in _OPERATOR_VERSIONS:
             raise UnusableModel(f"it needs version {version} of the operators, which voxgate does not know")
         if domain in {each for each, _ in self._allowed} and version != _OTHER_VERSION:
             raise UnusableModel(f"it needs version {version} of {domain}, which voxgate does not know")
         return domain in _STANDARD
 
-    def _graph(self, message: memoryview, depth: int) -> GraphPart:
+    def _graph(self, message: memoryview, depth: int) -> onnx_parts.GraphPart:
         if depth > _MOST_DEPTH:
             raise UnusableModel(f"its graphs lie in one another more than {_MOST_DEPTH} deep")
         inputs: dict[str, OnnxValue] = {}
         outputs: dict[str, OnnxValue] = {}
-        tensors: dict[str, OnnxTensor] = {}
-        nodes: list[NodePart] = []
+        tensors: dict[str, onnx_parts.OnnxTensor] = {}
+        nodes: list[onnx_parts.NodePart] = []
         for name, value in self._messages.fields(message, _GRAPH, "a graph"):
             if name == "node":
-                nodes.append(self._node(bytes_of(value), depth))
+                nodes.append(self._node(protobuf.bytes_of(value), depth))
             elif name == "initializer":
-                called, stored = self._tensor(bytes_of(value))
+                called, stored = self._tensor(protobuf.bytes_of(value))
                 if called in tensors:
                     raise UnusableModel(f"it has two tensors called {called[:80]!r}")
                 tensors[called] = stored
             elif name in ("input", "output"):
-                called, kind = self._value_info(bytes_of(value))
+                called, kind = self._value_info(protobuf.bytes_of(value))
                 (inputs if name == "input" else outputs)[called] = kind
             elif name == "sparse":
                 raise UnusableModel("it has sparse tensors")
-        return GraphPart(inputs, outputs, tensors, tuple(nodes))
+        return onnx_parts.GraphPart(inputs, outputs, tensors, tuple(nodes))
 
-    def _node(self, message: memoryview, depth: int) -> NodePart:
+    def _node(self, message: memoryview, depth: int) -> onnx_parts.NodePart:
         self._nodes += 1
         if self._nodes > MOST_NODES:
             raise UnusableModel(f"it has more than {MOST_NODES:,} operators")
@@ -184,9 +165,9 @@ class _GraphReader:
         messages: list[memoryview] = []
         for name, value in self._messages.fields(message, _NODE, "an operator"):
             if name == "attribute":
-                messages.append(bytes_of(value))
+                messages.append(protobuf.bytes_of(value))
             elif name in ("input", "output", "operator", "domain", "overload"):
-                texts.setdefault(name, []).append(text_of(value))
+                texts.setdefault(name, []).append(protobuf.text_of(value))
         operator, domain = ("".join(texts.get(name, ())) for name in ("operator", "domain"))
         if domain not in _STANDARD and (domain, operator) not in self._allowed:
             raise UnusableModel(
@@ -194,78 +175,86 @@ class _GraphReader:
             )
         if operator in set(_REPEATING) - set(self._repeating) or texts.get("overload"):
             raise UnusableModel(f"it has the operator {operator[:40]}, which repeats a graph without a bound")
-        attributes: dict[str, AttributeValue] = {}
+        attributes: dict[str, onnx_parts.AttributeValue] = {}
         for name, found in (self._attribute(each, operator, depth) for each in messages):
             if name in attributes:
                 raise UnusableModel(f"its operator {operator[:40]} has two attributes called {name[:40]!r}")
             attributes[name] = found
         own, taken = tuple(texts.get("output", ())), tuple(texts.get("input", ()))
-        return NodePart(domain if domain not in _STANDARD else "", operator, taken, own, attributes)
+        return onnx_parts.NodePart(
+            domain if domain not in _STANDARD else "", operator, taken, own, attributes
+        )
 
-    def _attribute(self, message: memoryview, operator: str, depth: int) -> tuple[str, AttributeValue]:
+    def _attribute(
+        self, message: memoryview, operator: str, depth: int
+    ) -> tuple[str, onnx_parts.AttributeValue]:
         """Check an attribute. Return its name, and its value if that is a small one or a graph."""
         called, kinds = "", set[str]()
-        found: AttributeValue = None
+        found: onnx_parts.AttributeValue = None
         listed: list[float] = []
         for name, value in self._messages.fields(message, _ATTRIBUTE, f"an attribute of {operator[:40]}"):
             if name == "name":
-                called = text_of(value)
+                called = protobuf.text_of(value)
             elif name == "other":
                 raise UnusableModel(f"its operator {operator[:40]} has an attribute of a rare kind")
             elif name in _ATTRIBUTE_VALUES:
                 kinds.add(name)
             if name == "ints":
-                listed += numbers_of(value, _MOST_LISTED)
+                listed += protobuf.numbers_of(value, _MOST_LISTED)
             elif name in ("float", "floats"):
-                listed += fixed_numbers("F32", bytes_of(value)[: 4 * _MOST_LISTED])
+                listed += onnx_parts.fixed_numbers("F32", protobuf.bytes_of(value)[: 4 * _MOST_LISTED])
             elif name in _ATTRIBUTE_VALUES:
                 found = self._value(name, value, operator, depth)
         if len(kinds) > 1 or len(listed) > _MOST_LISTED:
             raise UnusableModel(f"its operator {operator[:40]} has an attribute of two kinds, or a long list")
         return called, tuple(listed) if found is None else found
 
-    def _value(self, kind: str, value: Value, operator: str, depth: int) -> AttributeValue:
+    def _value(
+        self, kind: str, value: protobuf.Value, operator: str, depth: int
+    ) -> onnx_parts.AttributeValue:
         """Return the value of an attribute that is not a list."""
         if kind == "tensor":
-            return self._tensor(bytes_of(value))[1]
+            return self._tensor(protobuf.bytes_of(value))[1]
         if kind == "graph":
             if operator not in (*_WITH_GRAPHS, *self._repeating):
                 raise UnusableModel(f"its operator {operator[:40]} has a graph of its own")
-            return self._graph(bytes_of(value), depth + 1)
+            return self._graph(protobuf.bytes_of(value), depth + 1)
         if kind == "int":
-            return number_of(value)
-        return str(bytes_of(value)[:_MOST_TEXT], "utf-8", "replace") if kind == "text" else None
+            return protobuf.number_of(value)
+        return str(protobuf.bytes_of(value)[:_MOST_TEXT], "utf-8", "replace") if kind == "text" else None
 
-    def _tensor(self, message: memoryview) -> tuple[str, OnnxTensor]:
+    def _tensor(self, message: memoryview) -> tuple[str, onnx_parts.OnnxTensor]:
         """Return the name of a tensor, what it is, and its numbers if it has a few."""
         self._tensors += 1
         if self._tensors > MOST_TENSORS:
             raise UnusableModel(f"it has more than {MOST_TENSORS:,} tensors")
         called = dtype = ""
         shape: tuple[int, ...] = ()
-        stored: dict[str, list[Value]] = {}
+        stored: dict[str, list[protobuf.Value]] = {}
         for name, value in self._messages.fields(message, _TENSOR, "a tensor"):
             if name == "name":
-                called = text_of(value)
+                called = protobuf.text_of(value)
             elif name == "dims":
-                shape += numbers_of(value, MOST_DIMENSIONS)
+                shape += protobuf.numbers_of(value, onnx_parts.MOST_DIMENSIONS)
             elif name == "type":
-                dtype = _DTYPES.get(number_of(value), "")
-            elif name in ("segment", "external", "strings") or (name == "location" and number_of(value)):
+                dtype = _DTYPES.get(protobuf.number_of(value), "")
+            elif name in ("segment", "external", "strings") or (
+                name == "location" and protobuf.number_of(value)
+            ):
                 raise UnusableModel(f"its tensor {called[:80]!r} is not in the file, or no numbers")
-            elif name in TYPED or name == "raw":
+            elif name in onnx_parts.TYPED or name == "raw":
                 stored.setdefault(name, []).append(value)
         info = TensorInfo(dtype, shape)
-        judge_tensor(repr(called[:80]), info, stored)
-        return called, OnnxTensor(info, few_numbers(stored, info))
+        onnx_parts.judge_tensor(repr(called[:80]), info, stored)
+        return called, onnx_parts.OnnxTensor(info, onnx_parts.few_numbers(stored, info))
 
     def _value_info(self, message: memoryview) -> tuple[str, OnnxValue]:
         called, kind = "", OnnxValue("", None)
         for name, value in self._messages.fields(message, _VALUE_INFO, "an input or output"):
             if name == "name":
-                called = text_of(value)
+                called = protobuf.text_of(value)
             elif name == "type":
-                kind = self._type(bytes_of(value))
+                kind = self._type(protobuf.bytes_of(value))
         return called, kind
 
     def _type(self, message: memoryview) -> OnnxValue:
@@ -275,18 +264,18 @@ class _GraphReader:
                 raise UnusableModel("it has an input or output that is a list of tensors")
             if kind != "tensor":
                 continue
-            for name, value in self._messages.fields(bytes_of(tensor), _TENSOR_TYPE, "a type"):
+            for name, value in self._messages.fields(protobuf.bytes_of(tensor), _TENSOR_TYPE, "a type"):
                 if name == "type":
-                    dtype = _DTYPES.get(number_of(value), "")
+                    dtype = _DTYPES.get(protobuf.number_of(value), "")
                 else:
-                    shape = tuple(self._dimensions(bytes_of(value)))
+                    shape = tuple(self._dimensions(protobuf.bytes_of(value)))
         return OnnxValue(dtype, shape)
 
     def _dimensions(self, message: memoryview) -> Iterator[int | None]:
         for number, (_, dimension) in enumerate(self._messages.fields(message, _SHAPE, "a shape")):
-            if number == MOST_DIMENSIONS:
+            if number == onnx_parts.MOST_DIMENSIONS:
                 raise UnusableModel("it has an input or output with an absurd shape")
             size = None
-            for name, value in self._messages.fields(bytes_of(dimension), _DIMENSION, "a shape"):
-                size = number_of(value) if name == "value" else size
+            for name, value in self._messages.fields(protobuf.bytes_of(dimension), _DIMENSION, "a shape"):
+                size = protobuf.number_of(value) if name == "value" else size
             yield size

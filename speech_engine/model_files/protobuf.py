@@ -49,9 +49,6 @@ class MessageReader:
     def __init__(self) -> None:
         self._left = _MOST_FIELDS
 
-    def __repr__(self) -> str:
-        return f"<MessageReader, {_MOST_FIELDS - self._left} fields read>"
-
     def fields(self, message: memoryview, known: Fields, of: str) -> Iterator[MessageField]:
         """Yield the fields of a message in their order. Raise UnusableModel; `of` names the message there."""
         at, seen = 0, set()

@@ -84,7 +84,7 @@ def _no_constant(text: str) -> Any:
 
 
 def _texts(metadata: Any) -> dict[str, str]:
-    # Of some writers the values are numbers. Nobody needs them.
+    # Some writers put numbers here, which are of no use.
     if not isinstance(metadata, Mapping):
         return {}
     return {key: value for key, value in metadata.items() if isinstance(value, str)}

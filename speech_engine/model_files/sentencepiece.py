@@ -13,25 +13,18 @@ import math
 import struct
 from typing import Any, Final, NamedTuple
 
+from speech_engine.model_files import protobuf
 from speech_engine.model_files.declarations import UnusableModel
-from speech_engine.model_files.protobuf import (
-    MessageReader,
-    Value,
-    bytes_of,
-    message_fields,
-    number_of,
-    text_of,
-)
 
-_MODEL: Final = message_fields(
+_MODEL: Final = protobuf.message_fields(
     one={2: "trainer", 3: "normalizer", 4: "self_test", 5: "denormalizer"}, many={1: "pieces"}
 )
-_PIECE: Final = message_fields({1: "piece", 2: "score", 3: "type"})
-_NORMALIZER: Final = message_fields(
+_PIECE: Final = protobuf.message_fields({1: "piece", 2: "score", 3: "type"})
+_NORMALIZER: Final = protobuf.message_fields(
     {1: "name", 2: "map", 3: "has_prefix", 4: "has_single_spaces", 5: "escapes_spaces", 6: "rules"}
 )
 _TRAINER_ONCE: Final = {3: "model_type", 24: "suffixes", 35: "has_bytes", 53: "delimiter"}
-_TRAINER: Final = message_fields(
+_TRAINER: Final = protobuf.message_fields(
     _TRAINER_ONCE, {number: f"field {number}" for number in range(1, 56) if number not in _TRAINER_ONCE}
 )
 
@@ -60,7 +53,7 @@ class _Normalizer(NamedTuple):
 
 def tokenizer_json(data: memoryview) -> bytes:
     """Return the JSON of a sentencepiece model of the kind Unigram. Raise UnusableModel."""
-    reader = MessageReader()
+    reader = protobuf.MessageReader()
     pieces: list[_Piece] = []
     normalizer, has_bytes, model_type = _Normalizer(), False, _UNIGRAM
     for name, value in reader.fields(data, _MODEL, "the model"):
@@ -95,15 +88,15 @@ def tokenizer_json(data: memoryview) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _piece(reader: MessageReader, value: Value, number: int) -> _Piece:
+def _piece(reader: protobuf.MessageReader, value: protobuf.Value, number: int) -> _Piece:
     text, score, kind = "", 0.0, _NORMAL
-    for name, each in reader.fields(bytes_of(value), _PIECE, "a piece"):
+    for name, each in reader.fields(protobuf.bytes_of(value), _PIECE, "a piece"):
         if name == "piece":
-            text = text_of(each)
+            text = protobuf.text_of(each)
         elif name == "score":
             score = _float(each)
         else:
-            kind = number_of(each)
+            kind = protobuf.number_of(each)
     if not text or _HIDDEN in text or not _NORMAL <= kind <= _BYTE or not math.isfinite(score):
         raise UnusableModel(f"its piece {number} makes no sense")
     if kind in (_UNKNOWN, _CONTROL, _UNUSED):
@@ -111,36 +104,36 @@ def _piece(reader: MessageReader, value: Value, number: int) -> _Piece:
     return _Piece(text, score, kind)
 
 
-def _trainer(reader: MessageReader, value: Value) -> tuple[int, bool]:
+def _trainer(reader: protobuf.MessageReader, value: protobuf.Value) -> tuple[int, bool]:
     model_type, has_bytes = _UNIGRAM, False
-    for name, each in reader.fields(bytes_of(value), _TRAINER, "the trainer"):
+    for name, each in reader.fields(protobuf.bytes_of(value), _TRAINER, "the trainer"):
         if name == "model_type":
-            model_type = number_of(each)
+            model_type = protobuf.number_of(each)
         elif name == "has_bytes":
-            has_bytes = bool(number_of(each))
-        elif name == "suffixes" and number_of(each):
+            has_bytes = bool(protobuf.number_of(each))
+        elif name == "suffixes" and protobuf.number_of(each):
             raise UnusableModel("it has its spaces at the ends of words, which voxgate does not know")
-        elif name == "delimiter" and len(bytes_of(each)):
+        elif name == "delimiter" and len(protobuf.bytes_of(each)):
             raise UnusableModel("it cuts texts at a mark of its own, which voxgate does not know")
     return model_type, has_bytes
 
 
-def _normalizer(reader: MessageReader, value: Value) -> _Normalizer:
+def _normalizer(reader: protobuf.MessageReader, value: protobuf.Value) -> _Normalizer:
     found: dict[str, Any] = {}
-    for name, each in reader.fields(bytes_of(value), _NORMALIZER, "the normalizer"):
+    for name, each in reader.fields(protobuf.bytes_of(value), _NORMALIZER, "the normalizer"):
         if name == "map":
-            found[name] = bytes(bytes_of(each))
+            found[name] = bytes(protobuf.bytes_of(each))
             if len(found[name]) > _MOST_MAP:
                 raise UnusableModel(f"its map of characters has more than {_MOST_MAP:,} bytes")
         elif name in ("has_prefix", "has_single_spaces"):
-            found[name] = bool(number_of(each))
-        elif name == "escapes_spaces" and not number_of(each):
+            found[name] = bool(protobuf.number_of(each))
+        elif name == "escapes_spaces" and not protobuf.number_of(each):
             raise UnusableModel("it leaves spaces as they are, which voxgate does not know")
     return _Normalizer(**found)
 
 
-def _float(value: Value) -> float:
-    data = bytes_of(value)
+def _float(value: protobuf.Value) -> float:
+    data = protobuf.bytes_of(value)
     if len(data) != 4:
         raise UnusableModel("it has a score that is no number")
     return float(struct.unpack("<f", data)[0])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Callable
+
+from speech_engine.errors import UnsupportedText
 
 # Format characters that are part of the writing: the joiners of Indic scripts, Persian and emoji, and
 # the Arabic, Syriac and Kaithi signs that stand around a number.
@@ -70,3 +74,20 @@ def _composed_in_place(kept: str, places: list[int]) -> tuple[str, list[int]]:
         # No known characters compose across such clusters. If some did, places would be only about right.
         found = [places[index * len(places) // len(whole)] for index in range(len(whole))]
     return whole, found
+
+
+_SPACES = re.compile(r"\s+")
+
+
+def without_unknown(text: str, is_known: Callable[[str], bool]) -> str:
+    """Leave out marks and symbols that the vocabulary lacks. Raise UnsupportedText for a letter."""
+    kept = []
+    for character in text:
+        if is_known(character):
+            kept.append(character)
+        elif unicodedata.category(character)[0] in "LMN":
+            called = unicodedata.name(character, f"U+{ord(character):04X}")
+            raise UnsupportedText(f"This model cannot read the character {called}.")
+        else:
+            kept.append(" ")
+    return _SPACES.sub(" ", "".join(kept)).strip()

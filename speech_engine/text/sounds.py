@@ -1,7 +1,8 @@
-"""What engines share that read texts by espeak-ng: safe texts, their sounds, and short pieces of them."""
+"""The shared reading of texts by espeak-ng: safe texts, their sounds, and short pieces of them."""
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -49,6 +50,8 @@ class EspeakReader:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._alone = threading.Lock()
+        # Its debugging quotes texts.
+        logging.getLogger("piper").setLevel(logging.ERROR)
 
     @cached_property
     def phonemizer(self) -> Any:

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from tests.server import START_S, free_port, stop
 from tests.sound import decoded
+from tests.waiting import until
 
 _REPOSITORY = Path(__file__).parent.parent.parent
 _STAMP = _REPOSITORY / ".venv" / ".serve-stamp"
@@ -89,15 +89,16 @@ def _made(folder: Path) -> Iterator[Start]:
         "VOXGATE_SERVER__METRICS": f"127.0.0.1:{free_port()}",
     }
     printed, log = folder / "printed.txt", folder / "server.log"
-    deadline = time.monotonic() + START_S
     with printed.open("wb") as out, log.open("ab") as err:
         command = ("make", "--silent", "serve", "PORT=0", "VOICES=plain")
         process = subprocess.Popen(command, cwd=_REPOSITORY, env=environ, stdout=out, stderr=err)
     try:
-        while _LAST_LINE not in printed.read_text():
+
+        def is_printed() -> bool:
             assert process.poll() is None, log.read_text()[-4000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            return _LAST_LINE in printed.read_text()
+
+        until(is_printed, START_S)
         yield Start(printed.read_text())
     finally:
         stop(process)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from typing import Any, NamedTuple
 
 import httpx2
@@ -11,13 +10,12 @@ import httpx2
 from tests.clients.limited import Account
 from tests.clients.runs import Program
 from tests.clients.servers import Servers
+from tests.waiting import until
 
 TEXT = "The quick brown fox."
 """What every program has spoken, unless its row needs a longer one."""
 
 _BEGIN_S = 60.0
-_LOGGED_S = 10.0
-_POLL_S = 0.02
 
 
 class Visit(NamedTuple):
@@ -59,16 +57,10 @@ class Visit(NamedTuple):
 
     def until_logged(self, text: str) -> None:
         """The line about a request is written after its last byte, which the client may see first."""
-        deadline = time.monotonic() + _LOGGED_S
-        while text not in self.servers.shut.server.log.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(_POLL_S)
+        until(lambda: text in self.servers.shut.server.log.read_text())
 
     def _until_running(self, engine: str, wanted: int, within_s: float) -> None:
-        deadline = time.monotonic() + within_s
-        while (running := self._running(engine)) != wanted:
-            assert time.monotonic() < deadline, f"{engine} runs {running} jobs, not {wanted}"
-            time.sleep(_POLL_S)
+        until(lambda: self._running(engine) == wanted, within_s)
 
     def _running(self, engine: str) -> int:
         listed = self.admin.get("/admin/engines").raise_for_status().json()["data"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -13,9 +12,9 @@ import httpx2
 from tests.corpus import answers
 from tests.corpus.steps import Step, Topic
 from tests.corpus.worlds import World
+from tests.waiting import until
 
 _NAME = re.compile(r"\{(\w+)\}")
-_SETTLED_S = 20.0
 _SHORTEST_ID = 12
 _LEFT = ("audio_ms", "credits", "cost_usd")
 """What is on record of an answer that its client left depends on how much of it was sent until then."""
@@ -108,13 +107,8 @@ class _Play:
         left = self._open.pop(step.path)
         left.response.close()
         # The server learns of it in its own time; its count of requests under way says when it has.
-        where, deadline = (
-            f"/admin/accounts/{self._saved[f'acc_{left.step.key}']}",
-            time.monotonic() + _SETTLED_S,
-        )
-        while self._admin(where)["streams"]:
-            assert time.monotonic() < deadline, f"{step.path} is still under way"
-            time.sleep(0.02)
+        where = f"/admin/accounts/{self._saved[f'acc_{left.step.key}']}"
+        until(lambda: not self._admin(where)["streams"])
         return {}
 
     def _rows(self) -> dict[str, dict[str, Any]]:

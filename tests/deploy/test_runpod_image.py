@@ -8,7 +8,8 @@ import re
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ import pytest
 
 from speech_engine.host.remote_frames import FarIntroduction, frames_of
 from speech_engine.runner import RemotePiece, RemoteWork
+from tests.waiting import until
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "runpod"
 ROOT = FOLDER.parents[1]
@@ -90,17 +92,13 @@ def test_a_pod_works_for_who_has_its_token_and_ends_by_itself(ends: str) -> None
         pod.wait()
 
 
-def _wait(is_so: object) -> None:
-    assert callable(is_so)
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            if is_so():
-                return
-        except httpx2.HTTPError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("it never came")
+def _wait(is_so: Callable[[], object]) -> None:
+    def is_there() -> bool:
+        with suppress(httpx2.HTTPError):
+            return bool(is_so())
+        return False
+
+    until(is_there)
 
 
 RUNPOD = """

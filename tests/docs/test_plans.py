@@ -9,12 +9,11 @@ from decimal import Decimal
 import pytest
 
 from policies import estimate
-from policies.admission import Live, Refusal, admit
+from policies.admission import CreditStanding, Live, Refusal, Split, admit, split
 from policies.cycles import cycle_at
 from policies.limits import Caps
 from policies.plans import Plan, terms
 from policies.price import MICRO, Price, charge, estimate_charge, in_credits
-from policies.quota import CreditStanding, Split, split
 from proxy.features.all import load_config
 from tests.docs import pages
 from tests.tables import each_row

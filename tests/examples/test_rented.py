@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.examples.test_configs import EXAMPLES, _here
 from tests.server import running
 from tests.sound import decoded
 from tests.tones import words
+from tests.waiting import until
 
 ENDED = ("done", "failed")
 
@@ -44,9 +44,9 @@ def test_the_rehearsal_of_rented_machines_speaks(tmp_path: Path) -> None:
         asked = {**json.loads(body), "response_format": "wav"}
         with running(tmp_path, _here(text)) as server, server.client() as client:
             # At first it is not known which models there are.
-            made = _soon(lambda: client.post("/v1/jobs", json=asked), lambda answer: answer.is_success)
+            made = _answer(lambda: client.post("/v1/jobs", json=asked), lambda answer: answer.is_success)
             path = f"/v1/jobs/{made.json()['id']}"
-            shown = _soon(lambda: client.get(path), lambda answer: answer.json()["status"] in ENDED)
+            shown = _answer(lambda: client.get(path), lambda answer: answer.json()["status"] in ENDED)
             assert shown.json()["status"] == "done", shown.text
             sound = decoded(client.get(f"{path}/content").content, "wav")
             assert words(sound.samples, sound.sample_rate_hz) == ["Hello."]
@@ -55,10 +55,13 @@ def test_the_rehearsal_of_rented_machines_speaks(tmp_path: Path) -> None:
             assert usd > 0
 
 
-def _soon(ask: Callable[[], httpx2.Response], is_it: Callable[[httpx2.Response], bool]) -> httpx2.Response:
-    """Ask until the answer is what is waited for, and return the last one."""
-    for _ in range(200):
-        if is_it(answer := ask()):
-            break
-        time.sleep(0.1)
-    return answer
+def _answer(ask: Callable[[], httpx2.Response], is_it: Callable[[httpx2.Response], bool]) -> httpx2.Response:
+    """Ask until the answer is what is waited for."""
+    answers: list[httpx2.Response] = []
+
+    def is_there() -> bool:
+        answers.append(ask())
+        return is_it(answers[-1])
+
+    until(is_there)
+    return answers[-1]

@@ -10,11 +10,11 @@ import pytest
 from tests import server
 from tests.commands import command
 from tests.examples.test_configs import EXAMPLES, fake
-from tests.faults.processes import until
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
 from tests.tables import each_row
+from tests.waiting import until
 
 LOADED_S = 120.0
 TEXT = "so it is spoken."
@@ -37,7 +37,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         named = ("--engine", "piper", "--name", "amy", "--licence", "CC0-1.0")
         command(config, "models", "import", str(voice), *named)
         with server.running(folder, text) as running:
-            until(lambda: {"piper", "elevenlabs"} <= ready(running), LOADED_S, 0.1)
+            until(lambda: {"piper", "elevenlabs"} <= ready(running), LOADED_S)
             yield running
 
 

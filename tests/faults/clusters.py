@@ -10,8 +10,9 @@ from typing import Any
 import httpx2
 import psutil
 
-from tests.faults.processes import children, is_over, until
+from tests.faults.processes import children, is_over
 from tests.server import Server
+from tests.waiting import until
 
 _ADDRESSES = itertools.count(1)
 

@@ -23,10 +23,10 @@ import pytest
 from fakes.elevenlabs import KEY as ELEVENLABS_KEY
 from tests import speech_clips
 from tests.databases import Postgres, postgres
-from tests.faults.processes import until
 from tests.features.clones.clone_rig import MINIMAX_KEY, Clouds, clouds
 from tests.redis_server import redis_server
 from tests.server import ALONE, Server, running
+from tests.waiting import until
 
 ENGINES = ("minimax", "elevenlabs")
 CLONE_MODEL = "minimax/speech-2.8-hd"

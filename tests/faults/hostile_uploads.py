@@ -17,11 +17,12 @@ import httpx2
 import psutil
 
 from tests import speech_clips
-from tests.faults.processes import children, is_over, until, worker
+from tests.faults.processes import children, is_over, worker
 from tests.proxy.audio.recordings.bombs import bombs, playlists
 from tests.proxy.audio.recordings.corpus import broken
 from tests.proxy.http.hostile_forms import Form, form, hostile_forms
 from tests.server import ALONE, Server
+from tests.waiting import until
 
 CONFIG = ALONE + '[plans.creator]\nconsent = "waived"\none_shot = true\nvoices = 1000\n'
 THREADS = 3
@@ -133,7 +134,7 @@ def expect_nothing_left(server: Server) -> None:
         for kind in ("voices", "consents"):
             assert control.get(f"/admin/{kind}").json()["data"] == []
     assert _files(server.data / "voices") == []
-    until(lambda: len(decoders(server)) <= 1, 10.0)
+    until(lambda: len(decoders(server)) <= 1)
     with _client(server) as client:
         for door in DOORS:
             answer = _post(client, door, form(door.texts, door.field, speech_clips.wav()))

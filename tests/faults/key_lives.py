@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx2
 import psutil
 
-from tests.faults.processes import until, usage_rows
+from tests.faults.processes import usage_rows
 from tests.server import VOXGATE, Server, stop
+from tests.waiting import until
 
 LOADERS = 3
 DEAD_S = 5.0
@@ -72,7 +73,7 @@ def expect_keys_to_come_and_go(server: Server, keys: int) -> None:
         with _stopped_command(server):
             # It holds a socket, never the database: the server's writes go on.
             before = sum(load.answers.values())
-            until(lambda: sum(load.answers.values()) > before + LOADERS, within_s=10.0)
+            until(lambda: sum(load.answers.values()) > before + LOADERS)
     assert len({id_ for id_, _ in lives}) == keys
     assert set(load.answers) == {200}
     _expect_dead(server, lives[-1][1], revoked)
@@ -87,7 +88,7 @@ def _stopped_command(server: Server) -> Iterator[None]:
     environ = {**os.environ, "VOXGATE_CONFIG": str(server.config), "PYTHONPATH": _STOP_POINTS}
     with subprocess.Popen([VOXGATE, "keys", "list"], env=environ, stdout=subprocess.DEVNULL) as command:
         stopped = psutil.Process(command.pid)
-        until(lambda: stopped.status() == psutil.STATUS_STOPPED, within_s=30.0)
+        until(lambda: stopped.status() == psutil.STATUS_STOPPED)
         try:
             yield
         finally:

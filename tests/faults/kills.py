@@ -12,9 +12,9 @@ import pytest
 from tests.databases import Postgres
 from tests.faults.books import Books, books, live_holds
 from tests.faults.load import Load, load
-from tests.faults.processes import until
 from tests.redis_server import RedisServer
 from tests.server import Server, running, stop
+from tests.waiting import until
 
 POINTS = ("after_hold", "after_first_byte", "before_settle", "after_settle")
 _SETTLING = ("before_settle", "after_settle")
@@ -108,11 +108,11 @@ class Killing:
     def _strike(self, point: str) -> None:
         before = len(self.struck())
         (self.folder / point).touch()
-        until(lambda: len(self.struck()) > before, 20)
+        until(lambda: len(self.struck()) > before)
 
     def _answered(self, asking: Load, more: int) -> None:
         told = len(asking.complete)
-        until(lambda: len(asking.complete) >= told + more, 20)
+        until(lambda: len(asking.complete) >= told + more)
 
     def books(self) -> Books:
         """What is on record, once no hold of a dead process is left."""

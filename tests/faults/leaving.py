@@ -13,8 +13,9 @@ import pytest
 
 from fakes.faults import ScriptedFault
 from tests.faults.clouds import ENVIRON, KINDS, PLUGINS, Clouds, Plugin, clouds
-from tests.faults.processes import until, worker
+from tests.faults.processes import worker
 from tests.server import Server, running
+from tests.waiting import until
 
 TEXT = "Hello there, world. How are you today?"
 SHORT_TEXT = "Hi."

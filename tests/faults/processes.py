@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,10 @@ from proxy.features.all import open_store
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.server import Server
+from tests.waiting import until
 
 AGAIN_S = 30.0
 """A restart takes a fraction of a second; the room is for a machine with many other things to do."""
-SELDOM_S = 0.1
-
-
-def until(check: Callable[[], bool], within_s: float = AGAIN_S, every_s: float = 0.01) -> None:
-    """Polls: what another process does sends no event here. The longer it takes, the more seldom it looks."""
-    began = time.monotonic()
-    while not check():
-        waited = time.monotonic() - began
-        assert waited < within_s, f"not within {within_s} s"
-        time.sleep(max(every_s, min(SELDOM_S, waited / 10)))
 
 
 def children(server: Server) -> list[psutil.Process]:

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import httpx2
 
 from tests.faults.clusters import metric
-from tests.faults.processes import until, worker
+from tests.faults.processes import worker
 from tests.faults.speech_wishes import SAVED, Wish, saved_words, wishes
 from tests.server import Server, loop_holds, running
+from tests.waiting import until
 
 ACCOUNTS = 12
 THREADS = 8

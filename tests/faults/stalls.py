@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from tests.faults.processes import state, until, worker
+from tests.faults.processes import state, worker
 from tests.server import ALONE, Server
+from tests.waiting import until
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\nslots = 1")
 """One slot, so that an answer that holds it is seen."""
@@ -73,11 +74,11 @@ def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float, count: 
     began = time.monotonic()
     with stalled(server, count) as clients:
         # Clips of minutes through one slot, with nobody reading: each is made, and makes room.
-        until(lambda: _running(server) == 0, within_s=20.0)
+        until(lambda: _running(server) == 0)
         assert server.speech("Next, please.", model="tone/standard").status_code == 200
         # 8 MB of audio each were made; what the worker holds of them is its write buffers.
         assert process.memory_info().rss - before < 32 * 1024 * 1024
-        until(lambda: len(_answers(server)) == count + 1, within_s=stall_s + 20.0)
+        until(lambda: len(_answers(server)) == count + 1, stall_s + 20.0)
         assert time.monotonic() - began >= stall_s
         with ThreadPoolExecutor(count) as reading:
             assert list(reading.map(_is_over, clients)) == [True] * count
@@ -90,7 +91,7 @@ def expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server: Server) -
     assert server.speech("The libraries are loaded.", model="tone/standard").status_code == 200
     before = process.memory_info().rss
     with stalled(server, 2, speed=0.25):
-        until(lambda: _running(server) == 0, within_s=60.0)
+        until(lambda: _running(server) == 0)
         assert len(_answers(server)) == 1, "they are not over yet"
         assert server.speech("Next, please.", model="tone/standard").status_code == 200
         assert process.memory_info().rss - before < 48 * 1024 * 1024
@@ -100,7 +101,7 @@ def expect_stalled_clients_of_a_provider_to_hold_no_slot(server: Server, engine:
     """Clients that take no bytes of a provider with one slot: each answer is read to its end all the same."""
     before = worker(server).memory_info().rss
     with stalled(server, CLOUD_CLIENTS, f"{engine}/{model}"):
-        until(lambda: _running(server, engine) == 0, within_s=20.0)
+        until(lambda: _running(server, engine) == 0)
         assert not _answers(server), "they are not over yet"
         assert server.speech("Next, please.", model=f"{engine}/{model}").status_code == 200
         # What was made and not taken is in the worker, and there is a bound for each. The first answer of all

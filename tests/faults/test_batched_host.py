@@ -11,10 +11,11 @@ import httpx2
 import pytest
 
 from tests.faults.batch_plugin import config, environ
-from tests.faults.processes import host, kill, state, until
+from tests.faults.processes import host, kill, state
 from tests.faults.streams import stream
 from tests.server import Server, running
 from tests.sound import decoded
+from tests.waiting import until
 
 RUNNING = 16
 WAITING = 32

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import httpx2
 
-from tests.faults.processes import kill, until, worker
+from tests.faults.processes import kill, worker
 from tests.faults.streams import stream
 from tests.server import Server, live_server
+from tests.waiting import until
 
 TEXT = "Said once, by the numbat."
 LONG = "word " * 800

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fakes.faults import ScriptedFault
 from tests.faults.clouds import PLUGINS, Plugin
 from tests.faults.leaving import TEXT, Client, Scene, expect_leavers_to_leave_nothing
-from tests.faults.processes import until
 from tests.tables import each_row
+from tests.waiting import until
 
 TRIES = 5
 AT_ONCE_S = 0.5

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.processes import until
 from tests.server import TONE, Server, running
+from tests.waiting import until
 
 MOST = 4
 _HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

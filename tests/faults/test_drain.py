@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import children, is_over, runtime_folder, until, usage_rows
+from tests.faults.processes import children, is_over, runtime_folder, usage_rows
 from tests.faults.streams import stream
 from tests.server import Server, running, stop
+from tests.waiting import until
 
 TEXT = "This goes on to its end."
 

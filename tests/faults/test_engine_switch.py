@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from tests.commands import command
-from tests.faults.processes import host, is_over, state, until
+from tests.faults.processes import host, is_over, state
 from tests.faults.streams import stream
 from tests.server import TONE, Server, live_server
+from tests.waiting import until
 
 CONFIG = TONE + '[engines.inside]\nplugin = "tone"\nhosted = false\n'
 

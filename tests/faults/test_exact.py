@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from tests.databases import Postgres
 from tests.faults.books import books
 from tests.redis_server import RedisServer
 from tests.server import Server, running
+from tests.waiting import until
 
 CLIENTS = 64
 CREDITS = 100
@@ -127,10 +127,14 @@ def _all_at_once(
 
 def _ask_for_a_stream(client: openai.OpenAI) -> Outcome:
     """Ask until a stream is free. The refusals come so fast that nothing would be spoken meanwhile."""
-    deadline = time.monotonic() + 60
-    while (told := _ask(client)) == (429, "rate_limit_exceeded") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return told
+    told = list[Outcome]()
+
+    def is_free() -> bool:
+        told[:] = [_ask(client)]
+        return told != [(429, "rate_limit_exceeded")]
+
+    until(is_free)
+    return told[0]
 
 
 def _ask(client: openai.OpenAI) -> Outcome:

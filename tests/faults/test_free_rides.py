@@ -27,11 +27,11 @@ from policies import estimate
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
 from tests.faults.clouds import ENVIRON, clouds
 from tests.faults.plugin_folders import environ, install
-from tests.faults.processes import until
 from tests.faults.tone_clouds import BABBLE
 from tests.server import Server, running
 from tests.sound import PADDING_S, decoded
 from tests.tables import each_row
+from tests.waiting import until
 
 SITUATIONS = ("plain", "cast", "auto", "lexicon", "cap", "leave", "slow", "idempotency", "cache")
 """`plain` is passed through for the upstream: its formats are the client's."""
@@ -277,7 +277,7 @@ def play(server: Server, key: str, cell: Cell) -> Heard:
         case "slow":
             client = RawClient(server, key, cell)
             client.read(20_000)
-            until(lambda: client_was_cut(server, key, cell), every_s=1.0)
+            until(lambda: client_was_cut(server, key, cell))
             client.read_rest()
             return client.leave(cell)
         case "idempotency":
@@ -337,7 +337,7 @@ def bill(server: Server, cell: Cell) -> Bill:
     """Let an account of its own play a cell, and read its bill."""
     key = server.mint_key(cell.name, plan="metered").secret
     heard = play(server, key, cell)
-    until(lambda: bool(rows_of(server, key).keys() & set(heard.ids)), every_s=1.0)
+    until(lambda: bool(rows_of(server, key).keys() & set(heard.ids)))
     rows = rows_of(server, key)
     charged_s = sum(row["credits"] for row in rows.values())
     if cell.situation == "cache" and cell.format in ("flac", "wav", "aac", "opus"):

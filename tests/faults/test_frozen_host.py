@@ -11,9 +11,10 @@ from contextlib import ExitStack
 import httpx2
 import pytest
 
-from tests.faults.processes import AGAIN_S, host, state, until
+from tests.faults.processes import AGAIN_S, host, state
 from tests.faults.streams import stream
 from tests.server import ALONE, Server, live_server
+from tests.waiting import until
 
 STREAMS = 16
 _CONFIG = (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from tests.faults.processes import AGAIN_S, host, kill, runtime_folder, until
+from tests.faults.processes import AGAIN_S, host, kill, runtime_folder
 from tests.faults.streams import stream
 from tests.server import Server
 from tests.sound import decoded
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(("engine", "voice"), [("tone", "tone/slow"), ("espeak", "espeak/f3")])

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from tests.faults.plugin_folders import environ, install
-from tests.faults.processes import until
 from tests.proxy.audio.recordings.clips import wav
 from tests.server import Server, running
 from tests.sound import tone
+from tests.waiting import until
 
 FRONT = """
 import msgspec

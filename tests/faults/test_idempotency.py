@@ -14,9 +14,10 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import kill, until, worker
+from tests.faults.processes import kill, worker
 from tests.server import Server, live_server, running, stop
 from tests.sound import decoded
+from tests.waiting import until
 
 KEY = "quokka-key"
 TEXT = "Said once, by the numbat."
@@ -37,7 +38,7 @@ def ask(server: Server, voice: str) -> httpx2.Response:
             answers.append(client.post("/v1/audio/speech", json=_body(voice), headers=headers))
         return answers[-1].status_code != 409
 
-    until(is_answered, within_s=30.0)
+    until(is_answered)
     assert answers[-1].status_code == 200, answers[-1].text
     return answers[-1]
 

@@ -14,12 +14,12 @@ from plugins.tone.decode import decode
 from tests.databases import Postgres
 from tests.faults import test_cache, test_idempotency
 from tests.faults.clusters import answered_by, metric, workers
-from tests.faults.processes import until
 from tests.faults.test_cache import TEXT, kinds, lookup
 from tests.faults.test_idempotency import is_replay
 from tests.redis_server import RedisServer
 from tests.server import Server, running
 from tests.sound import decoded
+from tests.waiting import until
 
 HITS = 'voxgate_cache_lookups_total{found="hit"}'
 
@@ -111,7 +111,7 @@ def test_a_purge_by_one_worker_empties_the_folder_of_all(shared: Shared) -> None
     again = test_cache.ask(server)
     assert [lookup(first), lookup(again)] == ["miss", "miss"]
     # The other worker reads the words again within five seconds.
-    until(lambda: _heard(test_cache.ask(server)) == TEXT.replace("numbat", "dingo"), 15)
+    until(lambda: _heard(test_cache.ask(server)) == TEXT.replace("numbat", "dingo"))
 
 
 def _heard(answer: httpx2.Response) -> str:

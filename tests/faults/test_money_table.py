@@ -17,10 +17,10 @@ from fakes.provider import RequestRecord
 from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.clouds import COSTS_MICRO, ENVIRON, Clouds, clouds
-from tests.faults.processes import until
 from tests.redis_server import RedisServer
 from tests.server import Server, running
 from tests.tables import each_row
+from tests.waiting import until
 
 PLANS: Mapping[str, int] = {"free": 0, "basic": 1, "pro": 20}
 """The clones that each plan has in a cycle."""

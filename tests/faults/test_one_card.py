@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.card_plugin import install_card, section
-from tests.faults.processes import host, kill, state, until, worker
+from tests.faults.processes import host, kill, state, worker
 from tests.server import ALONE, Server, running
+from tests.waiting import until
 
 _SERVER = '[server]\ndefault_model = "tts-1"\n[models]\n"tts-1" = ["first/standard", "second/standard"]\n'
 CONFIG = _SERVER + section("first", 5.0) + section("second", 4.0)

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 
 from tests import server, speech_clips
-from tests.faults.processes import until
 from tests.server import Server
+from tests.waiting import until
 
 _BOUNDARY = "a7c1"
 

@@ -11,10 +11,11 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import host, kill, state, until
+from tests.faults.processes import host, kill, state
 from tests.faults.streams import MINUTES, stream
 from tests.server import ALONE, Server, live_server
 from tests.sound import decoded
+from tests.waiting import until
 
 CONFIG = (
     ALONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(

@@ -7,9 +7,9 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.faults.processes import until
 from tests.faults.streams import stream
 from tests.server import TONE, Server, running
+from tests.waiting import until
 
 STREAMS = 20
 _SLOTS = TONE.replace("[engines.tone]", "[engines.tone]\nslots = 64")

@@ -13,9 +13,10 @@ import pytest
 
 from tests.databases import Postgres, postgres
 from tests.faults.clusters import Asker, answered_by, metric, readiness, workers
-from tests.faults.processes import AGAIN_S, kill, until
+from tests.faults.processes import kill
 from tests.redis_server import RedisServer, redis_server
 from tests.server import ALONE, Server, running
+from tests.waiting import until
 
 WORKERS = 2
 RPM = 60
@@ -137,4 +138,4 @@ def test_without_postgresql_requests_are_told_to_come_again_and_it_is_found_agai
     finally:
         cluster.postgres.start()
     until(lambda: all(asker.speech().status_code == 200 for _ in range(2 * WORKERS)), LATE_S)
-    until(lambda: readiness(cluster.server) == (200, []), AGAIN_S)
+    until(lambda: readiness(cluster.server) == (200, []))

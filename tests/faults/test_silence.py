@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from proxy.audio.formats import wav_header
-from tests.faults.processes import until
 from tests.server import TONE, Server, running
 from tests.tones import tones
+from tests.waiting import until
 
 TEXT = "Canary-Gruenfink sings"
 VOICE = "canary-voice"

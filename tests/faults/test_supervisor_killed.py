@@ -9,12 +9,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.processes import children, host, is_over, kill, runtime_folder, until
+from tests.faults.processes import children, host, is_over, kill, runtime_folder
 from tests.faults.streams import stream
 from tests.server import Server, running
-
-NOTHING_LEFT_S = 10.0
-"""Two seconds are the promise; the room is for a machine with other things to do."""
+from tests.waiting import until
 
 
 def _kill_supervisor(server: Server) -> None:
@@ -22,8 +20,8 @@ def _kill_supervisor(server: Server) -> None:
     assert len(family) == 2
     assert list(run.iterdir())
     os.kill(server.process.pid, signal.SIGKILL)
-    until(lambda: all(is_over(child) for child in family), NOTHING_LEFT_S)
-    until(lambda: not run.exists(), NOTHING_LEFT_S)
+    until(lambda: all(is_over(child) for child in family))
+    until(lambda: not run.exists())
 
 
 def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(folder: Path) -> None:

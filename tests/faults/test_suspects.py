@@ -9,11 +9,12 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import host, kill, state, until, usage_rows
+from tests.faults.processes import host, kill, state, usage_rows
 from tests.faults.stalls import SHORT, requested, stalled
 from tests.faults.streams import stream
 from tests.server import ALONE, Server, live_server, running
 from tests.sound import decoded
+from tests.waiting import until
 
 NEIGHBOURS = 4
 CONFIG = ALONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(

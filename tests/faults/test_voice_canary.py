@@ -9,8 +9,8 @@ from pathlib import Path
 from tests import speech_clips
 from tests.databases import postgres
 from tests.faults.hostile_uploads import decoders
-from tests.faults.processes import until
 from tests.server import ALONE, Server, live_server, running
+from tests.waiting import until
 
 CONFIG = ALONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
 NAME = "Canary Bartholomew Featherstone"

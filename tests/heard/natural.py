@@ -17,10 +17,10 @@ from proxy.features.models.pulling import PullOrder, pull
 from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
 from tests import server
 from tests.clients.environments import Absent, built
-from tests.faults.processes import until
 from tests.plugins.piper.environment import ROOT, interpreter
 from tests.programs import present
 from tests.server import Server
+from tests.waiting import until
 
 
 class Speaker(NamedTuple):
@@ -43,7 +43,7 @@ ESPEAK = Speaker("espeak", "", ("espeak/david",))
 SPEAKERS = {speaker.engine: speaker for speaker in (JOE, KOKORO, ESPEAK)}
 
 _PATIENCE = IndexPatience(retries=1)
-_LOADED_S, _LOOKS_S = 120.0, 0.2
+_LOADED_S = 120.0
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def speaking(folder: Path, *speakers: Speaker) -> Iterator[Server]:
         put(speaker.model, folder / "data")
         config += f"[engines.{speaker.engine}]\n{speaker.settings}\n{_accepting(speaker.model)}\n"
     with server.running(folder, config) as live:
-        until(lambda: all(_state(live, each.engine) == "ready" for each in speakers), _LOADED_S, _LOOKS_S)
+        until(lambda: all(_state(live, each.engine) == "ready" for each in speakers), _LOADED_S)
         yield live
 
 

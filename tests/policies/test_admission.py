@@ -5,10 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.admission import Live, Refusal, admit
+from policies.admission import CreditStanding, Live, Refusal, Split, admit
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
-from policies.quota import CreditStanding, Split
 from tests.tables import each_row
 
 

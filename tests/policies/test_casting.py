@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from policies import casting
-from policies.casting import MOST_CHARACTERS, MOST_NAMES
+from policies import text_tags
+from policies.text_tags import MOST_CHARACTERS, MOST_NAMES
 from tests.tables import each_row
 
 
@@ -26,4 +26,4 @@ from tests.tables import each_row
     ],
 )
 def test_a_cast_is_made_of_good_names(names: tuple[str, ...], is_good: bool) -> None:
-    assert (casting.fault(names) is None) == is_good
+    assert (text_tags.cast_fault(names) is None) == is_good

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.costs import PerUnit, Rate, micro_usd
+from policies.price import PerUnit, Rate, micro_usd
 from tests.tables import each_row
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.quota import CreditStanding, Split, split, split_charge
+from policies.admission import CreditStanding, Split, split, split_charge
 from tests.tables import each_row
 
 amounts = st.integers(0, 10**13)

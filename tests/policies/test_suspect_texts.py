@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.suspect_texts import MOST, QUARANTINE_S, SUSPECT_S, SuspectTexts, Verdicts
+from policies.host_health import MOST, QUARANTINE_S, SUSPECT_S, SuspectTexts, Verdicts
 
 A, B, C = b"a", b"b", b"c"
 

@@ -6,8 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policies import text_tags
-from policies.emotions import EMOTIONS, NEUTRAL
-from policies.text_tags import Tag, Turn
+from policies.text_tags import EMOTIONS, NEUTRAL, Tag, Turn
 from speech_engine.text import cleaning
 from tests.tables import each_row
 

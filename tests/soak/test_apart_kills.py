@@ -16,11 +16,12 @@ import pytest
 from proxy.features.all import open_store
 from tests.databases import Postgres
 from tests.faults.clusters import workers
-from tests.faults.processes import kill, until
+from tests.faults.processes import kill
 from tests.features.jobs import apart
 from tests.features.jobs.job_kills import expect_books
 from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.server import ALONE, Server, stop
+from tests.waiting import until
 
 VICTIMS = ("all", "worker", "all", "server", "worker", "all") * 3
 """Of a server's worker few: it is given up when it has ended five times in a row."""
@@ -72,7 +73,7 @@ def test_a_job_ends_once_whichever_process_is_killed(
         try:
             for victim in VICTIMS:
                 before = shown(server, id_)["steps_done"]
-                until(lambda: shown(server, id_)["steps_done"] > before, every_s=0.05)  # noqa: B023 - at once
+                until(lambda: shown(server, id_)["steps_done"] > before)  # noqa: B023 - at once
                 if victim == "all":
                     worker.kill()
                 else:
@@ -84,7 +85,7 @@ def test_a_job_ends_once_whichever_process_is_killed(
                 )
                 if victim == "all":
                     worker.start()
-            until(lambda: shown(server, id_)["status"] == "done", every_s=0.1, within_s=180.0)
+            until(lambda: shown(server, id_)["status"] == "done", 180.0)
         finally:
             stop(worker.process)
         assert said(apart.sound(server, id_)) == words_of(STEPS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.training import learning
+from proxy.features.jobs.kinds.training import learning
 from tests.features.jobs.training.ending_kills import expect_one_charge
 from tests.features.jobs.training.ending_program import ENDS, POINTS
 from tests.features.jobs.training.training_rig import RECORDINGS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.features.runners.far_kills import expect_one_run_of_each
+from tests.features.jobs.remote.far_kills import expect_one_run_of_each
 
 POINTS = (
     *("before row", "after row", "after submit", "before name", "after name", "before look", "after look"),

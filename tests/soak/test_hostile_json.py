@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.access.request_classes import MOST_A_MINUTE
+from proxy.access.admission import MOST_A_MINUTE
 from tests.proxy.http.test_hostile_json import all_cost_little, jobs_cost_little
 
 

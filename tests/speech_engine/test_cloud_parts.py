@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from fakes.forms import form_of
 from speech_engine import CloneRequest, CloneSample, EngineFailed, Segment
-from speech_engine.event_stream import EventStream
+from speech_engine.cloud import Call, EventStream, joined
 from speech_engine.pcm import PcmPieces
-from speech_engine.text.joining import Call, joined
 
 WORDS = st.lists(st.text("ab ", min_size=1, max_size=12), max_size=20)
 PLACES = st.lists(st.integers(0, 1000), max_size=20)

@@ -6,11 +6,10 @@ import re
 
 from plugins.latin.amounts import INNER_STOP, LEFT, SPACE, one_of
 from plugins.latin.english.tables import TABLES
-from plugins.latin.language import Language, Patterns, Roman
+from plugins.latin.language import Patterns, Roman, in_order
 from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
-from plugins.latin.scales import in_order
 from speech_engine.text.draft import Draft
 from speech_engine.text.english_numbers import american, plural, year
 
@@ -69,10 +68,6 @@ def _street(draft: Draft) -> None:
     draft.rewrite(_STREET, spoken)
 
 
-def _as_name(language: Language, number: int) -> str:
-    return as_cardinal(language, number).capitalize()
-
-
 # In `the Part I like`, the I is no numeral.
 _I = r"(?!(?<= I) (?!and [IVXLC]{2})[a-z])"
 _NAMED = after("Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_I)
@@ -90,7 +85,7 @@ PATTERNS = Patterns(
     singular_after=("a", "an"),
     romans=(
         Roman(before(r"[Cc]entur(?:y|ies)\b"), as_ordinal),
-        Roman(after("World War"), _as_name),
+        Roman(after("World War"), lambda language, number: as_cardinal(language, number).capitalize()),
         Roman(_NAMED, as_cardinal),
     ),
     spelled=(

@@ -7,11 +7,10 @@ from dataclasses import replace
 from functools import cache
 
 from plugins.latin.agreement import agreement
-from plugins.latin.language import Form, Language, Time, Unit
+from plugins.latin.language import Form, Language, Time, Unit, in_order
 from plugins.latin.portuguese import numbers
 from plugins.latin.portuguese.patterns import MONTHS, PATTERNS
 from plugins.latin.portuguese.tables import NOUNS, TABLES
-from plugins.latin.scales import in_order
 
 _BRAZILIAN = frozenset(("", "BR"))
 _UNDER = in_order("- - meio terço quarto quinto sexto sétimo oitavo nono décimo")

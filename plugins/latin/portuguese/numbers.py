@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from plugins.latin.language import Form
-from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, feminine, in_order
+from plugins.latin.language import MILLION, THOUSAND, Form, Scale, counts, feminine, in_order
 
 _SMALL = in_order(
     "zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis "

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 from plugins.latin.amounts import INNER_STOP, LEFT
-from plugins.latin.language import Patterns, Roman
+from plugins.latin.language import Patterns, Roman, in_order
 from plugins.latin.portuguese.numbers import ordinal
 from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
-from plugins.latin.scales import in_order
 from speech_engine.text.draft import Draft
 
 MONTHS = in_order("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro")
@@ -42,10 +41,6 @@ def _typed_ordinals(draft: Draft) -> None:
         return " ".join(f"{word}{match['plural']}" for word in said.split())
 
     draft.rewrite(_TYPED, spoken)
-
-
-def _street(draft: Draft) -> None:
-    draft.rewrite(_STREET, lambda match: "rua")
 
 
 PATTERNS = Patterns(
@@ -80,5 +75,5 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])[0-9]{5}-[0-9]{3}(?![\w-])"),
         behind("tel", "telefone", "fone", "celular", "cel", "ligue", "whatsapp", "zap", "fax"),
     ),
-    own=(_street, _typed_ordinals),
+    own=(lambda draft: draft.rewrite(_STREET, lambda match: "rua"), _typed_ordinals),
 )

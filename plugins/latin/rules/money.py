@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 
 from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, Amount, amount, one_of, said, written_money
-from plugins.latin.language import Currency, Form, Language, Rule
+from plugins.latin.language import MILLION, Currency, Form, Language, Rule
 from plugins.latin.rules.measures import is_attribute
-from plugins.latin.scales import MILLION
 from speech_engine.text.draft import Draft
 
 _CODE = re.compile("[A-Z]{3}")

@@ -6,8 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 from plugins.latin.agreement import agreement
-from plugins.latin.language import Form, Language, Time
-from plugins.latin.scales import in_order
+from plugins.latin.language import Form, Language, Time, in_order
 from plugins.latin.spanish.numbers import cardinal, ordinal
 from plugins.latin.spanish.patterns import MONTHS, PATTERNS
 from plugins.latin.spanish.tables import NOUNS, PESO, TABLES

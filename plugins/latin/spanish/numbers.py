@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from plugins.latin.language import Form
-from plugins.latin.scales import MILLION, THOUSAND, Scale, counts, feminine, in_order
+from plugins.latin.language import MILLION, THOUSAND, Form, Scale, counts, feminine, in_order
 
 _SMALL = in_order(
     "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince dieciséis "

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from plugins.latin.amounts import INNER_STOP, LEFT
-from plugins.latin.language import Patterns, Roman
+from plugins.latin.language import Patterns, Roman, in_order
 from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
-from plugins.latin.scales import in_order
 
 MONTHS = in_order("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre")
 _MONTH_NAMES = {name[:length]: number for number, name in enumerate(MONTHS, 1) for length in (3, len(name))}

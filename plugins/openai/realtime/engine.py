@@ -144,12 +144,9 @@ class Recitation:
             silence_s=settings.silence_s,
         )
 
-    def __repr__(self) -> str:
-        return f"<Recitation of {self._job!r}, {len(self._left)} sentences left>"
-
     @property
     def tokens(self) -> float:
-        """What all responses cost, also those that were not sent."""
+        """The cost of all responses, also of those that were not sent."""
         weights = self._settings.token_weights
         return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
 

@@ -19,7 +19,7 @@ _MOST_LETTERS = 64 * 1024
 
 
 class Response:
-    """What came so far. `is_done` says that nothing more comes, `is_complete` that nothing was left out."""
+    """The response so far. `is_done`: no more comes. `is_complete`: nothing was left out."""
 
     def __init__(self, number: int, text: str, speed: float) -> None:
         self.number = number
@@ -35,9 +35,6 @@ class Response:
         self._transcripts: dict[tuple[int, int], str] = {}
         self._usage: TokenUsage | None = None
         self._changed = asyncio.Event()
-
-    def __repr__(self) -> str:
-        return f"<Response {self.number}, {self.pcm_bytes} bytes, {'done' if self.is_done else 'going on'}>"
 
     @property
     def transcript(self) -> str:

@@ -23,7 +23,7 @@ class TextReworded(UnsupportedText):
 
 
 class Terms(NamedTuple):
-    """How the sentences of a job are ordered and judged.
+    """The order and the judging of the sentences of a job.
 
     `session` gives a session, in the given time, and `flag` notes that other words were let through.
     """
@@ -50,9 +50,6 @@ class Sentence:
         self._may_ask_again = True
         self._has_begun = False
         self._is_flagged = False
-
-    def __repr__(self) -> str:
-        return f"<Sentence of segment {self.segment}, asked for {len(self.responses)} times>"
 
     async def begin(self) -> None:
         """Ask for it. A failure is raised at its turn: the sentence before it may end first."""

@@ -10,19 +10,6 @@ import time
 from collections.abc import Callable
 
 from plugins.openai.realtime import messages
-from plugins.openai.realtime.messages import (
-    AudioDelta,
-    ErrorBody,
-    ErrorEvent,
-    Event,
-    LimitsEvent,
-    RateLimit,
-    ResponseBody,
-    ResponseEvent,
-    SessionEvent,
-    SessionKey,
-    TranscriptDelta,
-)
 from plugins.openai.realtime.response import Response
 from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
 from plugins.openai.refusals import RefusalDetail, in_band, refusal
@@ -39,9 +26,9 @@ from speech_engine import (
 _MARGIN_S = 60.0
 """A session is not used for another sentence so shortly before its provider ends it."""
 _CANCEL_S = 5.0
-"""How long a cancelled answer may take to end. A session that goes on talking is closed."""
+"""The longest time until a cancelled answer ends. A session that goes on talking is closed."""
 
-OnLimits = Callable[[SessionKey, list[RateLimit]], None]
+OnLimits = Callable[[messages.SessionKey, list[messages.RateLimit]], None]
 
 
 class SessionEnded(EngineFailed):
@@ -53,7 +40,7 @@ class Session:
 
     def __init__(
         self,
-        key: SessionKey,
+        key: messages.SessionKey,
         settings: RealtimeSettings,
         sockets: SocketClient,
         on_limits: OnLimits,
@@ -74,9 +61,6 @@ class Session:
         self._running: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
-    def __repr__(self) -> str:
-        return f"<Session {'ended' if self.has_ended else 'open'}, {len(self._open)} under way>"
-
     @property
     def is_fresh(self) -> bool:
         """Whether it may take another sentence."""
@@ -84,7 +68,7 @@ class Session:
 
     @property
     def left_s(self) -> float:
-        """How much longer it may be used."""
+        """The seconds that it may still be used."""
         return self._ends_at - time.monotonic()
 
     @property
@@ -171,19 +155,19 @@ class Session:
         if body.session.rate_hz != RATE_HZ:
             raise EngineFailed(f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for.")
 
-    async def _until(self, socket: Socket, last: str) -> SessionEvent:
+    async def _until(self, socket: Socket, last: str) -> messages.SessionEvent:
         while True:
             kind, event = await self._read(socket)
-            if isinstance(event, ErrorEvent):
+            if isinstance(event, messages.ErrorEvent):
                 raise _error(event.error)
-            if isinstance(event, SessionEvent):
+            if isinstance(event, messages.SessionEvent):
                 if event.session.expires_at is not None:
                     left_s = event.session.expires_at - time.time() - _MARGIN_S
                     self._ends_at = min(self._ends_at, time.monotonic() + left_s)
                 if kind == last:
                     return event
 
-    async def _read(self, socket: Socket) -> tuple[str, Event | None]:
+    async def _read(self, socket: Socket) -> tuple[str, messages.Event | None]:
         message = await socket.next_message()
         if message is None:
             raise SessionEnded("The provider closed the session.", detail=f"close {socket.close_code}")
@@ -192,22 +176,22 @@ class Session:
     async def _next(self, socket: Socket) -> None:
         kind, event = await self._read(socket)
         match event:
-            case ResponseEvent(response=body) if kind == "response.created":
+            case messages.ResponseEvent(response=body) if kind == "response.created":
                 self._begin(body)
-            case ResponseEvent(response=body):
+            case messages.ResponseEvent(response=body):
                 self._finish(body)
-            case AudioDelta(response_id=id_, delta=audio):
+            case messages.AudioDelta(response_id=id_, delta=audio):
                 if (response := self._by_id.get(id_)) is not None:
                     response.add_audio(audio)
-            case TranscriptDelta(response_id=id_):
+            case messages.TranscriptDelta(response_id=id_):
                 if (response := self._by_id.get(id_)) is not None:
                     response.add_words(event)
-            case LimitsEvent(rate_limits=limits):
+            case messages.LimitsEvent(rate_limits=limits):
                 self._on_limits(self.key, limits)
-            case ErrorEvent(error=error):
+            case messages.ErrorEvent(error=error):
                 self._note_error(error)
 
-    def _begin(self, body: ResponseBody) -> None:
+    def _begin(self, body: messages.ResponseBody) -> None:
         response = self._named(body)
         if response is None:
             return
@@ -216,7 +200,7 @@ class Session:
         if response.is_abandoned:
             self._cancel(response)
 
-    def _named(self, body: ResponseBody) -> Response | None:
+    def _named(self, body: messages.ResponseBody) -> Response | None:
         """Return the response that a provider means. One that gives no metadata back keeps the order."""
         if body.metadata and (named := body.metadata.get("sentence")) is not None:
             return self._numbered(str(named))
@@ -225,13 +209,13 @@ class Session:
     def _numbered(self, number: str) -> Response | None:
         return next((each for each in self._open.values() if str(each.number) == number), None)
 
-    def _finish(self, body: ResponseBody) -> None:
+    def _finish(self, body: messages.ResponseBody) -> None:
         response = self._by_id.pop(body.id, None) or self._named(body)
         if response is not None and self._open.pop(response.number, None) is not None:
             response.finish(body)
             self._note_idle()
 
-    def _note_error(self, error: ErrorBody) -> None:
+    def _note_error(self, error: messages.ErrorBody) -> None:
         """Most errors concern one message, and the session goes on."""
         if error.code == "session_expired":
             raise SessionEnded("The provider's session has ended.", detail="session_expired")
@@ -246,7 +230,7 @@ class Session:
         self._send(messages.response_cancel(response.number, response.id))
 
     def _send(self, message: str) -> None:
-        """Send without waiting: a listener who leaves does not wait."""
+        """Send without waiting: a leaving listener does not wait."""
         if self._socket is None or self.has_ended:
             return
         task = asyncio.create_task(_sent(self._socket, message))
@@ -286,5 +270,5 @@ async def _sent(socket: Socket, message: str) -> None:
         return
 
 
-def _error(error: ErrorBody) -> EngineError:
+def _error(error: messages.ErrorBody) -> EngineError:
     return in_band(RefusalDetail(code=error.code or error.type or "", field=error.param or ""))

@@ -1,4 +1,4 @@
-"""The sessions of one key of a provider: who has none takes an idle one, or opens one if there is room."""
+"""The sessions of one key of a provider: a job takes an idle one, or opens one if there is room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Make = Callable[[SessionKey, Callable[[Session], None]], Session]
 
 
 class SessionPool:
-    """All sessions. A session that is taken has one owner, who gives it back, also if it has ended."""
+    """All sessions. A taken session has one owner, which gives it back, also if it has ended."""
 
     def __init__(self, make: Make, most: int, idle_s: float) -> None:
         self._make = make
@@ -103,7 +103,7 @@ class SessionPool:
         elif session not in self._taken and session.is_idle:
             if session.is_fresh:
                 later = asyncio.get_running_loop().call_later
-                # Else one that grows too old meanwhile would never be closed.
+                # Else a session that grows too old meanwhile would never be closed.
                 self._idle[session] = later(min(self._idle_s, session.left_s), self._drop, session)
                 self._changed.set()
             else:

@@ -37,7 +37,8 @@ class Words(NamedTuple):
         """The words without what is between them: "re-enter" is "reenter". Only two numbers stay apart."""
         text = ""
         for token in self.tokens:
-            text += f" {token}" if _meet_as_digits(text, token) else token
+            # Two numbers side by side would read as one.
+            text += f" {token}" if text[-1:].isdigit() and token[0].isdigit() else token
         return text
 
 
@@ -114,10 +115,6 @@ def _shown(character: str) -> str:
         return ""
     is_word = category[0] in "LMN" or character in _SAID or character in "'.,"
     return character if is_word else " "
-
-
-def _meet_as_digits(text: str, token: str) -> bool:
-    return bool(text) and text[-1].isdigit() and token[0].isdigit()
 
 
 def _ends(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:

@@ -58,9 +58,6 @@ class Loop:
         self._of_generator = torch.optim.AdamW(generator, _RATE, _BETAS, _TINY)
         self._of_discriminator = torch.optim.AdamW(discriminator, _RATE, _BETAS, _TINY)
 
-    def __repr__(self) -> str:
-        return f"<Loop at step {len(self.curve)}>"
-
     def run(self, talk: TrainingTalk) -> None:
         """Train until the end. Raises TrainingStops, after a checkpoint."""
         took: deque[float] = deque(maxlen=_TIMED)

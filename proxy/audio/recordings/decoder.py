@@ -56,10 +56,6 @@ class Decoder:
         self._helper = Helper(_SPEC)
         self._has_warned = False
 
-    def __repr__(self) -> str:
-        ready = "one" if self._helper.is_ready else "none"
-        return f"<Decoder, {self._places.taken} begun, {ready} ready>"
-
     def turn(self, account: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
         """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace.
 

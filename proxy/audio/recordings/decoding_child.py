@@ -27,7 +27,7 @@ def main() -> None:
     warm_up()
     lacks = _confine()
     data = pipe.read() or b""
-    # Said of a file that ends this process by an error that nobody expects.
+    # The answer for a file that ends this process by an unexpected error.
     answer = msgspec.msgpack.encode(Undecoded("lost"))
     try:
         made = decode(data)

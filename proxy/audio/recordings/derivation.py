@@ -12,10 +12,10 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from policies.sample_quality import SampleQuality, stretch_s
-from proxy.audio.fade import FadeOut
 from proxy.audio.loudness import Gain, Meter, lufs
 from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import UnusableRecording
+from proxy.audio.sound import FadeOut
 
 LEVEL_LUFS = -20.0
 """As loud as the recordings that models are trained on. Peaks keep some room."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.doctor import databases, installation, machine, server, vault
-from proxy.diagnosis.plans_in_use import missing_plans
+from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.features.all import all_features, load_config
 
 DEADLINE_S = 15.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import socket
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
+
+import httpx2
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
@@ -53,26 +53,13 @@ def _idle(data: Path) -> Finding:
 
 def _ask(address: str, path: str) -> Any | None:
     """Return the answer of the control socket, or None if it is late, no JSON, or an error."""
-    connection = _Local(address)
+    transport = httpx2.HTTPTransport(uds=address, verify=False)
     try:
-        connection.request("GET", f"/admin/{path}")
-        answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except (OSError, HTTPException, ValueError):
+        with httpx2.Client(transport=transport, timeout=ANSWER_S) as client:
+            answer = client.get(f"http://control/admin/{path}")
+            return answer.json() if answer.status_code == 200 else None
+    except (httpx2.TransportError, ValueError):
         return None
-    finally:
-        connection.close()
-
-
-class _Local(HTTPConnection):
-    def __init__(self, address: str) -> None:
-        super().__init__("control", timeout=ANSWER_S)
-        self._address = address
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._address)
 
 
 def _running(config: Config) -> Any | None:
@@ -154,11 +141,11 @@ def _refused(host: str, number: int) -> OSError | None:
 
 
 def _page(host: str, number: int, path: str) -> bytes:
-    connection = HTTPConnection(host, number, timeout=ANSWER_S)
+    url = httpx2.URL(scheme="http", host=host, port=number, path=path)
+    # A proxy of the environment is for other machines.
+    client = httpx2.Client(timeout=ANSWER_S, trust_env=False, verify=False)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().read(65536)
-    except (OSError, HTTPException):
+        with client, client.stream("GET", url) as answer:
+            return next(answer.iter_bytes(65536), b"")
+    except (httpx2.TransportError, httpx2.DecodingError):
         return b""
-    finally:
-        connection.close()

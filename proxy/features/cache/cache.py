@@ -9,32 +9,36 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from policies.plans import Terms
+from proxy.audio.formats import Chunk
 from proxy.config.sections import Config
 from proxy.errors import RequestFailed
 from proxy.features.cache import records as clips
 from proxy.features.cache import rules as caching
+from proxy.features.cache.clips import Clip
 from proxy.features.cache.flights import Flights, Landing
 from proxy.features.cache.lookup import CacheSearch, CacheTap
-from proxy.features.cache.metrics import CacheMetrics
 from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
-from proxy.features.cache.replay import Replay
 from proxy.features.cache.section import CACHE
 from proxy.features.cache.shelf import ClipRecording, Shelf
-from proxy.kept import secret
+from proxy.kept import locked_files
 from proxy.speech.call import SpeechCall
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.source import LookUp
 from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_stream import PIECE_BYTES
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
-from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.metrics import Metrics, PlainCounter
+from speech_engine import EngineFailed
 
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
@@ -48,6 +52,26 @@ _NOTHING = LookUp()
 _log = structlog.get_logger()
 
 _Purge = Callable[[Store], Awaitable[set[DiskName]]]
+
+
+class CacheMetrics:
+    """The metrics of the cache: look-ups, and what the folder has."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lookups = PlainCounter(
+            "voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry
+        )
+        self.lookups.counts.update({("hit",): 0.0, ("miss",): 0.0})
+        self.stores = Counter("voxgate_cache_stores", "Answers kept.", registry=registry)
+        self.evictions = Counter(
+            "voxgate_cache_evictions", "Kept answers removed for their age or for room.", registry=registry
+        )
+        self.failures = Counter(
+            "voxgate_cache_failures", "Times that the cache's disk did not do it.", registry=registry
+        )
+        self.bytes = Gauge(
+            "voxgate_cache_bytes", "Size of the kept answers when last looked at.", registry=registry
+        )
 
 
 class Cache:
@@ -99,7 +123,7 @@ class Cache:
         if call.clip is None:
             return _NOTHING
         if (clip := self._shelf.find_in_memory(call.clip)) is not None:
-            self._metrics.hit()
+            self._metrics.lookups.counts["hit",] += 1
             return LookUp(Replay(clip, self._shelf.threads), None, "hit")
         question = CacheQuestion(call.caller.account, call.request, call.plan)
         return await self._search(call, question, caching.patience_s(first_audio_s))
@@ -140,7 +164,8 @@ class Cache:
         except OSError as error:
             self._tell(error)
         else:
-            self._metrics.swept(swept.removed, swept.left_bytes)
+            self._metrics.evictions.inc(swept.removed)
+            self._metrics.bytes.set(swept.left_bytes)
 
     async def tidy(self) -> None:
         """Sweep, and remove files without rows and rows without files."""
@@ -177,7 +202,7 @@ class Cache:
                 flight.land("alone")
             self._leave(search, tap, question)
 
-        (self._metrics.missed if search.clip is None else self._metrics.hit)()
+        self._metrics.lookups.counts["miss" if search.clip is None else "hit",] += 1
         tap = CacheTap(call, recording, search.flight, end)
         if search.clip is not None:
             return LookUp(Replay(search.clip, self._shelf.threads), tap, "hit", waited_s)
@@ -239,7 +264,7 @@ class Cache:
         if not await self._shelf.keep(recording, tap.about, path):
             return "again"
         self._is_failing = False
-        self._metrics.stored()
+        self._metrics.stores.inc()
         return path
 
     async def _purge_twice(self, purge: _Purge) -> None:
@@ -262,7 +287,7 @@ class Cache:
         task.add_done_callback(tasks.discard)
 
     def _tell(self, error: OSError | StorageFailed) -> None:
-        self._metrics.failed()
+        self._metrics.failures.inc()
         if not self._is_failing:
             self._is_failing = True
             _log.warning("cache.keep.failed", reason=_reason(error))
@@ -294,11 +319,70 @@ async def open_cache(
 
 async def _secret(file: Path) -> bytes:
     try:
-        return await asyncio.to_thread(secret.ensure, file, is_cheap=True)
+        return await asyncio.to_thread(locked_files.ensure_secret, file, is_cheap=True)
     except OSError as error:
         _log.warning("cache.secret.failed", reason=error.strerror)
-        return secret.for_now()
+        return locked_files.new_secret()
 
 
 def _reason(error: OSError | StorageFailed) -> str | None:
     return error.strerror if isinstance(error, OSError) else str(error)
+
+
+class Replay:
+    """A `KeptSpeech` from a clip. `threads` read what is not in memory.
+
+    Each chunk of a long clip goes out before the next one is read. The last one waits for the settlement.
+    """
+
+    holds_engine = False
+
+    def __init__(self, clip: Clip, threads: ThreadPoolExecutor) -> None:
+        about = clip.about
+        self.engine = about.spoken_by
+        self.names = about.engine, about.model
+        self.speakers = about.speakers
+        self.words = about.words
+        self.sample_rate_hz = about.sample_rate_hz
+        self.size = about.audio_bytes
+        self.samples = about.samples
+        self.digest = clip.digest
+        self._clip = clip
+        self._threads = threads
+        self._at = 0
+        self._last = clip.start[:PIECE_BYTES]
+        self._is_given = False
+
+    @property
+    def kept(self) -> Replay:
+        return self
+
+    async def next_chunk(self) -> Chunk | None:
+        if self._is_given:
+            self._at += len(self._last)
+            self._last = await self.read(self._at, PIECE_BYTES)
+        self._is_given = self._at + len(self._last) < self.size
+        return self._chunk(self._last) if self._is_given else None
+
+    async def read(self, at: int, count: int) -> bytes:
+        """Return so many bytes of the sound from this one on, or what is left. Raises EngineFailed."""
+        if self._clip.rest is None:
+            return self._clip.start[at : at + count]
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, self._clip.read, at, count)
+        except OSError as error:
+            raise EngineFailed(f"A kept answer could not be read: {error.strerror}.") from None
+
+    def last_chunk(self) -> Chunk:
+        return self._chunk(self._last)
+
+    async def close(self) -> None:
+        if self._clip.rest is not None:
+            self._clip.close()
+
+    def _chunk(self, data: bytes) -> Chunk:
+        """Give the bytes their share of the samples. Only the samples of the whole are known."""
+        before, after = self._at, self._at + len(data)
+        share = self.samples * after // self.size - self.samples * before // self.size
+        return Chunk(data, share, self.sample_rate_hz)

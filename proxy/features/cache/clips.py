@@ -69,9 +69,6 @@ class Clip:
         self.identity = identity
         self.digest = SoundDigest()
 
-    def __repr__(self) -> str:
-        return f"<Clip {self.about!r}>"
-
     @property
     def seconds(self) -> float:
         return self.about.samples / self.about.sample_rate_hz

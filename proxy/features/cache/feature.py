@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, note, ok
+from proxy.engines.registry import Registry
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
-from proxy.features.cache import check
 from proxy.features.cache.records import TABLE
+from proxy.features.cache.section import CACHE
+
+
+def cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+    section = CACHE.of(config)
+    if section.megabytes == 0:
+        plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
+        demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
+        if demand:
+            return [note("cache", f"megabytes = 0: nothing is kept, though {demand}", name="none")]
+        return [ok("cache", "megabytes = 0: nothing is kept", name="none")]
+    name = "on" if section.on else "on request"
+    return [ok("cache", f"up to {section.megabytes} MB, for {section.days:g} day(s)", name=name)]
 
 
 @asynccontextmanager
@@ -25,4 +40,4 @@ async def _open(house: House) -> AsyncIterator[Opened]:
         yield Opened(at=at, source=cache, purges=cache, memories=(cache,), files=(cache,))
 
 
-FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(check.cache,))
+FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(cache,))

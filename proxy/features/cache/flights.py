@@ -28,9 +28,6 @@ class Flight:
         self._held_up_s = 0.0
         self._held_up_since: float | None = None
 
-    def __repr__(self) -> str:
-        return f"<Flight {'landed' if self._landed.done() else 'under way'}>"
-
     @property
     def age_s(self) -> float:
         return time.monotonic() - self._began
@@ -73,9 +70,6 @@ class Flight:
 class Flights:
     def __init__(self) -> None:
         self._under_way: dict[Path, Flight] = {}
-
-    def __repr__(self) -> str:
-        return f"<Flights: {len(self._under_way)} under way>"
 
     def of(self, path: Path) -> Flight | None:
         return self._under_way.get(path)

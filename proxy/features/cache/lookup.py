@@ -46,9 +46,6 @@ class CacheTap(Tap):
         self._is_finished = False
         self._speech: Speech | None = None
 
-    def __repr__(self) -> str:
-        return f"<CacheTap of {self.recording!r}>"
-
     def begin(self, speech: Speech) -> None:
         self._speech = speech
         if self._flight is not None and self._call.is_paced:

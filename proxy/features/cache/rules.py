@@ -1,4 +1,4 @@
-"""The rules of the cache: who uses it, what may enter, and which requests sound the same."""
+"""The rules of the cache: which requests use it, which may enter, and which sound the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from speech_engine import Voice
 
 
 class PostUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Who repeats a part for the post-step of a route, in the same words."""
+    """The engine that repeats a part for the post-step of a route, in the same words."""
 
     voice: str
     revision: str

@@ -15,7 +15,7 @@ from proxy.catalogue.notices import NO_NOTICES, Notices
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
-from proxy.features.clones import lists, records, rules
+from proxy.features.clones import records, rules
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings, VoiceGone
@@ -144,7 +144,7 @@ class CloneAttempt:
             return
         if listed.slots_left is None and listed.additions_left is None:
             return
-        rows = await lists.list_of_place(self._store, held.engine, held.credential)
+        rows = await records.list_of_place(self._store, held.engine, held.credential)
         ready = {row.id: row for row in rows if row.state == "ready"}
         holders = [SlotHolder(record.id, record.used or record.made or 0) for record in ready.values()]
         now = await self._store.now()
@@ -185,7 +185,7 @@ class CloneAttempt:
                 raise EngineFailed(_STILL_THERE)
         await self._bills.release(held)
         await records.remove(self._store, held)
-        self._bills.metrics.ended(held.engine, "deleted")
+        self._bills.ended.labels(held.engine, "deleted").inc()
         _log.info("clone.delete.complete", engine=held.engine, binding=held.id)
         return None
 

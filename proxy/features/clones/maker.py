@@ -13,27 +13,30 @@ from collections.abc import Callable, Hashable, Mapping
 
 import msgspec
 
-from policies.costs import micro_usd
 from policies.plans import Plan
+from policies.price import micro_usd
+from policies.routing import is_cloned_for
 from policies.wishes import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
-from proxy.catalogue.clones import ClonePlace
+from proxy.catalogue.clones import PARAM, ClonePlace
 from proxy.catalogue.notices import NO_NOTICES, Notices
+from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.config.model_names import CLONE
+from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
-from proxy.errors import NotFound
-from proxy.features.clones import lists, records, rules, uses
+from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
+from proxy.features.clones import records, rules
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.attempt import CloneAttempt
 from proxy.features.clones.bills import CloneBills
-from proxy.features.clones.places import ClonePlaces
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.ledger.budgets import Budgets
 from proxy.storage.audit import Act
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.work.wishes import Again, Done, Result, WishKind
+from speech_engine import ModelInfo
 
 LOST = "The provider does not have it any more."
 _LEASE_S = 600.0
@@ -105,12 +108,12 @@ class CloneMaker(WishKind[CloneRecord]):
     async def look(self) -> list[CloneRecord]:
         """Note which clones have spoken, and which are lost, and begin what there is to do."""
         await self._note_uses()
-        for account in await uses.note_losses(self._store, self._engines.take_losses(), LOST):
+        for account in await records.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
         return await super().look()
 
     async def list_open(self, now: int) -> list[CloneRecord]:
-        return await lists.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
+        return await records.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
 
     def lease_s(self, wish: CloneRecord) -> float:
         return _DELETION_LEASE_S if wish.state == "doomed" else _LEASE_S
@@ -133,7 +136,7 @@ class CloneMaker(WishKind[CloneRecord]):
         was_doomed = found is not None and found.state == "doomed" != wish.state
         if found is not None and found.fence == wish.fence and not was_doomed:
             await self.bills.release(wish)
-            self.bills.metrics.ended(wish.engine, "failed")
+            self.bills.ended.labels(wish.engine, "failed").inc()
         return {"state": "failed", "due": 0}
 
     async def poisoned_also(self, wish: CloneRecord) -> tuple[Statement, ...]:
@@ -199,7 +202,7 @@ class CloneMaker(WishKind[CloneRecord]):
         self._uses |= self._engines.take_uses()
         if self._uses:
             now = await self._store.now()
-            await uses.note_uses(self._store, dict.fromkeys(self._uses, now))
+            await records.note_uses(self._store, dict.fromkeys(self._uses, now))
             # If the database is away, they are noted at the next look.
             self._uses.clear()
 
@@ -232,3 +235,48 @@ class CloneMaker(WishKind[CloneRecord]):
 
 def _ignore_change(_account: str) -> None:
     """Do nothing: no clones are in memory."""
+
+
+class ClonePlaces:
+    """The accounts at providers at which a voice can be cloned."""
+
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    def configured(self) -> set[tuple[str, str]]:
+        """Return every engine with each of its credentials, those too that are down now."""
+        return {
+            (name, credential)
+            for name, _ in self._engines.items()
+            for credential in self._engines.credentials(name) or (DEFAULT_CREDENTIAL,)
+        }
+
+    def info(self, engine: str) -> ModelInfo | None:
+        """Return a model of this engine that clones, if one is known now."""
+        infos = self._engines[engine].models() if engine in self._engines else ()
+        return next((info for info in infos if is_cloned_for(info)), None)
+
+    def find(self, engine: str, credential: str = "") -> ClonePlace:
+        """Return a place. Without a credential, it is `default`, or the engine's first one.
+
+        Raises InvalidRequest if there is no such place, and UpstreamFailed if its engine is not up yet.
+        """
+        labels = sorted(label for name, label in self.configured() if name == engine)
+        info = self.info(engine)
+        if info is None and labels and not self._engines[engine].models():
+            raise UpstreamFailed(f"The engine '{engine}' is not available right now.", retry_after_s=5.0)
+        if info is None:
+            able = sorted(name for name, _ in self._engines.items() if self.info(name) is not None)
+            raise InvalidRequest(
+                f"The engine '{engine[:80]}' cannot clone voices. {possible(engine, able, 'engines')}",
+                param=PARAM,
+            )
+        if not credential:
+            credential = DEFAULT_CREDENTIAL if DEFAULT_CREDENTIAL in labels else labels[0]
+        if credential not in labels:
+            raise InvalidRequest(
+                f"The engine '{engine}' has no such credential. "
+                f"{possible(credential, labels, 'credentials')}",
+                param="credential",
+            )
+        return ClonePlace(engine, credential, info)

@@ -10,7 +10,7 @@ from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
 from proxy.catalogue.grants import Grants, receivers
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
-from proxy.features.clones import lists, records
+from proxy.features.clones import records
 from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.recordings import check_seconds
 from proxy.features.clones.records import CloneRecord, CloneWish
@@ -64,7 +64,7 @@ class CloneOrders:
         """
         billed = {(place.engine, place.credential) for place in places if not place.info.is_local}
         if voice is not None and billed:
-            rows = (await lists.list_of_voices(self._store, [voice])).get(voice, [])
+            rows = (await records.list_of_voices(self._store, [voice])).get(voice, [])
             billed -= {(row.engine, row.credential) for row in rows if row.state not in ("failed", "expired")}
         if billed:
             await self.maker.bills.check(account, terms, len(billed))
@@ -108,11 +108,11 @@ class CloneOrders:
         return [records.want_statement(wish) for wish in wishes_of(record, places, payer)]
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
-        found = await lists.list_of_voices(self._store, voices)
+        found = await records.list_of_voices(self._store, voices)
         return {voice: [_saved(row) for row in rows] for voice, rows in found.items()}
 
     async def is_clone(self, engine: str, voice: str) -> bool:
-        return await lists.is_clone(self._store, engine, voice)
+        return await records.is_clone(self._store, engine, voice)
 
     def begin(self, record: VoiceRecord) -> None:
         """Begin the clones of a voice whose wishes were committed with it."""

@@ -1,19 +1,20 @@
 """Clones at providers as rows: a voice on an engine that keeps it itself, under one of its credentials.
 
-Who works on a row has its lease, and writes only under the fence that the lease gave: after that, another
-holder has taken the row over. Each write that keeps a clone asks for the voice's tombstone in its own commit.
+A worker writes a row only under the fence of its lease. With another fence, another worker has the row. Each
+write that keeps a clone looks for the voice's tombstone in its own commit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from proxy.catalogue.notices import NO_NOTICES, Event, Notices
 from proxy.features.clones.rules import CloneFacts, State
-from proxy.storage import audit, voice_rows
+from proxy.storage import audit, trained_models
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
@@ -50,7 +51,7 @@ class CloneWish(msgspec.Struct, frozen=True, kw_only=True):
 
 COLUMNS = columns(CloneRecord)
 _DOOMED = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
-# A lease stays: who makes a clone just now learns of it at the end, and deletes what was made.
+# A lease stays: a worker that makes the clone now learns of it at the end, and deletes the clone.
 TABLE = Table(
     "bindings",
     personal=True,
@@ -81,7 +82,7 @@ _WANT = f"""
 INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, state)
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
     CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT), 'wanted'
-WHERE {NOT_ERASED} AND {voice_rows.IS_THERE}
+WHERE {NOT_ERASED} AND {trained_models.IS_THERE}
 ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
@@ -199,3 +200,101 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
 async def is_gone(store: Store, voice: str) -> bool:
     """Tell whether no provider has a copy of an erased voice any more."""
     return not await store.read(_GONE, {"voice": voice})
+
+
+CloneId = tuple[str, str, str]
+"""The engine, the credential, and the engine's id."""
+
+_CLONE = "engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'"
+# A provider that deletes what does not speak counts from the last time.
+_USED = f"UPDATE bindings SET used = :now, expires = expires + (:now - used) WHERE {_CLONE} AND used < :now"
+_LOST = f"UPDATE bindings SET state = 'expired', error = :error WHERE {_CLONE} RETURNING account"
+
+
+async def note_uses(store: Store, uses: Mapping[CloneId, int]) -> None:
+    """Note when clones last spoke."""
+    statements = [Statement(_USED, {**_place(clone), "now": used}) for clone, used in uses.items()]
+    if statements:
+        await store.write(*statements)
+
+
+async def note_losses(store: Store, lost: Collection[CloneId], error: str) -> set[str]:
+    """Note that providers do not have these clones. Return the accounts whose clones they were.
+
+    `error` is for their owners to read.
+    """
+    statements = [Statement(_LOST, {**_place(clone), "error": error}) for clone in lost]
+    if not statements:
+        return set()
+    found = await store.write(*statements)
+    return {row["account"] for rows in found for row in rows}
+
+
+def _place(clone: CloneId) -> Params:
+    engine, credential, engine_voice = clone
+    return {"engine": engine, "credential": credential, "engine_voice": engine_voice}
+
+
+_ALL = f"SELECT {COLUMNS} FROM bindings ORDER BY engine, credential, id"
+_OF_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE engine = :engine AND credential = :credential"
+_OF_VOICES = f"SELECT {COLUMNS} FROM bindings WHERE state <> 'doomed' AND voice IN ({{names}}) ORDER BY id"
+_IS_CLONE = """
+SELECT 1 AS is_there FROM bindings WHERE engine = :engine AND (engine_voice = :id OR name = :id) LIMIT 1
+"""
+_MAY_HAVE_A_STEP = """
+(state <> 'ready' OR expires <= :now OR NOT (engine || '/' || credential IN ({configured})))
+    AND (state NOT IN ('stranded', 'doomed') OR engine || '/' || credential IN ({configured})
+        OR (state = 'doomed' AND name = '' AND engine_voice = ''))
+"""
+_WAITING = """
+SELECT count(*) AS clones FROM bindings
+WHERE account = :account AND payer <> '' AND state IN ('wanted', 'making')
+    AND NOT EXISTS (SELECT 1 FROM holds WHERE request = bindings.id)
+"""
+
+
+async def count_waiting(store: Store, account: str) -> int:
+    """Count the clones that an account has ordered, and for which nothing is held back yet."""
+    (row,) = await store.read(_WAITING, {"account": account})
+    return int(row["clones"])
+
+
+async def list_all(store: Store) -> list[CloneRecord]:
+    """List all clones, those that have to go too."""
+    return [WISHES.read(row) for row in await store.read_long(_ALL)]
+
+
+async def list_of_place(store: Store, engine: str, credential: str) -> list[CloneRecord]:
+    """List the clones of one account at a provider, those that have to go too."""
+    rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
+    return [WISHES.read(row) for row in rows]
+
+
+async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, list[CloneRecord]]:
+    """List the clones of voices, by voice."""
+    found: defaultdict[str, list[CloneRecord]] = defaultdict(list)
+    if voices:
+        names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
+        sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
+        for row in await store.read(sql, names):
+            found[row["voice"]].append(WISHES.read(row))
+    return dict(found)
+
+
+async def is_clone(store: Store, engine: str, id_: str) -> bool:
+    """Tell whether an engine's voice is a clone of ours, or is to be one."""
+    return bool(await store.read(_IS_CLONE, {"engine": engine, "id": id_}))
+
+
+async def list_open(
+    store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
+) -> list[CloneRecord]:
+    """List the rows without a lease, and with which there may be something to do.
+
+    `configured` are the engines and credentials that there are. Each has `limit` clones to make and as many
+    to delete, of all accounts in turn.
+    """
+    places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
+    names = ", ".join(f":{name}" for name in places) or "''"
+    only_if = Condition(_MAY_HAVE_A_STEP.format(configured=names), places)
+    return await WISHES.list_open(store, now, limit, only_if)

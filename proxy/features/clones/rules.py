@@ -45,7 +45,7 @@ def kind(facts: CloneFacts) -> Literal["delete", "make", "note"]:
 
 
 def find_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
-    """Return what whoever takes the lease of a clone has to do with it."""
+    """Return the next step of a clone, for the worker that takes its lease."""
     if facts.lease > now:
         return "rest"
     if facts.state == "doomed":

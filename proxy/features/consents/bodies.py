@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from proxy.catalogue.grants import USUAL_USES, Use
 from proxy.errors import InvalidRequest
-from proxy.features.consents import phrases
+from proxy.features.consents import rules
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
 from proxy.http.form import MOST_FILE_BYTES, read_form
@@ -111,7 +111,7 @@ class ConsentPhrase(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["audio.voice_consent.phrase"] = "audio.voice_consent.phrase"
     language: str
     phrase: str
-    languages: tuple[str, ...] = phrases.LANGUAGES
+    languages: tuple[str, ...] = rules.LANGUAGES
 
 
 _Body = TypeVar("_Body", bound=ConsentBody)

@@ -17,12 +17,11 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.config.consent import ConsentSection
 from proxy.config.secret import environ_for_hosts
-from proxy.config.sections import Config
+from proxy.config.sections import Config, ConsentSection
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparers import ComparerFailed, SpeakerComparer, open_comparer
-from proxy.features.consents.speaker_match import SpeakerAnswer, judge_speakers
+from proxy.features.consents.rules import SpeakerAnswer, judge_speakers
 from speech_engine.comparer import COMPARED_RATE_HZ
 
 _MOST_S = 30.0

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor, check_open
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotAllowed, NotFound
-from proxy.features.consents import phrases
 from proxy.features.consents import records as consents
+from proxy.features.consents import rules
 from proxy.features.consents.bodies import (
     AccountConsent,
     AccountConsentBody,
@@ -102,7 +102,7 @@ class Consents(Resource):
     async def get_consent_phrase(self, request: Request) -> Response:
         """The phrase that a speaker reads out"""
         tag = request.query_params.get("language") or "en"
-        phrase = phrases.phrase(tag, self._admin_tools.config.consent.operator)
+        phrase = rules.phrase(tag, self._admin_tools.config.consent.operator)
         if phrase is None:
             raise NotFound(
                 f"There is no phrase in the language '{tag[:35]}'; send a statement.",

@@ -5,7 +5,7 @@ That the words were said is not checked: there is no recogniser here, and the re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -14,16 +14,17 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording, invalid_audio
 from proxy.catalogue.derived_things import OwnedRecord
-from proxy.catalogue.grants import USUAL_USES, Use
+from proxy.catalogue.grants import USUAL_USES, Grant, Use
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.features.consents import records
 from proxy.features.consents import records as consents
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
-from proxy.features.consents.records import ConsentRecord
+from proxy.features.consents.records import ConsentRecord, record_digest
 from proxy.kept.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
-from proxy.storage.store import Store
+from proxy.storage.store import Condition, Store
 
 MOST_CONSENTS = 1000
 """Of one account."""
@@ -74,9 +75,6 @@ class OpenedConsent(NamedTuple):
     @property
     def id(self) -> str:
         return self.record.id
-
-    def __repr__(self) -> str:
-        return f"<OpenedConsent {self.record.id}>"
 
 
 class ConsentKeeper:
@@ -252,3 +250,36 @@ def _too_many() -> NotAllowed:
         "recordings; delete one first.",
         code="too_many_consents",
     )
+
+
+Compare = Callable[[TakenRecording, ConsentRecord], Awaitable[Compared | None]]
+
+
+class ConsentGrants:
+    """The consents of all accounts for the makers of voices, without their texts."""
+
+    def __init__(self, store: Store, compare: Compare) -> None:
+        self._store = store
+        self._compare = compare
+
+    async def find(self, account: str, id_: str, param: str) -> Grant:
+        return _grant(await find_record(self._store, account, id_, param))
+
+    async def get(self, account: str, id_: str | None) -> Grant | None:
+        record = None if id_ is None else await records.get(self._store, account, id_)
+        return None if record is None else _grant(record)
+
+    async def of_account(self, account: str) -> Mapping[str, Grant]:
+        return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
+
+    async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+        if grant is None:
+            return None
+        return await self._compare(taken, await find_record(self._store, account, grant.id, "consent"))
+
+    def is_there(self, account: str, id_: str) -> Condition:
+        return records.is_there(account, id_)
+
+
+def _grant(record: ConsentRecord) -> Grant:
+    return Grant(record.id, record.providers, record_digest(record), record.uses)

@@ -25,14 +25,13 @@ from proxy.catalogue.derived_things import DerivedThings, OwnedRecord
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.errors import NotFound
-from proxy.features.erasure import followers
 from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
 from proxy.kept import data_folder
 from proxy.kept.vault import Vault
 from proxy.storage import tombstones
 from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
-from proxy.storage.store import Condition, StorageFailed, Store
+from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
@@ -163,7 +162,7 @@ class Erasure(WishKind[Tombstone]):
 
     async def follow_others(self) -> None:
         """Forget what other servers on this database have erased, and say so."""
-        now = await followers.exact_now(self._store)
+        now = await exact_now(self._store)
         # From where it was the last time: a database may be away for long.
         recent = await tombstones.list_since(self._store, (self._seen or now) - _OVERLAP_US)
         for tombstone in recent:
@@ -174,13 +173,13 @@ class Erasure(WishKind[Tombstone]):
         if not self._followed:
             self._seen = now
         if now - self._said >= _SAY_EVERY_US or any(each.completed is None for each in recent):
-            await followers.put(self._store, self._id, self._life, self._seen, now)
+            await put_follower(self._store, self._id, self._life, self._seen, now)
             self._said = now
 
     async def stop_following(self) -> None:
-        """Say that nobody has to wait for this process any more."""
+        """Note that no erasure has to wait for this process any more."""
         if self._said:
-            await _try("followers", lambda: followers.remove(self._store, self._id))
+            await _try("followers", lambda: remove_follower(self._store, self._id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
         is_forgotten = await self.forget(tombstone)
@@ -260,7 +259,7 @@ class Erasure(WishKind[Tombstone]):
         """Let every worker of this server forget, and wait a while for the other servers on this database."""
         if not self._store.is_shared:
             return await self._spread(tombstone)
-        committed = await followers.exact_now(self._store)
+        committed = await exact_now(self._store)
         is_here, is_elsewhere = await asyncio.gather(
             self._spread(tombstone), self._is_forgotten_elsewhere(committed)
         )
@@ -268,7 +267,7 @@ class Erasure(WishKind[Tombstone]):
 
     async def _is_forgotten_elsewhere(self, committed: int) -> bool:
         until = asyncio.get_running_loop().time() + _OTHERS_S
-        while await followers.are_behind(self._store, self._life, committed):
+        while await are_behind(self._store, self._life, committed):
             if asyncio.get_running_loop().time() > until:
                 return False
             await asyncio.sleep(_OTHERS_AGAIN_S)
@@ -322,3 +321,44 @@ async def _try(step: str, work: _Step) -> bool:
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
+
+
+LIVES_S = 15.0
+"""After this time without a look, a process is dead or cannot reach the database. No erasure waits for it."""
+
+_LEFT_US = 86_400 * SECOND
+_NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
+_PUT = """
+INSERT INTO followers (id, life, seen, looked)
+VALUES (:id, :life, CAST(:seen AS BIGINT), CAST(:looked AS BIGINT))
+ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, looked = excluded.looked
+"""
+_BEHIND = """
+SELECT id FROM followers WHERE life <> :life AND looked >= :alive AND seen <= :moment LIMIT 1
+"""
+
+
+async def exact_now(store: Store) -> int:
+    """Return the time by the clock of a shared database. `Store.now` counts on from an earlier answer."""
+    if not store.is_shared:
+        return await store.now()
+    (row,) = await store.read(_NOW)
+    return int(row["now"])
+
+
+async def put_follower(store: Store, id_: str, life: str, seen: int, looked: int) -> None:
+    """Note how far a process has forgotten erased things, and delete the rows of dead processes."""
+    await store.write(
+        Statement(_PUT, {"id": id_, "life": life, "seen": seen, "looked": looked}),
+        Statement("DELETE FROM followers WHERE looked < :before", {"before": looked - _LEFT_US}),
+    )
+
+
+async def remove_follower(store: Store, id_: str) -> None:
+    await store.write(Statement("DELETE FROM followers WHERE id = :id", {"id": id_}))
+
+
+async def are_behind(store: Store, life: str, moment: int) -> bool:
+    """Tell whether another living process may still know of things that were erased before `moment`."""
+    alive = await exact_now(store) - round(LIVES_S * SECOND)
+    return bool(await store.read(_BEHIND, {"life": life, "moment": moment, "alive": alive}))

@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from proxy.catalogue.erased_voices import ErasedVoices
+from proxy.errors import from_engine
 from proxy.feature import BackedUp, Feature, House, Opened, Served
 from proxy.features.erasure import journal
+from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.on_the_way import OnTheWay
+from proxy.speech.planning import SpeechPlan
+from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.tap import Tap
 from proxy.storage.tables import Table
+from speech_engine import EngineError
+
+
+class ErasureConcern:
+    """Opens a tap for each answer with saved voices. An erasure waits for the answer, or ends it."""
+
+    def __init__(self, erased: ErasedVoices) -> None:
+        self._erased = erased
+
+    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenTap | None:
+        return self._open if plan.own_voices else None
+
+    def _open(self, call: SpeechCall) -> Tap:
+        voices = call.plan.own_voices
+        if (erased := self._erased.erasure_of(voices)) is not None:
+            raise from_engine(erased)
+        return _ErasureTap(self._erased, voices)
+
+
+class _ErasureTap(Tap):
+    def __init__(self, erased: ErasedVoices, voices: Collection[str]) -> None:
+        self._erased = erased
+        self._voices = voices
+        self._heard = ExitStack()
+        self._heard.enter_context(erased.speaking(voices))
+
+    def chunk(self, data: bytes) -> None:
+        self._erased.check(self._voices)
+
+    def piece(self, data: bytes) -> None:
+        self._erased.check(self._voices)
+
+    def fail(self, error: EngineError) -> EngineError:
+        """An engine that has lost the recording of an erased voice has not failed."""
+        return self._erased.erasure_of(self._voices) or error
+
+    def end(self, error: BaseException | None) -> None:
+        self._heard.close()
 
 
 @asynccontextmanager
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.erasure.erasure import open_erasure
-    from proxy.features.erasure.tap import ErasureConcern
 
     data, concern = Path(house.config_at_start.data), ErasureConcern(house.erased)
     async with open_erasure(

@@ -1,4 +1,4 @@
-"""`voxgate check`: trainings that would find no memory, or could not be fetched."""
+"""`voxgate check`: trainings without memory or a way here, and ceilings that stop rented machines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note
 from proxy.config.sections import EngineSection
-from proxy.engines.registry import Registry
+from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.jobs.section import JOBS
 from speech_engine import Hosted
+from speech_engine.runner import PricedRuns
 
 
 def trainings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
@@ -30,3 +31,27 @@ def trainings(config: Config, registry: Registry, *_: object) -> Iterator[Findin
 def _trains(section: EngineSection, registry: Registry) -> bool:
     plugin = registry.plugins("engine").get(section.plugin)
     return plugin is not None and isinstance(plugin.create, Hosted) and bool(plugin.create.trainer)
+
+
+def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
+    """Yield a finding for each ceiling of an engine that a job, or even one run, goes beyond."""
+    for name, section in config.engines.items():
+        day, of_account = section.budget_usd_day, section.account_usd_day
+        if not section.runner or day is None:
+            continue
+        of_account = day / 2 if of_account is None else of_account
+        if section.job_usd > of_account:
+            found = f"job_usd is ${section.job_usd:g}, and one account may use ${of_account:g} of its day"
+            yield note("engine", found, "lower job_usd, or raise account_usd_day", name=name)
+        if (least := _most_of_run(config, registry, section.runner)) > min(section.job_usd, day):
+            found = f"one run may cost ${least:.2f}, and job_usd or budget_usd_day is less: it stays starting"
+            yield note("engine", found, "raise them, or bound runs by their seconds", name=name)
+
+
+def _most_of_run(config: Config, registry: Registry, runner: str) -> float:
+    """Return what a run may cost at most. 0: its settings do not tell, or are wrong, as others say."""
+    try:
+        settings = registry.settings("runner", runner, config.plugin("runner", runner), config.data)
+    except EngineConfigError:
+        return 0.0
+    return settings.most_usd if isinstance(settings, PricedRuns) else 0.0

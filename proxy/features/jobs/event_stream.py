@@ -13,15 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import NotFound, RateLimited
-from proxy.features.jobs.bodies import ShownJob
-from proxy.features.jobs.endpoints import JobTools
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import JOBS, Job
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core.bodies import ShownJob
+from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.records import JOBS, Job
+from proxy.features.jobs.endpoints import JobResource
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 from proxy.http.replies import encode_json
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import answers
 
 MOST_OF_ACCOUNT = 32
 """Each looks at its job every second, for as long as that takes."""
@@ -58,13 +57,11 @@ class EventStreams:
                 del self._open[account]
 
 
-class JobEvents(JobTools, Resource):
+class JobEvents(JobResource):
     """How accounts watch their jobs."""
 
-    def __init__(
-        self, tools: AdminTools, files: JobFiles, steps: Steps | None, streams: EventStreams
-    ) -> None:
-        super().__init__(tools, files, steps)
+    def __init__(self, kinds: JobKinds, tools: AdminTools, streams: EventStreams) -> None:
+        super().__init__(kinds, tools)
         self._streams = streams
 
     @answers(
@@ -84,7 +81,7 @@ class JobEvents(JobTools, Resource):
     async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
         """Yield a job as it is, again and again until its end."""
         while True:
-            yield await self._watching.shown_one(job)
+            yield await self._kinds.shown_one(job)
             if job.state != "open":
                 return
             await asyncio.sleep(_LOOK_S)

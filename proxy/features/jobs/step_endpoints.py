@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -14,18 +15,16 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.catalogue.clip_receipts import ClipReceipt, ClipReceipts
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
-from proxy.features.jobs import records, step_rows
-from proxy.features.jobs.batches.files import clip_reply, why
-from proxy.features.jobs.chapters import Chapter, chapter_of
-from proxy.features.jobs.endpoints import JobTools
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import Job
-from proxy.features.jobs.request import SentFields, step_format
-from proxy.features.jobs.results.content import RANGE, JobSound, whole_reply
-from proxy.features.jobs.step_rows import StepRow
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.content import RANGE
+from proxy.features.jobs.core.fields import chapter_of
+from proxy.features.jobs.core.kind import JobKind
+from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.endpoints import JobResource
 from proxy.http.lists import PAGE, Listing, page
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import answers
+from proxy.storage.rows import LAST_MOMENT, Place
+from proxy.storage.store import Params, Store
 
 _MOST_DIGITS = 9
 
@@ -72,13 +71,11 @@ class StepList(Listing, frozen=True, kw_only=True):
     data: list[ShownStep]
 
 
-class JobSteps(JobTools, Resource):
+class JobSteps(JobResource):
     """What became of the steps of jobs."""
 
-    def __init__(
-        self, tools: AdminTools, files: JobFiles, steps: Steps | None, receipts: ClipReceipts
-    ) -> None:
-        super().__init__(tools, files, steps)
+    def __init__(self, kinds: JobKinds, tools: AdminTools, receipts: ClipReceipts) -> None:
+        super().__init__(kinds, tools)
         self._receipts = receipts
 
     @answers("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))
@@ -94,18 +91,14 @@ class JobSteps(JobTools, Resource):
         """The steps of a job in their order, with receipts and marks"""
         job = await self.found(request)
         store = self._store
-        listed = await page(
-            request, partial(step_rows.place_of, store, job.id), partial(step_rows.page, store, job.id)
-        )
+        listed = await page(request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id))
         requests = [row.request for row in listed.rows if row.request is not None]
         receipts = await self._receipts.of_requests(job.account, requests)
-        chapters: tuple[Chapter, ...] = ()
-        if job.kind == "speech":
-            fields = self._tools.vault.open_record(job.account, job.id, job.record, SentFields)
-            chapters = fields.chapters
+        kind = self._kinds.of(job)
+        chapters = kind.chapters(job)
         return listed.answer(
             StepList,
-            lambda row: _shown(job, row, chapter_of(chapters, row.number), receipts.get(row.request or "")),
+            lambda row: _shown(kind, row, chapter_of(chapters, row.number), receipts.get(row.request or "")),
         )
 
     @answers(
@@ -124,16 +117,10 @@ class JobSteps(JobTools, Resource):
         # What is in the encoded file of its job is not kept beside it.
         if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")
-        if job.kind == "batch":
-            return await clip_reply(self._files, clip, request.headers.get("range"))
-        format_ = step_format(job.format)
-        sound = JobSound(self._files, [clip])
-        return whole_reply(
-            sound, f"{clip.step}.{format_}", MEDIA_TYPES[format_], request.headers.get("range")
-        )
+        return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
 
 
-def _shown(job: Job, row: StepRow, chapter: int | None, receipt: ClipReceipt | None) -> ShownStep:
+def _shown(kind: JobKind, row: _StepRow, chapter: int | None, receipt: ClipReceipt | None) -> ShownStep:
     return ShownStep(
         id=row.id,
         number=row.number,
@@ -150,5 +137,48 @@ def _shown(job: Job, row: StepRow, chapter: int | None, receipt: ClipReceipt | N
         receipt=None if receipt is None else receipt.path,
         sha256=None if receipt is None else receipt.sha256,
         mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,
-        error=why(row.error) if job.kind == "batch" else row.error,
+        error=kind.shown_error(row.error),
     )
+
+
+class _StepRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A step, and its sound if there is any: then it has the `request` that was charged. `voice` and
+    `substitute` are what usage says of it, and `voices` are the saved ones, each between blanks."""
+
+    id: str
+    number: int
+    first: int
+    last: int
+    state: Literal["wanted", "done", "failed", "canceled"]
+    error: str
+    request: str | None
+    samples: int | None
+    sample_rate_hz: int | None
+    voices: str | None
+    voice: str | None
+    substitute: str | None
+    credits: int | None
+
+
+_SELECT = """
+SELECT job_steps.id, job_steps.number, job_steps.first, job_steps.last, job_steps.state, job_steps.error,
+    job_clips.request, job_clips.samples, job_clips.sample_rate_hz, job_clips.voices,
+    usage.voice, usage.substitute, usage.credits
+FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
+LEFT JOIN usage ON usage.id = job_clips.request
+WHERE job_steps.job = :job AND job_steps.kind = 'speech' AND job_steps.number > :number
+ORDER BY job_steps.number LIMIT :limit
+"""
+_NUMBER = "SELECT number FROM job_steps WHERE id = :id AND job = :job"
+
+
+async def _list_rows(store: Store, job: str, place: Place, limit: int) -> Sequence[_StepRow]:
+    """List steps, the first one first, from the place on. Places count down, as those of times do."""
+    params: Params = {"job": job, "number": LAST_MOMENT - place.at, "limit": limit}
+    return msgspec.convert(await store.read_long(_SELECT, params), list[_StepRow])
+
+
+async def _place_of(store: Store, job: str, id_: str) -> Place | None:
+    """Find the place of a step of a job."""
+    rows = await store.read(_NUMBER, {"id": id_, "job": job})
+    return Place(LAST_MOMENT - rows[0]["number"], id_) if rows else None

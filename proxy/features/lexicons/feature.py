@@ -5,10 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from policies import lexicon
+from policies.lexicon import Words
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, note, ok
+from proxy.engines.registry import Registry
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
-from proxy.features.lexicons.check import lexicons
 from proxy.features.lexicons.records import TABLE
 from proxy.features.lexicons.section import LEXICONS
+
+
+def lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+    return [_lexicon(name, words) for name, words in LEXICONS.of(config).items()]
+
+
+def _lexicon(name: str, words: Words) -> Finding:
+    count = f"{len(words)} word(s)"
+    if lexicon.usual_name(name) == name and lexicon.is_tag(name):
+        return ok("lexicon", f"{count}, in texts of the language {name}", name=name)
+    found = f"{count}, only for requests that name it"
+    tag = name.replace("_", "-")
+    if tag != name and lexicon.is_tag(tag):
+        section = f"[lexicons.{lexicon.usual_name(tag)}]"
+        return note("lexicon", f"{found}; for texts in the language, write {section}", name=name)
+    return ok("lexicon", found, name=name)
 
 
 @asynccontextmanager

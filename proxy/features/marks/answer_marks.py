@@ -154,6 +154,7 @@ def _hosted(
                 niceness=HOST_NICENESS,
                 idle_s=IDLE_S,
                 rest_s=10.0,
+                is_numbered=True,
             )
         )
     )

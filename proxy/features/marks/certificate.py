@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from proxy.features.marks.files import TEST_CERTIFICATE
+from proxy.features.marks.section import TEST_CERTIFICATE
 
 TEST_FILE = TEST_CERTIFICATE
 

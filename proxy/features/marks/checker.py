@@ -33,7 +33,7 @@ from proxy.features.marks.section import MARKING
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.places import FairPlaces
 from proxy.kept.key_ring import KeyRing, UnusableKeys, parse_keys
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine.mark import MarkKey
 
@@ -71,9 +71,6 @@ class ProvenanceChecker:
         self._searches = _helper("search_child")
         self._readers = _helper("manifest_child")
         self._has_warned = False
-
-    def __repr__(self) -> str:
-        return f"<ProvenanceChecker, {self._places.taken} begun>"
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration."""

@@ -1,4 +1,7 @@
-"""`voxgate detect`: was this recording spoken here?"""
+"""`voxgate detect`, `voxgate receipt …` and the rotation of keys. A receipt is verified without a server.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Command
+from proxy.commands.command import Ask, Command, Group, Here, KnownAnswer
 from proxy.commands.tables import Line, Part
+from proxy.errors import CommandRefused
+from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS
 
 NOT_FOUND, UNUSABLE = 1, 2
 """The status of a command that found nothing, and of one that could not look."""
@@ -92,3 +97,95 @@ def _manifest(manifest: dict[str, Any] | None) -> str:
 
 
 DETECT = Command("detect", detect, _verdict)
+
+
+RINGS = Group("keys", "")
+
+
+def _result(answer: dict[str, Any]) -> list[Part]:
+    number = answer["keys"]
+    told = "The server takes it at its next reload: voxgate reload." if answer["is_served"] else ""
+    count = "1 key" if number == 1 else f"{number} keys"
+    parts: list[Part] = [Line(f"{answer['file']} has {count} now, the new one first.")]
+    return [*parts, Line(told, "yellow")] if told else parts
+
+
+@RINGS.command("rotate-mark", _result)
+def keys_rotate_mark(here: Here) -> KnownAnswer:
+    """Let a new key make the inaudible marks. Older keys still find theirs."""
+    return _rotate(here, "keys", MARK_KEYS)
+
+
+@RINGS.command("rotate-receipt", _result)
+def keys_rotate_receipt(here: Here) -> KnownAnswer:
+    """Let a new key sign the receipts. Receipts by older keys stay good."""
+    return _rotate(here, "receipt_keys", RECEIPT_KEYS)
+
+
+def _rotate(here: Here, setting: str, name: str) -> KnownAnswer:
+    """Put a new key before the others of a file in the data folder. Raise CommandRefused.
+
+    `setting` is the one in [marking] by which the keys may be elsewhere.
+    """
+    # Imported here: they are slow, and `voxgate --help` needs none of them.
+    from proxy.features.marks.section import MARKING
+    from proxy.kept import data_folder
+    from proxy.kept.key_ring import UnusableKeys, add_key
+
+    config = here.config()
+    if getattr(MARKING.of(config), setting):
+        raise CommandRefused(
+            f"the keys are where marking.{setting} says: put a new one before the others there, "
+            "then run voxgate reload"
+        )
+    file = Path(config.data) / name
+    try:
+        ring = add_key(file)
+    except OSError as error:
+        raise CommandRefused(f"{file}: {error.strerror}") from None
+    except UnusableKeys as error:
+        raise CommandRefused(str(error)) from None
+    is_served = data_folder.is_held(Path(config.data))
+    return KnownAnswer({"file": str(file), "keys": len(list(ring)), "is_served": is_served})
+
+
+RECEIPT = Group("receipt", "Receipts: what was said of a clip by the server that made it.")
+
+
+def _receipt_result(answer: dict[str, Any]) -> list[Part]:
+    parts: list[Part] = [
+        Line(f"{line['line']}: {line['found']}", "" if line["is_good"] else "red") for line in answer["lines"]
+    ]
+    is_verified = answer["is_verified"]
+    return [*parts, Line("Verified." if is_verified else "Not verified.", "green" if is_verified else "red")]
+
+
+@RECEIPT.command("verify", _receipt_result, is_alone=True)
+def receipt_verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The audio, as the server sent it.")],
+    receipt_file: Annotated[
+        Path, typer.Argument(metavar="RECEIPT", help="The answer of /v1/audio/receipts/ID, or its jws.")
+    ],
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="The server's keys, from /v1/audio/receipts/keys; else the receipt's own, which a jws lacks."
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Of a conversion: the recording that was sent for it.")
+    ] = None,
+) -> KnownAnswer:
+    """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
+    from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
+
+    try:
+        findings = check_receipt(file, receipt_file, keys, source)
+    except (UnreadableReceipt, OSError) as error:
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        # Status 1 is an answer here, so a failure has another one.
+        typer.secho(reason, fg="red", err=True)
+        raise typer.Exit(UNUSABLE) from None
+    is_verified = all(finding.is_good for finding in findings)
+    lines = [finding._asdict() for finding in findings]
+    return KnownAnswer({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)

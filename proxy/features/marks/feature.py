@@ -10,8 +10,7 @@ from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.registry import Registry
 from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Served
 from proxy.features.marks import manifest_records, receipt_records
-from proxy.features.marks.files import MARK_KEYS, RECEIPT_KEYS, TEST_CERTIFICATE
-from proxy.features.marks.section import MARKING
+from proxy.features.marks.section import MARK_KEYS, MARKING, RECEIPT_KEYS, TEST_CERTIFICATE
 from proxy.kept import key_ring
 from proxy.speech.on_the_way import OnTheWay
 
@@ -22,14 +21,12 @@ _SMALL = 1024 * 1024
 async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.marks.checker import open_checker
     from proxy.features.marks.endpoints import MarkDetection
-    from proxy.features.marks.lost_manifests import LostManifests
-    from proxy.features.marks.manifest_endpoints import ManifestEndpoint
+    from proxy.features.marks.manifests import open_manifests
     from proxy.features.marks.mark_filter import Marks
-    from proxy.features.marks.metrics import ManifestMetrics
-    from proxy.features.marks.provenance_tap import ProvenanceConcern
-    from proxy.features.marks.receipt_endpoints import Receipts
-    from proxy.features.marks.receipt_keys import read_receipt_keys, receipt_key_source
-    from proxy.features.marks.resources import open_provenance
+    from proxy.features.marks.marker import open_marker
+    from proxy.features.marks.provenance_tap import LostManifests, ProvenanceConcern
+    from proxy.features.marks.receipt_endpoints import ManifestEndpoint, Receipts
+    from proxy.features.marks.ring_source import read_receipt_keys, receipt_key_source
 
     if house.engines is None:
         # Nothing is spoken here: a command only looks for marks.
@@ -39,23 +36,25 @@ async def _open(house: House) -> AsyncIterator[Opened]:
                 receipts=receipt_records.ReadReceipts(house.store),
             )
         return
-    metrics, key_source = ManifestMetrics(house.metrics.registry), receipt_key_source()
-    lost = LostManifests(metrics)
-    async with open_provenance(
-        house.registry, house.config_at_start, house.store, house.decoder, metrics
-    ) as provenance:
+    key_source, lost = receipt_key_source(), LostManifests(house.metrics.registry)
+    async with (
+        open_marker(house.registry, house.config_at_start, house.store) as marker,
+        open_manifests(house.config_at_start, house.store, house.metrics.registry) as manifests,
+        open_checker(house.decoder, house.store, house.config_at_start, marker) as checker,
+    ):
 
         def at(revision: HouseRevision) -> Served:
             config = revision.config
-            provenance.revise(config)
+            for each in (marker, manifests, checker):
+                each.revise(config)
             keys, has_receipts = read_receipt_keys(key_source, config), MARKING.of(config).receipts
             receipts = Receipts(house.store, keys, config.consent.operator, is_on=has_receipts)
-            marks = Marks(provenance.marker)
-            concern = ProvenanceConcern(provenance.manifests, lost, has_receipts=has_receipts)
+            marks = Marks(marker)
+            concern = ProvenanceConcern(manifests, lost, has_receipts=has_receipts)
             return Served(
                 [
-                    *MarkDetection(provenance.checker).endpoints,
-                    *ManifestEndpoint(provenance.manifests).endpoints,
+                    *MarkDetection(checker).endpoints,
+                    *ManifestEndpoint(manifests).endpoints,
                     *receipts.endpoints,
                 ],
                 on_the_way=OnTheWay((concern.opener,), marks.treat, marks.check_provenance, (lost.note,)),
@@ -72,7 +71,7 @@ def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterato
 
 
 def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.marks.certificate_check import certificate
+    from proxy.features.marks.marking_check import certificate
 
     yield from certificate(config)
 

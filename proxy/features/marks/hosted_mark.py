@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
-from contextlib import aclosing
 
 import structlog
 
@@ -49,19 +48,17 @@ class HostedMark:
         self.helper = helper
         self._detect_s = detect_s
         self._numbers = itertools.count(1)
-        self._process: MarkProcess | None = None
         self._refusal: HelperRefused | None = None
-        self._reading: set[asyncio.Task[None]] = set()
-        self._questions: set[asyncio.Task[MarkAnswer]] = set()
         self._asked = 0
         """The number of the question that the process has, or had last."""
+        helper.on_end = self._note_end
 
     async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> HostedMarkStream:
         """Open a stream. Raise MarkUnusable."""
         stream = HostedMarkStream(self, await self._taken(), next(self._numbers))
         is_open = False
         try:
-            if stream.process.life.users > MOST_STREAMS:
+            if stream.life.users > MOST_STREAMS:
                 raise MarkBusy(f"the mark {self.name} is busy")
             await stream.step(OpenMarkStream(stream.number, sample_rate_hz, key, payload))
             is_open = True
@@ -77,12 +74,10 @@ class HostedMark:
 
         Raise MarkBusy if too many questions wait, and MarkUnusable.
         """
-        if len(self._questions) >= MOST_QUESTIONS:
+        if len(self.helper.under_way) >= MOST_QUESTIONS:
             raise MarkBusy(f"the mark {self.name} is busy")
         question = MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
-        asking = asyncio.create_task(self._answer(question))
-        self._questions.add(asking)
-        asking.add_done_callback(self._questions.discard)
+        asking = self.helper.begin(self._answer(question))
         try:
             answer = await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -95,64 +90,50 @@ class HostedMark:
         return answer.detection
 
     async def close(self) -> None:
-        for task in self._questions:
-            task.cancel()
-        while self._questions:
-            await asyncio.wait(self._questions)
         await self.helper.close()
-        while self._reading:
-            await asyncio.wait(self._reading)
 
     async def _answer(self, question: MarkQuestion) -> MarkAnswer:
         async with self.helper.turn:
             try:
-                process = await self._taken()
+                life = await self._taken()
             except MarkUnusable as unusable:
                 return MarkAnswer(question.number, failure=str(unusable))
             self._asked = question.number
             try:
-                answer = await process.ask(question.number, question, self._detect_s)
+                answer = await life.exchange(question.number, question, self._detect_s)
             except HelperDied:
                 return MarkAnswer(question.number, failure="its process ended")
             except TimeoutError:
                 # It ends with its last stream. Later streams get a new process.
-                self.helper.retire(process.life)
+                self.helper.retire(life)
                 return MarkAnswer(question.number, failure=f"no answer within {self._detect_s:g} s")
             finally:
-                self.helper.leave(process.life)
+                self.helper.leave(life)
             assert isinstance(answer, MarkAnswer)
             return answer
 
-    async def _taken(self) -> MarkProcess:
-        """Return the process, with its life taken. Raise MarkUnusable."""
+    async def _taken(self) -> Life:
+        """Take a life of the process. Raise MarkUnusable."""
         try:
-            life = await self.helper.take()
+            return await self.helper.take()
         except HelperRefused as refused:
             if refused is not self._refusal:
                 self._refusal = refused
                 _log.warning("mark.process.failed", mark=self.name, reason=str(refused))
             raise MarkUnusable(str(refused)) from None
-        if self._process is None or self._process.life is not life:
-            self._process = MarkProcess(life)
-            reading = asyncio.create_task(self._read(self._process))
-            self._reading.add(reading)
-            reading.add_done_callback(self._reading.discard)
-        return self._process
 
-    async def _read(self, process: MarkProcess) -> None:
-        await process.read()
-        if process.life.users:
-            _log.warning("mark.process.ended", mark=self.name, answers=process.life.users)
-        self.helper.end(process.life)
+    def _note_end(self, life: Life) -> None:
+        if life.users:
+            _log.warning("mark.process.ended", mark=self.name, answers=life.users)
 
 
 class HostedMarkStream:
     """The mark of one answer, see `AnswerMark`. A fault ends it."""
 
-    def __init__(self, mark: HostedMark, process: MarkProcess, number: int) -> None:
+    def __init__(self, mark: HostedMark, life: Life, number: int) -> None:
         """Take over the life of the process, which was taken for this stream."""
         self.number = number
-        self.process = process
+        self.life = life
         self._mark = mark
         self._is_broken = False
         self._is_closed = False
@@ -173,8 +154,8 @@ class HostedMarkStream:
         self._is_broken = True
         if not self._is_closed:
             self._is_closed = True
-            self.process.life.child.send(CloseMarkStream(self.number))
-            self._mark.helper.leave(self.process.life)
+            self.life.child.send(CloseMarkStream(self.number))
+            self._mark.helper.leave(self.life)
 
     async def step(self, message: OpenMarkStream | MarkSound) -> bytes:
         """Return the sound that a step gives. Raise SoundFailed."""
@@ -183,56 +164,17 @@ class HostedMarkStream:
             raise SoundFailed(f"the mark {name} has ended")
         # If this step did not take its answer, the next step would get it.
         self._is_broken = True
-        before = self.process.heard
+        before = self.life.answers
         try:
-            answer = await self.process.ask(self.number, message, self._mark.step_s)
+            answer = await self.life.exchange(self.number, message, self._mark.step_s)
         except HelperDied:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
-            if self.process.heard == before:
-                self._mark.helper.end(self.process.life)  # it is frozen: it answered no step in this time
+            if self.life.answers == before:
+                self._mark.helper.end(self.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
         assert isinstance(answer, MarkedSound)
         if answer.failure:
             raise SoundFailed(f"the mark {name} failed: {answer.failure}")
         self._is_broken = False
         return answer.pcm
-
-
-class MarkProcess:
-    """A life whose answers go to those who asked. Each stream and each question has a number."""
-
-    def __init__(self, life: Life) -> None:
-        self.life = life
-        self.heard = 0
-        self._asked: dict[int, asyncio.Future[MarkedSound | MarkAnswer]] = {}
-
-    async def ask(
-        self, number: int, message: OpenMarkStream | MarkSound | MarkQuestion, within_s: float
-    ) -> MarkedSound | MarkAnswer:
-        """Return the answer. Raise HelperDied and TimeoutError."""
-        if self.life.is_over:
-            raise HelperDied
-        answer: asyncio.Future[MarkedSound | MarkAnswer] = asyncio.get_running_loop().create_future()
-        self._asked[number] = answer
-        try:
-            self.life.child.send(message)
-            async with asyncio.timeout(within_s):
-                return await answer
-        finally:
-            del self._asked[number]
-
-    async def read(self) -> None:
-        """Hand the answers out until there are no more: the process has ended then."""
-        try:
-            async with aclosing(self.life.child.messages()) as messages:
-                async for message in messages:
-                    self.heard += 1
-                    if isinstance(message, MarkedSound | MarkAnswer):
-                        waiting = self._asked.get(message.number)
-                        if waiting is not None and not waiting.done():
-                            waiting.set_result(message)
-        finally:
-            for waiting in self._asked.values():
-                if not waiting.done():
-                    waiting.set_exception(HelperDied())

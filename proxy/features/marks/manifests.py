@@ -12,6 +12,8 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from prometheus_client import CollectorRegistry
+
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
 from proxy.features.marks import manifest_records as manifests
@@ -19,7 +21,6 @@ from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import KeptManifest
 from proxy.features.marks.marker import mark_key_source, read_mark_keys
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
 from proxy.features.marks.section import MARKING
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
@@ -134,8 +135,10 @@ def _proof(key: bytes, request: str) -> str:
 
 
 @asynccontextmanager
-async def open_manifests(config: Config, store: Store, metrics: ManifestMetrics) -> AsyncIterator[Manifests]:
-    async with open_signer(config, metrics) as signer:
+async def open_manifests(
+    config: Config, store: Store, registry: CollectorRegistry
+) -> AsyncIterator[Manifests]:
+    async with open_signer(config, registry) as signer:
         opened = Manifests(store, signer)
         await asyncio.to_thread(opened.revise, config)
         yield opened

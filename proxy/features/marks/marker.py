@@ -17,14 +17,14 @@ from proxy.audio import libraries
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
+from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_mark
-from proxy.features.marks.files import MARK_KEYS
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
-from proxy.features.marks.section import MARKING, MarkingSection
+from proxy.features.marks.section import MARK_KEYS, MARKING, MarkingSection
 from proxy.kept.key_ring import KeyRing, UnusableKeys
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
 from speech_engine.mark import MarkKey
@@ -154,8 +154,19 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
         return None
 
 
+async def _note_lost_keys(config: Config, store: Store) -> None:
+    """Log that the keys of earlier marks are gone, before new ones are made."""
+    section, file = MARKING.of(config), os.path.join(config.data, KEYS_FILE)
+    makes_file = (section.mark or section.manifests) and not section.keys
+    if not makes_file or await asyncio.to_thread(os.path.lexists, file):
+        return
+    if await receipts.has_keyed(store):
+        _log.error("mark.keys.gone", file=file, do="put its keys behind the new one, then voxgate reload")
+
+
 @asynccontextmanager
 async def open_marker(registry: Registry, config: Config, store: Store) -> AsyncIterator[Marker]:
+    await _note_lost_keys(config, store)
     async with AsyncExitStack() as stack:
         marker = Marker(registry, config, store, stack)
         await asyncio.to_thread(marker.revise, config)

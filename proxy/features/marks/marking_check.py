@@ -1,18 +1,27 @@
-"""`voxgate check`: what tells that a machine spoke, of which engines, and what is left to their providers."""
+"""`voxgate check`: which speech is marked, which is left to its provider, and the certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from policies.routing import Model
 from proxy.config import addresses
+from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, Registry
-from proxy.features.marks import receipt_keys
+from proxy.features.marks import ring_source
 from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
+from proxy.features.marks.certificate import (
+    TEST_FILE,
+    SigningCertificate,
+    UnusableCertificate,
+    read_certificate,
+    read_test_certificate,
+)
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
 from proxy.features.marks.section import MARKING
@@ -71,7 +80,7 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
 def _keys(config: Config) -> Iterator[Finding]:
     """Judge the keys, as far as that makes no file."""
     section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
-    receipt_file = Path(config.data) / receipt_keys.KEYS_FILE
+    receipt_file = Path(config.data) / ring_source.KEYS_FILE
     for key, text, kept in (
         ("keys", section.keys, file),
         ("receipt_keys", section.receipt_keys, receipt_file),
@@ -125,3 +134,41 @@ def _is_left(config: Config, registry: Registry, name: str) -> bool:
 def _is_hosted(config: Config, registry: Registry, name: str) -> bool:
     plugin = registry.plugins("engine").get(config.engines[name].plugin)
     return plugin is not None and isinstance(plugin.create, Hosted)
+
+
+_CERTIFICATE = "certificate"
+_SOON = timedelta(days=30)
+_NAME_ONE = "name one for C2PA in marking.certificate and marking.certificate_key"
+
+
+def certificate(config: Config) -> Iterator[Finding]:
+    """Judge the certificate. Nothing is made: the server makes its test certificate when it first signs."""
+    section, file = MARKING.of(config), Path(config.data) / TEST_FILE
+    if not section.manifests:
+        return
+    try:
+        if section.certificate:
+            yield _own(read_certificate(section.certificate, section.certificate_key))
+            return
+        if file.exists():
+            read_test_certificate(file.read_bytes(), str(file))
+    except UnusableCertificate as error:
+        do = "no manifest can be signed; " + (_NAME_ONE if section.certificate else f"remove {file}")
+        yield wrong(_CERTIFICATE, str(error), do)
+        return
+    except OSError as error:
+        yield wrong(_CERTIFICATE, f"{file}: {error.strerror}")
+        return
+    found = "manifests are signed with a test certificate, which nobody trusts"
+    if is_local(config.server.host) and not config.server.trusted_proxies:
+        # Listeners know that it was made on their own machine.
+        yield ok(_CERTIFICATE, found, name="test")
+        return
+    yield note(_CERTIFICATE, found, _NAME_ONE, name="test")
+
+
+def _own(found: SigningCertificate) -> Finding:
+    until = f"signs manifests until {found.expires:%Y-%m-%d}"
+    if found.expires - datetime.now(UTC) < _SOON:
+        return note(_CERTIFICATE, until, "get the next one in time; a reload takes it", name=found.subject)
+    return ok(_CERTIFICATE, until, name=found.subject)

@@ -13,18 +13,19 @@ from collections.abc import Iterable
 from functools import partial
 
 import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import TooLongToSign, UpstreamFailed
-from proxy.features.marks.clip_facts import PlannedFacts
-from proxy.features.marks.lost_manifests import LostManifests
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.mark_filter import marking_of, possible_marking
 from proxy.features.marks.original_file import OriginalFile
-from proxy.features.marks.receipt_records import ClipFacts, ManifestPlace, ReceiptRow
-from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable, SigningPlace
+from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
+from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable
 from proxy.features.marks.source_file import SourceFile, media_type
+from proxy.helpers.places import FairPlace
 from proxy.ledger import Spent
 from proxy.speech.call import OpenTap, SpeechCall
 from proxy.speech.planning import SpeechPlan
@@ -139,7 +140,7 @@ class _ProvenanceTap(Tap):
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
     def _consents(self, source: SourceSound) -> tuple[str, ...]:
-        """Return the digests of the consents of the voices, and of who speaks in a recording."""
+        """Return the digests of the consents of the voices, and of the speaker of a recording."""
         planned, given = self._planned.consents, source.consent
         return (*planned, given) if given and given not in planned else planned
 
@@ -169,7 +170,7 @@ class _FileTap(_ProvenanceTap):
 class _SignedFileTap(_FileTap):
     """Makes the file of the answer with its manifest inside."""
 
-    _place: SigningPlace | None = None
+    _place: FairPlace | None = None
     rewrites = True
 
     def begin(self, speech: Speech) -> None:
@@ -250,3 +251,68 @@ class _SignedFileTap(_FileTap):
         source = self._call.request.source
         digest = "" if source is None else source.digest
         return ManifestFacts(made, self._planned.speakers(speech.engine), self._mark, digest)
+
+
+class PlannedFacts:
+    """The facts of a plan that hold for each of its clips, whatever the text.
+
+    `consents` are the digests of the consents of all its voices, with members of mixes and voices of
+    post-steps.
+    """
+
+    def __init__(self, plan: SpeechPlan) -> None:
+        voices = [voice for part in plan.parts for voice in (part.voice, *part.voice.members)]
+        voices += [part.post.whose for part in plan.parts if part.post is not None]
+        self.consents = tuple(dict.fromkeys(voice.consent for voice in voices if voice.consent))
+        candidates = [candidate for part in plan.parts for candidate in part.candidates]
+        models = [model for candidate in candidates for model in candidate.models]
+        self._speakers = {
+            model.name: ClipSpeaker(model.name, model.info.licence, model.info.is_trained) for model in models
+        }
+
+    def speakers(self, engine: str) -> tuple[ClipSpeaker, ...]:
+        """Return the models that spoke, by their names in a speech.
+
+        The models of a kept clip were candidates of this plan, too.
+        """
+        names = dict.fromkeys(engine.split(", "))
+        return tuple([self._speakers.get(name) or ClipSpeaker(name, "") for name in names])
+
+
+_log = structlog.get_logger()
+
+
+class LostManifests:
+    """Counts the manifests of providers that are not in our sound.
+
+    An answer that keeps its provider's file as the parent of our manifest has lost none.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lost = Counter(
+            "voxgate_manifests_lost",
+            "Answers without the manifest that their provider had put into the sound.",
+            ["engine"],
+            registry=registry,
+        )
+        self._kept: set[str] = set()
+        self._known: set[str] = set()
+
+    def keep(self, call: SpeechCall) -> None:
+        """Say that the answer of this call keeps its provider's manifest."""
+        self._kept.add(call.id)
+
+    def note(self, call: SpeechCall) -> None:
+        """Note how an answer has ended."""
+        if call.id in self._kept:
+            self._kept.remove(call.id)
+            return
+        signed: set[str] = set()
+        for attempt in call.tally.attempts:
+            if attempt.output.has_manifest:
+                signed.add(attempt.model.engine)
+        for engine in signed:
+            self._lost.labels(engine).inc()
+            if engine not in self._known:
+                self._known.add(engine)
+                _log.warning("manifest.provider.lost", engine=engine)

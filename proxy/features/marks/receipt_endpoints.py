@@ -13,11 +13,14 @@ from starlette.responses import Response
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
-from proxy.errors import NotFound, ReceiptsUnavailable
+from proxy.errors import NotFound, ReceiptsUnavailable, UpstreamFailed
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
-from proxy.features.marks.receipt_keys import ReceiptKeys
+from proxy.features.marks.manifests import ROOT as MANIFESTS
+from proxy.features.marks.manifests import Manifests
 from proxy.features.marks.receipt_records import ROOT, ClipSpeaker, FoundReceipt, Kind, ManifestPlace
+from proxy.features.marks.ring_source import ReceiptKeys
+from proxy.features.marks.signer import SignerUnavailable
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, account_of, answers
@@ -137,3 +140,35 @@ def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
         mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
         credits=credits.number(found.credits),
     )
+
+
+MEDIA_TYPE = "application/c2pa"
+
+_RETRY_S = 5.0
+# The address is the permission to read. A later signature may bring a time stamp.
+_HEADERS = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
+
+
+class ManifestEndpoint(Resource):
+    """The signed manifests that lie beside answers. Their path is open: clips are checked without a key."""
+
+    def __init__(self, manifests: Manifests) -> None:
+        self._manifests = manifests
+
+    @answers(
+        "GET", f"{MANIFESTS}/{{id}}", media=(MEDIA_TYPE,), access="open", failures=(NotFound, UpstreamFailed)
+    )
+    async def get_manifest(self, request: Request) -> Response:
+        """The signed manifest (C2PA) of an answer, from the address in its header Link"""
+        id_ = request.path_params["id"]
+        try:
+            manifest = await self._manifests.find(id_)
+        except SignerUnavailable:
+            raise UpstreamFailed(
+                "The manifest cannot be signed right now.",
+                code="manifest_unavailable",
+                retry_after_s=_RETRY_S,
+            ) from None
+        if manifest is None:
+            raise NotFound("There is no manifest under this address, or its answer is not whole yet.")
+        return Response(manifest, headers=_HEADERS, media_type=MEDIA_TYPE)

@@ -1,12 +1,15 @@
-"""Where the keys of marks and receipts come from: a setting of `[marking]`, or a file in the data folder."""
+"""The keys of marks and receipts: from a setting of `[marking]`, or from a file in the data folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from proxy.config.sections import Config
-from proxy.features.marks.section import MARKING
+from proxy.features.marks.jws import JwkSet, SigningKey
+from proxy.features.marks.section import MARKING, RECEIPT_KEYS
 from proxy.kept.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
 
 
@@ -40,3 +43,40 @@ class RingSource:
         ring = ensure_keys(file)
         self._has_read_file = True
         return ring
+
+
+KEYS_FILE = RECEIPT_KEYS
+
+_log = structlog.get_logger()
+
+
+class ReceiptKeys:
+    """The keys that sign receipts, the newest first. There is at least one.
+
+    The newest key signs. The public halves of all are published.
+    """
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._keys = [SigningKey(key.secret) for key in ring]
+
+    @property
+    def newest(self) -> SigningKey:
+        return self._keys[0]
+
+    @property
+    def jwks(self) -> JwkSet:
+        return JwkSet([key.jwk for key in self._keys])
+
+
+def receipt_key_source() -> RingSource:
+    return RingSource("receipt_keys", KEYS_FILE)
+
+
+def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
+    """Return the keys of a configuration, None if there are none that can be used. Waits for the disk."""
+    try:
+        ring = source.read(config, may_make=MARKING.of(config).receipts)
+        return None if ring is None else ReceiptKeys(ring)
+    except (OSError, UnusableKeys) as error:
+        _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
+        return None

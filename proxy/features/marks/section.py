@@ -64,3 +64,11 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
 
 
 MARKING = Section("marking", MarkingSection, _read)
+
+
+MARK_KEYS = "mark-keys"
+"""If `[marking] keys` names no other keys."""
+RECEIPT_KEYS = "receipt-keys"
+"""If `[marking] receipt_keys` names no other keys."""
+TEST_CERTIFICATE = "manifest-test-certificate.pem"
+"""Made if `[marking] certificate` names none."""

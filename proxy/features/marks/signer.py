@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
@@ -28,12 +29,11 @@ from proxy.features.marks.certificate import (
     read_test_certificate,
 )
 from proxy.features.marks.manifest import ManifestFacts, definition
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.section import MARKING, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_lane import FILE_GONE, FileSink, FileSource, SigningLane
 from proxy.helpers.places import FairPlace, FairPlaces
-from proxy.kept import secret
+from proxy.kept import locked_files
 
 MOST_PLACES = 64
 """Each of them is a file on the disk, whose listener waits."""
@@ -73,50 +73,34 @@ class ParentFile(NamedTuple):
         return f"<ParentFile {self.media_type}, {self.source.size} bytes>"
 
 
-class _Both:
-    """A file and then its parent, for a process that reads one after the other."""
+class FileTurn(NamedTuple):
+    """A file's place in the queue. It `was_promised` if it was taken before the sound was made."""
 
-    def __init__(self, *files: FileSource) -> None:
-        self._files = files
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self._files)
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        for file in self._files:
-            async for piece in file.pieces():
-                yield piece
+    place: FairPlace
+    was_promised: bool
 
 
 class FileTooLong(Exception):
     """The file is longer than any that is signed."""
 
 
-class SigningPlace:
-    """A place at the signer, which was taken before the sound was made: what is spoken then is signed.
-
-    Its owner leaves it in any case. What is being signed keeps it until its end, also if its caller has gone.
-    """
-
-    def __init__(self, place: FairPlace, *, was_promised: bool = True) -> None:
-        self.place = place
-        self.was_promised = was_promised
-        self.is_signing = False
-
-    def leave(self) -> None:
-        if not self.is_signing:
-            self.place.leave()
-
-
 class Signer:
     """Signs manifests. Close it: `open_signer` does."""
 
     def __init__(
-        self, metrics: ManifestMetrics, *, within_s: float = WITHIN_S, stamp_within_s: float = STAMP_WITHIN_S
+        self,
+        registry: CollectorRegistry,
+        *,
+        within_s: float = WITHIN_S,
+        stamp_within_s: float = STAMP_WITHIN_S,
     ) -> None:
         self.within_s = within_s
-        self._metrics = metrics
+        self._signatures = Counter(
+            "voxgate_manifests",
+            "Manifests signed: `stamped` or `plain`, `unstamped` if the time-stamper failed, or `failed`.",
+            ["result"],
+            registry=registry,
+        )
         self._stamp_within_s = stamp_within_s
         self._plain = SigningLane(has_network=False)
         self._stamped = SigningLane(has_network=True)
@@ -127,12 +111,12 @@ class Signer:
         self._section = MarkingSection()
         self._data = Path()
         self._certificate: SigningCertificate | None = None
-        self._under_way: set[asyncio.Task[Signed]] = set()
         self._stamper_rests_until = 0.0
         self._logged: set[str] = set()
 
     def __repr__(self) -> str:
-        return f"<Signer, {len(self._under_way)} under way, {self._places!r}>"
+        under_way = len(self._plain.under_way) + len(self._stamped.under_way)
+        return f"<Signer, {under_way} under way, {self._places!r}>"
 
     @property
     def stamps(self) -> bool:
@@ -149,23 +133,23 @@ class Signer:
 
     def prepare(self, *, has_stamp: bool = True) -> None:
         """Start the process beside a speech whose file will need it, if there is none."""
-        self._lane(has_stamp).prepare()
+        self._lane(has_stamp).warm()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
 
         The caller has a place: see `Manifests`.
         """
-        request = SignRequest(definition=definition(facts), digest=digest)
-        return await self._in_background(self._sign_in_turn(request))
+        request, lane = SignRequest(definition=definition(facts), digest=digest), self._lane(True)
+        return await asyncio.shield(lane.begin(self._sign_in_turn(lane, request)))
 
-    async def take_place(self, account: str) -> SigningPlace:
+    async def take_place(self, account: str) -> FairPlace:
         """Take a place for a file that is not made yet. Raises SignerUnavailable if nothing could sign it."""
         try:
             await self._read_certificate()
         except (OSError, UnusableCertificate) as error:
             raise self._failed(_reason(error)) from None
-        return self._take_place(account, was_promised=True)
+        return self._take_place(account)
 
     async def embed(
         self,
@@ -174,7 +158,7 @@ class Signer:
         parent: ParentFile | None = None,
         *,
         account: str = "",
-        place: SigningPlace | None = None,
+        place: FairPlace | None = None,
     ) -> Signed:
         """Write the file with a manifest in it, when it is the account's turn.
 
@@ -184,21 +168,24 @@ class Signer:
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
-            self._metrics.signed("failed")
+            self._signatures.labels("failed").inc()
             raise FileTooLong
         if parent is not None and file.source.size + parent.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.parent.failed")
             parent = None
-        if place is None:
-            place = self._take_place(account, was_promised=False)
-        return await self._in_background(self._embed(facts, file, parent, place), place)
+        turn = FileTurn(place or self._take_place(account), was_promised=place is not None)
+        lane = self._lane(turn.was_promised)
+        signing = lane.begin(self._embed(lane, facts, file, parent, turn))
+        turn.place.leave_after(signing)
+        return await asyncio.shield(signing)
 
     async def _embed(
         self,
+        lane: SigningLane,
         facts: ManifestFacts,
         file: FileToSign,
         parent: ParentFile | None,
-        place: SigningPlace,
+        turn: FileTurn,
     ) -> Signed:
         request = SignRequest(
             definition=definition(facts, has_parent=parent is not None),
@@ -207,71 +194,49 @@ class Signer:
             parent_bytes=parent.source.size if parent else 0,
             parent_type=parent.media_type if parent else "",
         )
-        sent = file._replace(source=_Both(file.source, parent.source)) if parent else file
+        sources = (file.source, parent.source) if parent else (file.source,)
         try:
-            return await self._sign_in_turn(request, sent, place)
+            return await self._sign_in_turn(lane, request, turn, sources, file.sink)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken: then it cannot be kept.
             _log.warning("manifest.parent.failed")
-            return await self._embed(facts, file, None, place)
+            return await self._embed(lane, facts, file, None, turn)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""
-        under_way = set(self._under_way)
-        for task in under_way:
-            task.cancel()
-        if under_way:
-            await asyncio.wait(under_way)
         await self._plain.close()
         await self._stamped.close()
 
     def _lane(self, has_stamp: bool) -> SigningLane:
         return self._stamped if has_stamp and self.stamps else self._plain
 
-    async def _in_background(
-        self, work: Coroutine[None, None, Signed], place: SigningPlace | None = None
-    ) -> Signed:
-        """Sign in a task of its own. If its caller goes, the process is still of use to others."""
-        task = asyncio.create_task(work)
-        self._under_way.add(task)
-        if place is not None:
-            place.is_signing = True
-            task.add_done_callback(lambda _: place.place.leave())
-        task.add_done_callback(self._note_end)
-        return await asyncio.shield(task)
-
-    def _note_end(self, task: asyncio.Task[Signed]) -> None:
-        self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller has it, if there still is one
-
-    def _take_place(self, account: str, *, was_promised: bool) -> SigningPlace:
+    def _take_place(self, account: str) -> FairPlace:
         try:
-            return SigningPlace(self._places.take(account), was_promised=was_promised)
+            return self._places.take(account)
         except NoPlace:
-            self._metrics.signed("failed")
+            self._signatures.labels("failed").inc()
             raise SignerUnavailable from None
 
     async def _sign_in_turn(
         self,
+        lane: SigningLane,
         request: SignRequest,
-        file: FileToSign | None = None,
-        place: SigningPlace | None = None,
+        turn: FileTurn | None = None,
+        sources: Sequence[FileSource] = (),
+        sink: FileSink | None = None,
     ) -> Signed:
         # A file whose place was taken before it was spoken was promised its turn. Others may not wait long.
-        was_promised = place is not None and place.was_promised
-        has_stamp = file is None or was_promised
+        was_promised = turn is not None and turn.was_promised
+        has_stamp = turn is None or was_promised
         within_s = None if was_promised else 2 * self.within_s + self._stamp_within_s
-        lane = self._lane(has_stamp)
-        turn = lane.turn(None if place is None else place.place, request.file_bytes + request.parent_bytes)
+        size = request.file_bytes + request.parent_bytes
         try:
-            async with asyncio.timeout(within_s), turn:
+            async with asyncio.timeout(within_s), lane.turn_of(turn and turn.place, size):
                 # The stamper may have failed those before this one.
                 keyed = await self._keyed(request, has_stamp and lane is self._stamped and self.stamps)
-                source, sink = (None, None) if file is None else (file.source, file.sink)
-                answer = await lane.ask(keyed, self.within_s + keyed.timestamp_s, source, sink)
+                answer = await lane.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
         except (OSError, UnusableCertificate) as error:
@@ -284,7 +249,7 @@ class Signer:
         return answer
 
     def _failed(self, reason: str) -> SignerUnavailable:
-        self._metrics.signed("failed")
+        self._signatures.labels("failed").inc()
         if self._is_news(reason):
             _log.error("manifest.sign.failed", reason=reason)
         return SignerUnavailable()
@@ -312,9 +277,9 @@ class Signer:
 
     def _note(self, answer: Signed, *, has_stamp: bool) -> None:
         if answer.is_stamped or not has_stamp:
-            self._metrics.signed("stamped" if answer.is_stamped else "plain")
+            self._signatures.labels("stamped" if answer.is_stamped else "plain").inc()
         else:
-            self._metrics.signed("unstamped")
+            self._signatures.labels("unstamped").inc()
             if self._is_news("stamp"):
                 _log.warning("manifest.timestamp.failed")
         if answer.lacks and self._is_news("lacks"):
@@ -335,7 +300,7 @@ def ensure_certificate(section: MarkingSection, data: Path) -> SigningCertificat
     if section.certificate:
         return read_certificate(section.certificate, section.certificate_key)
     file = data / TEST_FILE
-    return read_test_certificate(secret.ensure(file, make_test_pem), str(file))
+    return read_test_certificate(locked_files.ensure_secret(file, make_test_pem), str(file))
 
 
 def _reason(error: OSError | UnusableCertificate) -> str:
@@ -345,8 +310,8 @@ def _reason(error: OSError | UnusableCertificate) -> str:
 
 
 @asynccontextmanager
-async def open_signer(config: Config, metrics: ManifestMetrics) -> AsyncIterator[Signer]:
-    signer = Signer(metrics)
+async def open_signer(config: Config, registry: CollectorRegistry) -> AsyncIterator[Signer]:
+    signer = Signer(registry)
     signer.revise(config)
     try:
         yield signer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import Protocol
 
 import msgspec
@@ -50,11 +50,11 @@ class FileSink(Protocol):
         ...
 
 
-class SigningLane:
+class SigningLane(Helper):
     """Signs requests one by one. With `has_network`, its process may ask for time stamps."""
 
     def __init__(self, *, has_network: bool) -> None:
-        self._helper = Helper(
+        super().__init__(
             HelperSpec(
                 module="proxy.features.marks.signing_child",
                 name="the signing process",
@@ -65,44 +65,36 @@ class SigningLane:
         )
         self._large = asyncio.Lock()
 
-    def prepare(self) -> None:
-        """Start the process beside a speech whose file will need it, if there is none."""
-        self._helper.warm()
-
     @asynccontextmanager
-    async def turn(self, place: FairPlace | None, size: int) -> AsyncIterator[None]:
-        """Wait for the turn to `ask` about so many bytes, and have it. A file has a place, and a digest none.
+    async def turn_of(self, place: FairPlace | None, size: int) -> AsyncIterator[None]:
+        """Wait for the turn to `sign` so many bytes, and have it. A file has a place, and a digest none.
 
         Files of one account go one by one. One large file at a time waits with the small ones, so these
         wait for one of them at most.
         """
-        async with AsyncExitStack() as turns:
-            if place is not None:
-                await turns.enter_async_context(place.turn())
-            if size > LARGE_BYTES:
-                await turns.enter_async_context(self._large)
-            await turns.enter_async_context(self._helper.turn)
+        large = self._large if size > LARGE_BYTES else nullcontext()
+        async with nullcontext() if place is None else place.turn(), large, self.turn:
             yield
 
-    async def ask(
+    async def sign(
         self,
         request: SignRequest,
         within_s: float,
-        source: FileSource | None = None,
+        sources: Sequence[FileSource] = (),
         sink: FileSink | None = None,
     ) -> Signed | Unsigned:
         """Ask the process, and a second one if the first dies. The caller has the turn.
 
-        The source gives the file and then its parent. Raises what the sink raises.
+        The sources are the file and its parent. Raises what the sink raises.
         """
 
         async def talk(life: Life) -> Signed | Unsigned | EngineError:
             if sink is not None:
                 await sink.clear()
-            return await _talk(life, request, source, sink)
+            return await _talk(life, request, sources, sink)
 
         try:
-            answer = await self._helper.talk(talk, within_s=within_s)
+            answer = await self.talk(talk, within_s=within_s)
         except TimeoutError:
             return Unsigned("the signing process did not answer in time")
         except HelperDied:
@@ -113,18 +105,14 @@ class SigningLane:
             raise answer
         return answer
 
-    async def close(self) -> None:
-        """End the process, and whatever it signs."""
-        await self._helper.close()
-
 
 async def _talk(
-    life: Life, request: SignRequest, source: FileSource | None, sink: FileSink | None
+    life: Life, request: SignRequest, sources: Sequence[FileSource], sink: FileSink | None
 ) -> Signed | Unsigned | EngineError:
     """Return the answer, or the failure of the sink. If that or the source fails, the talk goes on to its
     end: others need the process."""
     await life.send(msgspec.msgpack.encode(request))
-    is_sent = source is None or await _send(life, source, request.file_bytes + request.parent_bytes)
+    is_sent = await _send(life, sources, request.file_bytes + request.parent_bytes)
     try:
         answer = decode_answer(await life.receive())
     except msgspec.MsgspecError:
@@ -135,13 +123,14 @@ async def _talk(
     return failure or (answer if is_sent else FILE_GONE)
 
 
-async def _send(life: Life, source: FileSource, size: int) -> bool:
-    """Send a file. If it is gone, send as many zeros. Return whether the file was sent."""
+async def _send(life: Life, sources: Sequence[FileSource], size: int) -> bool:
+    """Send files. If they are gone, send as many zeros. Return whether the files were sent."""
     left = size
     try:
-        async for piece in source.pieces():
-            left -= len(piece)
-            await life.send(piece)
+        for source in sources:
+            async for piece in source.pieces():
+                left -= len(piece)
+                await life.send(piece)
     except EngineError:
         pass  # the zeros tell
     is_sent = not left

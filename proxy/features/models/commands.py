@@ -130,6 +130,8 @@ def models_remove(
 
 
 def _found(answer: dict[str, Any]) -> list[Part]:
+    from proxy.features.models.offers import size
+
     columns = ("name", "engine", "languages", "voices", "size", "licence", "basis", "paid use", "pulled")
     rows = [
         (
@@ -160,10 +162,6 @@ def _voices(row: dict[str, Any]) -> str:
     counted = [f"{genders.count(kind)} {kind}" for kind in dict.fromkeys(genders)]
     kinds = genders[:1] if len(genders) == 1 else counted
     return ", ".join([*kinds, *(["your own"] if row["speaks_samples"] else [])])
-
-
-def size(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB" if size else "?"
 
 
 @MODELS.command("search", _found)

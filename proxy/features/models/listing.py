@@ -36,9 +36,6 @@ class Listed(NamedTuple):
         token = f"{self.entry.token.removeprefix('env:')}=… " if self.entry.gated else ""
         return f"{token}voxgate models pull {self.name}{accepts}"
 
-    def __repr__(self) -> str:
-        return f"<Listed {self.name} of {self.plugin}>"
-
 
 class GalleryFault(NamedTuple):
     """What cannot be used of a plugin's gallery, and why. The rest stays."""
@@ -50,9 +47,6 @@ class GalleryFault(NamedTuple):
 class Galleries(NamedTuple):
     listed: tuple[Listed, ...]
     faults: tuple[GalleryFault, ...]
-
-    def __repr__(self) -> str:
-        return f"<Galleries of {len(self.listed)} models, {len(self.faults)} faults>"
 
     def find(self, name: str) -> Listed:
         """Return an entry. Raise ModelRefused with names that are like it."""

@@ -18,7 +18,6 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import UnsafeAddress, parse_address
-from proxy.features.models.commands import size
 from proxy.features.models.digests import is_sha256
 from proxy.features.models.listing import Listed, open_galleries, pullable
 from proxy.features.models.model_use import next_steps, told_before
@@ -78,6 +77,10 @@ def terms(listed: Listed) -> Iterator[str]:
         yield f"basis: {entry.basis} ({terms_of(entry.basis).says})"
     if entry.attribution:
         yield f"attribution: {entry.attribution}"
+
+
+def size(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size else "?"
 
 
 def accepted(listed: Listed, given: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,11 +16,29 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from proxy.features.models.voice_orders import VoiceOrder, VoiceSaid
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFiles, UnusableSource
+
+
+class VoiceOrder(msgspec.Struct, frozen=True):
+    """What is to be done: bring a voice that comes in files of these `roles`, or write the kept file in a
+    `form`. `module` has the format's rules."""
+
+    module: str
+    roles: tuple[str, ...]
+    most_bytes: int
+    form: str = ""
+
+
+class VoiceSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How it ended. `role` is the file that was refused, and `lacks` what could not be taken away here."""
+
+    refused: str = ""
+    role: str = ""
+    lacks: tuple[str, ...] = ()
+
 
 _MEMORY_MB = 1024
 """Beyond what the process has when it is ready: an index is in memory twice."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from proxy.features.models.voice_orders import VoiceOrder, VoiceSaid
+from proxy.features.models.voice_child import VoiceOrder, VoiceSaid
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.kept.memory_file import open_memory_file
 from speech_engine.model_files import UnusableModel
@@ -84,4 +84,4 @@ async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
 
 
 def _quietly(_done: int, _of: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""

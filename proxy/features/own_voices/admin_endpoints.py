@@ -15,7 +15,7 @@ from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.api.named_voice import find_voice, terms_of
 from proxy.api.voice_entries import MixPart, VoiceQuality
 from proxy.catalogue.voice_records import Kind, VoiceRecord
-from proxy.engines.engine_names import who_knows
+from proxy.engines.plugin_instances import who_knows
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotFound, UpstreamFailed
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (

@@ -38,13 +38,12 @@ from proxy.features.own_voices.clips import (
 )
 from proxy.features.own_voices.editing import own_voice
 from proxy.features.own_voices.editor import LibraryEditor
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.form_values import form_values
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
-from proxy.kept.once import Once, digest_of_fields
+from proxy.kept.once import REPLAYED, KeyedMaking, Once, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 

@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from policies.emotions import EMOTIONS, NEUTRAL
 from policies.plans import Terms
+from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
 from proxy.catalogue.clones import CloneRights
 from proxy.catalogue.erasing import Erasing
@@ -69,9 +69,6 @@ class OpenedRecording(NamedTuple):
     @property
     def id(self) -> str:
         return self.row.id or first_id(self.row.voice)
-
-    def __repr__(self) -> str:
-        return f"<OpenedRecording {self.id}>"
 
 
 class SentClip(NamedTuple):

@@ -37,7 +37,6 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.editor import LibraryEditor, not_own
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning, VoiceMaker
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.http.body import body
@@ -45,7 +44,7 @@ from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource
-from proxy.kept.once import Once, digest_of_fields
+from proxy.kept.once import REPLAYED, KeyedMaking, Once, digest_of_fields
 from proxy.speech import speech_request
 from proxy.storage import tombstones
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from policies import casting
+from policies import text_tags
 from policies.routing import Voice
 from proxy.catalogue.cast_members import check_single, resolve_members
 from proxy.catalogue.catalogue import Catalogue
@@ -153,7 +153,7 @@ class LibraryEditor:
 
     async def check_cast(self, account: str | None, cast: Mapping[str, str]) -> None:
         """Raise InvalidRequest for a name or a member of a cast that is no good."""
-        if (wrong := casting.fault(list(cast))) is not None:
+        if (wrong := text_tags.cast_fault(list(cast))) is not None:
             raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
         await self._members(account, cast, "cast.")
 

@@ -20,9 +20,8 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.own_voices.export import VoiceExport, export_places
     from proxy.features.own_voices.maker import VoiceMaker
     from proxy.features.own_voices.reference_speech import ReferenceSpeech
-    from proxy.features.own_voices.retention import Retention, open_voice_use
+    from proxy.features.own_voices.retention import Retention, VoiceUseConcern, open_voice_use
     from proxy.features.own_voices.saved_voices import SavedVoices
-    from proxy.features.own_voices.tap import VoiceUseConcern
     from proxy.features.own_voices.trained.room import ModelRoom
     from proxy.features.own_voices.trained.wiring import trained_endpoints
 

@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from policies.wishes import SECOND
 from proxy.catalogue.notices import Event
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.metrics import WebhookMetrics
 from proxy.features.webhooks.records import WebhookRecord, WebhookSeal
 from proxy.features.webhooks.section import WebhookSection
 from proxy.features.webhooks.sender import Letter, Sender, Tried
@@ -50,12 +50,17 @@ class Courier(WishKind[WebhookDelivery]):
     at_once = 32
     outlives = False
 
-    def __init__(self, store: Store, vault: Vault, sender: Sender, metrics: WebhookMetrics) -> None:
+    def __init__(self, store: Store, vault: Vault, sender: Sender, registry: CollectorRegistry) -> None:
         super().__init__(store)
         self.section = WebhookSection()
         self._vault = vault
         self._sender = sender
-        self._metrics = metrics
+        self._tries = Counter(
+            "voxgate_webhook_deliveries",
+            "Tries to tell a webhook of an event: `delivered`, `again` later, or `failed` for good.",
+            ["result"],
+            registry=registry,
+        )
 
     def statements(
         self, account: str, event: Event, data: Mapping[str, str], now: int, only_if: Condition = ALWAYS
@@ -135,9 +140,9 @@ class Courier(WishKind[WebhookDelivery]):
     def noted(self, held: WebhookDelivery, result: Result) -> None:
         del held
         if isinstance(result, Again):
-            self._metrics.ended("again")
+            self._tries.labels("again").inc()
         elif isinstance(result, Done):
-            self._metrics.ended("delivered" if result.values["state"] == "delivered" else "failed")
+            self._tries.labels("delivered" if result.values["state"] == "delivered" else "failed").inc()
 
     async def tidy(self, metrics: Metrics) -> None:
         """Delete what ended long ago, now and every hour."""

@@ -16,11 +16,10 @@ async def _open(house: House) -> AsyncIterator[Opened]:
     from proxy.features.webhooks.courier import Courier
     from proxy.features.webhooks.endpoints import Webhooks
     from proxy.features.webhooks.keeper import WebhookKeeper
-    from proxy.features.webhooks.metrics import WebhookMetrics
     from proxy.features.webhooks.sender import Sender
 
     sender = Sender(house.config_at_start.upstream.ca_file)
-    courier = Courier(house.store, house.vault, sender, WebhookMetrics(house.metrics.registry))
+    courier = Courier(house.store, house.vault, sender, house.metrics.registry)
     courier.section = WEBHOOKS.of(house.config_at_start)
     keeper = WebhookKeeper(house.store, house.vault, courier)
 

@@ -38,9 +38,6 @@ class OpenedWebhook(NamedTuple):
     def id(self) -> str:
         return self.record.id
 
-    def __repr__(self) -> str:
-        return f"<OpenedWebhook {self.record.id}>"
-
 
 class WebhookChange(NamedTuple):
     """What is to be changed. None stays as it is. A `rotated` webhook gets another secret, beside which the

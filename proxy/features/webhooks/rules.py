@@ -46,12 +46,9 @@ class Target(NamedTuple):
     host: str
     port: int
 
-    def __repr__(self) -> str:
-        return f"<Target {self.host}>"
-
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address belongs to somebody on the internet. One with a zone belongs to a link."""
+    """Tell whether an IP address is public on the internet. An address with a zone belongs to a link."""
     try:
         ip = ip_address(address)
     except ValueError:

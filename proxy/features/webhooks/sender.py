@@ -97,7 +97,7 @@ async def _ask(answer: Http1Answer, deadline: float) -> Tried:
     except EngineError as error:
         reason = NO_ANSWER if isinstance(error, EngineTimeout) else BAD_ANSWER
         return Tried(None, reason, error.message)
-    # A receiver may take it ill if nobody reads what it says. Its status counts anyway.
+    # A receiver may fail if its answer is not read. Its status counts anyway.
     with suppress(EngineError, TimeoutError):
         async with asyncio.timeout(_BODY_S):
             await answer.read(MOST_ANSWER_BYTES)

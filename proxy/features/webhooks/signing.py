@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks has them: who has the secret knows that we sent it, what, and when."""
+"""Signatures of Standard Webhooks. With the secret, a receiver can check sender, content and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def new_secret() -> str:
 
 
 def hint(secret: str) -> str:
-    """Return what tells a secret from others, and nobody can sign with."""
+    """Return a hint that tells a secret from others, and with which no one can sign."""
     return f"{_PREFIX}…{secret.rstrip('=')[-4:]}"
 
 

@@ -14,9 +14,9 @@ from proxy.features.all import load_config
 from proxy.features.cache.cache import Cache
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
-from tests.faults.processes import until
 from tests.proxy.api.inside import Inside, inside, with_engines
 from tests.proxy.api.scripted import Scripted
+from tests.waiting import until
 
 CONFIG = """
 [engines.one]

@@ -14,7 +14,6 @@ import pytest
 import structlog
 
 from proxy.kept import locked_files
-from tests.faults.processes import until
 from tests.features.cache.keeping import (
     CONFIG,
     ask,
@@ -28,6 +27,7 @@ from tests.features.cache.keeping import (
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.tables import each_row
+from tests.waiting import until
 
 if TYPE_CHECKING:
     pass

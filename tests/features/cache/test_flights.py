@@ -30,6 +30,7 @@ from tests.features.cache.keeping import (
 )
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
@@ -175,6 +176,7 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
             assert found(await ask(server)) == "miss"
 
 
+@simulated
 async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_once(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = held_up(gate)
@@ -188,7 +190,8 @@ async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_
     assert len(engine.jobs) == 1
 
 
-@each_row("is_last", [False, True])
+@pytest.mark.parametrize("is_last", [False, True])
+@simulated
 async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_the_others(
     tmp_path: Path, is_last: bool
 ) -> None:
@@ -213,6 +216,7 @@ async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_
     assert engine.jobs[1].deadline_s <= 0.5 * FIRST_AUDIO_S
 
 
+@simulated
 async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None:
     """Its sound goes out at the pace of speech: half a minute here, and nobody else waits for that."""
     leaves, hears = asyncio.Event(), asyncio.Event()
@@ -234,6 +238,7 @@ async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None
         await first
 
 
+@simulated
 async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_path: Path) -> None:
     gate, leaves = Gate(only_first=True), asyncio.Event()
     engine = held_up(gate)
@@ -250,6 +255,7 @@ async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_p
     assert [job.deadline_s > 0.0 for job in engine.jobs] == [True, True]
 
 
+@simulated
 async def test_requests_that_fail_slowly_do_not_fail_one_after_the_other(tmp_path: Path) -> None:
     at_once: list[int] = []
 
@@ -335,6 +341,7 @@ async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_ne
     assert not there.jobs
 
 
+@simulated
 async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -> None:
     gate = Gate()
     here, there = held_up(gate), Scripted(*spoken(0.5))

@@ -15,7 +15,6 @@ from proxy.kept.folder import KeptFolder
 from proxy.kept.recording import KeptRecording
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import Statement
-from tests.faults.processes import until
 from tests.features.cache.conftest import AS_SHIPPED
 from tests.features.cache.keeping import (
     BODY,
@@ -32,6 +31,7 @@ from tests.features.cache.test_flights import IMPATIENT, Gate, asking, held_up
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.tables import each_row
+from tests.waiting import until
 
 WORDS = {"there": "dare"}
 
@@ -74,7 +74,7 @@ async def test_a_purge_takes_what_it_names_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, own: str, others: str
 ) -> None:
     # A worker knows of its own purges, however long it believes its memory.
-    monkeypatch.setattr("proxy.features.cache.memory.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.shelf.BELIEVED_S", 3600.0)
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         bob = await other_account(server)
         for _ in range(2):

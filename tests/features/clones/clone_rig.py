@@ -9,16 +9,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from policies.costs import Rate
 from policies.plans import Plan, Prices
-from policies.price import MICRO, Price
+from policies.price import MICRO, Price, Rate
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.features.clones import records
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.maker import CloneMaker
-from proxy.features.clones.metrics import CloneMetrics
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneWish
@@ -193,7 +191,7 @@ async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, C
         open_engines(registry.load(), config, metrics.engines) as engines,
     ):
         recordings = CloneRecordings(store, saved(store), ToneSource(), granted(store))
-        maker = CloneMaker(store, engines, recordings, CloneBills(ledger, CloneMetrics(metrics.registry)))
+        maker = CloneMaker(store, engines, recordings, CloneBills(ledger, metrics.registry))
         maker.revise(config, Budgets(store, config.engines, metrics.engines))
         try:
             yield engines, maker

@@ -14,8 +14,8 @@ from fakes.minimax.app import KEY, FakeMinimax
 from fakes.serving import served
 from tests import server, speech_clips
 from tests.commands import command
-from tests.faults.processes import until
 from tests.proxy.cli.test_main import Run, folder, refused, run
+from tests.waiting import until
 
 __all__ = ["folder", "run"]
 
@@ -75,7 +75,7 @@ def _order_lose_and_reclone(folder: Path, config: str, recording: Path, fake: Fa
         assert ordered.returncode == 0, ordered.stderr
         assert "studio" in ordered.stdout
         assert max(map(len, ordered.stdout.splitlines())) <= 80
-        until(lambda: fake.account.listed() != [], within_s=20.0)
+        until(lambda: fake.account.listed() != [])
         (first,) = fake.account.listed()
         assert "No differences." in voxgate("voices", "reconcile").stdout
         fake.account.remove(first)
@@ -87,7 +87,7 @@ def _order_lose_and_reclone(folder: Path, config: str, recording: Path, fake: Fa
         assert "for about $1.50?" in declined.stdout + declined.stderr
         assert (declined.returncode, len(voxgate.lost())) == (1, 1)
         assert voxgate.json("voices", "reconcile", "--reclone", "--yes")["recloned"] == 1
-        until(lambda: fake.account.listed() != [], within_s=20.0)
+        until(lambda: fake.account.listed() != [])
         assert fake.account.listed() != [first]
         assert voxgate.lost() == []
         assert fake.account.fees == 2

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.features.clones import records
-from proxy.features.clones.comparison import compare_clones
+from proxy.features.clones.endpoints import compare_clones
 from proxy.storage import costs
 from proxy.storage.store import Statement, Store
 from tests.features.clones.clone_rig import ADD, CloneRig, OwnedVoice, clone_rig, owned_voice, voices_at

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from proxy.features.all import open_store
-from proxy.features.clones import lists
+from proxy.features.clones import records
 from tests.features.clones.clone_rig import ENGINES, CloneRig, clone_rig, owned_voice, voices_at
 
 ROUNDS, AT_ONCE = 10, 20
@@ -23,7 +23,7 @@ async def test_nothing_is_left_after_200_erasures_among_running_clones(tmp_path:
         making.cancel()
         await asyncio.wait([making])
         await rig.maker.finish()
-        while await lists.list_all(store):
+        while await records.list_all(store):
             await rig.later()
         assert [voices_at(rig, engine) for engine in ENGINES] == [[], []]
         erased = await store.read("SELECT count(*) AS number FROM erasures")

@@ -13,13 +13,13 @@ from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.features.all import open_store
-from proxy.features.clones import lists, records
+from proxy.features.clones import records
 from proxy.features.clones.maker import CloneMaker
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.own_voices.records import add_clip
 from proxy.storage import blobs, costs, samples
 from proxy.storage.blobs import BlobRow
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import ALWAYS, Statement, StorageFailed
 from speech_engine import Audio, ModelInfo, Speak
 from speech_engine.testing import job
@@ -200,7 +200,7 @@ async def test_a_voice_that_gives_way_is_the_one_that_was_not_used_for_longest(r
     await _speak(rig, (await rig.row(rows[0])).engine_voice)
     rows.append(await rig.want(third, "elevenlabs"))
     await rig.step()
-    now = await lists.list_of_voices(rig.store, [first.id, second.id, third.id])
+    now = await records.list_of_voices(rig.store, [first.id, second.id, third.id])
     assert {voice: each[0].state for voice, each in now.items()} == {
         first.id: "ready",
         second.id: "expired",
@@ -228,7 +228,7 @@ async def test_no_voice_gives_way_without_an_addition(rig: CloneRig) -> None:
 
 async def _age(rig: CloneRig) -> None:
     """Let all clones have spoken two hours ago."""
-    for row in await lists.list_all(rig.store):
+    for row in await records.list_all(rig.store):
         await rig.store.write(
             Statement("UPDATE bindings SET used = used - 7200000000 WHERE id = :id", {"id": row.id})
         )

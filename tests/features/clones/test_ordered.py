@@ -12,7 +12,7 @@ import pytest
 from policies.cycles import cycle_at
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of
-from tests.features.clones.test_served import Provider, clones_of, make_voice, provider, until
+from tests.features.clones.test_served import Provider, clone_with, clones_of, make_voice, provider
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, new_key, send
 
@@ -68,7 +68,7 @@ async def test_a_deleted_clone_gives_nothing_back_and_the_refusal_says_until_whe
 ) -> None:
     for name in ("Ana", "Ben"):
         voice = await make_voice(server, **{"name": name, "engines[]": "minimax"})
-        await until(server, voice, "ready")
+        await clone_with(server, voice, "ready")
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
     status, error = await refused(server, name="Eva")
     assert (status, error["code"], error["type"]) == (429, "insufficient_quota", "insufficient_quota")
@@ -89,7 +89,7 @@ async def test_a_clone_is_a_row_of_usage_and_no_stream(server: Inside, minimax: 
     me = (await server.ask("GET", "/v1/me")).json()
     assert (me["streams"], me["credits"]["left"], me["credits"]["used"]) == (0, 700, 0)
     await server.worker.store.write(Statement("UPDATE bindings SET due = 0, lease = 0"))
-    await until(server, voice, "ready")
+    await clone_with(server, voice, "ready")
     (row,) = (await server.ask("GET", "/v1/usage")).json()["data"]
     (clone,) = await clones_of(server, voice)
     assert (row["operation"], row["id"], row["voice"]) == ("clone", clone["id"], voice)
@@ -103,7 +103,7 @@ async def test_a_clone_is_a_row_of_usage_and_no_stream(server: Inside, minimax: 
 
 async def test_a_voice_that_is_changed_pays_only_for_what_it_has_not(server: Inside) -> None:
     voice = await make_voice(server, **{"engines[]": "minimax"})
-    await until(server, voice, "ready")
+    await clone_with(server, voice, "ready")
     body = {"engines": ["minimax"], "description": "again"}
     for _ in range(3):
         assert (await server.ask("POST", f"/v1/audio/voices/{voice}", body=body)).status_code == 200
@@ -114,6 +114,6 @@ async def test_what_the_operator_orders_is_free_for_the_account(server: Inside, 
     voice = await make_voice(server)
     body = {"engine": "minimax"}
     assert (await server.administer("POST", f"voices/{voice}/clones", body)).status_code == 201
-    await until(server, voice, "ready")
+    await clone_with(server, voice, "ready")
     me = (await server.ask("GET", "/v1/me")).json()
     assert (me["credits"]["used"], me["clones_used"], minimax.fake.account.fees) == (0, 0, 1)

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.clones import lists, records, uses
+from proxy.features.clones import records
 from proxy.features.clones.records import CloneRecord, CloneWish
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, tombstones
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 from tests.features.own_voices.saving import add_cast
@@ -64,7 +64,7 @@ async def ready(store: Store, voice: VoiceRecord) -> CloneRecord:
 
 
 async def of(store: Store, voice: VoiceRecord) -> CloneRecord:
-    (record,) = (await lists.list_of_voices(store, [voice.id]))[voice.id]
+    (record,) = (await records.list_of_voices(store, [voice.id]))[voice.id]
     return record
 
 
@@ -80,7 +80,7 @@ async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRe
     assert len({record.id for record in found}) == 1
     other = await records.want(store, wish(voice, credential="studio"))
     assert other is not None
-    listed = await lists.list_of_voices(store, [voice.id, "voice_nobody"])
+    listed = await records.list_of_voices(store, [voice.id, "voice_nobody"])
     assert {record.id for record in listed[voice.id]} == {found[0].id, other.id}
     assert (found[0].state, found[0].revision, found[0].account) == ("wanted", 1, voice.account)
 
@@ -91,7 +91,7 @@ async def test_a_clone_that_is_kept_is_ready(store: Store, voice: VoiceRecord) -
     found = await of(store, voice)
     assert (found.state, found.engine_voice, found.lease, found.error) == ("ready", "v1", 0, "")
     assert found.made is not None
-    assert await lists.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await records.list_open(store, [PLACE], await store.now(), 10) == []
 
 
 async def test_nothing_is_wanted_of_a_voice_that_is_gone(store: Store, voice: VoiceRecord) -> None:
@@ -105,13 +105,13 @@ async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
 ) -> None:
     record = await begun(store, voice)
     await erase(store, voice)
-    assert await lists.list_open(store, [PLACE], await store.now(), 10) == []
+    assert await records.list_open(store, [PLACE], await store.now(), 10) == []
     assert await records.keep(store, record, "v1", None) == "doomed"
     found = await records.get(store, record.id)
     assert found is not None
     assert (found.state, found.engine_voice) == ("doomed", "v1")
     assert not await records.is_gone(store, voice.id)
-    assert await lists.list_of_voices(store, [voice.id]) == {}
+    assert await records.list_of_voices(store, [voice.id]) == {}
 
 
 async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
@@ -137,7 +137,7 @@ async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
     await ready(store, voice)
     await erase(store, voice)
     assert await voices.get(store, None, voice.id) is None
-    (left,) = await lists.list_open(store, [PLACE], await store.now(), 10)
+    (left,) = await records.list_open(store, [PLACE], await store.now(), 10)
     assert (left.state, left.engine_voice) == ("doomed", "v1")
     await records.remove(store, await taken(store, left))
     assert await records.is_gone(store, voice.id)
@@ -176,19 +176,19 @@ async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, v
     await records.give_way(store, first.id, "Another voice has its slot.")
     found = await of(store, voice)
     assert (found.state, found.error, found.engine_voice) == ("expired", "Another voice has its slot.", "")
-    (left,) = await lists.list_open(store, [PLACE], await store.now(), 10)
+    (left,) = await records.list_open(store, [PLACE], await store.now(), 10)
     assert (left.id, left.state, left.engine_voice) == (first.id, "doomed", "v1")
 
 
 async def test_only_what_may_need_a_step_is_open(store: Store, voice: VoiceRecord) -> None:
     record = await ready(store, voice)
     now = await store.now()
-    assert await lists.list_open(store, [PLACE], now, 10) == []
-    assert len(await lists.list_open(store, [("minimax", "studio")], now, 10)) == 1
-    assert len(await lists.list_open(store, [], now, 10)) == 1
+    assert await records.list_open(store, [PLACE], now, 10) == []
+    assert len(await records.list_open(store, [("minimax", "studio")], now, 10)) == 1
+    assert len(await records.list_open(store, [], now, 10)) == 1
     await records.move(store, record, "stranded")
-    assert await lists.list_open(store, [], now, 10) == []
-    assert len(await lists.list_open(store, [PLACE], now, 10)) == 1
+    assert await records.list_open(store, [], now, 10) == []
+    assert len(await records.list_open(store, [PLACE], now, 10)) == 1
 
 
 async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: VoiceRecord) -> None:
@@ -198,10 +198,10 @@ async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: Voice
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000
-    await uses.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
+    await records.note_uses(store, {("minimax", "default", "v1"): later, ("minimax", "studio", "v1"): 1})
     used = await of(store, voice)
     assert (used.used, used.expires) == (later, expires + 60_000_000)
-    await uses.note_uses(store, {("minimax", "default", "v1"): found.used})
+    await records.note_uses(store, {("minimax", "default", "v1"): found.used})
     assert await of(store, voice) == used
 
 

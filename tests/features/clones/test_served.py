@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.features.clones.clone_rig import maker_of
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, new_key, send
+from tests.waiting import soon
 
 MODEL = "minimax/speech-2.8-hd"
 STUDIO, STUDIO_AGAIN = "studio-key", "another-studio-key"
@@ -96,24 +96,30 @@ async def clones_of(server: Inside, voice: str) -> list[dict[str, Any]]:
     return listed
 
 
-async def until(server: Inside, voice: str, state: str) -> dict[str, Any]:
+async def clone_with(server: Inside, voice: str, state: str) -> dict[str, Any]:
     """Wait until the only clone of a voice has this state."""
-    async with asyncio.timeout(15.0):
-        while True:
-            (row,) = await clones_of(server, voice)
-            if row["state"] == state:
-                return row
-            await maker_of(server).turn()
+
+    async def found() -> dict[str, Any] | None:
+        (row,) = await clones_of(server, voice)
+        if row["state"] == state:
+            return row
+        await maker_of(server).turn()
+        return None
+
+    row: dict[str, Any] = await soon(found)
+    return row
 
 
 async def told(server: Inside, voice: str, state: str) -> dict[str, Any]:
     """Wait until the only clone of a voice has this state, and the maker has nothing more to do."""
-    async with asyncio.timeout(15.0):
-        while True:
-            (row,) = await clones_of(server, voice)
-            if row["state"] == state and repr(maker_of(server)) == "<CloneMaker, 0 under way>":
-                return row
-            await asyncio.sleep(0.01)
+
+    async def found() -> dict[str, Any] | None:
+        (row,) = await clones_of(server, voice)
+        is_idle = repr(maker_of(server)) == "<CloneMaker, 0 under way>"
+        return row if row["state"] == state and is_idle else None
+
+    row: dict[str, Any] = await soon(found)
+    return row
 
 
 async def speak(server: Inside, voice: str, key: str | None = None) -> Any:
@@ -126,7 +132,7 @@ async def test_a_voice_is_cloned_where_it_was_asked_for_and_speaks_there(
 ) -> None:
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
-        row = await until(server, voice, "ready")
+        row = await clone_with(server, voice, "ready")
         shown = (await server.ask("GET", f"/v1/audio/voices/{voice}")).json()
         assert shown["clones"] == [{"engine": "minimax", "state": "ready", "error": ""}]
         assert "minimax" in shown["engines"]
@@ -195,7 +201,7 @@ async def test_two_accounts_of_a_provider_never_get_each_others_voices(
         theirs = await make_voice(server, other_key)
         body = {"engine": "minimax", "credential": "studio"}
         assert (await server.administer("POST", f"voices/{theirs}/clones", body)).status_code == 201
-        first, second = await until(server, ours, "ready"), await until(server, theirs, "ready")
+        first, second = await clone_with(server, ours, "ready"), await clone_with(server, theirs, "ready")
         assert list(minimax.fake.account.voices) == [first["engine_voice"]]
         assert list(minimax.studio.voices) == [second["engine_voice"]]
         for _ in range(3):
@@ -216,19 +222,19 @@ async def test_a_new_secret_keeps_the_clones_and_a_name_that_is_gone_strands_the
         voice = await make_voice(server)
         body = {"engine": "minimax", "credential": "studio"}
         assert (await server.administer("POST", f"voices/{voice}/clones", body)).status_code == 201
-        made = await until(server, voice, "ready")
+        made = await clone_with(server, voice, "ready")
     async with again(tmp_path, minimax.config(studio=STUDIO_AGAIN), server) as server:
         assert (await speak(server, voice)).status_code == 200
         assert minimax.spoken_with()[-1] == (STUDIO_AGAIN, made["engine_voice"])
     async with again(tmp_path, minimax.config(studio=""), server) as server:
-        row = await until(server, voice, "stranded")
+        row = await clone_with(server, voice, "stranded")
         assert row["engine_voice"] == made["engine_voice"]
         answer = await speak(server, voice)
         assert (answer.status_code, envelope(answer)["code"]) == (503, "voice_not_ready")
         assert list(minimax.studio.voices) == [made["engine_voice"]]
     asked = len(minimax.spoken_with())
     async with again(tmp_path, minimax.config(), server) as server:
-        await until(server, voice, "ready")
+        await clone_with(server, voice, "ready")
         assert (await speak(server, voice)).status_code == 200
         assert minimax.spoken_with()[asked:] == [(STUDIO, made["engine_voice"])]
     assert minimax.studio.fees == 1
@@ -241,7 +247,7 @@ async def test_while_the_keys_of_its_account_rest_it_is_503_and_no_other_account
         voice = await make_voice(server)
         body = {"engine": "minimax", "credential": "studio"}
         await server.administer("POST", f"voices/{voice}/clones", body)
-        await until(server, voice, "ready")
+        await clone_with(server, voice, "ready")
         minimax.fake.provider.fail("error_in_200", path="t2a_v2", code="1008")
         asked = len(minimax.fake.provider.spoken())
         for _ in range(2):
@@ -255,7 +261,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
 ) -> None:
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
-        await until(server, voice, "ready")
+        await clone_with(server, voice, "ready")
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         receipt = (await server.ask("GET", f"/v1/audio/voices/erasures/{voice}")).json()
         assert (receipt["pending"], receipt["completed"] is None) == ([], False)
@@ -270,7 +276,7 @@ async def test_a_provider_that_is_away_holds_the_receipt_up(
     monkeypatch.setattr("proxy.features.clones.maker._GONE_WITHIN_S", 0.3)
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
-        await until(server, voice, "ready")
+        await clone_with(server, voice, "ready")
         minimax.fake.provider.fail("5xx", path="delete_voice")
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         receipt = (await server.ask("GET", f"/v1/audio/voices/erasures/{voice}")).json()
@@ -314,7 +320,7 @@ async def test_reconciling_says_what_differs_and_spends_money_only_when_asked(
 ) -> None:
     async with inside(tmp_path, minimax.config(studio="")) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
-        made = await until(server, voice, "ready")
+        made = await clone_with(server, voice, "ready")
         clean = (await server.administer("GET", "clones/differences")).json()["data"]
         assert [(each["unknown"], each["lost"]) for each in clean] == [([], [])]
         stray = f"{made['name']}-stray"
@@ -326,12 +332,12 @@ async def test_reconciling_says_what_differs_and_spends_money_only_when_asked(
         assert [each["id"] for each in found["unknown"]] == [stray]
         assert [each["voice"] for each in found["lost"]] == [voice]
         assert (found["engine"], found["credential"], found["fee_usd"]) == ("minimax", "default", 1.5)
-        assert (await until(server, voice, "ready"))["engine_voice"] == made["engine_voice"]
+        assert (await clone_with(server, voice, "ready"))["engine_voice"] == made["engine_voice"]
         refused = await server.administer("POST", "clones/differences", {"reclone": False})
         assert refused.status_code == 400
         done = (await server.administer("POST", "clones/differences", {"reclone": True})).json()
         assert done["recloned"] == 1
-        again = await until(server, voice, "ready")
+        again = await clone_with(server, voice, "ready")
         assert again["engine_voice"] not in ("", made["engine_voice"])
         assert (await speak(server, voice)).status_code == 200
         assert stray in minimax.fake.account.voices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.audio.recordings.intake import TakenRecording
-from proxy.features.consents.grants import ConsentGrants
+from proxy.features.consents.keeper import ConsentGrants
 from proxy.features.consents.records import ConsentRecord
 from proxy.storage.store import Store
 

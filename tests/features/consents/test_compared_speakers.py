@@ -15,7 +15,7 @@ from speech_engine import Context, Plugin, SpeakerScale
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import clone, send
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 CONFIG = f'{TONE}\n[consent]\noperator = "Acme"\ncomparer = "exact"\n'
 
@@ -100,7 +100,7 @@ async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) 
         async with decoder.turn(server.account.id):
             # It has found its consent, and waits for its turn.
             making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))
-            await until(lambda: repr(decoder).startswith("<Decoder, 2 begun"))
+            await soon(lambda: decoder._places.taken == 2)
             await server.ask("DELETE", f"/v1/audio/voice_consents/{agreed}")
         answer = await making
         assert (answer.status_code, envelope(answer)["code"]) == (404, "consent_not_found")

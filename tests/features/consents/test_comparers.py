@@ -27,8 +27,8 @@ from speech_engine.host.pipe_messages import BeginPlugin
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
 from tests.sound import tone
-from tests.speech_engine.host.fakes import until
 from tests.tables import each_row
+from tests.waiting import soon
 
 MODULE = pitch_comparer.__name__
 LOW, HIGH = tone(200, 1.0, COMPARED_RATE_HZ), tone(400, 1.0, COMPARED_RATE_HZ)
@@ -107,7 +107,7 @@ async def test_one_that_never_answers_is_ended(comparer: HostedComparer) -> None
     comparer._within_s = 0.2
     with pytest.raises(ComparerFailed, match=r"no answer within 0\.2 s"):
         await comparer.score(ENDLESS, LOW)
-    await until(lambda: not process.is_running())
+    await soon(lambda: not process.is_running())
     comparer._within_s = 30.0
     assert (await comparer.score(LOW, LOW)).score == 1.0
 

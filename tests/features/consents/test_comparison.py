@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from policies.sample_quality import Rating, SampleQuality
-from proxy.config.consent import ConsentSection
-from proxy.config.sections import Config, PluginSection
+from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparers import ComparerFailed, SpeakerScore
 from proxy.features.consents.comparison import (

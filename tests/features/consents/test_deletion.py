@@ -10,8 +10,7 @@ import pytest
 from proxy.audio.recordings.decoder import open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.derived_things import OwnedRecord
-from proxy.config.consent import ConsentSection
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import ConsentSection, VaultSection
 from proxy.errors import Conflict, NotFound
 from proxy.features.all import open_store
 from proxy.features.consents.comparison import SpeakerComparison

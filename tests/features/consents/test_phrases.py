@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.features.consents.phrases import LANGUAGES, phrase
+from proxy.features.consents.rules import LANGUAGES, phrase
 from tests.tables import each_row
 
 OPERATOR = "Estúdio Ana & Söhne {0}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies.sample_quality import Rating
-from proxy.features.consents.speaker_match import judge_speakers
+from proxy.features.consents.rules import judge_speakers
 from speech_engine import SpeakerScale
 from tests.tables import each_row
 

@@ -19,7 +19,7 @@ from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint, sources
 from proxy.features.conversions.sources import Sources
-from proxy.features.jobs.conversions import maker
+from proxy.features.jobs.kinds.conversion import kind
 from proxy.http.form import MOST_FILE_BYTES
 from speech_engine import (
     ContentRefused,
@@ -310,7 +310,7 @@ async def test_what_takes_long_for_a_large_file_holds_up_nobody(
         return noted
 
     places = ((sources, "sha256"), (endpoint, "digest_of_fields"))
-    jobs = [(maker, name) for name in ("sha256", "digest_of_fields", "stretches", "is_silent")]
+    jobs = [(kind, name) for name in ("sha256", "digest_of_fields", "stretches", "is_silent")]
     for module, name in (*places, *jobs):
         named = f"{module.__name__}.{name}"
         monkeypatch.setattr(module, name, noting(named, getattr(module, name)))
@@ -353,7 +353,7 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
     async with room.taken("acc_1", short, None):
         # The file counts beside its sound.
-        assert repr(room) == f"<Sources {len(short.audio) + 288_000} of {most} bytes>"
+        assert room.places.taken == len(short.audio) + 288_000
         with pytest.raises(NoPlace):
             async with room.taken("acc_2", short, None):
                 pass
@@ -362,7 +362,7 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     with pytest.raises(InvalidRequest):
         async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
             pass
-    assert repr(room) == f"<Sources 0 of {most} bytes>"
+    assert room.places.taken == 0
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:

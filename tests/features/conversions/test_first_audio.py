@@ -13,6 +13,7 @@ from tests.features.conversions.test_conversions import of_seconds, sent
 from tests.features.conversions.test_money import SCRIPTED
 from tests.proxy.api.inside import envelope, inside
 from tests.proxy.speech.repeating import Repeating
+from tests.speech_engine.host.simulated_time import simulated
 
 IMPATIENT = SCRIPTED.replace("[server]", "[server]\nfirst_audio_s = 0.3")
 
@@ -29,8 +30,8 @@ class HearsAll(Repeating):
         yield Finished()
 
 
-@pytest.mark.clock
 @pytest.mark.parametrize(("hears_all_first", "status"), [(True, 200), (False, 503)])
+@simulated
 async def test_who_hears_all_first_has_more_time_for_a_longer_recording(
     tmp_path: Path, hears_all_first: bool, status: int
 ) -> None:

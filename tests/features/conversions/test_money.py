@@ -16,8 +16,8 @@ from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw,
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
 from tests.proxy.speech.repeating import Repeating
-from tests.speech_engine.host.fakes import until
 from tests.tables import each_row
+from tests.waiting import soon
 
 PLANS = """
 [storage]
@@ -206,7 +206,7 @@ async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(
     async with inside(tmp_path, priced, {"one": one}, plan="priced") as server:
         peer = LeavingPeer()
         converting = asyncio.create_task(raw(server, "one/m", peer, asyncio.Event(), of_seconds(2.0)))
-        await until(lambda: one.open == 1)
+        await soon(lambda: one.open == 1)
         peer.leave()
         await asyncio.wait_for(asyncio.wait([converting]), 20.0)
         (row,) = await server.usage()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.erasure.erasure import Erasure
 from proxy.kept.vault import Vault

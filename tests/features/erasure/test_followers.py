@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.kept.vault import Vault
@@ -18,8 +18,8 @@ from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres
 from tests.features.erasure.test_leases import erasure_with
 from tests.features.erasure.test_steps import ACCOUNT, Things
-from tests.features.jobs.job_rig import soon
 from tests.proxy.kept.owned import Owned, add_voice
+from tests.waiting import soon
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices.records import add_clip

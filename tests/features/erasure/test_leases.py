@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.erasure.erasure import Erasure
 from proxy.kept.vault import Vault
 from proxy.storage import tombstones

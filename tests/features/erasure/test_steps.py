@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneWish

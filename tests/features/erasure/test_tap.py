@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import RequestFailed, VoiceErased
-from proxy.features.erasure.tap import ErasureConcern
+from proxy.features.erasure.feature import ErasureConcern
 from tests.proxy.speech.test_text_preparation import call
 
 

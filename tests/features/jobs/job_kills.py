@@ -12,7 +12,7 @@ from typing import NamedTuple
 from policies.price import MICRO
 from policies.wishes import SECOND
 from proxy.features.all import open_store
-from proxy.features.jobs import records
+from proxy.features.jobs.core import records
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store

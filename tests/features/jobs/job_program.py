@@ -23,10 +23,11 @@ from proxy.app import open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.features.all import load_config
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import FILES, STEPS
-from proxy.features.jobs.results.encoding import FileSteps, _Making
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core.encoding import FileSteps, _Making
+from proxy.features.jobs.core.file_writer import FileWriter
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import FILES, STEPS
+from proxy.features.jobs.core.steps import Steps
 from proxy.kept.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
@@ -50,9 +51,9 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 }
 """Those of steps."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
-    "in encoding": (_Making, "_goes_on", "before"),
-    "before encoded": (_Making, "_put", "before"),
-    "after encoded": (_Making, "_put", "after"),
+    "in encoding": (_Making, "_keep", "before"),
+    "before encoded": (FileWriter, "put", "before"),
+    "after encoded": (FileWriter, "put", "after"),
     "before file rows": (FILES, "write", "before"),
     "after file rows": (FILES, "write", "after"),
 }

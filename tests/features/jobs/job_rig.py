@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import httpx2
 import numpy as np
 
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core.steps import Steps
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 from tests.tones import words
+from tests.waiting import soon
 
 CONFIG = """
 [server]
@@ -127,25 +127,15 @@ async def job(server: Inside, id_: str) -> dict[str, Any]:
     return shown
 
 
-async def until(server: Inside, id_: str, *statuses: str) -> dict[str, Any]:
+async def job_with(server: Inside, id_: str, *statuses: str) -> dict[str, Any]:
     """Wait until a job has one of these statuses."""
-    found: list[dict[str, Any]] = []
 
-    async def has_come() -> bool:
-        found[:] = [await job(server, id_)]
-        return found[0]["status"] in statuses
+    async def found() -> dict[str, Any] | None:
+        shown = await job(server, id_)
+        return shown if shown["status"] in statuses else None
 
-    await soon(has_come)
-    return found[0]
-
-
-async def soon(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(30.0):
-        while True:
-            if await is_so():
-                return
-            await asyncio.sleep(0.05)
+    shown: dict[str, Any] = await soon(found)
+    return shown
 
 
 async def content(server: Inside, id_: str, **headers: str) -> httpx2.Response:

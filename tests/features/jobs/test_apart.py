@@ -16,7 +16,7 @@ from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.clusters import workers
 from tests.faults.plugin_folders import environ, install
-from tests.faults.processes import kill, state, until
+from tests.faults.processes import kill, state
 from tests.features.jobs.apart import (
     job,
     new_job,
@@ -29,6 +29,7 @@ from tests.features.jobs.apart import (
 )
 from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.server import ALONE, Server, stop
+from tests.waiting import until
 
 STEPS = 12
 BELL = """
@@ -117,7 +118,7 @@ def test_a_worker_speaks_what_its_server_leaves_to_it(tmp_path: Path, url: str) 
     with serving(tmp_path, url) as server:
         id_ = new_job(server, text_of(STEPS))
         with working(tmp_path, url) as worker:
-            until(lambda: job(server, id_)["status"] == "done", every_s=0.05)
+            until(lambda: job(server, id_)["status"] == "done")
             page = httpx2.get(worker.metrics).text
             assert f'voxgate_job_steps_total{{result="done"}} {STEPS}.0' in page
             assert state(worker, "tone")["state"] == "ready"
@@ -141,14 +142,14 @@ def test_steps_go_on_where_a_worker_was_killed_or_stopped(tmp_path: Path, url: s
     with serving(tmp_path, url) as server:
         id_ = new_job(server, text_of(40))
         with working(tmp_path, url) as worker:
-            until(lambda: job(server, id_)["steps_done"] >= 2, every_s=0.05)
+            until(lambda: job(server, id_)["steps_done"] >= 2)
             kill(workers(worker)[0])
             done = job(server, id_)["steps_done"]
-            until(lambda: job(server, id_)["steps_done"] > done, every_s=0.05)
+            until(lambda: job(server, id_)["steps_done"] > done)
             # What it had under way is ended, or given back: nobody waits for a lease.
             assert stop(worker.process) == 0
         with working(tmp_path, url):
-            until(lambda: job(server, id_)["status"] == "done", every_s=0.05, within_s=90.0)
+            until(lambda: job(server, id_)["status"] == "done", 90.0)
         assert said(sound(server, id_)) == words_of(40)
 
 
@@ -165,7 +166,7 @@ def test_a_worker_without_the_model_leaves_its_steps_to_others(tmp_path: Path, u
             until(lambda: 'voxgate_job_steps_total{result="put off"}' in page())
             assert job(server, id_)["status"] == "queued"
         with working(tmp_path, url):
-            until(lambda: job(server, id_)["status"] == "done", every_s=0.05)
+            until(lambda: job(server, id_)["status"] == "done")
 
 
 def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(tmp_path: Path, url: str) -> None:
@@ -182,7 +183,7 @@ def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(tmp_path: Path, 
 
             until(has_model)
             id_ = new_job(server, text_of(3), model="bell/standard")
-            until(lambda: job(server, id_)["status"] == "done", every_s=0.05, within_s=60.0)
+            until(lambda: job(server, id_)["status"] == "done")
         assert said(sound(server, id_)) == words_of(3)
         # Who listens gets no answer from there, and is told so at once.
         assert server.speech("Here?", model="bell/standard").status_code == 503
@@ -193,7 +194,7 @@ def test_a_worker_ends_machines_that_bill_for_nothing(tmp_path: Path, url: str) 
     install(tmp_path, "v_cards", CARDS)
     config = ALONE + CARDS_CONFIG.format(file=tmp_path / "tidied")
     with serving(tmp_path, url), working(tmp_path, url, config=config, environ=environ(tmp_path)):
-        until(lambda: (tmp_path / "tidied").exists(), every_s=0.05)
+        until(lambda: (tmp_path / "tidied").exists())
 
 
 def test_a_worker_refuses_what_is_not_its_servers(tmp_path: Path, url: str) -> None:
@@ -224,7 +225,7 @@ def test_nothing_of_a_voice_is_left_at_a_worker_when_its_receipt_is_complete(
     with serving(tmp_path, url) as server, working(tmp_path, url) as worker:
         voice = new_voice(server)
         id_ = new_job(server, text_of(60), voice=voice)
-        until(lambda: job(server, id_)["steps_done"] >= 2, every_s=0.05)
+        until(lambda: job(server, id_)["steps_done"] >= 2)
         with server.client() as client:
             client.delete(f"/v1/audio/voices/{voice}").raise_for_status()
             receipt = client.get(f"/v1/audio/voices/erasures/{voice}").raise_for_status().json()
@@ -233,6 +234,6 @@ def test_nothing_of_a_voice_is_left_at_a_worker_when_its_receipt_is_complete(
         schema = url.rpartition("search_path=")[2]
         assert shared_postgres.psql(f"SELECT count(DISTINCT life) FROM {schema}.followers") == ["2"]
         assert shared_postgres.psql(f"SELECT count(*) FROM {schema}.job_clips") == ["0"]
-        until(lambda: job(server, id_)["status"] == "failed", every_s=0.05)
+        until(lambda: job(server, id_)["status"] == "failed")
         assert shared_postgres.psql(f"SELECT count(*) FROM {schema}.job_clips") == ["0"]
         assert worker.process.poll() is None

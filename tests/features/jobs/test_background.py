@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, said, until
+from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, new_job, said
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.sound import decoded
 
@@ -39,11 +39,11 @@ async def test_a_request_in_the_background_is_a_job_like_any_other(tmp_path: Pat
         made = answer.json()
         assert answer.headers["location"] == f"/v1/jobs/{made['id']}"
         assert (made["object"], made["kind"], made["format"], made["steps"]) == ("job", "speech", "pcm", 1)
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 1)
         heard = await content(server, made["id"])
         same = await new_job(server, "Word one.", speed=0.5)
-        await until(server, same["id"], "done")
+        await job_with(server, same["id"], "done")
         assert heard.content == (await content(server, same["id"])).content
         assert len(heard.content) > 0
         usual = await ask(server, background=False, response_format="pcm")
@@ -55,7 +55,7 @@ async def test_any_format_is_spoken_in_the_background(tmp_path: Path) -> None:
         for format_, media_type in (("opus", "audio/ogg"), ("flac", "audio/flac"), ("wav", "audio/wav")):
             answer = await ask(server, response_format=format_)
             assert answer.status_code == 202, answer.text
-            done = await until(server, answer.json()["id"], "done", "failed")
+            done = await job_with(server, answer.json()["id"], "done", "failed")
             assert (done["status"], done["format"]) == ("done", format_)
             heard = await content(server, done["id"])
             assert (heard.headers["content-type"], heard.status_code) == (media_type, 200)
@@ -101,7 +101,7 @@ async def test_what_the_server_fills_in_for_speech_it_fills_in_for_jobs(tmp_path
         asked = await server.ask("POST", "/v1/jobs", body=body)
         for answer in (speech, asked):
             assert answer.status_code == 202, answer.text
-            done = await until(server, answer.json()["id"], "done", "failed")
+            done = await job_with(server, answer.json()["id"], "done", "failed")
             assert (done["status"], done["error"]) == ("done", "")
 
 

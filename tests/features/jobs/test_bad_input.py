@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs.records import MOST_KEPT_BYTES
+from proxy.features.jobs.core.records import MOST_KEPT_BYTES
 from proxy.storage.blobs import list_all
 from proxy.storage.store import Statement
-from tests.features.jobs.job_rig import ask_job, content, jobs_inside, new_job, until
+from tests.features.jobs.job_rig import ask_job, content, job_with, jobs_inside, new_job
 from tests.proxy.api.inside import envelope
 
 GOOD: dict[str, Any] = {"model": "tone", "voice": "alloy", "input": "Hello."}
@@ -67,7 +67,7 @@ async def test_a_nul_in_the_text_is_not_heard_and_one_in_a_name_is_refused(
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server, server.client() as client:
         made = await new_job(server, "Hel\0lo.")
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["characters"]) == ("done", 7)
         for field in ("voice", "model"):
             answer = await client.post("/v1/jobs", content=body(**{field: "al\0loy"}))
@@ -81,7 +81,7 @@ async def test_a_nul_in_the_text_is_not_heard_and_one_in_a_name_is_refused(
 async def test_headers_of_any_size_are_read_or_refused(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, "Hello.")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         whole = await content(server, made["id"])
         for asked in ("bytes=" + "9" * 10_000 + "-", "bytes=0-" + "9" * 10_000, "b" * 10_000, "bytes=-0x1"):
             answer = await content(server, made["id"], range=asked)
@@ -106,7 +106,7 @@ async def test_what_nobody_pays_for_has_a_bound(tmp_path: Path, store_url: str) 
     async with jobs_inside(tmp_path, store_url) as server:
         store = server.worker.store
         first = (await new_job(server, "Hello."))["id"]
-        await until(server, first, "done")
+        await job_with(server, first, "done")
         sql = "UPDATE jobs SET bytes = :bytes WHERE id = :id"
         await store.write(Statement(sql, {"bytes": MOST_KEPT_BYTES, "id": first}))
         kept = await list_all(store)

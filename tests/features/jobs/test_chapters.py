@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import records
-from proxy.features.jobs.chapters import MOST_CHAPTERS, MOST_TITLE, file_name
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.fields import file_name
+from proxy.features.jobs.kinds.speech.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.storage.store import Statement
-from tests.features.jobs.job_rig import CHAPTERS, content, jobs_inside, new_chapters, until
+from tests.features.jobs.job_rig import CHAPTERS, content, job_with, jobs_inside, new_chapters
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
@@ -30,7 +31,7 @@ async def test_one_file_of_all_and_any_chapter_alone(tmp_path: Path, store_url: 
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_chapters(server, response_format=format_)
         assert made["steps"] == 4, "no piece is in two chapters"
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 4), done
         whole = await content(server, made["id"])
         assert words(*decoded(whole.content, format_)) == [word for heard in HEARD for word in heard]
@@ -49,7 +50,7 @@ async def test_one_file_of_all_and_any_chapter_alone(tmp_path: Path, store_url: 
 async def test_a_zip_has_a_file_of_each_chapter(tmp_path: Path, format_: str) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_chapters(server, response_format=format_, files="chapters")
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         whole = await content(server, made["id"])
         assert whole.headers["content-type"] == "application/zip"
         assert whole.headers["content-length"] == str(len(whole.content))
@@ -73,7 +74,7 @@ async def test_a_zip_has_a_file_of_each_chapter(tmp_path: Path, format_: str) ->
 async def test_a_zip_of_a_job_that_was_cut_short_has_what_there_is(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_chapters(server, files="chapters")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         clips = await records.list_clips(server.worker.store, made["id"])
         await server.worker.store.write(
             Statement("DELETE FROM job_clips WHERE number IN (1, 3)"),
@@ -90,7 +91,7 @@ async def test_a_chapter_without_a_title_is_called_by_its_number(tmp_path: Path)
     chapters = [{"input": "One."}, {"title": " ", "input": "Two."}, {"title": "Three", "input": "Three."}]
     async with jobs_inside(tmp_path) as server:
         made = await new_chapters(server, chapters=chapters, files="chapters")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         with zipfile.ZipFile(io.BytesIO((await content(server, made["id"])).content)) as file:
             assert file.namelist() == ["1 Chapter 1.pcm", "2 Chapter 2.pcm", "3 Three.pcm"]
 
@@ -135,7 +136,7 @@ async def test_a_plan_counts_the_characters_of_all_chapters(tmp_path: Path) -> N
 async def test_titles_and_texts_are_sealed(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_chapters(server)
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         rows = await server.worker.store.read("SELECT * FROM jobs")
         assert "The first" not in str(rows)
         assert "บทที่" not in repr(rows)
@@ -156,7 +157,7 @@ async def test_who_speaks_begins_anew_with_each_chapter(tmp_path: Path) -> None:
     sent = [{"title": "One", "input": "One. [Ben] Two."}, {"title": "Two", "input": "Three."}]
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_chapters(server, chapters=sent, model="both", voice=cast)
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         # What comes before the first name is the first member's.
         assert [" ".join(each.spoken for each in job.segments) for job in engine.jobs] == ["Two."]
         pcm = (await chapter(server, made["id"], 2)).content

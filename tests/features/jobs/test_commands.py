@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests import server
-from tests.faults.processes import until
 from tests.features.jobs.job_rig import text_of
+from tests.waiting import until
 
 
 def test_jobs_are_listed_shown_canceled_and_tried_again(tmp_path: Path) -> None:

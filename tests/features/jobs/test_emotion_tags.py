@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.features.jobs.batches import rig
-from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, said, text_of, until
+from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, new_job, said, text_of
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 
@@ -30,7 +30,7 @@ async def test_a_job_tells_when_it_comes_that_tags_are_left_out(tmp_path: Path) 
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, TEXT, instructions="Softly.")
         assert (len(TEXT) > 30_000, made["warnings"]) == (True, [WARNING, UNFOLLOWED])
-        ended = await until(server, made["id"], "done", "failed")
+        ended = await job_with(server, made["id"], "done", "failed")
         assert (ended["status"], ended["warnings"]) == ("done", [WARNING, UNFOLLOWED])
         events = await server.ask("GET", f"/v1/jobs/{made['id']}/events")
         (event,) = [each[6:] for each in events.text.splitlines() if each.startswith("data: ")]

@@ -13,27 +13,18 @@ import structlog
 from openai import OpenAI
 
 from proxy.errors import NotAllowed, UpstreamFailed
-from proxy.features.jobs.records import Job, JobStep
-from proxy.features.jobs.steps import _Attempt
+from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.core.steps import _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.job_rig import (
-    CONFIG,
-    content,
-    job,
-    jobs_inside,
-    kind_of,
-    new_job,
-    soon,
-    text_of,
-    until,
-)
+from tests.features.jobs.job_rig import CONFIG, content, job, job_with, jobs_inside, kind_of, new_job, text_of
 from tests.features.webhooks.receiver import receiver
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
+from tests.waiting import soon
 
 HOOKED = CONFIG.format(url="sqlite", one="").replace("on = true", 'on = true\nallow = ["127.0.0.1"]')
 
@@ -120,10 +111,10 @@ async def test_a_job_says_why_it_has_failed(
 async def test_what_an_engine_cannot_speak_has_the_code_of_speech(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, code: str
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 1)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 1)
     async with jobs_inside(tmp_path, one=Scripted(failure)) as server:
         made = await new_job(server, "Hello.", model="one", voice="one")
-        failed = await until(server, made["id"], "failed")
+        failed = await job_with(server, made["id"], "failed")
         assert failed["error_code"] == code
         body = {"model": "one", "voice": "one", "input": "Hello."}
         speech = (await server.ask("POST", "/v1/audio/speech", body=body)).json()["error"]
@@ -158,7 +149,7 @@ async def test_a_receiver_is_told_the_end_as_the_sdk_reads_it(tmp_path: Path) ->
         hook = {"name": "ends", "url": at.url, "event_types": ["job.done"]}
         made_hook = (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).json()
         made = await new_job(server, "Word one.")
-        await at.until(1)
+        await soon(lambda: len(at.told) >= 1)
         client: Any = OpenAI(api_key="none", webhook_secret=made_hook["signing_secret"])
         event = client.webhooks.unwrap(at.told[0].body, at.told[0].headers)
         assert (event.type, event.data.id) == ("job.done", made["id"])
@@ -169,10 +160,10 @@ async def test_a_job_that_is_tried_again_has_no_error_any_more(tmp_path: Path) -
     engine = Scripted(UnsupportedText("It cannot be spoken."))
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_job(server, "Hello.", model="one", voice="one")
-        await until(server, made["id"], "failed")
+        await job_with(server, made["id"], "failed")
         engine._script = (Started(RATE_HZ), *sound(0.1), Finished())
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).status_code == 200
-        done = await until(server, made["id"], "done")
+        done = await job_with(server, made["id"], "done")
         assert (done["error"], done["error_code"]) == ("", "")
 
 
@@ -191,7 +182,7 @@ async def test_the_key_that_replaces_another_goes_on_with_its_jobs(tmp_path: Pat
         assert await store.read("SELECT key FROM jobs") == [{"key": rotated.json()["id"]}]
         engine.goes_on.set()
         ours = server._replace(key=rotated.json()["key"])
-        done = await until(ours, made["id"], "done", "failed")
+        done = await job_with(ours, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 4)
         keys = [row.key for row in await server.usage()]
         assert sorted(keys.count(key) for key in set(keys)) == [2, 2]
@@ -235,7 +226,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Pa
         await engine.is_there.wait()
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         engine.goes_on.set()
-        failed = await until(server, made["id"], "failed")
+        failed = await job_with(server, made["id"], "failed")
         await erasure_of(server.worker).finish_left_over()
         (tombstone,) = await store.read("SELECT pending FROM erasures")
         assert {*json.loads(tombstone["pending"])} <= {"workers"}, "only other servers may not have heard"

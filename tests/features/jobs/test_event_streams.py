@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.features.jobs import event_stream, records
+from proxy.features.jobs import event_stream
+from proxy.features.jobs.core import records
 from proxy.features.jobs.event_stream import EventStreams
 from proxy.http.connection import PEER
 from proxy.http.endpoint import Endpoint
 from speech_engine import Finished, Started
-from tests.features.jobs.job_rig import jobs_inside, new_job, soon
+from tests.features.jobs.job_rig import jobs_inside, new_job
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import RATE_HZ, Scripted
+from tests.waiting import soon
 
 MOST = 2
 

@@ -11,11 +11,10 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs import ends, records, removals
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.metrics import JobMetrics
-from proxy.features.jobs.records import Job, JobStep
-from proxy.features.jobs.steps import Steps, _Attempt
+from proxy.features.jobs.core import ends, records, removals
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.core.steps import Steps, _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
@@ -23,10 +22,12 @@ from proxy.storage.tombstones import Tombstone, erase
 from proxy.work import wishes
 from speech_engine import Finished, Started
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, soon, text_of, until
+from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kind_of, new_job, text_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 ON_POSTGRES = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 _IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
@@ -50,7 +51,7 @@ def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
     first, house = kind_of(server), server.worker.open_house.house
     files = JobFiles(house.store, house.vault)
-    steps = Steps(house.store, first._kinds, files, JobMetrics(CollectorRegistry()))
+    steps = Steps(house.store, first._kinds, files, CollectorRegistry())
     assert first._speaking is not None
     steps.revise(*first._speaking)
     return steps
@@ -74,7 +75,7 @@ async def test_of_two_holders_the_second_ones_whole_settlement_falls(tmp_path: P
         # There is one place for idle work, for which the second one waits until the first has gone on.
         engine.goes_on.set()
         await finishing
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
 
         async def is_over() -> bool:
             return "0 under way" in repr(kind_of(server)) and len(await server.usage()) == 2
@@ -102,14 +103,14 @@ async def test_a_sound_whose_step_was_not_ended_is_only_marked(tmp_path: Path, s
     engine = Scripted(Started(RATE_HZ), *sound(0.1), Finished())
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, text_of(2), model="one", voice="one")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         store = server.worker.store
         await store.write(
             Statement("UPDATE jobs SET state = 'open', ended = NULL"),
             Statement("UPDATE job_steps SET state = 'wanted', lease = 0 WHERE number = 2"),
         )
         kind_of(server).look_soon()
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         assert (len(engine.jobs), len(await server.usage())) == (2, 2)
 
 
@@ -118,7 +119,7 @@ async def test_a_canceled_job_that_has_all_its_sound_is_done_when_it_is_tried_ag
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text_of(2))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         # As where the cancel came between the last settlement and the end of its step.
         await server.worker.store.write(
             Statement("UPDATE jobs SET state = 'canceled'"),
@@ -162,7 +163,7 @@ async def test_a_job_that_a_key_makes_anew_has_nothing_of_the_deleted_one(
         second = await new_job(server, "Hello.", **asked)
         assert second["id"] == first["id"]
         engine.goes_on.set()
-        await until(server, second["id"], "done")
+        await job_with(server, second["id"], "done")
 
         async def is_over() -> bool:
             return "0 under way" in repr(kind_of(server))
@@ -205,7 +206,7 @@ async def test_two_steps_with_the_same_sound_have_nothing_in_common(tmp_path: Pa
     async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
         first, second = [await new_job(server, "Hello.", model="one", voice="one") for _ in range(2)]
         for made in (first, second):
-            await until(server, made["id"], "done")
+            await job_with(server, made["id"], "done")
         sound_ = (await content(server, first["id"])).content
         assert (await server.ask("DELETE", f"/v1/jobs/{first['id']}")).status_code == 200
         left = await content(server, second["id"])
@@ -217,8 +218,8 @@ async def test_of_an_erased_voice_nothing_is_left(tmp_path: Path, store_url: str
         store, voice = server.worker.store, (await clone(server))["id"]
         spoken = await new_job(server, text_of(2), voice=voice)
         other = await new_job(server, text_of(1))
-        await until(server, spoken["id"], "done")
-        await until(server, other["id"], "done")
+        await job_with(server, spoken["id"], "done")
+        await job_with(server, other["id"], "done")
         assert len(await records.list_clips(store, spoken["id"])) == 2
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         await erasure_of(server.worker).finish_left_over()
@@ -249,7 +250,7 @@ async def test_a_settlement_that_comes_after_the_erasure_is_forgotten_with_its_s
         )
         assert await erase(store, replace(tombstone, lease=0))
         engine.goes_on.set()
-        await until(server, made["id"], "done", "failed")
+        await job_with(server, made["id"], "done", "failed")
         assert await records.list_clips(store, made["id"]) == []
         assert len(await store.read("SELECT digest FROM blobs")) == 1, "the text"
 
@@ -267,7 +268,7 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
 
         kind._speak = speak_and_erase  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice=voice)
-        await until(server, made["id"], "done", "failed")
+        await job_with(server, made["id"], "done", "failed")
 
 
 async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
@@ -280,12 +281,15 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
         async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
             kind._speak = speak  # type: ignore[method-assign]
             await ends.end(store, job, "canceled")
-            attempt.is_left = True
-            assert await records.reopen(store, job, None)
+            kind.look_at_leases()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                assert await records.reopen(store, job, None)
 
         kind._speak = leave_and_try_again  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 1)
 
 
@@ -302,7 +306,7 @@ async def test_who_has_lost_its_lease_fails_no_job(tmp_path: Path, store_url: st
 
         kind._speak = fail_late  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")
 
 
@@ -315,7 +319,7 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
         await engine.is_there.wait()
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         engine.goes_on.set()
-        failed = await until(server, made["id"], "failed")
+        failed = await job_with(server, made["id"], "failed")
         assert failed["error"].endswith(": The voice of this job is not here any more.")
         assert failed["error_code"] == "voice_not_found"
 
@@ -326,19 +330,20 @@ async def test_however_many_accounts_and_jobs_wait_others_are_spoken(tmp_path: P
         kind._short = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
         kind._resting = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
         made = await new_job(server, "Hello.")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
 
 
 async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text_of(2))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         answer = await server.administer("DELETE", f"accounts/{server.account.id}")
         assert answer.is_success, answer.text
         for table in ("jobs", "job_steps", "job_clips", "blobs"):
             assert await server.worker.store.read(f"SELECT * FROM {table}") == []
 
 
+@simulated
 async def test_a_step_that_a_stop_of_the_server_breaks_off_is_spoken_anew_and_costs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -349,7 +354,7 @@ async def test_a_step_that_a_stop_of_the_server_breaks_off_is_spoken_anew_and_co
         await engine.is_there.wait()
     async with jobs_inside(tmp_path, one=Scripted(*spoken(0.2)), name="ben") as again:
         ours = server._replace(worker=again.worker)
-        done = await until(ours, made["id"], "done")
+        done = await job_with(ours, made["id"], "done")
         assert (done["steps_done"], done["credits"]) == (3, len(text_of(3)))
         rows = await ours.usage()
         assert sorted(row.outcome for row in rows if not row.credits) == ["failed"] * (len(rows) - 3)

@@ -9,9 +9,10 @@ from typing import Any
 import httpx2
 
 from tests import server
-from tests.faults.processes import kill, until, usage_rows, worker
+from tests.faults.processes import kill, usage_rows, worker
 from tests.features.jobs.job_kills import expect_one_of_each, expect_one_of_each_line
 from tests.features.jobs.job_rig import said, text_of, words_of
+from tests.waiting import until
 
 STEPS = 6
 POINTS = {
@@ -47,9 +48,9 @@ def test_a_servers_killed_worker_goes_on_where_it_was(tmp_path: Path) -> None:
                     return dict(answer.json())
             return {"status": "away", "steps_done": 0}
 
-        until(lambda: shown()["steps_done"] >= 3, every_s=0.05)
+        until(lambda: shown()["steps_done"] >= 3)
         kill(worker(running))
-        until(lambda: shown()["status"] == "done", every_s=0.05)
+        until(lambda: shown()["status"] == "done")
         with running.client() as client:
             sound = client.get(f"/v1/jobs/{id_}/content").content
         assert said(sound) == words_of(8)

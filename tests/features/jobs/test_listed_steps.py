@@ -12,7 +12,7 @@ import pytest
 from proxy.features.marks.receipt_check import check_receipt
 from speech_engine import Audio, EngineUnavailable, Event, Finished, Started
 from tests import speech_clips
-from tests.features.jobs.job_rig import content, jobs_inside, new_job, said, text_of, until, words_of
+from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_job, said, text_of, words_of
 from tests.features.jobs.test_retention import retention
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import new_key
@@ -51,7 +51,7 @@ async def test_every_steps_receipt_verifies_and_its_mark_is_found(tmp_path: Path
     one = Scripted(*_said(), is_speech=True)
     async with jobs_inside(tmp_path, one=one) as server:
         made = await new_job(server, text_of(2), model="one", voice="one", response_format=format_)
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         listed = (await steps(server, made["id"]))["data"]
         assert [each["number"] for each in listed] == [1, 2]
         keys = await server.ask("GET", "/v1/audio/receipts/keys", key="")
@@ -78,7 +78,7 @@ async def test_the_steps_are_the_text_and_the_sound_of_the_job(tmp_path: Path, s
     text = text_of(5)
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text)
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         first = await steps(server, made["id"], "?limit=3")
         assert (first["has_more"], len(first["data"])) == (True, 3)
         rest = await steps(server, made["id"], f"?limit=3&after={first['last_id']}")
@@ -99,7 +99,7 @@ async def test_a_step_and_its_job_tell_of_a_robot(tmp_path: Path, store_url: str
     async with jobs_inside(tmp_path, store_url, one=Scripted(EngineUnavailable("down"))) as server:
         for model, substitute in (("both", "tone"), ("tone", "")):
             made = await new_job(server, text_of(2), model=model, voice="both")
-            assert (await until(server, made["id"], "done"))["substitute"] == substitute
+            assert (await job_with(server, made["id"], "done"))["substitute"] == substitute
             listed = (await steps(server, made["id"]))["data"]
             assert [each["substitute"] for each in listed] == [substitute] * 2
 
@@ -107,10 +107,12 @@ async def test_a_step_and_its_job_tell_of_a_robot(tmp_path: Path, store_url: str
 async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_spoken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)])
+    monkeypatch.setattr(
+        "proxy.features.jobs.kinds.speech.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)]
+    )
     async with jobs_inside(tmp_path, plan="short") as server:
         made = await new_job(server, "Word one.\n\nWord two.\n\nWord three.")
-        await until(server, made["id"], "waiting")
+        await job_with(server, made["id"], "waiting")
         listed = (await steps(server, made["id"]))["data"]
         assert [each["status"] for each in listed] == ["done", "done", "queued"]
         assert said(await step_sound(server, made["id"], 2)) == ["Word two."]
@@ -127,7 +129,7 @@ async def test_a_step_is_in_its_chapter_and_the_file_of_a_job_is_no_step(tmp_pat
         answer = await server.ask("POST", "/v1/jobs", body={**body, "chapters": chapters})
         assert answer.status_code == 202, answer.text
         made = answer.json()
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         listed = (await steps(server, made["id"]))["data"]
         assert [(each["number"], each["chapter"]) for each in listed] == [(1, 1), (2, 1), (3, 2)]
         whole = "".join(each["input"] for each in chapters)
@@ -142,7 +144,7 @@ async def test_a_step_is_in_its_chapter_and_the_file_of_a_job_is_no_step(tmp_pat
 async def test_another_accounts_steps_are_those_of_no_job(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, "Hello.")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         other = await new_key(server, "ben")
         for tail in ("steps", "steps/1/content"):
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/{tail}", key=other)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import records
-from proxy.features.jobs.records import STEPS, Job
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.records import STEPS, Job
 from proxy.storage import accounts
 from proxy.storage.store import Store
-from tests.features.jobs.job_rig import content, job, jobs_inside, new_job, text_of, until
+from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, new_job, text_of
 
 
 async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
@@ -51,7 +51,7 @@ async def test_what_looks_at_all_steps_of_a_job_delays_no_check_of_a_key(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, text_of(2), response_format="mp3")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         store, short = server.worker.store, list[str]()
         read = store.read
 

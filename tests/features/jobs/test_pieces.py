@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies import text_tags
-from proxy.features.jobs.pieces import (
+from proxy.features.jobs.kinds.speech.pieces import (
     MOST_CHARACTERS,
     MOST_TURNS,
     Saying,

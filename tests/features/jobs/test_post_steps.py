@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from proxy.ledger import verify
-from tests.features.jobs.job_rig import RATE_HZ, content, new_job, text_of, until, words_of
+from tests.features.jobs.job_rig import RATE_HZ, content, job_with, new_job, text_of, words_of
 from tests.proxy.api.inside import inside
 from tests.sound import decoded
 from tests.tones import words
@@ -38,7 +38,7 @@ prices.conversion = {{ credits = 60, per = "minute" }}
 async def test_each_step_is_repeated_and_charged_for_both(tmp_path: Path, store_url: str) -> None:
     async with inside(tmp_path, CONFIG.format(url=store_url), plan="metered") as server:
         made = await new_job(server, text_of(2), language="en")
-        found = await until(server, made["id"], "done", "failed", "waiting")
+        found = await job_with(server, made["id"], "done", "failed", "waiting")
         assert found["status"] == "done", found
         heard = decoded((await content(server, made["id"])).content, "pcm")
         rows = await server.usage()

@@ -6,19 +6,25 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from proxy.features.jobs import records
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.retention import JobRetention
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.retention import JobRetention
+from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
-from tests.features.jobs.job_rig import jobs_inside, new_job, text_of, until
+from tests.features.jobs.job_rig import job_with, jobs_inside, new_job, text_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
 
 
-def retention(server: Inside) -> JobRetention:
+def batches(server: Inside) -> BatchKind:
     house = server.worker.open_house.house
-    return JobRetention(house.store, JobFiles(house.store, house.vault), house.metrics)
+    return BatchKind(JobFiles(house.store, house.vault), house.notices)
+
+
+def retention(server: Inside) -> JobRetention:
+    kind = batches(server)
+    return JobRetention(kind.files, server.worker.open_house.house.metrics, (kind.tidy,))
 
 
 async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: str) -> None:
@@ -26,7 +32,7 @@ async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: st
         store = server.worker.store
         old, young = [await new_job(server, text_of(1)) for _ in range(2)]
         for made in (old, young):
-            await until(server, made["id"], "done")
+            await job_with(server, made["id"], "done")
         day_us = 86_400 * 1_000_000
         of_old = {"id": old["id"], "ended": await store.now() - 7 * day_us - 1}
         await store.write(Statement("UPDATE jobs SET ended = :ended WHERE id = :id", of_old))
@@ -52,7 +58,7 @@ async def test_a_plan_has_days_of_its_own(tmp_path: Path, store_url: str) -> Non
         old, young = [await new_job(server, text_of(1)) for _ in range(2)]
         now = await store.now()
         for made, days in ((old, 3), (young, 1)):
-            await until(server, made["id"], "done")
+            await job_with(server, made["id"], "done")
             of_job = {"id": made["id"], "ended": now - days * day_us}
             await store.write(Statement("UPDATE jobs SET ended = :ended WHERE id = :id", of_job))
         ours = retention(server)
@@ -73,7 +79,7 @@ async def test_what_a_kill_has_left_of_an_erased_voice_is_found(tmp_path: Path, 
         spoken = await new_job(server, text_of(1), voice=voice)
         other = await new_job(server, text_of(1))
         for made in (spoken, other):
-            await until(server, made["id"], "done")
+            await job_with(server, made["id"], "done")
         # A settlement that came late, whose step was canceled: nobody ends it any more.
         tombstone = Tombstone(
             subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import records
-from proxy.features.jobs.records import Job, step_id
-from proxy.features.jobs.settling import settle_to_the_end
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.records import Job, step_id
+from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.storage import accounts
 from proxy.storage.store import Statement, StorageUnreachable, Store
 

@@ -15,8 +15,8 @@ import pytest
 from starlette.types import Message
 
 from policies.price import MICRO
-from proxy.features.jobs import records
-from proxy.features.jobs.steps import Steps
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.steps import Steps
 from proxy.http.connection import PEER
 from proxy.ledger.verify import verify
 from proxy.storage.store import Row, Statement, Store
@@ -27,18 +27,18 @@ from tests.features.jobs.job_rig import (
     ask_job,
     content,
     job,
+    job_with,
     jobs_inside,
     kind_of,
     new_job,
     said,
-    soon,
     text_of,
-    until,
     words_of,
 )
 from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, sound, spoken
+from tests.waiting import soon
 
 
 class FirstOnly(Scripted):
@@ -74,7 +74,7 @@ async def test_a_long_text_is_heard_in_order_and_each_step_is_charged_once(
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text)
         assert (made["steps"], made["status"], made["characters"]) == (20, "queued", len(text))
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"], done["error"]) == ("done", 20, ""), done
         answer = await content(server, made["id"])
         assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/pcm")
@@ -90,7 +90,7 @@ async def test_a_long_text_is_heard_in_order_and_each_step_is_charged_once(
 async def test_the_sound_is_one_file_of_which_any_range_is_given(tmp_path: Path, format_: str) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, text_of(3), response_format=format_)
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         whole = await content(server, made["id"])
         data, size = whole.content, len(whole.content)
         assert whole.headers["accept-ranges"] == "bytes"
@@ -150,13 +150,13 @@ async def test_the_operator_says_how_long_a_step_is(tmp_path: Path) -> None:
     async with inside(tmp_path, text, plan="metered") as server:
         made = await new_job(server, "Word one. " * 100)
         assert made["steps"] == 6
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
 
 
 async def test_a_job_is_known_to_its_account_alone(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, "Hello.")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         other = await new_key(server, "ben")
         for method, tail in [("GET", ""), ("GET", "/content"), ("GET", "/events"), ("POST", "/cancel")]:
             answer = await server.ask(method, f"/v1/jobs/{made['id']}{tail}", key=other)
@@ -175,7 +175,7 @@ async def test_a_plan_says_how_long_a_job_may_be(tmp_path: Path, plan: str, text
         assert (answer.status_code, envelope(answer)["code"]) == (403, code)
         if plan == "few":
             made = await new_job(server, "A text longer than a request may be.")
-            assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+            assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
 
 
 async def test_an_idempotency_key_makes_one_job(tmp_path: Path, store_url: str) -> None:
@@ -203,7 +203,7 @@ async def test_a_plan_with_one_stream_speaks_while_its_job_runs(tmp_path: Path) 
         assert answer.status_code == 200, answer.text
         assert (await job(server, made["id"]))["status"] == "queued"
         goes_on.set()
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
 
 
 async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
@@ -237,7 +237,7 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
         engine.goes_on.set()
         again = await server.ask("POST", f"/v1/jobs/{made['id']}/retry")
         assert again.json()["status"] in ("running", "queued")
-        done = await until(server, made["id"], "done")
+        done = await job_with(server, made["id"], "done")
         assert done["steps_done"] == 4
         assert (await verify(server.worker.store)).is_clean
         refused = await server.ask("POST", f"/v1/jobs/{made['id']}/retry")
@@ -263,6 +263,7 @@ async def test_a_cancel_costs_what_a_provider_has_made(tmp_path: Path, is_local:
         assert (await verify(server.worker.store)).is_clean
 
 
+@pytest.mark.clock
 async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_client_that_left(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,10 +274,10 @@ async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_c
         await store.write(Statement("UPDATE job_steps SET lease = :until", {"until": until_us}))
         left, path = asyncio.Event(), f"/v1/jobs/{made['id']}/cancel"
         left.set()
-        monkeypatch.setattr("proxy.features.jobs.steps._SETTLES_S", 3600.0)
+        monkeypatch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 3600.0)
         async with asyncio.timeout(20.0):
             assert await server.raw_speech(b"", left, path=path) == []
-        monkeypatch.setattr("proxy.features.jobs.steps._SETTLES_S", 0.05)
+        monkeypatch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 0.05)
         canceled = (await server.ask("POST", path)).json()
         assert (canceled["status"], canceled["settling"]) == ("canceled", True)
         await store.write(Statement("UPDATE job_steps SET lease = 0"))
@@ -286,14 +287,14 @@ async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_c
 async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_twice(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
     text = "\n\n".join(["Word one.", "Word two.", "Word three."])
-    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", _three)
+    monkeypatch.setattr("proxy.features.jobs.kinds.speech.chapters.pieces", _three)
     async with jobs_inside(tmp_path, store_url, "short") as server:
         hook = {"name": "acts", "url": "https://hooks.invalid./", "event_types": ["job.waiting"]}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
         made = await new_job(server, text)
-        waiting = await until(server, made["id"], "waiting")
+        waiting = await job_with(server, made["id"], "waiting")
         assert (waiting["waits_for"], waiting["steps_done"], waiting["credits"]) == ("credits", 2, 22)
         store = server.worker.store
         for _ in range(2):
@@ -307,7 +308,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
         gift = {"credits": 100, "reason": "a gift"}
         given = await server.administer("POST", f"accounts/{server.account.id}/grants", gift)
         assert given.is_success, given.text
-        done = await until(server, made["id"], "done")
+        done = await job_with(server, made["id"], "done")
         assert (done["steps_done"], done["credits"]) == (3, len(text))
         assert [row.credits for row in await server.usage()].count(0) == 0
         assert said((await content(server, made["id"])).content) == ["Word one.", "Word two.", "Word three."]
@@ -317,8 +318,8 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
 async def test_a_job_waits_for_credits_once_no_step_of_it_is_under_way(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
-    monkeypatch.setattr("proxy.features.jobs.chapters.pieces", _three)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.kinds.speech.chapters.pieces", _three)
     engine = FirstOnly()
     told = "SELECT id FROM webhook_deliveries"
     async with jobs_inside(tmp_path, store_url, "short", engine) as server:
@@ -333,7 +334,7 @@ async def test_a_job_waits_for_credits_once_no_step_of_it_is_under_way(
         await soon(is_refused_twice)
         assert ((await job(server, made["id"]))["status"], await store.read(told)) == ("running", [])
         engine.goes_on.set()
-        await until(server, made["id"], "waiting")
+        await job_with(server, made["id"], "waiting")
         before = await store.read("SELECT max(fence) AS fence FROM job_steps")
         await soon(partial(_is_tried_again, store, before))
         assert len(await store.read(told)) == 1
@@ -367,7 +368,7 @@ async def test_a_revoked_key_ends_its_jobs_with_the_reason(tmp_path: Path) -> No
     async with jobs_inside(tmp_path, one=engine) as server:
         store = server.worker.store
         made = await new_job(server, text_of(2), model="one", voice="one")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         await store.write(Statement("UPDATE keys SET revoked = 1 WHERE role = 'speech'"))
         await store.write(
             Statement("UPDATE jobs SET state = 'failed'"),
@@ -391,13 +392,13 @@ async def test_who_tries_again_by_another_key_has_the_rest_spoken(tmp_path: Path
     async with jobs_inside(tmp_path, one=Scripted(*spoken(0.2))) as server:
         store = server.worker.store
         made = await new_job(server, text_of(2), model="one", voice="one")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         await store.write(
             Statement("UPDATE jobs SET state = 'failed', key = 'key_revoked'"),
             Statement("DELETE FROM job_clips WHERE number = 2"),
         )
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).status_code == 200
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 2)
         again = await server.ask("POST", f"/v1/jobs/{made['id']}/retry")
         assert (again.status_code, envelope(again)["message"][:16]) == (409, "The job is done:")
@@ -410,7 +411,7 @@ async def test_a_key_makes_another_job_once_the_first_is_deleted(tmp_path: Path,
                 server, "Hello.", model="one", voice="one", headers={"idempotency-key": "again"}
             )
             id_ = answer.json()["id"]
-            done = await until(server, id_, "done", "failed")
+            done = await job_with(server, id_, "done", "failed")
             assert (done["status"], done["steps_done"]) == ("done", 1)
             assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
         rows = await server.usage()
@@ -421,7 +422,7 @@ async def test_a_key_makes_another_job_once_the_first_is_deleted(tmp_path: Path,
 async def test_sound_behind_a_gap_is_not_given(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path, one=Scripted(*spoken(0.2))) as server:
         made = await new_job(server, text_of(4), model="one", voice="one", response_format="pcm")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         whole = await content(server, made["id"])
         await server.worker.store.write(Statement("DELETE FROM job_clips WHERE number = 3"))
         assert (await content(server, made["id"])).content == whole.content[: len(whole.content) // 2]
@@ -440,7 +441,7 @@ async def test_the_end_of_a_job_is_told_once(tmp_path: Path, store_url: str, eve
         if event == "job.canceled":
             for _ in range(2):
                 await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
-        await until(server, made["id"], event.removeprefix("job."))
+        await job_with(server, made["id"], event.removeprefix("job."))
         rows = await server.worker.store.read("SELECT type, data FROM webhook_deliveries")
         assert [(row["type"], json.loads(row["data"])) for row in rows] == [(event, {"id": made["id"]})]
 
@@ -448,7 +449,7 @@ async def test_the_end_of_a_job_is_told_once(tmp_path: Path, store_url: str, eve
 async def test_a_deleted_job_leaves_nothing(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text_of(2))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         assert _files(tmp_path)
         answer = await server.ask("DELETE", f"/v1/jobs/{made['id']}")
         assert answer.json() == {"id": made["id"], "object": "job", "deleted": True}
@@ -509,9 +510,9 @@ async def test_kept_sound_of_the_same_text_is_a_step_at_its_own_price(tmp_path: 
     engine = Scripted(*spoken(0.2))
     async with jobs_inside(tmp_path, one=engine, cache=True) as server:
         first = await new_job(server, "Hello.", model="one", voice="one", cache=True)
-        await until(server, first["id"], "done")
+        await job_with(server, first["id"], "done")
         second = await new_job(server, "Hello.", model="one", voice="one", cache=True)
-        done = await until(server, second["id"], "done")
+        done = await job_with(server, second["id"], "done")
         assert (len(engine.jobs), done["credits"]) == (1, 0)
         sounds = [(await content(server, made["id"])).content for made in (first, second)]
         assert sounds[0] == sounds[1] != b""
@@ -523,7 +524,7 @@ async def test_a_turn_that_is_cut_goes_on_in_its_voice(tmp_path: Path) -> None:
     text = f"[Ana] Hello. [Ben] {'It is long. ' * 300}[Ana] Bye."
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_job(server, text, model="both", voice=cast)
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert made["steps"] > 1
         assert sum(" ".join(each.spoken for each in job.segments).count("long") for job in engine.jobs) == 300
 
@@ -557,7 +558,7 @@ async def test_beside_very_many_steps_of_one_account_anothers_job_begins_at_once
 async def test_while_an_engine_is_away_a_job_rests_with_all_its_steps_and_others_go_on(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 1000.0)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 1000.0)
     async with jobs_inside(tmp_path, store_url, one=Scripted(EngineFailed("It is away."))) as server:
         kind, store = kind_of(server), server.worker.store
         made = await new_job(server, text_of(20), model="one", voice="one")
@@ -569,7 +570,7 @@ async def test_while_an_engine_is_away_a_job_rests_with_all_its_steps_and_others
         await soon(is_put_off)
         assert await kind.list_open(await store.now()) == []
         other = await new_job(server, text_of(2))
-        assert (await until(server, other["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, other["id"], "done", "failed"))["status"] == "done"
         assert (await job(server, made["id"]))["status"] == "queued"
 
 
@@ -581,7 +582,7 @@ async def test_an_emotion_goes_on_in_the_next_step_where_it_can_be_expressed(tmp
         folder.mkdir()
         async with jobs_inside(folder, one=engine) as server:
             made = await new_job(server, text, model="one", voice="one")
-            assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+            assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
             assert len(engine.jobs) == made["steps"] == 2
             said_ = [" ".join(each.spoken for each in job.segments) for job in engine.jobs]
             assert [job.emotion for job in engine.jobs] == (["happy"] * 2 if emotions else [None] * 2)
@@ -593,7 +594,7 @@ async def test_who_asks_for_heads_alone_waits_for_no_sound_and_no_end(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, text_of(2))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         size = len((await content(server, made["id"])).content)
         # None of it is in the vault any more, which only who reads it sees.
         await server.worker.store.write(Statement("DELETE FROM blobs"))
@@ -609,7 +610,7 @@ async def test_ranges_begin_and_end_at_any_byte_of_the_sealed_frames(tmp_path: P
     engine = Scripted(*spoken(4.0))
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_job(server, text_of(2), model="one", voice="one")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         whole = (await content(server, made["id"])).content
         assert len(whole) == 2 * 4 * 48_000
         edges = [frame * 65_536 - 16 + step for frame in (1, 2, 4) for step in (-1, 0, 1)]

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs import ends, steps
-from proxy.features.jobs.ends import WINDOW_US
+from proxy.features.jobs.core import steps
+from proxy.features.jobs.kinds.batch.kind import WINDOW_US
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from tests.features.jobs.batches.rig import ended, line, new_batch
-from tests.features.jobs.job_rig import jobs_inside, kind_of, new_job, soon, text_of, until
+from tests.features.jobs.job_rig import job_with, jobs_inside, kind_of, new_job, text_of
 from tests.features.jobs.test_ends import SecondWaits
+from tests.features.jobs.test_retention import batches
 from tests.proxy.api.inside import Inside
+from tests.waiting import soon
 
 
 async def with_operator(server: Inside) -> Inside:
@@ -78,7 +80,7 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
         assert first == (await server.administer("GET", f"accounts/{server.account.id}")).json()["suspended"]
 
         assert (await switch(server, "resume"))["suspended"] is None
-        done = await until(server, made["id"], "done")
+        done = await job_with(server, made["id"], "done")
         assert (done["waits_for"], done["steps_done"]) == ("", 4)
         await switch(server, "resume")
         listed = (await server.administer("GET", "audit")).json()["data"]
@@ -98,12 +100,12 @@ async def test_a_batch_does_not_expire_while_its_account_is_suspended(
         made = await new_batch(server, line("a", "Hello."))
         await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
         await switch(server, "suspend")
-        assert await ends.expire(store) == 0
+        assert await batches(server).expire() == 0
         kind.at_once = 4
         kind.look_soon()
         await soon(waits(server, made["id"]))
         await switch(server, "resume")
-        assert await ends.expire(store) == 0, "the window begins again"
+        assert await batches(server).expire() == 0, "the window begins again"
         assert (await ended(server, made["id"]))["status"] == "completed"
 
 

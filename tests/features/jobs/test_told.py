@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from proxy.api.speech_answers import ToldSpeech
-from proxy.features.jobs import records
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import STEPS
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import STEPS
 from proxy.storage.store import Statement
-from tests.features.jobs.job_rig import content, jobs_inside, new_job, text_of, until
+from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_job, text_of
 
 CAST = {"cast": {"Ana": "alloy", "Ben": "alloy"}}
 
@@ -22,7 +22,7 @@ async def test_words_are_placed_in_the_users_own_piece(tmp_path: Path, store_url
     text = f"[Ana] {'It is a long turn. ' * 150}[Ben] Short."
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text, voice=CAST)
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         house = server.worker.open_house.house
         files, heard = JobFiles(house.store, house.vault), list[str]()
         clips = await records.list_clips(house.store, made["id"])
@@ -49,7 +49,7 @@ async def test_words_are_placed_in_the_users_own_piece(tmp_path: Path, store_url
 async def test_usage_says_of_which_job_it_is(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text_of(2))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         body = {"model": "tone", "voice": "alloy", "input": "Hello."}
         assert (await server.ask("POST", "/v1/audio/speech", body=body)).status_code == 200
         sums = (await server.ask("GET", "/v1/usage?by=job")).json()["data"]
@@ -73,7 +73,7 @@ async def test_two_jobs_of_one_idempotency_key_are_two_sums(tmp_path: Path, stor
         once, made = {"idempotency-key": "a book"}, []
         for steps in (2, 1):
             made.append(await new_job(server, text_of(steps), headers=once))
-            await until(server, made[-1]["id"], "done")
+            await job_with(server, made[-1]["id"], "done")
             sums = (await server.ask("GET", "/v1/usage?by=job")).json()["data"]
             if steps == 2:
                 assert [(each["name"], each["requests"]) for each in sums] == [(made[0]["id"], 2)]

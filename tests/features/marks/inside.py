@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.app import Worker
-from proxy.features.marks.manifest_endpoints import ManifestEndpoint
 from proxy.features.marks.manifests import Manifests
+from proxy.features.marks.receipt_endpoints import ManifestEndpoint
 
 
 def manifests_of(worker: Worker) -> Manifests:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.signer import FileToSign, ParentFile, Signer, SigningPlace
+from proxy.features.marks.signer import FileToSign, ParentFile, Signer
+from proxy.helpers.places import FairPlace
 
 _PIECE_BYTES = 48 * 1024
 
@@ -48,7 +49,7 @@ async def embed(
     parent: ParentFile | None = None,
     *,
     account: str = "",
-    place: SigningPlace | None = None,
+    place: FairPlace | None = None,
 ) -> SignedBytes:
     sink = InMemory()
     file = FileToSign(InMemory(body), sink, media_type)

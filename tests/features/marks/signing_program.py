@@ -10,13 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import open_signer
 
 
 async def main(data: str) -> None:
-    async with open_signer(Config(data=data), ManifestMetrics(CollectorRegistry())) as signer:
+    async with open_signer(Config(data=data), CollectorRegistry()) as signer:
         await signer.sign_digest(ManifestFacts(0, (ClipSpeaker("xtts/en", ""),)), bytes(32))
         (child,) = psutil.Process().children()
         print("loaded" if "c2pa" in sys.modules else "light", flush=True)

@@ -21,7 +21,6 @@ from proxy.features.marks.certificate import (
     read_test_certificate,
 )
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import ensure_certificate, open_signer
@@ -50,7 +49,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
     assert read_certificate(made.chain, made.key).algorithm == algorithm
     section = MarkingSection(certificate=made.chain, certificate_key=made.key)
     config = Config(features={"marking": section}, data=str(tmp_path))
-    async with open_signer(config, ManifestMetrics(CollectorRegistry())) as signer:
+    async with open_signer(config, CollectorRegistry()) as signer:
         signer.within_s = 60.0
         signed = await signer.sign_digest(FACTS, hashlib.sha256(b"x").digest())
     reading = read("pcm", b"x", signed.data, made.root)

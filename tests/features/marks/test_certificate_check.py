@@ -13,7 +13,7 @@ from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
 from proxy.features.all import load_config
 from proxy.features.marks.certificate import TEST_FILE, make_test_pem
-from proxy.features.marks.certificate_check import certificate
+from proxy.features.marks.marking_check import certificate
 from tests.features.marks.certificates import Chain, make_chain
 
 NAMED = '[marking]\ncertificate = "file:chain.pem"\ncertificate_key = "file:key.pem"\n'

@@ -38,7 +38,7 @@ from tests.features.marks.odd_mark import HARMFUL
 from tests.proxy.audio.recordings.clips import KINDS, encoded, wav
 from tests.proxy.jobs_inside import jobs_inside
 from tests.sound import decoded, tone
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 _SEARCH = "proxy.features.marks.search_child"
 _PAYLOAD = 7 << 16 | 300
@@ -136,21 +136,22 @@ async def test_without_keys_no_mark_is_looked_for(real: ProvenanceChecker, tmp_p
 async def test_what_is_no_recording_is_refused_before_any_search(real: ProvenanceChecker) -> None:
     with pytest.raises(UnusableRecording, match="cannot be read"):
         await real.examine("acc", b"no recording")
-    assert repr(real) == "<ProvenanceChecker, 0 begun>"
+    assert real._places.taken == 0
 
 
+@pytest.mark.clock
 async def test_a_search_that_dies_or_hangs_is_the_servers_fault(
     real: ProvenanceChecker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checking = asyncio.create_task(real.examine("acc", SHORT))
-    await until(lambda: len(_children(_SEARCH)) == 1)
+    await soon(lambda: len(_children(_SEARCH)) == 1)
     _children(_SEARCH)[0].kill()
     with pytest.raises(NoPlace):
         await checking
     monkeypatch.setattr(checking_module, "SEARCH_WITHIN_S", 0.01)
     with pytest.raises(NoPlace):
         await real.examine("acc", SHORT)
-    await until(lambda: not _children(_SEARCH))
+    await soon(lambda: not _children(_SEARCH))
 
 
 async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
@@ -162,7 +163,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
         return await real.examine(account, SHORT)
 
     first = [asyncio.create_task(examine(each)) for each in ("acc_a", "acc_b")]
-    await until(lambda: len(_children(_SEARCH)) == 2)
+    await soon(lambda: len(_children(_SEARCH)) == 2)
     searches = _children(_SEARCH)
     for child in searches:
         child.suspend()
@@ -172,7 +173,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     assert len(first) + len(many) - len(refused) == MOST_PLACES // 2
     others = [asyncio.create_task(examine(f"acc_{number}")) for number in range(MOST_PLACES // 2)]
     await asyncio.sleep(0)
-    assert repr(real) == f"<ProvenanceChecker, {MOST_PLACES} begun>"
+    assert real._places.taken == MOST_PLACES
     with pytest.raises(NoPlace):
         await examine("acc_new")
     assert _children(_SEARCH) == searches
@@ -183,7 +184,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     for child in searches:
         child.resume()
     assert all(examined.marks for examined in await asyncio.gather(*first))
-    assert repr(real) == "<ProvenanceChecker, 0 begun>"
+    assert real._places.taken == 0
 
 
 async def test_a_mark_s_process_that_others_keep_busy_is_no_verdict(

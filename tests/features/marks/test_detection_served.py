@@ -18,7 +18,7 @@ from proxy.features.marks.commands import _verdict
 from proxy.features.marks.marker import KEYS_FILE
 from tests import speech_clips
 from tests.commands import command
-from tests.faults.processes import children, is_over, until
+from tests.faults.processes import children, is_over
 from tests.features.marks.signed_files import Signatory, beside, signatory, signed
 from tests.features.marks.test_detection import CHECK, DETECT, PLAIN
 from tests.proxy.cli.test_main import Run, folder, run
@@ -26,6 +26,7 @@ from tests.proxy.http.hostile_forms import form
 from tests.proxy.jobs_inside import jobs_inside
 from tests.server import TONE, Server, running
 from tests.tables import each_row
+from tests.waiting import until
 
 __all__ = ["folder", "run"]
 
@@ -121,17 +122,17 @@ def test_a_client_that_leaves_ends_its_search(server: Server) -> None:
                     found.append(child)
         return found
 
-    until(lambda: not searches(), 60.0)
+    until(lambda: not searches())
     sent = form({}, "file", speech_clips.wav())
     address = server.url.removeprefix("http://")
     client = http.client.HTTPConnection(address, timeout=120.0)
     headers = {"content-type": sent.content_type, "authorization": f"Bearer {server.key}"}
     client.request("POST", DETECT, sent.body, headers)
-    until(lambda: bool(searches()), 60.0)
+    until(lambda: bool(searches()))
     (search,) = searches()
     search.suspend()
     client.close()
-    until(lambda: is_over(search), 60.0)
+    until(lambda: is_over(search))
 
 
 def test_the_command_tells_the_same(server: Server, clip: bytes, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ from speech_engine.host.pipe_messages import BeginPlugin
 from speech_engine.mark import Detection, MarkKey
 from tests.features.marks import odd_mark
 from tests.features.marks.odd_mark import BAD_RATE_HZ, DEADLY, ENDLESS, HARMFUL, OddSettings, marked
-from tests.speech_engine.host.fakes import until
 from tests.tables import each_row
+from tests.waiting import soon
 
 MODULE = odd_mark.__name__
 ENVIRON: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -42,7 +42,13 @@ SOUND = bytes(range(0, 256, 2)) * 10
 def mark_of(settings: OddSettings | None = None, idle_s: float = 900.0, **times: float) -> HostedMark:
     begin = BeginPlugin("odd", MODULE, msgspec.json.encode(settings or OddSettings()))
     spec = HelperSpec(
-        module=HOST_MODULE, name="odd", begin=begin, environ=ENVIRON, idle_s=idle_s, rest_s=10.0
+        module=HOST_MODULE,
+        name="odd",
+        begin=begin,
+        environ=ENVIRON,
+        idle_s=idle_s,
+        rest_s=10.0,
+        is_numbered=True,
     )
     return HostedMark(Helper(spec), **times)
 
@@ -145,7 +151,7 @@ async def test_a_crash_ends_every_stream_and_the_next_one_gets_a_new_process(mar
     assert isinstance(fatal, SoundFailed)
     with pytest.raises(SoundFailed):
         await other.flush()
-    await until(lambda: not process.is_running())
+    await soon(lambda: not process.is_running())
     await one.close()
     await other.close()
     again = await opened(mark)
@@ -171,7 +177,7 @@ async def test_a_frozen_process_is_ended(mark: HostedMark) -> None:
     mark.step_s = 30.0
     with pytest.raises(SoundFailed):
         await other.feed(SOUND)
-    await until(lambda: not process.is_running())
+    await soon(lambda: not process.is_running())
     assert await (await opened(mark)).feed(SOUND) == marked(SOUND)[:-2]
 
 
@@ -200,7 +206,7 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
         another = await opened(mark)
         assert len(processes()) == 2
         assert heard + await stream.flush() == marked(SOUND)
-        await until(lambda: not process.is_running())
+        await soon(lambda: not process.is_running())
         assert await another.feed(SOUND) + await another.flush() == marked(SOUND)
     finally:
         await mark.close()
@@ -208,15 +214,15 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
 
 async def test_what_nobody_has_begun_to_look_at_leaves_with_its_asker(mark: HostedMark) -> None:
     first = asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY]))
-    await until(lambda: len(processes()) == 1 and mark._asked > 0)
+    await soon(lambda: len(processes()) == 1 and mark._asked > 0)
     asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS - 1)]
-    await until(lambda: len(mark._questions) == MOST_QUESTIONS)
+    await soon(lambda: len(mark.helper.under_way) == MOST_QUESTIONS)
     for task in (first, *asking):
         task.cancel()
     await asyncio.wait([first, *asking])
-    await until(lambda: len(mark._questions) == 1)
+    await soon(lambda: len(mark.helper.under_way) == 1)
     ninth = asyncio.create_task(mark.detect(SOUND, 24_000, [KEY]))
-    await until(lambda: len(mark._questions) == 2 or ninth.done())
+    await soon(lambda: len(mark.helper.under_way) == 2 or ninth.done())
     # The first question keeps the process until it ends.
     processes()[0].kill()
     assert (await ninth).key == "key_a"

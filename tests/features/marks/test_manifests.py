@@ -15,7 +15,6 @@ from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import KeptManifest
 from proxy.features.marks.manifests import AGAIN_AFTER, Manifests
 from proxy.features.marks.marker import KEYS_FILE
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ReceiptRow
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.section import MarkingSection
@@ -67,7 +66,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 def signer() -> ScriptedSigner:
-    return ScriptedSigner(ManifestMetrics(CollectorRegistry()))
+    return ScriptedSigner(CollectorRegistry())
 
 
 @pytest.fixture

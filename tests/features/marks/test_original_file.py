@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from proxy.audio.formats import OutputForm
 from proxy.audio.frames_mp3 import Original, TakenOut
-from proxy.features.marks.clip_facts import PlannedFacts
 from proxy.features.marks.original_file import OriginalFile
-from proxy.features.marks.provenance_tap import _SignedFileTap
+from proxy.features.marks.provenance_tap import PlannedFacts, _SignedFileTap
 from proxy.speech.attempt import Attempt
 from proxy.speech.whole_file import AnswerFile
 from tests.proxy.api.scripted import RATE_HZ

@@ -20,7 +20,6 @@ from proxy.app import open_worker
 from proxy.config.sections import Config
 from proxy.features.all import load_config
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.kept import key_ring
@@ -79,7 +78,7 @@ class NoSigner(Signer):
     """One that never signs."""
 
     def __init__(self) -> None:
-        super().__init__(ManifestMetrics(CollectorRegistry()))
+        super().__init__(CollectorRegistry())
 
     def prepare(self, *, has_stamp: bool = True) -> None:
         """It needs no process."""
@@ -339,6 +338,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
         assert row["kept"] == 0
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("signer", [NoSigner(), SlowSigner()], ids=["none", "slow"])
 async def test_a_wav_goes_out_without_when_nothing_signs(
     tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch
@@ -430,7 +430,7 @@ async def test_a_receipt_names_no_manifest_that_cannot_be_had(tmp_path: Path) ->
 
 async def signed_mp3(folder: Path) -> bytes:
     """A clip as a provider that signs its sound gives it."""
-    async with open_signer(Config(data=str(folder)), ManifestMetrics(CollectorRegistry())) as signer:
+    async with open_signer(Config(data=str(folder)), CollectorRegistry()) as signer:
         facts = ManifestFacts(0, (ClipSpeaker("their/model", ""),))
         return (await embed(signer, facts, mp3(1.0, tags=True), "audio/mpeg")).data
 

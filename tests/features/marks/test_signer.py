@@ -22,7 +22,6 @@ from proxy.config.sections import Config
 from proxy.errors import NoRoom, ReaderTooSlow
 from proxy.features.marks.certificate import TEST_FILE
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
@@ -51,7 +50,7 @@ class Rig:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.registry = CollectorRegistry()
-        self.signer = Signer(ManifestMetrics(self.registry), within_s=60.0, stamp_within_s=2.0)
+        self.signer = Signer(self.registry, within_s=60.0, stamp_within_s=2.0)
         self.revise(MarkingSection())
 
     def revise(self, section: MarkingSection) -> None:
@@ -174,6 +173,7 @@ async def test_the_test_certificate_is_private_stays_and_can_be_trusted(rig: Rig
         assert read("pcm", b"x", signed.data, root).state == "Trusted"
 
 
+@pytest.mark.clock
 async def test_a_file_with_a_place_waits_for_its_turn_however_long_that_takes(rig: Rig) -> None:
     child = await rig.child()
     places = [await rig.signer.take_place("one") for _ in range(2)]

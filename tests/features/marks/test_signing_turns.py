@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from proxy.config.sections import Config
 from proxy.features.marks.certificate import read_certificate
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.metrics import ManifestMetrics
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
@@ -50,10 +49,10 @@ class Room:
         self,
         request: SignRequest,
         within_s: float,
-        source: FileSource | None = None,
+        sources: Sequence[FileSource] = (),
         sink: FileSink | None = None,
     ) -> Signed | Unsigned:
-        del within_s, source
+        del within_s, sources
         self.asked.append(request)
         await self.may_answer.wait()
         return await self.answer(request, sink)
@@ -67,13 +66,13 @@ class Room:
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Room:
     made = Room()
-    monkeypatch.setattr(SigningLane, "ask", lambda _lane, *asked: made.ask(*asked))
+    monkeypatch.setattr(SigningLane, "sign", lambda _lane, *asked: made.ask(*asked))
     return made
 
 
 @pytest.fixture
 async def signer(room: Room, tmp_path: Path) -> AsyncIterator[Signer]:
-    made = Signer(ManifestMetrics(CollectorRegistry()))
+    made = Signer(CollectorRegistry())
     revise(made, tmp_path)
     yield made
     room.may_answer.set()
@@ -208,7 +207,7 @@ async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningLane) 
     may_go = asyncio.Event()
 
     async def have(name: str, size: int) -> None:
-        async with lane.turn(None, size):
+        async with lane.turn_of(None, size):
             await may_go.wait()
             had.append(name)
 
@@ -224,8 +223,8 @@ async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningLane) 
 
 async def test_files_of_one_account_go_one_by_one(lane: SigningLane) -> None:
     places = FairPlaces("files", places=4, of_account=2, at_once=4)
-    async with lane.turn(places.take("mine"), 1):
-        waiting = asyncio.create_task(lane.turn(places.take("mine"), 1).__aenter__())
+    async with lane.turn_of(places.take("mine"), 1):
+        waiting = asyncio.create_task(lane.turn_of(places.take("mine"), 1).__aenter__())
         await turns()
         assert not waiting.done()
         waiting.cancel()

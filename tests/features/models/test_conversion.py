@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.features.models.conversion import convert_apart
-from proxy.features.models.tensor_copy import convert
+from proxy.features.models.conversion_child import convert
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.safetensors import read_header
 from tests import checkpoints

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from proxy.engines.stored_models import ModelStore, StoredModel, verify
-from tests.faults.processes import until
 from tests.features.models.hub import Hub, Manner
 from tests.features.models.puller import pull
 from tests.features.models.pulls import only_model
 from tests.features.models.toys import CONFIG, WEIGHTS, wheel
 from tests.proxy.engines.wheels import only
+from tests.waiting import until
 
 FEW_POINTS = (
     "after the name",
@@ -77,7 +77,7 @@ def test_pip_ends_with_its_pull(tmp_path: Path, hub: Hub, index: Path) -> None:
     (pip,) = Path(f"/proc/{puller.pid}/task/{puller.pid}/children").read_text().split()
     puller.terminate()
     assert _ended(puller)[0] == -signal.SIGTERM
-    until(lambda: not _is_at_work(pip), within_s=5)  # pip by itself waits for longer
+    until(lambda: not _is_at_work(pip))  # pip by itself waits for longer
     assert pull(tmp_path, hub.url, index) == "new"
     only_model(tmp_path)
 

@@ -15,7 +15,6 @@ from proxy.features.models import natural_voices
 from proxy.features.models.listing import open_galleries
 from tests import server
 from tests.faults.plugin_folders import environ
-from tests.faults.processes import until
 from tests.features.models.conftest import hub
 from tests.features.models.test_natural_file import PULL
 from tests.features.models.test_offers import gallery, plugins
@@ -24,6 +23,7 @@ from tests.plugins.piper.environment import interpreter
 from tests.plugins.piper.test_served import put
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.config.files import load
+from tests.waiting import until
 
 __all__ = ["folder", "gallery", "hub", "plugins", "run"]
 
@@ -130,7 +130,7 @@ def test_lists_of_voices_speak_after_the_upgrade(tmp_path: Path) -> None:
     )
     with server.running(tmp_path, own) as live:
         for model in ("piper/standard", "piper-kristin/standard"):
-            until(partial(_speaks, live, model), 60, 0.1)
+            until(partial(_speaks, live, model))
         heard = live.speech(tiny_text := "the boat is on the lake.", model="tts-1", response_format="pcm")
     assert heard.headers["x-voxgate-engine"] == "piper/standard"
     assert tiny.heard(heard.content, 24_000) == f"^{tiny_text}$"
@@ -145,4 +145,4 @@ def test_one_model_and_its_licence_speak_after_the_upgrade(
     lines = '[engines.chirp]\nmodel = "bird"\naccept_licence = "CC-BY-NC-4.0"\n\n'
     (folder / "data" / natural.FILE).write_text(written(lines, [ESPEAK, "chirp/bird"]))
     with server.running(folder, "[engines.espeak]\nprocesses = 1\n", environ=environ(plugins)) as live:
-        until(lambda: _speaks(live, "chirp/standard", "chirp/tone"), 30, 0.1)
+        until(lambda: _speaks(live, "chirp/standard", "chirp/tone"))

@@ -11,11 +11,12 @@ import httpx2
 from tests import server
 from tests.checkpoints import tiny, torch_file, write_rest
 from tests.faults.plugin_folders import environ
-from tests.faults.processes import kill, until, worker
+from tests.faults.processes import kill, worker
 from tests.features.models.test_stock import IMPORT, plugins, source
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.sound import decoded
 from tests.tones import words
+from tests.waiting import until
 
 __all__ = ["folder", "plugins", "run", "source"]
 

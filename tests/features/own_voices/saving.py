@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.catalogue.grants import Grants, NoGrants
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.own_voices import records
 from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.kept.vault import Vault

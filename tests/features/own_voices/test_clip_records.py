@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables, open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip
-from proxy.kept.master_keys import MasterKeySource
-from proxy.kept.master_rotation import rotate_some
+from proxy.kept.master_keys import MasterKeySource, rotate_some
 from proxy.kept.vault import Vault
 from proxy.storage import accounts, blobs, library_revisions, samples, tombstones
 from proxy.storage.blobs import BlobRow

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from policies.emotions import EMOTIONS
+from policies.text_tags import EMOTIONS
 from proxy.features.own_voices import clips
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.kept.vault import VaultFailed

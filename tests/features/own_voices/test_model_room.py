@@ -23,8 +23,8 @@ from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.http.sockets import RawAnswer, RawClient, calling, serving
-from tests.speech_engine.host.fakes import until
-from tests.speech_engine.host.simulated_time import run
+from tests.speech_engine.host.simulated_time import run, simulated
+from tests.waiting import soon
 
 MIB = 1024 * 1024
 Lost = list[str]
@@ -59,7 +59,7 @@ def rooms(monkeypatch: pytest.MonkeyPatch) -> list[ModelRoom]:
 async def server(tmp_path: Path, rooms: list[ModelRoom]) -> AsyncIterator[Inside]:
     async with inside(tmp_path, TOML, {"listener": listener()}, "free") as opened:
         yield opened
-        await until(lambda: rooms[0].small.taken == 0)
+        await soon(lambda: rooms[0].small.taken == 0)
 
 
 async def begin(client: RawClient, key: str, size: int, sent: int) -> None:
@@ -84,11 +84,11 @@ async def uploads(
         clients = [await held.enter_async_context(calling(address)) for _ in keys]
         for client, key in zip(clients, keys, strict=True):
             await begin(client, key, size, sent)
-        await until(lambda: forms_begun() >= 4)
+        await soon(lambda: forms_begun() >= 4)
         yield clients
         for client in clients:
             client.hang_up()
-        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        await soon(lambda: len(asyncio.all_tasks()) <= tasks)
 
 
 async def first_answer(clients: list[RawClient]) -> RawAnswer:
@@ -111,7 +111,7 @@ async def test_accounts_that_stop_after_the_first_mebibyte_lose_their_place_to_o
     monkeypatch.setattr(room, "PACE_S", 0.3)
     keys = [await new_key(server, f"slow-{number}") for number in range(4)]
     async with uploads(server, keys, 3 * MIB, 2 * MIB) as clients:
-        await until(lambda: rooms[0].small.taken == 4)
+        await soon(lambda: rooms[0].small.taken == 4)
         assert (await made(server))["trained"]
         answer = await first_answer(clients)
         assert (answer.status, answer.error["code"]) == (408, "request_timeout")
@@ -188,6 +188,7 @@ def test_one_large_model_at_a_time_bounds_the_memory_of_all() -> None:
     assert 5 * room.SMALL_BYTES + largest - room.SMALL_BYTES < 1.4 * 1024 * MIB
 
 
+@simulated
 async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PACE_S", 0.05)
     room_ = ModelRoom()
@@ -204,7 +205,7 @@ async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pyte
         await stream.next_chunk()
     stream.close()
     other.close()
-    await until(lambda: room_.small.taken == 0)
+    await soon(lambda: room_.small.taken == 0)
 
 
 async def test_no_large_file_is_closed_on_the_loop(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,5 +225,5 @@ async def test_no_large_file_is_closed_on_the_loop(server: Inside, monkeypatch: 
     monkeypatch.setattr("proxy.features.own_voices.trained.leaving.memory_file", noted)
     entry = await made(server, tone_voice(220))
     assert (await server.ask("GET", f"/v1/audio/voices/{entry['id']}/model")).status_code == 200
-    await until(lambda: len(closed) == 5)
+    await soon(lambda: len(closed) == 5)
     assert not any(closed)

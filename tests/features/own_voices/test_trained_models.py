@@ -25,7 +25,7 @@ from tests.features.conversions.test_conversions import of_seconds
 from tests.features.own_voices.trained_files import rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.sound import decoded
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 TOML = """
 [server]
@@ -253,7 +253,7 @@ async def test_an_erasure_ends_a_conversion_and_leaves_nothing(server: Inside) -
         return heard
 
     listening = asyncio.create_task(listen())
-    await until(lambda: "1 heard" in repr(server.worker.open_house.house.erased))
+    await soon(lambda: "1 heard" in repr(server.worker.open_house.house.erased))
     deleted = await server.ask("DELETE", f"/v1/audio/voices/{entry['id']}")
     assert deleted.status_code == 200
     (ended,) = await asyncio.gather(listening, return_exceptions=True)

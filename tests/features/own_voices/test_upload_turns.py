@@ -17,7 +17,7 @@ from tests.proxy.api.owning import agree, clone, new_key, send
 from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.jobs_inside import jobs_inside
 from tests.sound import tone
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 SEARCH = "proxy.features.marks.search_child"
 SHORT = wav(tone(440, 0.6))
@@ -51,7 +51,7 @@ async def test_an_upload_has_its_turn_until_its_recording_is_sealed(server: Insi
             asyncio.create_task(send(server, {"name": f"voice {number}", "consent": consent}))
             for number in range(6)
         ]
-        await until(lambda: sum(each.done() for each in uploads) == 3)
+        await soon(lambda: sum(each.done() for each in uploads) == 3)
         refused = [each.result() for each in uploads if each.done()]
         codes = [(each.status_code, each.json()["error"]["code"]) for each in refused]
         assert codes == [(503, "server_busy")] * 3
@@ -63,7 +63,7 @@ async def test_an_equal_request_under_way_is_not_decoded_again(server: Inside, t
     fields = {"name": "Eve", "consent": (await agree(server))["id"]}
     async with sealing_held(server, tmp_path):
         sent = [asyncio.create_task(send(server, fields, once="try-1")) for _ in range(2)]
-        await until(lambda: any(each.done() for each in sent))
+        await soon(lambda: any(each.done() for each in sent))
         (early,) = (each.result() for each in sent if each.done())
         assert (early.status_code, early.json()["error"]["code"]) == (409, "request_under_way")
         assert early.headers["x-should-retry"] == "true"
@@ -87,10 +87,10 @@ async def test_checks_for_marks_wait_in_a_queue_of_their_own(server: Inside) -> 
         return await send(server, {}, SHORT, path="/v1/audio/marks/detect", file="file")
 
     checks = [asyncio.create_task(check())]
-    await until(lambda: bool(searches()))
+    await soon(lambda: bool(searches()))
     searches()[0].suspend()
     checks += [asyncio.create_task(check()) for _ in range(3)]
-    await until(lambda: any(each.done() for each in checks))
+    await soon(lambda: any(each.done() for each in checks))
     (refused,) = (each.result() for each in checks if each.done())
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "server_busy")
     assert refused.headers["retry-after"]

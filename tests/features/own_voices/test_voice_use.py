@@ -58,7 +58,7 @@ async def test_both_voices_of_a_mix_have_spoken_and_a_name_of_the_operator_has_n
     one, two = await add_voice(store, "acc_a"), await add_voice(store, "acc_a")
     use = VoiceUse(store)
     use.note(Voice(id="alloy", name="alloy"))
-    assert repr(use) == "<VoiceUse 0 to note>"
+    assert not use._ids
     use.note(Voice(id="mix", name="mix", mix=((one, 1.0), (two, 2.0))))
     await use.write()
     now = await store.now()

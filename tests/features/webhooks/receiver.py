@@ -35,20 +35,12 @@ class Receiver:
         self.sent_bytes = 0
         self.port = 0
         self.on_told: Callable[[], None] = lambda: None
-        self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook?token=hush"
-
-    async def until(self, number: int) -> None:
-        """Wait until so many requests have come."""
-        async with asyncio.timeout(20):
-            while len(self.told) < number:
-                self._news.clear()
-                await self._news.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -68,7 +60,6 @@ class Receiver:
         headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in rest)}
         body = await reader.readexactly(int(headers["content-length"]))
         self.told.append(Told(line, headers, body))
-        self._news.set()
         self.on_told()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.catalogue.notices import Event
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.engines.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.courier import Courier
 from proxy.features.webhooks.deliveries import WebhookDelivery
 from proxy.features.webhooks.keeper import OpenedWebhook, WebhookKeeper
-from proxy.features.webhooks.metrics import WebhookMetrics
 from proxy.features.webhooks.records import WebhookRecord
 from proxy.features.webhooks.rules import DAY_US
 from proxy.features.webhooks.section import WebhookSection
@@ -85,7 +84,7 @@ async def webhook_rig(
 ) -> AsyncIterator[WebhookRig]:
     metrics = Metrics()
     async with open_vault(store, folder, VaultSection(), metrics) as vault:
-        courier = Courier(store, vault, Sender(look_up=look_up), WebhookMetrics(metrics.registry))
+        courier = Courier(store, vault, Sender(look_up=look_up), metrics.registry)
         courier.section = section
         try:
             yield WebhookRig(store, vault, courier, WebhookKeeper(store, vault, courier), metrics)

@@ -31,6 +31,7 @@ from proxy.storage.store import Statement, Store
 from proxy.storage.wrapped_keys import list_masters
 from tests.features.webhooks.receiver import Told, receiver, status
 from tests.features.webhooks.rig import ON, READY, WebhookRig, webhook_rig
+from tests.waiting import soon
 
 
 @pytest.fixture
@@ -263,7 +264,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> No
         for _ in range(100):
             await rig.tell(bad)
         await rig.courier.look()
-        await hangs.until(couriers._OF_WEBHOOK)
+        await soon(lambda: len(hangs.told) >= couriers._OF_WEBHOOK)
         await rig.webhook(good, at.url)
         other = await rig.webhook(bad, at.url, ("webhook.test",))
         await rig.tell(good)
@@ -272,7 +273,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> No
         await rig.store.write(Statement("UPDATE webhook_deliveries SET due = 1 WHERE type = 'webhook.test'"))
         begun = await rig.courier.look()
         assert {wish.webhook for wish in begun} >= {other.id}
-        await at.until(2)
+        await soon(lambda: len(at.told) >= 2)
         assert hangs.connections == couriers._OF_WEBHOOK
         assert {row.state for row in await rig.deliveries(webhook)} == {"waiting"}
         await hangs.close()
@@ -289,7 +290,7 @@ async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> Non
         begun = await rig.courier.look()
         assert len(begun) == couriers._OF_HOST
         assert max([wish.account for wish in begun].count(name) for name in names) <= couriers._OF_ACCOUNT
-        await hangs.until(couriers._OF_HOST)
+        await soon(lambda: len(hangs.told) >= couriers._OF_HOST)
         assert await rig.courier.look() == []
         await hangs.close()
         await rig.courier.finish()
@@ -317,7 +318,7 @@ async def test_what_is_deleted_while_it_is_sent_leaves_nothing(rig: WebhookRig) 
         webhook = await rig.webhook(ada, hangs.url)
         await rig.tell(ada)
         await rig.courier.look()
-        await hangs.until(1)
+        await soon(lambda: len(hangs.told) >= 1)
         await rig.keeper.delete(ada, webhook.id)
         await hangs.close()
         await rig.courier.finish()

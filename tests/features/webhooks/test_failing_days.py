@@ -14,6 +14,7 @@ from proxy.features.webhooks.keeper import WebhookChange
 from proxy.storage.store import Statement, Store
 from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import READY, WebhookRig, webhook_rig
+from tests.waiting import soon
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_a_delivery_whose_try_is_under_way_is_not_sent_again(rig: WebhookR
         ada = await rig.account()
         webhook = await rig.webhook(ada, hangs.url)
         testing = asyncio.create_task(rig.keeper.test(webhook.record, READY))
-        await hangs.until(1)
+        await soon(lambda: len(hangs.told) >= 1)
         (row,) = await rig.deliveries(webhook)
         # Its row may have ended in another worker, whose lease is not given back yet.
         await rig.store.write(Statement("UPDATE webhook_deliveries SET state = 'failed'"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from proxy.features.all import open_store
 from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import webhook_rig
+from tests.waiting import soon
 
 
 async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> None:
@@ -24,7 +25,7 @@ async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> No
             *(sys.executable, "-m", "tests.features.webhooks.courier_program", str(tmp_path))
         )
         try:
-            await at.until(2)
+            await soon(lambda: len(at.told) >= 2)
         finally:
             worker.kill()
             await worker.wait()

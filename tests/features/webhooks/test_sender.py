@@ -168,6 +168,7 @@ async def test_a_receiver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert (outcome.status, outcome.reason) == (None, NO_ANSWER)
 
 
+@pytest.mark.clock
 async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "_BODY_S", 0.2)
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n"

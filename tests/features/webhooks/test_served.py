@@ -19,6 +19,7 @@ from proxy.storage.key_records import NewKeyRecord
 from tests.features.webhooks.receiver import receiver, status
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.http.described import Document, faults, operation
+from tests.waiting import soon
 
 ON = f'{TONE}[webhooks]\non = true\nallow = ["127.0.0.1"]\nmost = 3\n'
 PATH = "/v1/webhook_endpoints"
@@ -82,7 +83,7 @@ async def test_what_happens_is_told_by_itself_and_listed(server: Inside) -> None
     async with receiver() as at:
         made = (await server.ask("POST", PATH, body=new(at.url))).json()
         await tell(server)
-        await at.until(1)
+        await soon(lambda: len(at.told) >= 1)
         (kind,) = [each for each in server.worker.wishes if each.name == "webhooks"]
         await kind.finish()
         (row,) = (await server.ask("GET", f"{PATH}/{made['id']}/deliveries")).json()["data"]
@@ -90,7 +91,7 @@ async def test_what_happens_is_told_by_itself_and_listed(server: Inside) -> None
         assert row["event_id"] == at.told[0].headers["webhook-id"]
         again = await server.ask("POST", f"/v1/webhook_deliveries/{row['id']}/resend")
         assert again.status_code == 200
-        await at.until(2)
+        await soon(lambda: len(at.told) >= 2)
         assert at.told[0].body == at.told[1].body
 
 
@@ -174,7 +175,7 @@ async def test_tests_have_few_places(server: Inside) -> None:
         asking = [
             asyncio.create_task(server.ask("POST", f"{PATH}/{made['id']}/test", body={})) for _ in range(2)
         ]
-        await at.until(2)
+        await soon(lambda: len(at.told) >= 2)
         refused = await server.ask("POST", f"{PATH}/{made['id']}/test", body={})
         assert (refused.status_code, envelope(refused)["code"]) == (429, "rate_limit_exceeded")
         assert refused.headers["retry-after"] == "2"
@@ -210,7 +211,7 @@ async def test_one_that_is_off_is_turned_on_before_anything_is_sent_again(server
         assert (shown["is_on"], shown["off_reason"]) == (True, None)
         at.answers = [status(200)]
         assert (await server.ask("POST", resend)).json()["state"] in ("waiting", "delivered")
-        await at.until(2)
+        await soon(lambda: len(at.told) >= 2)
         await server.ask("POST", one, body={"is_on": False})
         assert (await server.ask("GET", one)).json()["off_reason"] == "It was turned off."
 
@@ -288,5 +289,5 @@ async def test_answers_are_as_described(server: Inside) -> None:
         listed = described("list_webhook_deliveries", await server.ask("GET", f"{one}/deliveries"))
         resend = f"/v1/webhook_deliveries/{listed['data'][0]['id']}/resend"
         described("resend_webhook_delivery", await server.ask("POST", resend))
-        await at.until(2)
+        await soon(lambda: len(at.told) >= 2)
         described("delete_webhook_endpoint", await server.ask("DELETE", one))

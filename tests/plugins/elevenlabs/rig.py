@@ -13,7 +13,7 @@ from fakes.elevenlabs import KEY, Account, fake
 from fakes.provider import Provider
 from fakes.serving import served
 from plugins.elevenlabs.engine import ElevenLabsEngine, create
-from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.tone.decode import decode
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http

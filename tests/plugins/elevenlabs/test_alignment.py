@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugins.elevenlabs.alignment import Alignment, WordTimes
 from speech_engine import Segment, Words
-from speech_engine.text.joining import joined
+from speech_engine.cloud import joined
 
 RATE_HZ = 1_000
 SEGMENTS = (Segment("One two.", 0, 8), Segment("Three four.", 8, 19))

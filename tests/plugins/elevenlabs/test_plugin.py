@@ -15,7 +15,7 @@ import pytest
 
 from fakes.elevenlabs import KEY
 from plugins.elevenlabs import plugin
-from plugins.elevenlabs.settings import ElevenLabsSettings
+from plugins.elevenlabs.plugin import ElevenLabsSettings
 from proxy.config.sections import EngineSection
 from proxy.engines.registry import EngineConfigError, load
 from tests.server import running, stop

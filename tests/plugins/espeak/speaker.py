@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from plugins.espeak.data import Build, build_of, short_path
 from plugins.espeak.plugin import EspeakSettings
-from plugins.espeak.rendering import SAMPLE_RATE_HZ
-from plugins.espeak.timing import Mark
+from plugins.espeak.rendering import SAMPLE_RATE_HZ, Mark
 from plugins.espeak.utterance import utterance_of
 from plugins.espeak.worker import _Library, _opened
 from tests.plugins.espeak.heard import said

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.espeak.timing import Mark, WordTimes
+from plugins.espeak.rendering import Mark, WordTimes
 from speech_engine import Word
 
 

@@ -13,11 +13,11 @@ import pytest
 from proxy.audio.formats import wav_header
 from tests import server, speech_clips
 from tests.commands import command
-from tests.faults.processes import until
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
 from tests.server import Server
 from tests.tables import each_row
+from tests.waiting import until
 
 CLIENTS = 16
 PATIENCE = 20
@@ -25,7 +25,7 @@ PATIENCE = 20
 that all are served, and what they hear."""
 
 MOST_LSB = 2
-LOADED_S, LOOKS_S = 120.0, 0.2
+LOADED_S = 120.0
 LENGTHS_S = {"usual": 5.0, "other": 6.0, "long": 40.0}
 CONFIG = """
 [server]
@@ -88,7 +88,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
             with live.client() as client:
                 return client.get("/readyz").status_code == 200
 
-        until(is_ready, LOADED_S, LOOKS_S)
+        until(is_ready, LOADED_S)
         voices = {}
         for number, (name, seconds) in enumerate(LENGTHS_S.items()):
             sound = recording(seconds, ("m3", "f3")[number % 2])

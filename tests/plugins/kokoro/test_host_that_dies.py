@@ -10,11 +10,11 @@ import pytest
 from speech_engine.host.suspects import KILLER
 from tests import server
 from tests.commands import command
-from tests.faults.processes import until
 from tests.plugins.kokoro import hostile, tiny
 from tests.plugins.kokoro.test_served import CONFIG, LOADED_S, is_ready
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     named = ("--engine", "kokoro", "--name", "mine", "--licence", "Apache-2.0")
     command(config, "models", "import", str(source), *named)
     with server.running(folder, CONFIG) as running:
-        until(lambda: is_ready(running), LOADED_S, 0.1)
+        until(lambda: is_ready(running), LOADED_S)
         yield running
 
 
@@ -42,5 +42,5 @@ def test_the_server_answers_again_after_a_network_ended_its_host(live: Server) -
     assert (refused.status_code, refused.json()["error"]["message"]) == (400, KILLER)
     # Another engine never noticed.
     assert live.speech("Three.", model="espeak/standard").status_code == 200
-    until(lambda: is_ready(live), LOADED_S, 0.1)
+    until(lambda: is_ready(live), LOADED_S)
     assert asked(live, "Four.").status_code == 200

@@ -9,11 +9,11 @@ import pytest
 from proxy.features.all import load_config
 from tests import server
 from tests.commands import command
-from tests.faults.processes import until
 from tests.plugins.kokoro import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.plugins.piper.tiny import BASE_HZ
 from tests.server import Server
+from tests.waiting import until
 
 LOADED_S = 120.0
 TEXT = "Go to bed."
@@ -45,7 +45,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     named = ("--engine", "kokoro", "--name", "mine", "--licence", "Apache-2.0")
     assert "Apache-2.0" in command(config, "models", "import", str(source), *named).stdout
     with server.running(folder, CONFIG) as running:
-        until(lambda: is_ready(running), LOADED_S, 0.1)
+        until(lambda: is_ready(running), LOADED_S)
         yield running
 
 

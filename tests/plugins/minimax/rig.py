@@ -16,7 +16,7 @@ from fakes.minimax.app import KEY, FakeMinimax
 from fakes.provider import Provider
 from fakes.serving import ServedApp, served
 from plugins.minimax.engine import MinimaxEngine, create
-from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.plugin import MinimaxSettings
 from plugins.tone.decode import decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
 from proxy.config.sections import Upstream

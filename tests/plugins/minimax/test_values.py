@@ -10,7 +10,7 @@ import pytest
 from fakes.minimax import rules
 from plugins.minimax import models, plugin, reading
 from plugins.minimax.models import MODELS
-from plugins.minimax.settings import MinimaxSettings
+from plugins.minimax.plugin import MinimaxSettings
 from proxy.config.config_toml import EngineSection
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec

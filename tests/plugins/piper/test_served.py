@@ -12,11 +12,11 @@ from plugins.openai.lists import BUILT_IN
 from tests import onnx_bytes as onnx
 from tests import server
 from tests.commands import command
-from tests.faults.processes import until
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
 from tests.tables import each_row
+from tests.waiting import until
 
 LOADED_S = 120.0
 RATE_HZ = 24_000
@@ -49,7 +49,7 @@ def piper_row(live: Server) -> dict[str, Any]:
 
 
 def wait_until_loaded(live: Server) -> None:
-    until(lambda: piper_row(live)["state"] == "ready", LOADED_S, 0.1)
+    until(lambda: piper_row(live)["state"] == "ready", LOADED_S)
 
 
 @pytest.fixture(scope="module")

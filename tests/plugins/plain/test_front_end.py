@@ -11,8 +11,7 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plugins.plain.front_end import PlainFrontEnd
-from plugins.plain.plugin import voxgate_register
+from plugins.plain.plugin import PlainFrontEnd, voxgate_register
 from speech_engine import Context, Segment
 from tests.plugins.front_ends import LEXICONS, assert_sound
 from tests.tables import each_row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugins.pythainlp.front_end import ThaiFrontEnd
+from plugins.pythainlp.plugin import ThaiFrontEnd
 from tests.plugins.pythainlp import cases_amounts, cases_dates, cases_numbers, cases_sentences, cases_words
 from tests.tables import each_row
 

@@ -15,8 +15,7 @@ import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plugins.pythainlp.front_end import ThaiFrontEnd
-from plugins.pythainlp.plugin import voxgate_register
+from plugins.pythainlp.plugin import ThaiFrontEnd, voxgate_register
 from speech_engine import Context, EngineUnavailable, Segment
 from tests.tables import each_row
 
@@ -239,7 +238,7 @@ def test_nothing_is_loaded_at_registration_and_nothing_is_left_in_the_environmen
     program = """
 import os, sys
 from plugins.pythainlp.plugin import voxgate_register
-from plugins.pythainlp.front_end import ThaiFrontEnd
+from plugins.pythainlp.plugin import ThaiFrontEnd
 voxgate_register()
 front_end = ThaiFrontEnd()
 loaded = [name for name in sys.modules if name.split(".")[0] == "pythainlp"]

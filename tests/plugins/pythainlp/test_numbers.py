@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pythainlp.util import thaiword_to_num
 
-from plugins.pythainlp.front_end import ThaiFrontEnd
+from plugins.pythainlp.plugin import ThaiFrontEnd
 
 FRONT_END = ThaiFrontEnd()
 

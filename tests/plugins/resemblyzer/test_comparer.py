@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from proxy.features.consents.speaker_match import judge_speakers
+from proxy.features.consents.rules import judge_speakers
 from speech_engine import Comparer
 from speech_engine.testing.comparers import ComparerContract
 from tests.plugins.resemblyzer.comparer_process import ComparerProcess, running

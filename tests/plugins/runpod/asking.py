@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -64,10 +63,3 @@ async def asked(fake: FakeRunpod | None = None) -> AsyncIterator[Asked]:
             httpx2.AsyncClient(base_url=urls.proxy) as proxy,
         ):
             yield Asked(fake, jobs, management, proxy)
-
-
-async def until(is_so: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Let the fake's own tasks run until they have made this true."""
-    async with asyncio.timeout(within_s):
-        while not is_so():  # noqa: ASYNC110 - the fake is not made to be waited for
-            await asyncio.sleep(0.001)

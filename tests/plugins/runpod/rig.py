@@ -22,7 +22,8 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Context
 from speech_engine.runner import RemotePiece, RemoteState, RemoteWork, Runner
-from tests.plugins.runpod.asking import three, until
+from tests.plugins.runpod.asking import three
+from tests.waiting import soon
 
 GPU = "NVIDIA GeForce RTX 4090"
 USD_PER_SECOND = 0.0005
@@ -64,7 +65,7 @@ class Rig(NamedTuple):
         raise AssertionError(f"it is not over: {state}")
 
     async def begun(self, count: int = 1) -> None:
-        await until(lambda: len(self.fake.starts) >= count)
+        await soon(lambda: len(self.fake.starts) >= count)
 
     def asked(self, method: str, path: str) -> int:
         """Count the requests of all servers to a path."""

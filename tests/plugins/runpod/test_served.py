@@ -27,11 +27,12 @@ from speech_engine.training import BeginTraining
 from tests import speech_clips
 from tests.features.jobs.job_rig import text_of, words_of
 from tests.features.jobs.training.recorded_voice import recorded_voice
-from tests.plugins.runpod.asking import three, until
+from tests.plugins.runpod.asking import three
 from tests.plugins.runpod.rig import GPU
 from tests.server import VOXGATE, Server, free_port, running
 from tests.sound import decoded
 from tests.tones import words
+from tests.waiting import soon
 
 USD_PER_SECOND = 0.0005
 CONFIG = """
@@ -146,22 +147,26 @@ async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
 
 async def _job(server: Server, steps: int, voice: str = "alloy") -> str:
     """Hand in a job, once it is known which models there are elsewhere."""
-    body = {"model": "far", "voice": voice, "input": text_of(steps), "response_format": "wav"}
-    async with asyncio.timeout(60):
-        while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
-            assert answer.status_code in (400, 404, 503), answer.text
-            await asyncio.sleep(0.2)
-    id_: str = answer.json()["id"]
-    return id_
+    return await _made(
+        server, {"model": "far", "voice": voice, "input": text_of(steps), "response_format": "wav"}
+    )
+
+
+async def _made(server: Server, body: dict[str, Any]) -> str:
+    async def id_() -> str:
+        answer = await _ask(server, "POST", "jobs", body)
+        assert answer.status_code in (202, 400, 404, 503), answer.text
+        return str(answer.json()["id"]) if answer.status_code == 202 else ""
+
+    return await soon(id_)
 
 
 async def _done(server: Server, id_: str) -> Any:
-    async with asyncio.timeout(60):
-        while True:
-            shown = (await _ask(server, "GET", f"jobs/{id_}")).json()
-            if shown["status"] in ("done", "failed"):
-                return shown
-            await asyncio.sleep(0.2)
+    async def shown() -> Any:
+        found = (await _ask(server, "GET", f"jobs/{id_}")).json()
+        return found if found["status"] in ("done", "failed") else None
+
+    return await soon(shown, 180.0)
 
 
 async def _heard(server: Server, id_: str) -> list[str]:
@@ -172,7 +177,7 @@ async def _heard(server: Server, id_: str) -> list[str]:
 
 @pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
 async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_path: Path, where: str) -> None:
-    """On PostgreSQL the next holder would wait for a minute: `features/runners` has kills on both."""
+    """On PostgreSQL the next holder would wait for a minute: `features/jobs/remote` has kills on both."""
     async with beside(tmp_path, where) as at:
         async with at.server() as server:
             first = await _job(server, 2)
@@ -182,10 +187,10 @@ async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_pat
             assert len(at.texts()) == 2
             at.far.may_work.clear()
             second = await _job(server, 1)
-            await until(lambda: len(at.texts()) == 3, within_s=30.0)
+            await soon(lambda: len(at.texts()) == 3)
             # Its name is on disk before anybody looks at it.
             looks = at.looks()
-            await until(lambda: at.looks() > looks, within_s=30.0)
+            await soon(lambda: at.looks() > looks)
             server.process.kill()
         at.far.may_work.set()
         async with at.server() as server:
@@ -246,17 +251,14 @@ async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: 
         assert [token for token in tokens if token in log or token.rpartition(".")[2] in log] == []
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
 async def test_a_voice_is_trained_at_runpod(tmp_path: Path, where: str) -> None:
     """It needs several runs there, and what the machine learns from and brings goes over a link."""
     async with beside(tmp_path, where, most_s=5) as at, at.server() as server:
         voice = await asyncio.to_thread(recorded_voice, server, providers=["rented"])
         body = {"kind": "training", "voice": voice, "model": "far", "steps": 200}
-        async with asyncio.timeout(60):
-            while (answer := await _ask(server, "POST", "jobs", body)).status_code != 202:
-                assert answer.status_code in (400, 404, 503), answer.text
-                await asyncio.sleep(0.2)
-        id_ = answer.json()["id"]
+        id_ = await _made(server, body)
         shown = await _done(server, id_)
         assert (shown["status"], shown["training"]["step"]) == ("done", 200), shown
         trained = (await _ask(server, "GET", f"audio/voices/{voice}")).json()["trained"]

@@ -22,7 +22,8 @@ from speech_engine import Audio, Convert, Event, SpeechJob, Started, Trained
 from speech_engine.pcm import PcmInMemory
 from tests.plugins import neural
 from tests.proxy.engines.sources import Recordings
-from tests.speech_engine.host.fakes import read, short_folder, until
+from tests.speech_engine.host.fakes import read, short_folder
+from tests.waiting import soon
 
 GIVEN_HZ = 24_000
 TENANT = "acc_1"
@@ -99,7 +100,7 @@ async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
         async with asyncio.TaskGroup() as keeping:
             host.keep(keeping)
             try:
-                await until(lambda: engine.state == "ready", _LOADED_S)
+                await soon(lambda: engine.state == "ready", _LOADED_S)
                 yield KeptHost(engine, host, source, files)
             finally:
                 await engine.close()

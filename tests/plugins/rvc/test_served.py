@@ -17,19 +17,20 @@ from plugins.rvc.voice_format import FILES
 from proxy.audio.formats import wav_header
 from tests import server
 from tests.commands import command
-from tests.faults.processes import state, until
+from tests.faults.processes import state
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
 from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
 from tests.plugins.rvc.voices import flat_index
 from tests.server import Server
+from tests.waiting import until
 
 CLIENTS, PATIENCE = 6, 60
 VOICES = (0, 2, 4)
 """Two of one layout would sound alike; these are of version 1, of version 2, and of 48 kHz."""
 
 MOST_LSB = 2
-LOADED_S, LOOKS_S = 120.0, 0.2
+LOADED_S = 120.0
 PATH = "/v1/audio/conversions"
 CONFIG = """
 [server]
@@ -88,7 +89,7 @@ def opened(folder: Path, slots: int) -> Iterator[Rig]:
     named = ("--engine", "rvc", "--name", "standard", "--licence", "MIT")
     command(config, "models", "import", str(model), *named)
     with server.running(folder, CONFIG.format(slots=slots)) as live:
-        until(lambda: is_ready(live), LOADED_S, LOOKS_S)
+        until(lambda: is_ready(live), LOADED_S)
         yield Rig(live, [bring(live, model, number) for number in VOICES])
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from plugins.rvc.voice_format import FILES
-from proxy.features.jobs.training.process import (
+from proxy.features.jobs.kinds.training.process import (
     TrainingBroken,
 )
 from speech_engine.training import (

@@ -11,7 +11,7 @@ from plugins.rvc.plugin import HOSTED
 from proxy.config.sections import EngineSection
 from proxy.engines.memory_book import NO_BOOK
 from proxy.engines.registry import HostedEngineSpec
-from proxy.features.jobs.training.process import LearntVoice, TrainerSpec, TrainingProcess
+from proxy.features.jobs.kinds.training.process import LearntVoice, TrainerSpec, TrainingProcess
 from speech_engine.training import FilePiece, Recording, TrainingOrder, TrainingProgress
 from tests.plugins import neural
 from tests.plugins.rvc.kept_host import GIVEN_HZ, recording

@@ -14,7 +14,7 @@ import numpy as np
 from plugins.rvc.model_format import TRAINED_FORMAT
 from plugins.rvc.voice_format import FILES
 from plugins.rvc.voice_rules import Version, VoiceLayout, expected, read_layout
-from proxy.features.models.tensor_copy import convert
+from proxy.features.models.conversion_child import convert
 from speech_engine.model_files.safetensors import VALUES, header_of
 from tests.checkpoints import Stored, archive, strides
 

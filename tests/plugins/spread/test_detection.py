@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soxr  # type: ignore[import-untyped]
 
-from plugins.spread.chips import pattern_of
+from plugins.spread.coding import pattern_of
 from plugins.spread.detection import Match, find
 from plugins.spread.grid import PERIOD_TILES, Grid
 from plugins.spread.residual import alignments

@@ -6,8 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from plugins.spread.chips import pattern_of
-from plugins.spread.coding import CODED_BITS, decode, encode
+from plugins.spread.coding import CODED_BITS, decode, encode, pattern_of
 from plugins.spread.plugin import SpreadSettings
 from plugins.spread.spread_mark import SpreadMark
 from plugins.spread.stream import SpreadStream

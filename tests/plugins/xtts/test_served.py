@@ -12,10 +12,10 @@ import pytest
 
 from tests import server, speech_clips
 from tests.commands import command
-from tests.faults.processes import until
 from tests.faults.test_owned_voices import agree, form
 from tests.plugins.neural import kept_model, lend
 from tests.server import Server
+from tests.waiting import until
 
 CLIENTS = 3
 PATIENCE = 20
@@ -23,7 +23,7 @@ PATIENCE = 20
 once; what is tested is that all are served, and what they hear."""
 
 MOST_LSB = 2
-LOADED_S, LOOKS_S = 120.0, 0.2
+LOADED_S = 120.0
 CONFIG = """
 [server]
 default_model = "xtts"
@@ -55,7 +55,7 @@ def wait_until_loaded(live: Server) -> None:
         with live.client() as client:
             return client.get("/readyz").status_code == 200
 
-    until(is_ready, LOADED_S, LOOKS_S)
+    until(is_ready, LOADED_S)
 
 
 def clone(live: Server, name: str, by: str) -> str:

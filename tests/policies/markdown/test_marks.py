@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from policies.markdown import commonmark, links, marks, reading
+from policies.markdown import commonmark, marks, reading
 from policies.markdown.reading import read
 from tests.tables import each_row
 
@@ -127,7 +127,7 @@ BEGINS = (
 )
 PATTERNS = [
     pytest.param(pattern, id=f"{module.__name__.rpartition('.')[2]}.{name}")
-    for module in (commonmark, links, marks, reading)
+    for module in (commonmark, marks, reading)
     for name, pattern in vars(module).items()
     if isinstance(pattern, re.Pattern)
 ]

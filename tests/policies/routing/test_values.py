@@ -29,4 +29,3 @@ def test_a_languages_own_route_comes_before_that_of_its_base(tag: str, found: li
 
 def test_without_routes_nothing_matches() -> None:
     assert list(Routes().of("en")) == []
-    assert repr(Routes()) == "<Routes none>"

@@ -17,13 +17,10 @@ import redis
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
 from policies.rate import Window
-from proxy.access.limits import Limits, open_limits, rate_headers
-from proxy.access.limits_memory import MemoryWindows
+from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
 from proxy.access.windows import Limit
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
-
-"""For what may take 1.5 s on a machine with other things to do."""
 
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
@@ -194,11 +191,11 @@ async def test_keys_of_the_last_minute_alone_are_kept_in_memory() -> None:
     limits = Limits(windows)
     for number in range(1000):
         await limits.take(Limit("address", str(number), 5))
-    assert repr(windows) == "<MemoryWindows of 1000 keys>"
+    assert len(windows._windows) == 1000
     clock.now += 61
     for number in range(1000):
         await limits.take(Limit("address", f"late {number}", 5))
-    assert repr(windows) == "<MemoryWindows of 1000 keys>"
+    assert len(windows._windows) == 1000
     assert await limits.take(Limit("address", "late 0", 1)) is False
 
 

@@ -18,6 +18,7 @@ from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Store
 from tests.proxy.storage.watched import WatchedStore
 from tests.redis_server import redis_server
+from tests.speech_engine.host.simulated_time import simulated
 
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite"])
 
@@ -95,6 +96,7 @@ async def test_many_good_keys_at_once_are_all_let_in(store: Store, limits: Limit
     assert await _statuses(logins, HOME, *good) == {200: len(good)}
 
 
+@simulated
 async def test_no_more_are_looked_up_at_once_than_may_fail(
     store: Store, limits: Limits, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.access.request_classes import MOST_A_MINUTE
+from proxy.access.admission import MOST_A_MINUTE
 from proxy.features.all import load_config
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.tables import each_row
@@ -19,7 +19,7 @@ ENOUGH = MOST_A_MINUTE["write"] + 1
 @pytest.fixture
 async def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
     """Three requests a minute of each class, on a server whose lists need no key."""
-    monkeypatch.setattr("proxy.access.request_classes.MOST_A_MINUTE", dict.fromkeys(MOST_A_MINUTE, 3))
+    monkeypatch.setattr("proxy.access.admission.MOST_A_MINUTE", dict.fromkeys(MOST_A_MINUTE, 3))
     async with inside(tmp_path, TONE.replace("[server]", "[server]\npublic_catalogue = true")) as server:
         yield server
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from proxy.access import request_classes
+from proxy.access import admission
 from proxy.http.endpoint import Endpoint
 from proxy.storage.store import BatchItem, Params, Row, Statement, Store
 from tests.proxy.api import access_rules, access_world
@@ -82,7 +82,7 @@ async def test_on_every_endpoint_an_id_of_somebody_else_answers_as_one_that_neve
     server: Inside, world: AccessWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One account asks for all of it within a minute.
-    monkeypatch.setitem(request_classes.MOST_A_MINUTE, "write", 600)
+    monkeypatch.setitem(admission.MOST_A_MINUTE, "write", 600)
     for endpoint in _endpoints(server):
         if endpoint.is_for_admins or "{" not in endpoint.path:
             continue

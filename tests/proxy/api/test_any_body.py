@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from proxy.access.request_classes import MOST_A_MINUTE
+from proxy.access.admission import MOST_A_MINUTE
 from proxy.audio.formats import FORMATS
 from proxy.speech import speech_body
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
@@ -55,7 +55,7 @@ whole_bodies = st.fixed_dictionaries(
 @pytest.fixture(autouse=True)
 def _many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute takes more requests than an account may make."""
-    monkeypatch.setattr("proxy.access.request_classes.MOST_A_MINUTE", dict.fromkeys(MOST_A_MINUTE, 1_000_000))
+    monkeypatch.setattr("proxy.access.admission.MOST_A_MINUTE", dict.fromkeys(MOST_A_MINUTE, 1_000_000))
 
 
 async def check(server: Inside, content: bytes) -> int:

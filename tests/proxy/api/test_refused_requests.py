@@ -112,7 +112,7 @@ async def test_no_more_kinds_are_kept_than_fit(store: Store) -> None:
     for number in range(MOST + 10):
         caller = Caller(account="acc_ada", key=f"key_{number}", plan="free", role="speech")
         tally.note(caller, "/v1/audio/speech", FAILURE)
-    assert repr(tally) == f"<RefusalTally of {MOST} kinds>"
+    assert len(tally._counts) == MOST
 
 
 async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
@@ -140,7 +140,7 @@ async def test_a_cancel_loses_no_refusal_and_counts_none_twice(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await tally.write()
-    assert repr(tally) == "<RefusalTally of 1 kinds>"
+    assert len(tally._counts) == 1
     lossy.fates.append("held back")
     writing = asyncio.create_task(tally.write())
     await lossy.was_asked.wait()

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.audio.fade import FADE_SAMPLES, FadeOut
+from proxy.audio.sound import FADE_SAMPLES, FadeOut
 from tests.proxy.audio.pieces import cut
 
 

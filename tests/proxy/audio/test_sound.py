@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.audio.fade import FADE_SAMPLES
 from proxy.audio.formats import FORMATS, USUAL_FORMS
-from proxy.audio.sound import Sound
+from proxy.audio.sound import FADE_SAMPLES, Sound
 from proxy.audio.steps import SoundFailed
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
@@ -86,9 +85,3 @@ def test_a_sound_closed_midway_takes_no_more() -> None:
     sound.close()
     with pytest.raises(SoundFailed, match="closed"):
         sound.flush()
-
-
-def test_its_repr_has_the_way_and_not_the_sound() -> None:
-    assert repr(Sound(22_050, USUAL_FORMS["wav"], factor=1.5)) == (
-        "<Sound from 22050 Hz, speed 1.5, <Encoder plain, 0 samples in>>"
-    )

@@ -15,7 +15,7 @@ from policies.sample_quality import SampleQuality
 from proxy.audio.recordings import derivation
 from proxy.audio.recordings.master import make_master
 from proxy.catalogue.sample_store import SampleStore
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.kept.vault import open_vault
 from proxy.storage.store import Statement, Store

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.catalogue.trained_voices import TrainedVoices
 from proxy.catalogue.voice_records import Kind, VoiceRecord
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices import records
 from proxy.kept.vault import Vault, VaultFailed

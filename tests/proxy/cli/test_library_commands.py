@@ -9,9 +9,9 @@ import pytest
 
 from plugins.tone.decode import decode
 from tests import server
-from tests.faults.processes import until
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.sound import decoded
+from tests.waiting import until
 
 __all__ = ["folder", "run"]
 

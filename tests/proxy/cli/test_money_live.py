@@ -12,6 +12,7 @@ from proxy.features.all import open_store
 from proxy.storage import usage
 from tests import server
 from tests.proxy.storage.test_usage import ROW
+from tests.waiting import until
 
 _CONFIG = (
     server.TONE.replace("[server]", "[server]\nusage_days = 1")
@@ -27,10 +28,7 @@ running = server.live_server(_CONFIG)
 
 
 def _await_in(log: Path, event: str) -> None:
-    deadline = time.monotonic() + 20
-    while event not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: event in log.read_text())
 
 
 async def test_usage_that_is_too_old_goes_when_the_server_starts(tmp_path: Path) -> None:

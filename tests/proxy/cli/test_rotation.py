@@ -6,7 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.kept.vault import Vault
 from tests import server

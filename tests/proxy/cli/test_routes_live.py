@@ -11,7 +11,7 @@ from proxy.features.all import load_config
 from proxy.processes.admin_client import ask_once
 from tests import server
 from tests.commands import command
-from tests.faults.processes import until
+from tests.waiting import until
 
 THAI = "สวัสดีครับ ยินดีต้อนรับ"
 _CONFIG = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.service_environment import NAMED_BY
+from proxy.cli.options import NAMED_BY
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli.test_main import Run, folder, refused, run
 

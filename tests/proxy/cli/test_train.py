@@ -12,9 +12,9 @@ import pytest
 
 from tests import speech_clips
 from tests.commands import run
-from tests.faults.processes import until
 from tests.features.own_voices.test_clips import other_wav
 from tests.server import ALONE, Server, live_server
+from tests.waiting import until
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
 
@@ -94,7 +94,7 @@ def test_commands_for_jobs_tell_the_stage_and_step_of_a_training(beside: Server,
         asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
         job = client.post("/v1/jobs", json=asked).json()["id"]
         try:
-            until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] > 0, every_s=0.05)
+            until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] > 0)
             for command in (("show", job), ("list",)):
                 shown = beside.cli("jobs", *command).stdout
                 assert re.search(rf"{job} +training +running +\d+ of 2000 ", shown), shown

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import ConfigError
-from proxy.config.consent import ConsentSection
+from proxy.config.sections import ConsentSection
 from tests.proxy.config.files import load
 from tests.tables import each_row
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policies.costs import Rate
+from policies.price import Rate
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from policies.costs import Rate
 from policies.plans import Plan, Prices
-from policies.price import Price
+from policies.price import Price, Rate
 from policies.routing import Route
 from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge
 from proxy.config.sections import (

@@ -11,7 +11,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.config import config_toml
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines
-from proxy.engines.engine_names import names_of_engines
+from proxy.engines.plugin_instances import names_of_engines
 from speech_engine import EngineVoice
 from tests.proxy.config.files import load
 from tests.tables import each_row

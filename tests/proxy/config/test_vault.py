@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from pathlib import Path
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 

@@ -64,6 +64,7 @@ async def test_a_bound_voice_goes_first_and_so_does_the_models_language(
     assert [segment.spoken for segment in job.segments] == ["1, 2, 3."]
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize(
     ("script", "note"),
     [

@@ -18,7 +18,8 @@ from speech_engine.host.messages import Hello, HelloReply
 from speech_engine.host.pipe_messages import (
     HostState,
 )
-from tests.speech_engine.host.fakes import MODEL, read, until
+from tests.speech_engine.host.fakes import MODEL, read
+from tests.waiting import soon
 
 
 def state(
@@ -40,7 +41,7 @@ async def hosted(*addresses: Path, source: SampleSource = NO_SOURCE) -> AsyncIte
     try:
         for process, address in enumerate(addresses):
             engine.update_host(state(address, process=process))
-        await until(lambda: len(engine._processes) == len(addresses))
+        await soon(lambda: len(engine._processes) == len(addresses))
         yield engine
     finally:
         async with asyncio.timeout(10.0):

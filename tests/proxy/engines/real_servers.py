@@ -19,9 +19,9 @@ import uvicorn
 from tests.clients import environments
 from tests.programs import present, program
 from tests.server import free_port
+from tests.waiting import soon
 
 BODY = bytes(range(256)) * 20_000
-_START_S = 20.0
 _NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
 events {{ worker_connections 64; }}
@@ -80,7 +80,7 @@ async def uvicorn_server(_folder: Path) -> AsyncIterator[str]:
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    await _until_it_listens(port)
+    await soon(lambda: _listens(port))
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -116,20 +116,17 @@ def _write_site(folder: Path, port: int) -> Path:
 async def _running(command: list[str], port: int, environ: dict[str, str]) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(*command, env=environ, stderr=asyncio.subprocess.DEVNULL)
     try:
-        await _until_it_listens(port)
+        await soon(lambda: _listens(port))
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _until_it_listens(port: int) -> None:
-    async with asyncio.timeout(_START_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

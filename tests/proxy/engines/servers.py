@@ -27,14 +27,9 @@ class Bare:
         self.connections = 0
         self.open = 0
         self.answering = asyncio.Event()
-        self.changed = asyncio.Condition()
         self.url = ""
         self._ends = ends
         self._serving: set[asyncio.Task[None]] = set()
-
-    async def until(self, is_so: Callable[[], bool], within_s: float = 5.0) -> None:
-        async with asyncio.timeout(within_s), self.changed:
-            await self.changed.wait_for(is_so)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -50,8 +45,6 @@ class Bare:
         finally:
             writer.close()
             self.open -= 1
-            async with self.changed:
-                self.changed.notify_all()
 
     async def close(self) -> None:
         """Ends every connection that is open."""

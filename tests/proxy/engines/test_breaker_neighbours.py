@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ from tests.proxy.engines.keys import (
 )
 from tests.sound import tone
 from tests.tables import each_row
+from tests.waiting import soon
 
 POISON = "poison"
 NEIGHBOURS_REQUESTS = 45
@@ -115,15 +116,6 @@ async def fail(cloud: CloudEngine, times: int = 1, account: str = "acc_bad") -> 
         assert not await speak(cloud, account, POISON)
 
 
-async def until(is_so: Callable[[], bool]) -> None:
-    """Let the others work until this is so."""
-    for _ in range(1000):
-        if is_so():
-            return
-        await asyncio.sleep(0)
-    pytest.fail("it never was so")
-
-
 async def heard_beside(cloud: CloudEngine, *accounts: str) -> int:
     """How many of a neighbour's requests are heard. Before each of them the others send their poison, also
     as the first who may try again."""
@@ -177,7 +169,7 @@ async def test_one_accounts_faults_are_looked_into_and_end_there(monkeypatch: py
         at_start = provider.looks
         for number in (2, 3):
             await fail(cloud, FAULTS, f"acc_bad{number}")
-            await until(lambda: cloud.keys[0].breaker == CLOSED)
+            await soon(lambda: cloud.keys[0].breaker == CLOSED)
             assert provider.looks == number * at_start
             assert await speak(cloud, "acc_neighbour")
 
@@ -203,10 +195,10 @@ async def test_a_dead_provider_rests_although_one_account_alone_uses_it(
     async with refreshing.keep_refreshed(cloud):
         provider.lists = False
         await fail(cloud, FAULTS)
-        await until(lambda: cloud.state == "resting")
+        await soon(lambda: cloud.state == "resting")
         assert not await speak(cloud, "acc_neighbour")
         provider.lists = True
-        await until(lambda: cloud.state == "ready")
+        await soon(lambda: cloud.state == "ready")
         assert await speak(cloud, "acc_neighbour")
 
 
@@ -219,7 +211,7 @@ async def test_a_key_that_is_forbidden_everything_rests_with_an_alarm(
     async with refreshing.keep_refreshed(cloud):
         provider.lists, provider.no_list = False, FILTERED
         await fail(cloud, FAULTS)
-        await until(lambda: cloud.state == "resting")
+        await soon(lambda: cloud.state == "resting")
     assert metrics.alarms == ["cloud EngineForbidden"]
     assert cloud.reason.endswith("(HTTP 403 flagged).")
 
@@ -231,7 +223,7 @@ async def test_a_key_that_never_might_list_is_not_judged_by_that(monkeypatch: py
     cloud = key_at(provider)
     async with refreshing.keep_refreshed(cloud):
         await fail(cloud, FAULTS)
-        await until(lambda: cloud.keys[0].breaker == CLOSED)
+        await soon(lambda: cloud.keys[0].breaker == CLOSED)
         assert await speak(cloud, "acc_neighbour")
 
 

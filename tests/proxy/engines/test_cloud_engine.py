@@ -44,6 +44,7 @@ from tests.proxy.engines.keys import (
     speech,
 )
 from tests.speech_engine.host.fakes import read
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
 FAULTY = (EngineFailed("it broke"),)
@@ -62,11 +63,12 @@ def shorten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", [EngineStumbled("x"), EngineLimited("x", retry_after_s=0.001)])
+@simulated
 async def test_a_job_that_certainly_did_nothing_is_asked_again(
     error: EngineError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shorten(monkeypatch)
-    monkeypatch.setattr("proxy.engines.provider_pace._SHORTEST_PAUSE_S", 0.001)
+    monkeypatch.setattr("proxy.engines.provider_key._SHORTEST_PAUSE_S", 0.001)
     metrics = RecordedMetrics()
     cloud = Turns([error], [error], WELL)
     assert await count_audio(cloud_engine(cloud, metrics=metrics)) == WHOLE
@@ -129,24 +131,22 @@ async def test_a_provider_is_not_waited_for_longer_than_there_is_time() -> None:
     assert len(cloud.jobs) == 1
 
 
-@pytest.mark.clock
+@simulated
 async def test_each_try_has_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     shorten(monkeypatch)
     cloud = Turns([lambda: asyncio.sleep(0.2), EngineStumbled("x")], WELL)
     await count_audio(cloud_engine(cloud), job(deadline_s=2.0))
     first, second = cloud.jobs
-    assert first.deadline_s == pytest.approx(2.0, abs=0.1)
-    assert second.deadline_s <= 1.8
+    assert first.deadline_s == 2.0
+    assert 1.79 <= second.deadline_s <= 1.8
 
 
-@pytest.mark.clock
+@simulated
 async def test_a_jobs_wait_for_its_slot_is_taken_off_its_time() -> None:
     cloud = Turns([lambda: asyncio.sleep(0.3), *WELL], WELL, slots=1)
     engine = cloud_engine(cloud)
     await asyncio.gather(count_audio(engine), count_audio(engine))
-    first, second = cloud.jobs
-    assert first.deadline_s == pytest.approx(5.0, abs=0.2)
-    assert second.deadline_s <= 4.8
+    assert [each.deadline_s for each in cloud.jobs] == pytest.approx([5.0, 4.7])
 
 
 async def test_a_key_with_enough_faults_rests_and_is_not_asked() -> None:
@@ -244,6 +244,7 @@ async def silent_until(deadline_s: float, engine: CloudEngine) -> None:
             await count_audio(engine, job(deadline_s=deadline_s))
 
 
+@simulated
 async def test_an_engine_that_was_silent_until_its_deadline_has_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -273,6 +274,7 @@ async def _stalls(pieces: int, may_end: asyncio.Event) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("ends", "faults"), [(False, 0), (True, 1)])
+@simulated
 async def test_an_engine_that_waits_for_what_another_has_to_say_is_not_silent(
     monkeypatch: pytest.MonkeyPatch, ends: bool, faults: int
 ) -> None:
@@ -287,6 +289,7 @@ async def test_an_engine_that_waits_for_what_another_has_to_say_is_not_silent(
     assert (cloud.heard, engine.keys[0].breaker.faults) == (3, faults)
 
 
+@simulated
 async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.engines.provider_key._SILENCE_S", 0.1)
     engine = cloud_engine(Turns(SILENT))
@@ -296,12 +299,14 @@ async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: 
     assert engine.keys[0].breaker.faults == 0
 
 
+@simulated
 async def test_an_engine_that_was_hardly_asked_was_not_silent() -> None:
     engine = cloud_engine(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 0
 
 
+@simulated
 async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.engines.provider_key._SILENCE_S", 0.0)
     cloud = Turns(SILENT, WELL, slots=1)
@@ -371,7 +376,7 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     assert engine.reason == "key 1: empty; key 2: gone"
     with pytest.raises(EngineUnavailable) as raised:
         await count_audio(engine)
-    assert raised.value.retry_after_s == pytest.approx(LONGEST_S, abs=1.0)
+    assert LONGEST_S - 60.0 <= (raised.value.retry_after_s or 0.0) <= LONGEST_S
     assert metrics.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
 
 

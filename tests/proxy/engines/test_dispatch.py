@@ -15,6 +15,7 @@ from tests.proxy.engines.hosts import hosted
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, job
 from tests.speech_engine.host.fakes import FakeEngine, host, read, speak_for_ever
 from tests.speech_engine.host.fakes import job as hosted_job
+from tests.waiting import soon
 
 
 class DispatchLog:
@@ -31,10 +32,11 @@ class DispatchLog:
 
 async def shows(engine: CloudEngine | HostedEngine, *, running: int, waiting: int) -> None:
     """Returns when so many are at work, and so many in line."""
-    deadline = asyncio.get_running_loop().time() + 10
-    while (found := _load(await engine.health())) != (running, waiting):
-        assert asyncio.get_running_loop().time() < deadline, found
-        await asyncio.sleep(0.01)
+
+    async def is_so() -> bool:
+        return _load(await engine.health()) == (running, waiting)
+
+    await soon(is_so)
 
 
 def _load(health: HealthReport) -> tuple[int, int]:

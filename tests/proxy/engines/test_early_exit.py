@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -11,11 +10,12 @@ import pytest
 from policies.breaker import FAULTS
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.provider_key import ProviderPace
 from speech_engine import Audio, EngineFailed, EngineStumbled, Speak
 from speech_engine.host.engine_stream import EngineStream
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, count_audio, job, later
 from tests.speech_engine.host.fakes import read
+from tests.waiting import soon
 
 STUCK = (*WELL[:-1], *SILENT)
 """Some audio, and then nothing."""
@@ -25,15 +25,6 @@ async def first_audio(speech: EngineStream) -> None:
     while (event := await speech.next_event()) is not None:
         if isinstance(event, Audio):
             return
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Turn the loop until the condition holds; nothing here waits for a clock."""
-    for _ in range(1000):
-        if await condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never happened")
 
 
 async def is_free(engine: InProcessEngine | CloudEngine) -> bool:
@@ -84,7 +75,7 @@ async def test_a_job_that_is_cancelled_in_the_line_leaves_it_and_was_never_asked
     speaking = asyncio.create_task(first_audio(first))
     await turns.asked.wait()
     waiting = asyncio.create_task(first_audio(second))
-    await until(partial(is_in_line, engine))
+    await soon(partial(is_in_line, engine))
     for task, speech in ((waiting, second), (speaking, first)):
         task.cancel()
         await asyncio.wait([task])
@@ -100,7 +91,7 @@ async def test_a_job_that_is_cancelled_between_two_tries_holds_nothing() -> None
     speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
     await turns.asked.wait()
-    await until(partial(is_free, engine))
+    await soon(partial(is_free, engine))
     listening.cancel()
     await asyncio.wait([listening])
     await speech.close()
@@ -114,7 +105,7 @@ async def test_a_job_that_waits_for_its_pace_is_cancelled_without_a_word_to_the_
     engine = cloud_engine(turns, pace=pace)
     speech = engine.open(Speak(job()))
     listening = asyncio.create_task(first_audio(speech))
-    await until(partial(is_busy, engine))
+    await soon(partial(is_busy, engine))
     listening.cancel()
     await asyncio.wait([listening])
     await speech.close()

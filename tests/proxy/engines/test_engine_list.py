@@ -54,7 +54,6 @@ async def test_a_hosted_engine_is_starting_until_the_supervisor_says_more() -> N
         await engines.wait_until_started(0.01)  # returns although nothing has come up
         engines.update_host(HostState("tone", 0, 1, "failed", "it is torn"))
         await asyncio.wait_for(engines.wait_until_started(3600.0), 5.0)
-        assert repr(engines) == "<Engines tone failed>"
         assert (engines["tone"].state, engines["tone"].reason) == ("failed", "it is torn")
 
 

@@ -13,7 +13,7 @@ from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.processes import runtime
 from proxy.processes.supervisor import hosted_specs
 from speech_engine.host.pipe_messages import HostState
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 
 @asynccontextmanager
@@ -30,7 +30,7 @@ async def ready_hosts(folder: Path) -> AsyncIterator[tuple[EngineSwitch, list[st
         hosts = Hosts(specs, short, note)
         async with asyncio.timeout(60.0), asyncio.TaskGroup() as running:
             running.create_task(hosts.run())
-            await until(lambda: states[-1:] == ["ready"])
+            await soon(lambda: states[-1:] == ["ready"])
             states.clear()
             yield EngineSwitch(hosts), states
             await hosts.stop(10.0)
@@ -39,7 +39,7 @@ async def ready_hosts(folder: Path) -> AsyncIterator[tuple[EngineSwitch, list[st
 async def test_requests_wait_for_the_next_process_of_an_engine_that_restarts(tmp_path: Path) -> None:
     async with ready_hosts(tmp_path) as (switch, states):
         assert await switch.switch("tone", "restart", breaks_off=False) == ""
-        await until(lambda: states[-1:] == ["ready"])
+        await soon(lambda: states[-1:] == ["ready"])
         assert list(dict.fromkeys(states)) == ["restarting", "starting", "ready"]
 
 
@@ -48,4 +48,4 @@ async def test_an_unloaded_engine_refuses_until_it_is_loaded(tmp_path: Path) -> 
         assert await switch.switch("tone", "unload", breaks_off=False) == ""
         assert states == ["unloaded"]
         assert await switch.switch("tone", "load", breaks_off=False) == ""
-        await until(lambda: states[-1:] == ["ready"])
+        await soon(lambda: states[-1:] == ["ready"])

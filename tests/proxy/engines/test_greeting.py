@@ -10,7 +10,8 @@ import pytest
 
 from speech_engine import API_VERSION, EngineUnavailable, Finished
 from tests.proxy.engines.hosts import babbling, hosted, odd_host, spoken, state
-from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder, until
+from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
+from tests.waiting import soon
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def folder() -> Iterator[Path]:
 async def test_a_host_of_another_api_version_serves_nobody_and_the_reason_says_so(folder: Path) -> None:
     async with odd_host(folder / "1", version=API_VERSION + 1), hosted() as voice:
         voice.update_host(state(folder / "1"))
-        await until(lambda: voice.state == "failed")
+        await soon(lambda: voice.state == "failed")
         assert f"API version is {API_VERSION + 1}, the server's {API_VERSION}" in voice.reason
         assert voice.models() == ()
         with pytest.raises(EngineUnavailable):
@@ -55,7 +56,7 @@ async def test_news_of_a_death_ends_the_greeting(folder: Path) -> None:
     async with hosted() as voice:
         voice.update_host(state(folder / "never"))
         voice.update_host(state("", "failed", reason="it fell over"))
-        await until(lambda: not voice._tasks)
+        await soon(lambda: not voice._tasks)
         assert voice.reason == "it fell over"
 
 

@@ -31,16 +31,8 @@ from speech_engine.host.pipe_messages import (
 from speech_engine.pcm import PcmInMemory
 from tests.proxy.engines.hosts import hosted, spoken, state
 from tests.proxy.engines.test_dispatch import shows
-from tests.speech_engine.host.fakes import (
-    RATE_HZ,
-    FakeEngine,
-    host,
-    job,
-    read,
-    short_folder,
-    speak_for_ever,
-    until,
-)
+from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, host, job, read, short_folder, speak_for_ever
+from tests.waiting import soon
 
 
 class Lives:
@@ -122,11 +114,11 @@ async def test_a_job_that_had_not_begun_outlives_any_number_of_hosts(lives: Live
     await lives.begin(FakeEngine(silent_for_ever))
     speaking = asyncio.create_task(spoken(lives.engine, job(deadline_s=30.0)))
     for _ in range(3):
-        await until(lambda: len(lives.begun) == 1)
+        await soon(lambda: len(lives.begun) == 1)
         lives.begun.clear()  # as if it had been in the line
         await lives.end()
         await lives.begin(FakeEngine(silent_for_ever))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     lives.begun.clear()
     await lives.end()
     await lives.begin(FakeEngine())
@@ -140,7 +132,7 @@ async def test_a_job_that_had_begun_without_audio_is_asked_once_more(
     reborn = FakeEngine()
     await lives.begin(FakeEngine(speak))  # type: ignore[arg-type] # a function of this file
     speaking = asyncio.create_task(spoken(lives.engine, job()))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     await lives.end(noticed_first_by)
     await lives.begin(reborn)
     assert isinstance((await speaking)[-1], Finished)
@@ -152,7 +144,7 @@ async def test_a_job_that_sees_three_hosts_die_is_lost_and_the_fourth_never_has_
     await lives.begin(FakeEngine(silent_for_ever))
     speaking = asyncio.create_task(spoken(lives.engine, job()))
     for life in (FakeEngine(silent_for_ever), FakeEngine(silent_for_ever), fourth):
-        await until(lambda: len(lives.begun) == 1)
+        await soon(lambda: len(lives.begun) == 1)
         await lives.end()
         await lives.begin(life)
     with pytest.raises(EngineUnavailable) as lost:
@@ -169,7 +161,7 @@ async def test_a_job_that_has_certainly_killed_its_host_is_at_fault(
     reborn = FakeEngine()
     await lives.begin(FakeEngine(speak))  # type: ignore[arg-type] # a function of this file
     speaking = asyncio.create_task(spoken(lives.engine, job()))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     (killer,) = lives.begun
     await lives.end(noticed_first_by, killer)
     await lives.begin(reborn)
@@ -192,13 +184,14 @@ async def test_a_job_with_audio_out_is_never_asked_again(lives: Lives, noticed_f
     assert reborn.jobs == []
 
 
+@pytest.mark.clock
 async def test_a_host_of_which_the_supervisor_says_nothing_is_not_waited_for_long(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_process, "DEATH_S", 0.05)
     await lives.begin(FakeEngine(silent_for_ever))
     speaking = asyncio.create_task(spoken(lives.engine, job(deadline_s=3600.0)))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     await lives._life.aclose()
     with pytest.raises(EngineUnavailable, match="The host is gone"):
         await asyncio.wait_for(speaking, 5.0)
@@ -207,7 +200,7 @@ async def test_a_host_of_which_the_supervisor_says_nothing_is_not_waited_for_lon
 async def test_a_job_is_not_asked_again_past_its_deadline(lives: Lives) -> None:
     await lives.begin(FakeEngine(silent_for_ever))
     speaking = asyncio.create_task(spoken(lives.engine, job(deadline_s=0.5)))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     await lives.end()
     with pytest.raises(EngineUnavailable, match="not ready yet"):
         await speaking
@@ -246,7 +239,7 @@ async def test_a_clone_and_a_conversion_that_had_begun_are_never_repeated(lives:
     async with aclosing(recording()) as pcm:
         stream = lives.engine.open(work, pcm=pcm if isinstance(work, Convert) else None)
         reading = asyncio.create_task(read(stream))
-        await until(lambda: first.jobs == ["anna"])
+        await soon(lambda: first.jobs == ["anna"])
         if isinstance(work, Convert):
             lives.begun.clear()  # not even from the line: what another engine says is gone with the host
         await lives.end()
@@ -271,7 +264,7 @@ async def test_a_recording_in_memory_goes_to_the_next_life_from_its_beginning(li
     await lives.begin(Cloning())
     pcm = PcmInMemory(bytes(range(200)) * 24, 24_000)
     reading = asyncio.create_task(read(lives.engine.open(Convert(job("anna")), pcm=pcm)))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     lives.begun.clear()  # as if it had been in the line
     await lives.end()
     await lives.begin(reborn := Converting())
@@ -283,7 +276,7 @@ async def test_a_recording_in_memory_whose_conversion_had_begun_is_lost(lives: L
     await lives.begin(Cloning())
     pcm = PcmInMemory(bytes(4_800), 24_000)
     reading = asyncio.create_task(read(lives.engine.open(Convert(job("anna")), pcm=pcm)))
-    await until(lambda: len(lives.begun) == 1)
+    await soon(lambda: len(lives.begun) == 1)
     await lives.end()
     await lives.begin(reborn := Converting())
     with pytest.raises(EngineUnavailable):

@@ -38,9 +38,9 @@ from tests.speech_engine.host.fakes import (
     short_folder,
     speak_briefly,
     speak_for_ever,
-    until,
 )
 from tests.speech_engine.host.visitors import steps
+from tests.waiting import soon
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_the_least_busy_of_several_processes_is_asked(folder: Path) -> Non
 async def test_a_job_cancelled_here_is_cancelled_there(folder: Path) -> None:
     async with host(FakeEngine(speak_for_ever), folder / "1"), hosted(folder / "1") as voice:
         speaking = asyncio.create_task(spoken(voice, job()))
-        await until(lambda: "1 running" in repr(voice))
+        await soon(lambda: "1 running" in repr(voice))
         speaking.cancel()
         await asyncio.wait([speaking])
         assert speaking.cancelled()
@@ -149,12 +149,13 @@ async def test_a_request_for_an_idle_engine_has_it_loaded_and_waits(folder: Path
         assert (engine.state, engine.loads_on_demand) == ("unloaded", True)
         assert [model.id for model in engine.models()] == [MODEL.id]  # known to a worker that never met it
         waiting = asyncio.create_task(engine.ready_process("me", asyncio.get_running_loop().time() + 30.0))
-        await until(lambda: wanted == ["fake"])
+        await soon(lambda: wanted == ["fake"])
         engine.update_host(state("", "starting"))
         engine.update_host(state(folder / "s"))
         assert (await waiting).number is not None
 
 
+@pytest.mark.clock
 async def test_a_request_that_cannot_wait_so_long_goes_on_and_the_engine_loads_all_the_same() -> None:
     wanted: list[str] = []
     async with hosted() as engine:
@@ -188,7 +189,7 @@ async def test_where_one_may_come_up_the_job_waits_for_as_long_as_it_has(folder:
             await spoken(voice, job(deadline_s=0.02))
         assert late.value.retry_after_s == 2.0
         speaking = asyncio.create_task(spoken(voice, job(deadline_s=30.0)))
-        await until(lambda: not speaking.done())
+        await soon(lambda: not speaking.done())
         voice.update_host(state(folder / "1"))
         assert isinstance((await speaking)[-1], Finished)
 

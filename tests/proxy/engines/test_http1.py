@@ -16,6 +16,7 @@ from tests.proxy.engines.servers import Act, Bare, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
 from tests.server import free_port
 from tests.tables import each_row
+from tests.waiting import soon
 
 MEGABYTE = 1024 * 1024
 PIECE = b"x" * (64 * 1024)
@@ -34,14 +35,16 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
+@pytest.mark.clock
 async def test_an_idle_connection_closes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1_connection, "_IDLE_S", 0.05)
     async with bare(answer()) as server, open_http(Upstream()) as client:
         await ask(client, post(server.url))
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
         assert repr(client) == "<UpstreamClient <ConnectionPool 0 busy, 0 idle>>"
 
 
+@pytest.mark.clock
 async def test_the_time_of_an_idle_connection_does_not_end_its_next_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -58,7 +61,7 @@ async def test_a_connection_that_closed_while_idle_is_not_used() -> None:
         for _ in range(3):
             assert await ask(client, post(server.url)) == b"a"
             await server.close()
-            await server.until(lambda: server.open == 0)
+            await soon(lambda: server.open == 0)
             await asyncio.sleep(0.01)
         assert (server.connections, len(server.heads)) == (3, 3)
 
@@ -119,6 +122,7 @@ async def test_an_answer_can_be_read_while_its_connection_serves_another() -> No
         assert server.connections == 1
 
 
+@pytest.mark.clock
 async def test_a_slow_reader_slows_its_provider_down() -> None:
     sent = 0
 
@@ -145,9 +149,10 @@ async def test_a_slow_reader_slows_its_provider_down() -> None:
         assert await ask(client, post(server.url)) == b"next"
         assert server.connections == 1
         await server.close()
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
 
 
+@pytest.mark.clock
 async def test_a_reader_that_takes_its_time_is_no_silence_of_the_provider() -> None:
     acts: list[Act] = [begun(2), 0.05, b"a", 0.4, b"b"]
     async with bare(*acts) as server, open_http(Upstream()) as client:
@@ -193,13 +198,13 @@ async def test_the_connection_that_was_idle_longest_makes_room() -> None:
             await asyncio.sleep(0.01)
             await ask(client, post(second.url))
             await ask(client, post(third.url))
-            await first.until(lambda: first.open == 0)
+            await soon(lambda: first.open == 0)
             assert (second.open, third.open) == (1, 1)
             # Two that begin together make room for two.
             await asyncio.gather(*(ask(client, post(first.url)) for _ in range(2)))
             assert first.open == 2
-            await second.until(lambda: second.open == 0)
-            await third.until(lambda: third.open == 0)
+            await soon(lambda: second.open == 0)
+            await soon(lambda: third.open == 0)
 
 
 async def _has_asked(server: Bare) -> None:
@@ -218,7 +223,7 @@ async def test_a_cancelled_request_gives_its_place_back(acts: list[bytes]) -> No
         await asyncio.wait([waiting])
         asking.cancel()
         await asyncio.wait([asking])
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
         server.acts = (answer(b"free"),)
         assert await ask(client, post(server.url)) == b"free"
 
@@ -284,7 +289,7 @@ async def test_a_client_that_is_closed_ends_what_is_under_way() -> None:
         with pytest.raises(EngineFailed):
             await found.next_piece()
         await exchange.__aexit__(None, None, None)
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
 
 
 async def test_a_literal_address_of_ipv6_is_asked() -> None:
@@ -301,7 +306,7 @@ async def test_a_private_connection_is_used_again() -> None:
             for _ in range(5):
                 assert len(await ask(client, post(server.url))) == 300_000
         assert server.connections == 1
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
 
 
 async def test_a_certificate_for_another_address_is_nobody_reached() -> None:

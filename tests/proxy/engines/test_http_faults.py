@@ -10,6 +10,7 @@ from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
 from tests.proxy.engines.servers import Act, answer, bare
 from tests.tables import each_row
+from tests.waiting import soon
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
@@ -138,7 +139,7 @@ async def test_a_fault_on_the_wire_has_its_outcome(row: Row) -> None:
         )
         assert await outcome_of(client, request) == row.outcome
         if not row.reused:
-            await server.until(lambda: server.open == 0)
+            await soon(lambda: server.open == 0)
             # The other half of the connection has its turn, too.
             await asyncio.sleep(0.01)
         assert await outcome_of(client, request) == row.outcome

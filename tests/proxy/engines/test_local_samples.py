@@ -10,14 +10,14 @@ import pytest
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.local_samples import LocalSamples
-from proxy.engines.provider_key import ProviderKey
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.provider_key import ProviderKey, ProviderPace
 from proxy.telemetry.metrics import Metrics
 from speech_engine import Audio, EngineFailed, Speak, SpeechJob, Started, VoiceNotFound
 from speech_engine.host.slots import Slots
 from tests.proxy.engines.sources import Recordings
-from tests.speech_engine.host.fakes import RATE_HZ, job, read, until
+from tests.speech_engine.host.fakes import RATE_HZ, job, read
 from tests.speech_engine.host.mimics import Mimic, sampled, trained
+from tests.waiting import soon
 
 Local = InProcessEngine | CloudEngine
 
@@ -81,10 +81,10 @@ async def test_a_job_that_is_cancelled_while_its_recording_comes_leaves_nothing(
     source.gate.clear()
     engine, mimic = local(kind, source)
     speaking = asyncio.create_task(heard(engine, sampled("a")))
-    await until(lambda: source.waiting == 1)
+    await soon(lambda: source.waiting == 1)
     speaking.cancel()
     await asyncio.wait([speaking])
-    await until(lambda: source.waiting == 0)
+    await soon(lambda: source.waiting == 0)
     assert (await engine.health()).running == 0
     assert mimic.jobs == []
 

@@ -16,6 +16,7 @@ from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
 from tests.tables import each_row
 
 
+@pytest.mark.clock
 async def test_a_job_is_told_at_once_if_its_host_will_load_for_longer_than_it_can_wait() -> None:
     async with hosted() as engine:
         engine.update_host(replace(state("", "restarting"), loads_s=60.0))

@@ -49,7 +49,6 @@ def test_an_account_leaves_one_process_to_the_others_while_its_own_have_room_soo
     chosen = choice.choose(processes, "a", 2, is_patient=True)
     assert chosen is (None if patient is None else processes[patient])
     assert choice.choose(processes, "a", 2, is_patient=False) is processes[impatient]
-    assert repr(choice) == "<ProcessChoice for a>"
 
 
 def test_an_account_that_is_alone_has_all_processes() -> None:

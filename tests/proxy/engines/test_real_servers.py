@@ -37,6 +37,7 @@ async def test_a_real_server_is_understood(url: str) -> None:
         assert answers == [(200, BODY)] * 16
 
 
+@pytest.mark.clock
 async def test_a_connection_is_used_again_until_its_server_closes_it(url: str) -> None:
     async with open_http(Upstream()) as client:
         for path in ("/whole", "/chunks", "/empty", "/whole"):

@@ -20,7 +20,8 @@ from speech_engine import (
     ModelInfo,
 )
 from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job
-from tests.tables import each_row
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 
 class Asked(Turns):
@@ -29,7 +30,6 @@ class Asked(Turns):
     def __init__(self, *finds: Exception | str | None, speaks: object = None) -> None:
         super().__init__(WELL if speaks is None else [speaks])  # type: ignore[list-item] # a step of a script
         self.looks = 0
-        self.looked = asyncio.Event()
         self._finds = finds
         self._names: tuple[str, ...] = ()
 
@@ -40,7 +40,6 @@ class Asked(Turns):
     async def refresh(self) -> None:
         found = self._finds[min(self.looks, len(self._finds) - 1)]
         self.looks += 1
-        self.looked.set()
         if isinstance(found, Exception):
             raise found
         if found is None:
@@ -48,12 +47,9 @@ class Asked(Turns):
         else:
             self._names = (found,)
 
-    async def until(self, looks: int) -> None:
+    async def is_over(self, looks: int) -> None:
         """So many looks are over, and what came of them is known."""
-        async with asyncio.timeout(5.0):
-            while self.looks <= looks:
-                self.looked.clear()
-                await self.looked.wait()
+        await soon(lambda: self.looks > looks)
 
 
 def opened(
@@ -69,6 +65,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refreshing, "PROBE_S", 0.01)
 
 
+@simulated
 async def test_a_refreshed_list_is_known_when_the_server_serves() -> None:
     cloud, block = opened(Asked("first"))
     assert cloud.models() == ()
@@ -76,23 +73,28 @@ async def test_a_refreshed_list_is_known_when_the_server_serves() -> None:
         assert [model.id for model in cloud.models()] == ["first"]
 
 
+@simulated
 async def test_a_new_model_is_learnt(often: None) -> None:
     engine = Asked("old", "new")
     cloud, block = opened(engine)
     async with block:
-        await engine.until(2)
+        await engine.is_over(2)
         assert [model.id for model in cloud.models()] == ["new"]
 
 
+@simulated
 async def test_a_known_model_stays_known_where_nobody_answers(often: None) -> None:
     engine = Asked("old", EngineUnavailable("away"))
     cloud, block = opened(engine)
     async with block:
-        await engine.until(3)
+        await engine.is_over(3)
         assert [model.id for model in cloud.models()] == ["old"]
 
 
-@each_row("finds", [None, EngineUnavailable("away"), ZeroDivisionError("a fault of the plugin")])
+@pytest.mark.parametrize(
+    "finds", [None, EngineUnavailable("away"), ZeroDivisionError("a fault of the plugin")]
+)
+@simulated
 async def test_the_server_starts_without_an_answer(
     finds: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ async def test_the_server_starts_without_an_answer(
         assert (cloud.state, engine.looks) == ("ready", 1)
 
 
+@simulated
 async def test_a_provider_that_never_answers_is_asked_again(
     often: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,30 +113,33 @@ async def test_a_provider_that_never_answers_is_asked_again(
     engine = Asked(None, "m")
     cloud, block = opened(engine)
     async with block:
-        await engine.until(2)
+        await engine.is_over(2)
         assert [model.id for model in cloud.models()] == ["m"]
 
 
+@simulated
 async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
     engine = Asked(ZeroDivisionError("x"), "m")
     cloud, block = opened(engine)
     async with block:
-        await engine.until(2)
+        await engine.is_over(2)
         assert [model.id for model in cloud.models()] == ["m"]
 
 
+@simulated
 async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it(often: None) -> None:
     metrics = RecordedMetrics()
     engine = Asked(*[EngineFailed("down")] * (FAULTS + 1), "m")
     cloud, block = opened(engine, metrics=metrics)
     async with block:
-        await engine.until(FAULTS)
+        await engine.is_over(FAULTS)
         assert (cloud.state, cloud.reason) == ("resting", "down")
-        await engine.until(FAULTS + 2)
+        await engine.is_over(FAULTS + 2)
         assert cloud.state == "ready"
     assert metrics.resting == [(1, True), (1, False)]
 
 
+@simulated
 async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -149,6 +155,7 @@ async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
         assert (cloud.state, engine.looks) == ("ready", 2)
 
 
+@simulated
 async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
     metrics = RecordedMetrics()
     engine = Asked("m", speaks=EngineExhausted("no credit"))
@@ -156,12 +163,13 @@ async def test_a_good_answer_knows_nothing_of_credit(often: None) -> None:
     async with block:
         with pytest.raises(EngineExhausted):
             await count_audio(cloud)
-        await engine.until(engine.looks + 3)
+        await engine.is_over(engine.looks + 3)
         assert cloud.state == "resting"
     assert metrics.alarms == ["cloud EngineExhausted"]
 
 
 @pytest.mark.parametrize("error", [EngineUnauthorized("wrong key"), EngineExhausted("plan is over")])
+@simulated
 async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     error: EngineError, often: None
 ) -> None:
@@ -170,10 +178,11 @@ async def test_a_key_that_is_refused_at_the_start_rests_and_alarms_once(
     cloud, block = opened(engine, metrics=metrics)
     async with block:
         assert (cloud.state, cloud.reason) == ("resting", error.message)
-        await engine.until(5)
+        await engine.is_over(5)
     assert metrics.alarms == [f"cloud {type(error).__name__}"]
 
 
+@simulated
 async def test_each_key_is_asked_for_itself() -> None:
     cloud, block = opened(Asked(EngineUnauthorized("wrong key")), Asked("m"))
     async with block:
@@ -182,11 +191,12 @@ async def test_each_key_is_asked_for_itself() -> None:
         assert await count_audio(cloud) > 0
 
 
+@simulated
 async def test_nothing_is_asked_once_the_server_has_stopped(often: None) -> None:
     engine = Asked("m")
     _, block = opened(engine)
     async with block:
-        await engine.until(1)
+        await engine.is_over(1)
     looks = engine.looks
     await asyncio.sleep(0.05)
     assert engine.looks == looks

@@ -29,7 +29,7 @@ async def test_those_who_wait_come_in_their_order_and_before_anybody_new() -> No
     assert came == ["a", "b"]
     places.release()
     assert places.take_now()
-    assert repr(places) == "<Places, 0 free, 0 wait>"
+    assert (places._free, len(places._waiting)) == (0, 0)
 
 
 @pytest.mark.parametrize("is_given", [True, False])

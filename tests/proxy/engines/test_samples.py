@@ -34,8 +34,9 @@ from speech_engine.testing.recordings import PcmRecording
 from speech_engine.values import Trained, find_samples
 from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
 from tests.proxy.engines.sources import FileInParts, Recordings
-from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder, until
+from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder
 from tests.speech_engine.host.mimics import CountingShelf, Mimic, sampled, trained
+from tests.waiting import soon
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ async def test_a_host_that_dies_before_the_recording_comes_is_not_waited_for(fol
             host(Mimic(reborn), folder / "2", shelf=reborn),
         ):
             speaking = asyncio.create_task(heard(voice, sampled("a")))
-            await until(lambda: source.waiting == 1)
+            await soon(lambda: source.waiting == 1)
             await life.aclose()
             voice.update_host(state("", "restarting"))
             voice.update_host(state(folder / "2"))
@@ -207,7 +208,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
     source.gate.clear()
     async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
         speaking = [asyncio.create_task(heard(voice, sampled("a", id_=f"job_{n}"))) for n in range(2)]
-        await until(lambda: [each.waiting for each in voice._delivery._flights.values()] == [2])
+        await soon(lambda: [each.waiting for each in voice._delivery._flights.values()] == [2])
         assert source.waiting == 1
         speaking[0].cancel()
         await asyncio.wait(speaking[:1])
@@ -215,7 +216,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
         speaking[1].cancel()
         await asyncio.wait(speaking)
         assert all(each.cancelled() for each in speaking)
-        await until(lambda: source.waiting == 0)
+        await soon(lambda: source.waiting == 0)
         assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
         source.gate.set()
         assert await heard(voice, sampled("a")) == [b"aa"]
@@ -304,7 +305,7 @@ async def test_what_is_on_its_way_during_a_drop_never_arrives(folder: Path) -> N
     source.gate.clear()
     async with host(Mimic(shelf), folder / "1", shelf=shelf), hosted(folder / "1", source=source) as voice:
         speaking = asyncio.create_task(heard(voice, sampled("a")))
-        await until(lambda: source.waiting == 1)
+        await soon(lambda: source.waiting == 1)
         await voice.drop_samples(["a"])
         with pytest.raises(VoiceNotFound):
             await speaking
@@ -312,6 +313,7 @@ async def test_what_is_on_its_way_during_a_drop_never_arrives(folder: Path) -> N
     assert shelf.came == []
 
 
+@pytest.mark.clock
 async def test_a_dead_process_has_forgotten_and_a_silent_one_has_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +323,7 @@ async def test_a_dead_process_has_forgotten_and_a_silent_one_has_not(
         async with hosted(folder / "1") as voice:
             await life.aclose()
             dropping = asyncio.create_task(voice.drop_samples(["a"]))
-            await until(lambda: not dropping.done())
+            await soon(lambda: not dropping.done())
             voice.update_host(state("", "restarting"))
             await dropping
     monkeypatch.setattr(host_process, "DEATH_S", 0.05)

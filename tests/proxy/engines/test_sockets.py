@@ -15,6 +15,7 @@ from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable, Handsh
 from tests.proxy.engines.servers import tunnel_proxy
 from tests.server import free_port
 from tests.tables import each_row
+from tests.waiting import soon
 
 SECRET = "sk-never-to-be-told"
 
@@ -25,12 +26,6 @@ class Seen:
     def __init__(self) -> None:
         self.keys: list[str] = []
         self.open = 0
-        self.changed = asyncio.Event()
-
-    async def until_closed(self) -> None:
-        while self.open:
-            self.changed.clear()
-            await self.changed.wait()
 
 
 async def deaf(request: web.Request) -> web.WebSocketResponse:
@@ -61,7 +56,6 @@ async def served(seen: Seen) -> AsyncIterator[str]:
                         await socket.send_str(other.upper())
         finally:
             seen.open -= 1
-            seen.changed.set()
         return socket
 
     async def refused(request: web.Request) -> web.Response:
@@ -107,7 +101,7 @@ async def test_messages_go_both_ways_and_the_end_of_the_block_closes() -> None:
             assert await socket.next_message() == b"HELLO"
             assert socket.close_code is None
         async with asyncio.timeout(5):
-            await seen.until_closed()
+            await soon(lambda: seen.open == 0)
     assert seen.keys == [SECRET]
 
 

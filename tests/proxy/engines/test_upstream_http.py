@@ -28,6 +28,7 @@ from speech_engine import (
 from tests.proxy.engines.servers import Act, answer, bare, begun, tunnel_proxy
 from tests.server import free_port
 from tests.tables import each_row
+from tests.waiting import soon
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 """A certificate of 127.0.0.1 signed by itself, with its key, for this test alone."""
@@ -104,7 +105,7 @@ async def test_each_fault_is_the_class_that_says_what_it_means(
         assert SECRET not in str(error.value)
         assert server.url not in str(error.value)
         assert error.value.__cause__ is None
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
 
 
 @each_row("url", ["http://127.0.0.1:{port}", "https://127.0.0.1:{port}", "nonsense", "ftp://x"])
@@ -144,7 +145,7 @@ async def test_leaving_in_the_middle_ends_the_connection_at_once(reads: bool) ->
         async with client.send(post(server.url)) as found:
             if reads:
                 assert await found.next_piece()
-        await server.until(lambda: server.open == 0, within_s=1.0)
+        await soon(lambda: server.open == 0)
     assert server.connections == 1
 
 
@@ -154,7 +155,7 @@ async def test_being_cancelled_before_the_status_ends_it_too() -> None:
         await server.answering.wait()
         asking.cancel()
         await asyncio.wait([asking])
-        await server.until(lambda: server.open == 0, within_s=1.0)
+        await soon(lambda: server.open == 0)
 
 
 async def test_a_thousand_cancelled_requests_leave_every_connection_free() -> None:
@@ -168,7 +169,7 @@ async def test_a_thousand_cancelled_requests_leave_every_connection_free() -> No
             for task in asking:
                 task.cancel()
             await asyncio.wait(asking)
-        await server.until(lambda: server.open == 0)
+        await soon(lambda: server.open == 0)
         server.acts = (answer(b"free"),)
         answers = await asyncio.gather(*(whole(client, post(server.url)) for _ in range(20)))
     assert answers == [(200, b"free")] * 20
@@ -311,7 +312,7 @@ async def test_a_proxy_that_opens_no_tunnel_is_nobody_reached(said: list[Act]) -
         for _ in range(2):
             with pytest.raises(EngineUnavailable):
                 await whole(client, post("https://provider.invalid"))
-        await proxy.until(lambda: proxy.open == 0)
+        await soon(lambda: proxy.open == 0)
 
 
 async def test_a_proxy_that_says_nothing_is_waited_for_no_longer_than_the_provider() -> None:
@@ -319,7 +320,7 @@ async def test_a_proxy_that_says_nothing_is_waited_for_no_longer_than_the_provid
         for _ in range(2):
             with pytest.raises(EngineTimeout):
                 await whole(client, post("https://provider.invalid", within_s=0.1))
-        await proxy.until(lambda: proxy.open == 0)
+        await soon(lambda: proxy.open == 0)
 
 
 @each_row("named", ["socks5://127.0.0.1:1", "http://a:port", "http://[x"])

@@ -12,8 +12,7 @@ from policies.breaker import Breaker
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_key import ProviderKey
-from proxy.engines.provider_pace import ProviderPace
+from proxy.engines.provider_key import ProviderKey, ProviderPace
 from speech_engine import (
     Audio,
     CloneInfo,

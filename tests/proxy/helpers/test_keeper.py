@@ -21,6 +21,7 @@ from speech_engine.host.pipe_messages import (
     MetricsReport,
     Ready,
 )
+from tests.waiting import soon
 
 BEGIN = """
 import os, signal, sys, time
@@ -53,7 +54,6 @@ class Nursery:
         self.children: list[Child] = []
         self.told: list[Told] = []
         self.said: list[Message] = []
-        self.changed = asyncio.Event()
         self.keeper = Keeper("kept", self.begin, self._on_state, self._on_message)
         self._module = module
 
@@ -61,19 +61,14 @@ class Nursery:
         self.children.append(await Child.start(self._module))
         return self.children[-1]
 
-    async def until(self, state: str) -> None:
-        async with asyncio.timeout(20.0):
-            while state not in (told[0] for told in self.told):
-                self.changed.clear()
-                await self.changed.wait()
+    async def becomes(self, state: str) -> Told:
+        return await soon(lambda: next((told for told in self.told if told[0] == state), None))
 
     def _on_state(self, state: str, generation: int, reason: str) -> None:
         self.told.append((state, generation, reason))
-        self.changed.set()
 
     def _on_message(self, message: Message) -> None:
         self.said.append(message)
-        self.changed.set()
 
 
 @pytest.fixture
@@ -97,7 +92,7 @@ async def _in_time(work: Awaitable[object], within_s: float = 20.0) -> None:
 async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) -> None:
     kept = nursery(SERVES)
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("ready")
+    await kept.becomes("ready")
     (child,) = kept.children
     assert os.getsid(child.process.pid) == child.process.pid  # a Ctrl-C in our terminal is not for it
     await _in_time(kept.keeper.stop(5.0))
@@ -110,7 +105,7 @@ async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) ->
 async def test_a_child_that_heeds_nothing_is_killed(nursery: Make) -> None:
     kept = nursery(DEAF)
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("ready")
+    await kept.becomes("ready")
     await _in_time(kept.keeper.stop(0.1))
     await _in_time(running)
     assert kept.children[0].process.returncode == -9
@@ -126,7 +121,7 @@ async def test_a_child_is_dead_when_its_stop_returns(nursery: Make, monkeypatch:
 async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(nursery: Make) -> None:
     kept = nursery(LINGERS)
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("restarting")
+    await kept.becomes("restarting")
     assert kept.children[0].process.returncode == -9
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
@@ -162,9 +157,9 @@ async def test_a_child_that_says_it_is_broken_for_good_is_not_started_again(nurs
 async def test_messages_of_a_child_are_passed_on(nursery: Make) -> None:
     kept = nursery(ASKED)
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("ready")
+    await kept.becomes("ready")
     kept.children[0].send(MetricsQuestion(7))
-    await kept.until("restarting")
+    await kept.becomes("restarting")
     assert kept.said == [Ready(), MetricsReport(7, "counted")]
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
@@ -179,7 +174,7 @@ async def test_a_stop_that_comes_while_a_child_is_being_started_stops_that_child
 
     keeper = Keeper("kept", begin_late, kept._on_state, kept._on_message)
     running = asyncio.create_task(keeper.run())
-    await kept.until("starting")
+    await kept.becomes("starting")
     await keeper.stop(5.0)
     may_begin.set()
     await _in_time(running)
@@ -191,7 +186,7 @@ async def test_a_stop_while_waiting_to_restart_does_not_wait(nursery: Make) -> N
     kept = nursery(CRASHES)
     kept.keeper._crashes += [Crash(time.monotonic())] * 3
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("restarting")
+    await kept.becomes("restarting")
     await kept.keeper.stop(0.0)
     await _in_time(running, 1.0)  # the back-off would be 1.6 s
     assert len(kept.children) == 1
@@ -240,15 +235,13 @@ async def test_a_child_that_is_killed_takes_along_what_it_started(nursery: Make)
 async def test_the_reason_of_one_kill_is_not_that_of_the_next_crash(nursery: Make) -> None:
     kept = nursery(DEAF)
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("ready")
+    await kept.becomes("ready")
     kept.keeper.kill("it heeds nothing")
-    await kept.until("restarting")
+    await kept.becomes("restarting")
     kept.told.clear()
-    await kept.until("ready")
-    ready = kept.told[-1]
+    ready = await kept.becomes("ready")
     kept.children[1].kill()
-    await kept.until("restarting")
-    last = kept.told[-1]
+    last = await kept.becomes("restarting")
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
     assert ready == ("ready", 2, "")
@@ -261,10 +254,10 @@ async def test_one_that_is_revived_may_crash_as_often_as_a_new_one(nursery: Make
     await _in_time(kept.keeper.run())
     kept.keeper.revive()
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("restarting")
+    await kept.becomes("restarting")
     await kept.keeper.stop(0.0)
     await _in_time(running)
-    assert [state for state, *_ in kept.told] == ["starting", "failed", "starting", "restarting"]
+    assert [state for state, *_ in kept.told[:4]] == ["starting", "failed", "starting", "restarting"]
 
 
 async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) -> None:
@@ -275,36 +268,37 @@ async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) ->
 
     keeper = Keeper("kept", begin, kept._on_state, kept._on_message)
     running = asyncio.create_task(keeper.run())
-    await kept.until("restarting")
+    await kept.becomes("restarting")
     await _in_time(keeper.stop(0.0))
     await _in_time(running)
     assert kept.said[0] == Ready()
     assert ("restarting", 1, "the process ended with status 0") in kept.told
 
 
+@pytest.mark.clock
 async def test_a_life_that_is_put_off_is_no_crash_and_the_next_begins_once_woken(nursery: Make) -> None:
     kept = nursery(DEAF)
     kept.keeper._crashes += [Crash(time.monotonic())] * 4
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("ready")
+    await kept.becomes("ready")
     kept.keeper.put_off("no room", None)
-    await kept.until("waiting")
+    await kept.becomes("waiting")
     assert kept.children[0].is_dead
     assert kept.told[-1] == ("waiting", 1, "no room")
     kept.told.clear()
     kept.keeper.wake()
-    await kept.until("ready")
+    await kept.becomes("ready")
     assert kept.told[0] == ("starting", 2, "no room")
     # Woken before its process has ended: that counts, too.
     kept.told.clear()
     kept.keeper.put_off("no room", None)
     kept.keeper.wake()
-    await kept.until("ready")
+    await kept.becomes("ready")
     kept.told.clear()
     kept.keeper.put_off("no room", 0.01)
-    await kept.until("ready")
+    await kept.becomes("ready")
     kept.keeper.put_off("no room", None)
-    await kept.until("waiting")
+    await kept.becomes("waiting")
     await asyncio.sleep(0.05)
     assert kept.told[-1][0] == "waiting"  # it was woken before it was put off
     await _in_time(kept.keeper.stop(0.0))
@@ -314,7 +308,7 @@ async def test_a_life_that_is_put_off_is_no_crash_and_the_next_begins_once_woken
 async def test_a_child_may_be_given_up_for_a_reason(nursery: Make) -> None:
     kept = nursery(DEAF)
     running = asyncio.create_task(kept.keeper.run())
-    await kept.until("ready")
+    await kept.becomes("ready")
     kept.keeper.kill("it is too large", is_last=True)
     await _in_time(running)
     assert kept.told[-1] == ("failed", 1, "it is too large")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from speech_engine.host.confinement import has_call_filter
 from tests.proxy.helpers.parent_program import OURS, PLUGINS
+from tests.waiting import until
 
 GONE_S = 2.0
 WAIT_S = 60.0
@@ -29,7 +29,7 @@ def test_those_that_still_start_go_too() -> None:
     _kill_the_parent(lambda _: None, WAIT_S)
 
 
-def _kill_the_parent(wait_for: Callable[[psutil.Process], None], gone_s: float) -> None:
+def _kill_the_parent(wait_for: Callable[[psutil.Process], object], gone_s: float) -> None:
     program = (sys.executable, "-m", "tests.proxy.helpers.parent_program")
     with subprocess.Popen(program, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
@@ -50,10 +50,3 @@ def is_ready(process: psutil.Process) -> bool:
     with suppress(OSError):
         return "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text()
     return False
-
-
-def until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -25,7 +25,7 @@ from proxy.helpers.helper import (
 )
 from speech_engine.host.pipe_messages import BeginPlugin, Ready
 from tests.proxy.helpers import odd_helper
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 MODULE = odd_helper.__name__
 WAIT_S = 60.0
@@ -75,7 +75,7 @@ async def pid(helper: Helper) -> int:
 async def asked(helper: Helper, question: str) -> asyncio.Task[str]:
     """A question that a process has."""
     task = asyncio.create_task(ask(helper, question))
-    await until(lambda: any(life.users for life in helper._lives))
+    await soon(lambda: any(life.users for life in helper._lives))
     await asyncio.sleep(0)
     return task
 
@@ -119,7 +119,7 @@ async def test_one_that_refuses_says_why_to_all_who_wait_and_leaves_nothing(
     for answer in await asyncio.gather(*(ask(helper) for _ in range(3)), return_exceptions=True):
         with pytest.raises(HelperRefused, match=said):
             raise answer if isinstance(answer, BaseException) else AssertionError
-    await until(lambda: not processes())
+    await soon(lambda: not processes())
     assert repr(helper) == "<Helper odd, none ready, 0 alive>"
 
 
@@ -149,10 +149,11 @@ async def test_nobody_starts_it_again_while_it_rests(make: Make) -> None:
 async def test_an_idle_life_ends_and_comes_back(make: Make) -> None:
     helper = make(idle_s=0.0)
     first = await pid(helper)
-    await until(lambda: not processes())
+    await soon(lambda: not processes())
     assert await pid(helper) != first
 
 
+@pytest.mark.clock
 async def test_a_life_that_somebody_uses_is_not_idle(make: Make) -> None:
     helper = make(idle_s=0.05)
     await ask(helper)
@@ -161,7 +162,7 @@ async def test_a_life_that_somebody_uses_is_not_idle(make: Make) -> None:
             assert same is life
         await asyncio.sleep(0.2)
         assert await life.ask(b"who")
-    await until(lambda: not processes())
+    await soon(lambda: not processes())
 
 
 async def test_a_late_answer_is_nobody_s(make: Make) -> None:
@@ -170,7 +171,7 @@ async def test_a_late_answer_is_nobody_s(make: Make) -> None:
     with pytest.raises(TimeoutError):
         await ask(helper, "hang", within_s=0.1)
     assert await pid(helper) != first
-    await until(lambda: len(processes()) == 1)
+    await soon(lambda: len(processes()) == 1)
 
 
 async def test_the_wait_for_a_turn_is_a_part_of_the_time(make: Make) -> None:
@@ -187,14 +188,14 @@ async def test_a_question_that_is_left_ends_its_life_and_frees_the_turn(make: Ma
     asking = await asked(helper, "hang")
     (first,) = processes()
     await left(asking)
-    await until(lambda: not first.is_running())
+    await soon(lambda: not first.is_running())
     assert await pid(helper) != first.pid
 
 
 async def test_whoever_leaves_while_it_starts_takes_nothing_from_the_others(make: Make) -> None:
     helper = make(**beginning())
     leaver, other = (asyncio.create_task(helper.take()) for _ in range(2))
-    await until(lambda: bool(processes()))
+    await soon(lambda: bool(processes()))
     await left(leaver)
     life = await other
     assert life.users == 1
@@ -212,7 +213,7 @@ async def test_a_death_is_told_and_the_next_question_has_a_new_life(make: Make) 
 async def test_a_life_that_died_while_it_waited_fails_nobody(make: Make) -> None:
     helper = make()
     psutil.Process(await pid(helper)).kill()
-    await until(lambda: not helper.is_ready)
+    await soon(lambda: not helper.is_ready)
     assert await ask(helper)
 
 
@@ -264,7 +265,7 @@ async def test_a_life_for_one_answers_one_question(make: Make) -> None:
     helper = make(is_for_one=True)
     pids = await asyncio.gather(pid(helper), pid(helper))
     assert len(set(pids)) == 2
-    await until(lambda: not processes())
+    await soon(lambda: not processes())
     assert not helper.is_ready
 
 
@@ -273,14 +274,14 @@ async def test_a_spare_waits_for_the_next_question_and_goes_when_nobody_comes(
 ) -> None:
     helper = make(is_for_one=True, keeps_spare=True)
     first = await pid(helper)
-    await until(lambda: len(processes()) == 1)
+    await soon(lambda: len(processes()) == 1)
     (spare,) = processes()
     assert await pid(helper) == spare.pid != first
     monkeypatch.setattr(helper_module, "_FIRST_USE_S", 0.0)
     helper.spec = HelperSpec(module=MODULE, is_for_one=True, keeps_spare=True, environ=os.environ, idle_s=0)
     await ask(helper)
     await ask(helper)
-    await until(lambda: not processes())
+    await soon(lambda: not processes())
     assert not helper.is_ready
 
 
@@ -292,16 +293,16 @@ async def test_a_caller_that_leaves_before_its_life_begins_leaves_nothing(
     asking = asyncio.create_task(ask(helper))
     await asyncio.sleep(0)
     await left(asking)
-    await until(lambda: not helper._ending)
+    await soon(lambda: not helper._ending)
     assert not processes()
 
 
 async def test_a_spare_that_died_fails_nobody(make: Make) -> None:
     helper = make(is_for_one=True, keeps_spare=True)
     await ask(helper)
-    await until(lambda: len(processes()) == 1)
+    await soon(lambda: len(processes()) == 1)
     processes()[0].kill()
-    await until(lambda: not helper.is_ready)
+    await soon(lambda: not helper.is_ready)
     assert await ask(helper)
 
 
@@ -309,7 +310,7 @@ async def test_a_life_that_is_warm_is_the_one_that_is_asked(make: Make) -> None:
     helper = make()
     helper.warm()
     helper.warm()
-    await until(lambda: len(processes()) == 1)
+    await soon(lambda: len(processes()) == 1)
     assert await pid(helper) == processes()[0].pid
 
 
@@ -317,8 +318,8 @@ async def test_one_that_nobody_uses_after_all_ends_too(make: Make, monkeypatch: 
     monkeypatch.setattr(helper_module, "_FIRST_USE_S", 0.0)
     helper = make(idle_s=0.0)
     helper.warm()
-    await until(lambda: helper._current is None)
-    await until(lambda: not processes())
+    await soon(lambda: helper._current is None)
+    await soon(lambda: not processes())
 
 
 async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make: Make) -> None:
@@ -330,9 +331,9 @@ async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make:
         assert other is not life
         assert await life.ask(b"who") != await other.ask(b"who")
     helper.leave(life)
-    await until(lambda: len(processes()) == 1)
+    await soon(lambda: len(processes()) == 1)
     helper.retire(other)
-    await until(lambda: not processes())
+    await soon(lambda: not processes())
 
 
 async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:

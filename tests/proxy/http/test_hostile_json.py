@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.access.request_classes import MOST_A_MINUTE
-from proxy.features.jobs.request import MOST_BODY_BYTES
+from proxy.access.admission import MOST_A_MINUTE
+from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES
 from proxy.features.lexicons.endpoints import MAX_BODY_BYTES as MOST_OF_LEXICONS
 from proxy.speech.speech_request import MAX_BODY_BYTES as MOST_OF_SPEECH
 from tests.proxy.api.inside import Inside, envelope, inside

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from proxy.features.all import all_tables
-from proxy.kept.master_keys import MasterKeySource
-from proxy.kept.master_rotation import rotate_some
+from proxy.kept.master_keys import MasterKeySource, rotate_some
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement
 from tests.proxy.kept.vaults import BOTH

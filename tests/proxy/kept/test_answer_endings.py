@@ -19,11 +19,15 @@ from proxy.kept import locked_files
 from proxy.kept.answers import open_answers
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics
-from tests.faults.processes import until
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 from tests.tables import each_row
+from tests.waiting import until
+
+MOST = 1_000_000
+SMALL = 60_000
+"""Bytes of an answer of 1.25 s, as PCM."""
 
 
 @each_row(

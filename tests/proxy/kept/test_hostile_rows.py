@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.cache import records as clips
 from proxy.features.cache.shelf import Shelf

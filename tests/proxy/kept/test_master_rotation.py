@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
-from proxy.kept.master_keys import MasterKeySource
-from proxy.kept.master_rotation import RotationStep, rotate_some
+from proxy.kept.master_keys import MasterKeySource, RotationStep, rotate_some
 from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.kept import locked_files, secret
+from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
 
 SECRET = bytes(range(32))
@@ -20,7 +20,7 @@ def test_the_secret_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> 
 
     def ensure() -> None:
         starting.wait()
-        made.add(secret.ensure(file))
+        made.add(locked_files.ensure_secret(file))
 
     threads = [threading.Thread(target=ensure) for _ in range(8)]
     for thread in threads:
@@ -37,16 +37,16 @@ def test_the_secret_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path) -> 
 def test_what_was_cut_short_is_made_anew_only_if_it_is_cheap(tmp_path: Path, left: bytes) -> None:
     file = tmp_path / "cache-key"
     file.write_bytes(left)
-    assert secret.ensure(file) == file.read_bytes() == left
-    assert len(made := secret.ensure(file, is_cheap=True)) == 32
-    assert secret.ensure(file) == secret.ensure(file, is_cheap=True) == made
+    assert locked_files.ensure_secret(file) == file.read_bytes() == left
+    assert len(made := locked_files.ensure_secret(file, is_cheap=True)) == 32
+    assert locked_files.ensure_secret(file) == locked_files.ensure_secret(file, is_cheap=True) == made
 
 
 def test_nothing_is_made_in_place_of_a_link_whose_end_is_away(tmp_path: Path) -> None:
     file = tmp_path / "mark-keys"
     file.symlink_to(tmp_path / "not mounted" / "mark-keys")
     with pytest.raises(FileNotFoundError):
-        secret.ensure(file)
+        locked_files.ensure_secret(file)
     assert file.is_symlink()
 
 
@@ -60,4 +60,4 @@ def test_a_secret_that_another_worker_made_meanwhile_is_taken(
         return take(path)
 
     monkeypatch.setattr(locked_files, "take", late)
-    assert secret.ensure(file) == SECRET
+    assert locked_files.ensure_secret(file) == SECRET

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.kept.vault import SealedRecord, Vault
 from proxy.storage.store import Store
 from tests.proxy.kept.owned import add_consent, add_voice

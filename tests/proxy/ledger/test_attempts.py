@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from policies.costs import Rate
+from policies.price import Rate
 from proxy.ledger import Ledger, Outcome, SpentAttempt
 from proxy.storage import usage
 from proxy.storage.store import Store

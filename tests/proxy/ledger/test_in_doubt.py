@@ -334,6 +334,7 @@ async def test_an_end_that_is_still_to_be_written_is_written_when_the_ledger_clo
     assert await outcomes(lossy) == ["failed"]
 
 
+@pytest.mark.clock
 async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +356,7 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     assert await is_at_rest(ledger)
 
 
+@pytest.mark.clock
 @on_a_line
 async def test_an_answer_that_is_lost_after_the_deadline_leaves_no_charge(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from proxy.processes.batch_metrics import Figures, batch_metrics
+from proxy.processes.metrics_page import Figures, batch_metrics
 
 
 def page(figures: Figures) -> list[str]:

@@ -15,6 +15,7 @@ from tests.server import free_port
 from tests.tables import each_row
 
 
+@pytest.mark.clock
 async def test_scrapes_at_once_each_get_an_answer() -> None:
     address = f"127.0.0.1:{free_port()}"
     asked, at_once, most_at_once = 0, 0, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.features.cache.metrics import CacheMetrics
+from proxy.features.cache.cache import CacheMetrics
 from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from proxy.telemetry.metrics import Metrics
 
@@ -10,11 +10,11 @@ from proxy.telemetry.metrics import Metrics
 def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = ()) -> str:
     metrics = Metrics()
     for _ in range(requests + in_flight):
-        metrics.request_began()
+        metrics.in_flight += 1
     for _ in range(requests):
         metrics.request_ended("/v1/audio/speech", 200, aborted=False)
     for seconds in first_audio_s:
-        metrics.first_audio("standard", seconds)
+        metrics.first_audio["standard"].observe(seconds)
     return metrics.text()
 
 
@@ -69,7 +69,9 @@ def test_a_metric_that_has_no_figure_yet_is_on_the_page() -> None:
 def test_a_folder_that_all_share_is_reported_whole_by_each() -> None:
     def report(worker: int, evicted: int, left_bytes: int) -> WorkerMetrics:
         metrics = Metrics()
-        CacheMetrics(metrics.registry).swept(evicted, left_bytes)
+        cache = CacheMetrics(metrics.registry)
+        cache.evictions.inc(evicted)
+        cache.bytes.set(left_bytes)
         return WorkerMetrics(worker, 1, metrics.text())
 
     page = _page(MetricsSum(), report(0, 2, 5_000), report(1, 3, 4_000))

@@ -14,8 +14,8 @@ from proxy.config.config_toml import Config, EngineSection
 from proxy.engines import registry
 from proxy.kept import data_folder
 from proxy.processes import supervisor
-from tests.faults.processes import until
 from tests.server import TONE, VOXGATE, stop
+from tests.waiting import until
 
 
 def test_only_engines_that_are_hosted_and_well_configured_get_hosts() -> None:
@@ -57,7 +57,7 @@ def test_a_server_told_to_stop_while_it_starts_stops(
     with log.open("ab") as stderr:
         command = [str(VOXGATE), "serve", "--port", "0"]
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=stderr)
-    until(lambda: has_come_to(log.read_text()), 30.0)
+    until(lambda: has_come_to(log.read_text()))
     assert stop(process, number) == 0
     assert "server.drain.complete" in log.read_text()
     assert not (tmp_path / "data" / "run").is_symlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ from speech_engine.host.pipe_messages import (
     MetricsReport,
     WorkerGivenUp,
 )
-from tests.faults.processes import until
+from tests.waiting import soon
 
 SOON_S = 20.0
 
@@ -87,18 +87,14 @@ async def _kept(kept: Kept) -> AsyncIterator[Workers]:
         await running
 
 
-async def _until(check: Callable[[], bool]) -> None:
-    await asyncio.to_thread(until, check, SOON_S)
-
-
 async def test_they_are_announced_once_when_all_are_ready_with_the_key_of_the_first(make: Make) -> None:
     kept = make(3)
     async with _kept(kept) as workers:
         await kept.served.wait()
         assert workers.ready == [0, 1, 2]
         kept.children[0].kill()
-        await _until(lambda: workers.ready == [1, 2])
-        await _until(lambda: workers.ready == [0, 1, 2])
+        await soon(lambda: workers.ready == [1, 2])
+        await soon(lambda: workers.ready == [0, 1, 2])
         assert kept.announced == ["key of 0"]
     assert not workers.have_failed
 
@@ -108,8 +104,8 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
     async with _kept(kept) as workers:
         await kept.served.wait()
         kept.children[1].kill()
-        await _until(lambda: workers.ready == [0])
-        await _until(lambda: workers.ready == [0, 1])
+        await soon(lambda: workers.ready == [0])
+        await soon(lambda: workers.ready == [0, 1])
         answered = await workers.ask(MetricsQuestion, workers.ready, SOON_S)
     assert [(each.worker, each.generation) for each in answered] == [(0, 1), (1, 2)]
     texts = [each.answer.text for each in answered if isinstance(each.answer, MetricsReport)]
@@ -138,7 +134,7 @@ async def test_a_worker_that_fails_for_good_is_told_of_and_the_others_serve(make
         assert workers.list_failed() == [WorkerGivenUp(1, "no such thing")]
         assert not workers.have_failed
         workers.tell(WorkerGivenUp(1, "no such thing"))
-        await _until(lambda: kept.heard.exists() and "0 hears of 1" in kept.heard.read_text())
+        await soon(lambda: kept.heard.exists() and "0 hears of 1" in kept.heard.read_text())
         assert await workers.ask(MetricsQuestion, workers.ready, SOON_S)
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.costs import Rate
 from policies.plans import UNLIMITED, terms
+from policies.price import Rate
 from policies.routing import Candidate, Model, Voice
 from proxy.audio.formats import Chunk
 from proxy.http.replies import encode_json

@@ -19,6 +19,7 @@ from speech_engine import Finished, ProviderCount, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
 THREE = """
@@ -60,6 +61,7 @@ def engines(*scripts: Sequence[Step]) -> dict[str, Scripted]:
     return {name: Scripted(*script) for name, script in zip(("one", "two", "three"), scripts, strict=True)}
 
 
+@simulated
 async def test_a_quick_candidate_is_alone(tmp_path: Path) -> None:
     asked = engines(WELL, WELL, WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -69,6 +71,7 @@ async def test_a_quick_candidate_is_alone(tmp_path: Path) -> None:
     assert (cost.engine, cost.micro_usd) == ("one", CHARACTERS * 1000)
 
 
+@simulated
 async def test_beside_one_that_keeps_us_waiting_the_next_is_asked_and_the_first_to_speak_wins(
     tmp_path: Path,
 ) -> None:
@@ -84,6 +87,7 @@ async def test_beside_one_that_keeps_us_waiting_the_next_is_asked_and_the_first_
     assert (row.engine, row.micro_usd) == ("two", lost.micro_usd + won.micro_usd)
 
 
+@simulated
 async def test_the_one_asked_first_may_still_win(tmp_path: Path) -> None:
     second_is_asked = asyncio.Event()
 
@@ -100,6 +104,7 @@ async def test_the_one_asked_first_may_still_win(tmp_path: Path) -> None:
     assert (asked["two"].open, row.engine) == (0, "one")
 
 
+@simulated
 async def test_two_that_are_silent_make_room_for_the_third(tmp_path: Path) -> None:
     asked = engines(SILENT, SILENT, WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -108,6 +113,7 @@ async def test_two_that_are_silent_make_room_for_the_third(tmp_path: Path) -> No
     assert [engine.open for engine in asked.values()] == [0, 0, 0]
 
 
+@simulated
 async def test_a_candidate_that_fails_at_once_needs_no_patience(tmp_path: Path) -> None:
     asked = engines([errors.EngineFailed("x")], WELL, WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -116,6 +122,7 @@ async def test_a_candidate_that_fails_at_once_needs_no_patience(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("config", [THREE, UNHEDGED])
+@simulated
 async def test_when_all_fail_the_answer_is_one_failure(tmp_path: Path, config: str) -> None:
     broken = [errors.EngineFailed("x")]
     asked = engines(broken, broken, broken)
@@ -126,6 +133,7 @@ async def test_when_all_fail_the_answer_is_one_failure(tmp_path: Path, config: s
     assert (row.outcome, row.credits) == ("failed", 0)
 
 
+@simulated
 async def test_a_refusal_beside_one_that_still_works_stops_all(tmp_path: Path) -> None:
     second_is_asked = asyncio.Event()
 
@@ -142,6 +150,7 @@ async def test_a_refusal_beside_one_that_still_works_stops_all(tmp_path: Path) -
     assert [cost.engine for cost in found] == ["two"]
 
 
+@simulated
 async def test_a_refusal_of_the_second_stops_the_first(tmp_path: Path) -> None:
     asked = engines(SILENT, [errors.ContentRefused("No.")], WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -149,6 +158,7 @@ async def test_a_refusal_of_the_second_stops_the_first(tmp_path: Path) -> None:
     assert (asked["one"].open, len(asked["three"].jobs)) == (0, 0)
 
 
+@simulated
 async def test_a_client_that_leaves_ends_all_who_were_asked(tmp_path: Path) -> None:
     leaves = asyncio.Event()
 
@@ -164,6 +174,7 @@ async def test_a_client_that_leaves_ends_all_who_were_asked(tmp_path: Path) -> N
     assert (row.outcome, row.samples) == ("left", 0)
 
 
+@simulated
 async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +203,7 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
         assert [engine.open for engine in asked.values()] == [0, 0, 0]
 
 
+@simulated
 async def test_the_loser_of_two_that_begin_in_the_same_moment_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,8 +246,9 @@ _REFUSED = [
 ]
 
 
-@each_row("error", _REFUSED, ids=lambda error: type(error).__name__)
-@each_row("config", [THREE, UNHEDGED], ids=["hedged", "in turn"])
+@pytest.mark.parametrize("error", _REFUSED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("config", [THREE, UNHEDGED], ids=["hedged", "in turn"])
+@simulated
 async def test_a_candidate_that_refused_before_it_began_costs_nothing(
     tmp_path: Path, error: errors.EngineError, config: str
 ) -> None:
@@ -244,6 +257,7 @@ async def test_a_candidate_that_refused_before_it_began_costs_nothing(
         assert [cost.engine for cost in await costs(server)] == ["two"]
 
 
+@simulated
 async def test_a_candidate_that_is_refused_is_not_mixed_up_with_another_that_costs(tmp_path: Path) -> None:
     asked = engines(SILENT, [errors.VoiceNotFound("x")], WELL)
     async with inside(tmp_path, THREE, asked) as server:
@@ -251,6 +265,7 @@ async def test_a_candidate_that_is_refused_is_not_mixed_up_with_another_that_cos
         assert [cost.engine for cost in await costs(server)] == ["one", "three"]
 
 
+@simulated
 async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_path: Path) -> None:
     priced = THREE.replace('0.001, per = "character"', '0.01, per = "unit"')
     counted: list[Step] = [Started(RATE_HZ), *sound(0.1), Finished(40.0)]
@@ -270,6 +285,7 @@ async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_p
     ],
     ids=["refused", "broken", "finished", "counted at last"],
 )
+@simulated
 async def test_what_a_provider_has_counted_costs_however_the_answer_ends(
     tmp_path: Path, script: list[Step], units: float
 ) -> None:
@@ -283,6 +299,7 @@ async def test_what_a_provider_has_counted_costs_however_the_answer_ends(
 @pytest.mark.parametrize(
     "error", [errors.EngineUnauthorized("invalid key sk-1"), errors.EngineExhausted("plan of ada is empty")]
 )
+@simulated
 async def test_a_provider_that_refuses_our_key_is_never_the_tenants_fault(
     tmp_path: Path, error: errors.EngineError
 ) -> None:
@@ -300,6 +317,7 @@ async def test_a_provider_that_refuses_our_key_is_never_the_tenants_fault(
     assert 'voxgate_engine_resting{engine="one",key="1"} 1.0' in metrics
 
 
+@simulated
 async def test_retries_are_counted(tmp_path: Path) -> None:
     async with inside(tmp_path, UNHEDGED, engines([errors.EngineStumbled("x")], WELL, WELL)) as server:
         assert await ask(server) == (200, "two/m")
@@ -307,6 +325,7 @@ async def test_retries_are_counted(tmp_path: Path) -> None:
     assert 'voxgate_engine_retries_total{engine="one",error="EngineStumbled"} 2.0' in metrics
 
 
+@simulated
 async def test_a_request_that_waited_in_our_own_line_costs_nothing(tmp_path: Path) -> None:
     """The second request finds the only slot taken, and goes elsewhere before it was ever asked."""
     config = UNHEDGED.replace("[engines.one]", "[engines.one]\nconcurrency = 1")
@@ -327,7 +346,8 @@ async def test_a_request_that_waited_in_our_own_line_costs_nothing(tmp_path: Pat
     assert len(asked["one"].jobs) == 1
 
 
-@each_row("speed", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+@simulated
 async def test_the_cap_on_an_engine_counts_what_is_heard_after_the_speed_is_changed(
     tmp_path: Path, speed: float
 ) -> None:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from policies import plans
-from policies.emotions import EMOTIONS
 from policies.language import Detect
 from policies.lexicon import Lexicons
 from policies.plans import Plan, Terms
 from policies.routing import Binding, Offer, Route, Voice
+from policies.text_tags import EMOTIONS
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
 from proxy.config.config_toml import Config, EngineSection

@@ -19,7 +19,7 @@ from proxy.speech.filtered_speech import FilteredSpeech, begin_filtered
 from proxy.speech.sound_filter import Treatment
 from proxy.speech.source import LookUp
 from proxy.speech.speech_stream import Speech
-from proxy.storage.installation import installation_id
+from proxy.storage.schema import installation_id
 from speech_engine import Audio, EngineFailed, Finished, Started
 from tests.features.marks.marks import HUM, HumMark, hum, hums
 from tests.proxy.api.inside import Inside, envelope, inside

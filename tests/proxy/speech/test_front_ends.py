@@ -90,7 +90,7 @@ async def test_a_front_end_that_cannot_start_is_left_out_alone() -> None:
     hosted = Hosted("some.module")
     async with open_front_ends(plugins(broken=broken, hosted=hosted, witness=witness)) as front_ends:
         assert await prepared(front_ends, "witness", "Hi.", "en")
-        assert repr(front_ends) == "<FrontEnds witness>"
+        assert list(front_ends._by_name) == ["witness"]
         with pytest.raises(KeyError):
             await prepared(front_ends, "broken", "Hi.", "en")
 
@@ -120,7 +120,7 @@ async def test_a_front_end_that_needs_settings_or_breaks_on_a_text_takes_nobody_
         [],
     )
     async with open_front_ends(registry_) as front_ends:
-        assert repr(front_ends) == "<FrontEnds breaking, witness>"
+        assert list(front_ends._by_name) == ["breaking", "witness"]
         with pytest.raises(EngineFailed) as failed:
             await prepared(front_ends, "breaking", "Canary.", "en")
     assert "Canary" not in str(failed.value)
@@ -174,5 +174,5 @@ async def test_a_front_end_that_lacks_something_is_told_of_only_where_it_is_aske
         async with open_front_ends(
             Registry({("front_end", "needy"): needy}, []), routed=routed
         ) as front_ends:
-            assert repr(front_ends) == "<FrontEnds >"
+            assert not front_ends._by_name
     assert [log["event"] for log in logs] == events

@@ -12,7 +12,7 @@ from plugins.espeak import safe_text
 from plugins.openai.realtime import transcript
 from plugins.pycld2.detector import Cld2Detector
 from policies import estimate, language, lexicon, segments, text_tags
-from policies.emotions import EMOTIONS
+from policies.text_tags import EMOTIONS
 from proxy.engines import registry
 from proxy.speech import interpolated_words
 from proxy.speech.front_ends import open_front_ends

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.latin.front_end import LatinFrontEnd
-from plugins.plain.front_end import PlainFrontEnd
+from plugins.plain.plugin import PlainFrontEnd
 from policies import segments
 from proxy.speech import interpolated_words
 from proxy.speech.interpolated_words import InterpolatedWords

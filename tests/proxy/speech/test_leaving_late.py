@@ -21,6 +21,7 @@ from speech_engine import Event, Finished, SpeechJob, Started
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.proxy.speech.test_pipeline import BODY, PAIR
+from tests.speech_engine.host.simulated_time import simulated
 
 PRICED = TONE + '[plans.paid]\nallowance = 1000\nprices.speech = { credits = 1, per = "second" }\n'
 WHOLE = [{"response_format": "json"}, {"response_format": "wav"}]
@@ -153,6 +154,7 @@ class SlowToStop(Scripted):
                 self.open -= 1
 
 
+@simulated
 async def test_a_race_that_is_cancelled_twice_closes_all_who_ran(tmp_path: Path) -> None:
     config = PAIR.replace("[engines.one]", "[engines.one]\nhedge_s = 0.02")
     one, two = SlowToStop(), Scripted(Started(RATE_HZ), *sound(0.3), asyncio.Event().wait)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.audio.formats import Chunk
-from proxy.speech.live_pace import AHEAD_S, PacedStream
-from proxy.speech.spill import ReaderPace
+from proxy.speech.spill import AHEAD_S, PacedStream, ReaderPace
 from speech_engine import Finished, Started
 from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound

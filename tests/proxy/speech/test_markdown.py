@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.plain.front_end import PlainFrontEnd
+from plugins.plain.plugin import PlainFrontEnd
 from plugins.tone.decode import decode
 from policies import segments
 from policies.markdown.reading import read

@@ -37,8 +37,8 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.repeating import Repeating
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
-from tests.speech_engine.host.fakes import until
 from tests.tables import each_row
+from tests.waiting import soon
 
 TONES = """
 [server]
@@ -436,7 +436,7 @@ async def test_who_leaves_pays_for_what_was_sent_and_ends_both_engines(tmp_path:
         speaking = asyncio.create_task(server.raw_speech(BODY, peer=peer, on_sent=note))
         await asyncio.wait_for(began.wait(), 20.0)
         if waits != "neither":
-            await until(lambda: rvc.heard >= 15)
+            await soon(lambda: rvc.heard >= 15)
         peer.leave()
         await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
         (row,) = await server.usage()
@@ -452,7 +452,7 @@ async def test_who_leaves_before_any_sound_pays_nothing(tmp_path: Path) -> None:
     async with inside(tmp_path, scripted(), engines, plan="small") as server:
         leaves = asyncio.Event()
         speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
-        await until(lambda: one.open == 1)
+        await soon(lambda: one.open == 1)
         leaves.set()
         await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
         (row,) = await server.usage()
@@ -471,7 +471,7 @@ async def test_who_leaves_while_a_submitted_conversion_waits_pays_for_both(tmp_p
     async with inside(tmp_path, by_unit, engines, plan="small") as server:
         leaves = asyncio.Event()
         speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
-        await until(lambda: rvc.open == 1)
+        await soon(lambda: rvc.open == 1)
         leaves.set()
         await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
         (row,) = await server.usage()
@@ -500,8 +500,8 @@ async def test_who_hears_all_of_a_speech_first_has_cost_nothing_before_its_end(
     async with inside(tmp_path, scripted(), engines, plan="small") as server:
         leaves = asyncio.Event()
         speaking = asyncio.create_task(server.raw_speech(BODY, leaves))
-        await until(lambda: rvc.heard >= 5)
-        await until(lambda: one.open == (0 if has_ended else 1))
+        await soon(lambda: rvc.heard >= 5)
+        await soon(lambda: one.open == (0 if has_ended else 1))
         leaves.set()
         await asyncio.wait_for(asyncio.wait([speaking]), 20.0)
         (row,) = await server.usage()

@@ -30,7 +30,7 @@ from tests.features.own_voices.saving import add_cast, saved
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.repeating import Repeating
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 CONFIG = """
 [cache]
@@ -124,7 +124,7 @@ async def test_an_erasure_of_either_voice_ends_the_answer_and_both_engines(
         await asyncio.wait_for(began.wait(), 20.0)
         gone = post_voice if whose == "who repeats" else cast
         erased = asyncio.create_task(erase(server, gone))
-        await until(lambda: erasure_of(server.worker).is_erased(gone.id))
+        await soon(lambda: erasure_of(server.worker).is_erased(gone.id))
         may_go_on.set()
         messages = await asyncio.wait_for(speaking, 20.0)
         await asyncio.wait_for(erased, 20.0)

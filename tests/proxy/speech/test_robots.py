@@ -15,6 +15,7 @@ from speech_engine import EngineFailed, EngineUnavailable, Language, VoiceInfo
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.engines.keys import SILENT
+from tests.speech_engine.host.simulated_time import simulated
 
 CONFIG = """
 [engines.one]
@@ -219,6 +220,7 @@ class FailsLater(Scripted):
             yield event
 
 
+@simulated
 async def test_an_engine_that_is_late_twice_lets_another_natural_one_speak(tmp_path: Path) -> None:
     asked = engines(*SILENT, two=tuple(spoken(0.5)))
     config = f"[server]\nfirst_audio_s = 0.5\n{CONFIG}"
@@ -226,7 +228,7 @@ async def test_an_engine_that_is_late_twice_lets_another_natural_one_speak(tmp_p
         heard = [told(await ask(server)) for _ in range(4)]
         late = server.worker.engines.late
         assert (heard, len(asked["one"].jobs)) == ([("two/m", None)] * 4, 2)
-        assert repr(late) == "<LateEngines one>"
+        assert list(late.names) == ["one"]
         # Alone in its list, it is asked all the same.
         assert (await ask(server, model="one/m")).status_code == 503
         assert len(asked["one"].jobs) == 3

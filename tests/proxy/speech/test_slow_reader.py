@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.types import Message
 
-from proxy.audio.fade import FADE_SAMPLES
+from proxy.audio.sound import FADE_SAMPLES
 from speech_engine import Finished, Started
 from tests.proxy.api.inside import LeavingPeer, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken

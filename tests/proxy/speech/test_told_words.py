@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.speech.told_words import ToldWords
+from proxy.speech.interpolated_words import ToldWords
 from proxy.speech.word_times import SpokenWord, WordPlaces
 from speech_engine import Finished, Segment, Started, Word, Words
 from tests.proxy.api.inside import inside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.plain.front_end import PlainFrontEnd
+from plugins.plain.plugin import PlainFrontEnd
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Rewritten, Segment, Word
 from tests.tables import each_row

@@ -9,10 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from policies.admission import Live, Refusal, admit
+from policies.admission import CreditStanding, Live, Refusal, Split, admit
 from policies.limits import Caps
 from policies.plans import Plan, terms
-from policies.quota import CreditStanding, Split
 from proxy.features.all import open_store
 from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite

@@ -97,6 +97,7 @@ async def test_a_restart_between_two_questions_is_not_noticed(server: Postgres, 
     assert len(await ids(store)) == 40
 
 
+@pytest.mark.clock
 async def test_a_caller_of_a_frozen_server_does_not_hang(
     server: Postgres, url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +125,7 @@ async def test_a_caller_of_a_frozen_server_does_not_hang(
     await impatient.close()
 
 
+@pytest.mark.clock
 async def test_closing_does_not_wait_for_a_frozen_server(
     server: Postgres, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

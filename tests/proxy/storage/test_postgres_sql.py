@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.storage.postgres_sql import number_parameters
+from proxy.storage.postgres_calls import number_parameters
 from tests.tables import each_row
 
 

@@ -11,8 +11,8 @@ from io import BytesIO
 from typing import Any
 
 from proxy.telemetry.logs import LogFile, RequestLine
-from tests.speech_engine.host.fakes import until
 from tests.tables import each_row
+from tests.waiting import soon
 
 _PROGRAM = """
 import asyncio, os, signal, sys
@@ -50,7 +50,7 @@ async def test_a_line_of_a_request_is_written_within_a_moment() -> None:
     for number in range(3):
         log_file.add(_line(number))
     assert file.getvalue() == b""
-    await until(lambda: file.getvalue().count(b"\n") == 3)
+    await soon(lambda: file.getvalue().count(b"\n") == 3)
     lines = _lines(file)
     assert [line["request"] for line in lines] == ["req_0", "req_1", "req_2"]
     assert lines[0].pop("timestamp").endswith("Z")

@@ -13,6 +13,7 @@ from proxy.kept.answers import open_answers
 from proxy.storage.store import Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
+from tests.speech_engine.host.simulated_time import simulated
 
 SECRET = "what a user sent"
 
@@ -58,6 +59,7 @@ async def test_closing_ends_a_turn_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@simulated
 async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from proxy.storage.store import Row, Statement, Store
 from proxy.work.wishes import Done, Result
 from tests.proxy.work.chores import Chore, Chores, add, row, sql
+from tests.waiting import soon
 
 
 async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
@@ -20,12 +21,13 @@ async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
     gate = asyncio.Event()
 
     async def end(held: Chore) -> Result:
-        await until_renewed(store, held)
+        await soon(lambda: is_renewed(store, held))
         # The database is away for a moment.
         await sql(store, "ALTER TABLE chores RENAME TO away")
         await asyncio.sleep(0.01)
         await sql(store, "ALTER TABLE away RENAME TO chores")
-        await until_renewed(store, await row(store))
+        now = await row(store)
+        await soon(lambda: is_renewed(store, now))
         gate.set()
         return Done({"state": "done"})
 
@@ -68,8 +70,5 @@ async def test_a_renewal_that_is_written_after_the_end_takes_no_lease(
     assert len(late) == 1
 
 
-async def until_renewed(store: Store, held: Chore) -> None:
-    while True:
-        if (await row(store)).lease > held.lease:
-            return
-        await asyncio.sleep(0.001)
+async def is_renewed(store: Store, held: Chore) -> bool:
+    return (await row(store)).lease > held.lease

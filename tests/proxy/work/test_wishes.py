@@ -25,6 +25,7 @@ from tests.proxy.work.chores import (
     row,
     sql,
 )
+from tests.waiting import soon
 
 HOUR_US = 3600 * SECOND
 
@@ -290,10 +291,10 @@ async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_t
         patient.setattr("proxy.work.wishes._PAUSE_S", 0.0)
         running = asyncio.create_task(chores.run(Metrics(), began))
         try:
-            await until_done(store, "one", "two")
+            await soon(lambda: are_done(store, "one", "two"))
             await add(store, Chore(id="three"))
             chores.look_soon()
-            await until_done(store, "three")
+            await soon(lambda: are_done(store, "three"))
             assert await row(store, "living") == living
         finally:
             running.cancel()
@@ -347,7 +348,7 @@ async def test_a_store_that_fails_at_the_start_is_asked_again(store: Store) -> N
         patient.setattr("proxy.work.wishes._PAUSE_S", 0.0)
         running = asyncio.create_task(chores.run(Metrics(), 0))
         try:
-            await until_done(store, "one")
+            await soon(lambda: are_done(store, "one"))
         finally:
             running.cancel()
             await asyncio.wait([running])
@@ -355,12 +356,8 @@ async def test_a_store_that_fails_at_the_start_is_asked_again(store: Store) -> N
     assert chores.failed == 1
 
 
-async def until_done(store: Store, *names: str) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if {(await row(store, name)).state for name in names} == {"done"}:
-                return
-            await asyncio.sleep(0.001)
+async def are_done(store: Store, *names: str) -> bool:
+    return {(await row(store, name)).state for name in names} == {"done"}
 
 
 async def test_a_database_that_is_away_at_the_end_leaves_the_lease(store: Store) -> None:

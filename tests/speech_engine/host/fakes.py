@@ -38,6 +38,7 @@ from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots
+from tests.waiting import soon
 
 RATE_HZ = 24_000
 MODEL = ModelInfo(id="spoken", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, licence="MIT")
@@ -155,7 +156,7 @@ async def host(
             yield log
     finally:
         # The calls are cancelled by then, and their engines may need a moment to end.
-        await until(lambda: not slots.running)
+        await soon(lambda: not slots.running)
 
 
 def job(id_: str = "job_1", tenant: str = "acc_1", deadline_s: float = 5.0) -> SpeechJob:
@@ -179,12 +180,3 @@ async def read(stream: EngineStream) -> list[Event]:
     finally:
         await stream.close()
     return events
-
-
-async def until(check: Callable[[], bool], within_s: float = 10.0) -> None:
-    """Polls, where what is awaited happens on the far side of a socket."""
-    async with asyncio.timeout(within_s):
-        while True:
-            if check():
-                return
-            await asyncio.sleep(0.005)

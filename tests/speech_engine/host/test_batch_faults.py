@@ -14,9 +14,10 @@ from speech_engine import Audio, Context, EngineBusy, EngineFailed, EngineUnavai
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.batch_model import BatchSettings, RowSpec, RowStep
 from tests.speech_engine.host.batches import Batch, Host, batch, hear, job
-from tests.speech_engine.host.fakes import FakeLog, until
+from tests.speech_engine.host.fakes import FakeLog
 from tests.speech_engine.host.toy_model import CODE_SAMPLES, STEP_S, ToyFault, ToyModel, ToyRow
 from tests.tables import each_row
+from tests.waiting import soon
 
 
 class Panic(BaseException):
@@ -39,7 +40,7 @@ async def test_a_text_that_fails_to_join_leaves_none_of_its_jobs_rows() -> None:
         with pytest.raises(ToyFault):
             await hear(loop, job("bad", "join! and fail", "a good second segment"))
         # Nobody else speaks, so nobody else's turn could take them out.
-        await until(lambda: not model.present)
+        await soon(lambda: not model.present)
         assert not loop.is_working
 
 
@@ -60,7 +61,7 @@ async def test_a_voice_is_forgotten_with_its_job(leaves: bool) -> None:
             gc.collect()
             return kept() is None
 
-        await until(is_forgotten)
+        await soon(is_forgotten)
 
 
 async def test_a_voice_of_a_row_that_failed_is_forgotten() -> None:
@@ -75,7 +76,7 @@ async def test_a_voice_of_a_row_that_failed_is_forgotten() -> None:
             gc.collect()
             return kept() is None
 
-        await until(is_forgotten)
+        await soon(is_forgotten)
 
 
 class _PanickingModel(ToyModel):
@@ -158,7 +159,7 @@ async def test_a_row_that_paused_goes_on_when_its_segment_is_the_next_to_be_read
         texts = ["a" * 40, "b" * 60, *["c" * 20] * 8]
         async with aclosing(loop.speak(job("one", *texts), "anyone")) as events:
             assert isinstance(await anext(events), Started)
-            await until(lambda: not loop.is_working)
+            await soon(lambda: not loop.is_working)
             heard = {event.segment async for event in events if isinstance(event, Audio)}
     assert heard == set(range(10))
 

@@ -11,9 +11,10 @@ from speech_engine.host.batch_steps import StepWidth, WarmUp, add_figures
 from speech_engine.host.continuity import SoundPieces
 from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host.batches import StepGate, batch, hear, job
-from tests.speech_engine.host.fakes import FakeLog, until
+from tests.speech_engine.host.fakes import FakeLog
 from tests.speech_engine.host.toy_model import ToyModel
 from tests.tables import each_row
+from tests.waiting import soon
 
 
 async def test_a_batch_counts_its_rows_by_urgency_and_its_steps() -> None:
@@ -24,9 +25,9 @@ async def test_a_batch_counts_its_rows_by_urgency_and_its_steps() -> None:
             asyncio.create_task(hear(loop, job("live", "x" * 20, "y" * 20))),
             asyncio.create_task(hear(loop, job("idle", "x" * 20, urgency="idle"))),
         ]
-        await until(lambda: len(model.present) >= 1)
+        await soon(lambda: len(model.present) >= 1)
         gate.allow(2)
-        await until(lambda: len(model.present) == 3)
+        await soon(lambda: len(model.present) == 3)
         during = loop.figures()
         gate.open()
         await asyncio.gather(*tasks)

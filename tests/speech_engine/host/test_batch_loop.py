@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from speech_engine import Audio, EngineBusy, EngineUnavailable, Finished, Started
 from tests.speech_engine.host.batches import Batch, Host, StepGate, batch, hear, job
-from tests.speech_engine.host.fakes import until
 from tests.speech_engine.host.toy_model import CODE_SAMPLES, ToyFault, ToyModel, ToyRow
+from tests.waiting import soon
 
 _TEXTS = ("a short one", "a text that is rather longer than the others are", "Bom dia!", "x" * 70)
 
@@ -92,7 +92,7 @@ async def test_a_row_joins_and_another_leaves_between_two_steps(capsys: pytest.C
     async with batch(model) as loop:
         long = asyncio.create_task(hear(loop, job("long", "y" * 60)))
         gate.allow(10)
-        await until(lambda: model.steps == 10)
+        await soon(lambda: model.steps == 10)
         short = asyncio.create_task(hear(loop, job("short", "x" * 20)))
         await asyncio.sleep(0)  # it is in line before the next step ends
         gate.open()
@@ -154,7 +154,7 @@ async def test_a_step_that_raises_ends_the_host_and_nobody_hangs() -> None:
     model.before_step = gate
     async with batch(model, host) as loop:
         tasks = [asyncio.create_task(hear(loop, job(f"job_{number}", "x" * 50))) for number in range(3)]
-        await until(lambda: len(model.present) >= 1)
+        await soon(lambda: len(model.present) >= 1)
         tasks.append(asyncio.create_task(hear(loop, job("bad", "step!"))))
         await asyncio.sleep(0)
         gate.open()
@@ -173,10 +173,10 @@ async def test_a_step_without_memory_is_taken_again_with_half_the_rows() -> None
     model, host = ToyModel(gate), Host()
     async with batch(model, host, width=16, joins_per_step=16) as loop:
         tasks = [asyncio.create_task(hear(loop, job(f"job_{number}", "x" * 50))) for number in range(13)]
-        await until(lambda: len(model.present) >= 1)
+        await soon(lambda: len(model.present) >= 1)
         await asyncio.sleep(0)
         gate.allow(1)
-        await until(lambda: len(model.present) == 13 and len(model.widths) == 1)
+        await soon(lambda: len(model.present) == 13 and len(model.widths) == 1)
         model.room = 6
         gate.open()
         sounds = await asyncio.gather(*tasks)
@@ -192,9 +192,9 @@ async def test_a_second_lack_of_memory_ends_the_host() -> None:
     model, host = ToyModel(gate), Host()
     async with batch(model, host) as loop:
         tasks = [asyncio.create_task(hear(loop, job(f"job_{number}", "x" * 50))) for number in range(2)]
-        await until(lambda: len(model.present) >= 1)
+        await soon(lambda: len(model.present) >= 1)
         gate.allow(1)
-        await until(lambda: len(model.present) == 2)
+        await soon(lambda: len(model.present) == 2)
         model.room = 0
         gate.open()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -219,9 +219,9 @@ async def test_a_cancelled_job_leaves_before_the_next_step() -> None:
     async with batch(model) as loop:
         staying = asyncio.create_task(hear(loop, job("staying", "x" * 30)))
         leaving = asyncio.create_task(hear(loop, job("leaving", "y" * 30, "z" * 30)))
-        await until(lambda: len(model.present) >= 1)
+        await soon(lambda: len(model.present) >= 1)
         gate.allow(5)
-        await until(lambda: model.steps == 5)
+        await soon(lambda: model.steps == 5)
         leaving.cancel()
         await asyncio.sleep(0)
         gate.open()
@@ -237,7 +237,7 @@ async def test_sound_that_nobody_takes_stops_its_row_and_no_other() -> None:
     async with batch(model) as loop:
         async with aclosing(loop.speak(job("stalled", "x" * 10_000), "anyone")) as events:
             assert isinstance(await anext(events), Started)
-            await until(lambda: not loop.is_working)
+            await soon(lambda: not loop.is_working)
             stopped_at = model.steps
             unread = stopped_at * CODE_SAMPLES * 2
             print(f"the row stopped at {unread} bytes")

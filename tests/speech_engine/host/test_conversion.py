@@ -33,8 +33,9 @@ from tests.speech_engine.host.conversions import (
     movers,
     recording,
 )
-from tests.speech_engine.host.fakes import FakeLog, Studio, until
+from tests.speech_engine.host.fakes import FakeLog, Studio
 from tests.tables import each_row
+from tests.waiting import soon
 
 
 def is_free(loop: Movers, model: MoverModel) -> bool:
@@ -97,7 +98,7 @@ async def test_a_recording_that_stalls_holds_up_nobody_else_even_with_one_row() 
     stalled.goes_on = asyncio.Event()
     async with movers(model, rows=1, width=1) as loop:
         waiting = asyncio.create_task(heard(loop.convert(job("stalled"), Moving(5), stalled.pieces())))
-        await until(lambda: stalled.given >= 1_000)
+        await soon(lambda: stalled.given >= 1_000)
         for number in range(3):
             assert await converted(loop, f"job_{number}", number, pcm) == moved(pcm, number)
         assert not waiting.done()
@@ -127,8 +128,8 @@ async def test_who_is_cancelled_while_the_recording_stalls_leaves_nothing(stops_
     stalled.goes_on = asyncio.Event()
     async with movers(model) as loop:
         task = asyncio.create_task(heard(loop.convert(job("gone"), Moving(5), stalled.pieces())))
-        await until(lambda: stalled.given >= stops_at)
-        await until(lambda: "1 jobs, 0 of" in repr(loop))
+        await soon(lambda: stalled.given >= stops_at)
+        await soon(lambda: "1 jobs, 0 of" in repr(loop))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -148,7 +149,7 @@ async def test_who_leaves_while_a_window_is_prepared_leaves_nothing() -> None:
         task = asyncio.create_task(
             heard(loop.convert(job("gone"), Moving(5, held), Input(recording(6_000)).pieces()))
         )
-        await until(begun.is_set)
+        await soon(begun.is_set)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -164,7 +165,7 @@ async def test_a_slow_reader_stops_what_feeds_it() -> None:
         async with aclosing(loop.convert(job("slow", 200_000), conversion, fast.pieces())) as events:
             assert isinstance(await anext(events), Started)
             assert isinstance(await anext(events), Audio)
-            await until(lambda: len(conversion.prepared) >= MOST_UNHEARD and not model.present)
+            await soon(lambda: len(conversion.prepared) >= MOST_UNHEARD and not model.present)
             for _ in range(5):
                 # Others use the model meanwhile, and what waits for its reader has its windows at most.
                 await converted(loop, "other", 6, recording(3_000))
@@ -233,7 +234,7 @@ async def test_when_the_model_breaks_all_conversions_end_and_a_new_one_is_refuse
     stalled.goes_on = asyncio.Event()
     async with movers(model, host) as loop:
         waiting = asyncio.create_task(heard(loop.convert(job("stalled"), Moving(5), stalled.pieces())))
-        await until(lambda: "1 jobs" in repr(loop))
+        await soon(lambda: "1 jobs" in repr(loop))
         for task in (asyncio.create_task(converted(loop, "one", 3, recording(6_000))), waiting):
             with pytest.raises(EngineUnavailable):
                 await task

@@ -19,18 +19,10 @@ from speech_engine.host.pulse import Pulse
 from speech_engine.host.server import HostServer
 from speech_engine.host.slots import Slots
 from speech_engine.host.spool import SPOOL_BYTES
-from tests.speech_engine.host.fakes import (
-    CHUNK,
-    RATE_HZ,
-    FakeEngine,
-    FakeLog,
-    job,
-    read,
-    speak_briefly,
-    until,
-)
+from tests.speech_engine.host.fakes import CHUNK, RATE_HZ, FakeEngine, FakeLog, job, read, speak_briefly
 from tests.speech_engine.host.simulated_time import run
 from tests.speech_engine.host.visitors import steps
+from tests.waiting import soon
 
 
 class Lingering(FakeEngine):
@@ -262,7 +254,7 @@ async def test_a_call_that_is_cut_off_has_freed_its_slot_when_it_is_over() -> No
     engine, slots, ticks, call = Lingering(), Slots(1, 0), list[Tick](), HeldCall()
     server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
     answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
-    await until(lambda: len(call.written) == 2)
+    await soon(lambda: len(call.written) == 2)
     assert slots.running == 1
     answering.cancel()
     await asyncio.wait([answering])
@@ -279,7 +271,7 @@ async def test_a_call_that_is_cut_off_while_its_spool_is_full_has_freed_its_slot
     engine, slots, ticks, call = FakeEngine(speak_too_much, slots=1), Slots(1, 0), list[Tick](), HeldCall()
     server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
     answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
-    await until(lambda: bool(ticks) and ticks[-1].working == 0)  # a pause of its own is no work
+    await soon(lambda: bool(ticks) and ticks[-1].working == 0)  # a pause of its own is no work
     assert slots.running == 1
     answering.cancel()
     await asyncio.wait([answering])

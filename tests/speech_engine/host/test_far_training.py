@@ -16,7 +16,8 @@ import pytest
 from plugins.tone.voice_format import read_voice
 from speech_engine.errors import EngineCannot, EngineFailed
 from speech_engine.host import far_training
-from speech_engine.host.far_training import HttpLine, LineLost, _FileOut, train
+from speech_engine.host.far_calls import LineLost
+from speech_engine.host.far_training import HttpLine, _FileOut, train
 from speech_engine.host.pipe import pack
 from speech_engine.training import (
     BLOB_BYTES,

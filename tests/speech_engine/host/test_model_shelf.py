@@ -12,7 +12,7 @@ import pytest
 
 from speech_engine.errors import EngineBusy
 from speech_engine.host.model_shelf import ModelShelf
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 
 class Model(NamedTuple):
@@ -152,7 +152,7 @@ async def test_a_wait_for_room_is_marked_as_no_work_and_loading_is_not() -> None
         await asyncio.sleep(0)
         assert marks == ["waits"]
         loader.gate.clear()
-    await until(lambda: len(loader.loaded) == 2)
+    await soon(lambda: len(loader.loaded) == 2)
     assert marks == ["waits", "goes on"]
     loader.gate.set()
     await second
@@ -166,14 +166,14 @@ async def test_a_model_that_is_forgotten_while_it_loads_is_waited_for() -> None:
     shelf = ModelShelf(10, loader.load)
     assert shelf.forget("a") is None
     listening = asyncio.create_task(used(shelf, "a"))
-    await until(lambda: bool(loader.loaded))
+    await soon(lambda: bool(loader.loaded))
     listening.cancel()
     forgotten = shelf.forget("a")
     assert forgotten is not None
     assert (shelf.names(), shelf.bytes, forgotten.done()) == ([], 10, False)
     loader.gate.set()
     await forgotten
-    await until(lambda: not shelf.bytes)
+    await soon(lambda: not shelf.bytes)
 
 
 async def test_no_more_than_two_models_are_loaded_at_a_time() -> None:
@@ -181,7 +181,7 @@ async def test_no_more_than_two_models_are_loaded_at_a_time() -> None:
     loader.gate.clear()
     shelf = ModelShelf(50, loader.load)
     listeners = [asyncio.create_task(used(shelf, name)) for name in "abcd"]
-    await until(lambda: len(loader.loaded) == 2)
+    await soon(lambda: len(loader.loaded) == 2)
     for _ in range(5):
         await asyncio.sleep(0)
     assert loader.loaded == ["a", "b"]

@@ -47,8 +47,8 @@ from tests.speech_engine.host.fakes import (
     short_folder,
     speak_briefly,
     speak_for_ever,
-    until,
 )
+from tests.waiting import soon
 
 LONG = 1_000
 _DECODE = messages.decoder(messages.Frame)
@@ -117,12 +117,8 @@ class Caller:
         # What the process of this test uses is no matter here.
         return msgspec.structs.replace(found, device="", memory_gb=0.0)
 
-    async def until_health(self, wanted: HealthReport) -> None:
-        async with asyncio.timeout(10.0):
-            while True:
-                if await self.health() == wanted:
-                    return
-                await asyncio.sleep(0.005)
+    async def is_at(self, wanted: HealthReport) -> bool:
+        return await self.health() == wanted
 
 
 @asynccontextmanager
@@ -177,18 +173,18 @@ async def test_a_call_that_is_cancelled_frees_its_slot(address: Path) -> None:
         speaking = server.speak(job("job_1"))
         assert await speaking.read() == Started(RATE_HZ)
         waiting = server.speak(job("job_2"))
-        await server.until_health(HealthReport(slots=1, running=1, waiting=1))
+        await soon(lambda: server.is_at(HealthReport(slots=1, running=1, waiting=1)))
         speaking.cancel()
         assert await waiting.read() == Started(RATE_HZ)
         waiting.cancel()
-        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
+        await soon(lambda: server.is_at(HealthReport(slots=1, running=0, waiting=0)))
 
 
 async def test_a_reader_that_stalls_holds_no_slot_and_misses_nothing(address: Path) -> None:
     async with host(FakeEngine(speak_long, slots=1), address), caller(address) as server:
         stalled = aiter(server.speak(job()))
         assert await anext(stalled) == Started(RATE_HZ)
-        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
+        await soon(lambda: server.is_at(HealthReport(slots=1, running=0, waiting=0)))
         frames = [frame async for frame in stalled]
     assert frames == [*(Audio(number, CHUNK) for number in range(LONG)), Finished()]
 
@@ -206,7 +202,7 @@ async def test_a_stalled_answer_that_is_cancelled_is_let_go(address: Path) -> No
         assert await stalled.read() == Started(RATE_HZ)
         assert (await server.health()).running == 1
         stalled.cancel()
-        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
+        await soon(lambda: server.is_at(HealthReport(slots=1, running=0, waiting=0)))
 
 
 async def test_a_full_queue_says_busy(address: Path) -> None:
@@ -259,9 +255,10 @@ async def test_a_conversion_that_is_cancelled_frees_its_slot(address: Path) -> N
         assert await converting.read() == Started(RATE_HZ)
         assert (await server.health()).running == 1
         converting.cancel()
-        await server.until_health(HealthReport(slots=2, running=0, waiting=0))
+        await soon(lambda: server.is_at(HealthReport(slots=2, running=0, waiting=0)))
 
 
+@pytest.mark.clock
 async def test_a_call_whose_input_still_comes_lasts_until_its_reader_has_the_last_frame(
     address: Path,
 ) -> None:
@@ -299,11 +296,11 @@ async def test_a_call_is_told_to_the_supervisor_when_its_turn_begins_and_when_it
         speaking = server.run(Speak(job("job_1")), "call_1")
         assert await speaking.read() == Started(RATE_HZ)
         waiting = server.run(Speak(job("job_2")), "call_2")
-        await server.until_health(HealthReport(slots=1, running=1, waiting=1))
+        await soon(lambda: server.is_at(HealthReport(slots=1, running=1, waiting=1)))
         assert {tick.begun for tick in ticks} == {"call_1"}
         waiting.cancel()
         speaking.cancel()
-        await server.until_health(HealthReport(slots=1, running=0, waiting=0))
+        await soon(lambda: server.is_at(HealthReport(slots=1, running=0, waiting=0)))
     assert [tick.begun for tick in ticks if tick.begun] == ["call_1"]
     assert [tick.ended for tick in ticks if tick.ended] == ["call_1"]
     assert ticks[-1].working == 0
@@ -324,7 +321,7 @@ async def test_a_job_that_waits_inside_of_its_engine_is_no_work(address: Path) -
         calls = [server.run(Speak(job(f"job_{number}")), f"call_{number}") for number in range(2)]
         for call in calls:
             assert await call.read() == Started(RATE_HZ)
-        await until(lambda: not ticks[-1].working)
+        await soon(lambda: not ticks[-1].working)
         assert [tick.ended for tick in ticks if tick.ended] == []
         gate.set()
         for call in calls:

@@ -13,7 +13,8 @@ from speech_engine import Speak as SpeakWork
 from speech_engine.errors import EngineFailed
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.slots import Slots
-from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, FakeLog, Speak, job, read, until
+from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, FakeLog, Speak, job, read
+from tests.waiting import soon
 
 A_SECOND = bytes(2 * RATE_HZ)
 
@@ -40,7 +41,7 @@ async def order_of_jobs(engine: FakeEngine, jobs: list[SpeechJob]) -> str:
 
     first = await slots.enter("z", 60.0)
     consumers = [asyncio.create_task(consume(wanted)) for wanted in jobs]
-    await until(lambda: slots.waiting == len(jobs))
+    await soon(lambda: slots.waiting == len(jobs))
     slots.leave(first)
     await asyncio.gather(*consumers)
     return "".join(id_[0] for id_ in engine.jobs)

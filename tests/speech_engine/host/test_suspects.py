@@ -19,8 +19,9 @@ from speech_engine.host.pulse import Pulse
 from speech_engine.host.server import HostServer
 from speech_engine.host.slots import Slots
 from speech_engine.host.suspects import Suspects
-from tests.speech_engine.host.fakes import FakeEngine, FakeLog, job, speak_for_ever, until
+from tests.speech_engine.host.fakes import FakeEngine, FakeLog, job, speak_for_ever
 from tests.speech_engine.host.visitors import Crowd, steps
+from tests.waiting import soon
 
 
 class Call:
@@ -119,7 +120,7 @@ async def test_a_suspect_waits_until_the_host_is_empty_and_keeps_others_out() ->
             await steps(20)
             assert slots.running == 0, "the answer of the first is still on its way"
         calls[place].end()
-        await until(lambda place=place: slots.running == min(1, 2 - place))  # type: ignore[misc]
+        await soon(lambda place=place: slots.running == min(1, 2 - place))  # type: ignore[misc]
     assert [tick.begun for tick in ticks if tick.begun] == ["first", "suspect", "last"]
 
 

@@ -31,7 +31,6 @@ from proxy.errors import (
 from proxy.features.own_voices.admin_endpoints import SavedVoice, saved_voice
 from proxy.features.own_voices.editing import own_voice
 from proxy.features.own_voices.editor import LibraryEditor, not_own
-from proxy.features.own_voices.keyed import REPLAYED, KeyedMaking
 from proxy.features.own_voices.maker import Beginning
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
@@ -40,7 +39,7 @@ from proxy.features.own_voices.trained.leaving import QUERIES, ModelExport
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
-from proxy.kept.once import Once, digest_of_fields
+from proxy.kept.once import REPLAYED, KeyedMaking, Once, digest_of_fields
 from proxy.storage import audit
 from proxy.storage.rows import new_id
 from speech_engine.trained_files import TrainedFormat

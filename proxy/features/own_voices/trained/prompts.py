@@ -16,7 +16,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 
 NEEDED = 20
-"""A training needs so many recordings, and `features/jobs/training` says so, too."""
+"""A training needs so many recordings, and `features/jobs/kinds/training` says so, too."""
 _LANGUAGE = Query("language", "The language that is read; `en` if it is left out.", tuple(PROMPTS))
 
 

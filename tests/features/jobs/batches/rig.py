@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx2
 
-from tests.features.jobs.job_rig import soon
 from tests.proxy.api.inside import Inside
 from tests.sound import decoded
 from tests.tones import words
+from tests.waiting import soon
 
 
 def line(custom_id: str, text: str, **more: Any) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.features.jobs import steps
-from proxy.features.jobs.batches import uploads
-from proxy.features.jobs.ends import WINDOW_US
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.records import MOST_KEPT_BYTES
-from proxy.features.jobs.retention import JobRetention
+from proxy.features.jobs.core import steps
+from proxy.features.jobs.core.records import MOST_KEPT_BYTES
+from proxy.features.jobs.kinds.batch import uploads
+from proxy.features.jobs.kinds.batch.kind import WINDOW_US
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
@@ -33,10 +31,13 @@ from tests.features.jobs.batches.rig import (
     unzipped,
     upload,
 )
-from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, said, soon, until
+from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kind_of, new_job, said
+from tests.features.jobs.test_retention import retention
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, sound
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 ONE = {"model": "one", "voice": "one"}
 
@@ -119,6 +120,7 @@ async def test_a_line_that_an_engine_cannot_speak_ends_no_other(
         ]
 
 
+@simulated
 async def test_a_line_whose_engine_fails_is_tried_again_and_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +184,7 @@ async def test_without_credits_a_batch_waits_and_goes_on_after_a_grant(
     lines = [line(f"{number}", f"Word number {number}.") for number in range(4)]
     async with jobs_inside(tmp_path, store_url, "short") as server:
         made = await new_batch(server, *lines)
-        waiting = await until(server, made["id"], "waiting")
+        waiting = await job_with(server, made["id"], "waiting")
         assert waiting["steps_done"] == 2
         assert (await batch(server, made["id"]))["status"] == "in_progress"
         gift = {"credits": 100, "reason": "a gift"}
@@ -222,7 +224,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
     goes_on = asyncio.Event()
     engine = Scripted(Started(24_000), *sound(0.2), goes_on.wait, Finished())
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
-        store, house = server.worker.store, server.worker.open_house.house
+        store = server.worker.store
         kind = kind_of(server)
         lines = [line("good", "Good."), *(line(f"{number}", "Wait.", **ONE) for number in range(3))]
         made = await new_batch(server, *lines)
@@ -233,7 +235,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
         if sees == "a step":
             goes_on.set()
         else:
-            await JobRetention(store, JobFiles(store, house.vault), house.metrics)._turn()
+            await retention(server)._turn()
         done = await ended(server, made["id"])
         assert (done["status"], done["expired_at"], done["completed_at"]) == (
             "expired",
@@ -252,7 +254,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
 async def test_a_line_under_way_hears_of_a_cancel_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.steps._LOOK_S", 3600.0)
+    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 3600.0)
     is_there = asyncio.Event()
     never = asyncio.Event()
 
@@ -303,7 +305,7 @@ async def test_a_job_of_kind_batch_is_one_and_its_first_fault_is_a_400(tmp_path:
         assert again.status_code == 409
         speech = await new_job(server, "Hello.")
         assert (await server.ask("GET", f"/v1/batches/{speech['id']}")).status_code == 404
-        assert said((await content(server, (await until(server, speech["id"], "done"))["id"])).content)
+        assert said((await content(server, (await job_with(server, speech["id"], "done"))["id"])).content)
 
 
 @pytest.mark.parametrize(
@@ -325,14 +327,13 @@ async def test_the_end_of_a_batch_is_told_once(
         hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": all_events}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
         made = await new_batch(server, *lines)
-        store, house = server.worker.store, server.worker.open_house.house
+        store = server.worker.store
         for _ in range(2):
             if how == "cancel":
                 await server.ask("POST", f"/v1/batches/{made['id']}/cancel")
             elif how == "expire":
                 await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
-                files = JobFiles(store, house.vault)
-                await JobRetention(store, files, house.metrics, house.notices)._turn()
+                await retention(server)._turn()
         await ended(server, made["id"])
         goes_on.set()
         rows = await store.read("SELECT type, data FROM webhook_deliveries")
@@ -399,7 +400,7 @@ async def test_of_a_bad_file_a_batch_has_no_copy(tmp_path: Path) -> None:
 async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, store_url: str) -> None:
     data = jsonl(line("a", "Hello."))
     async with jobs_inside(tmp_path, store_url) as server:
-        store, house = server.worker.store, server.worker.open_house.house
+        store = server.worker.store
         soon_gone = await upload(
             server, data, **{"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
         )
@@ -408,13 +409,13 @@ async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, st
         await store.write(
             Statement("UPDATE job_files SET created = created - 3601000000, expires = expires - 3601000000")
         )
-        retention = JobRetention(store, JobFiles(store, house.vault), house.metrics)
+        ours = retention(server)
         for switch in ("suspended = 1", f"suspended = NULL, resumed = {await store.now()}"):
             await store.write(Statement(f"UPDATE accounts SET {switch}"))
-            await retention.delete_old()
+            await ours.delete_old()
             assert len(await store.read("SELECT id FROM job_files")) == 2, "a suspended account loses nothing"
         await store.write(Statement("UPDATE accounts SET resumed = 0"))
-        await retention.delete_old()
+        await ours.delete_old()
         listed = (await server.ask("GET", "/v1/files")).json()
         assert [each["id"] for each in listed["data"]] == [kept.json()["id"]]
         assert len(await store.read("SELECT digest FROM blobs")) == 1

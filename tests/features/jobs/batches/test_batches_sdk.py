@@ -10,9 +10,9 @@ from openai import APIStatusError, ConflictError, NotFoundError, OpenAI
 from openai.types import Batch, FileObject
 
 from tests import server
-from tests.faults.processes import until
 from tests.features.jobs.batches.rig import by_custom_id, jsonl, line, said_in, unzipped
 from tests.server import Server
+from tests.waiting import until
 
 CONFIG = """
 [server]
@@ -65,7 +65,7 @@ def made_of(client: OpenAI, file: str, **metadata: str) -> Batch:
 
 
 def ended(client: OpenAI, batch: Batch) -> Batch:
-    until(lambda: client.batches.retrieve(batch.id).status != "in_progress", every_s=0.05)
+    until(lambda: client.batches.retrieve(batch.id).status != "in_progress")
     return client.batches.retrieve(batch.id)
 
 
@@ -188,7 +188,7 @@ def test_a_cancelled_batch_keeps_what_was_spoken(client: OpenAI) -> None:
         counts = client.batches.retrieve(begun.id).request_counts
         return counts.completed if counts else 0
 
-    until(lambda: done() > 0, every_s=0.02)
+    until(lambda: done() > 0)
     batch = client.batches.cancel(begun.id)
     assert batch.status == "cancelled"
     assert batch.cancelled_at is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.access.request_classes import MOST_A_MINUTE
+from proxy.access.admission import MOST_A_MINUTE
 from tests.features.jobs.batches.rig import ask_batch_of, ended, file_content, jsonl, line, new_batch, upload
 from tests.features.jobs.job_rig import content, jobs_inside, kind_of
 from tests.proxy.api.inside import envelope

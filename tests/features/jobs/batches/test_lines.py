@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs.batches import lines as batch_lines
-from proxy.features.jobs.batches.lines import MOST_NAMED, line_of, named_lines, read_file, request_body
+from proxy.features.jobs.kinds.batch import lines as batch_lines
+from proxy.features.jobs.kinds.batch.lines import MOST_NAMED, line_of, named_lines, read_file, request_body
 from tests.features.jobs.batches.rig import jsonl, line
 from tests.proxy.http import hostile_json
 from tests.proxy.http.hostile_json import SHAPES

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import DecodingFailed
-from proxy.features.jobs.conversions.long_decoder import LongDecoder
-from proxy.features.jobs.conversions.long_recordings import StretchOf
+from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
+from proxy.features.jobs.kinds.conversion.long_recordings import StretchOf
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions.rig import (
@@ -19,9 +19,11 @@ from tests.features.jobs.conversions.rig import (
     seconds_of,
     short_stretches,
 )
-from tests.features.jobs.job_rig import content, job, kind_of, soon, until
+from tests.features.jobs.job_rig import content, job, job_with, kind_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
 AUDIO = recording(WORDS)
@@ -51,11 +53,12 @@ async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
         assert (await verify(server.worker.store)).is_clean
         kind_of(server).at_once = 4
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).is_success
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
 
 
 @pytest.mark.parametrize(("failures", "state"), [(1, "done"), (9, "failed")])
+@simulated
 async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int, state: str
 ) -> None:
@@ -71,13 +74,13 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
         raise failure
 
     monkeypatch.setattr(LongDecoder, "stretch", lost)
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.1)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.1)
     monkeypatch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
     monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.2)
-    monkeypatch.setattr("proxy.features.jobs.steps.MOST_TRIES", 2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 2)
     async with conversions_inside(tmp_path) as server:
         made = await new_conversion(server, recording(WORDS[:1]))
-        ended = await until(server, made["id"], "done", "failed")
+        ended = await job_with(server, made["id"], "done", "failed")
         assert ended["status"] == state
         assert ended["error_code"] == ("server_busy" if state == "failed" else "")
         assert len(read) == 2
@@ -95,17 +98,17 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
         return await stretch(decoder, account, asked)
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
-    monkeypatch.setattr("proxy.features.jobs.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
     async with conversions_inside(tmp_path, store_url, plan="short") as server:
         kind_of(server).at_once = 1
         made = await new_conversion(server, AUDIO, response_format="pcm")
-        waiting = await until(server, made["id"], "waiting")
+        waiting = await job_with(server, made["id"], "waiting")
         assert (waiting["waits_for"], waiting["steps_done"]) == ("credits", 1)
         assert len(read) == 1
         assert [row.kind for row in await server.usage()] == ["conversion"]
         grant = await server.administer("POST", f"accounts/{server.account.id}/grants", {"credits": 100})
         assert grant.is_success, grant.text
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
         assert len(read) == made["steps"]
         assert (await verify(server.worker.store)).is_clean
@@ -120,7 +123,7 @@ async def test_a_consent_that_is_withdrawn_ends_it(tmp_path: Path, store_url: st
         await soon(lambda: has_steps(server, made["id"], 1))
         gone = await server.ask("DELETE", f"/v1/audio/voice_consents/{consent}")
         assert gone.is_success, gone.text
-        failed = await until(server, made["id"], "done", "failed")
+        failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
         assert failed["steps_done"] < failed["steps"]
 
@@ -141,7 +144,7 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
 
         monkeypatch.setattr(LongDecoder, "stretch", withdrawn)
         made = await new_conversion(server, recording(WORDS[:1]), consent=consent)
-        failed = await until(server, made["id"], "done", "failed")
+        failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
         assert (failed["steps_done"], failed["credits"]) == (0, 0)
         assert await store.read("SELECT * FROM job_clips") == []
@@ -158,7 +161,7 @@ async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp
         assert (await server.ask("GET", "/v1/me")).json()["plan"]["consent"] == "required"
         kind_of(server).at_once = 4
         kind_of(server).look_soon()
-        failed = await until(server, made["id"], "done", "failed")
+        failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], failed["error_code"]) == ("failed", "missing_required_parameter")
 
 
@@ -179,7 +182,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Pa
         made = await new_conversion(server, AUDIO, model="slow/standard", voice="Ana Souza")
         await soon(lambda: has_steps(server, made["id"], 1))
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
-        failed = await until(server, made["id"], "done", "failed")
+        failed = await job_with(server, made["id"], "done", "failed")
         assert failed["error"].endswith(": The voice of this job is not here any more.")
         await erasure_of(server.worker).finish_left_over()
         assert await store.read("SELECT * FROM job_clips") == []

@@ -14,11 +14,11 @@ from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
-from proxy.features.jobs.conversions import long_decoder
-from proxy.features.jobs.conversions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
-from proxy.features.jobs.conversions.long_reading import stretch, survey
-from proxy.features.jobs.conversions.long_reading_child import MOST_CPU_S
-from proxy.features.jobs.conversions.long_recordings import LongSurvey, StretchOf, SurveyOf
+from proxy.features.jobs.kinds.conversion import long_decoder
+from proxy.features.jobs.kinds.conversion.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
+from proxy.features.jobs.kinds.conversion.long_reading import stretch, survey
+from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S
+from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchOf, SurveyOf
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.places import WAIT_S
 from tests.features.jobs.conversions.rig import flac, recording, said

@@ -12,8 +12,8 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
-from proxy.features.jobs.conversions import maker
-from proxy.features.jobs.conversions.stretches import MOST_MS
+from proxy.features.jobs.kinds.conversion import kind
+from proxy.features.jobs.kinds.conversion.stretches import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
 from tests.features.conversions.test_conversions import raw
@@ -28,7 +28,7 @@ from tests.features.jobs.conversions.rig import (
     seconds_of,
     short_stretches,
 )
-from tests.features.jobs.job_rig import content, until
+from tests.features.jobs.job_rig import content, job_with
 from tests.proxy.api.inside import LeavingPeer, envelope
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.sound import decoded
@@ -46,7 +46,7 @@ async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
         made = await new_conversion(server, audio, response_format="pcm")
         assert (made["kind"], made["characters"], made["format"]) == ("conversion", 0, "pcm")
         assert made["steps"] >= seconds_of(audio) * 1000 / STEP_MS
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"], done["steps_done"]) == ("done", "", made["steps"])
         sound = (await content(server, made["id"])).content
         assert decode(*decoded(sound, "pcm")) == tuple(WORDS)
@@ -61,7 +61,7 @@ async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
 async def test_the_same_sound_has_as_many_steps_at_any_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maker, "MOST_MS", MOST_MS)
+    monkeypatch.setattr(kind, "MOST_MS", MOST_MS)
     steps = []
     async with conversions_inside(tmp_path) as server:
         for rate_hz in (24_000, 192_000):
@@ -76,7 +76,7 @@ async def test_the_words_come_in_every_format(tmp_path: Path, format_: str) -> N
     async with conversions_inside(tmp_path) as server:
         made = await new_conversion(server, recording(WORDS[:4]), response_format=format_)
         assert made["steps"] > 1
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")
         answer = await content(server, made["id"])
         assert decode(*decoded(answer.content, format_)) == tuple(WORDS[:4])
@@ -92,7 +92,7 @@ async def test_a_rate_and_kbit_s_are_those_of_the_file(tmp_path: Path) -> None:
             {"response_format": "mp3", "bitrate": "64"},
         ):
             made = await new_conversion(server, audio, **more)
-            done = await until(server, made["id"], "done", "failed")
+            done = await job_with(server, made["id"], "done", "failed")
             assert (done["status"], done["error"]) == ("done", ""), more
             sound = (await content(server, made["id"])).content
             samples, rate_hz = decoded(sound, more["response_format"])
@@ -110,7 +110,7 @@ async def test_six_minutes_are_cut_into_three_and_each_step_tells_its_place(
     assert seconds > 360.0
     async with conversions_inside(tmp_path) as server:
         made = await new_conversion(server, audio, response_format="pcm")
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")
         steps = (await server.ask("GET", f"/v1/jobs/{made['id']}/steps")).json()["data"]
         assert steps[0]["start"] == 0
@@ -148,7 +148,7 @@ async def test_it_is_no_stream_of_its_plan_when_it_is_asked_for_either(
         listening = asyncio.create_task(raw(server, "slow/standard", peer, began))
         await asyncio.wait_for(began.wait(), 20.0)
         made = await new_conversion(server, recording(WORDS[:2]))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         peer.leave()
         await asyncio.wait_for(asyncio.wait([listening]), 20.0)
 
@@ -158,7 +158,7 @@ async def test_the_file_is_sealed_and_goes_with_its_job(tmp_path: Path, store_ur
     needle = audio[len(audio) // 2 :][:400]
     async with conversions_inside(tmp_path, store_url) as server:
         made = await new_conversion(server, audio)
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         files = await asyncio.to_thread(contents, tmp_path)
         assert max(map(len, files)) > len(audio), "it is there"
         assert not [file for file in files if needle in file]
@@ -174,7 +174,7 @@ def contents(folder: Path) -> list[bytes]:
 async def test_there_are_no_subtitles_and_no_chapters(tmp_path: Path) -> None:
     async with conversions_inside(tmp_path) as server:
         made = await new_conversion(server, recording(WORDS[:2]))
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
         assert answer.status_code == 409
         assert envelope(answer)["message"] == "A conversion has no subtitles: it has no text."

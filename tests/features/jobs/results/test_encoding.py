@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.results import encoding
-from proxy.features.jobs.results.encoding import FileSteps
+from proxy.features.jobs.core import encoding, file_writer
+from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.encoding import FileSteps
+from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone, erase
@@ -17,12 +19,12 @@ from tests.features.jobs.job_kills import expect_one_of_each
 from tests.features.jobs.job_rig import (
     content,
     job,
+    job_with,
     jobs_inside,
     kind_of,
     new_chapters,
     new_job,
     text_of,
-    until,
     words_of,
 )
 from tests.features.jobs.test_retention import retention
@@ -39,7 +41,7 @@ POINTS = {
 
 @pytest.fixture
 def small_blobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "BLOB_BYTES", 8192)
+    monkeypatch.setattr(file_writer, "BLOB_BYTES", 8192)
 
 
 class Encoding:
@@ -47,17 +49,18 @@ class Encoding:
 
     def __init__(self, server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_there, self.goes_on = asyncio.Event(), asyncio.Event()
-        self.ended = 0
+        self.by = list[FileWriter]()
         (self.kind,) = [kind for kind in server.worker.wishes if isinstance(kind, FileSteps)]
-        put = encoding._Making._put
+        put = FileWriter.put
 
-        async def put_and_wait(making: encoding._Making, *arguments: object) -> None:
-            await put(making, *arguments)  # type: ignore[arg-type]
+        async def put_and_wait(writer: FileWriter, *arguments: object) -> EncodedBlob:
+            self.by.append(writer)
+            row = await put(writer, *arguments)  # type: ignore[arg-type]
             self.is_there.set()
             await self.goes_on.wait()
+            return row
 
-        monkeypatch.setattr(encoding._Making, "_put", put_and_wait)
-        monkeypatch.setattr(encoding, "_LOOK_S", 0.0)
+        monkeypatch.setattr(FileWriter, "put", put_and_wait)
 
 
 async def blobs(store: Store) -> set[str]:
@@ -71,7 +74,7 @@ def files(folder: Path) -> set[str]:
 async def test_a_long_file_is_kept_in_pieces_and_read_as_one(tmp_path: Path, small_blobs: None) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, text_of(6), response_format="flac")
-        await until(server, made["id"], "done", "failed")
+        await job_with(server, made["id"], "done", "failed")
         rows = await server.worker.store.read("SELECT bytes FROM job_encoded ORDER BY number")
         assert len(rows) > 3
         whole = (await content(server, made["id"])).content
@@ -90,7 +93,7 @@ async def test_the_sound_of_steps_goes_once_it_is_encoded_and_its_charge_stays(
         made = await new_job(server, text_of(3), response_format="opus")
         other = await new_job(server, text_of(2), response_format="wav")
         for each in (made, other):
-            await until(server, each["id"], "done")
+            await job_with(server, each["id"], "done")
         before = await job(server, made["id"]), (await content(server, made["id"])).content
         # Each job's text, what is told of five steps, five sounds, and a file.
         assert len(await blobs(store)) == 2 + 5 + 5 + 1
@@ -132,7 +135,7 @@ async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
         refused = await content(server, made["id"])
         assert (refused.status_code, "try the job again" in envelope(refused)["message"]) == (409, True)
         await server.ask("POST", f"/v1/jobs/{made['id']}/retry")
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], len(await server.usage())) == ("done", 6)
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
 
@@ -156,7 +159,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
             )
             assert await erase(store, tombstone)
         halted.goes_on.set()
-        failed = await until(server, made["id"], "done", "failed")
+        failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], "erased" in failed["error"]) == ("failed", True)
         assert await store.read("SELECT * FROM job_encoded") == []
         assert (await content(server, made["id"])).status_code == 409
@@ -170,7 +173,7 @@ async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Pa
         made = await new_chapters(server, response_format="opus", voice=voice, files="chapters")
         other = await new_job(server, text_of(1), response_format="opus")
         for each in (made, other):
-            await until(server, each["id"], "done")
+            await job_with(server, each["id"], "done")
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         await erasure_of(server.worker).finish_left_over()
         rows = await store.read("SELECT job FROM job_encoded")
@@ -193,7 +196,7 @@ async def test_who_has_lost_its_lease_writes_no_file(
         ended = halted.kind.ended
         halted.goes_on.set()
         await ended.wait()
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert done["status"] == "done"
         (step,) = await store.read("SELECT fence, state FROM job_steps WHERE kind = 'file'")
         assert (step["fence"], step["state"]) == (3, "done")
@@ -217,8 +220,9 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
         halted.goes_on.set()
         await ended.wait()
         assert (await job(server, made["id"]))["status"] == "running"
+        assert halted.by.count(halted.by[0]) == 1, "it makes no more of what is to be made anew"
         halted.kind.look_soon()
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
         rows = await store.read(
             "SELECT min(created) AS created FROM blobs WHERE digest IN (SELECT digest FROM job_encoded)"
@@ -248,5 +252,5 @@ async def test_a_job_that_was_cut_short_is_encoded_when_it_has_been_tried_again(
         assert step["state"] == "later"
         steps.at_once = 4
         steps.look_soon()
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "opus")) == words_of(3)

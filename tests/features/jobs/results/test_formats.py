@@ -9,7 +9,16 @@ import pytest
 import soundfile
 
 from proxy.audio.formats import FORMATS, MEDIA_TYPES
-from tests.features.jobs.job_rig import ask_job, content, job, jobs_inside, new_job, text_of, until, words_of
+from tests.features.jobs.job_rig import (
+    ask_job,
+    content,
+    job,
+    job_with,
+    jobs_inside,
+    new_job,
+    text_of,
+    words_of,
+)
 from tests.proxy.api.inside import envelope
 from tests.sound import PADDING_S, decoded
 from tests.tones import words
@@ -19,7 +28,7 @@ from tests.tones import words
 async def test_the_words_of_all_steps_are_heard_in_order(tmp_path: Path, format_: str) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_job(server, text_of(4), response_format=format_)
-        done = await until(server, made["id"], "done", "failed")
+        done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps"], done["steps_done"]) == ("done", 4, 4), done
         whole = await content(server, made["id"])
         assert whole.headers["content-type"] == MEDIA_TYPES[format_]
@@ -42,7 +51,7 @@ async def test_an_encoded_file_has_the_form_that_was_asked_for(tmp_path: Path) -
         ]
         flac = await new_job(server, text_of(2), response_format="flac", sample_rate=48_000)
         for made in (thin, thick, flac):
-            await until(server, made["id"], "done")
+            await job_with(server, made["id"], "done")
         sizes = [len((await content(server, made["id"])).content) for made in (thin, thick)]
         assert sizes[1] > 3 * sizes[0]
         file = soundfile.info(io.BytesIO((await content(server, flac["id"])).content))

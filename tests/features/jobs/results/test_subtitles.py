@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.results.subtitles import LINE, Writer, cues, writers
+from proxy.features.jobs.kinds.speech.subtitles import LINE, Writer, cues, writers
 from proxy.storage.store import Statement
-from tests.features.jobs.job_rig import content, jobs_inside, new_chapters, new_job, until
+from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters, new_job
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
@@ -160,7 +160,7 @@ async def test_each_word_is_shown_when_it_is_heard(tmp_path: Path, format_: str)
     """Also in a file whose joined frames play for longer than the sound in them."""
     async with jobs_inside(tmp_path) as server:
         made = await new_chapters(server, response_format=format_)
-        assert (await until(server, made["id"], "done", "failed"))["status"] == "done"
+        assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         heard = decoded((await content(server, made["id"])).content, format_)
         shown = await subtitles(server, made["id"])
         assert [each.text for each in shown] == ["One.", "Two.", "Three.", "Four."]
@@ -180,7 +180,7 @@ async def test_each_word_is_shown_when_it_is_heard(tmp_path: Path, format_: str)
 async def test_the_offset_of_a_step_is_what_those_before_it_play_for(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         made = await new_chapters(server, response_format="mp3")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         rows = await server.worker.store.read("SELECT played, samples FROM job_clips ORDER BY number")
         whole = decoded((await content(server, made["id"])).content, "mp3")
         assert sum(row["played"] for row in rows) == len(whole.samples)
@@ -192,7 +192,7 @@ async def test_the_offset_of_a_step_is_what_those_before_it_play_for(tmp_path: P
 async def test_subtitles_that_cannot_be_are_refused(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path, one=Scripted(*spoken(0.3))) as server:
         made = await new_job(server, "Hello there.")
-        await until(server, made["id"], "done")
+        await job_with(server, made["id"], "done")
         for query, field in (("?format=ass", "format"), ("?chapter=1", "chapter")):
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles{query}")
             assert (answer.status_code, envelope(answer)["param"]) == (400, field)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.results.zip_sound import EntryPart, ZipEntry, ZipLayout
+from proxy.features.jobs.core.zip_sound import EntryPart, ZipEntry, ZipLayout
 
 LARGE = 0xFFFF_FFFF
 

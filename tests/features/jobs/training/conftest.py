@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.features.jobs.training import learning
+from proxy.features.jobs.kinds.training import learning
 from tests.features.jobs.training.training_rig import RECORDINGS
 
 

@@ -16,9 +16,9 @@ from typing import Any
 from proxy.app import open_worker
 from proxy.engines import registry
 from proxy.features.all import load_config
-from proxy.features.jobs import ends, removals
-from proxy.features.jobs.training import records
-from proxy.ledger.durable_ends import DurableEnds
+from proxy.features.jobs.core import ends, removals
+from proxy.features.jobs.kinds.training import records
+from proxy.ledger.durable_ends import FixedPrice
 from proxy.storage import accounts, tombstones
 from tests.features.jobs.training.training_rig import bills_of
 from tests.proxy.api.inside import Inside
@@ -31,8 +31,8 @@ ENDS: dict[str, tuple[Any, str]] = {
 }
 """What is written when an account ends its training in one of these ways."""
 POINTS: dict[str, tuple[Any, str]] = {
-    "charge": (DurableEnds, "settle"),
-    "hold": (DurableEnds, "forget"),
+    "charge": (FixedPrice, "charge"),
+    "hold": (FixedPrice, "forget"),
     "row": (records, "settle"),
 }
 """What is written of its bill, in this order."""

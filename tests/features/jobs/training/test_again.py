@@ -6,9 +6,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from proxy.features.jobs.training import records
+from proxy.features.jobs.kinds.training import records
 from proxy.ledger.verify import verify
-from tests.features.jobs.job_rig import until
+from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.training.training_rig import (
     PRICE,
     bills_of,
@@ -26,7 +26,7 @@ async def test_a_key_is_charged_for_each_training_that_it_makes(tmp_path: Path, 
         for number in (1, 2):
             id_ = await new_training(server, voice, **sent)
             assert await hold_of(server, id_) is not None
-            shown = await until(server, id_, "done", "failed")
+            shown = await job_with(server, id_, "done", "failed")
             assert shown["status"] == "done"
             await bills_of(server).sweep()
             assert [row.credits for row in await server.usage()] == [PRICE] * number
@@ -41,7 +41,7 @@ async def test_a_key_makes_another_training_before_the_sweep(tmp_path: Path, sto
         sent = {"headers": {"idempotency-key": "once"}}
         for _ in (1, 2):
             id_ = await new_training(server, voice, **sent)
-            await until(server, id_, "done", "failed")
+            await job_with(server, id_, "done", "failed")
             assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
         await bills_of(server).sweep()
         assert [row.credits for row in await server.usage()] == [PRICE] * 2
@@ -63,7 +63,7 @@ async def test_a_sweep_that_has_listed_the_one_before_leaves_it_alone(tmp_path: 
 
 async def test_a_refund_gives_back_what_it_cost_once(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url) as server:
-        await until(server, await new_training(server, await voice_to_train(server)), "done")
+        await job_with(server, await new_training(server, await voice_to_train(server)), "done")
         await bills_of(server).sweep()
         (row,) = await server.usage()
         refund = await server.administer("POST", f"requests/{row.id}/refund", {"reason": "noisy"})

@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 
 from policies.device_book import DeviceMemory, LoadRefusal
-from proxy.features.jobs.results.encoded_records import list_encoded
-from proxy.features.jobs.training import trainings
-from proxy.features.jobs.training.blobs import BlobFile
-from proxy.features.jobs.training.ending import TrainingEnds
-from proxy.features.jobs.training.following import TrainingJournal
-from proxy.features.jobs.training.process import TrainingBroken, TrainingProcess
-from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.features.jobs.core.encoded_records import list_file
+from proxy.features.jobs.kinds.training import trainings
+from proxy.features.jobs.kinds.training.blobs import BlobFile
+from proxy.features.jobs.kinds.training.ending import TrainingEnds
+from proxy.features.jobs.kinds.training.following import TrainingJournal
+from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
-from tests.features.jobs.job_rig import job, soon, until
+from tests.features.jobs.job_rig import job, job_with
 from tests.features.jobs.training.test_trainings import model_of
 from tests.features.jobs.training.training_rig import (
     PRICE,
@@ -31,11 +30,12 @@ from tests.features.jobs.training.training_rig import (
     voice_to_train,
 )
 from tests.proxy.api.inside import Inside
+from tests.waiting import soon
 
 
 async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url) as server:
-        await until(server, await new_training(server, await voice_to_train(server)), "done", "failed")
+        await job_with(server, await new_training(server, await voice_to_train(server)), "done", "failed")
         await asyncio.gather(*(bills_of(server).sweep() for _ in range(2)))
         assert [row.credits for row in await server.usage()] == [PRICE]
         store = server.worker.store
@@ -60,7 +60,7 @@ async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
     monkeypatch.setattr(TrainingJournal, "_keep", away)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.001") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=1_100)
-        shown = await until(server, id_, "done", "failed")
+        shown = await job_with(server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 1_100)
         assert failures == [500]
         rows = await server.worker.store.read("SELECT fence FROM job_steps WHERE job = :job", {"job": id_})
@@ -83,10 +83,11 @@ async def test_a_voice_waits_for_a_database_that_is_away(
 
     monkeypatch.setattr(TrainingEnds, "done", away)
     monkeypatch.setattr(trainings, "WAITS_S", 0.01)
+    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 0.001)
     async with trainings_inside(tmp_path, store_url) as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)
-        assert (await until(server, id_, "done", "failed"))["status"] == "done"
+        assert (await job_with(server, id_, "done", "failed"))["status"] == "done"
 
         async def is_over() -> bool:
             return len(tries) == 2 and "0 under way" in repr(kind_of(server))
@@ -102,7 +103,7 @@ async def test_a_voice_waits_for_a_database_that_is_away(
 async def test_who_has_lost_the_step_stops(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.02") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=2_000)
-        await until(server, id_, "running")
+        await job_with(server, id_, "running")
         # Another server has it, as this one could not renew its lease.
         later = await server.worker.store.now() + 10**12
         taken = "UPDATE job_steps SET fence = fence + 1, lease = :later WHERE job = :job"
@@ -133,7 +134,7 @@ async def test_a_lease_is_renewed_again_after_a_failure(
 
         monkeypatch.setattr(type(kind_of(server).table), "write", write)
         id_ = await new_training(server, await voice_to_train(server), steps=150)
-        shown = await until(server, id_, "done", "failed")
+        shown = await job_with(server, id_, "done", "failed")
         assert shown["status"] == "done"
         rows = await server.worker.store.read("SELECT fence FROM job_steps WHERE job = :job", {"job": id_})
         assert [row["fence"] for row in rows] == [1], "nobody else has taken it up"
@@ -151,14 +152,14 @@ async def test_lives_that_get_on_are_no_failed_tries(tmp_path: Path, monkeypatch
 
             async def is_further() -> bool:
                 nonlocal last
-                found = [each.digest for each in await list_encoded(server.worker.store, id_, CHECKPOINT)]
+                found = [each.digest for each in await list_file(server.worker.store, id_, "checkpoint")]
                 is_new = bool(found) and found != last
                 last = found if is_new else last
                 return is_new
 
             await soon(is_further)
             kind_of(server).forget_voice(voice, ())
-        shown = await until(server, id_, "done", "failed")
+        shown = await job_with(server, id_, "done", "failed")
         assert shown["status"] == "done"
 
 
@@ -166,7 +167,7 @@ async def test_a_voice_without_its_onnx_is_a_voice(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, tone="fail_form = true") as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)
-        assert (await until(server, id_, "done", "failed"))["status"] == "done"
+        assert (await job_with(server, id_, "done", "failed"))["status"] == "done"
         assert await model_of(server, voice) is not None
         content = await server.ask("GET", f"/v1/jobs/{id_}/content")
         assert content.status_code == 409
@@ -190,7 +191,7 @@ async def test_what_one_machine_lacks_another_may_have(
             await soon(waits)
             assert await hold_of(server, id_) is not None
         else:
-            assert (await until(server, id_, "failed"))["error_code"] == "internal_error"
+            assert (await job_with(server, id_, "failed"))["error_code"] == "internal_error"
 
 
 class Scarce:
@@ -230,7 +231,7 @@ async def test_it_waits_for_memory_begins_when_there_is_some_and_gives_it_back(
 
         await soon(waits)
         book.is_free = True
-        shown = await until(server, id_, "done", "failed")
+        shown = await job_with(server, id_, "done", "failed")
         assert (shown["status"], shown["waits_for"]) == ("done", "")
         assert set(book.asked) == {3.5}
         assert not book.held
@@ -259,12 +260,12 @@ async def test_a_plan_that_has_no_jobs_any_more_trains_nothing(tmp_path: Path) -
     async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
         # The first one of the account has its turn.
         first = await new_training(server, await voice_to_train(server), steps=100)
-        await until(server, first, "running")
+        await job_with(server, first, "running")
         second = await new_training(server, await _other_voice(server))
         changed = await server.administer("POST", f"accounts/{server.account.id}", {"plan": "none"})
         assert changed.status_code == 200
         await server.ask("POST", f"/v1/jobs/{first}/cancel")
-        shown = await until(server, second, "failed")
+        shown = await job_with(server, second, "failed")
         assert shown["error_code"] == "jobs_not_allowed"
         await bills_of(server).sweep()
         assert await server.usage() == []

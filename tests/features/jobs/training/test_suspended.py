@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.results.encoded_records import list_encoded
-from proxy.features.jobs.training import trainings
-from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.features.jobs.core.encoded_records import list_file
+from proxy.features.jobs.kinds.training import trainings
 from proxy.ledger.verify import verify
-from tests.features.jobs.job_rig import soon, until
+from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.test_suspended import seen_by_operator, switch, waits, with_operator
 from tests.features.jobs.training.training_rig import new_training, trainings_inside, voice_to_train
+from tests.waiting import soon
 
 
 async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resumed(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainings, "WAITS_S", 0.1)
-    monkeypatch.setattr(trainings, "_LOOK_S", 0.1)
+    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 0.1)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.01") as opened:
         server = await with_operator(opened)
         id_ = await new_training(server, await voice_to_train(server), steps=300)
@@ -30,10 +30,10 @@ async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resume
         await soon(has_begun)
         await switch(server, "suspend")
         await soon(waits(server, id_))
-        assert await list_encoded(server.worker.store, id_, CHECKPOINT)
+        assert await list_file(server.worker.store, id_, "checkpoint")
         stopped_at = (await seen_by_operator(server, id_))["training"]["step"]
         assert stopped_at < 300
         await switch(server, "resume")
-        done = await until(server, id_, "done", "failed")
+        done = await job_with(server, id_, "done", "failed")
         assert (done["status"], done["training"]["step"]) == ("done", 300)
         assert (await verify(server.worker.store)).is_clean

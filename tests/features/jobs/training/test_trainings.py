@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from plugins.tone.voice_format import read_voice
-from proxy.features.jobs import records as job_records
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.results.encoded_records import EncodedBlob, list_encoded
-from proxy.features.jobs.training import blobs, records, trainings
-from proxy.features.jobs.training.records import CHECKPOINT
+from proxy.features.jobs.core import records as job_records
+from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training import blobs, records, trainings
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement
 from speech_engine.training import FilePiece, FileRole
-from tests.features.jobs.job_rig import job, soon, until
+from tests.features.jobs.job_rig import job, job_with
 from tests.features.jobs.training.training_rig import (
     PRICE,
     ask_training,
@@ -32,6 +31,7 @@ from tests.features.jobs.training.training_rig import (
     voice_to_train,
 )
 from tests.proxy.api.inside import Inside
+from tests.waiting import soon
 
 
 async def model_of(server: Inside, voice: str) -> trained_models.TrainedModel | None:
@@ -46,7 +46,7 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         held = await hold_of(server, id_)
         assert held is not None
         assert held.split.amount == PRICE
-        shown = await until(server, id_, "done", "failed")
+        shown = await job_with(server, id_, "done", "failed")
         assert (shown["status"], shown["kind"], shown["steps_done"]) == ("done", "training", 1)
         assert shown["training"]["step"] == shown["training"]["steps"] == 20
         assert shown["training"]["best"] < 100.0
@@ -62,7 +62,7 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         (row,) = await server.usage()
         assert (row.id, row.kind, row.credits, row.job) == (held.request, "training", PRICE, id_)
         assert (await verify(server.worker.store)).is_clean
-        assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
+        assert not await list_file(server.worker.store, id_, "checkpoint")
         me = (await server.ask("GET", "/v1/me")).json()
         assert "600" in str(me["credits"])
 
@@ -70,9 +70,9 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
 async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path) as server:
         voice = await voice_to_train(server)
-        await until(server, await new_training(server, voice), "done")
+        await job_with(server, await new_training(server, voice), "done")
         first = await model_of(server, voice)
-        await until(server, await new_training(server, voice, steps=30), "done")
+        await job_with(server, await new_training(server, voice, steps=30), "done")
         second = await model_of(server, voice)
         assert first is not None
         assert second is not None
@@ -84,7 +84,7 @@ async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> 
 async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path) as server:
         id_ = await new_training(server, await voice_to_train(server))
-        await until(server, id_, "done")
+        await job_with(server, id_, "done")
         answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
         assert answer.status_code == 200, answer.text
         head, _, rest = answer.content.partition(b"\n")
@@ -97,7 +97,7 @@ async def test_a_voice_without_onnx_is_said_to_be_there_in_the_form_that_it_has(
     async with trainings_inside(tmp_path) as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)
-        await until(server, id_, "done")
+        await job_with(server, id_, "done")
         await server.worker.store.write(Statement("DELETE FROM job_encoded WHERE job = :job", {"job": id_}))
         answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
         assert answer.status_code == 409
@@ -112,7 +112,7 @@ async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Pat
         sent = {"headers": {"idempotency-key": "once"}}
         first = await new_training(server, voice, **sent)
         assert await new_training(server, voice, **sent) == first
-        await until(server, first, "done")
+        await job_with(server, first, "done")
         await bills_of(server).sweep()
         assert len(await server.usage()) == 1
 
@@ -133,7 +133,7 @@ async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, st
         assert held is not None
         # The other's is given back, and a second training has just room.
         await new_training(server, voice)
-        await until(server, first, "done")
+        await job_with(server, first, "done")
         await bills_of(server).sweep()
         (row,) = [row for row in await server.usage() if row.job == first]
         assert row.credits == PRICE
@@ -208,7 +208,7 @@ async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice, steps=2_000)
-        await until(server, id_, "running")
+        await job_with(server, id_, "running")
         await server.ask("POST", f"/v1/jobs/{id_}/cancel")
         await _idle(server)
         await bills_of(server).sweep()
@@ -221,7 +221,7 @@ async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str)
 async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, tone="delay_s = 0.1") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=2_000)
-        await until(server, id_, "running")
+        await job_with(server, id_, "running")
         assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
         await _idle(server)
         await bills_of(server).sweep()
@@ -246,12 +246,12 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         id_ = await new_training(server, voice, steps=900)
 
         async def has_checkpoint() -> bool:
-            return bool(await list_encoded(server.worker.store, id_, CHECKPOINT))
+            return bool(await list_file(server.worker.store, id_, "checkpoint"))
 
         await soon(has_checkpoint)
         kind_of(server).forget_voice(voice, ())
         await soon_due(server, id_)
-        shown = await until(server, id_, "done", "failed")
+        shown = await job_with(server, id_, "done", "failed")
         assert shown["status"] == "done"
         assert shown["training"]["step"] == 900
         assert len(resumed) == 1
@@ -266,15 +266,15 @@ async def test_an_erasure_ends_the_training_of_its_voice(
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice, steps=2_000)
-        await until(server, id_, "running")
+        await job_with(server, id_, "running")
         answer = await server.ask("DELETE", f"/v1/audio/voices/{voice}")
         assert answer.status_code in (200, 202), answer.text
-        shown = await until(server, id_, "failed")
+        shown = await job_with(server, id_, "failed")
         assert shown["error_code"] == "voice_erased"
         await bills_of(server).sweep()
         assert await hold_of(server, id_) is None
         assert await server.usage() == []
-        assert not await list_encoded(server.worker.store, id_, CHECKPOINT)
+        assert not await list_file(server.worker.store, id_, "checkpoint")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ async def test_a_training_that_fails_costs_nothing(
     monkeypatch.setattr(trainings, "MOST_TRIES", 1)
     async with trainings_inside(tmp_path, tone=f'fail = "{fail}"\nfail_at_s = 3') as server:
         id_ = await new_training(server, await voice_to_train(server))
-        shown = await until(server, id_, "failed")
+        shown = await job_with(server, id_, "failed")
         assert shown["error_code"] == code
         await bills_of(server).sweep()
         assert await server.usage() == []
@@ -295,7 +295,7 @@ async def test_a_training_that_fails_costs_nothing(
 async def test_it_says_that_it_waits_for_memory(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, jobs="training_gb = 4000") as server:
         id_ = await new_training(server, await voice_to_train(server))
-        shown = await until(server, id_, "failed")
+        shown = await job_with(server, id_, "failed")
         # The device never has so much: that is not waited for.
         assert shown["error_code"] == "internal_error"
 
@@ -323,7 +323,7 @@ async def _idle(server: Inside) -> None:
 async def test_a_row_shows_how_far_it_is(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=200)
-        await until(server, id_, "running")
+        await job_with(server, id_, "running")
         training = await records.get(server.worker.store, id_)
         assert training is not None
         assert training.stage in ("preparing", "training")

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx2
 
-from proxy.features.jobs.kept import JobFiles
-from proxy.features.jobs.training.bills import TrainingBills
-from proxy.features.jobs.training.trainings import Trainings
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training.bills import TrainingBills
+from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.storage.durable_holds import DurableHold, get
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, inside

@@ -159,7 +159,7 @@ def test_a_long_text_is_heard_whole_and_begins_with_a_short_piece() -> None:
             given: list[tuple[int, bool, int | None]] = []
             make = engine.sound
 
-            def watched(network: Any, piece: Piece, *more: Any) -> bytes:
+            def watched(network: Any, piece: Piece, *more: Any) -> Any:
                 given.append((piece.sounds, piece.follows, piece.rest_ms))
                 return make(network, piece, *more)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from speech_engine import Audio, Context, EngineError, Event, SpeechJob
 from speech_engine.testing import job, speaking
 from tests.sound import decoded
 from tests.tones import words
+from tests.waiting import soon
 
 MODEL = "gpt-realtime-2.1-mini"
 
@@ -63,9 +63,7 @@ def heard(events: Sequence[Event], speed: float = 1.0, rate_hz: int = 24_000) ->
 
 async def settled(both: Pair) -> None:
     """Wait until no session is taken, and none has anything under way."""
-    async with asyncio.timeout(30):
-        while not _is_settled(both):  # noqa: ASYNC110 - a pool tells nobody but those who wait for a session
-            await asyncio.sleep(0)
+    await soon(lambda: _is_settled(both))
 
 
 def _is_settled(both: Pair) -> bool:

@@ -17,6 +17,8 @@ from plugins.openai.realtime.session import Session, SessionEnded
 from plugins.openai.realtime.session_pool import SessionPool
 from plugins.openai.realtime.settings import RealtimeSettings
 from speech_engine import EngineBusy, EngineError, SocketRequest
+from tests.speech_engine.host.simulated_time import simulated
+from tests.waiting import soon
 
 KEY, OTHER_KEY = SessionKey("m", "marin", 1.0), SessionKey("m", "cedar", 1.0)
 SOUND = base64.b64encode(bytes(100)).decode()
@@ -33,12 +35,10 @@ class Line:
         self.may_send = asyncio.Event()
         self.may_send.set()
         self.is_open = True
-        self.changed = asyncio.Event()
 
     async def send(self, message: str) -> None:
         await self.may_send.wait()
         self.sent.append(json.loads(message))
-        self.changed.set()
 
     async def next_message(self) -> bytes | None:
         message = await self.comes.get()
@@ -49,12 +49,6 @@ class Line:
 
     def respond(self, type_: str, id_: str, **more: Any) -> None:
         self.say(type_, response={"id": id_, **more})
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not is_so():
-                self.changed.clear()
-                await self.changed.wait()
 
     def asked(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.sent if message["type"] == kind]
@@ -80,7 +74,6 @@ class Lines:
             yield line
         finally:
             line.is_open = False
-            line.changed.set()
 
 
 SETTINGS = RealtimeSettings(base_url="http://127.0.0.1:1/v1", api_key="sk-test")
@@ -133,7 +126,7 @@ async def test_who_leaves_while_a_sentence_is_sent_leaves_it_to_be_cancelled() -
         line.may_send.set()
         # The provider may have got it all the same.
         line.respond("response.created", "r1", metadata={"sentence": "1"})
-        await line.until(lambda: bool(line.asked("response.cancel")))
+        await soon(lambda: bool(line.asked("response.cancel")))
         assert line.asked("response.cancel")[0]["response_id"] == "r1"
         assert not session.is_idle
 
@@ -149,17 +142,18 @@ async def test_an_answer_that_is_left_is_cancelled_once() -> None:
         for response in (left, left, done):
             session.leave(response)
         line.say("session.updated", session={})
-        await line.until(lambda: bool(line.asked("response.cancel")))
+        await soon(lambda: bool(line.asked("response.cancel")))
         assert [each["response_id"] for each in line.asked("response.cancel")] == ["r1"]
 
 
+@simulated
 async def test_a_session_that_does_not_stop_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.openai.realtime.session._CANCEL_S", 0.01)
     async with begun() as (session, line):
         response = await session.ask("One.", "Read.")
         session.leave(response)
         # Nobody closes the session: it gives up by itself.
-        await line.until(lambda: not line.is_open)
+        await soon(lambda: not line.is_open)
         assert (session.has_ended, isinstance(response.failure, SessionEnded)) == (True, True)
 
 
@@ -240,13 +234,11 @@ async def test_who_leaves_while_a_session_opens_leaves_its_place_to_others() -> 
     lines = Lines(greets=False)
     pool = pool_of(lines)
     taking = asyncio.create_task(pool.take(KEY, 30.0))
-    async with asyncio.timeout(10):
-        while not lines.all:  # noqa: ASYNC110 - a connection tells nobody that it was opened
-            await asyncio.sleep(0)
+    await soon(lambda: lines.all)
     taking.cancel()
     await asyncio.wait([taking])
     assert repr(pool) == "<SessionPool 0 of 1, 0 idle>"
-    await lines.all[0].until(lambda: not lines.all[0].is_open)
+    await soon(lambda: not lines.all[0].is_open)
     await pool.close()
 
 
@@ -254,6 +246,6 @@ async def test_an_idle_session_is_closed_before_its_provider_ends_it() -> None:
     lines = Lines(expires_s=60.05)
     pool = pool_of(lines, idle_s=3600.0)
     pool.give_back(await pool.take(KEY, 30.0))
-    await lines.all[0].until(lambda: not lines.all[0].is_open)
+    await soon(lambda: not lines.all[0].is_open)
     assert repr(pool) == "<SessionPool 0 of 1, 0 idle>"
     await pool.close()

@@ -127,6 +127,7 @@ async def test_leaving_before_the_answer_has_a_name_cancels_it_too() -> None:
         assert len(both.fake.sessions) == 1
 
 
+@pytest.mark.clock
 async def test_a_session_that_does_not_stop_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.openai.realtime.session._CANCEL_S", 0.05)
     async with pair(sessions=1, ahead=0) as both:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from plugins.piper.engine import pcm_of
+from plugins.piper.engine import resample
 from plugins.piper.worker import reader
 from speech_engine import Audio, EngineError, EngineVoice
 from tests.plugins.piper import tiny
@@ -93,7 +93,8 @@ def test_a_made_speaker_is_higher_and_takes_as_long() -> None:
 def lowered(pcm: bytes, semitones: float) -> bytes:
     """The same waves as slow as those of the voice that the speaker was made of, and so longer."""
     sound = np.asarray(np.frombuffer(pcm, "<i2") / 32768, np.float32)
-    return pcm_of(sound, 24_000, round(24_000 * 2 ** (semitones / 12)))
+    lower = resample(sound, 24_000, round(24_000 * 2 ** (semitones / 12)))
+    return (lower * 32767).astype("<i2").tobytes()
 
 
 def test_a_made_speaker_ends_where_it_is_to_end() -> None:

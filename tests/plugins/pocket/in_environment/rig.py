@@ -16,11 +16,10 @@ from pocket_tts.models.tts_model import TTSModel
 from pocket_tts.utils.config import Config
 
 from plugins.pocket.decoding import TEMPERATURE, BatchedDecoder, DecodingRow
-from plugins.pocket.languages import preparation_of
 from plugins.pocket.model import LoadedModel
 from plugins.pocket.networks import Networks, description
 from plugins.pocket.sizes import RATE_HZ, PocketSizes
-from plugins.pocket.text import TextReader
+from plugins.pocket.text import TextReader, preparation_of
 from plugins.pocket.voices import PocketVoice, make_voice
 from tests.plugins.pocket.tiny import TINY, TINY_SHARED, TINY_WITHOUT_START, write_networks
 

@@ -13,9 +13,8 @@ import sentencepiece
 import tokenizers
 from pocket_tts.models.text_chunking import prepare_text_prompt, split_into_best_sentences
 
-from plugins.pocket.languages import preparation_of
 from plugins.pocket.sizes import PUBLISHED, PocketSizes
-from plugins.pocket.text import CHUNK_TOKENS, TextReader
+from plugins.pocket.text import CHUNK_TOKENS, TextReader, preparation_of
 from speech_engine.errors import UnsupportedText
 from speech_engine.model_files.sentencepiece import tokenizer_json
 from tests.plugins.pocket.in_environment.rig import SIZES, TEXTS, package, rig

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from plugins.rvc.checkpoint import load_voice
+from plugins.rvc.conversion import PlacedNoise
 from plugins.rvc.generator import excitation, sound_of
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.networks import Layout, build_generator
-from plugins.rvc.noise import PlacedNoise
 from plugins.rvc.pitch import coarse, praat_pitch
 from plugins.rvc.retrieval import NEAREST, Neighbours
 from plugins.rvc.rmvpe import Rmvpe, load_rmvpe

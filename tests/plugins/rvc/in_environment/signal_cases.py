@@ -12,9 +12,9 @@ import pytest
 
 from plugins.rvc.checkpoint import RvcVoice
 from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, heard, moved
-from plugins.rvc.envelope import followed
 from plugins.rvc.generator import BREATH, SINE, excitation
 from plugins.rvc.hubert import HEARD_HZ, load_hubert
+from plugins.rvc.joining import followed
 from plugins.rvc.model import Heard, features_of
 from speech_engine import SpeechJob, Trained
 from speech_engine.host.windows import WindowCutter

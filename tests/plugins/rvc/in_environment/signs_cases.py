@@ -12,7 +12,7 @@ from plugins.rvc.checkpoint import RvcVoice, load_voice
 from plugins.rvc.conversion import GIVEN_HZ, work_of
 from plugins.rvc.networks import Layout
 from plugins.rvc.retrieval import Neighbours
-from plugins.rvc.warming import USUAL
+from plugins.rvc.worker import USUAL
 from speech_engine.host.windows import SoundWindow
 from tests.plugins.rvc.in_environment.rig import MOST_LSB, difference, recording, running
 from tests.plugins.rvc.in_environment.seeing import seen

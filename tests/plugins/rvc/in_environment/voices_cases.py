@@ -14,7 +14,7 @@ import pytest
 from plugins.rvc import voices
 from plugins.rvc.checkpoint import RvcVoice, load_voice
 from plugins.rvc.networks import Layout
-from plugins.rvc.warming import USUAL
+from plugins.rvc.worker import USUAL
 from speech_engine import Trained
 from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
 from speech_engine.model_files import UnusableModel

@@ -10,12 +10,13 @@ import pytest
 
 from tests import server
 from tests.commands import command
-from tests.faults.processes import state, until
+from tests.faults.processes import state
 from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.plugins.neural import kept_model, lend
 from tests.server import Server
+from tests.waiting import until
 
-LOADED_S, TRAINED_S, LOOKS_S = 120.0, 240.0, 0.5
+LOADED_S, TRAINED_S = 120.0, 240.0
 STEPS = 3
 CONFIG = """
 [server]
@@ -39,7 +40,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("training")
     imported(folder, kept_model("rvc", "sources"))
     with server.running(folder, CONFIG) as running:
-        until(lambda: bool(state(running, "rvc")["state"] == "ready"), LOADED_S, LOOKS_S)
+        until(lambda: bool(state(running, "rvc")["state"] == "ready"), LOADED_S)
         yield running
 
 
@@ -65,7 +66,7 @@ def test_a_voice_is_trained_and_taken_home(live: Server) -> None:
             told.update(client.get(f"/v1/jobs/{job}").json())
             return told["status"] not in ("queued", "waiting", "running")
 
-        until(is_over, TRAINED_S, LOOKS_S)
+        until(is_over, TRAINED_S)
         assert told["status"] == "done", told
         assert told["training"]["step"] == STEPS
         # What it was imported with has one speaker; without it there would be a hundred and nine.

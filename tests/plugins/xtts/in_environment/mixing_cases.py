@@ -180,13 +180,13 @@ def test_a_mix_ends_with_any_of_its_recordings_and_leaves_nothing_of_them() -> N
 def test_a_recording_that_is_dropped_before_its_turn_ends_the_job() -> None:
     async def run() -> None:
         async with engine() as (made, shelf):
-            make = made._loaded.model.make_voice
+            make = made._model.make_voice
 
             def drop(recordings: Sequence[bytes]) -> XttsVoice:
                 shelf.drop(["s1"])
                 return make(recordings)
 
-            made._loaded.model.make_voice = drop  # type: ignore[method-assign]  # one moment of the shelf
+            made._model.make_voice = drop  # type: ignore[method-assign]  # one moment of the shelf
             with pytest.raises(VoiceNotFound, match="deleted"):
                 await said(made, mixed(0.5, 0.5))
             assert await said(made, mixed(1.0))
@@ -218,13 +218,13 @@ def test_a_mix_with_a_member_that_cannot_speak_is_refused(
 def test_who_comes_with_one_voice_does_not_wait_for_all_of_a_mix() -> None:
     async def run() -> None:
         async with engine() as (made, _):
-            make, order = made._loaded.model.make_voice, []
+            make, order = made._model.make_voice, []
 
             def noted(recordings: Sequence[bytes]) -> XttsVoice:
                 order.append(next(number for number in range(3) if recordings == [recording(number)]))
                 return make(recordings)
 
-            made._loaded.model.make_voice = noted  # type: ignore[method-assign]  # it only notes
+            made._model.make_voice = noted  # type: ignore[method-assign]  # it only notes
             await asyncio.gather(said(made, mixed(0.5, 0.5)), said(made, Samples((Sample("s2"),))))
             assert order == [0, 2, 1]
 

@@ -22,7 +22,7 @@ from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.proxy.audio.recordings.corpus import outcomes
 from tests.proxy.helpers.alone import answer_alone
 from tests.sound import tone
-from tests.speech_engine.host.fakes import until
+from tests.waiting import soon
 
 WAV = wav(tone(440, 1.0))
 CHILD = "proxy.audio.recordings.decoding_child"
@@ -53,7 +53,7 @@ def _command(process: psutil.Process) -> list[str]:
 async def ready_child(decoder: Decoder) -> psutil.Process:
     """The process that waits for the next file."""
     await decoder.decode(WAV)
-    await until(lambda: len(children()) == 1)
+    await soon(lambda: len(children()) == 1)
     return children()[0]
 
 
@@ -75,7 +75,7 @@ async def test_the_file_of_a_process_that_is_killed_is_decoded_by_another(decode
     child = await ready_child(decoder)
     child.suspend()
     decoding = asyncio.create_task(decoder.decode(WAV))
-    await until(lambda: len(children()) == 2)
+    await soon(lambda: len(children()) == 2)
     child.kill()
     assert (await decoding).seconds == 1.0
 

@@ -12,8 +12,8 @@ from proxy.audio.recordings import decoding
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
-from proxy.features.jobs.conversions import long_reading
-from proxy.features.jobs.conversions.long_recordings import LongSurvey
+from proxy.features.jobs.kinds.conversion import long_reading
+from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
 from tests.tables import each_row

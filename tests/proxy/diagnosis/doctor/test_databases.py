@@ -137,6 +137,7 @@ async def test_a_database_that_is_away_is_wrong(tmp_path: Path) -> None:
     assert "s3cret" not in str(result)
 
 
+@pytest.mark.clock
 async def test_a_database_that_says_nothing_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_redis_that_is_away_is_wrong(tmp_path: Path) -> None:
     assert "s3cret" not in str(result)
 
 
+@pytest.mark.clock
 def test_a_redis_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "ANSWER_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:

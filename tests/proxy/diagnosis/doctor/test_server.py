@@ -132,6 +132,7 @@ def test_a_port_that_another_program_has_is_wrong(tmp_path: Path, answer: bytes)
             )
 
 
+@pytest.mark.clock
 def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +165,7 @@ def test_no_server_is_fine(tmp_path: Path) -> None:
     assert only(server(configured(tmp_path))).found == "not running"
 
 
+@pytest.mark.clock
 def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

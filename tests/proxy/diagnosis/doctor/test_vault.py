@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
-from proxy.config.secret_sections import VaultSection
+from proxy.config.sections import VaultSection
 from proxy.diagnosis.doctor.vault import vault
 from proxy.features.all import load_config, open_store
-from proxy.kept.master_keys import MasterKeySource
-from proxy.kept.master_rotation import rotate_some
+from proxy.kept.master_keys import MasterKeySource, rotate_some
 from proxy.kept.vault import Vault
 from proxy.storage.sqlite_backup import DATABASE
 from tests.proxy.kept.vaults import BOTH, NEW, OLD, fill

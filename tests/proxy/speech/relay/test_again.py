@@ -11,7 +11,7 @@ import pytest
 from speech_engine import EngineError, Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage
-from tests.tables import each_row
+from tests.speech_engine.host.simulated_time import simulated
 
 SECOND = RATE_HZ * 2
 
@@ -52,8 +52,7 @@ async def test_an_engine_that_was_busy_while_another_was_heard_is_asked_once_mor
     assert (row.outcome, row.engine) == ("finished", "one+two")
 
 
-@pytest.mark.clock
-@each_row(
+@pytest.mark.parametrize(
     ("second", "asked"),
     [
         ([errors.EngineFailed("x")], 2),
@@ -65,6 +64,7 @@ async def test_an_engine_that_was_busy_while_another_was_heard_is_asked_once_mor
     ],
     ids=["failed", "refused", "late", "silent"],
 )
+@simulated
 async def test_once_more_is_all(tmp_path: Path, second: list[Step], asked: int) -> None:
     config = f"[server]\nfirst_audio_s = 2\n{CONFIG}"
     one, two = Scripted(*spoken(0.5)), Scripted(*second)
@@ -75,7 +75,7 @@ async def test_once_more_is_all(tmp_path: Path, second: list[Step], asked: int) 
     assert row.outcome == "failed"
 
 
-@pytest.mark.clock
+@simulated
 async def test_the_second_time_is_short_by_what_its_listener_has_waited(tmp_path: Path) -> None:
     async def linger() -> None:
         if len(two.jobs) == 1:
@@ -86,11 +86,10 @@ async def test_the_second_time_is_short_by_what_its_listener_has_waited(tmp_path
     async with stage(tmp_path, Scripted(*spoken(0.1)), two, config=config) as server:
         await server.raw_speech(body("[Ana] Olá. [Ben] Hi."))
     first_s, second_s = [job.deadline_s or 0.0 for job in two.jobs]
-    assert 4.5 < first_s <= 5
-    assert 2.5 < second_s < first_s - 0.5
+    assert [first_s, second_s] == pytest.approx([5.0, 4.0])
 
 
-@pytest.mark.clock
+@simulated
 async def test_the_second_candidate_is_not_asked_behind_the_answers_own_part_either(tmp_path: Path) -> None:
     """The one slot is that of the part before, and who was to speak this one instead has failed."""
     two = Scripted(errors.EngineFailed("x"))

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.audio.fade import FADE_SAMPLES
 from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.sound import FADE_SAMPLES
 from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline

@@ -16,6 +16,7 @@ from speech_engine import Audio, Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import envelope
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage, telling
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
 SECOND = RATE_HZ * 2
@@ -55,7 +56,7 @@ async def test_the_next_is_asked_while_one_is_heard_and_the_one_after_it_is_not(
     assert [len(engine.jobs) for engine in (one, two, three)] == [1, 1, 1]
 
 
-@pytest.mark.clock
+@simulated
 async def test_an_engine_with_one_slot_is_asked_when_it_has_made_the_part_before(tmp_path: Path) -> None:
     """In line behind its own answer a part would lose its time to first audio."""
     one = Scripted(*speech(0.3, lambda: asyncio.sleep(1.2)))
@@ -80,7 +81,7 @@ async def test_a_part_falls_back_before_its_first_sound(tmp_path: Path) -> None:
     assert [said(job) for job in three.jobs] == ["Hi."]
 
 
-@pytest.mark.clock
+@simulated
 async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> None:
     """What they take in all is more than any one of them has."""
     late = [lambda: asyncio.sleep(0.5), *spoken(0.1)]
@@ -100,7 +101,8 @@ async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> Non
     ],
     ids=["at once", "silent", "midway", "no end"],
 )
-@each_row("audio_format", ["pcm", "mp3"])
+@pytest.mark.parametrize("audio_format", ["pcm", "mp3"])
+@simulated
 async def test_a_later_part_that_cannot_be_spoken_breaks_the_answer_and_costs_nothing(
     tmp_path: Path, second: list[Step], audio_format: str
 ) -> None:

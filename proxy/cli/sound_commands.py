@@ -1,0 +1,211 @@
+"""Commands that ask a running server for sound or a trained voice, as any client does, and wait for it.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from proxy.cli.options import ConfigFile, Printed
+from proxy.cli.sound import (
+    JOBS,
+    AnswerRefused,
+    Asked,
+    FormatName,
+    OutFile,
+    Serving,
+    check_out,
+    format_of,
+    hear,
+    save,
+    write_answer,
+)
+from proxy.commands.tables import Line, Part, print_answer
+from proxy.errors import CommandRefused
+from proxy.features.all import load_config
+
+_NO_FILE = "conflict"
+"""The code of a file that a training that is done does not have."""
+
+
+def say(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say; - reads it from stdin.")],
+    voice: Annotated[str | None, typer.Option(help="A voice; else server.default_voice.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model; else server.default_model.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Its language, as pt-BR; else the server finds it.")
+    ] = None,
+    format_: FormatName = None,
+    out: OutFile = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Say a text with the running server: play it, or save it.
+
+    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    """
+    check_out(out, form)
+    found_format, said = format_of(format_, out), sys.stdin.read() if text == "-" else text
+    if not said.strip():
+        raise CommandRefused("TEXT: there is nothing to say; give a text, or - and a text on stdin")
+    config = load_config(config_file)
+    body = {
+        "model": model or config.server.default_model,
+        "voice": voice or config.server.default_voice,
+        "input": said,
+        "response_format": found_format,
+        **({"language": language} if language else {}),
+    }
+    hear(config, Asked("/v1/audio/speech", {"json": body}, found_format, out), form)
+
+
+def convert(
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="What is said again.")],
+    model: Annotated[str, typer.Option(help="A model that converts, as rvc/standard.")],
+    voice: Annotated[str, typer.Option(help="The voice that says it.")],
+    pitch: Annotated[float, typer.Option(min=-12, max=12, help="Semitones up or down.")] = 0.0,
+    index_rate: Annotated[
+        float | None, typer.Option(help="How much of the voice's index is used, 0 to 1, where it has one.")
+    ] = None,
+    protect: Annotated[
+        float | None, typer.Option(help="What keeps breaths and consonants, 0 to 0.5; 0.5 is off.")
+    ] = None,
+    rms_mix_rate: Annotated[
+        float | None, typer.Option(help="1 keeps the voice's loudness, 0 takes the recording's.")
+    ] = None,
+    f0_method: Annotated[str | None, typer.Option(help="What hears the melody: pm or rmvpe.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds sound equal.")] = None,
+    consent: Annotated[
+        str, typer.Option(help="A consent of who speaks in it; by true, you say that they agree.")
+    ] = "",
+    format_: FormatName = None,
+    out: OutFile = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Repeat a recording in another voice: play it, or save it.
+
+    The running server does it; of more than five minutes, it makes a job. The key is VOXGATE_KEY of the
+    environment, or else that of make serve.
+    """
+    check_out(out, form)
+    found_format = format_of(format_, out)
+    data = _read(recording)
+    fields = {
+        "model": model,
+        "voice": voice,
+        "pitch": str(pitch),
+        "response_format": found_format,
+        **({"consent": consent} if consent else {}),
+    }
+    given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
+    fields |= {name: str(value) for name, value in given.items() if value is not None}
+    fields |= {"f0_method": f0_method} if f0_method is not None else {}
+    body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
+    config, asked = load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out)
+    try:
+        hear(config, asked, form)
+    except AnswerRefused as refused:
+        if refused.code != "recording_too_long":
+            raise
+        body["data"] = {**fields, "kind": "conversion"}
+        hear(config, asked._replace(path=JOBS), form, _write_job)
+
+
+def train(
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="An own voice, with 20 recordings or more.")],
+    model: Annotated[str, typer.Option(help="A model that trains, as rvc/standard.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds learn alike.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the voice here, as ONNX.")] = None,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
+    """Train a voice with the running server, and wait. The job goes on if the command ends before.
+
+    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    """
+    if out is not None and out.suffix.lower() != ".onnx":
+        raise CommandRefused(f"{out}: it is ONNX; name it .onnx, or see voxgate voices export --model")
+    sent = {"kind": "training", "voice": voice, "model": model}
+    body = {**sent, **({} if steps is None else {"steps": steps}), **({} if seed is None else {"seed": seed})}
+    asked = Asked(JOBS, {"json": body}, "onnx", None if out is None else str(out))
+    made = io.BytesIO()
+    answer = write_answer(load_config(config_file), asked, made, _follow)
+    if out is not None:
+        save(made.getvalue(), "onnx", str(out))
+    print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
+
+
+def _write_job(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+    """Have a job convert it, and write its sound. Raise CommandRefused."""
+    job = serving.follow(asked, "It is long: the job {} converts it.", _progress)
+    _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+    sent = asked.body["data"]
+    facts = {"engine": sent["model"], "voice": sent["voice"], "language": "und"}
+    return {**facts, "substitute": job["substitute"] or None, "bytes": size}
+
+
+def _progress(job: dict[str, Any]) -> str:
+    waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
+    return f"{job['steps_done']} of {job['steps']} steps{waits}"
+
+
+def _read(recording: Path) -> bytes:
+    """Return a recording that a request can bring. Raise CommandRefused."""
+    from proxy.api.conversion_form import TOO_LARGE
+    from proxy.http.form import MOST_FILE_BYTES
+
+    try:
+        data = recording.read_bytes()
+    except OSError as error:
+        raise CommandRefused(f"{recording}: {error.strerror}") from None
+    if len(data) > MOST_FILE_BYTES:
+        raise CommandRefused(f"{recording}: {TOO_LARGE}")
+    return data
+
+
+def _follow(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+    """Ask for a training, wait for its end, and write what is taken home, if it is wanted."""
+    job = serving.follow(asked, "The job {} trains it.", _training_progress)
+    told: dict[str, Any] = job["training"]
+    if asked.out is not None:
+        try:
+            serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+        except AnswerRefused as refused:
+            if refused.code != _NO_FILE:
+                raise
+            raise CommandRefused(_without_file(told)) from None
+    return {"job": job["id"], "voice": told["voice"], "steps": told["step"], "best": told["best"]}
+
+
+def _without_file(told: dict[str, Any]) -> str:
+    # It was long, and is paid for: a refusal alone reads as if all of that were lost.
+    voice = told["voice"]
+    return (
+        f"{voice} is trained, in {told['step']} steps, and charged; only the file is missing: it has no "
+        f"ONNX. Take it home in another form: voxgate voices export {voice} --model"
+    )
+
+
+def _training_progress(job: dict[str, Any]) -> str:
+    if job["waits_for"]:
+        return f"waits for {job['waits_for']}"
+    told = job["training"]
+    if told["stage"] != "training":
+        return told["stage"] or "queued"
+    left = "" if told["eta_seconds"] is None else f", about {told['eta_seconds'] / 60:.0f} minutes left"
+    return f"step {told['step']} of {told['steps']}, {told['mel']:.1f} from its recordings{left}"
+
+
+def _trained(answer: dict[str, Any]) -> list[Part]:
+    lines: list[Part] = [Line(f"{answer['voice']} is trained, in {answer['steps']} steps.")]
+    if answer["file"]:
+        lines.append(Line(f"Saved as {answer['file']}."))
+    return lines

@@ -1,0 +1,122 @@
+"""Jobs as answers show them."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from policies.price import MICRO
+from proxy.features.jobs.core.records import Job, Kind, Made, Waits
+from proxy.http.lists import Listing, iso, iso_or_none
+
+Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
+
+
+class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a training is. `mel` says how far the voice's sound is from its recordings, and `best` is the
+    least of that so far; both are null before the first step. `eta_seconds` is null while nobody can say."""
+
+    voice: str
+    model: str
+    stage: str
+    step: int
+    steps: int
+    mel: float | None
+    best: float | None
+    eta_seconds: float | None
+
+
+class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
+
+    One that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
+    `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
+    `memory` while its device has none left. A job that is a `training` says how far it is. `error` says why
+    it has failed, and `error_code` says it for programs, as a request for speech would. `warnings` begin with
+    names of `x-voxgate-ignored`. If answers of its steps would tell a `x-voxgate-substitute`, one of these is
+    in `substitute`. One that was canceled is `settling` while steps are under way, whose sound and credits
+    may still come.
+    """
+
+    id: str
+    object: Literal["job"] = "job"
+    kind: Kind = "speech"
+    account: str
+    status: Status
+    waits_for: Waits
+    created: str
+    ended: str | None
+    format: str
+    characters: int
+    steps: int
+    steps_done: int
+    seconds: float
+    credits: float
+    substitute: str
+    error: str
+    error_code: str
+    warnings: tuple[str, ...] = ()
+    training: ShownTraining | None = None
+    settling: Literal[True] | UnsetType = UNSET
+
+
+class JobList(Listing, frozen=True, kw_only=True):
+    data: list[ShownJob]
+
+
+class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["job"] = "job"
+    deleted: Literal[True] = True
+
+
+class Progress(NamedTuple):
+    """How far a job is, as its kind knows it. `credits` are in millionths."""
+
+    has_begun: bool
+    steps_done: int = 0
+    seconds: float = 0.0
+    credits: int = 0
+    substitute: str = ""
+    warnings: tuple[str, ...] = ()
+    training: ShownTraining | None = None
+    is_settling: bool = False
+
+    @classmethod
+    def of(cls, made: Made) -> Progress:
+        """Return the progress of a job whose steps are spoken."""
+        return cls(made.steps > 0, made.steps, made.seconds, made.credits, made.substitute)
+
+
+def shown_job(job: Job, progress: Progress) -> ShownJob:
+    return ShownJob(
+        id=job.id,
+        kind=job.kind,
+        account=job.account,
+        status=_status(job, progress),
+        waits_for=job.waits,
+        created=iso(job.created),
+        ended=iso_or_none(job.ended),
+        format=job.format,
+        characters=job.characters,
+        steps=job.steps,
+        steps_done=progress.steps_done,
+        seconds=round(progress.seconds, 3),
+        credits=progress.credits / MICRO,
+        substitute=progress.substitute,
+        error=job.error,
+        error_code=job.error_code,
+        warnings=progress.warnings,
+        training=progress.training,
+        settling=True if progress.is_settling else UNSET,
+    )
+
+
+def _status(job: Job, progress: Progress) -> Status:
+    if job.state != "open":
+        return job.state
+    if job.waits in ("credits", "suspended"):
+        return "waiting"
+    return "running" if progress.has_begun else "queued"

@@ -1,0 +1,183 @@
+"""Files of what is in the vault, such as the sound of a job or a zip file: a client may have any range."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from itertools import accumulate
+from typing import NamedTuple
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
+from proxy.errors import RangeNotSatisfiable
+from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JobClip
+from proxy.features.jobs.core.zip_sound import ZipEntry, ZipLayout, joined_crc32
+from proxy.http.connection import Connection
+from proxy.http.endpoint import Header
+
+RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
+ZIP = "application/zip"
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
+
+
+class Range(NamedTuple):
+    """The bytes from `start` up to `end`."""
+
+    start: int
+    end: int
+
+
+def range_of(header: str | None, size: int) -> Range | None:
+    """Return the single range that is asked for. None: all, as for what is no single range of bytes.
+
+    Raises RangeNotSatisfiable.
+    """
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or not (match[1] or match[2]):
+        return None
+    if match[1]:
+        start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
+        if match[2] and int(match[2]) < start:
+            return None
+    else:
+        start, end = max(0, size - int(match[2])), size
+    if start >= end:
+        raise RangeNotSatisfiable(
+            f"Invalid header 'Range': the file has {size} bytes.",
+            param="Range",
+            headers={"content-range": f"bytes */{size}"},
+        )
+    return Range(start, end)
+
+
+def whole_reply(whole: StoredFile, name: str, media_type: str, header: str | None) -> Response:
+    """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable."""
+    part = range_of(header, whole.size)
+    headers = {"accept-ranges": "bytes"}
+    if part is not None:
+        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{whole.size}"
+    given = part or Range(0, whole.size)
+    headers["content-length"] = str(given.end - given.start)
+    return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
+
+
+class Blob(NamedTuple):
+    """What was put into the vault, from byte `first` up to `last`. The check sum is that of a whole blob."""
+
+    digest: str
+    first: int
+    last: int
+    crc32: int = 0
+
+
+class StoredFile:
+    """A file of bytes that are here, and of others that are in the vault. Any range of it can be had."""
+
+    def __init__(self, files: JobFiles, account: str, segments: Sequence[bytes | Blob]) -> None:
+        self.segments = segments
+        self._files = files
+        self._account = account
+        self._offsets = [*accumulate(map(_size, segments), initial=0)]
+
+    @classmethod
+    def of_blobs(
+        cls,
+        files: JobFiles,
+        blobs: Sequence[JobClip] | Sequence[EncodedBlob],
+        head: bytes = b"",
+        tag: bytes = b"",
+    ) -> StoredFile:
+        """Return blobs one after the other, perhaps with a head before them and a tag behind."""
+        inner = [Blob(blob.digest, 0, blob.bytes, blob.crc32) for blob in blobs]
+        segments: list[bytes | Blob] = [head, *inner, tag]
+        return cls(files, blobs[0].account, [each for each in segments if each])
+
+    @classmethod
+    def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
+        """Return the sound of clips in a format in which they are a file when they are joined."""
+        if format_ != "wav":
+            return cls.of_blobs(files, clips)
+        samples = sum(clip.bytes for clip in clips)
+        is_tagged = any(clip.source for clip in clips)
+        head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+        return cls.of_blobs(files, clips, head, tag)
+
+    @classmethod
+    def zipped(
+        cls, files: JobFiles, account: str, named: Sequence[tuple[str, Sequence[bytes | Blob]]]
+    ) -> StoredFile:
+        """Return a zip file of files, each with its name. With very many, it takes some milliseconds."""
+        layout = ZipLayout(
+            [ZipEntry(name, sum(map(_size, inner)), joined_crc32(map(_sum, inner))) for name, inner in named]
+        )
+        segments = list[bytes | Blob]()
+        for part in layout.parts(0, layout.size):
+            segments += [part] if isinstance(part, bytes) else named[part.number][1]
+        return cls(files, account, segments)
+
+    @property
+    def size(self) -> int:
+        return self._offsets[-1]
+
+    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
+        at = max(0, bisect_right(self._offsets, part.start) - 1)
+        while at < len(self.segments) and self._offsets[at] < part.end:
+            segment, offset = self.segments[at], self._offsets[at]
+            first, last = max(0, part.start - offset), min(_size(segment), part.end - offset)
+            if isinstance(segment, bytes):
+                if first < last:
+                    yield segment[first:last]
+            else:
+                places = segment.first + first, segment.first + last
+                async with aclosing(self._files.part(self._account, segment.digest, *places)) as inner:
+                    async for data in inner:
+                        yield data
+            at += 1
+
+
+def _size(segment: bytes | Blob) -> int:
+    return len(segment) if isinstance(segment, bytes) else segment.last - segment.first
+
+
+def _sum(segment: bytes | Blob) -> tuple[int, int]:
+    """Return the check sum and the size of a whole segment."""
+    return zlib.crc32(segment) if isinstance(segment, bytes) else segment.crc32, _size(segment)
+
+
+class StreamedFile(Response):
+    """A file, or a part of it. A failure in its middle breaks the connection."""
+
+    def __init__(
+        self,
+        parts: AsyncGenerator[bytes, None],
+        name: str,
+        media_type: str,
+        headers: Mapping[str, str] = {},
+        status: int = 200,
+    ) -> None:
+        about = {
+            "cache-control": "no-store",
+            "content-type": media_type,
+            "content-disposition": f'attachment; filename="{name}"',
+        }
+        super().__init__(status_code=status, headers={**about, **headers})
+        if "content-length" not in headers:
+            del self.headers["content-length"]
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        with connection.stop_when_client_leaves():
+            connection.set_head(self.status_code, self.raw_headers)
+            async with aclosing(self._parts) as parts:
+                if scope["method"] != "HEAD":
+                    async for data in parts:
+                        await connection.send(data)
+            await connection.end(b"")

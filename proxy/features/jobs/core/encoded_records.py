@@ -1,0 +1,118 @@
+"""The encoded files of jobs as rows: each names a blob, and those of one file follow each other.
+
+They are written in the commit that ends a job. An erasure takes a file in which its voice speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import msgspec
+
+from proxy.storage.disk_names import owner_name
+from proxy.storage.rows import columns
+from proxy.storage.store import Params, Statement, Store
+from proxy.storage.tables import PathColumn, Remains, Table
+
+BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
+# A blob without its row has no key any more. No other row names these: each begins otherwise.
+_DROP_KEYS = """
+DELETE FROM blobs WHERE EXISTS (
+    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {{only}}
+)
+"""
+_IS_ERASED = """
+{table}.voices <> '' AND EXISTS (
+    SELECT 1 FROM erasures WHERE {began}{table}.voices LIKE '% ' || erasures.subject || ' %'
+)
+"""
+
+
+def drop_keys(table: str, *columns: str) -> str:
+    """Return SQL that deletes the keys of what these columns of a table name, of its rows `{only}`."""
+    return _DROP_KEYS.format(table=table, names=", ".join(f"{table}.{each}" for each in columns))
+
+
+def is_erased(table: str, began: str = "") -> str:
+    """Return SQL for a row in which a voice speaks that was erased, perhaps since it `began`."""
+    return _IS_ERASED.format(table=table, began=began)
+
+
+def voices_column(voices: Collection[str]) -> str:
+    return f" {' '.join(sorted(voices))} " if voices else ""
+
+
+Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
+"""What a file is for a job: what it made, what it goes on from, or what is coming from a rented machine."""
+
+
+class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob of an encoded file. `voices` are the saved ones in that file, each between blanks. Only results
+    have a chapter, and 0 is the file of all."""
+
+    job: str
+    role: Role = "result"
+    chapter: int = 0
+    number: int
+    account: str
+    digest: str
+    bytes: int
+    crc32: int
+    voices: str
+
+
+_FIELDS = EncodedBlob.__struct_fields__
+_SELECT = f"SELECT {columns(EncodedBlob)} FROM job_encoded WHERE job = :job AND"
+IS_RESULT = "job_encoded.role = 'result'"
+_LIST = f"{_SELECT} role = :role AND chapter = :chapter ORDER BY number"
+_CHAPTERS = f"{_SELECT} {IS_RESULT} AND chapter > 0 ORDER BY chapter, number"
+_KEYS = drop_keys("job_encoded", "digest")
+_REMOVE = "DELETE FROM job_encoded WHERE {only} RETURNING account, digest"
+
+TABLE = Table(
+    "job_encoded",
+    key=("job", "role", "chapter", "number"),
+    recordings=("digest",),
+    personal=True,
+    paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    remains=Remains(
+        "files", f"SELECT 1 AS is_there FROM job_encoded WHERE {BY_VOICE.format(':subject')} LIMIT 1"
+    ),
+    closed_with=(
+        _KEYS.format(only="job_encoded.account = :id"),
+        "DELETE FROM job_encoded WHERE account = :id",
+    ),
+)
+
+
+def removal(only: str, params: Params) -> tuple[Statement, Statement]:
+    """Return what drops the keys of these rows, and then the rows. The second one answers with them."""
+    keys = Statement(_KEYS.format(only=only), params)
+    return keys, Statement(_REMOVE.format(only=only), params)
+
+
+def insertions(files: Sequence[EncodedBlob], finished: str) -> list[Statement]:
+    """Return what adds these rows if the SQL `finished` is true."""
+    given = {
+        each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(EncodedBlob)
+    }
+    # Each row has all of its values under names of their own, beside those of `finished`.
+    values = ", ".join(f"CAST(:file_{name} AS {given[name]})" for name in _FIELDS)
+    sql = f"INSERT INTO job_encoded ({columns(EncodedBlob)}) SELECT {values} WHERE {finished}"
+    return [Statement(sql, {f"file_{name}": getattr(each, name) for name in _FIELDS}) for each in files]
+
+
+async def list_encoded(store: Store, job: str, chapter: int | None) -> list[EncodedBlob]:
+    """List the blobs of the file of a chapter, of that of all (0), or (None) of those of all chapters."""
+    if chapter is None:
+        rows = await store.read(_CHAPTERS, {"job": job})
+    else:
+        rows = await store.read(_LIST, {"job": job, "role": "result", "chapter": chapter})
+    return [msgspec.convert(row, EncodedBlob) for row in rows]
+
+
+async def list_file(store: Store, job: str, role: Role) -> list[EncodedBlob]:
+    """List the blobs of the file that has this role for a training."""
+    rows = await store.read(_LIST, {"job": job, "role": role, "chapter": 0})
+    return [msgspec.convert(row, EncodedBlob) for row in rows]

@@ -1,0 +1,202 @@
+"""How jobs end, each once, and who is told of it in the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from proxy.catalogue.notices import NO_NOTICES, Event, Notices
+from proxy.errors import ErrorDetail
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import EncodedBlob, is_erased
+from proxy.features.jobs.core.records import (
+    FILE_IF_LAST,
+    FILES,
+    STEPS,
+    Job,
+    JobStep,
+    State,
+    forget_erased,
+    hold,
+)
+from proxy.storage.store import Condition, Params, Statement, Store
+
+Events = Mapping[State, Sequence[Event]]
+JOB_EVENTS: Events = {
+    "done": ("job.done",),
+    "failed": ("job.failed",),
+    "expired": ("job.failed",),
+    "canceled": ("job.canceled",),
+}
+"""The events of each end, unless a kind has more of them."""
+ERASED = ErrorDetail("The sound of a voice in it was erased.", "invalid_request_error", None, "voice_erased")
+"""Why a job has no file."""
+
+END = """
+UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_code = :error_code
+WHERE id = :job AND state = 'open'
+"""
+_END_BY_STEP = f"{END} AND {STEPS.finished}"
+_CANCEL_STEPS = """
+UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
+AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
+"""
+_ENDED_NOW = """
+EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
+"""
+# While another step is under way, nobody needs to act: the step that was put off is tried again after it.
+_WAITS_ALONE = f"""
+{STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :told_job AND lease > :told_now)
+"""
+_BEGINS_TO_WAIT = f"""
+{_WAITS_ALONE} AND EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits')
+"""
+_WAITS = f"UPDATE jobs SET waits = 'credits' WHERE id = :told_job AND state = 'open' AND {_WAITS_ALONE}"
+_GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
+_DONE_IF_LAST = f"""
+UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
+AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+"""
+_FAILED_IF_LESS = f"""
+{END} AND {FILES.finished}
+AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
+    < CAST(:files AS BIGINT)
+"""
+
+
+def after_step(
+    step: JobStep, events: Events, now: int, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a step of a job with these events that is done, in its commit."""
+    return (*forget_erased(step.id), *_after_last(step, events, now, notices))
+
+
+def after_line(
+    step: JobStep, events: Events, now: int, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a step that fails alone, in its commit: the others go on."""
+    return _after_last(step, events, now, notices)
+
+
+def _after_last(step: JobStep, events: Events, now: int, notices: Notices) -> tuple[Statement, ...]:
+    of_step: Params = {"job": step.job, "now": now}
+    return (
+        Statement(_GOES_ON, of_step),
+        Statement(FILE_IF_LAST.format(finished=STEPS.finished), of_step),
+        Statement(_DONE_IF_LAST, of_step),
+        *told(notices, step, events, "done", now, STEPS.finished),
+    )
+
+
+def after_failure(
+    step: JobStep, events: Events, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
+    end_: Params = {
+        "job": step.job,
+        "state": "failed",
+        "now": now,
+        "error": f"Step {step.number}: {why.message}",
+        "error_code": why.code,
+    }
+    return (
+        Statement(_END_BY_STEP, end_),
+        Statement(_CANCEL_STEPS, {"job": step.job}),
+        *told(notices, step, events, "failed", now, STEPS.finished),
+    )
+
+
+def after_file(
+    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a file that is made, in its commit: its rows are there, and the job is done.
+
+    A file in which an erased voice speaks is not kept, and then the job has failed.
+    """
+    of_job: Params = {"job": step.job, "now": now}
+    is_less: Params = {**of_job, **failed(ERASED), "files": len(files)}
+    is_ours = f"{FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
+    return (
+        # Those of an earlier end, before the job was tried again.
+        *encoded_records.removal(is_ours, of_job),
+        *encoded_records.insertions(files, FILES.finished),
+        *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
+        Statement(_FAILED_IF_LESS, is_less),
+        Statement(_DONE_IF_LAST, of_job),
+        *told(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
+        *told(notices, step, JOB_EVENTS, "done", now, FILES.finished),
+    )
+
+
+def after_no_file(
+    step: JobStep, now: int, why: ErrorDetail, notices: Notices = NO_NOTICES
+) -> tuple[Statement, ...]:
+    """Return what follows from a file that cannot be made, in its commit: its job ends."""
+    return (
+        Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
+        *told(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
+    )
+
+
+def failed(why: ErrorDetail) -> Params:
+    return {"state": "failed", "error": why.message, "error_code": why.code}
+
+
+class _Ended(Protocol):
+    """A job, or a step that ends it."""
+
+    @property
+    def job(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+
+
+def told(
+    notices: Notices, ended: _Ended, events: Events, state: State, now: int, only_if: str
+) -> Iterator[Statement]:
+    """Return what tells the account of the end of a job, if it ends in this commit."""
+    params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
+    ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
+    for event in events[state]:
+        yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
+
+
+def wait_for_credits(step: JobStep, now: int, notices: Notices) -> tuple[Statement, ...]:
+    """Return what follows from a step that is put off for want of credits, in its commit: unless another step
+    is under way, its job waits, and its account is told once that a person must act."""
+    params: Params = {"told_job": step.job, "told_now": now}
+    begins = Condition(_BEGINS_TO_WAIT, params)
+    told_ = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
+    return (*told_, Statement(_WAITS, params))
+
+
+class _Whole(NamedTuple):
+    """A job that ends as a whole."""
+
+    job: str
+    account: str
+
+
+async def end(
+    store: Store,
+    job: Job,
+    state: State,
+    notices: Notices = NO_NOTICES,
+    why: ErrorDetail | None = None,
+    before: Sequence[Statement] = (),
+    events: Events = JOB_EVENTS,
+) -> None:
+    """End a job that is open, with all its steps that are wanted, and write what comes `before` in the same
+    commit."""
+    now = await store.now()
+    of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
+    params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
+    statements = told(notices, _Whole(job.id, job.account), events, state, now, "1 = 1")
+    await store.write(
+        hold(job.id), *before, Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
+    )
+
+
+def told_failed(job: Job, events: Events, notices: Notices) -> tuple[Statement, ...]:
+    """Return what tells of a job that has failed before it began, in the commit that adds it."""
+    return tuple(told(notices, _Whole(job.id, job.account), events, "failed", job.created, "1 = 1"))

@@ -1,0 +1,83 @@
+"""The sealed fields of a job whose steps are spoken: those of each step's request, and the chapters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from policies.plans import Terms
+from proxy.audio.formats import AUDIO_FORMATS
+
+Files = Literal["one", "chapters"]
+FORMATS = tuple(AUDIO_FORMATS)
+ENCODED = ("flac", "opus")
+"""Those whose sound is no file when it is joined: it is encoded when all steps are done."""
+_STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
+"""In what form a step of such a job is spoken."""
+_NAME_CHARACTERS = 60
+_BLANKS = re.compile(r"\s+")
+
+
+class Chapter(msgspec.Struct, frozen=True, kw_only=True):
+    """A chapter of a text, from `start` up to `end`. Its steps have the numbers from `first` to `last`."""
+
+    title: str
+    start: int
+    end: int
+    first: int = 0
+    last: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Chapter, steps {self.first} to {self.last}>"
+
+
+class SentFields(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
+    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end. `ignored` is
+    what was not followed when it was asked for, as in the header `x-voxgate-ignored`.
+    """
+
+    sent: dict[str, msgspec.Raw]
+    cast: tuple[str, ...] = ()
+    request: str = ""
+    chapters: tuple[Chapter, ...] = ()
+    files: Files = "one"
+    kbit_s: int | None = None
+    ignored: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "<SentFields>"
+
+    def begin_of(self, step: int) -> int:
+        """Return where the chapter begins that the step with this number is of."""
+        return next((each.start for each in self.chapters if each.first <= step <= each.last), 0)
+
+
+def step_format(format_: str) -> str:
+    return _STEP_FORMATS.get(format_, format_)
+
+
+def of_step(terms: Terms) -> Terms:
+    """Return terms for a step: how long a request may be is not for the pieces of a text."""
+    return replace(terms, is_for_job=True, max_characters=None, key=replace(terms.key, max_characters=None))
+
+
+def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
+    """Return the number of the chapter in which the step with this number is, if there are any."""
+    numbered = enumerate(chapters, 1)
+    return next((number for number, each in numbered if each.first <= step <= each.last), None)
+
+
+def file_name(number: int, of: int, title: str, suffix: str) -> str:
+    """Return a name for the file of a chapter that is one on every system. Its number makes it unique."""
+    plain = "".join(
+        each if each.isalnum() or unicodedata.category(each)[0] == "M" or each in "-_'," else " "
+        for each in unicodedata.normalize("NFC", title)
+    )
+    words = _BLANKS.sub(" ", plain)[:_NAME_CHARACTERS].strip()
+    return f"{number:0{len(str(of))}} {words}".rstrip() + f".{suffix}"

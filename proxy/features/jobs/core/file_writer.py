@@ -1,0 +1,68 @@
+"""The one writer of files that jobs have in sealed blobs, a few megabytes at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from proxy.features.jobs.core.encoded_records import EncodedBlob, Role
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.settling import to_the_end
+
+BLOB_BYTES = 4 * 1024 * 1024
+"""So much of a file is in memory."""
+
+
+class FileWriter:
+    """Writes one file of a job, whose blobs are `rows`. A commit has to add these within an hour."""
+
+    def __init__(
+        self,
+        files: JobFiles,
+        account: str,
+        job: str,
+        voices: str,
+        role: Role = "result",
+        chapter: int = 0,
+        begin: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        """`voices` is a column of rows, and `begin` changes the first blob of a file."""
+        self.rows: list[EncodedBlob] = []
+        self._files = files
+        self._row = EncodedBlob(
+            job=job,
+            role=role,
+            chapter=chapter,
+            number=0,
+            account=account,
+            digest="",
+            bytes=0,
+            crc32=0,
+            voices=voices,
+        )
+        self._begin = begin
+        self._buffer = bytearray()
+
+    async def add(self, data: bytes, *, is_last: bool = False) -> None:
+        """Add bytes to the file. Raises VaultFailed, StorageFailed."""
+        self._buffer += data
+        if len(self._buffer) >= BLOB_BYTES or (is_last and self._buffer):
+            blob, number = bytes(self._buffer), len(self.rows)
+            self._buffer.clear()
+            await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
+
+    async def put(self, number: int, blob: bytes) -> EncodedBlob:
+        """Put the blob with this number."""
+        digest = await self._files.put(self._row.account, blob)
+        crc32 = await asyncio.to_thread(zlib.crc32, blob)
+        row = replace(self._row, number=number, digest=digest, bytes=len(blob), crc32=crc32)
+        self.rows.append(row)
+        return row
+
+    async def drop(self) -> None:
+        """Drop what was put, and no row names."""
+        await self._files.drop(self._row.account, *(row.digest for row in self.rows))
+        self.rows.clear()

@@ -1,0 +1,82 @@
+"""The texts and the sound of jobs in the vault. Each begins otherwise, so no two are ever one blob."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Iterable, Sequence
+
+from proxy.features.jobs.core import removals
+from proxy.features.jobs.core.records import JobClip
+from proxy.kept.vault import Vault
+from proxy.storage import blobs
+from proxy.storage.store import Statement, Store
+
+BEGINNING = 16
+"""So many bytes each blob has before what was put."""
+
+
+class JobFiles:
+    """What jobs have in the vault. An erasure reaches it. Every method raises StorageFailed."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self.store = store
+        self.vault = vault
+
+    async def put(self, account: str, data: bytes) -> str:
+        """Keep bytes, and return their digest. A row has to name it within an hour."""
+        return await self.vault.put(account, secrets.token_bytes(BEGINNING) + data)
+
+    async def drop(self, account: str, *digests: str) -> None:
+        """Drop what was put, and no row names."""
+        await self.vault.drop(account, digests)
+
+    async def keep(self, account: str, digests: Iterable[str]) -> bool:
+        """Say that these are not left over, for another hour. False: one of them is gone."""
+        return all([await blobs.touch(self.store, account, digest) for digest in digests])
+
+    async def drop_encoded(self) -> None:
+        """Drop the sound of steps that is in the encoded files of their jobs as well."""
+        for job in await removals.list_encoded(self.store):
+            await self._drop(await removals.drop_sound(self.store, job))
+
+    async def whole(self, account: str, digest: str) -> bytes:
+        return (await self.vault.open(account, digest))[BEGINNING:]
+
+    async def text(self, account: str, digest: str) -> str:
+        return (await self.whole(account, digest)).decode()
+
+    async def told(self, clip: JobClip) -> bytes:
+        """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
+        return await self.whole(clip.account, clip.told) if clip.told else b""
+
+    async def part(self, account: str, digest: str, first: int, last: int) -> AsyncGenerator[bytes, None]:
+        """Yield what was put, from byte `first` up to `last`."""
+        if first < last:
+            reader = await self.vault.reader(account, digest)
+            reader.seek(BEGINNING + first)
+            left = last - first
+            while left:
+                data = (await reader.next_part())[:left]
+                left -= len(data)
+                yield data
+
+    async def piece(self, account: str, digest: str, first: int, last: int) -> bytes:
+        return b"".join([data async for data in self.part(account, digest, first, last)])
+
+    async def remove_job(self, job: str, account: str, before: Sequence[Statement] = ()) -> None:
+        """Delete a job and all that was made of it."""
+        digests = await removals.remove(self.store, job, before)
+        await self.vault.drop(account, digests)
+
+    async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        """Remove what a voice has spoken."""
+        del is_late
+        await self._drop(await removals.remove_voice(self.store, voice))
+
+    async def remove_erased(self, since: int) -> None:
+        """Remove what voices have spoken that were erased since then, in steps that never ended."""
+        await self._drop(await removals.remove_erased(self.store, since))
+
+    async def _drop(self, files: Sequence[tuple[str, str]]) -> None:
+        for account, digest in files:
+            await self.vault.drop(account, [digest])

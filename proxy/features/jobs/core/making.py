@@ -1,0 +1,167 @@
+"""How a request makes one job, however often it comes with the same Idempotency-Key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from policies.plans import Terms
+from proxy.access.callers import Caller
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.errors import ErrorDetail, NotAllowed, RateLimited
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.fields import ENCODED
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JOBS, Job, Kind
+from proxy.kept.once import REPLAYED, Once
+from proxy.storage.rows import new_id
+from proxy.storage.store import AlreadyExists, Statement
+
+PREFIX = "job"
+
+Add = Callable[[str, bytes], Awaitable[None]]
+"""Adds a job of this id, which a request of this digest asks for."""
+
+
+class MadeJob(NamedTuple):
+    """A job. It `was_there` if this request has made it before."""
+
+    job: Job
+    was_there: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return REPLAYED if self.was_there else {}
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """What is sealed of every job: a digest of its request."""
+
+    request: str = ""
+
+
+class NewJob(NamedTuple):
+    """A job that is to be added. Its `fields` are sealed, and `data` is what its steps are made of: one for
+    each of the `pieces`. With a `fault` it has failed before it began."""
+
+    id: str
+    kind: Kind
+    format: str
+    fields: msgspec.Struct
+    data: bytes
+    pieces: Sequence[tuple[int, int]]
+    characters: int = 0
+    created: int | None = None
+    fault: ErrorDetail | None = None
+    steps_are: Literal["speech", "training"] = "speech"
+
+    def __repr__(self) -> str:
+        return f"<NewJob {self.id}>"
+
+
+async def made_once(
+    files: JobFiles, request: BackgroundRequest, add: Add, digest: bytes | None = None
+) -> MadeJob:
+    """Have a job added, unless its Idempotency-Key has made it. Without a digest, it is that of the body.
+
+    Raises IdempotencyKeyReused, RateLimited.
+    """
+    account, id_ = request.caller.account, new_id(PREFIX)
+    digest = digest or sha256(request.body).digest()
+    was_there = False
+    if request.key is None:
+        await add(id_, digest)
+    else:
+        once = Once(request.id, account, request.key, digest)
+        id_ = once.id_of(PREFIX)
+        made = partial(_digest_of, files)
+        was_there = await once.make(id_, made, partial(add, id_, digest), AlreadyExists)
+    job = await JOBS.get(files.store, account, id_)
+    if job is None:
+        raise too_many_wait()
+    return MadeJob(job, was_there)
+
+
+async def add_job(
+    files: JobFiles,
+    caller: Caller,
+    new: NewJob,
+    beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
+) -> bool:
+    """Add a job of this caller, or drop its data. Raises NotAllowed if too much is kept."""
+    store, account = files.store, caller.account
+    sealed = await files.vault.seal_record(account, new.id, new.fields)
+    now = await store.now() if new.created is None else new.created
+    job = Job(
+        id=new.id,
+        account=account,
+        key=caller.key,
+        kind=new.kind,
+        state="open" if new.fault is None else "failed",
+        created=now,
+        ended=None if new.fault is None else now,
+        format=new.format,
+        characters=new.characters,
+        bytes=len(new.data) + len(sealed.sealed),
+        steps=len(new.pieces),
+        error="" if new.fault is None else new.fault.message,
+        error_code="" if new.fault is None else new.fault.code,
+        digest=await files.put(account, new.data),
+        wrapped=sealed.wrapped,
+        sealed=sealed.sealed,
+    )
+    has_file = new.format in ENCODED
+    try:
+        is_added = await records.add(
+            store, job, new.pieces, beside(job), has_file=has_file, kind=new.steps_are
+        )
+    except AlreadyExists:
+        await files.drop(account, job.digest)
+        raise
+    if not is_added:
+        await files.drop(account, job.digest)
+        if await records.kept_bytes(store, account) + job.bytes > records.MOST_KEPT_BYTES:
+            raise _too_much_kept()
+    return is_added
+
+
+async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
+    job = await JOBS.get(files.store, account, id_)
+    return None if job is None else files.vault.open_record(account, id_, job.record, _Sent).request
+
+
+def too_many_wait() -> RateLimited:
+    return RateLimited(
+        f"Your account has too many steps that wait: it may have {records.MOST_WANTED}. "
+        "Try again when some are done.",
+        retry_after_s=60.0,
+    )
+
+
+def _too_much_kept() -> NotAllowed:
+    return NotAllowed(
+        f"An account's jobs have texts of {records.MOST_KEPT_BYTES} bytes at most, until they are deleted; "
+        "delete some that have ended first.",
+        code="too_many_jobs",
+    )
+
+
+def no_jobs(terms: Terms) -> NotAllowed:
+    return NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
+
+
+def check_length(terms: Terms, characters: int, param: str) -> None:
+    """Raise NotAllowed if a plan has no jobs, or none as long."""
+    most = terms.job_characters
+    if most == 0:
+        raise no_jobs(terms)
+    if most is not None and characters > most:
+        raise NotAllowed(
+            f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {characters}.",
+            param=param,
+            code="text_too_long",
+        )

@@ -1,0 +1,385 @@
+"""Jobs as rows: what was asked for, its steps, and the sound of each step.
+
+A step's sound is a row of its settlement: it is there if and only if the step was charged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from policies.wishes import Wish
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
+from proxy.kept.vault import SealedRecord
+from proxy.storage.disk_names import owner_name
+from proxy.storage.listed_tables import ListedTable, hold_account
+from proxy.storage.rows import any_of, columns
+from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.tables import PathColumn, Remains, Table
+from proxy.storage.wish_tables import WishTable
+
+State = Literal["open", "done", "failed", "canceled", "expired"]
+Kind = Literal["speech", "batch", "conversion", "training"]
+Waits = Literal["", "credits", "engine", "memory", "suspended"]
+"""Why an open job waits."""
+MOST_WANTED = 20_000
+"""The most steps of an account that wait for their turn."""
+MOST_KEPT_BYTES = 512 * 1024 * 1024
+"""The most that is kept of what an account has asked for. What is made of it is paid for; this is not."""
+OF_ACCOUNT = 2
+"""The steps of an account that are spoken at once in a worker."""
+_ROWS = 64
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
+    request."""
+
+    id: str
+    account: str
+    key: str
+    kind: Kind = "speech"
+    state: State = "open"
+    created: int
+    ended: int | None = None
+    format: str
+    characters: int
+    bytes: int = 0
+    steps: int
+    waits: Waits = ""
+    error: str = ""
+    error_code: str = ""
+    digest: str
+    wrapped: str
+    sealed: str
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id}, {self.state}>"
+
+    @property
+    def record(self) -> SealedRecord:
+        return SealedRecord(self.wrapped, self.sealed)
+
+
+class JobStep(Wish, frozen=True, kw_only=True):
+    """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. One of kind
+    `file` has none: it makes the file out of the sound of all others, and is wanted `later`, when they are
+    done. One of kind `training` is all of a training."""
+
+    id: str
+    job: str
+    account: str
+    number: int
+    first: int
+    last: int
+    kind: Literal["speech", "file", "training"] = "speech"
+    state: Literal["later", "wanted", "done", "failed", "canceled"] = "wanted"
+    asked: int
+
+    @property
+    def request(self) -> str:
+        """The id of an attempt's request: each has its own, and its hold or usage tells whose it was."""
+        return f"{self.id}_{self.fence}"
+
+
+class JobClip(msgspec.Struct, frozen=True, kw_only=True):
+    """The sound of a step. `voices` are the saved ones that spoke, each between blanks.
+
+    `told` is the digest of what is told of the sound beside it, with the times of so many `words`. Joined
+    with others it plays for `played` samples. `source` is IPTC's word for who made it, if the file says so.
+    `digest` is "" when the sound is in the encoded file of its job. Without the `consent` that it names, it
+    is not committed, and neither is its charge.
+    """
+
+    step: str
+    job: str
+    account: str
+    number: int
+    request: str
+    digest: str
+    bytes: int
+    samples: int
+    sample_rate_hz: int
+    voices: str
+    told: str = ""
+    crc32: int = 0
+    played: int = 0
+    words: int = 0
+    source: str = ""
+    consent: str | None = None
+
+    @property
+    def played_s(self) -> float:
+        return (self.played or self.samples) / self.sample_rate_hz
+
+
+class Made(NamedTuple):
+    """What has been made of a job."""
+
+    steps: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    credits: int = 0
+    substitute: str = ""
+
+
+def step_id(job: Job, step: int | Literal["file"]) -> str:
+    """Name a step of a job. An Idempotency-Key makes a job of the same id once more when the first one was
+    deleted, and who still speaks a step of that must not end one of the new one: so its moment is in it."""
+    return f"{job.id}_{job.created}_{step if isinstance(step, str) else f'{step:05}'}"
+
+
+OF_CLIPS = drop_keys("job_clips", "digest", "told")
+OF_TEXTS = drop_keys("jobs", "digest")
+
+TABLES = (
+    Table(
+        "job_clips",
+        key=("step",),
+        recordings=("digest", "told"),
+        personal=True,
+        paths=(
+            PathColumn("account", owner_name),
+            PathColumn("digest", unless=""),
+            PathColumn("told", unless=""),
+        ),
+        remains=Remains(
+            "files", f"SELECT 1 AS is_there FROM job_clips WHERE {BY_VOICE.format(':subject')} LIMIT 1"
+        ),
+        settles=JobClip,
+        closed_with=(
+            OF_CLIPS.format(only="job_clips.account = :id"),
+            "DELETE FROM job_clips WHERE account = :id",
+        ),
+    ),
+    encoded_records.TABLE,
+    Table("job_steps", closed_with=("DELETE FROM job_steps WHERE account = :id",)),
+    Table(
+        "jobs",
+        sealed=True,
+        recordings=("digest",),
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        rotated_with=(
+            """
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
+            """,
+        ),
+    ),
+)
+JOBS = ListedTable("jobs", Job)
+_WANTED_STEPS = "state = 'wanted' AND kind = 'speech'"
+STEPS = WishTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
+_WANTED_FILES = "state = 'wanted' AND kind = 'file'"
+FILES = WishTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
+
+_WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
+_KEPT = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
+_ADD = f"""
+INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.given.values())}
+WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
+AND ({_KEPT}) + CAST(:bytes AS BIGINT) <= {MOST_KEPT_BYTES} RETURNING id
+"""
+_STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
+_UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
+_HOLD = "UPDATE jobs SET state = state WHERE id = :job"
+_CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
+_CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
+_PIECES = "SELECT number, first, last FROM job_steps WHERE job = :job AND kind = 'speech'"
+_MADE = """
+SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
+    sum(CAST(job_clips.samples AS DOUBLE PRECISION) / job_clips.sample_rate_hz) AS seconds,
+    CAST(coalesce(sum(usage.credits), 0) AS BIGINT) AS credits,
+    coalesce(max(usage.substitute), '') AS substitute
+FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
+WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job
+"""
+_WAITS = "UPDATE jobs SET waits = :waits WHERE id = :job AND state = 'open'"
+FILE_IF_LAST = """
+UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
+AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
+"""
+_DONE_IF_NOTHING = """
+UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
+AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+"""
+_FORGET_ERASED = f"job_clips.step = :step AND {is_erased('job_clips')}"
+_AGAIN = """
+UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = asked, tries = 0,
+error = '' WHERE job = :job AND state <> 'wanted'
+AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id)
+AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
+"""
+_REOPEN = f"""
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
+WHERE id = :job AND state IN ('failed', 'canceled')
+AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
+"""
+
+
+async def add(
+    store: Store,
+    job: Job,
+    pieces: Sequence[tuple[int, int]],
+    beside: Sequence[Statement] = (),
+    *,
+    has_file: bool = False,
+    kind: Literal["speech", "training"] = "speech",
+) -> bool:
+    """Add a job with its steps, all of this kind, in one unit with the statements `beside`, which must do
+    nothing if it is not added. There is a step more if the sound of all `has_file`. False: too many steps of
+    its account wait, too much of its is kept, or the account is closed.
+
+    Raises AlreadyExists if there is a job with this id.
+    """
+    # They may be 20,000: that takes a quarter of a second.
+    steps = await asyncio.to_thread(_insert_all, job, pieces, has_file=has_file, kind=kind)
+    job_row: Params = msgspec.structs.asdict(job)
+    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
+    return bool(added)
+
+
+async def kept_bytes(store: Store, account: str) -> int:
+    """Return how much is kept of what an account has asked for."""
+    (row,) = await store.read_long(_KEPT, {"account": account})
+    return int(row["kept"])
+
+
+def _insert_all(
+    job: Job, pieces: Sequence[tuple[int, int]], *, has_file: bool, kind: Literal["speech", "training"]
+) -> list[Statement]:
+    """Return what adds the steps of a job, if it was added."""
+    rows = [
+        JobStep(
+            id=step_id(job, number),
+            job=job.id,
+            account=job.account,
+            number=number,
+            first=first,
+            last=last,
+            kind=kind,
+            asked=job.created,
+            due=job.created,
+        )
+        for number, (first, last) in enumerate(pieces, 1)
+    ]
+    if has_file:
+        id_, number = step_id(job, "file"), len(rows) + 1
+        rows.append(replace(rows[0], id=id_, number=number, first=0, last=0, kind="file", state="later"))
+    return [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
+
+
+def _insert_steps(job: str, rows: Sequence[JobStep]) -> Statement:
+    sql, names = _insert_sql(len(rows))
+    values = chain.from_iterable(map(msgspec.structs.astuple, rows))
+    return Statement(sql, {"job": job, **dict(zip(names, values, strict=True))})
+
+
+@lru_cache
+def _insert_sql(rows: int) -> tuple[str, tuple[str, ...]]:
+    """Return what adds so many steps, and its parameters. A driver remembers each text, and there are few."""
+    types = {each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(JobStep)}
+    fields = ", ".join(types)
+    selects = (
+        ", ".join(f"CAST(:{name}_{number} AS {type_}) AS {name}" for name, type_ in types.items())
+        for number in range(rows)
+    )
+    sql = (
+        f"INSERT INTO job_steps ({fields}) SELECT {fields} "
+        f"FROM (SELECT {' UNION ALL SELECT '.join(selects)}) AS new "
+        "WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
+    )
+    return sql, tuple(f"{name}_{number}" for number in range(rows) for name in types)
+
+
+async def find_clip(store: Store, step: str) -> JobClip | None:
+    rows = await store.read(_CLIP, {"step": step})
+    return msgspec.convert(rows[0], JobClip) if rows else None
+
+
+async def still_wanted(store: Store, steps: Collection[str]) -> set[str]:
+    """Return those of these steps that are not done, and whose jobs go on."""
+    if not steps:
+        return set()
+    names, params = any_of(sorted(steps))
+    rows = await store.read(_STILL_WANTED.format(steps=names), params)
+    return {row["id"] for row in rows}
+
+
+async def list_clips(store: Store, job: str) -> list[JobClip]:
+    """List the sound of a job, in the order of its text."""
+    return [msgspec.convert(row, JobClip) for row in await store.read_long(_CLIPS, {"job": job})]
+
+
+async def list_pieces(store: Store, job: str) -> dict[int, tuple[int, int]]:
+    """Return where the piece of the text is that each step has spoken, or is to speak."""
+    rows = await store.read_long(_PIECES, {"job": job})
+    return {row["number"]: (row["first"], row["last"]) for row in rows}
+
+
+async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
+    """Return what has been made of each of these jobs of which there is something."""
+    if not jobs:
+        return {}
+    names, params = any_of(sorted(jobs))
+    rows = await store.read_long(_MADE.format(jobs=names), params)
+    return {row["job"]: Made(*(row[name] for name in Made._fields)) for row in rows}
+
+
+async def under_way(store: Store, jobs: Collection[str]) -> set[str]:
+    """Return those of these jobs of which a step is under way, also of one that has ended."""
+    if not jobs:
+        return set()
+    names, params = any_of(sorted(jobs))
+    rows = await store.read(_UNDER_WAY.format(jobs=names), {**params, "now": await store.now()})
+    return {row["job"] for row in rows}
+
+
+def hold(job: str) -> Statement:
+    """Let the ends of a job's steps wait for each other: the last of them ends the job."""
+    return Statement(_HOLD, {"job": job})
+
+
+def is_wanted(step: JobStep) -> Condition:
+    return Condition("state = 'wanted'", {}, (hold(step.job),))
+
+
+def forget_erased(step: str) -> tuple[Statement, ...]:
+    """Return what deletes what an erased voice has spoken in a step, however late its settlement came."""
+    of_step: Params = {"step": step}
+    return (
+        Statement(OF_CLIPS.format(only=_FORGET_ERASED), of_step),
+        Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", of_step),
+    )
+
+
+async def wait_for(store: Store, job: str, waits: Waits, before: Sequence[Statement] = ()) -> None:
+    await store.write(*before, Statement(_WAITS, {"job": job, "waits": waits}))
+
+
+async def reopen(store: Store, job: Job, key: str | None) -> bool:
+    """Open a job that has failed or was canceled: what it lacks is spoken, for this key if there is one.
+
+    False: it is neither, or too many steps of its account wait.
+    """
+    of_job: Params = {"job": job.id}
+    _, _, opened, *_ = await store.write(
+        hold_account(job.account),
+        hold(job.id),
+        Statement(_REOPEN, {**of_job, "account": job.account, "key": key}),
+        Statement(_AGAIN, of_job),
+        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
+        Statement(_DONE_IF_NOTHING, {**of_job, "now": await store.now()}),
+    )
+    return bool(opened)

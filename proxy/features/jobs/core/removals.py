@@ -1,0 +1,76 @@
+"""What goes with a job, with a voice, and with the time: rows, and the keys of the blobs that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
+from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
+from proxy.storage.store import Params, Statement, Store, write_deletion
+
+_ENCODED = f"""
+SELECT DISTINCT job_clips.job FROM job_clips JOIN jobs ON jobs.id = job_clips.job
+WHERE jobs.state = 'done' AND job_clips.digest <> ''
+AND EXISTS (SELECT 1 FROM job_encoded WHERE job_encoded.job = jobs.id AND {encoded_records.IS_RESULT})
+"""
+_SOUND = "SELECT account, digest FROM job_clips WHERE job = :job AND digest <> ''"
+
+
+async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> list[str]:
+    """Delete a job, the keys of all its sound and of its text. Return the digests of the files. What comes
+    `before` is in the same commit."""
+    of_job: Params = {"job": job}
+    deleted = await write_deletion(
+        store,
+        hold(job),
+        *before,
+        Statement(OF_CLIPS.format(only="job_clips.job = :job"), of_job),
+        Statement("DELETE FROM job_clips WHERE job = :job RETURNING digest, told", of_job),
+        *encoded_records.removal("job_encoded.job = :job", of_job),
+        Statement(OF_TEXTS.format(only="jobs.id = :job"), of_job),
+        Statement("DELETE FROM job_steps WHERE job = :job", of_job),
+        Statement("DELETE FROM jobs WHERE id = :job RETURNING digest", of_job),
+    )
+    return [row[name] for rows in deleted for row in rows for name in ("digest", "told") if row.get(name)]
+
+
+async def remove_voice(store: Store, voice: str) -> list[tuple[str, str]]:
+    """Delete what a voice has spoken, with the keys. Return account and digest of the files."""
+    only = BY_VOICE.format(":voice")
+    return await _forget(store, only, only, {"voice": voice})
+
+
+async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
+    """Delete what voices have spoken that were erased since then: a kill may keep a step from its end."""
+    began = "began >= :since AND "
+    return await _forget(
+        store, is_erased("job_clips", began), is_erased("job_encoded", began), {"since": since}
+    )
+
+
+async def list_encoded(store: Store) -> list[str]:
+    """List jobs that are done, and have the sound of their steps in encoded files as well."""
+    return [row["job"] for row in await store.read_long(_ENCODED)]
+
+
+async def drop_sound(store: Store, job: str) -> list[tuple[str, str]]:
+    """Drop the sound of a job's steps, with its keys. Return account and digest of the files. Its rows stay,
+    as they prove what was charged."""
+    of_job: Params = {"job": job}
+    rows = await store.read_long(_SOUND, of_job)
+    await store.write(
+        Statement(drop_keys("job_clips", "digest").format(only="job_clips.job = :job"), of_job),
+        Statement("UPDATE job_clips SET digest = '' WHERE job = :job", of_job),
+    )
+    return [(row["account"], row["digest"]) for row in rows]
+
+
+async def _forget(store: Store, clips: str, files: str, params: Params) -> list[tuple[str, str]]:
+    _, gone, _, gone_files = await store.write(
+        Statement(OF_CLIPS.format(only=clips), params),
+        Statement(f"DELETE FROM job_clips WHERE {clips} RETURNING account, digest, told", params),
+        *encoded_records.removal(files, params),
+    )
+    rows = [*gone, *gone_files]
+    return [(row["account"], row[name]) for row in rows for name in ("digest", "told") if row.get(name)]

@@ -1,0 +1,46 @@
+"""The commit of a step's sound and charge, which no cancellation and no doubt breaks off."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.frames import open_frames
+from proxy.speech.answer import Answer
+from proxy.storage.store import until_written
+from speech_engine.host.engine_stream import run_to_end
+
+T = TypeVar("T")
+_TRIES = 6
+_FRAMED = ("mp3", "aac")
+
+
+def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
+    """Return the check sum of a sound, and the samples that it plays for if its frames have more than it has:
+    each encoder gives silence before and after."""
+    played = None
+    if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
+        played = (frames.feed(sound) + frames.flush()).samples
+    return zlib.crc32(sound), played
+
+
+async def settle_to_the_end(answer: Answer) -> None:
+    """Settle, also if this call is cancelled. A settlement in doubt would be given back."""
+    await to_the_end(until_written(answer.settle, _TRIES))
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run the work to its end, also if this call is cancelled. The cancelling is raised afterwards."""
+    task = asyncio.create_task(work)
+    try:
+        await run_to_end(_ended(task))
+    finally:
+        task.exception()  # it is raised below, unless this call is cancelled
+    return task.result()
+
+
+async def _ended(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait({task})

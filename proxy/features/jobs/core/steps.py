@@ -1,0 +1,352 @@
+"""The steps of jobs: each is spoken as a call for which nobody waits, kept, and charged in one commit.
+
+A kill before that commit costs nothing, and after it the next holder finds the sound. A holder that has lost
+its lease may go on to that commit: of two, the second falls whole, as a step has one row of sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+
+import structlog
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter
+
+from policies.wishes import SECOND
+from proxy.access.callers import Callers
+from proxy.api.speech_answers import told
+from proxy.catalogue.notices import NO_NOTICES, Notices
+from proxy.errors import (
+    AccountSuspended,
+    DecodingFailed,
+    InvalidKey,
+    QuotaExceeded,
+    RequestFailed,
+    UpstreamFailed,
+    VaultUnavailable,
+)
+from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core.encoded_records import voices_column
+from proxy.features.jobs.core.encoding import FileSteps
+from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
+from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
+from proxy.features.jobs.core.step_places import StepPlaces, is_elsewhere, none_of
+from proxy.http.replies import encode_json
+from proxy.kept.vault import VaultFailed
+from proxy.ledger import Spent
+from proxy.speech.answer import Answer
+from proxy.speech.call import OfJob, SpeechCall
+from proxy.speech.pipeline import Delivery
+from proxy.speech.speaking import Speaking
+from proxy.speech.tap import Tap
+from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
+from proxy.work.wishes import LOOK_S, Again, Done, Result, WishKind, event_or_timeout
+
+WAITS_S = 10.0
+"""After so long, an account without credits is asked again, a suspended one, and a busy engine."""
+MOST_TRIES = 8
+_SETTLES_S = 5.0
+"""So long the answer to a cancel waits for steps under way."""
+_VOICE_FAILED = "Its voice cannot speak it."
+"""What is kept of any other failure of a voice, beside the code."""
+_TOO_SLOW = "client_too_slow"
+"""Others needed the room on the disk in which a step was collected."""
+_LACKING = "model_not_found"
+_LEFT = Again(is_try=False)
+"""Its job is over, which has written the step's end already, or has been opened again. Or what it needs is
+gone: then the next attempt ends it."""
+
+_log = structlog.get_logger()
+
+
+class Steps(WishKind[JobStep]):
+    """The steps of jobs in one worker. It speaks by the newest revision of the configuration."""
+
+    name = "steps of jobs"
+    table = STEPS
+    outlives = False
+    is_for_workers = True
+    hands_over = True
+
+    def __init__(
+        self,
+        store: Store,
+        kinds: Mapping[Kind, SpokenKind],
+        files: JobFiles,
+        registry: CollectorRegistry,
+        notices: Notices = NO_NOTICES,
+        encoding: FileSteps | None = None,
+    ) -> None:
+        super().__init__(store)
+        self._encoding = encoding
+        self._notices = notices
+        self._kinds = kinds
+        self._files = files
+        self._ended = Counter(
+            "voxgate_job_steps",
+            "Attempts at steps of jobs: `done`, `put off`, `failed`, `lost`.",
+            ["result"],
+            registry=registry,
+        )
+        self.places = StepPlaces()
+        self._speaking: tuple[Speaking, Callers] | None = None
+        self._is_here = self._serves = True
+        # Accounts that are suspended or without credits, and jobs that were put off, and until when nobody
+        # asks again.
+        self._short: dict[str, int] = {}
+        self._resting: dict[str, int] = {}
+
+    def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
+        """Speak by a new revision from now on. Unless it is `here`, others speak, which an SQLite has not."""
+        self._speaking = speaking, callers
+        self._is_here = here or not (serves and self._store.is_shared)
+        self._serves = serves
+
+    async def list_open(self, now: int) -> list[JobStep]:
+        if not self._is_here:
+            return []
+        for waiting in (self._short, self._resting):
+            for each in [each for each, until in waiting.items() if until <= now]:
+                del waiting[each]
+        # What waits for a place would hide what has one.
+        waiting_jobs = self.places.waiting_jobs(self.full_places())
+        condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
+        return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
+
+    def look_soon(self) -> None:
+        super().look_soon()
+        if self._encoding is not None:
+            self._encoding.look_soon()
+
+    async def settled(self, job: str) -> None:
+        """Wait a few seconds for the steps of a job that was canceled."""
+        self.look_at_leases()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLES_S):
+                while True:
+                    ended = self.ended
+                    if not await records.under_way(self._store, [job]):
+                        return
+                    # Another worker may have a step, and trainings are of another kind.
+                    await event_or_timeout(ended, LOOK_S)
+
+    def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
+        return self.places.elsewhere(wish) or {"": self.at_once, wish.account: records.OF_ACCOUNT}
+
+    def gives_up(self, wish: JobStep) -> bool:
+        return wish.tries + 1 >= MOST_TRIES
+
+    def only_if(self, held: JobStep) -> Condition:
+        return records.is_wanted(held)
+
+    def noted(self, held: JobStep, result: Result) -> None:
+        state = result.values.get("state") if isinstance(result, Done) else None
+        self._ended.labels("lost" if result is None else str(state or "put off")).inc()
+        self._notices.look_soon()
+        if state is not None and self._encoding is not None:
+            self._encoding.look_soon()
+
+    async def work(self, held: JobStep) -> Result:
+        try:
+            return await self._work(held)
+        finally:
+            self.places.leave(held)
+
+    async def _work(self, held: JobStep) -> Result:
+        job = await records.JOBS.get(self._store, None, held.job)
+        if job is None or job.state != "open":
+            return _LEFT
+        if await records.find_clip(self._store, held.id) is not None:
+            return await self._done(held, job)
+        if await self._kinds[job.kind].has_expired(job):
+            return _LEFT
+        attempt = _Attempt()
+        try:
+            await self._speak(job, held, attempt)
+        except (QuotaExceeded, AccountSuspended) as failure:
+            return await self._wait_for_account(held, failure)
+        except RequestFailed as failure:
+            return await self._failed(held, job, failure, attempt)
+        except MissingReference:
+            # The job was deleted meanwhile, or a consent was withdrawn: planned once more, it says so.
+            return _LEFT
+        except StorageFailed:
+            # Perhaps another holder was first, as our lease was lost.
+            if await records.find_clip(self._store, held.id) is None:
+                raise
+        # An erasure may have taken the sound already.
+        return await self._done(held, job)
+
+    async def _wait_for_account(self, held: JobStep, failure: QuotaExceeded | AccountSuspended) -> Again:
+        await self._rest(self._short, held.account)
+        also: tuple[Statement, ...] = ()
+        if isinstance(failure, QuotaExceeded):
+            also = ends.wait_for_credits(held, await self._store.now(), self._notices)
+        else:
+            await records.wait_for(self._store, held.job, "suspended")
+        asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
+        return Again(failure.message, WAITS_S, is_try=False, also=also)
+
+    async def _done(self, held: JobStep, job: Job) -> Done:
+        also = ends.after_step(held, self._kinds[job.kind].events, await self._store.now(), self._notices)
+        return Done({"state": "done"}, also)
+
+    async def _failed(self, held: JobStep, job: Job, failure: RequestFailed, attempt: _Attempt) -> Result:
+        """Try again what may end otherwise; else the job ends with its reason, or a line of a batch alone.
+
+        That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
+        wait long.
+        """
+        kind, message = self._kinds[job.kind], self._kept_message(failure, job)
+        is_of_engine = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        # A file that ends whatever reads it must not be read for ever.
+        is_try = is_of_engine or isinstance(failure, DecodingFailed)
+        is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
+        may_end_otherwise = (
+            failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
+        )
+        if may_end_otherwise and not (is_try and self.gives_up(held)):
+            # Its other steps would end alike, and there may be very many. Other lines have other voices.
+            if kind.fails_as_one or not is_try:
+                await self._rest(self._resting, held.job)
+            after_s = failure.retry_after_s or WAITS_S
+            if message != held.error:
+                # Once: it may wait for ever, for an engine that nobody has any more.
+                _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
+                if isinstance(failure, UpstreamFailed) or is_lacking:
+                    await records.wait_for(self._store, held.job, "engine")
+            if self._store.is_shared and not is_try and not attempt.has_reached_engine:
+                after_s = 0.0  # Another process may have an engine that we lack, or room in it.
+            return Again(message, after_s, is_try=is_try)
+        _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
+        now, why = await self._store.now(), replace(failure.body().error, message=message)
+        if kind.fails_as_one or isinstance(failure, InvalidKey):
+            also = ends.after_failure(held, kind.events, now, why, self._notices)
+        else:
+            also = ends.after_line(held, kind.events, now, self._notices)
+        error = kind.kept_error(failure.status, why)
+        values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
+        return Done(values, also)
+
+    def _kept_message(self, failure: RequestFailed, job: Job) -> str:
+        """Return what is kept of a failure. The name of a voice may be a person's, and must not outlive an
+        erasure."""
+        if failure.code == "voice_not_found":
+            return self._kinds[job.kind].voice_gone
+        is_of_voice = (failure.param or "").startswith("voice")
+        return _VOICE_FAILED if is_of_voice else failure.message
+
+    async def _rest(self, waiting: dict[str, int], who: str) -> None:
+        waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
+
+    async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
+        """Speak a step until its sound is kept and charged."""
+        call, tags, consent = await self._call(job, held)
+        attempt.call = call
+        if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
+            self._wake.set()
+        clip = _Clip(job, held, call, consent)
+        of_job = OfJob(job.id, held.id)
+        call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
+
+        async def write(answer: Answer) -> None:
+            size = await answer.collect()
+            sound = bytearray()
+            with answer.reading():
+                while (data := await answer.next_chunk()) is not None:
+                    sound += data
+            sound += answer.last()
+            assert len(sound) == size, "a whole answer has the size that it said"
+            clip.crc32, clip.played = await asyncio.to_thread(sound_facts, bytes(sound), job.format)
+            clip.source = call.form_by(answer.speech.engine).source
+            clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
+            about = told(answer, tags)
+            clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
+            # From here on it is one commit, or none, whoever is in a hurry.
+            await settle_to_the_end(answer)
+
+        delivery = Delivery(write, lambda: 0.0 if self.has_lost(held) else None)
+        await self._newest[0].pipeline.answer(call, delivery)
+
+    async def _call(self, job: Job, held: JobStep) -> PlannedStep:
+        """Plan a step as its account may speak at this moment. Raises RequestFailed."""
+        speaking, callers = self._newest
+        caller = await callers.by_id(job.key)
+        terms = of_step(speaking.admission.terms(caller))
+        try:
+            return await self._kinds[job.kind].plan(job, held, speaking, caller, terms)
+        except VaultFailed as failed:
+            raise _no_vault(job, failed) from None
+
+    async def _put(self, job: Job, sound: bytes) -> str:
+        try:
+            return await self._files.put(job.account, sound)
+        except VaultFailed as failed:
+            raise _no_vault(job, failed) from None
+
+    @property
+    def _newest(self) -> tuple[Speaking, Callers]:
+        assert self._speaking is not None, "it is revised before it works"
+        return self._speaking
+
+
+class _Attempt:
+    """An attempt at a step, with its call once it is planned."""
+
+    call: SpeechCall | None = None
+
+    @property
+    def has_reached_engine(self) -> bool:
+        return self.call is not None and any(each.was_dispatched for each in self.call.tally.attempts)
+
+
+class _Clip(Tap):
+    """Adds the sound of a step to the commit of its charge."""
+
+    def __init__(self, job: Job, step: JobStep, call: SpeechCall, consent: str | None) -> None:
+        self.digest = ""
+        self.told = ""
+        self.bytes = 0
+        self.crc32 = 0
+        self.played: int | None = None
+        self.words = 0
+        self.source = ""
+        self._job = job
+        self._step = step
+        self._call = call
+        self._consent = consent
+
+    def opened(self, _call: SpeechCall) -> Tap:
+        return self
+
+    def settle(self, spent: Spent) -> Spent:
+        row = JobClip(
+            step=self._step.id,
+            job=self._job.id,
+            account=self._job.account,
+            number=self._step.number,
+            request=self._call.id,
+            digest=self.digest,
+            bytes=self.bytes,
+            samples=spent.samples,
+            sample_rate_hz=spent.sample_rate_hz,
+            voices=voices_column(self._call.plan.own_voices),
+            told=self.told,
+            crc32=self.crc32,
+            played=spent.samples if self.played is None else self.played,
+            words=self.words,
+            source=self.source,
+            consent=self._consent,
+        )
+        return replace(spent, rows=(*spent.rows, row))
+
+
+def _no_vault(job: Job, failed: VaultFailed) -> VaultUnavailable:
+    _log.error("job.vault.failed", job=job.id, reason=str(failed))
+    return VaultUnavailable()

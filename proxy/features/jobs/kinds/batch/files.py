@@ -1,0 +1,189 @@
+"""What a batch gives: a file of its answers, one of its failures, and a zip file of its sounds.
+
+None of them is kept. They are made of the steps and clips when somebody reads them, so what was erased or
+deleted is in none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Scope
+
+from proxy.access.admission import RequestCounter
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.errors import ErrorDetail, ErrorEnvelope
+from proxy.features.jobs.core.content import Blob, StoredFile, whole_reply
+from proxy.features.jobs.core.files import BEGINNING, JobFiles
+from proxy.features.jobs.core.records import Job, JobClip
+from proxy.features.jobs.kinds.batch.lines import NamedLine, line_of, named_lines
+from proxy.helpers.places import FairPlaces
+from proxy.http.replies import encode_json
+from proxy.storage.store import Row
+
+What = Literal["output", "errors", "sound"]
+SUFFIXES: dict[What, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
+_ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", re.ASCII)
+_PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
+"""So many accounts' files are laid out at once: with very many lines, each takes a quarter of a second."""
+_LINES = """
+SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes, crc32,
+    told, blobs.size AS told_bytes
+FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
+LEFT JOIN blobs ON blobs.account = job_clips.account AND blobs.digest = job_clips.told
+WHERE job_steps.job = :job ORDER BY job_steps.number
+"""
+_WHY = {
+    "done": ("voice_erased", "The voice that spoke this line was erased."),
+    "canceled": ("batch_cancelled", "The batch was cancelled before this line was spoken."),
+    "expired": ("batch_expired", "The batch expired before this line was spoken."),
+    "failed": ("batch_failed", "The batch failed before this line was spoken."),
+}
+"""Why a line has no sound: by the state of its step, or by that of its batch if the step was canceled."""
+
+
+class LineFailure(msgspec.Struct, frozen=True):
+    """Why a line was refused, as its request would have been."""
+
+    status_code: int
+    error: ErrorDetail
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line with its step and its clip, if it has one."""
+
+    id: str
+    number: int
+    first: int
+    last: int
+    state: str
+    error: str
+    request: str | None
+    digest: str | None
+    bytes: int | None
+    crc32: int | None
+    told: str | None
+    told_bytes: int | None
+
+
+class _Response(msgspec.Struct, frozen=True):
+    status_code: int
+    request_id: str
+    body: ErrorEnvelope
+
+
+class _Why(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+
+
+class _FailedLine(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    custom_id: str
+    response: _Response | None
+    error: _Why
+
+
+def file_id(job: str, what: What) -> str:
+    return f"file-{job}-{what}"
+
+
+def job_of(file: str) -> tuple[str, What] | None:
+    """Return of which batch a file is, and what it has. None: it was uploaded."""
+    match = _ID.fullmatch(file)
+    if match is None:
+        return None
+    what: What = match[2]  # type: ignore[assignment]  # the pattern has these alone
+    return match[1], what
+
+
+class BatchFiles:
+    """The files of all batches. Each is laid out anew when it is asked for, so that is counted apart."""
+
+    def __init__(self, files: JobFiles) -> None:
+        self._files = files
+        self._places = FairPlaces(
+            "files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE
+        )
+
+    async def of(self, counter: RequestCounter, scope: Scope, job: Job, what: What) -> StoredFile | None:
+        """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""
+        await counter.count("file", scope)
+        async with self._places.turn(job.account):
+            text = await self._files.whole(job.account, job.digest)
+            rows = await self._files.store.read_long(_LINES, {"job": job.id})
+            return await asyncio.to_thread(self._made, job, what, text, rows)
+
+    def _made(self, job: Job, what: What, text: bytes, rows: Sequence[Row]) -> StoredFile | None:
+        lines = [msgspec.convert(row, _Line) for row in rows]
+        segments: list[bytes | Blob]
+        if what == "errors":
+            failed = (line for line in lines if not line.digest and line.state != "wanted")
+            named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
+            segments = [encode_json(_failed_line(job, line, custom_id)) + b"\n" for line, custom_id in named]
+        else:
+            names = named_lines(text[line.first : line.last] for line in lines)
+            spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
+            if what == "sound" and spoken:
+                sounds = [
+                    (name.file, [Blob(line.digest or "", 0, line.bytes or 0, line.crc32 or 0)])
+                    for line, name in spoken
+                ]
+                return StoredFile.zipped(self._files, job.account, sounds)
+            segments = [segment for line, name in spoken for segment in _answer(line, name)]
+        return StoredFile(self._files, job.account, segments) if segments else None
+
+
+def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | Blob]:
+    """Yield the parts of a line of the output. The vault has the middle: all that was told but the sound."""
+    begin = {"id": _request_of(line), "custom_id": name.custom_id}
+    response = {"status_code": 200, "request_id": line.request, "body": {"file": name.file}}
+    head = encode_json({**begin, "response": response})
+    yield head.removesuffix(b"}}}")
+    if line.told and line.told_bytes is not None:
+        yield b","
+        yield Blob(line.told, 1, line.told_bytes - BEGINNING)
+    else:
+        yield b"}"
+    yield b'},"error":null}\n'
+
+
+def _failed_line(job: Job, line: _Line, custom_id: str) -> _FailedLine:
+    response = None
+    if line.state == "failed":
+        failure = msgspec.json.decode(line.error, type=LineFailure)
+        why = _Why(failure.error.code, failure.error.message)
+        response = _Response(failure.status_code, _request_of(line), ErrorEnvelope(failure.error))
+    else:
+        why = _Why(*_WHY[job.state if line.state == "canceled" else line.state])
+    return _FailedLine(id=_request_of(line), custom_id=custom_id, response=response, error=why)
+
+
+def _request_of(line: _Line) -> str:
+    return f"batch_req_{line.id}"
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What is told of a clip."""
+
+    audio_format: str
+
+
+async def clip_reply(files: JobFiles, clip: JobClip, header: str | None) -> Response:
+    """Answer with the sound of a line, which is a whole file. Raises RangeNotSatisfiable, StorageFailed."""
+    format_ = msgspec.json.decode(await files.told(clip), type=_Told).audio_format
+    whole = StoredFile.of_blobs(files, [clip])
+    return whole_reply(whole, f"{clip.step}.{format_}", MEDIA_TYPES[format_], header)
+
+
+def why(error: str) -> str:
+    """Return what a step of a batch says of its last failure. It may be tried again."""
+    try:
+        return msgspec.json.decode(error, type=LineFailure).error.message
+    except msgspec.MsgspecError:
+        return error

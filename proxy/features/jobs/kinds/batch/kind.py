@@ -1,0 +1,259 @@
+"""Batches: jobs whose steps are the lines of a file, each a request for speech of its own.
+
+A line is paid for and fails alone: the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from functools import partial
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.plans import Terms
+from policies.wishes import SECOND
+from proxy.access.callers import Caller
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.catalogue.notices import Notices
+from proxy.errors import ErrorDetail, InvalidRequest, NotFound
+from proxy.feature import HouseRevision
+from proxy.features.jobs.core import ends
+from proxy.features.jobs.core.content import ZIP, whole_reply
+from proxy.features.jobs.core.ends import Events
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.records import JOBS, Job, JobClip, JobStep, Made, State
+from proxy.features.jobs.core.spoken import no_sound
+from proxy.features.jobs.kinds.batch import uploads
+from proxy.features.jobs.kinds.batch.bodies import (
+    MICROS,
+    BatchBody,
+    BatchErrors,
+    BatchJobBody,
+    BatchObject,
+    RequestCounts,
+    Status,
+)
+from proxy.features.jobs.kinds.batch.files import BatchFiles, LineFailure, What, clip_reply, file_id, why
+from proxy.features.jobs.kinds.batch.lines import LineFault, read_file, request_body
+from proxy.kept.vault import Vault
+from proxy.speech import speech_request
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import any_of
+from proxy.storage.store import Store
+
+WINDOW_US = 24 * 3600 * SECOND
+"""So long after it came, a batch goes on."""
+BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'")
+FORMAT = "zip"
+"""Of the sound of a batch."""
+_READ_AT_ONCE = 1
+
+_FAILED = """
+SELECT job, count(*) AS failed FROM job_steps
+WHERE job IN ({jobs}) AND state <> 'wanted'
+    AND NOT EXISTS (SELECT 1 FROM job_clips WHERE job_clips.step = job_steps.id)
+GROUP BY job
+"""
+# A suspended account loses nothing meanwhile, and then has the whole window.
+_OVERDUE = f"""
+{JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before AND CAST(:job AS TEXT) IN ('', id)
+AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account AND suspended IS NULL AND resumed <= :before)
+LIMIT 100
+"""
+_MOST_OLD = 100
+
+
+_EVENTS: Events = {
+    "done": ("job.done", "batch.completed"),
+    "failed": ("job.failed", "batch.failed"),
+    "expired": ("job.failed", "batch.expired"),
+    "canceled": ("job.canceled", "batch.cancelled"),
+}
+
+
+class BatchFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sealed of a batch: its file, a digest of its request, and why it failed at once."""
+
+    file: str
+    metadata: dict[str, str] | None = None
+    request: str = ""
+    faults: tuple[LineFault, ...] = ()
+
+    def __repr__(self) -> str:
+        return "<BatchFields>"
+
+
+class BatchKind(SpokenKind):
+    """A line has a voice of its own, and fails alone."""
+
+    name = "batch"
+    body = BatchJobBody
+    events = _EVENTS
+    retry_refusal = "A batch is not tried again: send the lines that failed in another."
+    subtitles_refusal = "A batch has no subtitles: the words of each line are in its output."
+    voice_gone = "The voice of this line is not here."
+    fails_as_one = False
+    is_checked_before = False
+
+    def __init__(self, files: JobFiles, notices: Notices) -> None:
+        super().__init__(files)
+        self.notices = notices
+        self.batch_files = BatchFiles(files)
+        # A file is a few megabytes, and reading it keeps a thread busy.
+        self._places = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+        body = await asyncio.to_thread(speech_request.parse, BatchJobBody, asked.body)
+        return await self.make_batch(asked, body)
+
+    async def make_batch(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
+        """Make a batch. With a fault in its file it has failed; but for a job, that raises InvalidRequest.
+
+        Raises NotFound, NotAllowed, RateLimited, IdempotencyKeyReused.
+        """
+        return await made_once(self.files, request, partial(self._add, request.caller, request.terms, asked))
+
+    async def plan(
+        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+    ) -> PlannedStep:
+        line = await self.files.piece(job.account, job.digest, held.first, held.last)
+        request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
+        return PlannedStep(await speaking.call(held.request, caller, request, terms))
+
+    def kept_error(self, status: int, why: ErrorDetail) -> str:
+        return msgspec.json.encode(LineFailure(status, why)).decode()
+
+    def shown_error(self, error: str) -> str:
+        return why(error)
+
+    async def content(self, job: Job, request: Request, at: HouseRevision) -> Response:
+        assert at.speaking is not None, "a worker speaks"
+        counter = at.speaking.admission.counter
+        zip_ = await self.batch_files.of(counter, request.scope, job, "sound")
+        if zip_ is None:
+            raise no_sound()
+        return whole_reply(zip_, f"{job.id}.zip", ZIP, request.headers.get("range"))
+
+    async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:
+        return await clip_reply(self.files, clip, range_)
+
+    async def has_expired(self, job: Job) -> bool:
+        is_late = await self.store.now() - job.created >= WINDOW_US
+        return is_late and await self.expire(job.id) > 0
+
+    async def expire(self, job: str = "") -> int:
+        """End the batches that are still open at the end of their window, or this one. Return how many these
+        were."""
+        rows = await self.store.read(_OVERDUE, {"before": await self.store.now() - WINDOW_US, "job": job})
+        for row in rows:
+            await ends.end(self.store, JOBS.read(row), "expired", self.notices, events=self.events)
+        return len(rows)
+
+    async def tidy(self) -> None:
+        await self.expire()
+        while old := await uploads.list_old(self.store, await self.store.now(), _MOST_OLD):
+            for file, account in old:
+                await uploads.remove(self.files, file, account)
+
+    async def _add(
+        self, caller: Caller, terms: Terms, asked: BatchBody | BatchJobBody, id_: str, digest: bytes
+    ) -> None:
+        async with self._places:
+            data = await self._read(caller.account, asked.input_file_id)
+            read = await asyncio.to_thread(read_file, data)
+            is_good = not read.faults
+            if is_good:
+                check_length(terms, read.characters, "input_file_id")
+            elif isinstance(asked, BatchJobBody):
+                raise InvalidRequest(
+                    f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
+                )
+        fields = BatchFields(
+            file=asked.input_file_id, metadata=asked.metadata, request=digest.hex(), faults=tuple(read.faults)
+        )
+        # The batch has a copy, so that the file may be deleted.
+        new = NewJob(
+            id_,
+            self.name,
+            FORMAT,
+            fields,
+            data if is_good else b"",
+            [(line.first, line.last) for line in read.lines] if is_good else [],
+            read.characters if is_good else 0,
+        )
+        if is_good:
+            await add_job(self.files, caller, new)
+            return
+        fault = read.faults[0]
+        new = new._replace(fault=ErrorDetail(fault.message, "invalid_request_error", None, fault.code))
+        await add_job(self.files, caller, new, lambda job: ends.told_failed(job, self.events, self.notices))
+
+    async def _read(self, account: str, id_: str) -> bytes:
+        file = await uploads.FILES.get(self.store, account, id_) if id_.isprintable() else None
+        if file is None:
+            raise NotFound(
+                f"The file '{id_[:80]}' does not exist.", param="input_file_id", code="file_not_found"
+            )
+        return await self.files.whole(account, file.digest)
+
+
+async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
+    """Count the lines of each batch that have ended without sound."""
+    if not jobs:
+        return {}
+    names, params = any_of(sorted(jobs))
+    rows = await store.read_long(_FAILED.format(jobs=names), params)
+    return {row["job"]: row["failed"] for row in rows}
+
+
+def shown_batch(vault: Vault, job: Job, made: Made, failed: int) -> BatchObject:
+    """Show a batch. Raises VaultFailed."""
+    fields = vault.open_record(job.account, job.id, job.record, BatchFields)
+    faults = list(fields.faults)
+    if job.error and not faults:
+        faults = [LineFault(code=job.error_code, message=job.error)]
+    has_begun = not fields.faults
+    created, ended = job.created // MICROS, None if job.ended is None else job.ended // MICROS
+
+    def given(what: What, number: int) -> str | None:
+        return file_id(job.id, what) if number and ended is not None else None
+
+    def at(state: State) -> int | None:
+        return ended if job.state == state else None
+
+    return BatchObject(
+        id=job.id,
+        errors=BatchErrors(data=faults) if faults else None,
+        input_file_id=fields.file,
+        status=_STATUSES[job.state],
+        output_file_id=given("output", made.steps),
+        error_file_id=given("errors", failed),
+        sound_file_id=given("sound", made.steps),
+        created_at=created,
+        in_progress_at=created if has_begun else None,
+        expires_at=(job.created + WINDOW_US) // MICROS,
+        finalizing_at=at("done"),
+        completed_at=at("done"),
+        failed_at=at("failed"),
+        expired_at=at("expired"),
+        cancelling_at=at("canceled"),
+        cancelled_at=at("canceled"),
+        request_counts=RequestCounts(total=job.steps, completed=made.steps, failed=failed),
+        metadata=fields.metadata,
+    )
+
+
+_STATUSES: dict[State, Status] = {
+    "open": "in_progress",
+    "done": "completed",
+    "failed": "failed",
+    "expired": "expired",
+    "canceled": "cancelled",
+}

@@ -1,0 +1,227 @@
+"""The lines of a batch's file: each is a request for speech with a name of the client's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from proxy.audio.formats import FORMATS
+from proxy.errors import InvalidRequest
+from proxy.features.jobs.core.records import MOST_WANTED
+from proxy.speech.speech_request import MAX_BODY_BYTES
+
+ENDPOINT = "/v1/audio/speech"
+MOST_LINES = MOST_WANTED
+"""As many may be blank: ten million would be looked at for seconds."""
+MOST_NAMED = 50
+"""Of the faults of a file."""
+
+_MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
+"""It has a body and a few short texts. A longer one is not decoded, not even to name its fault."""
+_MOST_NAME = 100
+_UNSAFE = re.compile(r"[^\w.\- ]+")
+_MARK = b"\xef\xbb\xbf"
+_NEEDED = ("model", "input", "voice")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class BatchLine(msgspec.Struct, frozen=True):
+    """A line: the request of this `custom_id`."""
+
+    custom_id: Annotated[str, Meta(min_length=1, max_length=256)]
+    method: msgspec.Raw
+    url: msgspec.Raw
+    body: msgspec.Raw
+
+    def __repr__(self) -> str:
+        return "<BatchLine>"
+
+
+_NONE = msgspec.Raw(b"null")
+
+
+class _LineBody(msgspec.Struct, frozen=True):
+    """What is looked at of a line's request. Other fields are never built."""
+
+    model: msgspec.Raw = _NONE
+    input: msgspec.Raw = _NONE
+    voice: msgspec.Raw = _NONE
+    response_format: msgspec.Raw = _NONE
+    audio_format: msgspec.Raw = _NONE
+    stream_format: msgspec.Raw = _NONE
+    provenance: msgspec.Raw = _NONE
+
+
+class LineFault(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a file cannot be spoken, as OpenAI tells it. `line` counts from 1."""
+
+    code: str
+    line: int | None = None
+    message: str
+    param: str | None = None
+
+
+class LinePlace(NamedTuple):
+    """Where a line is in its file, from byte `first` up to `last`, and how much it has to say."""
+
+    first: int
+    last: int
+    characters: int
+
+
+class ReadFile(NamedTuple):
+    """What is in a file: its lines if there are no `faults`."""
+
+    lines: list[LinePlace]
+    faults: list[LineFault]
+
+    @property
+    def characters(self) -> int:
+        return sum(line.characters for line in self.lines)
+
+
+_decode_line = msgspec.json.Decoder(BatchLine).decode
+_decode_body = msgspec.json.Decoder(_LineBody).decode
+_decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def read_file(data: bytes) -> ReadFile:
+    """Read all lines. It looks at each byte, so a thread does it."""
+    lines, faults, seen, blank = list[LinePlace](), list[LineFault](), dict[str, int](), 0
+    for number, (first, last) in enumerate(_places(data), 1):
+        raw = data[first:last]
+        if not raw.strip():
+            blank += 1
+            if blank <= MOST_LINES:
+                continue
+        if max(blank, len(lines) + len(faults) + 1) > MOST_LINES:
+            message = f"A batch has at most {MOST_LINES} lines, and as many blank ones."
+            faults.append(LineFault(code="too_many_lines", line=number, message=message))
+            break
+        found = _read_line(raw, number, seen)
+        if isinstance(found, LineFault):
+            faults.append(found)
+            if len(faults) == MOST_NAMED:
+                break
+        else:
+            lines.append(LinePlace(first, last, found))
+    if not lines and not faults:
+        faults.append(LineFault(code="empty_file", message="The file has no lines."))
+    return ReadFile(lines, faults)
+
+
+def _places(data: bytes) -> Iterator[tuple[int, int]]:
+    first = len(_MARK) if data.startswith(_MARK) else 0
+    while first < len(data):
+        last = data.find(b"\n", first)
+        if last < 0:
+            last = len(data)
+        yield first, last
+        first = last + 1
+
+
+def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault:
+    """Return how many characters a line has to say, or its fault."""
+
+    def fault(code: str, message: str, param: str | None = None) -> LineFault:
+        return LineFault(code=code, line=number, message=f"Line {number}: {message}", param=param)
+
+    if len(raw) > _MOST_LINE_BYTES:
+        return fault("request_too_large", f"it has more than {_MOST_LINE_BYTES} bytes.", "body")
+    try:
+        line = _decode_line(raw)
+    except _UNREADABLE:
+        return _unreadable(raw, number)
+    before = seen.setdefault(line.custom_id, number)
+    if before != number:
+        return fault("duplicate_custom_id", f"its custom_id is that of line {before}, too.", "custom_id")
+    if _text(line.method) != "POST":
+        return fault("invalid_method", "'method' must be POST.", "method")
+    if _text(line.url) != ENDPOINT:
+        return fault("invalid_url", f"'url' must be {ENDPOINT}, the endpoint of the batch.", "url")
+    return _read_body(line.body, fault)
+
+
+def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -> int | LineFault:
+    if len(memoryview(sent)) > MAX_BODY_BYTES:
+        return fault("request_too_large", f"'body' has more than {MAX_BODY_BYTES} bytes.", "body")
+    try:
+        body = _decode_body(sent)
+    except _UNREADABLE:
+        return fault("invalid_type", "'body' must be an object.", "body")
+    for name in _NEEDED:
+        if bytes(getattr(body, name)) == b"null":
+            return fault("missing_required_parameter", f"'body.{name}' is missing.", f"body.{name}")
+    return len(_text(body.input))
+
+
+def _unreadable(raw: bytes, number: int) -> LineFault:
+    """Return the fault of what is no line: it is no object, or a field is missing or wrong."""
+    try:
+        sent = _decode_any(raw)
+    except _UNREADABLE:
+        message = f"Line {number}: it is no JSON object."
+        return LineFault(code="invalid_json_line", line=number, message=message)
+    for name in BatchLine.__struct_fields__:
+        if name not in sent:
+            message = f"Line {number}: '{name}' is missing."
+            return LineFault(code="missing_required_parameter", line=number, message=message, param=name)
+    message = f"Line {number}: 'custom_id' must be a text of 1 to 256 characters."
+    return LineFault(code="invalid_custom_id", line=number, message=message, param="custom_id")
+
+
+def _text(raw: msgspec.Raw) -> str:
+    """Return a text, and "" for what is none: nothing else is built."""
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except _UNREADABLE:
+        return ""
+
+
+def line_of(raw: bytes) -> BatchLine:
+    """Return a line of a file that was found good."""
+    return _decode_line(raw)
+
+
+def request_body(raw: bytes) -> bytes:
+    """Return the request that is in a line. Raises InvalidRequest for what a batch has no place for."""
+    body = bytes(line_of(raw).body)
+    sent = _decode_body(body)
+    for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
+        if bytes(getattr(sent, name)) not in (usual, b"null"):
+            raise InvalidRequest(f"'{name}' is not for a batch: its sound comes as files.", param=name)
+    return body
+
+
+class NamedLine(NamedTuple):
+    """A line's `custom_id`, and the name of its sound in a zip file."""
+
+    custom_id: str
+    file: str
+
+
+def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
+    """Name the sound of each line. No two names are the same where capitals are not told apart."""
+    named, seen = list[NamedLine](), set[str]()
+    for number, raw in enumerate(raws, 1):
+        line = line_of(raw)
+        stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_NAME].strip(" .") or "line"
+        suffix = _suffix(line.body)
+        while f"{stem}.{suffix}".lower() in seen:
+            stem = f"{stem}~{number}"
+        seen.add(f"{stem}.{suffix}".lower())
+        named.append(NamedLine(line.custom_id, f"{stem}.{suffix}"))
+    return named
+
+
+def _suffix(body: msgspec.Raw) -> str:
+    """Return the format in which a line is spoken. One with another has failed, and has no sound."""
+    sent = _decode_body(body)
+    format_ = _text(sent.response_format).lower()
+    if format_ == "json":
+        format_ = _text(sent.audio_format).lower()
+    return format_ if format_ in FORMATS else "mp3"

@@ -1,0 +1,194 @@
+"""Conversions of long recordings: jobs whose steps are stretches, each a conversion of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from hashlib import sha256
+from typing import Annotated, Literal
+
+from msgspec import Meta
+from msgspec.structs import replace
+from starlette.requests import Request
+
+from policies import price
+from policies.plans import Terms
+from proxy.access.callers import Caller
+from proxy.api.conversion_form import (
+    FILE,
+    ConversionForm,
+    SentConversion,
+    check_consent,
+    granted,
+    output_of,
+    read_conversion,
+    read_sent,
+    source_sound,
+)
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.audio.formats import SAMPLE_BYTES
+from proxy.audio.recordings.intake import invalid_audio
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.catalogue.grants import Grants
+from proxy.errors import InvalidRequest
+from proxy.feature import HouseRevision
+from proxy.features.jobs.core.fields import ENCODED, SentFields, of_step, step_format
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
+from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
+from proxy.features.jobs.kinds.conversion.stretches import MOST_MS, is_silent, stretches
+from proxy.kept.once import digest_of_fields
+from proxy.ledger import Ledger, Payer
+from proxy.speech.call import SpeechCall
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import SOURCE_HZ
+
+
+class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
+    """The form of POST /v1/jobs: that of a conversion. Its `file` may play for two hours."""
+
+    kind: Annotated[Literal["conversion"], Meta(description="conversion, the only kind of job in a form")]
+
+    def __repr__(self) -> str:
+        return f"<ConversionJobForm {self.model} {self.voice} as {self.response_format}>"
+
+
+class ConversionFields(SentFields, frozen=True, kw_only=True):
+    """What is sealed of such a job: the form of each step, the SHA-256 of the file, and how that is mixed."""
+
+    form: ConversionForm
+    source: str
+    takes_first: bool
+
+    def __repr__(self) -> str:
+        return "<ConversionFields>"
+
+
+def check_conversion(sent: SentConversion) -> None:
+    """Raise InvalidRequest for what no job gives."""
+    if sent.form.provenance is not None:
+        raise InvalidRequest("'provenance' is not for a job: its sound comes as a file.", param="provenance")
+
+
+def step_form(sent: SentConversion) -> ConversionForm:
+    """Return the form of each step."""
+    form, format_ = sent.form, sent.output.format
+    if format_ in ENCODED:
+        form = replace(form, sample_rate=sent.output.sample_rate_hz, bitrate=None)
+    return replace(form, response_format=step_format(format_))
+
+
+def of_form(form: ConversionForm, file: bytes = b"") -> SentConversion:
+    return SentConversion(form, output_of(form), file)
+
+
+FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
+
+
+class ConversionKind(SpokenKind):
+    """Whoever speaks in the recording must still agree when a step begins, and when it is charged."""
+
+    name = "conversion"
+    subtitles_refusal = "A conversion has no subtitles: it has no text."
+
+    def __init__(self, files: JobFiles, decoder: LongDecoder, grants: Grants, ledger: Ledger) -> None:
+        super().__init__(files)
+        self._decoder = decoder
+        self._grants = grants
+        self._ledger = ledger
+
+    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+        assert request is not None, "its form is read here"
+        assert at.speaking is not None, "a worker speaks"
+        form, terms = await read_sent(request, FORM_FIELDS), asked.terms
+        sent = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
+        check_conversion(sent)
+        check_length(terms, 0, FILE)
+        digest = await asyncio.to_thread(digest_of_fields, sent.form, sent.audio)
+        add = partial(self._add, at.speaking, asked.caller, terms, sent)
+        return await made_once(self.files, asked._replace(body=sent.audio), add, digest)
+
+    async def _add(
+        self,
+        speaking: Speaking,
+        caller: Caller,
+        terms: Terms,
+        sent: SentConversion,
+        id_: str,
+        digest: bytes,
+    ) -> None:
+        account = caller.account
+        source = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
+        grant = await granted(self._grants, account, sent.form)
+        form = step_form(sent)
+        # What a step would be refused for is said at once, and before anything is decoded.
+        request = of_form(form).request(source_sound(b"", 0.0, source, grant))
+        await speaking.call(id_, caller, request, of_step(terms))
+        payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
+        await self._ledger.check_conversion(payer.of_job())
+        survey = await self._survey(account, sent.audio)
+        found = await asyncio.to_thread(stretches, survey.levels, survey.whole_ms, MOST_MS)
+        fields = ConversionFields(
+            sent={},
+            request=digest.hex(),
+            kbit_s=sent.output.kbit_s if sent.output.format in ENCODED else None,
+            form=form,
+            source=source,
+            takes_first=survey.takes_first,
+        )
+        new = NewJob(id_, self.name, sent.output.format, fields, sent.audio, found)
+        await add_job(self.files, caller, new)
+
+    async def _survey(self, account: str, file: bytes) -> LongSurvey:
+        try:
+            survey = await self._decoder.survey(account, file)
+        except UnusableRecording as error:
+            raise invalid_audio(str(error), FILE) from None
+        if survey.is_cut:
+            raise InvalidRequest(
+                f"Invalid '{FILE}': it is longer than {LONGEST_S // 3600} hours.",
+                param=FILE,
+                code="recording_too_long",
+            )
+        if await asyncio.to_thread(is_silent, survey.levels):
+            raise invalid_audio("it is silent, or its level is far too low", FILE)
+        return survey
+
+    async def plan(
+        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+    ) -> PlannedStep:
+        fields = self.files.vault.open_record(job.account, job.id, job.record, ConversionFields)
+        # The plan may waive them no longer.
+        check_consent(fields.form, needs_consent=terms.consent == "required")
+        grant = await granted(self._grants, job.account, fields.form)
+        sent, seconds = of_form(fields.form), (held.last - held.first) / 1000
+        request = sent.request(source_sound(b"", seconds, fields.source, grant))
+        # What nobody pays for, or nobody converts any more, is not decoded.
+        await self._check(await speaking.call(held.request, caller, request, terms), seconds)
+        file = await self.files.whole(job.account, job.digest)
+        asked = StretchOf(file, held.first, held.last, fields.takes_first)
+        try:
+            pcm = await self._decoder.stretch(job.account, asked)
+        except UnusableRecording as error:
+            raise invalid_audio(str(error), FILE) from None
+        heard_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
+        request = sent.request(source_sound(pcm, heard_s, fields.source, grant))
+        call = await speaking.call(held.request, caller, request, terms)
+        return PlannedStep(call, consent=None if grant is None else grant.id)
+
+    async def _check(self, call: SpeechCall, seconds: float) -> None:
+        """Raise QuotaExceeded if the account surely cannot pay for a step."""
+        prices, part = call.terms.prices, call.plan.parts[0]
+        models = [candidate.model for candidate in part.candidates]
+        amount = max(
+            price.estimate_charge(
+                prices.of_work("conversion", model.engine, model.info.id), estimated_s=seconds, characters=0
+            )
+            for model in models
+        )
+        caller = call.caller
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=call.terms)
+        await self._ledger.check(payer.of_job(), amount)

@@ -1,0 +1,102 @@
+"""The server's side of reading long recordings: a process for each reading, and two at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from proxy.audio.recordings.apart import LIVES, read_apart
+from proxy.audio.recordings.decoder import checked_sound
+from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
+from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf, SurveyOf
+from proxy.features.jobs.kinds.conversion.stretches import LEVEL_MS
+from proxy.helpers.helper import Helper, HelperSpec
+from proxy.helpers.places import FairPlaces
+from proxy.speech.speech_request import SOURCE_HZ
+
+WITHIN_S = 90.0
+AGAIN_WITHIN_S = 4.0
+"""A process that dies by its file soon may have died by the machine, and the file is read again. One that
+worked for longer would do so twice, while others wait."""
+MOST_AT_ONCE = 2
+MOST_WAITING = 4
+"""Each of them keeps an upload of 10 MiB in memory."""
+_MOST_STEPS = 64
+"""More than there are steps at once, which are bounded where they begin."""
+_MOST_STRETCH_BYTES = 64 * 1024 * 1024
+
+_SPEC = HelperSpec(
+    module="proxy.features.jobs.kinds.conversion.long_reading_child",
+    is_for_one=True,
+    lives=LIVES,
+    again_within_s=AGAIN_WITHIN_S,
+    most_answer_bytes=_MOST_STRETCH_BYTES,
+)
+_T = TypeVar("_T")
+_decode_survey = msgspec.msgpack.Decoder(LongSurvey | Undecoded).decode
+
+
+class LongDecoder:
+    """Reads recordings of a worker. Close it."""
+
+    def __init__(self, within_s: float = WITHIN_S) -> None:
+        self._places = FairPlaces(
+            "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
+        )
+        self._stretches = FairPlaces(
+            "stretches of recordings",
+            places=_MOST_STEPS,
+            of_account=_MOST_STEPS,
+            at_once=MOST_AT_ONCE,
+            wait_s=within_s,
+        )
+        self._within_s = within_s
+        self._helper = Helper(_SPEC)
+
+    def __repr__(self) -> str:
+        return f"<LongDecoder, {self._places.taken} surveys begun>"
+
+    async def survey(self, account: str, file: bytes) -> LongSurvey:
+        """Find out how long a recording plays, and where it is quiet.
+
+        Raises UnusableRecording, DecodingFailed and NoPlace.
+        """
+        async with self._places.turn(account):
+            return await self._read(SurveyOf(file), _checked_survey)
+
+    async def stretch(self, account: str, asked: StretchOf) -> bytes:
+        """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
+        async with self._stretches.turn(account, waits=True):
+            made = await self._read(asked, checked_sound)
+        return await asyncio.to_thread(_heard, made)
+
+    async def close(self) -> None:
+        """End all processes."""
+        await self._helper.close()
+
+    async def _read(self, question: SurveyOf | StretchOf, checked: Callable[[bytes], _T | Undecoded]) -> _T:
+        return await read_apart(self._helper, msgspec.msgpack.encode(question), self._within_s, checked)
+
+
+def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
+    """Return the answer if it makes sense: a child may be in the hands of the file that it reads."""
+    made = _decode_survey(answer)
+    if isinstance(made, Undecoded):
+        return made
+    levels = -(-made.whole_ms // LEVEL_MS)
+    is_survey = (
+        0 < made.whole_ms <= 1000 * (LONGEST_S + 60)
+        and len(made.levels) == levels
+        and LEAST_RATE_HZ <= made.rate_hz <= MOST_RATE_HZ
+    )
+    return made if is_survey else Undecoded("lost")
+
+
+def _heard(made: Decoded) -> bytes:
+    from proxy.audio.recordings.master import make_master
+    from proxy.audio.recordings.whole_sound import whole_sound
+
+    return whole_sound(make_master(made.pcm, made.rate_hz, made.sample_bytes), SOURCE_HZ)

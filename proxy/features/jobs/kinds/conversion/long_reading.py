@@ -1,0 +1,83 @@
+"""The reading of one long recording, with libav. It runs only in the process of `long_reading_child`.
+
+It keeps a stretch at most in memory, however long the file plays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.audio.recordings.decoding import Downmix, KeptRate, MonoFrames, read_frames, read_upload
+from proxy.audio.recordings.recording import Decoded, Undecoded
+from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
+from proxy.features.jobs.kinds.conversion.stretches import LEVEL_MS
+
+_A_SECOND = 1000 // LEVEL_MS
+_SILENCE = 10 ** (-255 / 40)
+
+
+def survey(file: bytes, longest_s: int = LONGEST_S) -> LongSurvey | Undecoded:
+    """Read a file to its end. Raises MemoryError."""
+    return read_upload(file, lambda frames: _surveyed(frames, longest_s))
+
+
+def stretch(asked: StretchOf) -> Decoded | Undecoded:
+    """Read the sound of a stretch. Raises MemoryError."""
+    return read_frames(
+        asked.file, Downmix(takes_first=asked.takes_first), lambda frames: _stretch(frames, asked)
+    )
+
+
+def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
+    levels, rest, samples, is_cut = bytearray(), list[NDArray[np.float64]](), 0, False
+    for frame in frames:
+        if samples + frame.samples > longest_s * frames.rate_hz:
+            is_cut = True
+            break
+        samples += frame.samples
+        rest.append(np.abs(frames.mono(frame)))
+        if sum(map(len, rest)) >= frames.rate_hz:
+            heard = np.concatenate(rest)
+            whole = len(heard) - len(heard) % frames.rate_hz
+            for start in range(0, whole, frames.rate_hz):
+                levels += _levels(heard[start : start + frames.rate_hz])
+            rest = [heard[whole:]]
+    if not samples:
+        raise frames.no_sound()
+    whole_ms = -(-samples * 1000 // frames.rate_hz)
+    heard = np.concatenate((*rest, np.zeros(frames.rate_hz)))
+    levels += _levels(heard[: frames.rate_hz])
+    return LongSurvey(
+        levels=bytes(levels[: -(-whole_ms // LEVEL_MS)]),
+        whole_ms=whole_ms,
+        rate_hz=frames.rate_hz,
+        takes_first=frames.mix.takes_first,
+        is_cut=is_cut,
+    )
+
+
+def _levels(second: NDArray[np.float64]) -> bytes:
+    """Return the levels of a second of sound."""
+    begins = np.arange(_A_SECOND) * len(second) // _A_SECOND
+    loudest = np.maximum.reduceat(second, begins)
+    return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)
+
+
+def _stretch(frames: MonoFrames, asked: StretchOf) -> Decoded:
+    pcm, at, kept = bytearray(), 0, None
+    for frame in frames:
+        # A stretch is as long at any rate, so that its length, and with it the price, is the sound's alone.
+        kept = kept or KeptRate(frames.rate_hz)
+        first = round(asked.start_ms * frames.rate_hz / 1000) - at
+        last = round(asked.end_ms * frames.rate_hz / 1000) - at
+        at += frame.samples
+        if first < frame.samples:
+            pcm += frames.packed(kept.feed(frames.mono(frame)[max(0, first) : last]))
+        if last <= frame.samples:
+            break
+    if kept is not None:
+        pcm += frames.packed(kept.flush())
+    if kept is None or not pcm:
+        raise frames.no_sound()
+    return Decoded(bytes(pcm), kept.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)

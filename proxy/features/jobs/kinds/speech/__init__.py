@@ -1,0 +1,1 @@
+"""Speech of long texts: jobs whose steps are pieces of the text."""

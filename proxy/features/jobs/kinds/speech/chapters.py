@@ -1,0 +1,80 @@
+"""The chapters of a job: texts with titles, spoken one after the other, and heard as one file or as many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from proxy.errors import InvalidRequest
+from proxy.features.jobs.core.fields import Chapter
+from proxy.features.jobs.kinds.speech.pieces import TextPiece, pieces
+from proxy.speech import speech_request
+
+MOST_CHAPTERS = 500
+MOST_TITLE = 200
+
+
+class SentChapter(msgspec.Struct, frozen=True, kw_only=True):
+    """A chapter as it is sent. Without a title, the second one is called "Chapter 2"."""
+
+    title: Annotated[
+        str, Meta(max_length=MOST_TITLE, description=f"a text of up to {MOST_TITLE} characters")
+    ] = ""
+    input: Annotated[str, Meta(min_length=1, description="a text")]
+
+    def __repr__(self) -> str:
+        return f"<SentChapter of {len(self.input)} characters>"
+
+
+ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(SentChapter)["$defs"]["SentChapter"]}
+"""The chapters of a request, for the OpenAPI document: their faults are named one by one."""
+
+
+def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
+    """Return the whole text, and its chapters. Raises InvalidRequest with the field that is wrong."""
+    texts, chapters, start = list[str](), list[Chapter](), 0
+    for number, each in enumerate(sent):
+        try:
+            chapter = speech_request.read(SentChapter, each)
+        except InvalidRequest as fault:
+            field = in_chapter(number, fault.param or "")
+            message = fault.message.replace(f"'{fault.param}'", f"'{field}'")
+            raise InvalidRequest(message, param=field, code=fault.code) from None
+        if not chapter.input.strip():
+            raise mute(number)
+        texts.append(chapter.input)
+        end = start + len(chapter.input)
+        title = chapter.title.strip() or f"Chapter {number + 1}"
+        chapters.append(Chapter(title=title, start=start, end=end))
+        start = end
+    return "".join(texts), tuple(chapters)
+
+
+def cut(
+    text: str, chapters: Sequence[Chapter], language: str, names: Sequence[str], most: int
+) -> tuple[list[TextPiece], tuple[Chapter, ...]]:
+    """Cut a text into pieces, none of which is in two chapters. Return the chapters with the numbers of their
+    steps, too. Raises InvalidRequest."""
+    found, numbered = list[TextPiece](), list[Chapter]()
+    for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
+        own = pieces(text[chapter.start : chapter.end], language, names, most)
+        if not own:
+            raise mute(number if chapters else None)
+        numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))
+        found += [TextPiece(chapter.start + start, chapter.start + end) for start, end in own]
+    return found, tuple(numbered if chapters else ())
+
+
+def mute(number: int | None) -> InvalidRequest:
+    """Return the refusal of a chapter, or of a text without any, that says nothing."""
+    field = "input" if number is None else in_chapter(number, "input")
+    return InvalidRequest(f"Invalid '{field}': it must have something to say.", param=field)
+
+
+def in_chapter(number: int, field: str) -> str:
+    """Return how a field of a chapter is named, the first of which is number 0."""
+    return f"chapters[{number}].{field}"

@@ -1,0 +1,182 @@
+"""Speech of a long text: a job whose steps are its pieces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
+
+import msgspec
+from msgspec.structs import replace
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies import text_tags
+from policies.plans import Terms
+from proxy.access.callers import Caller
+from proxy.api.speech_answers import ToldSpeech
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.errors import Conflict
+from proxy.feature import HouseRevision
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.bodies import Progress
+from proxy.features.jobs.core.content import StreamedFile
+from proxy.features.jobs.core.fields import Chapter, SentFields, chapter_of, of_step
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.records import Job, JobClip, JobStep
+from proxy.features.jobs.core.spoken import SoundQuery, no_sound
+from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
+from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS, TextPiece
+from proxy.features.jobs.kinds.speech.request import JobBody, SentJob, parse_job, step_body, step_text
+from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writers
+from proxy.features.jobs.section import JOBS
+from proxy.kept.vault import VaultFailed
+from proxy.speech.call import SpeechCall
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.speech.split_text import EMOTION, inexpressible
+
+Plan = Callable[[str], Awaitable[SpeechCall]]
+"""Plans a piece of a text as a step will be planned. Raises RequestFailed."""
+
+
+class SpeechKind(SpokenKind):
+    name = "speech"
+    body = JobBody
+
+    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+        # It holds the interpreter's lock for a few milliseconds, and the loop for none.
+        sent = await asyncio.to_thread(parse_job, asked.body, asked.defaults)
+        if not sent.text.strip():
+            raise mute(None)
+        check_length(asked.terms, len(sent.text), "chapters" if sent.chapters else "input")
+        return await made_once(self.files, asked, partial(self._add, asked.caller, sent, at))
+
+    async def _add(self, caller: Caller, sent: SentJob, at: HouseRevision, id_: str, digest: bytes) -> None:
+        """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
+        assert at.speaking is not None, "a worker speaks"
+        begins, most = len(sent.text) - len(sent.text.lstrip()), JOBS.of(at.config).step_characters
+        plan = partial(_planned, at.speaking, id_, caller, sent)
+        start = await plan(sent.text[begins : begins + MOST_CHARACTERS])
+        names = tuple(name for name, _ in start.request.cast or tuple(start.plan.voice.cast))
+        found, chapters = await asyncio.to_thread(
+            cut, sent.text, sent.chapters, start.plan.language, names, most
+        )
+        fields = SentFields(
+            sent=sent.sent,
+            cast=names,
+            request=digest.hex(),
+            chapters=chapters,
+            files=sent.files,
+            kbit_s=sent.kbit_s,
+        )
+        ignored = {*start.ignored(), *await _dropped_tags(fields, sent.text, found, plan)}
+        fields = replace(fields, ignored=tuple(sorted(ignored)))
+        new = NewJob(id_, self.name, sent.format, fields, sent.text.encode(), found, len(sent.text))
+        await add_job(self.files, caller, new)
+
+    async def plan(
+        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+    ) -> PlannedStep:
+        fields = self._fields(job)
+        text = await self.files.text(job.account, job.digest)
+        # Who speaks, and how, begins anew with each chapter.
+        begin = fields.begin_of(held.number)
+        chapter, first, last = text[begin:], held.first - begin, held.last - begin
+        for has_emotion in (True, False):
+            # A thread, as it looks through the whole text.
+            piece = await asyncio.to_thread(
+                partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
+            )
+            body = step_body(fields, piece.text)
+            request = parse_speech(body, Defaults(), speaking.plans.client_fields)
+            call = await speaking.call(held.request, caller, request, terms)
+            # Where no voice expresses the emotion, its tag is a part of the text, and is not said anew.
+            if call.plan.parts[0].start >= piece.tags - 1:
+                break
+        return PlannedStep(call, piece.tags)
+
+    async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
+        progress = await super().progress(jobs)
+        return {job.id: progress[job.id]._replace(warnings=self._warnings(job)) for job in jobs}
+
+    def chapters(self, job: Job) -> Sequence[Chapter]:
+        return self._fields(job).chapters
+
+    async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
+        asked = SoundQuery.of(self.files, job, request)
+        clips = asked.clips_of(await records.list_clips(self.store, job.id), asked.chapter)
+        if not clips:
+            raise no_sound()
+        if not all(clip.words for clip in clips):
+            raise Conflict(
+                "There are no subtitles: the engine of this voice does not tell when its words are heard.",
+                param="id",
+            )
+        text = await self.files.text(job.account, job.digest)
+        parts = self._subtitles(job, clips, text, writers[format_]())
+        return StreamedFile(parts, f"{asked.name}.{format_}", f"{SUBTITLES[format_]}; charset=utf-8")
+
+    async def _subtitles(
+        self, job: Job, clips: Sequence[JobClip], text: str, writer: Writer
+    ) -> AsyncGenerator[bytes, None]:
+        places, begins_s = await records.list_pieces(self.store, job.id), 0.0
+        yield writer.head
+        for clip in clips:
+            told = msgspec.json.decode(await self.files.told(clip), type=ToldSpeech)
+            first, last = places[clip.number]
+            seconds = clip.samples / clip.sample_rate_hz
+            yield await asyncio.to_thread(
+                writer.write, text[first:last], told.words or (), begins_s, begins_s + seconds
+            )
+            # Where clips are joined, their frames play for longer than the sound in them.
+            begins_s += clip.played_s
+
+    def _fields(self, job: Job) -> SentFields:
+        return self.files.vault.open_record(job.account, job.id, job.record, SentFields)
+
+    def _warnings(self, job: Job) -> tuple[str, ...]:
+        try:
+            ignored = self._fields(job).ignored
+        except VaultFailed:
+            return ()  # no reason to hide the job
+        return tuple(f"{each}: not all of it is followed" for each in ignored)
+
+
+async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: SentJob, text: str) -> SpeechCall:
+    terms = of_step(speaking.admission.terms(caller))
+    request = parse_speech(
+        step_body(SentFields(sent=sent.sent), text), Defaults(), speaking.plans.client_fields
+    )
+    if request.emotion_tags == "refuse":
+        request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
+    return await speaking.call(id_, caller, request, terms)
+
+
+async def _dropped_tags(
+    fields: SentFields, text: str, pieces: Sequence[TextPiece], plan: Plan
+) -> Sequence[str]:
+    """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
+    mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
+    for number, (start, end) in enumerate(pieces, 1):
+        if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
+            continue
+        begin = fields.begin_of(number)
+        first, last = start - begin, end - begin
+        work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
+        piece = await asyncio.to_thread(work)
+        turns = text_tags.turns(piece.text, fields.cast)
+        tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
+        # Those that were judged before fare alike.
+        for part in (await plan(piece.text)).plan.parts if tags - seen else ():
+            tag = text_tags.first_emotion(piece.text, part.start, part.end)
+            if tag is None or EMOTION not in part.candidates[0].ignores:
+                continue
+            if mode != "refuse":
+                return [EMOTION]
+            chapter = chapter_of(fields.chapters, number)
+            param = "input" if chapter is None else in_chapter(chapter - 1, "input")
+            raise inexpressible(tag, first + tag.start - piece.tags, part.candidates[0], param)
+        seen |= tags
+    return []

@@ -1,0 +1,136 @@
+"""Where a long text is cut into pieces that are spoken one by one: after paragraphs, else after sentences."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from policies import text_tags
+from proxy.features.jobs.section import JobSection
+from speech_engine.text import cleaning
+from speech_engine.text.sentences import sentence_ends
+
+MOST_CHARACTERS = JobSection().step_characters
+"""Of a piece, as shipped. It holds an engine's slot for as long as it is spoken, and a listener may wait for
+that."""
+MOST_TURNS = 128
+"""Of a cast, in a piece."""
+
+_LEAST_PART = 4
+"""A piece has at least one of so many parts of the most characters, if the text has as many."""
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
+_LINE = re.compile(r"\n\s*")
+_BLANK = re.compile(r"\s+")
+_MOST_TAG = text_tags.MOST_CHARACTERS + 2
+
+
+class TextPiece(NamedTuple):
+    """A piece of a text, from `start` up to `end`."""
+
+    start: int
+    end: int
+
+
+class Saying(NamedTuple):
+    """Who goes on to speak at a place of a text, and how: what a piece that begins there lacks."""
+
+    name: str = ""
+    emotion: str = ""
+
+
+class Turns:
+    """The turns of a text, whose tags say who speaks and how. Without a cast it is one turn."""
+
+    def __init__(self, text: str, names: Sequence[str]) -> None:
+        self._turns = text_tags.turns(text, names) if "[" in text else ()
+        self._begins = [turn.start for turn in self._turns]
+        # Before the name that a turn begins with, which ends where it starts.
+        self.starts = [text.rfind("[", 0, turn.start) for turn in self._turns if turn.start]
+
+    def saying_at(self, place: int) -> Saying:
+        """Return what the tags before a place say of it. Some voices cannot express the emotion."""
+        number = bisect_left(self._begins, place) - 1
+        if number < 0 or place >= self._turns[number].end:
+            return Saying()
+        turn = self._turns[number]
+        tags = [tag.value for tag in turn.tags if tag.end <= place]
+        # What comes before the first name is the first member's anyway.
+        return Saying(turn.name if turn.start else "", tags[-1] if tags else "")
+
+    def has_begun_before(self, place: int) -> bool:
+        """Tell whether a tag says who speaks at a place, or how in a text without a cast."""
+        number = bisect_left(self._begins, place) - 1
+        turn = self._turns[number] if number >= 0 else None
+        return turn is not None and (
+            turn.start > 0 or (not turn.name and any(tag.end <= place for tag in turn.tags))
+        )
+
+    def within(self, start: int, end: int) -> list[int]:
+        """Return where turns begin after `start` and before `end`."""
+        return self.starts[bisect_right(self.starts, start) : bisect_left(self.starts, end)]
+
+    def limit(self, start: int, end: int) -> int:
+        """Return where a piece that begins at `start` must end, so that it has not too many turns."""
+        turn = bisect_right(self.starts, start) + MOST_TURNS
+        return min(end, self.starts[turn]) if turn < len(self.starts) else end
+
+
+def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int = MOST_CHARACTERS) -> Saying:
+    """Return what the tags before a piece say of its beginning. They are mostly near: of a long text with
+    many pieces, all is looked through only if they are not."""
+    while reach < start:
+        near = Turns(text[start - reach : end], names)
+        if near.has_begun_before(reach):
+            return near.saying_at(reach)
+        reach *= 8
+    return Turns(text[:end], names).saying_at(start)
+
+
+def pieces(
+    text: str, language: str, names: Sequence[str] = (), most: int = MOST_CHARACTERS
+) -> list[TextPiece]:
+    """Cut a text. The pieces are in its order, and what is between them says nothing."""
+    return list(_pieces(text, language, Turns(text, names), most))
+
+
+def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[TextPiece]:
+    start = 0
+    while start < len(text):
+        end = turns.limit(start, min(len(text), start + most))
+        if end < len(text):
+            end = start + _cut(text[start:end], language, [each - start for each in turns.within(start, end)])
+        if cleaning.is_speech(text_tags.without_emotions(text[start:end])):
+            yield TextPiece(start, end)
+        start = end
+
+
+def _cut(window: str, language: str, turns: Sequence[int]) -> int:
+    """Return where to cut a window, which is never 0."""
+    least = len(window) // _LEAST_PART
+    ends = [*turns, *[match.end() for match in _PARAGRAPH.finditer(window)]]
+    finders: tuple[Callable[[], list[int]], ...] = (
+        lambda: [match.end() for match in _LINE.finditer(window)],
+        # The last sentence is not whole.
+        lambda: sentence_ends(window, language)[:-1],
+        lambda: [match.end() for match in _BLANK.finditer(window)],
+        lambda: [len(window)],
+    )
+    for find in finders:
+        if usable := [end for end in ends if end >= least and not _is_in_tag(window, end)]:
+            return max(usable)
+        ends = find()
+    tag = _tag_at(window, len(window))
+    return tag if tag > 0 else len(window)
+
+
+def _is_in_tag(window: str, place: int) -> bool:
+    return _tag_at(window, place) >= 0
+
+
+def _tag_at(window: str, place: int) -> int:
+    """Return where the tag begins that is open at a place, -1 if none is. It may end behind the window."""
+    begin = window.rfind("[", max(0, place - _MOST_TAG), place)
+    is_open = begin >= 0 and not any(end in window[begin:place] for end in "]\n")
+    return begin if is_open else -1

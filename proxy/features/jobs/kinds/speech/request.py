@@ -1,0 +1,168 @@
+"""What a job is asked for: the fields of a request for speech, and a text that may be much longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.features.jobs.core.fields import ENCODED, FORMATS, Chapter, Files, SentFields, step_format
+from proxy.features.jobs.kinds.speech.chapters import ITEMS, MOST_CHAPTERS, read_chapters
+from proxy.features.jobs.kinds.speech.pieces import Saying, saying_at
+from proxy.speech import speech_request
+from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import Defaults
+
+MOST_INPUT = 1_000_000
+MOST_BODY_BYTES = 8 * 1024 * 1024
+
+
+class JobBody(SpeechBody, frozen=True, kw_only=True):
+    """The body of POST /v1/jobs: that of speech, with a text of up to a million characters, or chapters."""
+
+    kind: Annotated[
+        Literal["speech"], Meta(description="speech, batch or training, or in a form conversion")
+    ] = "speech"
+    input: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description=f"a text of 1 to {MOST_INPUT} characters",
+            extra_json_schema={"maxLength": MOST_INPUT},
+        ),
+    ] = msgspec.field(default_factory=str)  # an empty text is no default: none may be sent
+    chapters: (
+        Annotated[
+            list[dict[str, Any]],
+            Meta(
+                min_length=1,
+                max_length=MOST_CHAPTERS,
+                description=f'1 to {MOST_CHAPTERS} chapters {{"title": "…", "input": "…"}}',
+                extra_json_schema=ITEMS,
+            ),
+        ]
+        | None
+    ) = None
+    files: Annotated[Files, Meta(description="one or chapters")] = "one"
+    response_format: Annotated[
+        str,
+        Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]}),
+    ] = "mp3"
+
+    def __repr__(self) -> str:
+        return f"<JobBody {self.model}>"
+
+
+class SentJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a job: its text, its format, and the other fields of each step's request."""
+
+    text: str
+    format: str
+    sent: dict[str, msgspec.Raw]
+    chapters: tuple[Chapter, ...] = ()
+    files: Files = "one"
+    kbit_s: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<SentJob of {len(self.text)} characters>"
+
+
+_OF_JOB = ("input", "kind", "background", "chapters", "files")
+"""Fields that no step's request has."""
+
+
+def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
+    """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
+    body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
+    format_ = body.response_format.lower()
+    if format_ not in FORMATS:
+        raise InvalidRequest(
+            f"Invalid value for 'response_format': of a job it must be one of {', '.join(FORMATS)}.",
+            param="response_format",
+        )
+    text, chapters = _text(body)
+    values = _values(raw, len(text))
+    for name, is_asked in (
+        ("stream", bytes(values.get("stream", b"")) == b"true"),
+        ("stream_format", body.stream_format != "audio"),
+        ("provenance", body.provenance is not None),
+    ):
+        if is_asked:
+            raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
+    sent = {name: value for name, value in values.items() if name not in _OF_JOB}
+    # Each step's request has them.
+    if sum(len(memoryview(value)) for value in sent.values()) > speech_request.MAX_BODY_BYTES:
+        raise RequestTooLarge(
+            f"The fields beside 'input' and 'chapters' have more than {speech_request.MAX_BODY_BYTES} bytes."
+        )
+    for name, given in (("model", body.model), ("voice", body.voice)):
+        if bytes(sent.get(name, b"null")) == b"null":
+            sent[name] = msgspec.Raw(msgspec.json.encode(given))
+    sent["response_format"] = msgspec.Raw(msgspec.json.encode(step_format(format_)))
+    kbit_s = None
+    if format_ in ENCODED:
+        form = speech_request.sent_form(format_, body)
+        kbit_s = form.kbit_s
+        sent |= {"sample_rate": msgspec.Raw(b"%d" % form.sample_rate_hz), "bitrate": msgspec.Raw(b"null")}
+    return SentJob(text=text, format=format_, sent=sent, chapters=chapters, files=body.files, kbit_s=kbit_s)
+
+
+def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
+    """Return the whole text, and its chapters if it has any. Raises InvalidRequest."""
+    if body.chapters is None:
+        if not body.input:
+            raise InvalidRequest(
+                "Missing required parameter: 'input', or 'chapters'.",
+                param="input",
+                code="missing_required_parameter",
+            )
+        if body.files != "one":
+            raise InvalidRequest("'files' cannot be chapters: there are no 'chapters'.", param="files")
+        text, chapters, field = body.input, tuple[Chapter, ...](), "input"
+    else:
+        if body.input:
+            raise InvalidRequest("'chapters' cannot be beside 'input': send one of them.", param="chapters")
+        (text, chapters), field = read_chapters(body.chapters), "chapters"
+    if len(text) > MOST_INPUT:
+        what = "string" if field == "input" else "texts"
+        raise InvalidRequest(
+            f"Invalid '{field}': {what} too long. Expected a {what} with maximum length {MOST_INPUT}, "
+            f"but got a {what} with length {len(text)} instead.",
+            param=field,
+            code="string_above_max_length",
+        )
+    return text, chapters
+
+
+def _values(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
+    """Return the fields as they were sent, beside a text of so many characters. Raises InvalidRequest."""
+    try:
+        return speech_request.raw_fields(raw, characters)
+    except UnicodeDecodeError:
+        # Only the name of an unknown field was not read yet.
+        raise InvalidRequest(
+            "We could not parse the JSON body of your request: the name of a field is no UTF-8.",
+            code="invalid_json",
+        ) from None
+
+
+class StepText(NamedTuple):
+    """A piece as it is asked for. Its first `tags` characters say who goes on to speak in it, and how."""
+
+    text: str
+    tags: int = 0
+
+
+def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emotion: bool) -> StepText:
+    """Return a piece of a text. A turn that goes on in it keeps its speaker, and perhaps its emotion."""
+    saying = saying_at(text, cast, first, last) if first else Saying()
+    tags = "".join(f"[{tag}] " for tag in (saying.name, saying.emotion if has_emotion else "") if tag)
+    return StepText(tags + text[first:last], len(tags))
+
+
+def step_body(fields: SentFields, piece: str) -> bytes:
+    """Return the body of a piece of the text."""
+    return msgspec.json.encode({**fields.sent, "input": piece})

@@ -1,0 +1,249 @@
+"""Subtitles: the user's own words in cues that one can read, with the times at which they are heard.
+
+A cue has up to two lines, ends where a sentence does or a pause is if it can, and no two overlap. What was
+left out of the speech, as tags that say who speaks, is left out here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
+LINE = 42
+"""The width of a line: in letters, of which those of Chinese and Japanese are two wide."""
+_MOST_S = 7.0
+_LEAST_S = 1.2
+"""A sentence that is shorter shares its cue with the next one."""
+_PAUSE_S = 0.6
+_LETTER_S = 0.12
+"""A slow speaker takes so long for a letter, so what takes longer ends in a pause."""
+
+_BLANKS = re.compile(r"\s+")
+_PARAGRAPH = re.compile(r"\n\s*\n")
+_NOT_SAID = re.compile(r"\[[^\[\]\n]*\]|[*_`#~\0]+")
+"""In what is between two words: tags, and what Markdown marks."""
+_LINK = re.compile(r"\[([^\[\]\n]+)\](\([^()\s]+\))")
+_SENTENCE_ENDS = frozenset(".!?…。！？।؟៕။")
+_CLAUSE_ENDS = frozenset(",;:，、；：—–")
+# A letter that no line may begin with, and one that none may end with: Thai and Lao vowels.
+_GOES_ON = frozenset("ะาำๅๆฯະາຳໆຽ\u200d")
+_LEADS = frozenset("เแโใไເແໂໃໄ\u200d")
+_NO_BREAK, _BLANK, _CLAUSE, _SENTENCE, _PARAGRAPH_END = range(5)
+
+
+class TimedWord(Protocol):
+    """A word of a piece of text, by its place there, and when it begins."""
+
+    @property
+    def start_seconds(self) -> float: ...
+
+    @property
+    def source_start(self) -> int: ...
+
+    @property
+    def source_end(self) -> int: ...
+
+
+class Cue(NamedTuple):
+    start_s: float
+    end_s: float
+    lines: tuple[str, ...]
+
+
+class _Unit(NamedTuple):
+    """A word, or a part of a long one, with the signs around it. `ends` says what ends behind it."""
+
+    text: str
+    start_s: float
+    ends: int
+
+    @property
+    def width(self) -> int:
+        return _width(self.text.rstrip())
+
+
+def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
+    """Return the cues of a piece of text, whose sound is over at `end_s`."""
+    units = list(_units(piece, words, end_s))
+    found, first = list[Cue](), 0
+    while first < len(units):
+        stop = _stop(units, first)
+        until_s = units[stop].start_s if stop < len(units) else end_s
+        last = units[stop - 1]
+        # In a long pause behind it, nothing is shown.
+        most_s = last.start_s + _LETTER_S * len(last.text) + 2 * _PAUSE_S
+        lines = _lines(units[first:stop])
+        found.append(Cue(units[first].start_s, min(until_s, most_s), lines or ()))
+        first = stop
+    return found
+
+
+def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Unit]:
+    """Yield the words with the signs around them. Each sign is with the word that it stands at."""
+    said = list(_in_order(words))
+    between = _LINK.sub(lambda link: f"\0{link[1]}\0" + "\0" * len(link[2]), piece)
+    begin = 0
+    for number, word in enumerate(said):
+        is_last = number + 1 == len(said)
+        following = len(piece) if is_last else said[number + 1].source_start
+        gap = between[word.source_end : following]
+        kept = len(gap) if is_last else _border(gap)
+        before = _NOT_SAID.sub("", between[begin : word.source_start])
+        behind = _NOT_SAID.sub("", gap[:kept])
+        until_s = end_s if is_last else said[number + 1].start_seconds
+        text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
+        takes_s = _LETTER_S * len(text) + _PAUSE_S
+        ends = _PARAGRAPH_END if _PARAGRAPH.search(gap) else _ends(text)
+        if until_s - word.start_seconds > takes_s:
+            ends = max(ends, _SENTENCE)
+        yield from _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
+        begin = word.source_end + kept
+
+
+def _in_order(words: Sequence[TimedWord]) -> Iterator[TimedWord]:
+    """Yield words without those that share their place, such as the spoken words of a number."""
+    end, since_s = 0, 0.0
+    for word in words:
+        if word.source_start >= end and word.source_end > word.source_start and word.start_seconds >= since_s:
+            end, since_s = word.source_end, word.start_seconds
+            yield word
+
+
+def _border(gap: str) -> int:
+    """Return how much of what is between two words stands at the first one."""
+    blanks = [match.end() for match in _BLANKS.finditer(gap)]
+    if blanks:
+        return blanks[-1]
+    opening = (place for place, each in enumerate(gap) if unicodedata.category(each) in ("Ps", "Pi"))
+    return next(opening, len(gap))
+
+
+def _ends(text: str) -> int:
+    for each in reversed(text.rstrip()):
+        if each in _SENTENCE_ENDS:
+            return _SENTENCE
+        if each in _CLAUSE_ENDS:
+            return _CLAUSE
+        if unicodedata.category(each) not in ("Pe", "Pf", "Po"):
+            break
+    return _BLANK if text[-1:].isspace() else _NO_BREAK
+
+
+def _parts(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit]:
+    """Yield a text that may be longer than a line, as of a language without blanks, in parts that are not."""
+    begin, length = 0, max(1, len(text))
+    while _width(text[begin:].rstrip()) > LINE:
+        cut = _cut(text, begin)
+        yield _Unit(text[begin:cut], start_s + (end_s - start_s) * begin / length, _NO_BREAK)
+        begin = cut
+    yield _Unit(text[begin:], start_s + (end_s - start_s) * begin / length, ends)
+
+
+def _cut(text: str, begin: int) -> int:
+    """Return where a part ends that begins here: the last place in a line at which a letter is whole."""
+    most, width = begin, 0
+    while most < len(text) and width + _width(text[most]) <= LINE:
+        width += _width(text[most])
+        most += 1
+    places = range(most, begin + LINE // 2, -1)
+    return next((place for place in places if _may_part(text, place)), max(most, begin + 1))
+
+
+def _may_part(text: str, place: int) -> bool:
+    """Tell whether letters are whole on both sides of a place."""
+    if place >= len(text) or text[place] in _GOES_ON or text[place - 1] in _LEADS:
+        return False
+    return unicodedata.category(text[place])[0] != "M"
+
+
+def _stop(units: Sequence[_Unit], first: int) -> int:
+    """Return the number of the unit with which the next cue begins."""
+    best, best_ends = first + 1, -1
+    for number in range(first + 1, len(units) + 1):
+        if number > first + 1 and _lines(units[first:number]) is None:
+            return best
+        if number == len(units):
+            return number
+        before, spoken_s = units[number - 1], units[number].start_s - units[first].start_s
+        is_over = before.ends == _PARAGRAPH_END or (before.ends == _SENTENCE and spoken_s >= _LEAST_S)
+        if is_over or spoken_s >= _MOST_S:
+            return number
+        # The later of two as good ones, as a cue should not be short.
+        is_short = number - first < 3
+        if before.ends >= best_ends or is_short:
+            best, best_ends = number, before.ends if not is_short else -1
+    return len(units)
+
+
+def _lines(units: Sequence[_Unit]) -> tuple[str, ...] | None:
+    """Return the one or two lines of a cue, or None if they do not fit."""
+    text = "".join(unit.text for unit in units).strip()
+    if _width(text) <= LINE:
+        return (text,)
+    found, least = None, 0
+    for number in range(1, len(units)):
+        upper = "".join(unit.text for unit in units[:number]).strip()
+        lower = "".join(unit.text for unit in units[number:]).strip()
+        longer = max(_width(upper), _width(lower))
+        if longer <= LINE and (found is None or longer < least):
+            found, least = (upper, lower), longer
+    return found
+
+
+def _width(text: str) -> int:
+    return sum(_wide(each) for each in text)
+
+
+def _wide(letter: str) -> int:
+    if letter < "\u0300":
+        return 1
+    if unicodedata.category(letter)[0] == "M":
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+class Writer:
+    """Writes cues, piece by piece. None begins before the one before has ended."""
+
+    head = b""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._until_ms = 0
+
+    def write(self, piece: str, words: Sequence[TimedWord], begins_s: float, ends_s: float) -> bytes:
+        """Return the cues of a piece whose sound is there from `begins_s` to `ends_s`."""
+        return "".join(self._written(cues(piece, words, ends_s - begins_s), begins_s)).encode()
+
+    def _written(self, found: Sequence[Cue], begins_s: float) -> Iterator[str]:
+        for cue in found:
+            start = max(self._until_ms, round(1000 * (begins_s + cue.start_s)))
+            end = max(start + 1, round(1000 * (begins_s + cue.end_s)))
+            self._until_ms, self._number = end, self._number + 1
+            yield self.form(start, end, cue.lines)
+
+    def form(self, start_ms: int, end_ms: int, lines: Sequence[str]) -> str:
+        times = f"{_clock(start_ms)},{start_ms % 1000:03} --> {_clock(end_ms)},{end_ms % 1000:03}"
+        return "\n".join((str(self._number), times, *lines)) + "\n\n"
+
+
+class VttWriter(Writer):
+    """The same as WebVTT, where some signs begin a tag."""
+
+    head = b"WEBVTT\n\n"
+
+    def form(self, start_ms: int, end_ms: int, lines: Sequence[str]) -> str:
+        times = f"{_clock(start_ms)}.{start_ms % 1000:03} --> {_clock(end_ms)}.{end_ms % 1000:03}"
+        escaped = (line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in lines)
+        return "\n".join((times, *escaped)) + "\n\n"
+
+
+def _clock(ms: int) -> str:
+    seconds = ms // 1000
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+writers: dict[str, Callable[[], Writer]] = {"srt": Writer, "vtt": VttWriter}

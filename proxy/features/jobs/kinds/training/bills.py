@@ -1,0 +1,118 @@
+"""What trainings cost: held back when one is asked for, charged once when its voice has its model.
+
+The hold is a row that outlives every process, and the charge has its id: that of a job comes again, if its
+Idempotency-Key does when it is deleted. What gives the voice its model says in its own commit that the price
+is owed, and what ends a training on a rented machine for its account that a part is; a sweep charges what is
+owed, and gives back what was held for a job that ended otherwise. Its checkpoints go then, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from policies.plans import Terms
+from policies.price import Price, share
+from proxy.access.callers import Caller
+from proxy.errors import NotAllowed
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training import records
+from proxy.features.jobs.kinds.training.records import Training
+from proxy.ledger import Hold, Ledger, Payer
+from proxy.ledger.durable_ends import FixedPrice, Purchase
+from proxy.storage import durable_holds
+from proxy.storage.rows import new_id
+from proxy.storage.store import Statement, StorageFailed
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+EVERY_S = 5.0
+_BATCH = 100
+
+_log = structlog.get_logger()
+
+
+def price_of(terms: Terms) -> Price:
+    """Return what a training costs. Raises NotAllowed where it is not offered."""
+    if (price := terms.prices.of_training()) is not None:
+        return price
+    raise NotAllowed(
+        f"Your plan '{terms.plan}' does not offer trainings; ask the operator.",
+        param="kind",
+        code="training_not_priced",
+    )
+
+
+class TrainingBills:
+    """The bills of all trainings. One server sweeps."""
+
+    def __init__(self, ledger: Ledger, files: JobFiles, metrics: Metrics) -> None:
+        self._files = files
+        self._store = ledger.store
+        self.price = FixedPrice(ledger, "training")
+        self._metrics = metrics
+        self._sweeping = asyncio.Lock()
+
+    async def hold(self, job: str, created: int, caller: Caller, terms: Terms) -> Hold:
+        """Hold the price of a training, made at this moment. Raises NotAllowed and QuotaExceeded."""
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        # As the id of a step: usage by job tells two jobs of one id apart.
+        return await self.price.hold(f"{job}_{created}_{new_id('hold')}", payer, price_of(terms).micro, job)
+
+    def kept_statement(self, hold: Hold) -> Statement:
+        """Return what keeps a hold in the commit that adds its training."""
+        durable = self.price.durable(hold)
+        return durable_holds.keep_statement(durable, records.has_hold(durable.request))
+
+    async def run(self) -> None:
+        """Sweep now, and every few seconds."""
+        await repeat("bills of trainings", self._turn, EVERY_S, self._metrics)
+
+    async def sweep(self) -> int:
+        """Charge what is owed, and give back what was held in vain. Return how many trainings that were."""
+        swept = 0
+        async with self._sweeping:
+            while batch := await records.list_owed(self._store, _BATCH):
+                for training in batch:
+                    await self._charge(training)
+                swept += len(batch)
+            while batch := await records.list_left(self._store, _BATCH):
+                for training in batch:
+                    await self._end(training)
+                swept += len(batch)
+            await records.forget(self._store)
+        return swept
+
+    async def make_room(self, job: str) -> None:
+        """Settle a training that has ended: its account waits, or makes another one of its id."""
+        if await records.get(self._store, job) is not None:
+            await self.sweep()
+
+    async def _turn(self) -> None:
+        try:
+            await self.sweep()
+        except StorageFailed as error:
+            _log.warning("job.training.bills.failed", reason=str(error))
+
+    async def _charge(self, training: Training) -> None:
+        hold = await durable_holds.get(self._store, training.hold)
+        if hold is not None and await self.price.charge(hold, _purchase(training, hold.split.amount)):
+            _log.info("job.training.charged", job=training.id)
+        await self._end(training)
+
+    async def _end(self, training: Training) -> None:
+        await self.price.forget(training.hold, training.account)
+        for digest in await records.settle(self._store, training):
+            await self._files.drop(training.account, digest)
+
+
+def _purchase(training: Training, price: int) -> Purchase:
+    return Purchase(
+        payer=training.payer,
+        engine=training.engine,
+        model=training.model,
+        voice=training.voice,
+        job=training.id,
+        part=None if training.state == "owed" else share(price, training.ran, training.asked),
+    )

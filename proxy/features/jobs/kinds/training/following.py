@@ -1,0 +1,105 @@
+"""Whoever follows a training writes down how far it is, and keeps its checkpoints and forms."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import Role
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JobStep
+from proxy.features.jobs.kinds.training import records
+from proxy.features.jobs.kinds.training.blobs import BlobFile
+from proxy.features.jobs.kinds.training.records import Training
+from proxy.kept.vault import VaultFailed
+from proxy.storage.store import Condition, Params, Statement, StorageFailed, Store
+from speech_engine.training import FilePiece, TrainingProgress
+
+NOTED_EVERY_S = 2.0
+
+_log = structlog.get_logger()
+_IS_HELD = """
+EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND fence = :fence AND lease > 0 AND state = 'wanted')
+"""
+_IS_OURS = f"""
+{_IS_HELD} AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject)
+"""
+
+
+class TrainingJournal:
+    """A `TrainingFollower` of one attempt. `forms` are the files to take home, for the commit of the end."""
+
+    def __init__(self, store: Store, files: JobFiles, held: JobStep, training: Training) -> None:
+        self.forms: list[BlobFile] = []
+        self._store = store
+        self._files = files
+        self._held = held
+        self._training = training
+        self._coming: BlobFile | None = None
+        self._is_lost = False
+        self._noted_at = -NOTED_EVERY_S
+        self._stage = ""
+
+    async def progress(self, progress: TrainingProgress) -> None:
+        now = asyncio.get_running_loop().time()
+        if progress.stage == self._stage and now - self._noted_at < NOTED_EVERY_S:
+            return
+        self._stage, self._noted_at = progress.stage, now
+        try:
+            ours: Params = {"step_id": self._held.id, "fence": self._held.fence}
+            await records.note(self._store, self._held.job, progress, Condition(_IS_HELD, ours))
+        except StorageFailed:
+            pass  # The next one says more.
+
+    async def piece(self, piece: FilePiece) -> None:
+        """Take a piece. A checkpoint that cannot be kept is let go: the training is worth more than that."""
+        try:
+            if not self._is_lost:
+                await self._take(piece)
+        except (StorageFailed, VaultFailed) as failure:
+            if piece.role != "checkpoint":
+                raise
+            _log.warning("job.training.checkpoint.lost", job=self._training.id, reason=str(failure))
+            # It may be written nevertheless. What no row names goes within the hour.
+            self._coming, self._is_lost = None, True
+        if piece.is_last:
+            self._is_lost = False
+
+    async def _take(self, piece: FilePiece) -> None:
+        if self._coming is None:
+            role: Role = "checkpoint" if piece.role == "checkpoint" else "result"
+            training = self._training
+            self._coming = BlobFile(self._files, training.account, training.id, role, training.voice)
+        if not await self._coming.take(piece):
+            return
+        whole = self._coming
+        if piece.role == "checkpoint":
+            await self._keep(whole)
+        else:
+            self.forms.append(whole)
+        self._coming = None
+
+    async def drop(self) -> None:
+        """Drop what came and was not kept."""
+        for left in (*self.forms, *([self._coming] if self._coming else ())):
+            await left.drop()
+
+    async def _keep(self, checkpoint: BlobFile) -> None:
+        """Put a checkpoint in the place of the last one, if the training is still ours."""
+        held = self._held
+        ours: Params = {"step_id": held.id, "fence": held.fence, "subject": self._training.voice}
+        before: Params = {**ours, "job": held.job}
+        insertions = encoded_records.insertions(checkpoint.rows, _IS_OURS)
+        answers = await self._store.write(
+            *encoded_records.removal(
+                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", before
+            ),
+            *(Statement(each.sql, {**each.params, **ours}) for each in insertions),
+        )
+        for row in answers[1]:
+            await self._files.drop(row["account"], row["digest"])
+        kept = await encoded_records.list_file(self._store, held.job, "checkpoint")
+        if [row.digest for row in kept] != [row.digest for row in checkpoint.rows]:
+            await checkpoint.drop()

@@ -1,0 +1,226 @@
+"""Trainings: jobs with one step, that learn a voice from its recordings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.plans import Terms
+from policies.routing import Model
+from policies.routing.filters import is_open
+from proxy.access.callers import Caller
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.feature import House, HouseRevision
+from proxy.features.jobs.core.bodies import Progress, ShownTraining
+from proxy.features.jobs.core.content import StoredFile, whole_reply
+from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import JobKind
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once, no_jobs
+from proxy.features.jobs.core.records import Job
+from proxy.features.jobs.kinds.training import records
+from proxy.features.jobs.kinds.training.bills import TrainingBills
+from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
+from proxy.features.jobs.kinds.training.ending import TrainingEnds
+from proxy.features.jobs.kinds.training.learning import Learning, TrainingFields
+from proxy.features.jobs.kinds.training.records import Training
+from proxy.features.jobs.kinds.training.trainers import Trainers
+from proxy.features.jobs.kinds.training.trainings import LearningMeans, Trainings
+from proxy.features.jobs.section import JOBS
+from proxy.speech import speech_request
+from proxy.storage.store import Statement
+
+MOST_STEPS = 20_000
+USUAL_STEPS = 4_000
+MOST_SEED = 2**31 - 1
+
+
+class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/jobs for a training: the voice that learns, and the model that is to speak or
+    convert with it. It ends after `steps`, or earlier when the voice becomes no better."""
+
+    kind: Annotated[str, Meta(description="training", extra_json_schema={"const": "training"})]
+    voice: Annotated[str, Meta(min_length=1, max_length=200, description="an own voice, by its id or name")]
+    model: Annotated[str, Meta(min_length=1, max_length=200, description="a model that trains")]
+    steps: Annotated[int, Meta(ge=1, le=MOST_STEPS, description=f"a number from 1 to {MOST_STEPS}")] = (
+        USUAL_STEPS
+    )
+    seed: Annotated[int, Meta(ge=0, le=MOST_SEED, description=f"a number from 0 to {MOST_SEED}")] = 0
+
+    def __repr__(self) -> str:
+        return f"<TrainingBody for {self.model[:40]}>"
+
+
+def shown_training(training: Training, *, is_done: bool) -> ShownTraining:
+    return ShownTraining(
+        voice=training.voice,
+        model=f"{training.engine}/{training.model}",
+        stage="done" if is_done else training.stage,
+        step=training.step,
+        steps=training.most_steps,
+        mel=round(training.mel, 4) if training.mel else None,
+        best=round(training.best, 4) if training.best else None,
+        eta_seconds=None if training.eta_s is None else round(training.eta_s, 1),
+    )
+
+
+FORMAT = "onnx"
+"""Of what is fetched of a training: its voice as others can use it."""
+ONNX = "application/octet-stream"
+"""There is no media type of its own."""
+
+
+class TrainingParts(NamedTuple):
+    """The trainings of one worker."""
+
+    wishes: Trainings
+    bills: TrainingBills
+    ends: TrainingEnds
+    learning: Learning
+    trainers: Trainers
+    far: TrainingsElsewhere
+
+    @classmethod
+    def of(cls, house: House, files: JobFiles) -> TrainingParts:
+        assert house.engines is not None, "a command trains nothing"
+        trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
+        learning = Learning(house.store, house.vault, house.own_voices, house.grants, house.samples)
+        ends = TrainingEnds(house.store, house.trained, house.metrics.registry, house.notices)
+        far = TrainingsElsewhere(house.store, files, learning, trainers)
+        wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)
+        return cls(wishes, TrainingBills(house.ledger, files, house.metrics), ends, learning, trainers, far)
+
+
+class TrainingKind(JobKind):
+    """A command has no `parts`: it makes none."""
+
+    name = "training"
+    body = TrainingBody
+    retry_refusal = "A training is not tried again: ask for another one."
+    subtitles_refusal = "A training has no subtitles."
+
+    def __init__(self, files: JobFiles, parts: TrainingParts | None) -> None:
+        super().__init__(files)
+        self._open = parts
+
+    @property
+    def _parts(self) -> TrainingParts:
+        assert self._open is not None, "a command trains nothing"
+        return self._open
+
+    def revise(self, at: HouseRevision) -> None:
+        if (parts := self._open) is None:
+            return
+        config, speaking, voices = at.config, at.speaking, at.voices
+        assert speaking is not None, "a worker speaks"
+        assert voices is not None, "a worker speaks"
+        parts.trainers.revise(config)
+        parts.learning.revise(speaking, at.admin_tools.callers, voices.catalogue.licences)
+        parts.ends.revise(at.library, at.purges)
+        parts.wishes.is_here = JOBS.of(config).here or not (config.serves and self.store.is_shared)
+
+    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+        """Make a training: who may train what is asked here, and the price is held before anything begins."""
+        body = await asyncio.to_thread(speech_request.parse, TrainingBody, asked.body)
+        made = await made_once(self.files, asked, partial(self._add, at, asked.caller, asked.terms, body))
+        self._parts.wishes.look_soon()
+        return made
+
+    async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
+        ids = [job.id for job in jobs]
+        trainings = await records.of_jobs(self.store, ids)
+        charged = await records.charged(self.store, ids)
+        return {job.id: _progress(job, trainings.get(job.id), charged.get(job.id, 0)) for job in jobs}
+
+    async def content(self, job: Job, request: Request, at: HouseRevision) -> Response:
+        blobs = await list_encoded(self.store, job.id, 0)
+        if not blobs:
+            why = (
+                "The training has no ONNX: its voice could not be written so, was trained again, or was "
+                "deleted. If it is there, GET /v1/audio/voices/{id}/model has it."
+            )
+            raise Conflict(why if job.state == "done" else "The training has no voice.", param="id")
+        sound, range_ = StoredFile.of_blobs(self.files, blobs), request.headers.get("range")
+        return whole_reply(sound, f"{job.id}.{job.format}", ONNX, range_)
+
+    def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
+        return (records.owe_part_statement(job.id),) if by_account else ()
+
+    async def ended(self, job: Job) -> None:
+        if self._open is not None:
+            await self._open.bills.make_room(job.id)
+
+    async def _add(
+        self, at: HouseRevision, caller: Caller, terms: Terms, asked: TrainingBody, id_: str, digest: bytes
+    ) -> None:
+        if terms.job_characters == 0:
+            raise no_jobs(terms)
+        account, parts = caller.account, self._parts
+        model = self._model(at, asked.model, terms)
+        voice = await at.library.find(account, asked.voice)
+        if voice is None:
+            raise NotFound(
+                f"You have no voice '{asked.voice[:80]}'. A training needs an own voice.",
+                param="voice",
+                code="voice_not_found",
+            )
+        await parts.learning.check(terms, voice, model.info.runner)
+        await parts.bills.make_room(id_)
+        created = await self.store.now()
+        hold = await parts.bills.hold(id_, created, caller, terms)
+        is_added = False
+        try:
+            fields = TrainingFields(request=digest.hex(), seed=asked.seed, most_steps=asked.steps)
+            training = Training(
+                id=id_,
+                account=account,
+                voice=voice.id,
+                payer=caller.key,
+                hold=hold.hold_request.request_id,
+                engine=model.engine,
+                model=model.info.id,
+                format=parts.trainers.format_of(model.engine),
+                most_steps=asked.steps,
+                asked=asked.steps,
+            )
+            new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
+            beside = (records.insert_statement(training), parts.bills.kept_statement(hold))
+            is_added = await add_job(self.files, caller, new, lambda _: beside)
+        finally:
+            # A write whose answer is lost may be there: then the sweep sees its row, and the hold in it.
+            parts.bills.price.note(hold, is_kept=is_added)
+
+    def _model(self, at: HouseRevision, name: str, terms: Terms) -> Model:
+        """Return the model for which a voice is trained. Raises as `resolve_model` does."""
+        assert at.voices is not None, "a worker has voices"
+        catalogue = at.voices.catalogue
+        for model in catalogue.resolve_model(name):
+            is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
+            # Rented machines fetch what they learn from, and bring what they have learnt.
+            is_near = at.config.server.public_url or not model.info.runner
+            if is_able and is_near and is_open(model, terms, catalogue.licences):
+                return model
+        raise InvalidRequest(
+            f"The model '{name[:80]}' cannot train voices.", param="model", code="unsupported_model"
+        )
+
+
+def _progress(job: Job, training: Training | None, credits: int) -> Progress:
+    if training is None:
+        return Progress(has_begun=False, credits=credits)
+    is_done = job.state == "done"
+    return Progress(
+        has_begun=bool(training.stage),
+        steps_done=int(is_done),
+        credits=credits,
+        training=shown_training(training, is_done=is_done),
+        is_settling=job.state == "canceled" and training.state == "owed_part",
+    )

@@ -1,0 +1,208 @@
+"""Trainings as rows, beside their jobs: whose voice is learnt, how far that is, and whether it is paid.
+
+A training is `held` while its job goes on: its price is kept back. In the commit that gives the voice its
+model it becomes `owed`, and whoever sees that charges it. If its account ends it after steps on a rented
+machine, it becomes `owed_part` in that commit. Then, or when its job has ended otherwise, it is `over`. The
+row outlives its job until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+import msgspec
+
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import IS_RESULT
+from proxy.features.jobs.core.records import JobStep
+from proxy.storage.rows import any_of, columns
+from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.tables import Table
+from proxy.storage.wish_tables import WishTable
+from speech_engine.training import Stage, TrainingDone, TrainingProgress
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held,
+    and then what is charged: the same request may come twice at once, and only one of its two holds is kept.
+    `mel` and `best` are 0 and `stage` is "" before it begins. Of the steps that were `asked` for, so many
+    `ran` on rented machines, and so many are `kept` in a whole checkpoint."""
+
+    id: str
+    account: str
+    voice: str
+    payer: str
+    hold: str
+    engine: str
+    model: str
+    format: str
+    state: Literal["held", "owed", "owed_part", "over"] = "held"
+    stage: Stage | Literal[""] = ""
+    step: int = 0
+    most_steps: int
+    mel: float = 0.0
+    best: float = 0.0
+    eta_s: float | None = None
+    asked: int
+    ran: int = 0
+    kept: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Training {self.id} of {self.voice}, {self.state}>"
+
+
+_OWE_PART = """
+UPDATE trainings SET state = 'owed_part', eta_s = NULL WHERE state = 'held' AND ran > 0
+AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open') AND {only_if}
+"""
+TABLE = Table(
+    "trainings",
+    personal=True,
+    erased_with=(_OWE_PART.format(only_if="voice = :subject AND CAST(:by_owner AS BIGINT) = 1"),),
+    # What is held or owed ends as that of a job that is gone.
+    closed_with=(
+        _OWE_PART.format(only_if="account = :id"),
+        "DELETE FROM trainings WHERE account = :id AND state = 'over'",
+    ),
+)
+TRAININGS = WishTable(
+    "job_steps", JobStep, "state = 'wanted' AND kind = 'training'", earliest="asked", of_account=1
+)
+"""Their steps: one of each."""
+
+_SELECT = f"SELECT {columns(Training)} FROM trainings WHERE"
+_INSERT = f"""
+INSERT INTO trainings ({columns(Training)})
+SELECT CAST(:id AS TEXT), CAST(:account AS TEXT), CAST(:voice AS TEXT), CAST(:payer AS TEXT),
+    CAST(:hold AS TEXT),
+    CAST(:engine AS TEXT), CAST(:model AS TEXT), CAST(:format AS TEXT), CAST(:state AS TEXT),
+    CAST(:stage AS TEXT), CAST(:step AS BIGINT), CAST(:most_steps AS BIGINT),
+    CAST(:mel AS DOUBLE PRECISION), CAST(:best AS DOUBLE PRECISION), CAST(:eta_s AS DOUBLE PRECISION),
+    CAST(:asked AS BIGINT), CAST(:ran AS BIGINT), CAST(:kept AS BIGINT)
+WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
+"""
+_IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
+_NOTE = """
+UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
+    eta_s = CAST(:eta_s AS DOUBLE PRECISION),
+    ran = CASE WHEN ran < :ran THEN CAST(:ran AS BIGINT) ELSE ran END
+WHERE id = :id AND state = 'held' AND {only_if}
+"""
+_KEEP = "UPDATE trainings SET kept = CAST(:kept AS BIGINT) WHERE id = :job AND state = 'held' AND {only_if}"
+_LOSE = "UPDATE trainings SET ran = kept WHERE id = :id AND state = 'held' AND ran <> kept"
+_OWE = f"""
+UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
+WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
+AND EXISTS (SELECT 1 FROM trained_models WHERE id = :trained)
+"""
+_CHARGED = """
+SELECT trainings.id, usage.credits FROM trainings JOIN usage ON usage.id = trainings.hold
+WHERE trainings.id IN ({jobs})
+"""
+_OWED = f"{_SELECT} state IN ('owed', 'owed_part') ORDER BY id LIMIT :limit"
+_LEFT = f"""
+{_SELECT} state = 'held'
+AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open')
+ORDER BY id LIMIT :limit
+"""
+# The same key may have made another training of this id since it was listed.
+_IS_THE_SAME = "EXISTS (SELECT 1 FROM trainings WHERE id = :job AND hold = :hold)"
+_UNFINISHED = f"job_encoded.job = :job AND NOT {IS_RESULT} AND {_IS_THE_SAME}"
+_SETTLE = "UPDATE trainings SET state = 'over', eta_s = NULL WHERE id = :job AND hold = :hold"
+_FORGET = """
+DELETE FROM trainings WHERE state = 'over' AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id)
+"""
+_OF_VOICE = """
+SELECT trainings.id FROM trainings JOIN jobs ON jobs.id = trainings.id
+WHERE trainings.voice = :voice AND jobs.state = 'open'
+"""
+
+
+def insert_statement(training: Training) -> Statement:
+    """Return what adds a training, in the commit of its job."""
+    return Statement(_INSERT, msgspec.structs.asdict(training))
+
+
+def has_hold(hold: str) -> Condition:
+    """Return what is true in the commit that adds the training of a hold, behind `insert_statement`."""
+    return Condition(_IS_THERE, {"request": hold})
+
+
+async def get(store: Store, id_: str) -> Training | None:
+    rows = await store.read(f"{_SELECT} id = :id", {"id": id_})
+    return msgspec.convert(rows[0], Training) if rows else None
+
+
+async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
+    """Return those of these jobs that are trainings."""
+    if not jobs:
+        return {}
+    names, params = any_of(sorted(jobs))
+    rows = await store.read(f"{_SELECT} id IN ({names})", params)
+    return {row["id"]: msgspec.convert(row, Training) for row in rows}
+
+
+async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
+    """Return what these trainings were charged, of those that were."""
+    names, params = any_of(sorted(jobs))
+    rows = await store.read(_CHARGED.format(jobs=names), params)
+    return {row["id"]: row["credits"] for row in rows}
+
+
+async def note(
+    store: Store, job: str, progress: TrainingProgress, only_if: Condition, *, ran: int = 0
+) -> None:
+    """Note how far a training is, and how many steps `ran` on rented machines, if the condition is true."""
+    said: Params = {"id": job, "ran": ran, **msgspec.structs.asdict(progress)}
+    await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**said, **only_if.params}))
+
+
+def keep_statement(training: Training, step: int, only_if: str) -> Statement:
+    """Return what notes of which step a checkpoint is that came from a rented machine."""
+    kept = min(max(0, step), training.asked)
+    return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": kept})
+
+
+async def lose(store: Store, job: str) -> None:
+    """Note that a rented machine is gone: what ran there after the last checkpoint is for nothing."""
+    await store.write(Statement(_LOSE, {"id": job}))
+
+
+def owe_part_statement(job: str, only_if: str = "1 = 1") -> Statement:
+    """Return what makes a training owe the share of its steps that ran on rented machines. It goes before
+    what ends the job, in the same commit, if its account ends it."""
+    return Statement(_OWE_PART.format(only_if=f"id = :of_job AND {only_if}"), {"of_job": job})
+
+
+def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
+    """Return what makes a training owed, in the commit that gives its voice the model `trained`."""
+    params: Params = {"id": step.job, "trained": trained, "steps": done.steps, "best": done.best}
+    return Statement(_OWE, params)
+
+
+async def list_owed(store: Store, limit: int) -> list[Training]:
+    return [msgspec.convert(row, Training) for row in await store.read(_OWED, {"limit": limit})]
+
+
+async def list_left(store: Store, limit: int) -> list[Training]:
+    """List trainings whose jobs have ended without a model, or are gone."""
+    return [msgspec.convert(row, Training) for row in await store.read(_LEFT, {"limit": limit})]
+
+
+async def settle(store: Store, training: Training) -> list[str]:
+    """Note that nothing is held or owed any more. Return the digests of its checkpoint, and of what else has
+    come of it, which are gone."""
+    ours: Params = {"job": training.id, "hold": training.hold}
+    _, gone, _ = await store.write(*encoded_records.removal(_UNFINISHED, ours), Statement(_SETTLE, ours))
+    return [row["digest"] for row in gone]
+
+
+async def forget(store: Store) -> None:
+    """Delete what is over, and whose job is gone."""
+    await store.write(Statement(_FORGET))
+
+
+async def of_voice(store: Store, voice: str) -> Sequence[str]:
+    """List the jobs that go on to learn a voice."""
+    return [row["id"] for row in await store.read(_OF_VOICE, {"voice": voice})]

@@ -1,0 +1,305 @@
+"""The trainings under way in one worker, each from its last checkpoint: in a process of its own, or in runs
+on rented machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from proxy.engines.remote_engine import FarTraining, RemoteEngine
+from proxy.errors import AccountSuspended, ErrorDetail, JobUsedUp, RequestFailed, from_engine
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core import records as job_records
+from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JOBS, Job, JobStep, Waits
+from proxy.features.jobs.kinds.training import records
+from proxy.features.jobs.kinds.training.blobs import DamagedFile, pieces_of
+from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
+from proxy.features.jobs.kinds.training.ending import IS_OWED, VOICE_ERASED, TrainingEnds
+from proxy.features.jobs.kinds.training.following import TrainingJournal
+from proxy.features.jobs.kinds.training.learning import Learning, TrainingInputs, VoiceDeleted
+from proxy.features.jobs.kinds.training.process import (
+    LearntVoice,
+    MemoryLacking,
+    TrainerSpec,
+    TrainingBroken,
+    TrainingInterrupted,
+    TrainingProcess,
+    TrainingRefused,
+)
+from proxy.features.jobs.kinds.training.records import TRAININGS, Training
+from proxy.features.jobs.kinds.training.trainers import Trainers
+from proxy.kept.vault import VaultFailed
+from proxy.storage import accounts
+from proxy.storage.store import Condition, Statement, Store, until_written
+from proxy.work.wishes import Again, Result, WishKind
+from speech_engine import EngineCannot, EngineError, EngineUnavailable
+from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
+
+MOST_TRIES = 4
+WAITS_S = 15.0
+_ELSEWHERE_S = 60.0
+_MOST_LISTED = 32
+_END_TRIES = 6
+_LEFT = Again(is_try=False)
+_IS_NOT_ABLE = ErrorDetail(
+    "This server cannot train voices as it is set up now; ask its operator.",
+    "server_error",
+    None,
+    "internal_error",
+)
+_HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_error", None, "internal_error")
+
+_log = structlog.get_logger()
+
+
+class LearningMeans(NamedTuple):
+    """What voices are learnt with."""
+
+    files: JobFiles
+    trainers: Trainers
+    learning: Learning
+    far: TrainingsElsewhere
+
+
+class Trainings(WishKind[JobStep]):
+    """One at a time here, as a training takes what a device has; elsewhere, each has a machine of its own."""
+
+    name = "trainings"
+    table = TRAININGS
+    at_once = 1
+    at_once_elsewhere = 8
+    of_account_elsewhere = 2
+    outlives = False
+    is_for_workers = True
+    hands_over = True
+    # A step and a checkpoint of a large network take their time.
+    closing_s = 20.0
+
+    def __init__(self, store: Store, means: LearningMeans, ends: TrainingEnds) -> None:
+        super().__init__(store)
+        self.means = means
+        self._ends = ends
+        # Those of the steps that are under way here, each with its voice.
+        self._processes: dict[str, tuple[str, TrainingProcess]] = {}
+        # Those that are elsewhere, of the steps that are under way or were listed.
+        self._elsewhere: set[str] = set()
+        self.is_here = True
+
+    async def list_open(self, now: int) -> list[JobStep]:
+        if not self.is_here:
+            return []
+        steps = await self.table.list_open(self._store, now, _MOST_LISTED)
+        trainings = await records.of_jobs(self._store, {step.job for step in steps})
+        trainers = self.means.trainers
+        far = {id_ for id_, training in trainings.items() if trainers.elsewhere(training.engine) is not None}
+        self._elsewhere &= self._under_way.keys()
+        self._elsewhere |= {step.id for step in steps if step.job in far}
+        return steps
+
+    def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
+        if wish.id in self._elsewhere:
+            return {
+                "elsewhere": self.at_once_elsewhere,
+                ("elsewhere", wish.account): self.of_account_elsewhere,
+            }
+        return {"here": self.at_once}
+
+    def gives_up(self, wish: JobStep) -> bool:
+        return wish.tries + 1 >= MOST_TRIES
+
+    def only_if(self, held: JobStep) -> Condition:
+        return job_records.is_wanted(held)
+
+    def noted(self, held: JobStep, result: Result) -> None:
+        del held, result
+        self._ends.look_soon()
+
+    def forget_voice(self, voice: str, digests: Collection[str]) -> None:
+        """End the training of a voice at once: it is being erased."""
+        del digests
+        for of_voice, process in self._processes.values():
+            if of_voice == voice:
+                process.kill()
+
+    async def watch(self, held: JobStep) -> None:
+        """Let a process end with a checkpoint once its account is suspended. A run elsewhere is paid for, so
+        it runs to its end, and the next one waits."""
+        process = self._processes.get(held.id)
+        if process is not None and await accounts.is_suspended(self._store, held.account):
+            process[1].stop_soon()
+
+    async def close(self) -> None:
+        """Let each process write a checkpoint, and stop it. A run elsewhere goes on without us."""
+        for _, process in self._processes.values():
+            process.stop_soon()
+        for id_ in self._elsewhere & self._under_way.keys():
+            self._under_way[id_][0].cancel()
+        await super().close()
+
+    async def work(self, held: JobStep) -> Result:
+        job = await JOBS.get(self._store, None, held.job)
+        training = await records.get(self._store, held.job)
+        if job is None or job.state != "open" or training is None:
+            return _LEFT
+        before = await self.means.far.checkpoint(job.id)
+        try:
+            return await self._learnt(job, held, training)
+        except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
+            return await self._ends.failed(held, _detail(failure))
+        except AccountSuspended as suspended:
+            return await self._waits(held, "suspended", suspended.message, WAITS_S)
+        except RequestFailed as failure:
+            if failure.status >= 500 or failure.status == 429:
+                return Again(failure.message, WAITS_S, is_try=False)
+            why = failure.body().error
+            # A consent never changes, and goes only after its voices; a plan is the operator's.
+            return await self._ends.failed(held, why, is_owners=why.code == "too_few_recordings")
+        except MemoryLacking as lacking:
+            return await self._waits(held, "memory", str(lacking), max(lacking.after_s, WAITS_S))
+        except EngineUnavailable as away:
+            return await self._waits(held, "engine", away.reason, max(away.retry_after_s or 0.0, WAITS_S))
+        except TrainingInterrupted:
+            return _LEFT
+        except (TrainingBroken, DamagedFile, VaultFailed, EngineError) as broken:
+            return await self._broken(held, broken, before)
+
+    async def _learnt(self, job: Job, held: JobStep, training: Training) -> Result:
+        trainers = self.means.trainers
+        engine, info = trainers.elsewhere(training.engine), trainers.info(training.engine)
+        spec = trainers.find(training.engine)
+        if info is None or (spec is None and engine is None):
+            # Another process may have it.
+            return await self._waits(held, "engine", "its engine is not here", WAITS_S)
+        asked = await self.means.learning.ask(job, training, info)
+        if job.waits:
+            await job_records.wait_for(self._store, job.id, "")
+        if spec is None:
+            assert engine is not None
+            return await self._learnt_elsewhere(held, training, engine, asked)
+        return await self._learnt_here(held, training, TrainingProcess(spec, trainers.book), spec, asked)
+
+    async def _learnt_here(
+        self,
+        held: JobStep,
+        training: Training,
+        process: TrainingProcess,
+        spec: TrainerSpec,
+        asked: TrainingInputs,
+    ) -> Result:
+        trainers = self.means.trainers
+        journal = TrainingJournal(self._store, self.means.files, held, training)
+        self._processes[held.id] = training.voice, process
+        try:
+            with trainers.held(spec):
+                learnt = await self._trained_here(training.id, process, asked, journal)
+            await trainers.check(training.engine, learnt.file)
+            rows = [row for form in journal.forms for row in form.rows]
+            await self._end(held, training, learnt, encoded_records.insertions(rows, IS_OWED))
+            return None
+        finally:
+            del self._processes[held.id]
+            await journal.drop()
+
+    async def _trained_here(
+        self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
+    ) -> LearntVoice:
+        checkpoint = await self.means.far.checkpoint(job)
+        async with AsyncExitStack() as stack:
+            recordings = await stack.enter_async_context(aclosing(asked.recordings))
+            pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
+            if pieces is not None:
+                await stack.enter_async_context(aclosing(pieces))
+            return await process.train(asked.order, recordings, pieces, journal)
+
+    async def _learnt_elsewhere(
+        self, held: JobStep, training: Training, engine: RemoteEngine, asked: TrainingInputs
+    ) -> Result:
+        """Learn in one run, or go on with the one that is under way. A run has its time: then comes the next.
+
+        What it tells comes by another way, and may come to another worker.
+        """
+        job, runs = training.id, engine.training_runs()
+        said = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
+        run = FarTraining(training.account, job, held.id, said, asked.digests)
+        trained = await runs.train(run)
+        try:
+            is_over = await self._taken(held, training, trained.end)
+        except (TrainingBroken, TrainingRefused, DamagedFile):
+            await runs.pass_over(trained.run)
+            raise
+        if is_over:
+            return None
+        # Whoever asks again wants more than this run has brought.
+        await runs.pass_over(trained.run)
+        return Again(is_try=False, values={"tries": 0})
+
+    async def _taken(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
+        """Take what a run has brought. Return whether that is all. Raises what a process here does."""
+        match end:
+            case TrainingStopped(steps):
+                if not steps:
+                    raise TrainingBroken("a run is too short for a step: its runner needs a larger most_s")
+                return False
+            case TrainingFailed(reason, is_owners):
+                raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
+            case TrainingDone() as done:
+                far = self.means.far
+                learnt = LearntVoice(await far.voice(training.id), done)
+                await self.means.trainers.check(training.engine, learnt.file)
+                await self._end(held, training, learnt, (far.given(training.id, IS_OWED),))
+        return True
+
+    async def _end(
+        self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
+    ) -> None:
+        """Write the end: hours of work wait for a database that is away."""
+        self.stop_watching(held)
+        end = partial(self._ends.done, held, training, learnt, given)
+        await until_written(end, _END_TRIES, WAITS_S)
+
+    async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Again:
+        if why != held.error:
+            # Once: it may wait for hours.
+            _log.warning("job.training.waits", job=held.job, reason=why)
+            await job_records.wait_for(self._store, held.job, what)
+        return Again(why, after_s, is_try=False)
+
+    async def _broken(self, held: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
+        """Let it be tried again from its last checkpoint, which may be further on than the one `before`."""
+        job = await JOBS.get(self._store, None, held.job)
+        if job is None or job.state != "open":
+            return _LEFT
+        await records.lose(self._store, job.id)
+        _log.warning("job.training.broken", job=held.job, reason=str(broken), tries=held.tries + 1)
+        is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
+        if is_lasting and self._store.is_shared:
+            # Another machine may be able to.
+            return await self._waits(held, "engine", str(broken), _ELSEWHERE_S)
+        if is_lasting or isinstance(broken, EngineCannot):
+            return await self._ends.failed(held, _IS_NOT_ABLE)
+        why = "The training was broken off, and goes on."
+        if await self.means.far.checkpoint(held.job) != before:
+            # It has failed once, since it got on.
+            return Again(why, WAITS_S, is_try=False, values={"tries": 1})
+        if self.gives_up(held):
+            return await self._ends.failed(held, _HAS_FAILED)
+        return Again(why, WAITS_S)
+
+
+def _detail(failure: VoiceDeleted | TrainingRefused | JobUsedUp) -> ErrorDetail:
+    """Return what an account is told of a training that no other try can save."""
+    match failure:
+        case VoiceDeleted():
+            return VOICE_ERASED
+        case TrainingRefused():
+            return ErrorDetail(str(failure), "invalid_request_error", "voice", "unusable_sample")
+        case JobUsedUp():
+            return from_engine(failure).body().error

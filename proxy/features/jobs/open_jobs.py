@@ -1,0 +1,117 @@
+"""What of jobs lives as long as a worker or a command, and what each revision of the configuration adds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.api.speech_forms import NO_BACKGROUND, Background
+from proxy.feature import House, HouseRevision, Opened, Served
+from proxy.features.jobs.core.encoding import FileSteps
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import SpokenKind
+from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.retention import JobRetention
+from proxy.features.jobs.core.steps import Steps
+from proxy.features.jobs.endpoints import ClientJobs, Jobs
+from proxy.features.jobs.event_stream import EventStreams, JobEvents
+from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
+from proxy.features.jobs.kinds.batch.kind import BatchKind
+from proxy.features.jobs.kinds.conversion.kind import ConversionKind
+from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
+from proxy.features.jobs.kinds.speech.kind import SpeechKind
+from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
+from proxy.features.jobs.remote.elsewhere import EVERY_S, EnginesElsewhere
+from proxy.features.jobs.remote.open_remote import open_remote
+from proxy.features.jobs.result_endpoints import JobResults
+from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.step_endpoints import JobSteps
+from proxy.http.resource import Resource
+from proxy.telemetry.background import RepeatingTask
+
+
+@asynccontextmanager
+async def open_jobs(house: House) -> AsyncIterator[Opened]:
+    """Open the jobs of a command, or those of a worker with its rented machines."""
+    decoder = LongDecoder()
+    try:
+        jobs = OpenJobs(house, decoder)
+        if jobs.working is None:
+            yield Opened(at=jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
+            return
+        steps, encoding, trainings = jobs.working
+        async with _introduced(house), open_remote(house, trainings.far) as remote:
+
+            def at(revision: HouseRevision) -> Served:
+                remote.links.root = revision.config.server.public_url
+                served = jobs.at(revision)
+                return served._replace(endpoints=[*served.endpoints, *remote.endpoints])
+
+            yield Opened(
+                at=at,
+                wishes=(steps, encoding, trainings.wishes),
+                alone=(jobs.retention.run, trainings.bills.run),
+                alone_here=remote.alone_here,
+                memories=(trainings.wishes,),
+                files=(jobs.files, trainings.ends),
+            )
+    finally:
+        await decoder.close()
+
+
+class OpenJobs:
+    """The jobs of one worker, or of a command, which works on none."""
+
+    def __init__(self, house: House, decoder: LongDecoder) -> None:
+        self.files = files = JobFiles(house.store, house.vault)
+        self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
+        self._house = house
+        self._streams = EventStreams()
+        self._batches = BatchKind(files, house.notices)
+        conversions = ConversionKind(files, decoder, house.grants, house.ledger)
+        spoken: tuple[SpokenKind, ...] = (SpeechKind(files), self._batches, conversions)
+        trainings = None
+        if house.engines is not None:
+            trainings = TrainingParts.of(house, files)
+            encoding = FileSteps(house.store, house.vault, files, house.notices)
+            by_name = {kind.name: kind for kind in spoken}
+            steps = Steps(house.store, by_name, files, house.metrics.registry, house.notices, encoding)
+            self.working = steps, encoding, trainings
+        self._trainings = TrainingKind(files, trainings)
+        self._kinds = JobKinds(files, (*spoken, self._trainings))
+        self.retention = JobRetention(files, house.metrics, (self._batches.tidy,))
+
+    def at(self, revision: HouseRevision) -> Served:
+        """Go on by a new revision, and return its endpoints."""
+        section, tools, kinds = JOBS.of(revision.config), revision.admin_tools, self._kinds
+        self.retention.days, self.retention.plans = section.days, revision.config.plans
+        steps = None if self.working is None else self.working[0]
+        resources: list[Resource] = [
+            Jobs(kinds, tools, steps, self._house.notices),
+            JobSteps(kinds, tools, self._house.receipts),
+        ]
+        background: Background = NO_BACKGROUND
+        if steps is not None and revision.speaking is not None:
+            steps.revise(revision.speaking, tools.callers, here=section.here, serves=revision.config.serves)
+            self._trainings.revise(revision)
+            background = client = ClientJobs(kinds, revision, steps)
+            events, results = JobEvents(kinds, tools, self._streams), JobResults(kinds, revision)
+            files, batches = Files(self._batches, revision), Batches(self._batches, revision, steps)
+            resources = [client, events, results, files, batches, *resources]
+        endpoints = [each for resource in resources for each in resource.endpoints]
+        return Served(endpoints, background=background)
+
+
+@asynccontextmanager
+async def _introduced(house: House) -> AsyncIterator[None]:
+    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
+    if house.engines is None or not house.store.is_shared:
+        yield
+        return
+    elsewhere = EnginesElsewhere(house.store, house.engines)
+    turn = elsewhere.ask if house.config_at_start.serves else elsewhere.tell
+    repeated = RepeatingTask("engines of workers", turn, EVERY_S, house.metrics)
+    try:
+        yield
+    finally:
+        await repeated.close()

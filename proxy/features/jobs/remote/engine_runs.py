@@ -1,0 +1,97 @@
+"""What an engine at a runner does: it speaks, as the events of a stream once all is there, and it trains."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
+
+import structlog
+
+from proxy.engines.remote_engine import FarTrained, FarTraining, RemoteEngine
+from proxy.features.jobs.remote.runs import Runs
+from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
+from proxy.kept.vault import Vault
+from speech_engine import EngineCannot, EngineFailed, Event, ModelInfo, Speak, SpeechJob
+from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch
+from speech_engine.host.messages import Failed, HelloReply
+from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame
+from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
+
+_log = structlog.get_logger()
+
+Note = Callable[[HelloReply], None]
+
+
+class RemoteEngineRuns:
+    """The way to a runner, as the engine uses it. `note` is told what the far end has."""
+
+    def __init__(self, engine: RemoteEngine, runs: Runs, vault: Vault, note: Note) -> None:
+        self._engine = engine
+        self._runs = runs
+        self._vault = vault
+        self._note = note
+
+    @property
+    def running(self) -> int:
+        return self._runs.running
+
+    def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream:
+        return EngineAnswer(_Speaker(self, on_dispatch), work, _log)
+
+    async def has_begun(self, step: str) -> bool:
+        return await self._runs.has_begun(piece_name(step, self._engine.name))
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        await self._runs.drop_samples(digests)
+
+    async def events(self, job: SpeechJob, on_dispatch: OnDispatch) -> AsyncGenerator[Event, None]:
+        """Yield the events of a result. If this is closed before it is there, the work goes on: who asks for
+        the same piece gets it."""
+        piece = await piece_of(self._engine.name, job, self._engine.samples.shelf, self._vault)
+        for frame in self._heard(await self._runs.frames(piece, on_dispatch)):
+            if isinstance(frame, Failed):
+                raise frame.to_error()
+            if isinstance(frame, (TrainingDone, TrainingStopped, TrainingFailed)):
+                raise EngineFailed("The far end has trained in place of speaking.")
+            yield frame
+
+    async def train(self, asked: FarTraining) -> FarTrained:
+        piece = await training_piece(self._engine.name, asked, self._vault)
+        answer = await self._runs.answer(piece)
+        end = [*self._heard(answer.frames)][-1:]
+        match end:
+            case [TrainingDone() | TrainingStopped() | TrainingFailed() as said]:
+                return FarTrained(answer.run, said)
+            case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
+                raise error
+            case [Failed() as failed]:
+                # Whatever it is there, here it is a run that has brought nothing.
+                raise EngineFailed(failed.to_error().message)
+        await self._runs.pass_over(answer.run)
+        raise EngineFailed("The far end does not say how a training has ended.")
+
+    async def pass_over(self, run: str) -> None:
+        await self._runs.pass_over(run)
+
+    def _heard(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
+        """Yield the frames behind the introduction."""
+        for frame in frames:
+            if isinstance(frame, FarIntroduction):
+                self._note(frame.hello)
+            else:
+                yield frame
+
+
+class _Speaker:
+    """One piece of work as an engine of its own, for the seam that all engines' streams have."""
+
+    slots = 1
+
+    def __init__(self, runs: RemoteEngineRuns, on_dispatch: OnDispatch) -> None:
+        self._runs = runs
+        self._on_dispatch = on_dispatch
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return ()
+
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        return self._runs.events(job, self._on_dispatch)

@@ -1,0 +1,80 @@
+"""What an engine at a runner has: asked once, at the price of one short run, and kept with its row."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from proxy.engines.remote_engine import RemoteEngine
+from proxy.features.jobs.remote.runs import Runs
+from proxy.features.jobs.remote.work import introduction_of
+from proxy.storage import introductions
+from proxy.storage.store import Store
+from speech_engine import API_VERSION, EngineError, EngineFailed
+from speech_engine.host.messages import Failed, HelloReply, decoder, encode
+from speech_engine.host.remote_frames import FarIntroduction
+
+AGAIN_S = 60.0
+LONGEST_S = 3600.0
+
+_decode = decoder(HelloReply)
+_log = structlog.get_logger()
+
+
+class Introducing:
+    """One engine's. Every later result tells it too: so a newer image is known after its first run."""
+
+    def __init__(self, store: Store, engine: RemoteEngine, runs: Runs) -> None:
+        self._store = store
+        self._engine = engine
+        self._runs = runs
+        self._piece = introduction_of(engine.name, engine.section.plugin, runs.name)
+        self._news: HelloReply | None = None
+        self._known: HelloReply | None = None
+        self._pause_s = AGAIN_S
+
+    def note(self, hello: HelloReply) -> None:
+        """Take what the far end has said beside a result. It is kept at the next `turn`."""
+        if hello != self._known and hello.api_version == API_VERSION:
+            self._news = hello
+            self._introduce(hello)
+
+    async def turn(self) -> float:
+        """Bring the engine up to date. Return when to look again."""
+        if self._known is None:
+            await self._recall()
+        if self._known is None:
+            try:
+                self.note(await self._asked())
+            except EngineError as error:
+                _log.warning("runner.introduction.failed", engine=self._engine.name, reason=error.reason)
+                self._engine.trouble = f"does not tell its models yet: {error.reason}"
+                # Each try may cost, and an image that is broken stays so.
+                after_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_S)
+                return max(after_s, min(error.retry_after_s or 0.0, LONGEST_S))
+        if self._news is not None:
+            hello = encode(self._news)
+            await introductions.keep(self._store, self._engine.name, hello, self._piece.digest)
+            self._known, self._news = self._news, None
+        return AGAIN_S
+
+    async def _recall(self) -> None:
+        kept = await introductions.recall(self._store, self._engine.name, self._piece.digest)
+        try:
+            self._known = None if kept is None else _decode(kept)
+        except msgspec.MsgspecError:
+            return
+        if self._known is not None:
+            self._introduce(self._known)
+
+    async def _asked(self) -> HelloReply:
+        frames = await self._runs.frames(self._piece)
+        for frame in frames:
+            if isinstance(frame, FarIntroduction) and frame.hello.api_version == API_VERSION:
+                return frame.hello
+            if isinstance(frame, Failed):
+                raise frame.to_error()
+        raise EngineFailed("The far end is of another version than this server: build its image anew.")
+
+    def _introduce(self, hello: HelloReply) -> None:
+        self._engine.introduce(hello, self._runs.runner.limits.over_s)

@@ -1,0 +1,118 @@
+"""Links to recordings that are too large for a runner's request, and to what a training there learns from and
+brings. Each is for one run of one piece of work.
+
+A link says what it is for, under a proof that only the operator's key in the vault makes. The run's row says
+until when: a link to a run that is over leads nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from proxy.errors import NotFound
+from proxy.http.connection import Connection
+from proxy.kept.vault import Vault, VaultFailed
+from speech_engine import EngineUnavailable
+from speech_engine.runner import RemoteSample
+
+PATH = "/remote/samples/"
+TRAININGS_PATH = "/remote/trainings/"
+_OPERATOR = ""
+_SAMPLE = "remote sample/v1"
+_TRAINING = "remote training/v1"
+_MOST_CHARACTERS = 1000
+
+T = TypeVar("T")
+
+
+class SampleLink(msgspec.Struct, frozen=True, array_like=True):
+    """What a link is for: a recording, as this model needs it, for this run."""
+
+    run: str
+    model: str
+    digest: str
+
+
+class Links:
+    """Makes and reads links below `root`, this server's public address. Without a root, none are made."""
+
+    def __init__(self, vault: Vault, root: str = "") -> None:
+        self.root = root
+        self._vault = vault
+
+    async def linked(self, run: str, model: str, sample: RemoteSample) -> RemoteSample:
+        """Return a recording as a link. It is the same each time. Raises EngineUnavailable."""
+        url = await self._made(PATH, _SAMPLE, SampleLink(run, model, sample.digest))
+        sha256 = await asyncio.to_thread(lambda: hashlib.sha256(sample.pcm).hexdigest())
+        return RemoteSample(digest=sample.digest, url=url, size=len(sample.pcm), sha256=sha256)
+
+    async def of_training(self, run: str) -> str:
+        """Return the link of a training. It is the same each time. Raises EngineUnavailable."""
+        return await self._made(TRAININGS_PATH, _TRAINING, run)
+
+    async def read_training(self, token: str) -> str | None:
+        """Return the run of a training's link. None: we have not made it."""
+        return await self._read(token, _TRAINING, str)
+
+    async def read(self, token: str) -> SampleLink | None:
+        """Return what a link is for. None: we have not made it."""
+        return await self._read(token, _SAMPLE, SampleLink)
+
+    async def _made(self, path: str, purpose: str, what: SampleLink | str) -> str:
+        said = urlsafe_b64encode(msgspec.json.encode(what)).decode()
+        try:
+            token = f"{said}.{await self._proof(purpose, said)}"
+        except VaultFailed:
+            raise EngineUnavailable("The vault cannot be opened.") from None
+        return f"{self.root.rstrip('/')}{path}{token}"
+
+    async def _read(self, token: str, purpose: str, type_: type[T]) -> T | None:
+        said, _, proof = token.partition(".")
+        if len(token) > _MOST_CHARACTERS or not token.isascii():
+            return None
+        if not hmac.compare_digest(proof, await self._proof(purpose, said)):
+            return None
+        return msgspec.json.decode(urlsafe_b64decode(said), type=type_)
+
+    async def _proof(self, purpose: str, said: str) -> str:
+        made = await self._vault.name_digest(_OPERATOR, f"{purpose}\0{said}")
+        return made.rpartition(":")[2]
+
+
+class LinkReply(Response):
+    """Until the first piece is there, a failure has its own status. Later it breaks the answer off.
+
+    `HEAD` is told whether the link leads somewhere, and has none of the pieces made.
+    """
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> None:
+        super().__init__(headers={"cache-control": "no-store"})
+        del self.headers["content-length"]
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
+        with connection.stop_when_client_leaves():
+            async with self._opened as pieces:
+                connection.set_head(200, self.raw_headers)
+                if scope["method"] != "HEAD":
+                    async for piece in pieces:
+                        await connection.send(piece)
+                await connection.end(b"")
+
+
+def nothing_here() -> NotFound:
+    """Return the answer to a link that leads nowhere, whatever the reason is."""
+    return NotFound("There is nothing here.")

@@ -1,0 +1,258 @@
+"""Runs on rented machines as rows, and the money that is reserved and charged for them.
+
+A run is charged in the commit of its end. Until then the most that it may cost counts against the ceilings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+import msgspec
+
+from policies.cycles import day_at
+from proxy.storage.costs import Cost
+from proxy.storage.rows import columns
+from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
+from proxy.storage.tables import Table
+
+State = Literal["starting", "running", "done", "failed", "canceled", "lost", "refused"]
+End = Literal["done", "failed", "canceled", "lost", "refused"]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a piece of work. See the migration for its fields."""
+
+    id: str
+    piece: str
+    number: int
+    engine: str
+    runner: str
+    account: str
+    job: str
+    step: str
+    content: str
+    samples: str
+    state: State = "starting"
+    name: str = ""
+    begun: int
+    asked_by: int
+    over_at: int
+    ended: int | None = None
+    most_micro_usd: int
+    micro_usd: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}, {self.state}>"
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended is None
+
+
+class Ceilings(msgspec.Struct, frozen=True):
+    """The most that an engine may cost in a day, one job at that engine, and one account in a day: None is
+    half of the engine's day, or all of it while there is one account only."""
+
+    day_micro_usd: int
+    job_micro_usd: int
+    account_micro_usd: int | None = None
+
+    @property
+    def params(self) -> dict[str, int]:
+        alone, shared = self.day_micro_usd, self.day_micro_usd // 2
+        if self.account_micro_usd is not None:
+            alone = shared = self.account_micro_usd
+        day, job = self.day_micro_usd, self.job_micro_usd
+        return {"most_of_day": day, "most_of_job": job, "most_alone": alone, "most_shared": shared}
+
+
+Over = Literal["job", "day", "account", "held"]
+"""The ceiling over which a run might go: by what was spent, or by what is `held` for runs that are open."""
+
+TABLES = (
+    Table("remote_runs", closed_with=()),
+    Table("remote_engines", key=("engine",), owner="''"),
+)
+
+_RUN = columns(Run)
+_HOLD = """
+INSERT INTO remote_engines (engine) VALUES (:engine)
+ON CONFLICT (engine) DO UPDATE SET engine = excluded.engine
+"""
+_OF_DAY = """
+(SELECT coalesce(sum(micro_usd), 0) FROM costs WHERE engine = :engine AND at >= :day)
++ (SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs WHERE engine = :engine AND ended IS NULL)
+"""
+_OF_JOB = """
+(SELECT coalesce(sum(CASE WHEN ended IS NULL THEN most_micro_usd ELSE micro_usd END), 0)
+FROM remote_runs WHERE job = :job AND job <> '' AND engine = :engine)
+"""
+# What introduces an engine is of no account.
+_OF_ACCOUNT = """
+(SELECT coalesce(sum(micro_usd), 0) FROM costs
+WHERE account = :account AND account <> '' AND engine = :engine AND at >= :day)
++ (SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+WHERE account = :account AND account <> '' AND engine = :engine AND ended IS NULL)
+"""
+_MOST_OF_ACCOUNT = """
+CASE WHEN (SELECT count(*) FROM (SELECT id FROM accounts WHERE closed IS NULL LIMIT 2) AS two) < 2
+THEN CAST(:most_alone AS BIGINT) ELSE CAST(:most_shared AS BIGINT) END
+"""
+_TYPES = {each.name: each.type for each in msgspec.structs.fields(Run)}
+_VALUES = ", ".join(
+    f"CAST(:{name} AS {'BIGINT' if type_ in (int, int | None) else 'TEXT'})" for name, type_ in _TYPES.items()
+)
+_BEGIN = f"""
+INSERT INTO remote_runs ({_RUN}) SELECT {_VALUES}
+WHERE {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_day AS BIGINT)
+AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_job AS BIGINT)
+AND (:account = '' OR {_OF_ACCOUNT} + CAST(:most_micro_usd AS BIGINT) <= {_MOST_OF_ACCOUNT})
+"""
+# A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
+_IS_KEPT = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
+_SPENT = f"""
+SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_day,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE job = :job AND job <> '' AND engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_job,
+    CAST({_OF_ACCOUNT} AS BIGINT) AS of_account, {_MOST_OF_ACCOUNT} AS most_of_account,
+    CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
+    WHERE account = :account AND engine = :engine AND ended IS NULL) AS BIGINT) AS held_of_account
+"""
+_LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
+_OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
+_ENDED = "SELECT name, ended FROM remote_runs WHERE runner = :runner AND name <> '' AND ended >= :since"
+_NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
+_END = """
+UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
+WHERE id = :id AND ended IS NULL RETURNING id
+"""
+_WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
+_CHARGE = f"""
+INSERT INTO costs ({columns(Cost)}, job)
+SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd, job FROM remote_runs
+WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, attempt) DO NOTHING
+"""
+_WITH_SAMPLE = f"""
+SELECT {_RUN} FROM remote_runs
+WHERE engine = :engine AND (ended IS NULL OR ended >= :since AND state <> 'canceled')
+AND samples LIKE '% ' || :digest || ' %'
+"""
+_FOR_RECORDING = f"""
+SELECT {_RUN} FROM remote_runs
+WHERE id = :id AND ended IS NULL AND over_at > :now AND samples LIKE '% ' || :digest || ' %'
+AND EXISTS (SELECT 1 FROM samples WHERE samples.account = remote_runs.account AND samples.digest = :digest)
+"""
+_OPEN_AT = f"SELECT {_RUN} FROM remote_runs WHERE id = :id AND ended IS NULL AND over_at > :now"
+_IS_OPEN = "EXISTS (SELECT 1 FROM remote_runs WHERE remote_runs.id = :run AND remote_runs.ended IS NULL)"
+_COUNT_OPEN = "SELECT runner, count(*) AS runs FROM remote_runs WHERE ended IS NULL GROUP BY runner"
+# What introduces an engine has the same name for years, and would be charged under an old number.
+_FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
+
+
+async def latest(store: Store, piece: str) -> Run | None:
+    """Return the last run of a piece of work."""
+    rows = await store.read(_LATEST, {"piece": piece})
+    return msgspec.convert(rows[0], Run) if rows else None
+
+
+async def list_open(store: Store) -> list[Run]:
+    return [msgspec.convert(row, Run) for row in await store.read(_OPEN)]
+
+
+async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:
+    """Return the names of what has ended at a runner since then, and when."""
+    return {row["name"]: row["ended"] for row in await store.read(_ENDED, {"runner": runner, "since": since})}
+
+
+async def count_open(store: Store) -> dict[str, int]:
+    """Count the open runs of each runner that has any."""
+    return {row["runner"]: row["runs"] for row in await store.read(_COUNT_OPEN)}
+
+
+async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
+    """Add a run before its provider is asked, and reserve what it may cost.
+
+    False: another one was as quick, a recording was deleted, or a ceiling is reached; see `ceiling_over`.
+    """
+    digests = run.samples.split()
+    only_kept = " ".join(_IS_KEPT.format(number=number) for number in range(len(digests)))
+    samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
+    given = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
+    try:
+        _, added = await store.write(
+            Statement(_HOLD, {"engine": run.engine}),
+            Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **ceilings.params, **samples}),
+        )
+    except AlreadyExists:
+        return False  # a piece has one run of each number
+    return bool(added)
+
+
+async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
+    """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
+    of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
+    (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
+    most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
+    if run.account:
+        most["account"] = spent["most_of_account"]
+    beyond = {over: spent[f"of_{over}"] + run.most_micro_usd - most_of for over, most_of in most.items()}
+    surely = (over for over, micro_usd in beyond.items() if micro_usd > spent[f"held_of_{over}"])
+    return next(surely, "held" if max(beyond.values()) > 0 else None)
+
+
+async def name(store: Store, run: Run, called: str) -> Run | None:
+    """Write the provider's name of a run. None: it has ended meanwhile."""
+    (rows,) = await store.write(Statement(_NAME, {"id": run.id, "name": called}))
+    return msgspec.structs.replace(run, state="running", name=called) if rows else None
+
+
+async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
+    """End a run, and charge it once. False: it had ended before."""
+    now = await store.now()
+    ended: dict[str, str | int] = {"id": run.id, "state": state, "now": now, "micro_usd": micro_usd}
+    rows, _ = await store.write(Statement(_END, ended), Statement(_CHARGE, {"id": run.id, "now": now}))
+    return bool(rows)
+
+
+async def spoil(store: Store, run: str, state: End) -> None:
+    """Note of a run that ended that its result is of no use, or gone: the next one begins anew."""
+    await store.write(Statement(_WITHOUT_RESULT, {"id": run, "state": state}))
+
+
+async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:
+    """List the runs of an engine that had one of these recordings: open ones, and those ended since then,
+    without those that were canceled.
+
+    No run with one that was deleted before begins after this.
+    """
+    asked = [
+        Statement(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since}) for digest in digests
+    ]
+    _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *asked)
+    return list({row["id"]: msgspec.convert(row, Run) for rows in found for row in rows}.values())
+
+
+async def for_recording(store: Store, id_: str, digest: str) -> Run | None:
+    """Return a run that may fetch this recording now: it is open, and nobody has deleted the recording."""
+    params: Params = {"id": id_, "digest": digest, "now": await store.now()}
+    rows = await store.read(_FOR_RECORDING, params)
+    return msgspec.convert(rows[0], Run) if rows else None
+
+
+async def open_run(store: Store, id_: str) -> Run | None:
+    """Return a run that is open, and not past its time."""
+    rows = await store.read(_OPEN_AT, {"id": id_, "now": await store.now()})
+    return msgspec.convert(rows[0], Run) if rows else None
+
+
+def is_open(run: Run) -> Condition:
+    """Return that a run is open still."""
+    return Condition(_IS_OPEN, {"run": run.id})
+
+
+async def forget(store: Store, before: int) -> None:
+    """Delete the rows of runs that ended before then. Their costs stay."""
+    await store.write(Statement(_FORGET, {"before": before}))

@@ -1,0 +1,374 @@
+"""The runs of one engine at its runner: begun once, found again after a kill, charged once.
+
+    none ─ row committed ─→ starting ─ its name ─→ running ─→ done, failed, canceled, lost
+                               │ surely not begun ──────────→ refused
+
+Who finds `starting` without a name does not know whether it runs: nobody begins another one before the
+provider has said so, or before it surely is over. Who finds `running` looks at that one. A result that is
+done can be had again for a while, so a kill after it costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Collection
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import structlog
+
+from policies.cycles import day_at
+from policies.wishes import SECOND
+from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
+from proxy.features.jobs.remote import records
+from proxy.features.jobs.remote.links import Links
+from proxy.features.jobs.remote.metrics import RunnerMetrics
+from proxy.features.jobs.remote.records import Ceilings, End, Run
+from proxy.features.jobs.remote.work import WorkPiece
+from proxy.storage.store import StorageFailed, Store, until_written
+from speech_engine import EngineError, EngineFailed, EngineUnavailable
+from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch, run_to_end
+from speech_engine.host.messages import Failed
+from speech_engine.host.remote_frames import RemoteFrame, frames_of
+from speech_engine.runner import OPEN, CannotTell, NotBegun, RemotePiece, RemoteState, RemoteWork, Runner
+
+SUBMIT_S = 60.0
+"""How long a `submit` may be under way, with the write before it."""
+_MARGIN_S = 15.0
+_SHORTEST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 4.0
+"""Between two looks at a run: each waits twice as long as the one before."""
+_CALL_S = 60.0
+_HELD_S = 5.0
+_SHARE_S = 3600.0
+_NAME_TRIES = 10
+_MICRO = 1_000_000
+_DAY = 86_400 * SECOND
+_MOST_TURNS = 8
+"""How often another state may be found than the one that was acted upon."""
+_MOST_RESULT_BYTES = 64 * 1024 * 1024
+_DEAREST_USD = 100_000.0
+"""What is beyond is no price of a run."""
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """The end of a run as its runner tells it, with the pieces that came."""
+
+    end: End
+    pieces: tuple[RemotePiece, ...] = ()
+    usd: float | None = None
+    reason: str = ""
+
+
+class RunAnswer(NamedTuple):
+    """What came of a run."""
+
+    run: str
+    frames: list[RemoteFrame]
+
+
+class Runs:
+    """The runs of one engine in this worker."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: str,
+        name: str,
+        runner: Runner,
+        ceilings: Ceilings,
+        links: Links,
+        metrics: RunnerMetrics,
+    ) -> None:
+        self.name = name
+        self.runner = runner
+        self.running = 0
+        self._store = store
+        self._engine = engine
+        self._ceilings = ceilings
+        self._links = links
+        self._metrics = metrics
+
+    async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
+        """Have a piece of work done, once, and return what came of it. Raises EngineError."""
+        return (await self.answer(piece, on_dispatch)).frames
+
+    async def answer(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> RunAnswer:
+        """The same, with the name of the run that did it."""
+        self.running += 1
+        try:
+            run = await self._held(piece)
+            on_dispatch(True)
+            result = await self._followed(run, piece)
+            return RunAnswer(run.id, await self._ended(run, result))
+        finally:
+            self.running -= 1
+
+    async def pass_over(self, run: str) -> None:
+        """Let the next one begin anew: the result of this run was taken, or is of no use."""
+        await records.spoil(self._store, run, "lost")
+
+    async def has_begun(self, piece: str) -> bool:
+        """Tell whether the last run of a piece is under way, or done."""
+        run = await records.latest(self._store, piece)
+        return run is not None and (run.is_open or run.state == "done")
+
+    async def cancel(self, run: Run) -> None:
+        """End a run, wherever it is. Raises EngineUnavailable while that is not sure."""
+        if run.state == "starting":
+            await self._resolve(run)
+            found = await records.latest(self._store, run.piece)
+            if found is None or found.id != run.id or not found.is_open:
+                return
+            run = found
+        usd = await self._asked(self.runner.cancel(run.name))
+        await self.end(run, "canceled", self._micro(run, usd))
+
+    async def expire(self, run: Run) -> None:
+        """End a run that surely is over, and that nobody waits for."""
+        usd: float | None = None
+        if run.state == "running":
+            usd = await self._given_up(run)
+        else:
+            with suppress(EngineUnavailable):
+                await self._resolve(run)
+                return
+        await self.end(run, "lost", self._micro(run, usd))
+
+    async def _given_up(self, run: Run) -> float | None:
+        """Cancel a run that should be over, and return what it cost. None: nobody knows, or answers."""
+        try:
+            return await self._asked(self.runner.cancel(run.name))
+        except EngineUnavailable:
+            return None
+
+    async def drop_samples(self, digests: Collection[str]) -> None:
+        """End what uses these recordings, and let the provider forget it. Raises EngineUnavailable.
+
+        Who asks again goes on with those that are left.
+        """
+        since = await self._store.now() - round(self.runner.limits.stays_s * SECOND)
+        for run in await records.with_samples(self._store, self._engine, digests, since):
+            if run.is_open:
+                await self.cancel(run)
+            elif run.name:
+                await self._asked(self.runner.cancel(run.name))
+                await records.spoil(self._store, run.id, "canceled")
+
+    async def _held(self, piece: WorkPiece) -> Run:
+        """Return the run of a piece that is running or done, and begin one only if surely none is."""
+        for _ in range(_MOST_TURNS):
+            run = await records.latest(self._store, piece.name)
+            if run is None or not (run.is_open or run.state == "done"):
+                await self._begin(piece, 1 if run is None else run.number + 1)
+            elif run.state == "done":
+                if run.content == piece.digest and await self._is_kept(run):
+                    return run
+                await records.spoil(self._store, run.id, "lost")
+            elif run.state == "starting":
+                await self._resolve(run)
+            elif run.content == piece.digest:
+                return run
+            else:
+                # The text, the voice or the lexicon is another one by now.
+                await self.cancel(run)
+        raise EngineUnavailable("The work elsewhere changes too often.", retry_after_s=SUBMIT_S)
+
+    async def _is_kept(self, run: Run) -> bool:
+        return await self._store.now() < self._awaited_until(run)
+
+    def _awaited_until(self, run: Run) -> int:
+        """Return until when a run's result may come: while it may run, or while it can be had again."""
+        if run.ended is None:
+            return run.over_at
+        return run.ended + round(self.runner.limits.kept_s * SECOND)
+
+    async def _begin(self, piece: WorkPiece, number: int) -> None:
+        """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
+        limits, now, read_at = self.runner.limits, await self._store.now(), time.monotonic()
+        asked_by = now + round(SUBMIT_S * SECOND)
+        run = Run(
+            id=f"{piece.name}.{number}",
+            piece=piece.name,
+            number=number,
+            engine=self._engine,
+            runner=self.name,
+            account=piece.account,
+            job=piece.of_job,
+            step=piece.step,
+            content=piece.digest,
+            samples=piece.samples_column,
+            begun=now,
+            asked_by=asked_by,
+            over_at=asked_by + math.ceil(limits.over_s * SECOND),
+            most_micro_usd=math.ceil(limits.most_usd * _MICRO),
+        )
+        sent = await piece.as_sent(run, limits, self._links)
+        if await records.begin(self._store, run, self._ceilings):
+            left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
+            failures: list[EngineError | StorageFailed] = []
+            # A call that is broken off would leave it open for a long time whether it runs.
+            await run_to_end(self._submitted(run, sent, left_s, failures))
+            if failures:
+                raise failures[0]
+            return
+        over = await records.ceiling_over(self._store, run, self._ceilings)
+        if over == "job":
+            most = self._ceilings.job_micro_usd / _MICRO
+            raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
+        if over in ("day", "account"):
+            left_s = (day_at(now) + _DAY - now) / SECOND
+            if over == "account":
+                why = f"{self._engine} has used up what it may cost for this account today."
+                raise ShareUsedUp(why, retry_after_s=min(left_s, _SHARE_S))
+            raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
+        if over == "held":
+            # The runs under way may cost less than they might.
+            raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
+
+    async def _submitted(
+        self, run: Run, sent: RemoteWork, left_s: float, failures: list[EngineError | StorageFailed]
+    ) -> None:
+        try:
+            await self._submit(run, sent, left_s)
+        except (EngineError, StorageFailed) as error:
+            failures.append(error)
+
+    async def _submit(self, run: Run, sent: RemoteWork, left_s: float) -> None:
+        if left_s <= 0:
+            # The database took so long that the next one may already ask what has become of it.
+            await self.end(run, "refused", 0)
+            raise EngineUnavailable("The database was too slow.", retry_after_s=5.0)
+        try:
+            async with asyncio.timeout(left_s):
+                name = await self.runner.submit(sent)
+        except NotBegun as error:
+            await self.end(run, "refused", 0)
+            raise EngineUnavailable(
+                error.message, detail=error.detail, retry_after_s=error.retry_after_s
+            ) from None
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: whatever it was, it may have begun
+            _log.warning("runner.submit.failed", runner=self.name, run=run.id, error=_said(error))
+            raise EngineUnavailable(
+                "It is not known whether the work has begun.", retry_after_s=5.0
+            ) from None
+        _log.info("runner.submit.complete", runner=self.name, run=run.id, name=name)
+        await self._named(run, name)
+
+    async def _named(self, run: Run, name: str) -> None:
+        """Write the name until it is written: nobody else knows it, and without it the next one must wait."""
+        await until_written(partial(records.name, self._store, run, name), _NAME_TRIES, 1.0)
+
+    async def _resolve(self, run: Run) -> None:
+        """Find out what became of a run without a name. Raises EngineUnavailable until that is sure."""
+        now = await self._store.now()
+        if now < run.asked_by:
+            raise EngineUnavailable("The work is being begun.", retry_after_s=_s(run.asked_by - now))
+        try:
+            name = await self._asked(self.runner.find(run.id), CannotTell)
+        except (CannotTell, EngineUnavailable) as error:
+            if now < run.over_at:
+                raise EngineUnavailable(
+                    "It is not known whether the work has begun.",
+                    detail=error.message,
+                    retry_after_s=_s(run.over_at - now),
+                ) from None
+            await self.end(run, "lost", run.most_micro_usd)
+            return
+        if name is None:
+            await self.end(run, "refused", 0)
+        else:
+            await records.name(self._store, run, name)
+
+    async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
+        """Look at a run until it is over."""
+        sent = await piece.as_sent(run, self.runner.limits, self._links)
+        pieces, size = list[RemotePiece](), 0
+        pause_s = _SHORTEST_PAUSE_S
+        while True:
+            is_over = await self._store.now() >= self._awaited_until(run)
+            try:
+                state = await self._asked(self.runner.look(run.name, sent, len(pieces)))
+            except EngineUnavailable:
+                state = RemoteState(status="running")
+            for each in state.pieces:
+                if each.number == len(pieces):
+                    pieces.append(each)
+                    size += len(each.data)
+            if size > _MOST_RESULT_BYTES:
+                usd = await self._asked(self.runner.cancel(run.name))
+                return _Result("failed", usd=usd, reason="the result is too long")
+            if is_over and state.status in OPEN:
+                # It should not run any more. Whatever it still does, the next one begins after it.
+                state = RemoteState(status="lost", usd=await self._given_up(run))
+            if state.status not in OPEN:
+                return self._result(state, tuple(pieces))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _result(self, state: RemoteState, pieces: tuple[RemotePiece, ...]) -> _Result:
+        is_whole = bool(pieces) and pieces[-1].is_last
+        if state.status == "done" and is_whole:
+            return _Result("done", pieces, state.usd)
+        if state.status in ("failed", "canceled"):
+            return _Result("failed", (), state.usd, state.reason)
+        reason = state.reason or "its result is gone, or it did not end in time"
+        return _Result("lost", (), state.usd, reason)
+
+    async def _ended(self, run: Run, result: _Result) -> list[RemoteFrame]:
+        """Write the end of a run with its charge, and return its frames. Raises EngineError."""
+        frames: list[RemoteFrame] = []
+        end, reason = result.end, result.reason
+        if end == "done":
+            with suppress(msgspec.MsgspecError):
+                # A thread: there may be megabytes.
+                frames = await asyncio.to_thread(list, frames_of(result.pieces))
+            if not frames:
+                end, reason = "failed", "its result cannot be read: another version made it"
+            elif isinstance(frames[-1], Failed):
+                end = "failed"
+        if run.is_open:
+            await self.end(run, end, self._micro(run, result.usd))
+        elif end != "done":
+            await records.spoil(self._store, run.id, end)
+        _log.info("runner.run.complete", runner=self.name, run=run.id, state=end, usd=result.usd)
+        if not frames:
+            raise EngineFailed("The work elsewhere failed.", detail=f"{end}: {reason}")
+        return frames
+
+    async def _asked(self, call: Awaitable[T], *passed: type[EngineError]) -> T:
+        """Ask the runner. Whatever else it raises becomes EngineUnavailable."""
+        try:
+            async with asyncio.timeout(_CALL_S):
+                return await call
+        except passed:
+            raise
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: it may answer the next time
+            _log.warning("runner.call.failed", runner=self.name, error=_said(error))
+            raise EngineUnavailable(f"{self.name} does not answer.", retry_after_s=5.0) from None
+
+    async def end(self, run: Run, state: End, micro_usd: int) -> None:
+        """End a run, and charge it once."""
+        if await records.end(self._store, run, state, micro_usd):
+            self._metrics.ended(run.runner, state, micro_usd)
+
+    def _micro(self, run: Run, usd: float | None) -> int:
+        """Return what a run is charged: the most that it may have cost, unless its provider names a price."""
+        is_price = usd is not None and 0.0 <= usd <= _DEAREST_USD
+        return math.ceil(usd * _MICRO) if usd is not None and is_price else run.most_micro_usd
+
+
+def _said(error: Exception) -> str:
+    """Return what to log of a failure: a message of an unknown class might quote anything."""
+    return error.reason if isinstance(error, EngineError) else type(error).__name__
+
+
+def _s(microseconds: int) -> float:
+    return max(1.0, microseconds / SECOND)

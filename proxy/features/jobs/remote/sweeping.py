@@ -1,0 +1,131 @@
+"""The end of runs that nobody waits for any more, and of what runners have forgotten to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from policies.wishes import SECOND
+from proxy.features.jobs.core.records import still_wanted
+from proxy.features.jobs.remote import records
+from proxy.features.jobs.remote.metrics import RunnerMetrics
+from proxy.features.jobs.remote.records import Run
+from proxy.features.jobs.remote.runs import Runs
+from proxy.storage.store import StorageFailed, Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+from speech_engine import EngineError
+
+EVERY_S = 5.0
+TIDY_S = 300.0
+AGAIN_S = 60.0
+MISSED_S = 15.0
+"""So long a machine that was idle already is asked about again: one turn may have missed it."""
+KEPT_DAYS = 32
+"""A row counts for its job's ceiling. No job goes on for so long."""
+
+_log = structlog.get_logger()
+
+
+class Sweeping:
+    """`runs` are those of each engine."""
+
+    def __init__(
+        self,
+        store: Store,
+        runs: Mapping[str, Runs],
+        metrics: Metrics,
+        of_runners: RunnerMetrics,
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._metrics = metrics
+        self._of_runners = of_runners
+        # When each runner was tidied, and is to be at the latest.
+        self._tidied: dict[str, tuple[int, int]] = {}
+
+    async def run(self) -> None:
+        await repeat("runs elsewhere", self._turn, EVERY_S, self._metrics)
+
+    async def _turn(self) -> None:
+        try:
+            await self.sweep()
+            await self.count()
+            await self.tidy()
+        except StorageFailed as error:
+            _log.warning("runner.sweep.failed", reason=str(error))
+
+    async def sweep(self) -> None:
+        """End what no step wants, and what is past its time."""
+        open_ = await records.list_open(self._store)
+        if not open_:
+            return
+        wanted = await still_wanted(self._store, [run.step for run in open_ if run.step])
+        now = await self._store.now()
+        for run in open_:
+            if run.step and run.step not in wanted:
+                await self._end(run, now)
+            elif now >= run.over_at + round(TIDY_S * SECOND):
+                # Who waits for it would have ended it.
+                await self._end(run, now)
+
+    async def count(self) -> None:
+        self._of_runners.stand(await records.count_open(self._store))
+
+    async def tidy(self) -> None:
+        """Let each runner end what has no row or is idle, where that is due, and forget old rows."""
+        by_name = {runs.name: runs for runs in self._runs.values()}
+        now = await self._store.now()
+        due = {name: runs for name, runs in by_name.items() if await self._is_due(name, runs, now)}
+        if not due:
+            return
+        for name, runs in due.items():
+            # Those before it may have taken their time.
+            open_, now = await records.list_open(self._store), await self._store.now()
+            await self._tidy(name, runs, open_, now)
+        await records.forget(self._store, now - KEPT_DAYS * 86_400 * SECOND)
+
+    async def _is_due(self, name: str, runs: Runs, now: int) -> bool:
+        """Tell whether some minutes have passed, or the idle time of a machine since its last work."""
+        tidied, latest = self._tidied.get(name, (now, now))
+        idle_s = runs.runner.limits.idle_s
+        if now >= latest or idle_s is None:
+            return now >= latest
+        idle_us = round(idle_s * SECOND)
+        since = tidied - idle_us - round(MISSED_S * SECOND)
+        ended = await records.list_ended(self._store, name, since)
+        return any(at <= now - idle_us for at in ended.values())
+
+    async def _end(self, run: Run, now: int) -> None:
+        runs = self._runs.get(run.engine)
+        try:
+            if runs is None or runs.name != run.runner:
+                if now >= run.over_at:
+                    await self._lost(run)
+            elif now >= run.over_at:
+                await runs.expire(run)
+            elif run.state == "running" or now >= run.asked_by:
+                await runs.cancel(run)
+        except EngineError as error:
+            _log.warning("runner.cancel.failed", runner=run.runner, run=run.id, reason=error.reason)
+
+    async def _lost(self, run: Run) -> None:
+        """End a run whose runner is not configured any more."""
+        if await records.end(self._store, run, "lost", run.most_micro_usd):
+            self._of_runners.ended(run.runner, "lost", run.most_micro_usd)
+
+    async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run], now: int) -> None:
+        limits = runs.runner.limits
+        since = now - round(max(limits.kept_s, limits.idle_s or 0.0) * SECOND)
+        # A machine that has just done its work is not idle, and has its result.
+        ended = await records.list_ended(self._store, name, since)
+        live = {called: (now - at) / SECOND for called, at in ended.items()}
+        live |= {run.name: 0.0 for run in open_ if run.runner == name and run.name}
+        self._tidied[name] = now, now + round(TIDY_S * SECOND)
+        try:
+            await runs.runner.tidy(live)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: the next turn tries again
+            reason = error.reason if isinstance(error, EngineError) else type(error).__name__
+            self._tidied[name] = now, now + round(AGAIN_S * SECOND)
+            _log.warning("runner.tidy.failed", runner=name, reason=reason)

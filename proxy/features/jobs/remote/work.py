@@ -1,0 +1,212 @@
+"""A piece of work as it leaves for a runner's machine: without the account's name, and without what changes
+from try to try. So the digest of a piece stays the same, as long as the same is to be spoken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from proxy.engines.remote_engine import FarTraining
+from proxy.features.jobs.remote.links import Links
+from proxy.features.jobs.remote.records import Run
+from proxy.kept.vault import Vault, VaultFailed
+from speech_engine import (
+    API_VERSION,
+    EngineUnavailable,
+    Sample,
+    SampleReader,
+    Speak,
+    SpeechJob,
+    UnsupportedRequest,
+)
+from speech_engine.runner import (
+    REMOTE_VERSION,
+    RemoteSample,
+    RemoteTraining,
+    RemoteWork,
+    RunnerLimits,
+)
+from speech_engine.values import find_samples
+
+TENANT = "server"
+"""The far end has one: us."""
+_LEAVING_S = 300.0
+"""A training stops so long before its run must end: its checkpoint has to come here."""
+_JSON_BYTES = 2_000
+"""What stands in a work's JSON around its recordings, each counted at four bytes for three."""
+
+
+class WorkPiece(Protocol):
+    """A piece of work of a job's step, or of nobody's. `name` stays over all tries, and `digest` as long as
+    the same is to be done."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def of_job(self) -> str: ...
+
+    @property
+    def step(self) -> str: ...
+
+    @property
+    def samples_column(self) -> str:
+        """The digests of the recordings that leave for it, as a row has them."""
+        ...
+
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
+        """Return what is submitted, the same each time. What does not fit has links.
+
+        Raises UnsupportedRequest if there are no links.
+        """
+        ...
+
+
+class SpeechPiece(NamedTuple):
+    """A text that is to be spoken. Without a `job`, it is what introduces the engine."""
+
+    name: str
+    digest: str
+    job: SpeechJob | None = None
+    samples: tuple[RemoteSample, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<SpeechPiece {self.name}>"
+
+    @property
+    def account(self) -> str:
+        return "" if self.job is None else self.job.tenant
+
+    @property
+    def of_job(self) -> str:
+        return "" if self.job is None else self.job.of_job
+
+    @property
+    def step(self) -> str:
+        return "" if self.job is None else self.job.step.rpartition(".")[0]
+
+    @property
+    def samples_column(self) -> str:
+        return _column(sample.digest for sample in self.samples)
+
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
+        work = None if self.job is None else Speak(_stripped(self.job, run.id))
+        sent = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
+        size = len(msgspec.json.encode(replace(sent, samples=())))
+        size += sum(len(sample.pcm) * 4 // 3 + _JSON_BYTES for sample in self.samples)
+        if size <= limits.most_bytes:
+            return sent
+        if self.job is None or not links.root:
+            fits = f"{size} bytes, and it takes {limits.most_bytes}"
+            raise UnsupportedRequest(
+                "The recordings of the voice are too long for the runner.",
+                detail=f"{fits}; server.public_url lets it fetch them",
+            )
+        model = self.job.model
+        return replace(
+            sent, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
+        )
+
+
+class TrainingPiece(NamedTuple):
+    """A training, or what is left of one. All that it needs is fetched by a link."""
+
+    name: str
+    digest: str
+    asked: FarTraining
+
+    def __repr__(self) -> str:
+        return f"<TrainingPiece {self.name}>"
+
+    @property
+    def account(self) -> str:
+        return self.asked.account
+
+    @property
+    def of_job(self) -> str:
+        return self.asked.job
+
+    @property
+    def step(self) -> str:
+        return self.asked.step
+
+    @property
+    def samples_column(self) -> str:
+        return _column(self.asked.digests)
+
+    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
+        if not links.root:
+            raise UnsupportedRequest(
+                "Trainings elsewhere need server.public_url: rented machines fetch and bring all by it."
+            )
+        stop_s = limits.most_s - min(_LEAVING_S, limits.most_s / 4)
+        training = RemoteTraining(url=await links.of_training(run.id), stop_s=stop_s)
+        return RemoteWork(key=run.id, most_s=limits.most_s, training=training)
+
+
+def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:
+    """Return the work that asks the far end what the engine has."""
+    said = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
+    subject = hashlib.sha256(said).hexdigest()
+    return SpeechPiece(f"hello.{engine}.{subject[:16]}", subject)
+
+
+def piece_name(step: str, engine: str) -> str:
+    return f"{step}.{engine}"
+
+
+async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> SpeechPiece:
+    """Return the piece that a step of a job asks of an engine. Raises EngineError."""
+    digest = await _digest(vault, job.tenant, msgspec.json.encode(_stripped(job, "")).decode())
+    samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
+    return SpeechPiece(piece_name(job.step, engine), digest, job, samples)
+
+
+async def training_piece(engine: str, asked: FarTraining, vault: Vault) -> TrainingPiece:
+    """Return the piece of a training. Raises EngineUnavailable."""
+    digest = await _digest(vault, asked.account, asked.said)
+    return TrainingPiece(piece_name(asked.step, engine), digest, asked)
+
+
+async def _digest(vault: Vault, account: str, said: str) -> str:
+    try:
+        # Only the account's key makes it: nobody can try texts on the database.
+        return await vault.name_digest(account, said)
+    except VaultFailed:
+        raise EngineUnavailable("The vault cannot be opened.") from None
+
+
+def _column(digests: Iterable[str]) -> str:
+    unique = sorted(set(digests))
+    return f" {' '.join(unique)} " if unique else ""
+
+
+def _sample(job: SpeechJob, sample: Sample, recordings: SampleReader) -> RemoteSample:
+    return RemoteSample(digest=sample.digest, pcm=recordings.pcm(job, sample))
+
+
+def _stripped(job: SpeechJob, id_: str) -> SpeechJob:
+    return replace(
+        job,
+        id=id_,
+        tenant=TENANT,
+        of_job="",
+        step="",
+        credential="",
+        share=1.0,
+        deadline_s=0.0,
+        urgency="idle",
+        plays_in_s=0.0,
+        plays_rate=1.0,
+        follows_s=0.0,
+    )

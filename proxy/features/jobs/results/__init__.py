@@ -1,1 +1,0 @@
-"""What of a job is fetched: its sound in one file or many, encoded, and its subtitles."""

@@ -1,0 +1,37 @@
+"""What engines on other machines said of themselves: those of workers, and those at runners."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+
+from proxy.storage.store import Params, Statement, Store
+
+_KEEP = """
+INSERT INTO introductions (engine, subject, hello, said)
+VALUES (:engine, :subject, :hello, CAST(:said AS BIGINT))
+ON CONFLICT (engine) DO UPDATE SET subject = excluded.subject, hello = excluded.hello, said = excluded.said
+"""
+_OF_ENGINE = "SELECT hello FROM introductions WHERE engine = :engine AND subject = :subject"
+_OF_WORKERS = "SELECT engine, hello FROM introductions WHERE subject = '' AND said >= :since"
+
+
+async def keep(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
+    """Keep what an engine said in place of what it said before. `subject` is where it is, "" at a worker."""
+    said: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
+    await store.write(Statement(_KEEP, {**said, "said": await store.now()}))
+
+
+async def recall(store: Store, engine: str, subject: str) -> bytes | None:
+    """Return what an engine said that is at this place."""
+    rows = await store.read(_OF_ENGINE, {"engine": engine, "subject": subject})
+    try:
+        return b64decode(rows[0]["hello"], validate=True) if rows else None
+    except NoBase64:
+        return None
+
+
+async def of_workers(store: Store, since: int) -> dict[str, bytes]:
+    """Return what engines at workers have said since then."""
+    rows = await store.read(_OF_WORKERS, {"since": since})
+    return {row["engine"]: b64decode(row["hello"]) for row in rows}

@@ -1,0 +1,64 @@
+"""The tables that the kernel itself has, without those of features."""
+
+from __future__ import annotations
+
+from proxy.storage.disk_names import DiskName, UnsafeName, account_name, owner_name
+from proxy.storage.rows import decode_json
+from proxy.storage.tables import Erasable, PathColumn, Table, Tables
+
+
+def _each_digest(text: object) -> None:
+    try:
+        digests = decode_json(text) if isinstance(text, str) else None
+    except ValueError:
+        digests = None
+    if not isinstance(digests, list):
+        raise UnsafeName(f"{ascii(text)[:100]} is no list of digests")
+    for digest in digests:
+        DiskName(digest)
+
+
+KERNEL_TABLES: Tables = (
+    *(Table(name) for name in ("schema_version", "entries", "balances", "holds", "usage", "costs")),
+    *(Table(name) for name in ("installation", "clone_counts", "refusals", "library_revisions")),
+    Table("accounts", paths=(PathColumn("id", account_name),)),
+    Table("keys", paths=(PathColumn("account", account_name),)),
+    Table("audit", personal=True),
+    Table(
+        "account_keys",
+        key=("account",),
+        sealed=True,
+        personal=True,
+        paths=(PathColumn("account", owner_name),),
+    ),
+    Table(
+        "blobs",
+        key=("account", "digest"),
+        sealed=True,
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    ),
+    Table(
+        "samples",
+        key=("voice", "number", "id"),
+        sealed=True,
+        recordings=("digest",),
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        erasable=Erasable(
+            "clip_",
+            "SELECT digest FROM samples WHERE id = :subject AND id <> ''",
+            ("DELETE FROM samples WHERE id = :subject AND id <> ''",),
+            is_part=True,
+        ),
+    ),
+    Table(
+        "trained_models",
+        recordings=("digest",),
+        personal=True,
+        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    ),
+    Table("introductions", key=("engine",)),
+    Table("former_models", key=("voice", "digest"), paths=(PathColumn("digest"),)),
+    Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
+)

@@ -1,0 +1,91 @@
+"""The lines of trainings elsewhere to a worker in the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+
+from proxy.features.jobs.remote.links import TRAININGS_PATH
+from speech_engine.errors import EngineFailed
+from speech_engine.host.far_calls import LineLost
+from speech_engine.training import FarPiece, FarTold
+from tests.proxy.api.inside import Inside
+
+URL = "https://voxgate.test"
+T = TypeVar("T")
+
+
+class Lines:
+    """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers, and
+    `slow_s` how long they take to give what is learnt from, which is not before `may_ask`. While the server
+    `is_away` it gives nothing. With `is_lost`, a far end waits for that event after its next piece, and then
+    can tell no more."""
+
+    def __init__(self) -> None:
+        self.servers: list[Inside] = []
+        self.urls: list[str] = []
+        self.told: list[FarTold] = []
+        self.lost = 0
+        self.slow_s = 0.0
+        self.may_ask = threading.Event()
+        self.may_ask.set()
+        self.is_lost: threading.Event | None = None
+        self.is_away = False
+        self._loop = asyncio.get_running_loop()
+
+    def open(self, url: str) -> _Line:
+        assert url.startswith(f"{URL}{TRAININGS_PATH}")
+        self.urls.append(url)
+        return _Line(self, url.removeprefix(URL))
+
+    @property
+    def pieces(self) -> list[FarPiece]:
+        return [told for told in self.told if isinstance(told, FarPiece)]
+
+    async def get(self, path: str, method: str = "GET") -> httpx2.Response:
+        return await self.servers[-1].ask(method, path, key="")
+
+    async def post(self, path: str, body: bytes) -> httpx2.Response:
+        async with self.servers[-1].client("") as client:
+            return await client.post(path, content=body)
+
+    def run(self, asking: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(asking, self._loop).result(30)
+
+
+class _Line:
+    def __init__(self, lines: Lines, path: str) -> None:
+        self._lines = lines
+        self._path = path
+
+    def inputs(self) -> Iterator[bytes]:
+        time.sleep(self._lines.slow_s)
+        self._lines.may_ask.wait(30)
+        if self._lines.is_away:
+            raise LineLost
+        yield _checked(self._lines.run(self._lines.get(self._path))).content
+
+    def tell(self, told: FarTold) -> None:
+        answer = self._lines.run(self._lines.post(self._path, msgspec.msgpack.encode(told)))
+        _checked(answer)
+        if isinstance(told, FarPiece) and self._lines.lost:
+            self._lines.lost -= 1
+            raise LineLost
+        self._lines.told.append(told)
+        if isinstance(told, FarPiece) and (is_lost := self._lines.is_lost) is not None:
+            is_lost.wait(30)
+            raise EngineFailed("This machine is lost.")
+
+
+def _checked(answer: httpx2.Response) -> httpx2.Response:
+    if answer.status_code >= 500:
+        raise LineLost
+    if answer.status_code != 200:
+        raise EngineFailed(f"status {answer.status_code}")
+    return answer

@@ -1,0 +1,167 @@
+"""A database in which the chapter of a file said what it is, as before its role did."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded, list_file
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training import blobs, learning, trainings
+from proxy.storage.schema import migrate, shipped
+from proxy.storage.store import ALWAYS, Statement
+from speech_engine.training import FarPiece, FilePiece, FileRole
+from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters
+from tests.features.jobs.training.training_rig import (
+    CONFIG,
+    RECORDINGS,
+    kind_of,
+    new_training,
+    trainings_inside,
+    voice_to_train,
+)
+from tests.proxy.api.inside import Inside, inside
+from tests.proxy.storage.notes import open_bare
+from tests.waiting import soon
+
+BEFORE_ROLES = 26
+_ROLES = {-1: "checkpoint", -2: "checkpoint_part", -3: "voice_part", -4: "onnx_part"}
+_BACK = f"""
+INSERT INTO job_encoded (job, chapter, number, account, digest, bytes, crc32, voices)
+SELECT job, CASE role {" ".join(f"WHEN '{role}' THEN {number}" for number, role in _ROLES.items())}
+    ELSE chapter END, number, account, digest, bytes, crc32, voices FROM job_encoded_after
+"""
+
+
+@pytest.fixture(autouse=True)
+def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+
+
+async def upgrade_again(url: str, folder: Path) -> None:
+    """Give the table of a stopped server its earlier shape, and let the migration convert that."""
+    before = [sql for each in shipped()[:BEFORE_ROLES] for sql in each.statements if "job_encoded" in sql]
+    converting = shipped()[BEFORE_ROLES].statements
+    store = await open_bare(url, folder)
+    try:
+        await store.write(
+            Statement("ALTER TABLE job_encoded RENAME TO job_encoded_after"),
+            Statement("DROP INDEX job_encoded_by_digest"),
+            Statement("DROP INDEX job_encoded_by_voices"),
+            *map(Statement, before),
+            Statement(_BACK),
+            Statement("DROP TABLE job_encoded_after"),
+        )
+        await store.write(*map(Statement, converting))
+    finally:
+        await store.close()
+
+
+async def test_each_file_has_its_role_and_results_keep_their_chapters(
+    new_store_url: str, tmp_path: Path
+) -> None:
+    store = await open_bare(new_store_url, tmp_path)
+    try:
+        await migrate(store, shipped()[:BEFORE_ROLES])
+        await store.write(*(_old_row(chapter, number) for chapter in range(-4, 3) for number in (0, 1)))
+        await migrate(store)
+        for chapter, role in _ROLES.items():
+            found = await list_file(store, "job_a", role)  # type: ignore[arg-type]
+            assert [each.digest for each in found] == [f"{chapter}/0", f"{chapter}/1"]
+            assert {each.chapter for each in found} == {0}
+        assert [each.digest for each in await list_encoded(store, "job_a", 0)] == ["0/0", "0/1"]
+        chapters = await list_encoded(store, "job_a", None)
+        assert [each.digest for each in chapters] == ["1/0", "1/1", "2/0", "2/1"]
+        assert msgspec.structs.replace(chapters[0], digest="") == EncodedBlob(
+            job="job_a", chapter=1, number=0, account="acc_a", digest="", bytes=5, crc32=6, voices=" v "
+        )
+    finally:
+        await store.close()
+
+
+def _old_row(chapter: int, number: int) -> Statement:
+    sql = "INSERT INTO job_encoded VALUES ('job_a', :chapter, :number, 'acc_a', :digest, 5, 6, ' v ')"
+    return Statement(sql, {"chapter": chapter, "number": number, "digest": f"{chapter}/{number}"})
+
+
+async def test_the_files_of_a_job_are_there_after_the_upgrade(tmp_path: Path, new_store_url: str) -> None:
+    async with jobs_inside(tmp_path, new_store_url) as server:
+        made = await new_chapters(server, response_format="flac", files="chapters")
+        await job_with(server, made["id"], "done")
+        before = await content(server, made["id"])
+    await upgrade_again(new_store_url, tmp_path / "data")
+    async with jobs_inside(tmp_path, new_store_url, name="ben") as again:
+        after = await content(server._replace(worker=again.worker), made["id"])
+        assert (after.status_code, after.content) == (200, before.content)
+
+
+@pytest.mark.usefixtures("leaves_holds")
+async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
+    tmp_path: Path, new_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed = list[int]()
+
+    async def pieces_of(
+        files: JobFiles, rows: list[EncodedBlob], role: FileRole
+    ) -> AsyncGenerator[FilePiece, None]:
+        resumed.append(sum(row.bytes for row in rows))
+        async with aclosing(blobs.pieces_of(files, rows, role)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    text = CONFIG.format(url=new_store_url, tone="delay_s = 0.002", jobs="")
+    async with inside(tmp_path, text, {}, "metered") as server:
+        id_ = await new_training(server, await voice_to_train(server), steps=900)
+
+        async def has_checkpoint() -> bool:
+            return bool(await list_file(server.worker.store, id_, "checkpoint"))
+
+        await soon(has_checkpoint)
+    await upgrade_again(new_store_url, tmp_path / "data")
+    async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
+        ours = server._replace(worker=again.worker)
+        await _is_due(ours)
+        shown = await job_with(ours, id_, "done", "failed")
+        assert (shown["status"], shown["training"]["step"]) == ("done", 900)
+        assert len(resumed) == 1
+        assert resumed[0] > 1000
+        assert (await content(ours, id_)).content.startswith(b"tone as onnx")
+
+
+async def _is_due(server: Inside) -> None:
+    await server.worker.store.write(Statement("UPDATE job_steps SET due = asked, lease = 0"))
+
+
+@pytest.mark.usefixtures("leaves_holds")
+async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
+    tmp_path: Path, new_store_url: str
+) -> None:
+    text = CONFIG.format(url=new_store_url, tone="", jobs="")
+    async with inside(tmp_path, text, {}, "metered") as server:
+        kind_of(server).is_here = False
+        id_ = await new_training(server, await voice_to_train(server))
+        await server.worker.store.write(Statement("UPDATE job_steps SET due = :far", {"far": 10**17}))
+        await _bring(server, id_, b"beginning", 0)
+    await upgrade_again(new_store_url, tmp_path / "data")
+    async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
+        await _bring(again, id_, b"end", 1, is_last=True)
+        far, store = kind_of(again).means.far, again.worker.store
+        assert [row.bytes for row in await far.checkpoint(id_)] == [9, 3]
+        assert await far.voice(id_) == b"beginningend"
+        assert [row.bytes for row in await list_file(store, id_, "onnx_part")] == [9, 3]
+        assert await list_file(store, id_, "checkpoint_part") == []
+
+
+async def _bring(server: Inside, job: str, data: bytes, number: int, *, is_last: bool = False) -> None:
+    (step,) = await server.worker.store.read("SELECT id FROM job_steps WHERE job = :job", {"job": job})
+    digest = hashlib.sha256(data).hexdigest()
+    for role in get_args(FileRole):
+        piece = FarPiece(role=role, number=number, data=data, digest=digest, is_last=is_last)
+        await kind_of(server).means.far.take(job, step["id"], piece, ALWAYS)
