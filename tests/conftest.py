@@ -20,6 +20,7 @@ from tests.suite.guard import Guard
 from tests.suite.held import Held
 from tests.suite.not_run import NotRun
 from tests.suite.second_run import SecondRun
+from tests.suite.twins import Twins
 
 __all__ = [
     "leaks",
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "collecting": Collecting(),
         "held": Held(),
         "second run": SecondRun(),
+        "twins": Twins(),
     }
     for name, part in parts.items():
         config.pluginmanager.register(part, name)

@@ -240,7 +240,7 @@ def shared_postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=ALL_STORES)
+@pytest.fixture
 def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A `[storage] url` of each kind; on PostgreSQL with empty tables that other tests had before."""
     if request.param == "sqlite":
@@ -251,7 +251,7 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield server.url(search_path=schema)
 
 
-@pytest.fixture(params=ALL_STORES)
+@pytest.fixture
 def new_store_url(request: pytest.FixtureRequest) -> str:
     """A `[storage] url` of each kind, without any tables."""
     if request.param == "sqlite":

@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
+import pytest
 
 from tests.commands import command as command
 from tests.suite.held import note_holds
@@ -95,14 +96,6 @@ class Server(NamedTuple):
             return client.post("/v1/audio/speech", json=body)
 
 
-def command_process(config: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`voxgate …` with this config file, as a process of its own."""
-    environ = {**os.environ, "VOXGATE_CONFIG": str(config)}
-    return subprocess.run(
-        [VOXGATE, *arguments], env=environ, capture_output=True, text=True, timeout=60, check=check
-    )
-
-
 @contextmanager
 def running(
     folder: Path,
@@ -143,6 +136,17 @@ def running(
     finally:
         stop(process)
     note_holds(loop_holds(log))
+
+
+def live_server(config: str = ALONE, **options: Any) -> Any:
+    """A fixture: a server of this configuration, for all tests of a module."""
+
+    @pytest.fixture(scope="module")
+    def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+        with running(tmp_path_factory.mktemp("server"), config, **options) as started:
+            yield started
+
+    return server
 
 
 _MOST_HELD_MS = {"loop": MOST_HELD_S * 1000, "another": MOST_KEPT_S * 1000}

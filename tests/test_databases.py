@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.databases import postgres
+from tests.tables import each_row
 from tests.waiting import until
 
 
@@ -19,7 +20,7 @@ def test_without_the_wheel_a_test_is_skipped_by_name(monkeypatch: pytest.MonkeyP
         pytest.fail("it started")
 
 
-@pytest.mark.parametrize("end", ["stopped", "killed", "stopped by the test"])
+@each_row("end", ["stopped", "killed", "stopped by the test"])
 def test_a_server_leaves_neither_a_process_nor_a_file(end: str) -> None:
     with postgres("-c", "fsync=off") as server:
         folder = server.folder

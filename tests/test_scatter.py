@@ -6,7 +6,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.tables import each_row
 
 SCATTER = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "scatter.py"))
 REACHES: dict[str, Any] = {reach.feature: reach for reach in SCATTER["reaches"]()}
@@ -17,18 +17,18 @@ def test_who_says_what_it_owns_is_a_feature() -> None:
     assert not [name for name, reach in REACHES.items() if len(reach.own) < 3]
 
 
-@pytest.mark.parametrize("name", REACHES)
+@each_row("name", REACHES)
 def test_a_feature_is_imported_by_the_list_and_by_features_alone(name: str) -> None:
     """The order of features is a contract of import-linter, in pyproject.toml."""
     assert not [each for each in REACHES[name].importing if not each.startswith("proxy/features/")]
 
 
-@pytest.mark.parametrize("name", REACHES)
+@each_row("name", REACHES)
 def test_what_a_feature_owns_is_named_in_few_files(name: str) -> None:
     assert len(REACHES[name].naming) <= 3, REACHES[name].naming
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "code", "is_named"),
     [
         ("consents", 'SQL = "SELECT 1 FROM consents"', True),

@@ -14,6 +14,7 @@ from tests.clients.runs import Programs, programs_of
 from tests.clients.servers import Servers, servers_in
 from tests.clients.visits import Visit
 from tests.plugins.openai.realtime.programs import running_fake
+from tests.tables import each_row
 
 _ROWS = (*range(1, 11), 13, 17, 18, 20, 22, 23, 26, 27)
 OF_THE_PORT = (12, 28, *range(32, 37))
@@ -83,7 +84,7 @@ def _ids(cells: list[tuple[int, str]]) -> list[str]:
     return [f"row-{row}-{client}" for row, client in cells]
 
 
-@pytest.mark.parametrize("row", _JUDGED)
+@each_row("row", _JUDGED)
 def test_a_client_sees_what_it_saw(
     servers: Servers, programs: Programs, admin: httpx2.Client, row: int
 ) -> None:
@@ -105,6 +106,6 @@ def expect_what_it_saw(
         ROWS[row].judged[client](visit)
 
 
-@pytest.mark.parametrize(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
+@each_row(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
 def test_a_client_is_served_as_it_was(servers: Servers, row: int, client: str) -> None:
     ROWS[row].proven[client](servers)

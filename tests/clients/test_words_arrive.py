@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable
 from itertools import cycle
 
-import pytest
 from openai import OpenAI
 
 from tests.clients.servers import FORMATS, AudioFormat, Servers, texts
+from tests.tables import each_row
 
 # One blank between sentences, so that what is heard can be joined to exactly what was sent.
 _MIXED = (
@@ -71,7 +71,7 @@ def _json(sdk: OpenAI, text: str, audio_format: AudioFormat) -> bytes:
 WAYS: dict[str, _Ask] = {"buffered": _buffered, "streamed": _streamed, "events": _events, "json": _json}
 
 
-@pytest.mark.parametrize(("audio_format", "way"), [*zip(FORMATS, cycle(WAYS))])
+@each_row(("audio_format", "way"), [*zip(FORMATS, cycle(WAYS))])
 def test_mixed_scripts_arrive_word_for_word(servers: Servers, way: str, audio_format: AudioFormat) -> None:
     expect_mixed_scripts(servers, way, audio_format)
 
@@ -86,7 +86,7 @@ def expect_mixed_scripts(servers: Servers, way: str, audio_format: AudioFormat) 
 _CHARACTERS = dict.fromkeys(FORMATS, 4000) | {"mp3": 1000, "opus": 1000, "aac": 1000}
 
 
-@pytest.mark.parametrize(("audio_format", "way"), [("mp3", "streamed"), ("wav", "json"), ("pcm", "events")])
+@each_row(("audio_format", "way"), [("mp3", "streamed"), ("wav", "json"), ("pcm", "events")])
 def test_a_long_text_arrives_whole_and_in_order(
     servers: Servers, way: str, audio_format: AudioFormat
 ) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.corpus import replay
 from tests.corpus.conftest import WorldOf
 from tests.corpus.steps import Topic
 from tests.corpus.topics import SPEECH
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize("topic", SPEECH, ids=lambda topic: topic.name)
+@each_row("topic", SPEECH, ids=lambda topic: topic.name)
 def test_a_topic_is_answered_as_it_was_recorded(topic: Topic, world_of: WorldOf) -> None:
     replay.check(topic, world_of(topic.world))

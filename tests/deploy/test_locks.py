@@ -18,6 +18,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.tables import each_row
+
 ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "locks"
 FILES = ("build", "serve", "test")
@@ -71,7 +73,7 @@ LICENCES = {
 }
 
 
-@pytest.mark.parametrize("file", FILES)
+@each_row("file", FILES)
 def test_a_lock_holds_versions_and_hashes_and_nothing_else(file: str) -> None:
     text = (LOCKS / f"{file}.txt").read_text()
     rest = [line for line in _ENTRY.sub("", text).splitlines() if not line.startswith("#")]
@@ -84,7 +86,7 @@ def test_a_package_has_one_version_for_every_python() -> None:
     assert len(versions) == len({name for name, _ in versions})
 
 
-@pytest.mark.parametrize("file", FILES)
+@each_row("file", FILES)
 def test_what_is_installed_is_what_is_locked(file: str) -> None:
     wanted = {each.name: each.version for each in ALL[file] if each.is_for_here}
     assert wanted == {name: importlib.metadata.version(name) for name in wanted}

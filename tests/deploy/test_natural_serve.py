@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from proxy.config import natural
-from proxy.engines import registry
-from proxy.engines.stored_models import ModelRefused
-from proxy.features.models import natural_file, natural_voices
-from proxy.features.models.listing import open_galleries
+from proxy.features.models import natural_file
 from tests.server import Server, running
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = (REPOSITORY / "config.toml").read_text()
 MAKE = ("make", "--silent", "serve", "PORT=0")
-_FETCH_S = 500.0
 _AWAY = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
     "PIP_FIND_LINKS": "",
@@ -29,26 +22,12 @@ _AWAY = {
 LINE = "voxgate voices natural"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that got its voices from the index. The environment they run in may have been built before."""
-    try:
-        natural_voices.require_index(natural_voices.chosen(open_galleries(registry.load())))
-    except ModelRefused as fault:
-        pytest.skip(f"the package index cannot be reached: {fault}")
-    folder = tmp_path_factory.mktemp("natural")
-    # A busy machine must not have the next candidate asked.
-    patient = {"VOXGATE_SERVER__FIRST_AUDIO_S": "100"}
-    with running(folder, SHIPPED, command=MAKE, cwd=REPOSITORY, environ=patient, start_s=_FETCH_S) as started:
-        yield started
-
-
 def said(server: Server) -> list[str]:
     """What was said beside the server's own log."""
     return [line for line in server.log.read_text().splitlines() if line and not line.startswith("{")]
 
 
-def _engine(answer: httpx2.Response) -> str:
+def engine_of(answer: httpx2.Response) -> str:
     assert answer.status_code == 200, answer.text
     assert len(answer.content) > 2000
     return answer.headers["x-voxgate-engine"]
@@ -62,55 +41,9 @@ def serve_without_an_index(folder: Path) -> dict[str, str]:
     """Return the environment in which it was served."""
     away = {**_AWAY, "XDG_CACHE_HOME": str(folder)}
     with running(folder, SHIPPED, command=MAKE, cwd=REPOSITORY, environ=away) as server:
-        assert _engine(server.speech("Hello.")) == "espeak/standard"
+        assert engine_of(server.speech("Hello.")) == "espeak/standard"
         _first, line = said(server)
     assert LINE in line
     assert "the package index cannot be reached" in line
     assert natural_file.read(folder / "data") == natural.Layer()
     return away
-
-
-def test_the_first_answers_are_natural_and_other_languages_espeaks(server: Server) -> None:
-    assert _engine(server.speech("Hello.")) == "piper/standard"
-    for model in ("tts-1-hd", "gpt-4o-mini-tts"):
-        assert _engine(server.speech("Hello.", model=model)) == "kokoro/standard"
-    portuguese = "Bom dia a todos, o encontro começa às oito horas da manhã."
-    assert _engine(server.speech(portuguese)) == "espeak/standard"
-
-
-def test_who_pays_hears_the_voice_that_may_be_sold(server: Server) -> None:
-    key = server.mint_key("payer", plan="pro").secret
-    body = {"model": "tts-1", "voice": "alloy", "input": "Hello."}
-    with server.client(key) as client:
-        assert _engine(client.post("/v1/audio/speech", json=body)) == "kokoro/standard"
-
-
-def test_the_licences_are_shown_and_nothing_is_left_half_done(server: Server) -> None:
-    lines = "\n".join(said(server))
-    assert "Blizzard-2013 (its recordings are for research alone" in lines
-    assert "Apache-2.0 (paid use is allowed)" in lines
-    assert LINE not in lines
-    folders = {path.name for path in (server.data / "models").glob("*/")}
-    assert folders == {"joe", "kokoro-int8"}
-
-
-def test_a_check_and_a_reload_know_them(server: Server) -> None:
-    done = server.cli("check", "--json")
-    rows = json.loads(done.stdout)["data"]
-    assert not [row for row in rows if row["state"] == "wrong"]
-    (row,) = (row for row in rows if (row["check"], row["name"]) == ("licence", "piper"))
-    assert (row["state"], "plans with a price do not have it" in row["found"]) == ("ok", True)
-    (row,) = (row for row in rows if row["name"] == str(server.data / natural.FILE))
-    assert "engines.kokoro, engines.piper, models.tts-1" in row["found"]
-    reloaded = json.loads(server.cli("reload", "--json").stdout)
-    assert (reloaded["changed"], reloaded["needs_restart"]) == ([], [])
-    assert _engine(server.speech("Hello.")) == "piper/standard"
-
-
-def test_the_command_finds_them_there_and_shows_its_lines(server: Server) -> None:
-    refused = server.cli("voices", "natural", check=False)
-    assert refused.returncode == 1
-    assert "add: --accept Blizzard-2013" in refused.stderr
-    done = server.cli("voices", "natural", "--accept", "Blizzard-2013")
-    assert (server.data / natural.FILE).read_text().endswith("\n".join(done.stdout.splitlines()[1:-1]) + "\n")
-    assert "Restart the server" in done.stdout.splitlines()[-1]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
 from tests.clients.clients import CLIENTS
 from tests.clients.environments import PINS
 from tests.docs import pages
 from tests.docs.pages import ROOT
+from tests.tables import each_row
 
 _PAGE = "clients.md"
 
@@ -31,7 +30,7 @@ def test_every_client_has_its_section_and_no_other_has_one() -> None:
     assert headings == [client.title for client in CLIENTS.values()]
 
 
-@pytest.mark.parametrize("client", _PINNED)
+@each_row("client", _PINNED)
 def test_the_versions_named_are_the_ones_that_run(client: str) -> None:
     file, packages = _PINNED[client]
     section = pages.section(pages.doc(_PAGE), CLIENTS[client].title)

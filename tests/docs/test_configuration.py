@@ -22,6 +22,7 @@ from proxy.engines import registry
 from proxy.features.all import all_sections, load_config
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
+from tests.tables import each_row
 
 _PAGE = "configuration.md"
 _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(page, "toml")]
@@ -32,7 +33,7 @@ _STEPS = ("run: voxgate env build", "has been imported", "names no model")
 _NO_VALUE = ("none", "needed", "the section's name")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("heading", "section"),
     [
         ("[server]", Server),
@@ -76,7 +77,7 @@ def test_the_shipped_file_sets_nothing_to_other_than_its_documented_default() ->
     assert shipped["server"] == {key: defaults[key] for key in shipped["server"]}
 
 
-@pytest.mark.parametrize("block", _TOML, ids=lambda block: block.where)
+@each_row("block", _TOML, ids=lambda block: block.where)
 def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     for name in ("new-key", "data/master-key"):

@@ -17,6 +17,7 @@ from tests.docs import pages
 from tests.docs.pages import PAGES, Block
 from tests.server import Server
 from tests.sound import decoded
+from tests.tables import each_row
 
 _SHOWN = "http://127.0.0.1:8000"
 _SH = [block for page in PAGES for block in pages.blocks(page, "sh")]
@@ -24,7 +25,7 @@ _PYTHON = [page for page in PAGES if pages.blocks(page, "python")]
 _AUDIO = {".mp3": "mp3", ".wav": "wav", ".ogg": "opus"}
 
 
-@pytest.mark.parametrize("block", _SH, ids=lambda block: block.where)
+@each_row("block", _SH, ids=lambda block: block.where)
 def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server) -> None:
     if "curl" in block.text and shutil.which("curl") is None:
         pytest.skip("this machine has no curl")
@@ -35,7 +36,7 @@ def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server
         assert _matches(block.answer, done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("page", _PYTHON, ids=pages.name)
+@each_row("page", _PYTHON, ids=pages.name)
 def test_the_python_examples_of_a_page_run_in_their_order(page: Path, shipped: Server) -> None:
     # At their own lines, so that a traceback names the line of the page.
     lines = [""] * len(page.read_text().splitlines())

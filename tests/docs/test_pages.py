@@ -6,12 +6,11 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 import proxy
 from proxy.cli.main import banner
 from tests.docs import pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
+from tests.tables import each_row
 
 _TWO_SCREENS = 100
 MOST_WORDS = 23_700
@@ -20,7 +19,7 @@ MOST_WORDS = 23_700
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *PLUGIN_PAGES], ids=pages.name)
+@each_row("page", [*PAGES, *PLUGIN_PAGES], ids=pages.name)
 def test_links_lead_to_a_page_and_a_heading_that_exist(page: Path) -> None:
     for link in pages.links(page.read_text()):
         path, _, anchor = link.partition("#")
@@ -36,7 +35,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert set(PAGES) - {ROOT / "README.md"} <= linked
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=pages.name)
+@each_row("page", sorted((ROOT / "docs").glob("*.md")), ids=pages.name)
 def test_a_page_of_more_than_two_screens_begins_with_its_contents(page: Path) -> None:
     text = page.read_text()
     if len(text.splitlines()) > _TWO_SCREENS:

@@ -16,6 +16,7 @@ from policies.plans import Plan, terms
 from policies.price import MICRO, Price, charge, estimate_charge, in_credits
 from proxy.features.all import load_config
 from tests.docs import pages
+from tests.tables import each_row
 
 _PAGE = pages.doc("plans.md")
 _RATE_HZ = 24_000
@@ -57,7 +58,7 @@ def test_the_plans_are_the_shipped_ones() -> None:
     ] == table("Choose a plan")
 
 
-@pytest.mark.parametrize(("priced", "characters", "heard_s", "charged"), table("What a request costs"))
+@each_row(("priced", "characters", "heard_s", "charged"), table("What a request costs"))
 def test_charges(priced: str, characters: str, heard_s: str, charged: str) -> None:
     samples = round(float(heard_s) * _RATE_HZ)
     found = charge(price(priced), samples=samples, rate_hz=_RATE_HZ, characters=int(characters))
@@ -78,13 +79,13 @@ def test_holds(
         assert in_credits(found) == held
 
 
-@pytest.mark.parametrize(("allowance", "granted", "wanted", "first", "then"), table("Two pools"))
+@each_row(("allowance", "granted", "wanted", "first", "then"), table("Two pools"))
 def test_splits(allowance: str, granted: str, wanted: str, first: str, then: str) -> None:
     found = split(int(wanted), CreditStanding(int(allowance), int(granted)))
     assert found == (None if "refused" in (first, then) else Split(int(first), int(then)))
 
 
-@pytest.mark.parametrize(("made", "at", "start", "end"), table("Cycles"))
+@each_row(("made", "at", "start", "end"), table("Cycles"))
 def test_cycles(made: str, at: str, start: str, end: str) -> None:
     cycle = cycle_at(micros(made), micros(at))
     assert (cycle.start, cycle.end) == (micros(start), micros(end))

@@ -7,8 +7,6 @@ import subprocess
 import textwrap
 from types import FunctionType
 
-import pytest
-
 from speech_engine import (
     Comparer,
     Detector,
@@ -23,13 +21,14 @@ from speech_engine import (
 from tests.docs import pages
 from tests.docs.pages import ROOT
 from tests.server import VOXGATE
+from tests.tables import each_row
 
 _PAGE = ROOT / "docs" / "writing-a-plugin.md"
 _PARTS = re.findall(r"^<!-- from (\S+) -->\n```\w+\n(.*?)^```$", _PAGE.read_text(), re.MULTILINE | re.DOTALL)
 _CALLED = (Engine, EngineRefreshes, EngineVoices, FrontEnd, Detector, RankingDetector, Comparer, Mark)
 
 
-@pytest.mark.parametrize(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])
+@each_row(("path", "shown"), _PARTS, ids=lambda part: part.split("\n")[0])
 def test_each_excerpt_stands_in_its_file(path: str, shown: str) -> None:
     text = (ROOT / path).read_text()
     assert shown in text or textwrap.indent(shown, "    ") in text

@@ -15,6 +15,7 @@ from proxy.engines import registry
 from proxy.features.all import load_config
 from tests.server import Server, running
 from tests.sound import decoded
+from tests.tables import each_row
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FAKES = {"openai": 8197, "minimax": 8198, "elevenlabs": 8199}
@@ -23,7 +24,7 @@ NOT_BUILT = {"config.tiers.toml": {"piper", "xtts"}}
 KEYS = ("MINIMAX_API_KEY", "ELEVENLABS_API_KEY")
 
 
-@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
+@each_row("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.name)
 def test_an_example_has_no_fault_and_nothing_that_has_no_effect(file: Path) -> None:
     loaded = load_config(file, dict.fromkeys(KEYS, "a secret"))
     findings = check_config(loaded, registry.load())
@@ -50,7 +51,7 @@ def languages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "more", "language"),
     [
         ("O Djavan nasceu em 1949, em Maceió.", {}, "pt"),
@@ -101,7 +102,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield stack.enter_context(running(tmp_path_factory.mktemp("cloud"), _here(text)))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "engine"),
     [
         ("tts-1", "openai/tts-1"),

@@ -13,6 +13,7 @@ from tests.examples.test_configs import EXAMPLES, fake
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
+from tests.tables import each_row
 from tests.waiting import until
 
 LOADED_S = 120.0
@@ -46,8 +47,8 @@ def ready(live: Server) -> set[str]:
     return {row["name"] for row in rows if row["state"] == "ready"}
 
 
-@pytest.mark.parametrize("model", ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
-@pytest.mark.parametrize(
+@each_row("model", ["tts-1", "tts-1-hd", "gpt-4o-mini-tts"])
+@each_row(
     ("plan", "engine"),
     [("free", "piper/standard"), ("trained", "piper/standard"), ("premium", "elevenlabs/eleven_v3")],
 )

@@ -15,7 +15,6 @@ from speech_engine.host.batch_model import BatchSettings
 
 class Settings(BatchSettings, frozen=True, kw_only=True):
     folder: str
-    loads_s: float = 0.0
     step_s: float = 0.0
 
 def voxgate_register():
@@ -24,7 +23,6 @@ def voxgate_register():
 
 _WORKER = """
 import asyncio
-import os
 import time
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -66,11 +64,8 @@ class Toy:
 def load(settings, context):
     folder = Path(settings.folder)
     context.progress(0.4, "reading the weights")
-    time.sleep(settings.loads_s)
     while (folder / "hold").exists():
         time.sleep(0.01)
-    if (folder / "torn").exists():
-        os._exit(3)
     context.progress(1.0, "warming up")
     return ToyModel(lambda _rows: time.sleep(settings.step_s))
 

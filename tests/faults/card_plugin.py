@@ -1,4 +1,4 @@
-"""The tone engine on a card of 8 GB. torch is a module of ours; strangers use what a file says."""
+"""The tone engine on a card of 8 GB. torch is a module of ours."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ def voxgate_register():
 """
 
 _TORCH = """
-from pathlib import Path
 from types import SimpleNamespace
 
 GB = 1024**3
-STRANGERS = Path(__file__).parent / "strangers_gb"
 
 class version:
     hip = None
@@ -40,11 +38,7 @@ class cuda:
     device_count = staticmethod(lambda: 1)
     max_memory_reserved = staticmethod(lambda index: GB // 2)
     get_device_properties = staticmethod(lambda index: SimpleNamespace(uuid="none"))
-
-    @staticmethod
-    def mem_get_info(index):
-        used = float(STRANGERS.read_text()) if STRANGERS.exists() else 0.0
-        return int((8 - used) * GB), 8 * GB
+    mem_get_info = staticmethod(lambda index: (8 * GB, 8 * GB))
 """
 
 
@@ -55,10 +49,6 @@ def install_card(folder: Path) -> dict[str, str]:
     (folder / "cardtone_worker.py").write_text(_WORKER)
     (folder / "torch.py").write_text(_TORCH)
     return plugin_folders.environ(folder)
-
-
-def strangers_use(folder: Path, gb: float) -> None:
-    (folder / "strangers_gb").write_text(str(gb))
 
 
 def section(name: str, memory_gb: float, more: str = "") -> str:

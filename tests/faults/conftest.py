@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.kills import place
 from tests.faults.leaving import scene
-from tests.server import TONE, Server, running
+from tests.server import TONE, live_server
 
 __all__ = ["folder", "place", "scene", "server"]
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), TONE) as started:
-        yield started
+server = live_server(TONE)
 
 
 @pytest.fixture

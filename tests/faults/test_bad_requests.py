@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.faults.bad_requests import expect_every_bad_request_to_be_refused, mint_keys
 from tests.server import Server
 
-COUNT, SEED = 600, 7
+COUNT, SEED = 200, 7
 
 
 def test_no_bad_request_is_a_fault_of_the_server(server: Server) -> None:

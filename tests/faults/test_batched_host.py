@@ -95,36 +95,6 @@ def _expect_a_step_that_fails_to_end_the_host_with_its_reason(server: Server) ->
     assert _load(server) == (0, 0)
 
 
-SECOND = """
-[engines.second]
-plugin = "toybatch"
-folder = "{folder}"
-load_s = 0.1
-"""
-
-
-def test_hosts_that_die_in_loading_or_load_too_long_are_given_up_after_five_lives(
-    folder: Path, found: dict[str, str]
-) -> None:
-    (folder / "torn").touch()
-    late = folder / "late"
-    late.mkdir()
-    (late / "hold").touch()
-    with running(folder, config(folder) + SECOND.format(folder=late), environ=found) as server:
-        until(lambda: state(server, "toy")["state"] == "failed", WITHIN_S)
-        assert _lives(server, "toy") == 5
-        until(lambda: state(server, "second")["state"] == "failed", WITHIN_S)
-        assert "loading took longer than load_s = 0.1" in state(server, "second")["reason"]
-        assert _lives(server, "second") == 5
-        answer = server.speech("Somebody else.", model="both", voice="ana")
-        assert answer.headers["x-voxgate-engine"] == "tone/standard"
-
-
-def _lives(server: Server, engine: str) -> int:
-    lines = server.log.read_text().splitlines()
-    return sum("child.state.starting" in line and f'"{engine}.0"' in line for line in lines)
-
-
 def test_those_who_wait_for_a_killed_host_finish_in_its_next_life(
     folder: Path, found: dict[str, str]
 ) -> None:
@@ -135,21 +105,7 @@ def test_those_who_wait_for_a_killed_host_finish_in_its_next_life(
         until(lambda: _load(server) == (0, 0), WITHIN_S)
 
 
-def test_those_for_whom_the_next_life_comes_too_late_are_spoken_by_another_at_once(
-    folder: Path, found: dict[str, str]
-) -> None:
-    with (
-        running(folder, config(folder, 10.0, f"{SLOW}\nloads_s = 11.0"), environ=found) as server,
-        ExitStack() as stack,
-    ):
-        until(lambda: state(server, "toy")["state"] == "ready", WITHIN_S)
-        answers = _kill_under_load(server, stack, hold=folder / "hold")
-        assert {answer.headers["x-voxgate-engine"] for answer in answers} == {"tone/standard"}
-        # They were asked before the host was back: it loads for ever.
-        assert state(server, "toy")["state"] == "starting"
-
-
-def _kill_under_load(server: Server, stack: ExitStack, hold: Path | None = None) -> list[httpx2.Response]:
+def _kill_under_load(server: Server, stack: ExitStack) -> list[httpx2.Response]:
     """Kill the host with its slots and its queue full. Return what those in the queue got."""
     until(lambda: state(server, "toy")["state"] == "ready", WITHIN_S)
     streams = [
@@ -161,8 +117,6 @@ def _kill_under_load(server: Server, stack: ExitStack, hold: Path | None = None)
     pool = stack.enter_context(ThreadPoolExecutor(WAITING))
     waiting = [pool.submit(_ask, server, f"This is number {number}.") for number in range(WAITING)]
     until(lambda: _load(server) == (RUNNING, WAITING), WITHIN_S)
-    if hold is not None:
-        hold.touch()
     kill(host(server, "toy"))
     for each in streams:
         with pytest.raises(httpx2.TransportError):

@@ -26,6 +26,7 @@ from tests.faults.cloud_table import BROKEN, OTHER, REFUSED, ROWS, WHOLE, Row, V
 from tests.faults.clouds import COSTS_MICRO, ENVIRON, KINDS, Clouds, clouds
 from tests.server import Server, running
 from tests.sound import decoded
+from tests.tables import each_row
 
 TEXT = "Hello there, world. How are you today?"
 SECOND = "second"
@@ -250,7 +251,7 @@ def _costs(data: Path) -> dict[str, tuple[tuple[str, int], ...]]:
     return asyncio.run(read())
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.engine)
+@each_row("case", CASES, ids=lambda case: case.engine)
 def test_each_fault_has_its_outcome(matrix: Matrix, case: Case) -> None:
     assert matrix.outcome(case) == _expected(case)
     heard = matrix.heard[case]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from fakes.faults import ScriptedFault
 from tests.faults.clouds import PLUGINS, Plugin
 from tests.faults.leaving import TEXT, Client, Scene, expect_leavers_to_leave_nothing
+from tests.tables import each_row
 from tests.waiting import until
 
 TRIES = 5
@@ -24,8 +23,8 @@ _HEARS = {"after the first byte": 1, "midstream": 2_000}
 _STATUSES = {"before the provider answered": None, "before any audio": 200}
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
-@pytest.mark.parametrize("stage", _STAGES)
+@each_row("plugin", PLUGINS)
+@each_row("stage", _STAGES)
 async def test_the_provider_hears_of_it_at_once(scene: Scene, plugin: Plugin, stage: str) -> None:
     charged = len(scene.outcomes())
     late = [await _leave(scene, plugin, stage) for _ in range(TRIES)]

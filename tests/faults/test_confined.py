@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,7 +14,7 @@ import pytest
 
 from speech_engine.host.confinement import has_call_filter
 from tests.faults.processes import children, runtime_folder
-from tests.server import Server, running
+from tests.server import Server, live_server
 
 _NOBODY = 65534
 _ASK = """
@@ -30,11 +29,7 @@ except OSError as error:
     print(type(error).__name__)
 """
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("confined"), "") as started:
-        yield started
+server = live_server("")
 
 
 def _hosts(server: Server) -> list[psutil.Process]:

@@ -11,16 +11,12 @@ import pytest
 from tests.commands import command
 from tests.faults.processes import host, is_over, state
 from tests.faults.streams import stream
-from tests.server import TONE, Server, running
+from tests.server import TONE, Server, live_server
 from tests.waiting import until
 
 CONFIG = TONE + '[engines.inside]\nplugin = "tone"\nhosted = false\n'
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), CONFIG) as started:
-        yield started
+server = live_server(CONFIG)
 
 
 @pytest.fixture(autouse=True)

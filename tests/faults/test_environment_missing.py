@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.plugin_folders import environ, install
 from tests.server import TONE, VOXGATE, Server, running
+from tests.tables import each_row
 
 FRONT = """
 import msgspec
@@ -75,7 +76,7 @@ def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> 
     assert (row["plugin"], row["state"], row["bytes"]) == ("bell", "missing", 0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("command", "says"),
     [
         (("build", "tone"), "tone lists no packages of its own"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,31 +117,6 @@ def test_seconds_go_over_the_quota_by_no_more_than_the_floor(shop: Shop) -> None
     assert len(rows) == told[200, ""]
 
 
-def test_sixty_a_minute_are_sixty(shop: Shop) -> None:
-    told = _all_at_once(shop, shop.key("paced"), times=2)
-    print(f"60 a minute: {told}")
-    assert told == {(200, ""): RPM, (429, "rate_limit_exceeded"): 2 * CLIENTS - RPM}
-
-
-def test_five_streams_are_never_six(shop: Shop) -> None:
-    key = shop.key("narrow")
-    hanging_up = threading.Event()
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        told: list[Outcome] = []
-        asking = [threads.submit(_stream, shop.client(key), told.append, hanging_up) for _ in range(CLIENTS)]
-        try:
-            until(lambda: len(told) == CLIENTS)
-        finally:
-            hanging_up.set()
-        for each in asking:
-            each.result(60)
-    print(f"5 streams: {Counter(told)}")
-    assert Counter(told) == {(200, ""): STREAMS, (429, "rate_limit_exceeded"): CLIENTS - STREAMS}
-    # Five have hung up; their places are free again as soon as the server has seen it.
-    client = shop.client(key)
-    until(lambda: _ask(client)[0] == 200)
-
-
 def _all_at_once(
     shop: Shop, key: str, times: int, ask: Callable[[openai.OpenAI], Outcome] | None = None
 ) -> Counter[Outcome]:
@@ -169,14 +143,3 @@ def _ask(client: openai.OpenAI) -> Outcome:
     except openai.APIStatusError as error:
         return error.status_code, str(error.code)
     return 200, ""
-
-
-def _stream(client: openai.OpenAI, tell: Callable[[Outcome], None], hanging_up: threading.Event) -> None:
-    try:
-        with client.audio.speech.with_streaming_response.create(
-            model="tts-1", voice="tone/slow", input="word " * 300, response_format="pcm"
-        ) as answer:
-            tell((answer.status_code, ""))
-            hanging_up.wait(120)
-    except openai.APIStatusError as error:
-        tell((error.status_code, str(error.code)))

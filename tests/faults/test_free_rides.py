@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from tests.faults.plugin_folders import environ, install
 from tests.faults.tone_clouds import BABBLE
 from tests.server import Server, running
 from tests.sound import PADDING_S, decoded
+from tests.tables import each_row
 from tests.waiting import until
 
 SITUATIONS = ("plain", "cast", "auto", "lexicon", "cap", "leave", "slow", "idempotency", "cache")
@@ -354,11 +355,14 @@ def bill(server: Server, cell: Cell) -> Bill:
 
 
 @pytest.fixture(scope="module")
+def cells() -> Sequence[Cell]:
+    return PAIRS
+
+
+@pytest.fixture(scope="module")
 def bills(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    cells: Sequence[Cell], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Cell, Bill | Exception]]:
-    chosen = {item.name for item in request.session.items}
-    cells = [cell for cell in CELLS if any(cell.name in name for name in chosen)]
     plugins, folder = tmp_path_factory.mktemp("plugins"), tmp_path_factory.mktemp("server")
     install(plugins, "babbler", BABBLER)
     with clouds() as providers:
@@ -382,7 +386,7 @@ def test_every_two_of_them_meet() -> None:
     assert [len(each) for each in pairs] == [9 * 3, 9 * 8, 3 * 8]
 
 
-@pytest.mark.parametrize("cell", PAIRS, ids=lambda cell: cell.name)
+@each_row("cell", PAIRS, ids=lambda cell: cell.name)
 def test_what_is_received_is_charged_and_little_more(bills: dict[Cell, Bill | Exception], cell: Cell) -> None:
     expect_a_fair_bill(bills, cell)
 

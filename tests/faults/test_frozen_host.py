@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx2
@@ -14,7 +13,7 @@ import pytest
 
 from tests.faults.processes import AGAIN_S, host, state
 from tests.faults.streams import stream
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server
 from tests.waiting import until
 
 STREAMS = 16
@@ -30,11 +29,7 @@ delay_s = 5
 """
 )
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), _CONFIG) as started:
-        yield started
+server = live_server(_CONFIG)
 
 
 def _kills(server: Server) -> list[dict[str, str]]:

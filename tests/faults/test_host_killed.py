@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
-
 import httpx2
 import pytest
 
-from plugins.tone.decode import decode
-from tests.faults.processes import AGAIN_S, host, kill, runtime_folder, state
+from tests.faults.processes import AGAIN_S, host, kill, runtime_folder
 from tests.faults.streams import stream
-from tests.server import TONE, Server, running
+from tests.server import Server
 from tests.sound import decoded
 from tests.waiting import until
-
-RUNNING = 16
-WAITING = 32
 
 
 @pytest.mark.parametrize(("engine", "voice"), [("tone", "tone/slow"), ("espeak", "espeak/f3")])
@@ -50,29 +42,3 @@ def test_a_killed_host_leaves_no_socket_behind(server: Server) -> None:
     kill(host(server, "tone"))
     assert server.speech("Once more.").status_code == 200
     until(lambda: len(list(runtime_folder(server).glob("tone.*.sock"))) == 1)
-
-
-def test_the_queue_of_a_killed_host_is_spoken_by_its_next_life(folder: Path) -> None:
-    config = TONE.replace("[engines.tone]", f"[engines.tone]\nslots = {RUNNING}")
-    with running(folder, config) as server, ExitStack() as stack:
-        streams = [stack.enter_context(stream(server, "tone/slow")) for _ in range(RUNNING)]
-        for each in streams:
-            each.read(4_800)
-        pool = stack.enter_context(ThreadPoolExecutor(WAITING))
-        texts = [f"This is number {number}." for number in range(WAITING)]
-        waiting = [pool.submit(server.speech, text, response_format="wav") for text in texts]
-        until(lambda: _load(server) == (RUNNING, WAITING))
-        kill(host(server, "tone"))
-        for each in streams:
-            with pytest.raises(httpx2.TransportError):
-                each.read_all()
-        for text, answer in zip(texts, [each.result() for each in waiting], strict=True):
-            assert answer.status_code == 200, answer.text
-            sound = decoded(answer.content, "wav")
-            assert decode(sound.samples, sound.sample_rate_hz) == (text,)
-        assert _load(server) == (0, 0)
-
-
-def _load(server: Server) -> tuple[int, int]:
-    found = state(server, "tone")
-    return int(found["running"]), int(found["waiting"])

@@ -5,21 +5,13 @@ Each file costs a process, so this has some of them; all of them: tests/soak/tes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.faults import hostile_uploads
 from tests.faults.hostile_uploads import CONFIG, MOST_CHILD_MB, MOST_GROWTH_MB
-from tests.server import Server, running
+from tests.server import Server, live_server
 
 EVERY, CHANGES, SEED = 37, 50, 5
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("hostile"), CONFIG) as started:
-        yield started
+server = live_server(CONFIG)
 
 
 def test_many_hostile_uploads_are_refused_and_leave_nothing(server: Server) -> None:

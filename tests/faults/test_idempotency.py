@@ -5,7 +5,6 @@ Over several workers: test_kept_by_workers.py.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,9 +14,8 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.clusters import metric
 from tests.faults.processes import kill, worker
-from tests.server import Server, running, stop
+from tests.server import Server, live_server, running, stop
 from tests.sound import decoded
 from tests.waiting import until
 
@@ -66,7 +64,7 @@ def _heard(answer: httpx2.Response) -> str:
 
 
 def _folder(server: Server) -> list[str]:
-    return sorted(path.suffix or "whole" for path in (server.data / "idempotency").iterdir())
+    return sorted(path.suffix or "whole" for path in (server.data / "idempotency").glob("*"))
 
 
 class Row(NamedTuple):
@@ -92,38 +90,14 @@ class Caller(NamedTuple):
         return sum(row.outcome == "finished" for row in self.rows())
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Three tests kill its worker, which is fewer than it is given up for; the last one ends it."""
-    with running(tmp_path_factory.mktemp("server")) as started:
-        yield started
+server = live_server()
+"""Three tests kill its worker, which is fewer than it is given up for; the last one ends it."""
 
 
 @pytest.fixture
 def caller(server: Server, request: pytest.FixtureRequest) -> Caller:
     made = server.mint_key(request.node.name, plan="unlimited")
     return Caller(server._replace(key=made.secret), made.id)
-
-
-def test_a_client_who_hung_up_in_the_middle_gets_the_whole_answer_and_pays_once(caller: Caller) -> None:
-    server, _ = caller
-    before = metric(server, "voxgate_answers_replayed_total")
-    with _hung_up(server, "tone/slow") as first:
-        answer = ask(server, "tone/slow")
-    assert is_replay(answer)
-    assert _heard(answer) == TEXT
-    assert answer.content.startswith(first)
-    until(lambda: bool(caller.rows()))
-    (row,) = caller.rows()
-    assert (row.outcome, 2 * row.samples) == ("finished", len(answer.content))
-    assert metric(server, "voxgate_answers_replayed_total") == before + 1
-    until(lambda: bool(_lines_of(server, row)))
-    assert [line["complete"] for line in _lines_of(server, row)] == [False]
-
-
-def _lines_of(server: Server, row: Row) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    return [line for line in lines if line.get("request") == row.request]
 
 
 def test_a_worker_killed_while_it_speaks_leaves_no_key_stuck(caller: Caller) -> None:

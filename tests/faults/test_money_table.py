@@ -19,6 +19,7 @@ from tests.databases import Postgres
 from tests.faults.clouds import COSTS_MICRO, ENVIRON, Clouds, clouds
 from tests.redis_server import RedisServer
 from tests.server import Server, running
+from tests.tables import each_row
 from tests.waiting import until
 
 PLANS: Mapping[str, int] = {"free": 0, "basic": 1, "pro": 20}
@@ -251,8 +252,8 @@ def table(
         yield Table(server, providers, request.param)
 
 
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.act.__name__)
+@each_row("plan", PLANS)
+@each_row("row", ROWS, ids=lambda row: row.act.__name__)
 def test_an_account_pays_what_its_provider_billed(table: Table, row: Row, plan: str) -> None:
     expect_to_pay_what_was_billed(table, row, plan)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.card_plugin import install_card, section, strangers_use
-from tests.faults.processes import children, host, is_over, kill, runtime_folder, state, worker
+from tests.faults.card_plugin import install_card, section
+from tests.faults.processes import host, kill, state, worker
 from tests.server import ALONE, Server, running
 from tests.waiting import until
 
@@ -95,31 +93,6 @@ def test_an_operator_may_end_and_wake_what_waits(server: Server) -> None:
     has(server, "second", "ready")
 
 
-def test_memory_of_strangers_is_waited_for_too(tmp_path: Path) -> None:
-    plugins = tmp_path / "plugins"
-    environ = install_card(plugins)
-    strangers_use(plugins, 6.0)
-    config = '[server]\ndefault_model = "first"\n' + section("first", 3.0)
-    with running(tmp_path, config, environ=environ) as server:
-        has(server, "first", "waiting")
-        reason = state(server, "first")["reason"]
-        assert reason == "waits for 3.0 GB of cuda:0, which has 2.0 of 8.0 GB free"
-        strangers_use(plugins, 1.0)
-        server.cli("engines", "load", "first")  # every 15 seconds, it would look by itself
-        has(server, "first", "ready")
-
-
-def test_a_killed_supervisor_leaves_no_process_of_one_that_waits(tmp_path: Path) -> None:
-    environ = install_card(tmp_path / "plugins")
-    with running(tmp_path, CONFIG, environ=environ) as server:
-        until(lambda: {state(server, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
-        family, run = children(server), runtime_folder(server)
-        os.kill(server.process.pid, signal.SIGKILL)
-        until(lambda: all(is_over(child) for child in family) and not run.exists())
-    with running(tmp_path, CONFIG, environ=environ) as again:
-        until(lambda: {state(again, name)["state"] for name in ("first", "second")} == {"ready", "waiting"})
-
-
 IDLE = "idle_unload_s = 1\n"
 
 
@@ -159,19 +132,3 @@ def test_an_engine_that_loads_on_demand_counts_as_ready(tmp_path: Path) -> None:
         assert state(server, "tone")["state"] == "unloaded"
         with server.client() as client:
             assert client.get("/readyz").status_code == 503
-
-
-def test_an_engine_on_demand_is_loaded_by_its_first_request(tmp_path: Path) -> None:
-    on_demand = ALONE.replace("[engines.tone]\n", "[engines.tone]\non_demand = true\n")
-    with running(tmp_path, on_demand) as server:
-        has(server, "tone", "ready")  # once, to learn what it has
-    with running(tmp_path, on_demand) as server:
-        assert state(server, "tone")["state"] == "unloaded"
-        assert state(server, "tone")["models"] == ["tone/standard"]
-        with server.client() as client:
-            assert client.get("/readyz").status_code == 200
-        assert len(children(server)) == 1
-        assert server.speech("The first.").status_code == 200
-        assert state(server, "tone")["state"] == "ready"
-    with running(tmp_path, on_demand.replace("on_demand", "slots = 7\non_demand")) as server:
-        has(server, "tone", "ready")  # another section may have other models

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,13 +17,8 @@ from tests.server import Server
 from tests.waiting import until
 
 _BOUNDARY = "a7c1"
-_LONG = "This takes a while to say. " * 40
 
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server.running(tmp_path_factory.mktemp("owned")) as running:
-        yield running
+shared = server.live_server()
 
 
 def agree(live: Server) -> str:
@@ -81,53 +75,6 @@ def test_a_form_that_breaks_off_makes_nothing(shared: Server) -> None:
     assert own_voices(shared) == []
 
 
-def test_a_voice_that_is_deleted_stops_in_mid_stream(shared: Server) -> None:
-    with shared.client() as client:
-        data = {"name": "Eve", "consent": agree(shared)}
-        files = {"audio_sample": ("a.wav", speech_clips.wav(), "audio/wav")}
-        made = client.post("/v1/audio/voices", data=data, files=files).raise_for_status().json()["id"]
-        body = {"model": "tone", "voice": made, "input": _LONG, "response_format": "pcm"}
-        live = {"x-voxgate-pace": "live"}
-        with (
-            ThreadPoolExecutor(1) as beside,
-            client.stream("POST", "/v1/audio/speech", json=body, headers=live) as answer,
-        ):
-            chunks = answer.iter_bytes(4096)
-            next(chunks)
-            deletion = beside.submit(_delete, shared, made)
-            # A broken answer looks broken: it never ends as a whole one does.
-            with pytest.raises(httpx2.RemoteProtocolError):
-                for _ in chunks:
-                    pass
-            assert deletion.result()["deleted"]
-        receipt = client.get(f"/v1/audio/voices/erasures/{made}").raise_for_status().json()
-        assert receipt["pending"] == []
-        (row, *_) = client.get("/v1/usage").raise_for_status().json()["data"]
-        assert (row["error"], row["audio_ms"] > 0) == ("voice_not_found", True)
-
-
-def test_a_clip_that_is_deleted_stops_in_mid_stream_and_its_voice_speaks_on(shared: Server) -> None:
-    with shared.client() as client:
-        made = make(shared, agree(shared), "Ida")
-        clip = add_clip(shared, made)["id"]
-        body = {"model": "tone", "voice": made, "input": _LONG, "response_format": "pcm"}
-        live = {"x-voxgate-pace": "live"}
-        with (
-            ThreadPoolExecutor(1) as beside,
-            client.stream("POST", "/v1/audio/speech", json=body, headers=live) as answer,
-        ):
-            chunks = answer.iter_bytes(4096)
-            next(chunks)
-            deletion = beside.submit(_delete, shared, f"{made}/samples/{clip}")
-            with pytest.raises(httpx2.RemoteProtocolError):
-                for _ in chunks:
-                    pass
-            assert deletion.result()["deleted"]
-        receipt = client.get(f"/v1/audio/voices/erasures/{clip}").raise_for_status().json()
-        assert receipt["pending"] == []
-    assert shared.speech("Hello.", voice=made, model="tone").status_code == 200
-
-
 def make(live: Server, consent: str, name: str = "Ana") -> str:
     with live.client() as client:
         data, files = {"name": name, "consent": consent}, {"audio_sample": speech_clips.wav()}
@@ -167,12 +114,6 @@ def test_a_server_that_is_killed_beside_a_new_clip_names_nothing_half(tmp_path: 
 
 def _sealed(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not path.suffix]
-
-
-def _delete(live: Server, voice: str) -> dict[str, object]:
-    with live.client() as client:
-        gone: dict[str, object] = client.delete(f"/v1/audio/voices/{voice}").raise_for_status().json()
-        return gone
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from plugins.tone.decode import decode
 from tests.faults.processes import host, kill, state
 from tests.faults.streams import MINUTES, stream
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server
 from tests.sound import decoded
 from tests.waiting import until
 
@@ -49,39 +48,13 @@ ENGINES = ("tone", "rough", "second")
 BOTH = "tone/standard, second/standard"
 TEXT = "Say it in another voice."
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), CONFIG) as started:
-        yield started
+server = live_server(CONFIG)
 
 
 def nobody_works(server: Server) -> bool:
     return all(
         (found["running"], found["waiting"]) == (0, 0) for found in (state(server, each) for each in ENGINES)
     )
-
-
-def test_words_come_through_both_hosts_as_loud_as_the_second_voice_is(server: Server) -> None:
-    plain = server.speech(TEXT, model="tone/standard", language="en", response_format="wav")
-    answer = server.speech(TEXT, language="en", response_format="wav")
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["x-voxgate-engine"] == BOTH
-    once, twice = decoded(plain.content, "wav"), decoded(answer.content, "wav")
-    assert decode(*twice) == (TEXT,)
-    assert twice.loudness == pytest.approx(once.loudness * 10 ** (-12 / 20), rel=0.01)
-    assert len(twice.samples) == len(once.samples)
-    until(lambda: nobody_works(server))
-
-
-def test_windows_go_on_while_the_first_engine_speaks(server: Server) -> None:
-    """At the pace of speech, the first sound is here long before the last was spoken."""
-    with stream(server, "drawl", language="en") as speech:
-        assert speech.headers["x-voxgate-engine"] == BOTH
-        speech.read(4_800)
-        assert [state(server, each)["running"] for each in ("tone", "second")] == [1, 1]
-    # The client has left.
-    until(lambda: nobody_works(server))
 
 
 @pytest.mark.parametrize("engine", ["tone", "second"])

@@ -7,9 +7,6 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx2
-import pytest
-
 from tests.faults.streams import stream
 from tests.server import TONE, Server, running
 from tests.waiting import until
@@ -44,36 +41,6 @@ def test_streams_under_way_outlive_a_reload_and_new_requests_have_the_new_voice(
         for each in streams:
             each.read_all()
         assert len({each.heard for each in streams}) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("[server\n", "not valid TOML"),
-        (_SLOTS + "[voices.alloy2]\ntoen = 'x'\n", "voices.alloy2.toen"),
-        (_SLOTS.replace("[server]", "[server]\ndrain_s = 0"), "server.drain_s"),
-    ],
-)
-def test_a_bad_file_changes_nothing_and_says_what_is_wrong(server: Server, text: str, reason: str) -> None:
-    good = server.config.read_text()
-    refused = _hang_up(server, text, "config.reload.refused")
-    assert reason in str(refused["reason"])
-    assert server.speech("As before.").status_code == 200
-    server.config.write_text(good)
-
-
-def test_a_setting_that_needs_a_restart_is_named_and_left_as_it_was(server: Server) -> None:
-    good = server.config.read_text()
-    changed = good.replace("[server]", "[server]\npublic_catalogue = true\ndata = 'elsewhere'")
-    started = _hang_up(server, changed + "[engines.late]\nplugin = 'tone'\n", "config.reload.started")
-    assert started["changed"] == ["server.public_catalogue"]
-    assert started["needs_restart"] == ["server.data", "engines"]
-    with httpx2.Client(base_url=server.url) as anonymous:
-        until(lambda: anonymous.get("/v1/models").status_code == 200)
-    assert not (server.config.parent / "elsewhere").exists()
-    _hang_up(server, good, "config.reload.started")
-    with httpx2.Client(base_url=server.url) as anonymous:
-        until(lambda: anonymous.get("/v1/models").status_code == 401)
 
 
 def test_a_plan_that_accounts_are_on_cannot_be_dropped(server: Server) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from plugins.tone.decode import decode
 from tests.faults.processes import host, kill, state, usage_rows
 from tests.faults.stalls import SHORT, requested, stalled
 from tests.faults.streams import stream
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server, running
 from tests.sound import decoded
 from tests.waiting import until
 
@@ -31,12 +30,8 @@ fail_at_s = 0.5
 prices.speech = { credits = 1, per = "second" }
 """
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The last test ends it."""
-    with running(tmp_path_factory.mktemp("server"), CONFIG + DYING) as started:
-        yield started
+server = live_server(CONFIG + DYING)
+"""The last test ends it."""
 
 
 def _deaths(server: Server) -> int:
@@ -77,32 +72,6 @@ def test_a_client_that_stops_reading_does_not_hold_up_a_text_that_runs_alone(tmp
             suspect = pool.submit(server.speech, "The suspect.", voice="tone/late")
             assert server.speech("A neighbour.").status_code == 200
             assert suspect.result().status_code == 200, suspect.result().text
-
-
-def test_a_voice_that_kills_whoever_converts_into_it_is_known(server: Server) -> None:
-    recording = server.speech("A recording.", voice="tone/tone", response_format="wav").content
-
-    def converted(voice: str) -> httpx2.Response | None:
-        """Return the answer, or None if it broke off."""
-        fields = {"model": "tone/standard", "voice": voice, "consent": "true"}
-        try:
-            with server.client() as client:
-                return client.post("/v1/audio/conversions", data=fields, files={"file": recording})
-        except httpx2.TransportError:
-            return None
-
-    before = _deaths(server)
-    for _ in range(2):
-        died = converted("tone/crash")
-        assert died is None or not died.is_success
-        until(lambda: state(server, "tone")["state"] == "ready")
-    refused = converted("tone/crash")
-    assert refused is not None
-    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "voice")
-    assert _deaths(server) == before + 2, "a voice in quarantine reaches no host"
-    well = converted("tone/tone")
-    assert well is not None
-    assert well.status_code == 200
 
 
 def test_sound_before_a_death_is_charged_once_the_text_is_known_for_it(server: Server) -> None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests import speech_clips
-from tests.commands import command
 from tests.databases import postgres
 from tests.faults.hostile_uploads import decoders
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server, running
 from tests.waiting import until
 
 CONFIG = ALONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
@@ -22,11 +18,7 @@ WORDS = "the words of the canary's sample"
 FLAC = b"fLaC\0\0\0\x22"
 """How a kept recording would begin in plain. Its first four letters alone may stand in any sealed text."""
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("canary"), CONFIG) as started:
-        yield started
+server = live_server(CONFIG)
 
 
 def pieces(recording: bytes) -> list[bytes]:
@@ -166,27 +158,3 @@ def expect_a_killed_upload_to_leave_nothing_in_plain(tmp_path: Path, moment: str
             server.process.kill()
             server.process.wait()
         assert places(server, wanted) == []
-
-
-def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path) -> None:
-    recording = speech_clips.wav()
-    with running(tmp_path, CONFIG) as server:
-        secret = server.mint_key("canary", plan="creator").secret
-        gone, stays = make(server, secret, recording), make(server, secret, recording, "Stays")
-        server.cli("backup", str(tmp_path / "backup.db"))
-        # The same recording: its file stays for the other voice.
-        with server.client(secret) as client:
-            assert client.delete(f"/v1/audio/voices/{gone}").status_code == 200
-        assert speak(server, secret, stays, "one") == 200
-    restored = command(server.config, "restore", str(tmp_path / "backup.db"))
-    assert "Erased since the backup, and erased again: 1." in restored.stdout
-    assert [path for path, _ in places(server, [gone.encode()]) if path.name == "voxgate.db"] != []
-    with running(tmp_path, CONFIG) as server:
-        assert speak(server, secret, gone, "two") == 400
-        assert speak(server, secret, stays, "three") == 200
-        with server.client(secret) as client:
-            assert client.get(f"/v1/audio/voices/{gone}").status_code == 404
-            receipt = client.get(f"/v1/audio/voices/erasures/{gone}").json()
-            assert receipt["completed"] is not None
-        (tmp_path / "backup.db").unlink()
-        assert places(server, [NAME.encode()]) == []

@@ -47,6 +47,19 @@ _RATE_HZ = 16_000
 _LEAST_S = 0.3
 _ONE, _SEVERAL = "one", "several"
 
+OTHERS = (
+    "The train to the coast leaves at noon.",
+    "Bring me two cups of coffee and a newspaper.",
+    "His uncle repairs old bicycles in the garage.",
+    "Snow covered every roof in the village.",
+    "She forgot her keys on the office desk.",
+    "They painted the fence green last summer.",
+    "Our teacher speaks four languages fluently.",
+    "The soup needs salt and a little pepper.",
+    "A small grey cat slept under the table.",
+    "Turn left at the bridge and keep driving.",
+)
+
 
 class Guess(NamedTuple):
     """What fits best, in order; `misfit` is its distance from a perfect fit, by second."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.admission import CreditStanding, Live, Refusal, Split, admit
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
+from tests.tables import each_row
 
 
 def allowed(streams: int | None = None, key: int | None = None) -> Terms:
     return terms(Plan(name="p", streams=streams), caps=Caps(streams=key))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("streams", "key", "live", "standing", "answer"),
     [
         (None, None, Live(1000, 1000), CreditStanding(None, 0), Split(7, 0)),

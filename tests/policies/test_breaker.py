@@ -24,6 +24,7 @@ from policies.breaker import (
     start_try,
     wait_s,
 )
+from tests.tables import each_row
 
 ANN, BEN, CAT = "acc_ann", "acc_ben", "acc_cat"
 OUTCOMES: tuple[Outcome, ...] = ("well", "faulty", "unreached", "refused")
@@ -56,7 +57,7 @@ REFUSED = told(("refused", ANN))
 DOUBTFUL = told(*[BY_ANN] * FAULTS)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("steps", "quiet_s", "opens"),
     [
         pytest.param([BY_ANN] * 100, inf, False, id="one account's texts"),
@@ -93,7 +94,7 @@ def test_a_breaker_opens_at_its_last_fault_in_a_row_and_not_before() -> None:
     assert Breaker(FAULTS, FIRST_S, 100.0) == OPEN
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("breaker", "is_doubtful"),
     [
         (CLOSED, False),
@@ -118,7 +119,7 @@ def test_a_refusal_opens_at_once_and_for_longest() -> None:
     assert may_try(REFUSED, ANN, 100.0 + LONGEST_S)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("now", "may", "left_s"),
     [(100.0, False, 5.0), (104.9, False, 0.1), (105.0, True, 0.0), (200.0, True, 0.0)],
 )
@@ -137,7 +138,7 @@ def test_failed_probes_of_two_double_it_up_to_the_longest() -> None:
     assert lengths == [10.0, 20.0, 40.0, 80.0, 160.0, LONGEST_S, LONGEST_S, LONGEST_S]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("steps", "open_s"),
     [
         pytest.param([BY_ANN, BY_ANN, BY_ANN], FIRST_S, id="one account's texts are nobody's probe"),
@@ -168,8 +169,8 @@ def test_a_good_probe_closes_it(open_one: Breaker) -> None:
     assert probed(open_one, "well", ANN, 500.0) == CLOSED
 
 
-@pytest.mark.parametrize("outcome", ["well", "faulty", "unreached"])
-@pytest.mark.parametrize("open_one", [OPEN, start_try(OPEN, CAT), REFUSED])
+@each_row("outcome", ["well", "faulty", "unreached"])
+@each_row("open_one", [OPEN, start_try(OPEN, CAT), REFUSED])
 def test_a_try_that_began_before_the_breaker_opened_tells_nothing_new(
     outcome: Outcome, open_one: Breaker
 ) -> None:
@@ -189,7 +190,7 @@ def test_one_accounts_probe_keeps_no_other_from_trying() -> None:
     assert start_try(CLOSED, ANN) == CLOSED
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "outcome", "after_it"),
     [
         (OPEN, "well", CLOSED),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies import text_tags
 from policies.text_tags import MOST_CHARACTERS, MOST_NAMES
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("names", "is_good"),
     [
         (("Ana",), True),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.price import PerUnit, Rate, micro_usd
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rate", "micro"),
     [
         (Rate(0.1, "hour"), 2_500),
@@ -25,7 +25,7 @@ def test_an_attempt_costs_its_rate(rate: Rate, micro: int) -> None:
     assert micro_usd(rate, seconds=90.0, characters=200, units=300.0) == micro
 
 
-@pytest.mark.parametrize(("units", "micro"), [(None, 2_000_000), (0.0, 0), (7.5, 75_000)])
+@each_row(("units", "micro"), [(None, 2_000_000), (0.0, 0), (7.5, 75_000)])
 def test_a_unit_that_nobody_counted_is_a_character(units: float | None, micro: int) -> None:
     assert micro_usd(Rate(0.01, "unit"), seconds=1.0, characters=200, units=units) == micro
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.cycles import Cycle, cycle_at
+from tests.tables import each_row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
@@ -29,7 +29,7 @@ moments = st.integers(micros("1971-01-01"), micros("2400-01-01"))
 anchors = st.integers(1, 31).map(lambda number: micros(f"2024-01-{number:02} 15:30"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("anchor", "now", "start", "end"),
     [
         ("2026-01-01", "2026-01-01", "2026-01-01", "2026-02-01"),

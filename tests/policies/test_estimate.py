@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import estimate
+from tests.tables import each_row
 
 alphabets = st.sampled_from(["abc xyz", "กขคงจ", "あいう", "中文字", "한국어", "абв", "0123 "])
 speeds = st.floats(0.25, 4.0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds"),
     [
         ("", 0.0),

@@ -15,6 +15,7 @@ from policies.host_health import (
     is_idle,
     restart_delay_s,
 )
+from tests.tables import each_row
 
 CRASHES_IN_ORDER = st.lists(
     # Deaths while it loads are counted otherwise, and have tests of their own.
@@ -24,7 +25,7 @@ CRASHES_IN_ORDER = st.lists(
 ).map(sorted)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("ages", "delay_s"),
     [
         ([0.0], 0.0),
@@ -78,7 +79,7 @@ def test_a_delay_never_shrinks_with_more_crashes_nor_grows_past_its_cap(crashes:
         assert 0.0 <= fewer_s <= delay_s <= LONGEST_DELAY_S
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("working", "silent_s", "frozen"),
     [(0, 100.0, False), (1, 4.9, False), (1, 5.0, False), (1, 5.1, True), (16, 60.0, True)],
 )
@@ -86,7 +87,7 @@ def test_silence_counts_only_with_work_in_hand(working: int, silent_s: float, fr
     assert is_frozen(working, 100.0, 100.0 + silent_s, limit_s=5.0) is frozen
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("jobs", "quiet_s", "limit_s", "idle"),
     [(0, 60.0, 60.0, True), (0, 59.0, 60.0, False), (1, 600.0, 60.0, False), (0, 1e9, 0.0, False)],
 )

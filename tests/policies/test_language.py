@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import language
 from policies.language import Detect, LanguageChoice
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         ("", None),
@@ -45,9 +45,7 @@ def test_a_script_gives_its_language_away(text: str, found: str | None) -> None:
     assert language.by_script(text) == found
 
 
-@pytest.mark.parametrize(
-    ("thai", "latin", "found"), [(3, 7, "th"), (29, 71, None), (30, 70, "th"), (0, 1, None)]
-)
+@each_row(("thai", "latin", "found"), [(3, 7, "th"), (29, 71, None), (30, 70, "th"), (0, 1, None)])
 def test_thai_wins_from_three_letters_in_ten(thai: int, latin: int, found: str | None) -> None:
     assert language.by_script("ก" * thai + "x" * latin) == found
     assert language.by_script("x" * latin + " 1, " + "ก" * thai) == found
@@ -63,7 +61,7 @@ def says(**by_beginning: str) -> Detect:
     return detect
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("explicit", "of_voice", "text", "chosen"),
     [
         ("pt-BR", "th", "สวัสดี", LanguageChoice("pt-BR", "request")),
@@ -91,7 +89,7 @@ def test_a_region_comes_from_a_request_a_voice_or_the_default_and_never_from_a_d
     assert language.choose(None, None, "Hello", None, "pt-BR") == LanguageChoice("pt-BR", "default")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "detected", "default", "chosen"),
     [
         ("Bom dia", "pt", "pt-BR", LanguageChoice("pt-BR", "detected")),
@@ -126,7 +124,7 @@ GALICIAN = "Onde está a estación de tren, por favor?"
 GUESSES = {GALICIAN: ("gl", "pt", "ru", "es"), "Здравей, как си?": ("bg", "en", "mk"), "សួស្តី": ("km", "en")}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "default", "others"),
     [
         (GALICIAN, "en-GB", [("pt", "detected"), ("es", "detected"), ("en-GB", "default")]),
@@ -156,7 +154,7 @@ def test_a_language_that_was_named_has_no_alternative() -> None:
         assert list(language.alternatives(choice, "Bom dia", detect)) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "detected", "chosen"),
     [
         ("Добрий вечір", "uk", LanguageChoice("uk", "detected")),
@@ -219,12 +217,12 @@ def test_any_text_has_a_language(text: str) -> None:
 _BY_SCRIPT = ["el", "ru", "hy", "he", "ar", "hi", "bn", "ta", "te", "th", "ka", "ko", "ja", "zh"]
 
 
-@pytest.mark.parametrize(("tag", "base"), [("pt-BR", "pt"), ("PT", "pt"), ("zh-Hant-TW", "zh"), ("", "")])
+@each_row(("tag", "base"), [("pt-BR", "pt"), ("PT", "pt"), ("zh-Hant-TW", "zh"), ("", "")])
 def test_the_base_of_a_tag(tag: str, base: str) -> None:
     assert language.base(tag) == base
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "written"),
     [
         ("PT-br", "pt-BR"),

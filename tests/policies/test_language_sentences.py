@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import language
 from policies.language import Detect
+from tests.tables import each_row
 
 _MARKS = re.compile(r"[.!?。]\s*")
 _WORDS = {
@@ -67,7 +67,7 @@ def test_without_a_detector_scripts_alone_change_the_language() -> None:
     assert [tag for _, tag in spoken(text, "en", None)] == ["en", "th", "en"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "whole", "tags"),
     [
         ("Good morning! สวัสดีครับ! Thank you. ขอบคุณครับ! ", "th", ["en", "th", "en", "th"]),
@@ -101,7 +101,7 @@ def test_a_sentence_that_is_surely_in_another_language_of_the_script_is_spoken_s
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "pieces"),
     [
         (
@@ -142,7 +142,7 @@ def test_a_phrase_in_another_script_is_cut_out(text: str, pieces: list[tuple[str
     assert spoken(text, pieces[0][1]) == pieces
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "tag"),
     [
         ("ขอ iPhone 15 Pro Max หนึ่งเครื่องครับ", "th"),

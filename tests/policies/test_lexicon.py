@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from policies import lexicon
 from policies.lexicon import EMPTY, Lexicons, UnknownLexicon, find_pronunciations, merge
 from speech_engine import Pronunciation, Segment
+from tests.tables import each_row
 
 OWN = {
     "pt": {"Ana": "own pt", "Rui": "own pt"},
@@ -24,7 +25,7 @@ SHARED = {
 }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("requested", "tag", "words"),
     [
         (None, "pt", {"Ana": "own pt", "Rui": "own pt", "Sé": "pt"}),
@@ -86,7 +87,7 @@ def test_an_earlier_layer_always_has_the_last_word(layers: list[dict[str, str]])
         assert words.get(written, words.get(written.lower())) == first
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("spoken", "sound"),
     [
         ("/ˈleɪɡɒs/", Pronunciation("w", "ipa", "ˈleɪɡɒs")),
@@ -127,12 +128,12 @@ def test_an_engine_is_told_of_the_words_that_occur_as_they_stand_in_alphabets_it
     assert find_pronunciations(EMPTY, ("ipa",), segments) == ()
 
 
-@pytest.mark.parametrize("name", ["pt-BR", "th", "brands", "My.Names-2", "a", "x" * 64])
+@each_row("name", ["pt-BR", "th", "brands", "My.Names-2", "a", "x" * 64])
 def test_a_good_name(name: str) -> None:
     assert lexicon.name_fault(name) is None
 
 
-@pytest.mark.parametrize("name", ["", "none", "None", "a b", "ação", "-a", "a/b", "x" * 65, "a\n", "."])
+@each_row("name", ["", "none", "None", "a b", "ação", "-a", "a/b", "x" * 65, "a\n", "."])
 def test_a_name_that_is_none(name: str) -> None:
     assert lexicon.name_fault(name)
 
@@ -142,7 +143,7 @@ def test_a_language_has_one_name_however_it_is_written() -> None:
     assert lexicon.usual_name("MyBrands") == "MyBrands"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "fault"),
     [
         ({}, None),
@@ -190,11 +191,11 @@ def test_a_fault_names_the_word_only_where_it_may_and_never_what_is_said_for_it(
     assert "entry 1 has a word" in (lexicon.words_fault({"": "x"}, is_named=True) or "")
 
 
-@pytest.mark.parametrize("spoken", ["\U0001f600", "...", "/\u02c8\u02c8/", "\u02c8", "+"])
+@each_row("spoken", ["\U0001f600", "...", "/\u02c8\u02c8/", "\u02c8", "+"])
 def test_a_spoken_form_that_nobody_can_hear_is_no_entry(spoken: str) -> None:
     assert "no letter or digit" in (lexicon.words_fault({"zz": spoken}) or "")
 
 
-@pytest.mark.parametrize("spoken", ["2", "\u00bd", "\u2167", "a+", "/\u02c8\u0259/", "\u0e2b"])
+@each_row("spoken", ["2", "\u00bd", "\u2167", "a+", "/\u02c8\u0259/", "\u0e2b"])
 def test_a_letter_a_digit_or_a_sound_is_enough(spoken: str) -> None:
     assert lexicon.words_fault({"zz": spoken}) is None

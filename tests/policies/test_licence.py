@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies.licence import AcceptedLicence, Licences, Obstacle
 from speech_engine import ModelInfo
+from tests.tables import each_row
 
 
 def model(paid_use: bool = True, must_accept: bool = False) -> ModelInfo:
@@ -19,8 +18,8 @@ def model(paid_use: bool = True, must_accept: bool = False) -> ModelInfo:
     )
 
 
-@pytest.mark.parametrize("is_paid", [True, False])
-@pytest.mark.parametrize(
+@each_row("is_paid", [True, False])
+@each_row(
     ("accepted", "obstacle"),
     [("", "not_accepted"), ("MIT", "not_accepted"), ("CPML", None), ("cpml", None)],
 )
@@ -35,7 +34,7 @@ def test_accepting_for_one_engine_accepts_for_no_other() -> None:
     assert licences.obstacle("blue", model(paid_use=False), is_paid=True) == "not_for_paid_use"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("is_commercial", "is_paid", "basis", "obstacle"),
     [
         (True, True, "", "not_for_paid_use"),

@@ -13,6 +13,7 @@ from proxy.api.keys import NewCaps
 from proxy.api.me import OwnLimits
 from proxy.api.plans import ShownPlan
 from proxy.config.plans import PlanSection
+from tests.tables import each_row
 
 
 def test_a_key_may_cap_what_counts_and_an_account_may_agree_on_all_but_budgets() -> None:
@@ -20,9 +21,7 @@ def test_a_key_may_cap_what_counts_and_an_account_may_agree_on_all_but_budgets()
     assert set(LIMITS) - set(AGREEABLE) == {"budget_usd_day", "budget_usd_month"}
 
 
-@pytest.mark.parametrize(
-    "type_", [Plan, Overrides, Terms, PlanSection, AgreedChange, ShownOverrides, ShownPlan]
-)
+@each_row("type_", [Plan, Overrides, Terms, PlanSection, AgreedChange, ShownOverrides, ShownPlan])
 def test_every_limit_is_where_limits_are_written_or_shown(type_: type[msgspec.Struct]) -> None:
     assert set(LIMITS) <= set(type_.__struct_fields__)
 

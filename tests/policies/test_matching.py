@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.matching import match
 from policies.routing import Voice
+from tests.tables import each_row
 
 VOICES = (
     Voice(id="malee", name="Malee", bindings=(), language="th", gender="female", age="old", tags=("warm",)),
@@ -31,7 +31,7 @@ def found(description: str) -> list[str]:
     return [each.voice.id for each in match(description, VOICES)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "description",
     [
         "warm older woman, Thai",
@@ -50,7 +50,7 @@ def test_the_same_wish_in_four_languages_finds_the_same_voice(description: str) 
     assert others[0].reasons == ("gender: female",)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("description", "ids"),
     [
         ("young Brazilian", ["bia", "rui"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from policies import namesakes
 from policies.language import base
 from policies.namesakes import Names, Share
 from speech_engine import ANY_LANGUAGE, VoiceInfo
+from tests.tables import each_row
 
 MEN = ("ash", "ballad", "cedar", "echo", "fable", "onyx", "verse")
 WOMEN = ("coral", "marin", "nova", "sage", "shimmer")
@@ -53,13 +53,13 @@ def test_women_and_men_keep_to_themselves() -> None:
     assert [found[name].voice for name in ("alloy", *WOMEN)] == women
 
 
-@pytest.mark.parametrize("id_", ["nova", "af_nova", "crew:Nova"])
+@each_row("id_", ["nova", "af_nova", "crew:Nova"])
 def test_a_namesake_comes_first(id_: str) -> None:
     found = shared(voice("af_heart", "female"), voice(id_, "female"))
     assert (found["alloy"].voice, found["nova"].voice) == ("af_heart", id_)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "nova", "onyx"),
     [("en-GB", "cori", "joe"), ("en-US", "cori", "joe"), ("en-AU", "cori", "joe"), ("pt-BR", "bia", "bia")],
 )

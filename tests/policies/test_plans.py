@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from policies.limits import Caps
 from policies.plans import UNLIMITED, MissingLimits, Overrides, Plan, Prices, terms
 from policies.price import FREE, Price
+from tests.tables import each_row
 
 LIMITS = ("allowance", "rpm", "streams", "voices", "max_characters")
 BASIC = Plan(name="basic", price="$19", allowance=3600, rpm=30, streams=2, voices=20, max_characters=4096)
@@ -19,15 +20,15 @@ AGREED_ON = Plan(name="enterprise", price="$180+", **dict.fromkeys(LIMITS, "acco
 """Every limit of it is the account's own."""
 
 
-@pytest.mark.parametrize("limit", LIMITS)
+@each_row("limit", LIMITS)
 def test_a_plan_holds_for_its_accounts(limit: str) -> None:
     assert getattr(terms(BASIC), limit) == getattr(BASIC, limit)
     assert getattr(terms(UNLIMITED), limit) is None
 
 
-@pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("plan", [BASIC, AGREED_ON, UNLIMITED])
-@pytest.mark.parametrize("agreed", [0, 7, 10**15])
+@each_row("limit", LIMITS)
+@each_row("plan", [BASIC, AGREED_ON, UNLIMITED])
+@each_row("agreed", [0, 7, 10**15])
 def test_an_agreement_with_the_account_comes_before_its_plan(plan: Plan, limit: str, agreed: int) -> None:
     every = msgspec.structs.replace(Overrides(**dict.fromkeys(LIMITS, 1)), **{limit: agreed})  # type: ignore[arg-type]
     assert getattr(terms(plan, every), limit) == agreed
@@ -53,9 +54,7 @@ def test_engines_and_prices_may_be_agreed_on_too() -> None:
     assert (terms(plan, own).engines, terms(plan, own).prices.speech.micro) == ((), 30)
 
 
-@pytest.mark.parametrize(
-    ("of_account", "of_key", "holds"), [(100, 50, 50), (50, 100, 50), (None, 9, 9), (9, None, 9)]
-)
+@each_row(("of_account", "of_key", "holds"), [(100, 50, 50), (50, 100, 50), (None, 9, 9), (9, None, 9)])
 def test_the_shorter_text_holds(of_account: int | None, of_key: int | None, holds: int) -> None:
     plan = Plan(name="p", max_characters=of_account)
     assert terms(plan, caps=Caps(max_characters=of_key)).max_characters == holds
@@ -94,7 +93,7 @@ def test_with_everything_agreed_there_is_always_an_answer(drawn: _Given) -> None
     assert all(getattr(found, limit) == getattr(drawn.agreed, limit) for limit in LIMITS)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("engine", "model", "micro"),
     [("red", "big", 1), ("red", "small", 2), ("blue", "big", 3), ("green", "big", 0)],
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.price import FREE, MICRO, Price, charge, estimate_charge, in_credits
+from tests.tables import each_row
 
 SECOND = Price(60 * MICRO, "minute")
 """A credit a second, as the shipped plans have it."""
@@ -18,7 +18,7 @@ rates = st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 lengths = st.integers(0, 48_000 * 3600)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("price", "samples", "rate_hz", "characters", "micro"),
     [
         (SECOND, 24_000, 24_000, 5, 1_000_000),
@@ -38,8 +38,8 @@ def test_a_charge_follows_the_price(
     assert charge(price, samples=samples, rate_hz=rate_hz, characters=characters) == micro
 
 
-@pytest.mark.parametrize("price", [SECOND, Price(500, "character"), Price(MICRO, "job")])
-@pytest.mark.parametrize("samples", [0, -1])
+@each_row("price", [SECOND, Price(500, "character"), Price(MICRO, "job")])
+@each_row("samples", [0, -1])
 def test_a_request_of_which_nothing_was_written_costs_nothing(price: Price, samples: int) -> None:
     assert charge(price, samples=samples, rate_hz=24_000, characters=9) == 0
 
@@ -77,7 +77,7 @@ def test_the_rate_of_an_encoder_makes_no_price(price: Price, milliseconds: int, 
     assert again == at_1_khz
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("price", "estimated_s", "micro"),
     [
         (SECOND, 1.5, 1_500_000),
@@ -109,7 +109,7 @@ def test_by_the_minute_a_true_estimate_holds_enough(seconds: int, price: Price) 
     assert hold >= charge(price, samples=seconds * 24_000, rate_hz=24_000, characters=1)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("micro", "text"),
     [(0, "0"), (1, "0.000001"), (600 * MICRO, "600"), (1_500_000, "1.5"), (-250_000, "-0.25")],
 )

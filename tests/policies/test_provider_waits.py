@@ -17,11 +17,12 @@ from policies.provider_waits import (
     pace_wait_s,
     retry_delay_s,
 )
+from tests.tables import each_row
 
 CHANCE = st.floats(0.0, 1.0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tries", "retry_after_s", "chance", "delay_s"),
     [
         (1, None, 0.0, 0.2),
@@ -41,8 +42,8 @@ def test_the_delay_of_a_retry_doubles_unless_the_provider_says_when(
     assert retry_delay_s(tries, retry_after_s, chance, 60.0) == pytest.approx(delay_s)
 
 
-@pytest.mark.parametrize("tries", [TRIES, TRIES + 1, 99])
-@pytest.mark.parametrize("retry_after_s", [None, 0.1])
+@each_row("tries", [TRIES, TRIES + 1, 99])
+@each_row("retry_after_s", [None, 0.1])
 def test_after_so_many_tries_there_is_no_other(tries: int, retry_after_s: float | None) -> None:
     assert retry_delay_s(tries, retry_after_s, 0.5, 60.0) is None
 
@@ -62,7 +63,7 @@ def test_a_retry_waits_as_long_as_the_provider_says(retry_after_s: float, chance
     assert retry_after_s <= delay_s <= retry_after_s * 1.1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "most", "now", "wait"),
     [
         ([], 1, 100.0, 0.0),
@@ -109,7 +110,7 @@ def test_a_request_does_not_wait_while_there_is_room(most: int, pauses: list[flo
         assert pace_wait_s(moments, most, now) == 0.0
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("left_s", "others", "share"),
     [(9.0, 0, 9.0), (9.0, -1, 9.0), (9.0, 1, 5.4), (9.0, 5, 5.4), (0.0, 1, 0.0)],
 )
@@ -129,14 +130,14 @@ def test_all_in_turn_never_take_more_than_there_is_and_each_gets_some(budget_s: 
     assert left_s == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize(("sound_s", "more_s"), [(0.0, 0.0), (10.0, 2.5), (300.0, 75.0), (7200.0, 90.0)])
+@each_row(("sound_s", "more_s"), [(0.0, 0.0), (10.0, 2.5), (300.0, 75.0), (7200.0, 90.0)])
 def test_a_sound_that_is_heard_to_its_end_first_gives_more_time_up_to_a_bound(
     sound_s: float, more_s: float
 ) -> None:
     assert hearing_s(sound_s) == pytest.approx(more_s)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("misses", "late"),
     [
         ((), False),

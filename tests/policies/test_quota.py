@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.admission import CreditStanding, Split, split, split_charge
+from tests.tables import each_row
 
 amounts = st.integers(0, 10**13)
 pools = st.integers(-(10**12), 10**13)
@@ -14,7 +14,7 @@ standings = st.builds(CreditStanding, pools, pools)
 splits = st.builds(Split, amounts, amounts)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("amount", "standing", "hold"),
     [
         (30, CreditStanding(100, 0), Split(30, 0)),
@@ -38,7 +38,7 @@ def test_how_an_amount_is_held(amount: int, standing: CreditStanding, hold: Spli
     assert split(amount, standing) == hold
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("charge", "hold", "by_pool"),
     [
         (0, Split(30, 0), Split(0, 0)),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.rate import Window, duration, retry_after_s, tightest
+from tests.tables import each_row
 
 _GO = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
@@ -21,7 +21,7 @@ def parsed(text: str) -> Fraction:
     return sum((Fraction(number) * _UNITS[unit] for number, unit in _GO.findall(text)), Fraction())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("seconds", "text"),
     [
         (-1.0, "0s"),
@@ -49,7 +49,7 @@ def test_a_duration_parses_back_to_the_millisecond_above(seconds: float) -> None
     assert -1e-9 < above < 0.001 + 1e-9
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("seconds", "wait_s"),
     [(-5.0, 1), (0.0, 1), (0.2, 1), (1.0, 1), (1.0001, 2), (59.1, 60), (60.0, 60), (1e9, 60)],
 )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.retirement import WARNED_DAYS, find_retirement, parse_day
+from tests.tables import each_row
 
 TODAY = date(2026, 11, 21)
 END = date(2027, 1, 6)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("days", "models", "ends"),
     [
         ({}, None, None),
@@ -41,7 +41,7 @@ def test_a_list_with_a_model_that_stays_never_ends(days: dict[str, date | None],
     assert found is None or not found.has_ended(today)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "day"),
     [("2027-01-06", END), ("", None), ("soon", None), ("2027-13-06", None), ("20270106", None)],
 )

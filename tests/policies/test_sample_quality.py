@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.sample_quality import LEAST_SPEECH_S, SampleMeasures, judge_sample
+from tests.tables import each_row
 
 GOOD = SampleMeasures(
     seconds=12.0,
@@ -22,7 +22,7 @@ GOOD = SampleMeasures(
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("changes", "rating", "reason"),
     [
         ({}, "high", ""),
@@ -47,7 +47,7 @@ def test_one_thing_that_is_missing_lowers_the_rating(
     assert all(reason in said for said in quality.reasons)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("changes", "said"),
     [
         ({"peak_db": -60.0}, "silent"),

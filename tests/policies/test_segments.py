@@ -5,12 +5,12 @@ from __future__ import annotations
 import unicodedata
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import segments
 from speech_engine import Rewritten, Segment
+from tests.tables import each_row
 
 
 @st.composite
@@ -65,7 +65,7 @@ def test_a_segment_that_fits_is_left_alone(given_: list[Segment]) -> None:
     assert segments.fit(given_, 40) == tuple(given_)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("spoken", "limit", "pieces"),
     [
         ("one two three", 7, ["one two", "three"]),

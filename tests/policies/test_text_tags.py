@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policies import text_tags
 from policies.text_tags import EMOTIONS, NEUTRAL, Tag, Turn
 from speech_engine.text import cleaning
+from tests.tables import each_row
 
 ABLE = ("happy", "sad", "of its own")
 CAST = ("Ana", "Ben")
@@ -18,7 +18,7 @@ def said(text: str, names: tuple[str, ...] = CAST) -> list[tuple[str, str]]:
     return [(turn.name, text[turn.start : turn.end]) for turn in text_tags.turns(text, names)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("[Ana] Olá. [Ben] Hi.", [("Ana", " Olá. "), ("Ben", " Hi.")]),
@@ -42,7 +42,7 @@ def test_turns(text: str, expected: list[tuple[str, str]]) -> None:
     assert said(text) == expected
 
 
-@pytest.mark.parametrize("tag", ["[José Luís]", "[JOSE\u0301 LUÍS]", "[ josé   luís ]"])
+@each_row("tag", ["[José Luís]", "[JOSE\u0301 LUÍS]", "[ josé   luís ]"])
 def test_a_name_is_known_however_its_accents_and_blanks_are_written(tag: str) -> None:
     assert said(f"{tag} Olá.", ("Ana", "José Luís")) == [("José Luís", " Olá.")]
 
@@ -56,7 +56,7 @@ def felt(text: str, names: tuple[str, ...] = (), able: tuple[str, ...] = ABLE) -
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("[happy] Hello. [sad] Bye.", [("happy", "Hello."), ("sad", "Bye.")]),
@@ -85,7 +85,7 @@ def test_an_emotion_holds_until_the_next_one(text: str, expected: list[tuple[str
     assert felt(text) == ([("None", text)] if expected is None else expected)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("[Ana] [happy] Hi. [Ben] Ho.", [("Ana happy", "Hi."), ("Ben None", "Ho.")]),
@@ -102,7 +102,7 @@ def test_an_emotion_ends_with_the_turn(text: str, expected: list[tuple[str, str]
     assert felt(text, CAST) == expected
 
 
-@pytest.mark.parametrize("name", ["Happy", "HAPPY", "happy", "Neutral"])
+@each_row("name", ["Happy", "HAPPY", "happy", "Neutral"])
 def test_a_name_of_the_cast_wins(name: str) -> None:
     assert felt(f"[Ana] Hi. [ {name} ] Ho. [sad] Hm.", ("Ana", name)) == [
         ("Ana None", "Hi."),
@@ -111,7 +111,7 @@ def test_a_name_of_the_cast_wins(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("able", [("happy",), (), ("of its own",), EMOTIONS])
+@each_row("able", [("happy",), (), ("of its own",), EMOTIONS])
 def test_neutral_counts_for_every_voice(able: tuple[str, ...]) -> None:
     assert felt("[neutral] Hm.", able=able) == [(NEUTRAL, "Hm.")]
 

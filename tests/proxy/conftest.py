@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.api.inside import TONE, Inside, inside, inside_fixture
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path) as opened:
-        yield opened
+server = inside_fixture()
 
 
 PRICED = (
@@ -41,8 +37,5 @@ async def priced(store_url: str, tmp_path: Path) -> AsyncIterator[Inside]:
         yield opened
 
 
-@pytest.fixture
-async def priced_once(tmp_path: Path) -> AsyncIterator[Inside]:
-    """The same on SQLite alone, for what is refused before it reaches a database."""
-    async with inside(tmp_path, PRICED, plan="free") as opened:
-        yield opened
+priced_once = inside_fixture(PRICED, plan="free")
+"""The same on SQLite alone, for what is refused before it reaches a database."""

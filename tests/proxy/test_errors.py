@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,13 +13,14 @@ from speech_engine import errors as engine_errors
 from speech_engine import runner
 from speech_engine.errors import EngineError
 from speech_engine.host.messages import Failed
+from tests.tables import each_row
 
 # Every worker of a test run must see the same ones, whatever it has imported.
 ENGINE_ERRORS = [*EngineError.__subclasses__(), runner.NotBegun, runner.CannotTell]
 ENGINE_ERRORS = sorted(set(ENGINE_ERRORS), key=lambda each: each.__name__)
 
 
-@pytest.mark.parametrize("kind", ENGINE_ERRORS)
+@each_row("kind", ENGINE_ERRORS)
 def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
     failure = from_engine(kind("The engine's own words."))
     if kind is JobUsedUp:
@@ -39,7 +39,7 @@ def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
         assert failure.retry_after_s
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "status", "code"),
     [
         (engine_errors.EngineFailed, 503, "engine_unavailable"),
@@ -105,7 +105,7 @@ def test_only_failures_that_time_can_heal_name_a_time() -> None:
     assert "retry-after" in failure_reply(errors.StorageUnavailable()).headers
 
 
-@pytest.mark.parametrize(
+@each_row(
     "failure",
     [
         InvalidRequest("x", param="speed"),

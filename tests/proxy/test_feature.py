@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.feature import Feature, House, Opened, OpenHouse, open_features
 from tests.proxy.api.inside import inside
 from tests.proxy.work.chores import Chores
+from tests.tables import each_row
 
 
 async def _is_gone(_voice: str) -> bool:
@@ -22,7 +21,7 @@ async def _is_left(_voice: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("left", "is_gone"), [([_is_gone, _is_gone], True), ([_is_gone, _is_left], False), ([_is_left], False)]
 )
 async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(

@@ -59,6 +59,7 @@ from tests.speech_engine.misbehaving import (
     TwiceTheSameVoice,
     UnknownVoiceIsAFailure,
 )
+from tests.tables import each_row
 
 BAD: dict[type[Beeper], str] = {
     WithoutStarted: "the first event is Started",
@@ -129,14 +130,14 @@ async def verdicts(kind: type[Beeper]) -> dict[str, BaseException | None]:
     return dict(zip(tests, answers, strict=True))
 
 
-@pytest.mark.parametrize("kind", [Beeper, Cloning, Recorded])
+@each_row("kind", [Beeper, Cloning, Recorded])
 async def test_a_good_engine_passes_every_test(kind: type[Beeper]) -> None:
     said = await verdicts(kind)
     assert len(said) >= 14
     assert [problem for problem in said.values() if problem is not None] == []
 
 
-@pytest.mark.parametrize("kind", BAD, ids=lambda kind: kind.__name__)
+@each_row("kind", BAD, ids=lambda kind: kind.__name__)
 async def test_a_bad_engine_is_refused_by_the_rule_it_breaks(kind: type[Beeper]) -> None:
     problems = [problem for problem in (await verdicts(kind)).values() if problem is not None]
     broken = [str(problem) for problem in flattened(problems) if isinstance(problem, ContractBroken)]

@@ -12,14 +12,13 @@ from speech_engine import ANY_LANGUAGE, Audio, Event, Finished, Language, ModelI
 from speech_engine.errors import EngineCannot, EngineFailed, UnusableSample, VoiceNotFound
 from speech_engine.testing import ContractBroken, ConversionContract
 from speech_engine.values import EngineVoice
+from tests.tables import each_row
 
 RATE_HZ = 24_000
 MODEL = ModelInfo(
     id="repeats", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, speaks=False, converts=True
 )
 RULES = [name for name in vars(ConversionContract) if name.startswith("test_")]
-
-FREES = {"closing_early_frees_the_engine", "cancelling_frees_the_engine"}
 
 
 class Repeater:
@@ -123,7 +122,7 @@ async def broken_rules(kind: type[Repeater]) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("kind", "broken"),
     [
         (Repeater, set()),

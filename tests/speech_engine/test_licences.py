@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from speech_engine import Language, ModelInfo
 from speech_engine.licences import terms_of, with_licence
+from tests.tables import each_row
 
 MODEL = ModelInfo(id="m", languages=(Language("en"),), sample_rate_hz=24_000, licence="MIT")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("licence", "paid_use", "must_accept"),
     [
         ("Apache-2.0", True, False),

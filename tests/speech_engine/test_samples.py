@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from speech_engine import EngineVoice, Mix, Sample, Samples, Voice, VoiceNotFound
 from speech_engine.samples import weighted_samples, weighted_voices
+from tests.tables import each_row
 
 ANA, BIA = (Samples((Sample(digest),)) for digest in ("a", "b"))
 MEMBERS = st.lists(
@@ -36,7 +37,7 @@ def test_a_mix_is_the_same_in_any_order_and_its_weights_add_up_to_one(
     assert all(any(math.isclose(each, weight / total) for _, weight in members) for _, each in found)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("voice", "said"),
     [
         (EngineVoice("alba"), "Mimic has no voices of its own; it speaks with recordings."),

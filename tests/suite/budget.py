@@ -31,7 +31,9 @@ class Budget:
         items.sort(key=lambda item: -kept.get(item.nodeid.partition("::")[0], 0.0))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._tests[report.nodeid] += report.duration
+        # The time of a subtest is part of its test's.
+        if not isinstance(report, pytest.SubtestReport):
+            self._tests[report.nodeid] += report.duration
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, config: pytest.Config

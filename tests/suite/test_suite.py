@@ -19,11 +19,12 @@ from tests.suite.ci import keep_to_ourselves
 from tests.suite.collecting import import_tests
 from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
-from tests.suite.not_run import MAY_BE_SKIPPED, NotRun
+from tests.suite.not_run import NotRun
 from tests.suite.second_run import LASTS, MOST, SecondRun, is_race, overdue
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize("path", [*UNIT, *NOT_UNIT])
+@each_row("path", [*UNIT, *NOT_UNIT])
 def test_the_tables_name_what_is_there(path: str) -> None:
     assert (TESTS / path).exists()
 
@@ -77,13 +78,12 @@ def test_the_seconds_of_files_are_kept_and_read_again() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("ci", "nodeid", "outcome"),
     [
         ("", "tests/faults/test_confined.py::test_a", "skipped"),
         ("false", "tests/faults/test_confined.py::test_a", "skipped"),
         ("true", "tests/faults/test_confined.py::test_a", "failed"),
-        ("true", next(iter(MAY_BE_SKIPPED)) + "[row-1]", "skipped"),
     ],
 )
 def test_what_a_machine_lacks_fails_by_its_name_in_ci(
@@ -101,12 +101,6 @@ def test_what_a_machine_lacks_fails_by_its_name_in_ci(
         making.send(report)
     assert made.value.value.outcome == outcome
     assert "no seccomp" in str(made.value.value.longrepr)
-
-
-@pytest.mark.parametrize("nodeid", MAY_BE_SKIPPED)
-def test_what_may_be_skipped_is_there(nodeid: str) -> None:
-    file, _, name = nodeid.partition("::")
-    assert f"def {name}(" in (TESTS.parent / file).read_text()
 
 
 def test_what_passes_alone_has_failed_by_chance_and_is_written_down(tmp_path: Path) -> None:
@@ -150,7 +144,7 @@ def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:
     assert memory.choose(tmp_path / "absent", room=0) is None
 
 
-@pytest.mark.parametrize(("start", "order"), [(0, "abcd"), (1 / 3, "bcda"), (2 / 3, "cdab")])
+@each_row(("start", "order"), [(0, "abcd"), (1 / 3, "bcda"), (2 / 3, "cdab")])
 def test_each_process_reads_the_tests_from_another_file_on(
     start: float, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

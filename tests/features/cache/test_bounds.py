@@ -6,9 +6,7 @@ import asyncio
 import os
 import re
 import shutil
-import threading
 import time
-from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,6 @@ import pytest
 import structlog
 
 from proxy.kept import locked_files
-from proxy.kept.locked_files import Lock
 from tests.features.cache.keeping import (
     CONFIG,
     ask,
@@ -29,10 +26,11 @@ from tests.features.cache.keeping import (
     speaking,
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.tables import each_row
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+    pass
 
 MOST = 1_000_000
 DAY_S = 24 * 60 * 60.0
@@ -152,7 +150,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     under_way.release()
 
 
-@pytest.mark.parametrize("way", ["no folder", "no room", "no file"])
+@each_row("way", ["no folder", "no room", "no file"])
 async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, way: str) -> None:
     engine = Scripted(*spoken(0.5))
     with structlog.testing.capture_logs() as logs:
@@ -199,47 +197,6 @@ def _repair(path: Path) -> None:
         shutil.rmtree(root)
     else:
         root.unlink()
-
-
-async def test_a_disk_that_is_too_slow_does_not_hold_an_answer_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop, create_part = asyncio.get_running_loop(), Lock.create_part
-    is_written, hangs, may_go_on = asyncio.Event(), asyncio.Event(), threading.Event()
-
-    class Slow(FileIO):
-        """A file whose second block waits."""
-
-        def write(self, data: Buffer) -> int:
-            if self.tell():
-                loop.call_soon_threadsafe(hangs.set)
-                may_go_on.wait()
-            count = super().write(data)
-            loop.call_soon_threadsafe(is_written.set)
-            return count
-
-    def slow(lock: Lock) -> FileIO:
-        with create_part(lock) as part:
-            return Slow(os.dup(part.fileno()), "w")
-
-    text = CONFIG.replace("megabytes = 1", "megabytes = 100")
-    events = spoken(120.0)
-    # One block is on the disk and the second on its way there while the rest is spoken.
-    engine = Scripted(*events[:100], is_written.wait, *events[100:200], hangs.wait, *events[200:])
-    with structlog.testing.capture_logs() as logs:
-        async with speaking(tmp_path, engine, text=text) as server:
-            # Not before: the worker writes a secret of its own when it starts.
-            monkeypatch.setattr(Lock, "create_part", slow)
-            try:
-                answer = await ask(server, input="word " * 300)
-                assert (found(answer), len(answer.content)) == ("miss", 240 * RATE_HZ)
-                assert "voxgate_cache_failures_total 1.0" in server.worker.metrics.text()
-            finally:
-                may_go_on.set()
-            await landed(tmp_path)
-            assert not kept(tmp_path)
-    reasons = [line["reason"] for line in logs if line["event"] == "cache.keep.failed"]
-    assert reasons == ["the disk is slower than the speech"]
 
 
 async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
@@ -35,6 +34,7 @@ from tests.features.cache.keeping import (
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import KEY
+from tests.tables import each_row
 
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 SHAPES: dict[str, dict[str, str]] = {
@@ -74,7 +74,7 @@ def sound(answer: httpx2.Response) -> bytes:
     return answer.content
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each_row("shape", SHAPES)
 async def test_the_second_time_it_is_the_same_to_the_byte_and_nobody_speaks(
     tmp_path: Path, shape: str
 ) -> None:
@@ -150,7 +150,7 @@ async def test_a_clip_survives_its_worker(tmp_path: Path) -> None:
     assert len(engine.jobs) == 1
 
 
-@pytest.mark.parametrize("other", [{"input": "Hello, there."}, {"speed": 1.5}, {"voice": "ben"}, {"seed": 1}])
+@each_row("other", [{"input": "Hello, there."}, {"speed": 1.5}, {"voice": "ben"}, {"seed": 1}])
 async def test_a_difference_that_can_be_heard_is_spoken_anew(tmp_path: Path, other: dict[str, Any]) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
@@ -177,7 +177,7 @@ async def test_two_accounts_never_share_whatever_they_say(tmp_path: Path) -> Non
     assert len(engine.jobs) == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "planned", "configured", "states"),
     [
         (None, "false", "false", ["off", "off"]),
@@ -211,14 +211,14 @@ async def test_without_megabytes_nothing_is_kept_and_a_reload_gives_or_takes_the
         assert found(await ask(server)) == "off"
 
 
-@pytest.mark.parametrize("sent", ["yes", 1, [], {}])
+@each_row("sent", ["yes", 1, [], {}])
 async def test_a_value_that_is_no_switch_is_a_400_that_names_the_field(tmp_path: Path, sent: object) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, "cache": sent})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "cache")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("credits", "per", "charged"),
     [("0.25", "second", 500_000), ("0.1", "character", 1_200_000), ("3", "job", 3_000_000)],
 )

@@ -31,6 +31,7 @@ from tests.features.cache.keeping import (
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
 FIRST_AUDIO_S = 2.0
@@ -356,7 +357,7 @@ async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -
     assert len(there.jobs) == 1
 
 
-@pytest.mark.parametrize("step", ["find", "take"])
+@each_row("step", ["find", "take"])
 async def test_a_disk_that_hangs_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -27,6 +27,7 @@ from proxy.features.cache.names import (
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import EngineVoice, ModelInfo, Trained
+from tests.tables import each_row
 
 SECRET = bytes(range(32))
 TEXT = "Hello there."
@@ -125,7 +126,7 @@ def test_every_field_of_a_part_is_looked_at_here() -> None:
     assert set(Part.__struct_fields__) >= UNHEARD_OF_PART
 
 
-@pytest.mark.parametrize("field", SpeechRequest.__struct_fields__)
+@each_row("field", SpeechRequest.__struct_fields__)
 def test_a_request_has_another_name_when_it_sounds_otherwise(field: str) -> None:
     other = msgspec.structs.replace(REQUEST, **{field: OTHERWISE[field]})
     assert (_name(other) == _name()) is (field in RESOLVED | OF_SPEAKERS | UNHEARD)
@@ -142,7 +143,7 @@ def test_a_field_that_only_some_models_follow_names_what_they_speak(field: str) 
     assert _name(foreign, part) == _name(REQUEST, part)
 
 
-@pytest.mark.parametrize("field", Part.__struct_fields__)
+@each_row("field", Part.__struct_fields__)
 def test_a_part_has_another_name_when_it_sounds_otherwise(field: str) -> None:
     other = msgspec.structs.replace(PART, **{field: OTHER_PARTS[field]})
     assert (_name(REQUEST, other) == _name()) is (field in UNHEARD_OF_PART)

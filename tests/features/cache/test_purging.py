@@ -30,6 +30,7 @@ from tests.features.cache.keeping import (
 from tests.features.cache.test_flights import IMPATIENT, Gate, asking, held_up
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.tables import each_row
 from tests.waiting import until
 
 WORDS = {"there": "dare"}
@@ -60,7 +61,7 @@ async def purge(server: Inside, what: str) -> None:
             await cache.purge_account(account)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("what", "own", "others"),
     [
         ("voice", "miss hit miss", "hit hit hit"),
@@ -153,7 +154,7 @@ async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> N
     assert len(engine.jobs) == 2
 
 
-@pytest.mark.parametrize("what", ["voice", "everybody's voice", "lexicon", "account"])
+@each_row("what", ["voice", "everybody's voice", "lexicon", "account"])
 async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.features.cache import rules as caching
 from proxy.features.cache.rules import PostUse, SpeakerUse
 from speech_engine import EngineVoice, Mix, Sample, Samples
+from tests.tables import each_row
 
 SECRET = bytes(range(32))
 PART = SpeakerUse(
@@ -43,7 +43,7 @@ PART = SpeakerUse(
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("requested", "planned", "configured", "expected"),
     [
         (None, False, False, False),
@@ -63,14 +63,14 @@ def test_one_answer_may_take_a_quarter_and_a_wait_half() -> None:
     assert caching.patience_s(9.0) == 4.5
 
 
-@pytest.mark.parametrize("field", SpeakerUse.__struct_fields__)
+@each_row("field", SpeakerUse.__struct_fields__)
 def test_any_other_part_is_another_sound(field: str) -> None:
     value = getattr(PART, field)
     changed = msgspec.structs.replace(PART, **{field: _other(value)})
     assert _name(parts=[changed]) != _name(parts=[PART])
 
 
-@pytest.mark.parametrize("field", PostUse.__struct_fields__)
+@each_row("field", PostUse.__struct_fields__)
 def test_whatever_who_repeats_has_otherwise_is_another_sound(field: str) -> None:
     assert PART.post is not None
     post = msgspec.structs.replace(PART.post, **{field: _other(getattr(PART.post, field))})

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from proxy.config.reload import merge
 from proxy.config.sections import Config
 from proxy.features.cache.section import CACHE, CacheSection
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 
 def test_the_cache_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
@@ -19,7 +18,7 @@ def test_the_cache_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None
     assert CACHE.of(load(tmp_path, "", VOXGATE_CACHE__MEGABYTES="7")).megabytes == 7
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "right"),
     [
         ("on = 1", "true or false"),

@@ -29,6 +29,7 @@ from tests.features.clones.clone_rig import (
     opened,
     owned_voice,
 )
+from tests.tables import each_row
 
 KEY = "key_ada"
 
@@ -223,7 +224,7 @@ def named(case: Case) -> str:
     return f"{case.act.__name__}-{case.plan}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=named)
+@each_row("case", CASES, ids=named)
 async def test_what_the_provider_bills_is_paid(tmp_path: Path, case: Case) -> None:
     async with open_store("sqlite", tmp_path) as store:
         await _play(store, case)

@@ -16,6 +16,7 @@ from proxy.features.clones.records import CloneWish
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
+from tests.tables import each_row
 
 BEFORE, AFTER = "hang_before", "hang_after"
 
@@ -34,7 +35,7 @@ MORE_STEPS = [
 """For `tests/soak`."""
 
 
-@pytest.mark.parametrize(("engine", "fault", "path", "made"), STEPS)
+@each_row(("engine", "fault", "path", "made"), STEPS)
 async def test_a_killed_worker_leaves_one_known_voice(
     tmp_path: Path, engine: str, fault: str, path: str, made: int
 ) -> None:

@@ -66,17 +66,3 @@ async def test_each_place_has_so_many_clones_and_as_many_deletions(
     gate.set()
     await clones.finish()
     assert clones.has_place(record("more"))
-
-
-async def test_a_row_is_worked_on_once_and_an_account_has_one_clone_made_at_a_place(
-    clones: CloneMaker, gate: asyncio.Event
-) -> None:
-    clones.begin_held(record("one", "acc", state="doomed"))
-    assert not clones.has_place(record("one", "acc", state="doomed"))
-    assert clones.has_place(record("two", "acc", state="doomed"))
-    clones.begin_held(record("three", "acc"))
-    assert not clones.has_place(record("four", "acc"))
-    assert clones.has_place(record("four", "acc", credential="studio"))
-    gate.set()
-    await clones.finish()
-    assert clones.has_place(record("four", "acc"))

@@ -85,26 +85,6 @@ async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRe
     assert (found[0].state, found[0].revision, found[0].account) == ("wanted", 1, voice.account)
 
 
-async def test_only_one_holder_gets_the_lease(store: Store, voice: VoiceRecord) -> None:
-    record = await wanted(store, voice)
-    found = await asyncio.gather(*(records.take(store, record, HOUR_US) for _ in range(8)))
-    assert [holder.fence for holder in found if holder is not None] == [1]
-    assert await records.list_open(store, [PLACE], await store.now(), 10) == []
-
-
-async def test_who_has_lost_the_lease_can_write_nothing(store: Store, voice: VoiceRecord) -> None:
-    old = await records.take(store, await wanted(store, voice), -HOUR_US)
-    assert old is not None
-    new = await taken(store, old)
-    assert await records.begin(store, old, "voxgate-old") is None
-    assert await records.begin(store, new, NAME) is not None
-    assert await records.keep(store, old, "v-old", None) == "lost"
-    await records.move(store, old, "failed", error="It was too late.")
-    await records.remove(store, old)
-    assert (await of(store, voice)).name == NAME
-    assert (await of(store, voice)).state == "making"
-
-
 async def test_a_clone_that_is_kept_is_ready(store: Store, voice: VoiceRecord) -> None:
     record = await begun(store, voice)
     assert await records.keep(store, record, "v1", None) == "kept"

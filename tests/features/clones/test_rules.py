@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.wishes import SECOND
 from proxy.features.clones import rules
 from proxy.features.clones.rules import CloneFacts, SlotHolder, State, Step, choose_slot, find_step
+from tests.tables import each_row
 
 NOW = 1_000_000 * SECOND
 LATER, BEFORE = NOW + 1, NOW - 1
 MADE = {"name": "voxgate-1", "engine_voice": "v1", "made": BEFORE}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("facts", "configured", "gone"),
     [
         ({"state": "wanted"}, "make", "strand"),
@@ -98,7 +98,7 @@ def test_a_clone_expires_after_its_last_use_if_its_provider_says_so() -> None:
 _OLD = NOW - 2 * 3600 * SECOND
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("slots", "additions", "holders", "expected"),
     [
         (None, None, [], (True, None)),
@@ -141,7 +141,7 @@ def test_what_always_holds_of_a_slot(
         assert min(used) + rules.SPARED_S * SECOND <= NOW
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("state", "engine_voice", "expires", "is_expected"),
     [
         ("ready", "v", None, True),

@@ -27,6 +27,7 @@ from speech_engine.host.pipe_messages import BeginPlugin
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
 from tests.sound import tone
+from tests.tables import each_row
 from tests.waiting import soon
 
 MODULE = pitch_comparer.__name__
@@ -136,7 +137,7 @@ async def test_it_runs_where_its_plugin_says() -> None:
     assert not processes()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("create", "name", "settings"),
     [
         (Hosted(MODULE, packages=("v_nowhere>=1",)), "pitch", {}),

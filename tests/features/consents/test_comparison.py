@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from policies.sample_quality import Rating, SampleQuality
 from proxy.config.sections import Config, ConsentSection, PluginSection
@@ -20,6 +19,7 @@ from tests.proxy.audio.recordings.clips import sine
 from tests.proxy.audio.recordings.speech import RATE_HZ, master_of
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import PitchComparer
+from tests.tables import each_row
 
 SECTION = ConsentSection("Acme", "pitch", "refuse")
 
@@ -43,7 +43,7 @@ def recording(pitch_hz: float, rating: Rating = "high", seconds: float = 4.0) ->
     return RatedRecording(master_of(sine(pitch_hz, seconds, RATE_HZ)), quality)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("other", "answer", "is_refused"),
     [
         (recording(200), "same", False),

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from proxy.storage.store import Statement
 from tests import speech_clips
-from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.inside import Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
 
 PATH = "/v1/audio/voice_consents"
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path) as opened:
-        yield opened
+server = inside_fixture()
 
 
 async def test_a_statement_is_kept_with_who_brought_it(server: Inside) -> None:
@@ -190,15 +185,6 @@ async def test_what_was_said_is_in_no_column(server: Inside) -> None:
     await agree(server, name="Ana Maria", statement="I, Ana Maria, agree.")
     rows = await server.worker.store.read("SELECT * FROM consents")
     assert "Maria" not in str(rows)
-
-
-async def test_a_consent_that_is_gone_names_no_provider(server: Inside) -> None:
-    worker = server.worker
-    await clone(server)
-    await worker.store.write(Statement("DELETE FROM consents"))
-    house = worker.open_house.house
-    (saved,) = await house.own_voices.of_account(server.account.id, house.clones)
-    assert saved.voice.providers == ()
 
 
 async def test_what_an_administrator_does_with_consents_and_recordings_leaves_a_trace(server: Inside) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from proxy.features.consents.rules import LANGUAGES, phrase
+from tests.tables import each_row
 
 OPERATOR = "Estúdio Ana & Söhne {0}"
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@each_row("language", LANGUAGES)
 def test_the_operator_is_named_once_as_it_is_written(language: str) -> None:
     said = phrase(language, OPERATOR)
     assert said is not None

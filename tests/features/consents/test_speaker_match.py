@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies.sample_quality import Rating
 from proxy.features.consents.rules import judge_speakers
 from speech_engine import SpeakerScale
+from tests.tables import each_row
 
 SCALE = SpeakerScale(same=0.85, other=0.70)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("score", "ratings", "answer"),
     [
         (0.85, ("high", "medium"), "same"),

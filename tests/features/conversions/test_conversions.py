@@ -31,12 +31,13 @@ from speech_engine import (
     UnsupportedText,
     UnusableSample,
 )
-from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key
 from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.proxy.speech.repeating import Repeating
 from tests.sound import decoded
+from tests.tables import each_row
 from tests.tones import tones
 
 CONFIG = """
@@ -85,10 +86,7 @@ def of_seconds(seconds: float, level: int = 8000) -> bytes:
     return wav_header(len(pcm) // 2, 8000) + pcm
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, CONFIG) as opened:
-        yield opened
+server = inside_fixture(CONFIG)
 
 
 async def sent(
@@ -398,7 +396,7 @@ class Refusing(Repeating):
         raise self._error
 
 
-@pytest.mark.parametrize("kind", [ContentRefused, UnsupportedText, UnsupportedLanguage, UnusableSample])
+@each_row("kind", [ContentRefused, UnsupportedText, UnsupportedLanguage, UnusableSample])
 async def test_what_an_engine_refuses_of_a_recording_is_the_file(
     tmp_path: Path, kind: type[EngineError]
 ) -> None:

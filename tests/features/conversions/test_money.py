@@ -16,6 +16,7 @@ from tests.features.conversions.test_conversions import CONFIG, of_seconds, raw,
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import sound
 from tests.proxy.speech.repeating import Repeating
+from tests.tables import each_row
 from tests.waiting import soon
 
 PLANS = """
@@ -183,7 +184,7 @@ class Early(Repeating):
             yield event
 
 
-@pytest.mark.parametrize(("seconds", "is_whole"), [(1, False), (4, False), (5, True), (6, True)])
+@each_row(("seconds", "is_whole"), [(1, False), (4, False), (5, True), (6, True)])
 async def test_an_engine_that_leaves_out_far_more_than_a_pause_has_failed_and_costs_nothing(
     tmp_path: Path, seconds: int, is_whole: bool
 ) -> None:
@@ -195,9 +196,7 @@ async def test_an_engine_that_leaves_out_far_more_than_a_pause_has_failed_and_co
         assert (await verify(server.worker.store)).is_clean
 
 
-@pytest.mark.parametrize(
-    ("usd", "per"), [(0.3, "minute"), (0.0003, "unit"), (0.0003, "character"), (0.01, "job")]
-)
+@each_row(("usd", "per"), [(0.3, "minute"), (0.0003, "unit"), (0.0003, "character"), (0.01, "job")])
 async def test_who_leaves_a_provider_that_bills_at_once_costs_it_all(
     tmp_path: Path, usd: float, per: str
 ) -> None:

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.app import open_worker
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import NotFound
-from proxy.features.all import load_config
 from proxy.speech.recent_plans import RecentPlans
 from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
-from tests.databases import Postgres
 from tests.features.cache.keeping import cache_of
 from tests.features.erasure import erasing
 from tests.features.erasure.erasing import (
@@ -29,7 +26,7 @@ from tests.features.erasure.erasing import (
     indexed,
     speaking,
 )
-from tests.proxy.api.inside import Inside, envelope, with_engines
+from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, sound, spoken
 from tests.proxy.kept import owned
 from tests.proxy.speech.relay.test_loudness_levels import candidate
@@ -148,22 +145,6 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
         assert await erasure.receipt("acc_other", record.id) is None
 
 
-async def test_a_consent_that_a_voice_needs_stays(tmp_path: Path) -> None:
-    async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
-        store, erasure = server.worker.store, erasure_of(server.worker)
-        digest = await server.worker.kernel.vault.put(server.account.id, b"I consent")
-        consent = owned.Owned(await owned.add_consent(store, server.account.id, digest), server.account.id)
-        voice = await add_voice(server)
-        await store.write(owned.needs(voice.id, consent.id))
-        assert await erasure.erase(consent) is None
-        await erase(server, voice)
-        receipt = await erasure.erase(consent)
-        assert receipt is not None
-        assert receipt.completed is not None
-        assert await erasure.erase(consent) is None
-        assert not list((tmp_path / "data" / "voices").rglob(digest))
-
-
 async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
         store, account = server.worker.store, server.account.id
@@ -225,31 +206,6 @@ async def test_a_kept_answer_is_not_given_again_once_its_voice_has_a_tombstone(t
         assert b"x-voxgate-replayed" not in dict(last[0]["headers"])
         await server.worker.kernel.answers.sweep()
         assert answers(tmp_path) == []
-
-
-async def test_other_servers_on_one_database_follow(shared_postgres: Postgres, tmp_path: Path) -> None:
-    url = shared_postgres.url(search_path=shared_postgres.new_schema())
-    config = f'{erasing.CONFIG}[storage]\nurl = "{url}"\n'
-    folders = [tmp_path / name for name in ("one", "two")]
-    for folder in folders:
-        folder.mkdir()
-    async with speaking(folders[0], Scripted(*spoken(0.2)), config) as first:
-        environ = {"VOXGATE_SERVER__DATA": str(folders[1] / "data")}
-        other_config = load_config(folders[0] / "config.toml", environ)
-        async with open_worker(other_config, with_engines({"one": Scripted(*spoken(0.2))})) as worker:
-            second = first._replace(worker=worker)
-            record = await add_voice(first)
-            for server, folder in zip((first, second), folders, strict=True):
-                await server.raw_speech(body(record.id), headers={"idempotency-key": "order-1"})
-                await erasing.kept(folder, 1)
-                assert len(answers(folder)) == 1
-            receipt = await erase(first, record)
-            assert receipt.completed is not None
-            await erasure_of(worker).follow_others()
-            assert erasure_of(worker).is_erased(record.id)
-            assert [(answers(folder), erasing.sound(folder)) for folder in folders] == [([], [])] * 2
-            answer = await second.ask("POST", "/v1/audio/speech", body=body(record.id))
-            assert envelope(answer)["code"] == "voice_not_found"
 
 
 async def test_no_worker_remembers_a_library_that_has_the_voice(tmp_path: Path) -> None:

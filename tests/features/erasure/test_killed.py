@@ -20,6 +20,7 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.kept.owned import add_voice
+from tests.tables import each_row
 
 STEPS = (
     *("fsync-1", "write-1-before", "write-1-after", "workers", "hosts", "files"),
@@ -27,7 +28,7 @@ STEPS = (
 )
 
 
-@pytest.mark.parametrize("step", STEPS)
+@each_row("step", STEPS)
 async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, step: str) -> None:
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
@@ -57,7 +58,7 @@ async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, s
     assert not (tmp_path / "voices" / "acc_a" / digest).exists()
 
 
-@pytest.mark.parametrize("step", ["fsync-1", "write-1-before", "write-1-after", "files", "write-2-before"])
+@each_row("step", ["fsync-1", "write-1-before", "write-1-after", "files", "write-2-before"])
 async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_path: Path, step: str) -> None:
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.proxy.config.files import load
 from tests.proxy.diagnosis.test_text_check import findings
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "note", "is_warning"),
     [
         ("pt", "1 word(s), in texts of the language pt", False),

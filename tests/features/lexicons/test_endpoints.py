@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from plugins.tone.decode import decode
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.sound import decoded
 
 SHARED = """
@@ -25,11 +23,7 @@ nginx = "engine x"
 """
 TEXT = "Ana Sampaio, nginx."
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> Any:
-    async with inside(tmp_path, TONE + SHARED) as opened:
-        yield opened
+server = inside_fixture(TONE + SHARED)
 
 
 async def heard(server: Inside, text: str = TEXT, **more: object) -> str:
@@ -157,14 +151,6 @@ async def test_a_lexicon_may_be_as_large_as_it_says(server: Inside) -> None:
     assert (await put(server, "large", words)).json()["size"] == 1000
     too_large = await put(server, "large", {"a": "b" * 3_000_000})
     assert (too_large.status_code, envelope(too_large)["code"]) == (413, "request_too_large")
-
-
-async def test_an_account_has_fifty_lexicons_at_most(server: Inside) -> None:
-    for number in range(50):
-        assert (await put(server, f"l{number}", {"a": "b"})).status_code == 200
-    answer = await put(server, "one-more", {"a": "b"})
-    assert (answer.status_code, envelope(answer)["code"]) == (403, "too_many_lexicons")
-    assert (await put(server, "l7", {"c": "d"})).json()["revision"] == 2
 
 
 @pytest.mark.parametrize(

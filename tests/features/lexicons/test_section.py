@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from proxy.config.reload import merge
 from proxy.config.sections import Config, EngineSection
 from proxy.features.lexicons.section import LEXICONS
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 
 def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -> None:
@@ -21,7 +20,7 @@ def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -
     assert LEXICONS.of(load(tmp_path, "")) == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "fault"),
     [
         ("lexicons = 1", "lexicons: must be a table, [lexicons]"),

@@ -26,11 +26,12 @@ from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import ensure_certificate, open_signer
 from tests.features.marks.certificates import Chain, make_chain, p256
 from tests.features.marks.manifests import read
+from tests.tables import each_row
 
 FACTS = ManifestFacts(0, (ClipSpeaker("xtts/en", ""),))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("key", "algorithm"),
     [
         (p256, "es256"),
@@ -57,7 +58,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
     assert not (tmp_path / TEST_FILE).exists()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("made", "fault"),
     [
         (lambda: make_chain(begins_in=timedelta(-9), ends_in=timedelta(-1)), "it expired on 20"),

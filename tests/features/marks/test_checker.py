@@ -187,15 +187,6 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     assert real._places.taken == 0
 
 
-async def test_one_account_has_few_turns_and_others_still_get_in(checker: ProvenanceChecker) -> None:
-    own = [asyncio.create_task(checker.examine("acc_many", SHORT)) for _ in range(3)]
-    await soon(lambda: checker._places.taken == 3)
-    with pytest.raises(NoPlace):
-        await checker.examine("acc_many", SHORT)
-    assert (await checker.examine("acc_other", SHORT)).marks
-    assert len(await asyncio.gather(*own)) == 3
-
-
 async def test_a_mark_s_process_that_others_keep_busy_is_no_verdict(
     checker: ProvenanceChecker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

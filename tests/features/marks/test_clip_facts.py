@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 from msgspec.structs import replace
 
 from policies.plans import UNLIMITED, terms
@@ -22,6 +21,7 @@ from tests import speech_clips
 from tests.features.marks.receipted import ANSWERS, saved
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.tables import each_row
 
 CACHED = TONE + '[cache]\non = true\n[plans.waived]\nconsent = "waived"\n'
 PROVIDER = """
@@ -41,7 +41,7 @@ async def facts_of(server: Inside, answer: httpx2.Response) -> ClipFacts:
     return found.facts
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
+@each_row("kind", ANSWERS)
 async def test_the_digest_is_of_the_file_that_the_client_saves(tmp_path: Path, kind: str) -> None:
     async with inside(tmp_path, CACHED) as server:
         for _ in ("spoken", "from the cache"):

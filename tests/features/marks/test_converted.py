@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from proxy.audio.formats import wav_header
 from tests.features.marks.manifests import read
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.speech import master_of, speech
+from tests.tables import each_row
 from tests.tones import tones
 
 CONFIG = """
@@ -61,7 +61,7 @@ async def test_a_mark_is_found_in_what_was_converted_and_not_in_its_source(tmp_p
         assert await marks_in(server, source) == [False]
 
 
-@pytest.mark.parametrize("format_", ["wav", "mp3", "flac"])
+@each_row("format_", ["wav", "mp3", "flac"])
 async def test_the_manifest_says_edited_with_the_recording_as_its_parent(
     tmp_path: Path, format_: str
 ) -> None:

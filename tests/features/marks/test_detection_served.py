@@ -6,11 +6,9 @@ import http.client
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import openai
 import psutil
 import pytest
@@ -20,7 +18,6 @@ from proxy.features.marks.commands import _verdict
 from proxy.features.marks.marker import KEYS_FILE
 from tests import speech_clips
 from tests.commands import command
-from tests.faults import hostile_uploads
 from tests.faults.processes import children, is_over
 from tests.features.marks.signed_files import Signatory, beside, signatory, signed
 from tests.features.marks.test_detection import CHECK, DETECT, PLAIN
@@ -28,6 +25,7 @@ from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.http.hostile_forms import form
 from tests.proxy.jobs_inside import jobs_inside
 from tests.server import TONE, Server, running
+from tests.tables import each_row
 from tests.waiting import until
 
 __all__ = ["folder", "run"]
@@ -62,16 +60,6 @@ def clip(server: Server) -> bytes:
     return answer.content
 
 
-def send(server: Server, data: bytes) -> httpx2.Response:
-    # An account of its own, since one may send no more than so many uploads a minute.
-    key = server.mint_key(f"asks {next(_numbers)}", plan="unlimited").secret
-    with server.client(key, timeout=120.0) as client:
-        return client.post(DETECT, files={"file": ("clip", data)})
-
-
-_numbers = iter(range(10_000))
-
-
 def test_the_manifest_that_an_answer_names_is_ours(server: Server) -> None:
     body = {"model": "espeak/standard", "voice": "alloy", "input": "Two signs.", "response_format": "mp3"}
     with server.client(timeout=120.0) as client:
@@ -102,22 +90,7 @@ def test_openai_clients_read_the_check(server: Server, us: Signatory, clip: byte
     assert mark.outcome == "not_detected"
 
 
-@pytest.mark.parametrize("each", [9])
-def test_hostile_recordings_are_refused_or_not_found(server: Server, each: int) -> None:
-    """Some are sound to a decoder, and too poor for a voice: those are looked at, and have no mark."""
-    for name, make in islice(hostile_uploads.recordings(41), 1, None, each):
-        answer = send(server, make())
-        if answer.status_code == 200:
-            assert not answer.json()["found"], name
-        else:
-            error = answer.json()["error"]
-            assert (answer.status_code, error["param"]) == (400, "file"), (name, answer.text)
-            assert error["code"] in ("invalid_audio", "file_too_large"), name
-    assert "request.failed" not in server.log.read_text()
-    assert "Traceback" not in server.log.read_text()
-
-
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "status", "param", "code"),
     [
         (form({}, "other", b"x"), 400, "other", "invalid_value"),

@@ -22,7 +22,6 @@ from proxy.features.marks.hosted_mark import (
     PIECE_BYTES,
     HostedMark,
     HostedMarkStream,
-    MarkBusy,
     MarkUnusable,
 )
 from proxy.helpers.helper import Helper, HelperSpec
@@ -31,6 +30,7 @@ from speech_engine.host.pipe_messages import BeginPlugin
 from speech_engine.mark import Detection, MarkKey
 from tests.features.marks import odd_mark
 from tests.features.marks.odd_mark import BAD_RATE_HZ, DEADLY, ENDLESS, HARMFUL, OddSettings, marked
+from tests.tables import each_row
 from tests.waiting import soon
 
 MODULE = odd_mark.__name__
@@ -212,16 +212,6 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
         await mark.close()
 
 
-async def test_so_many_questions_may_wait(mark: HostedMark) -> None:
-    asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS)]
-    await soon(lambda: len(mark.helper.under_way) == MOST_QUESTIONS)
-    with pytest.raises(MarkBusy, match="busy"):
-        await mark.detect(SOUND, 24_000, [KEY])
-    for task in asking:
-        task.cancel()
-    await asyncio.wait(asking)
-
-
 async def test_what_nobody_has_begun_to_look_at_leaves_with_its_asker(mark: HostedMark) -> None:
     first = asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY]))
     await soon(lambda: len(processes()) == 1 and mark._asked > 0)
@@ -259,15 +249,6 @@ async def test_a_stream_whose_sound_is_all_marked_takes_no_place(
     assert await streams_in(mark) == 0
 
 
-async def test_one_that_does_not_load_says_why_and_rests() -> None:
-    mark = mark_of(OddSettings(is_broken=True))
-    for _ in range(2):
-        with pytest.raises(MarkUnusable, match="it does not load"):
-            await opened(mark)
-    await mark.close()
-    assert not processes()
-
-
 def registry_of(create: object) -> Registry:
     (plugin,) = odd_mark.voxgate_register()
     plugin = msgspec.structs.replace(plugin, create=create or plugin.create)
@@ -296,7 +277,7 @@ async def test_it_runs_where_its_plugin_says() -> None:
     assert not processes()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("create", "name", "settings"),
     [
         (Hosted(MODULE, packages=("v_nowhere>=1",)), "odd", {}),

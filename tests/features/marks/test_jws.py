@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from proxy.features.marks.jws import BadJws, Jwk, SigningKey, is_signed_by, parse_jws, read_jwk
+from tests.tables import each_row
 
 # RFC 8037, appendix A.
 _SEED = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
@@ -75,7 +76,7 @@ def head(**members: object) -> str:
     return written(json.dumps(members).encode())
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "",
@@ -97,7 +98,7 @@ def test_anything_else_is_refused(text: str) -> None:
         parse_jws(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         None,

@@ -16,6 +16,7 @@ from tests.features.marks.signed_files import WHEN, Signatory, beside, elsewhere
 from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.proxy.helpers.alone import answer_alone
 from tests.sound import tone
+from tests.tables import each_row
 
 WAV = wav(tone(440, 1.0))
 _WAIT_S = 60.0
@@ -46,16 +47,14 @@ def test_it_says_who_signed_when_and_with_what_and_is_confined(us: Signatory) ->
     assert found.source_type == "trainedAlgorithmicMedia"
 
 
-@pytest.mark.parametrize(
-    ("kind", "media_type"), [("mp3", "audio/mpeg"), ("flac", "audio/flac"), ("m4a", "audio/mp4")]
-)
+@each_row(("kind", "media_type"), [("mp3", "audio/mpeg"), ("flac", "audio/flac"), ("m4a", "audio/mp4")])
 def test_it_reads_every_format_that_holds_one(kind: str, media_type: str, us: Signatory) -> None:
     file = encoded(KINDS[kind], sine(440, 1.0))
     assert read(file, certificate=us.leaf).state == "not_present"
     assert read(signed(file, media_type, us), certificate=us.leaf).state == "trusted"
 
 
-@pytest.mark.parametrize("kind", ["ogg opus", "webm opus", "aac", "mp3", "flac", "wav"])
+@each_row("kind", ["ogg opus", "webm opus", "aac", "mp3", "flac", "wav"])
 def test_it_reads_a_manifest_beside_any_file(kind: str, us: Signatory) -> None:
     file = WAV if kind == "wav" else encoded(KINDS[kind], sine(440, 1.0))
     manifest = beside(file, us)

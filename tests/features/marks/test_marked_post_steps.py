@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.features.marks.marks import hum, hums
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.speech.repeating import Repeating
 from tests.sound import decoded
+from tests.tables import each_row
 
 CONFIG = """
 [marking]
@@ -27,7 +26,7 @@ post = [{ engine = "rvc", voice = "v" }]
 """
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("one_is_speech", "rvc_is_speech", "times"),
     [(True, True, 1), (True, False, 1), (False, True, 1), (False, False, 0)],
 )

@@ -13,6 +13,7 @@ from proxy.engines import registry
 from proxy.features.all import load_config
 from proxy.features.marks.marking_check import marking
 from speech_engine import ModelInfo
+from tests.tables import each_row
 
 KEY = b64encode(bytes(32)).decode()
 ENGINES = """
@@ -64,7 +65,7 @@ def test_the_operators_word_counts(tmp_path: Path) -> None:
     assert only.found == "speech of cloud is marked"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "environ", "verdict", "found"),
     [
         (

@@ -23,6 +23,7 @@ from tests.features.marks.marks import hum, hums
 from tests.proxy.api.inside import Inside, inside, with_engines
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.sound import decoded, tone
+from tests.tables import each_row
 
 SECONDS = 0.6
 MP3_HZ = 44_100
@@ -172,7 +173,7 @@ def name(row: Row) -> str:
     return f"{row.one}+{row.two}{row.more}{row.plan}"
 
 
-@pytest.mark.parametrize(("row", "asked"), _few())
+@each_row(("row", "asked"), _few())
 async def test_an_answer_is_marked_where_it_is_due_and_nowhere_else(
     tmp_path: Path, row: Row, asked: Sequence[tuple[str, str]]
 ) -> None:
@@ -211,7 +212,7 @@ async def test_whoever_speaks_in_place_of_a_provider_is_marked(tmp_path: Path) -
         assert not await is_marked(server, "mp3", "off", "one part by two candidates")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "after"),
     [
         ('[marking]\nmark = ""\nmanifests = false\n', MARK),
@@ -245,7 +246,7 @@ async def test_a_new_key_makes_new_clips(tmp_path: Path) -> None:
         assert await is_marked(server, "mp3", "miss", "one part by one engine")
 
 
-@pytest.mark.parametrize("format_", ["wav", "opus", "flac"])
+@each_row("format_", ["wav", "opus", "flac"])
 async def test_a_tag_is_in_what_is_marked_and_nowhere_else(tmp_path: Path, format_: str) -> None:
     """In one part, who speaks decides, whoever stands by. The clip has the name of who spoke it."""
     async with serving(tmp_path, Row("cloud", "local", True, False, MARK)) as (server, engines):

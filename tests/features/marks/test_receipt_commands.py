@@ -22,6 +22,7 @@ from tests.commands import run as command
 from tests.faults.clouds import ENVIRON, clouds
 from tests.features.marks.receipted import ANSWERS, saved
 from tests.proxy.cli.test_main import Run, folder, refused, run
+from tests.tables import each_row
 
 __all__ = ["folder", "run"]
 
@@ -68,7 +69,7 @@ def verify(folder: Path, *more: str) -> Verdict:
     )
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
+@each_row("kind", ANSWERS)
 def test_a_clip_is_verified_and_so_is_its_copy_from_the_cache(
     live: server.Server, tmp_path: Path, kind: str
 ) -> None:

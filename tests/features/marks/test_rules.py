@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies.routing import Model
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from speech_engine import ModelInfo
+from tests.tables import each_row
 
 MARKING = Marking(MarkUse("spread", "", "3f2a91c0"), has_manifest=True)
 
@@ -19,7 +18,7 @@ def model(engine: str, *, is_local: bool = True, is_speech: bool = True) -> Mode
 OURS, TONES, CLOUD = model("ours"), model("tones", is_speech=False), model("cloud", is_local=False)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("models", "engines", "of_plan", "is_due"),
     [
         ([OURS], {}, None, True),
@@ -43,7 +42,7 @@ def test_an_answer_is_due(
     assert rules.decide(models, of_plan) is (MARKING if is_due else None)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("models", "engines", "of_plan", "spared"),
     [
         ([CLOUD, OURS], {}, None, {"cloud/m"}),
@@ -61,6 +60,6 @@ def test_who_speaks_without_a_mark_beside_one_who_gets_it(
     assert MarkingRules(None, engines).spared(models, of_plan) == set()
 
 
-@pytest.mark.parametrize("of_plan", [None, True, False])
+@each_row("of_plan", [None, True, False])
 def test_where_nothing_is_marked_nothing_is_due(of_plan: bool | None) -> None:
     assert MarkingRules().decide([OURS], of_plan) is None

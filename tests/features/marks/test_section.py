@@ -10,6 +10,7 @@ import pytest
 from proxy.config.config_toml import ConfigError
 from proxy.features.all import load_config
 from proxy.features.marks.section import MARKING, MarkingSection
+from tests.tables import each_row
 
 KEY = b64encode(bytes(32)).decode()
 
@@ -32,7 +33,7 @@ def test_keys_are_those_that_are_named(tmp_path: Path) -> None:
     assert KEY not in repr(section)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "environ", "says"),
     [
         (f'keys = "{KEY}"', {}, 'marking.keys: must be "env:NAME" or "file:PATH"; it is never written'),

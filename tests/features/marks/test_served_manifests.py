@@ -20,7 +20,6 @@ from proxy.app import open_worker
 from proxy.config.sections import Config
 from proxy.features.all import load_config
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.manifests import MOST_OF_ACCOUNT, ROOT
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.kept import key_ring
@@ -33,11 +32,9 @@ from tests.features.marks.manifests import MEDIA_TYPES, read
 from tests.features.marks.signed_bytes import embed
 from tests.features.marks.time_stamper import time_stamper
 from tests.proxy.api.inside import Inside, envelope, inside, with_engines
-from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
-from tests.waiting import soon
 
 CONFIG = """
 [engines.one]
@@ -134,35 +131,6 @@ async def test_events_and_json_have_the_manifest_of_their_audio(tmp_path: Path) 
         whole = await ask(server, response_format="json", audio_format="opus")
         audio = base64.b64decode(whole.json()["audio_base64"])
         assert read("opus", audio, (await sidecar(server, whole)).content).state == "Valid"
-
-
-async def test_one_account_s_manifests_keep_no_other_s_waiting(tmp_path: Path) -> None:
-    """They are the account's whose answer it was, though anybody may ask for them."""
-    async with serving(tmp_path) as server:
-        manifests = manifests_of(server.worker)
-        other = await new_key(server, "ben")
-        paths = [_manifest_of(await ask(server)) for _ in range(MOST_OF_ACCOUNT + 1)]
-        bens = _manifest_of(await server.ask("POST", "/v1/audio/speech", key=other, body=BODY))
-        never = asyncio.Event()
-        manifests.signer.sign_digest = lambda *_: never.wait()  # type: ignore[assignment,method-assign]
-        waiting = [asyncio.create_task(manifests.find(path)) for path in paths[:-1]]
-        await soon(lambda: manifests._places.taken == MOST_OF_ACCOUNT)
-        refused = await server.ask("GET", f"{ROOT}/{paths[-1]}", key="")
-        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "manifest_unavailable")
-        assert refused.headers["retry-after"]
-        del manifests.signer.sign_digest
-        assert (await server.ask("GET", f"{ROOT}/{bens}", key="")).status_code == 200
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting)
-        assert manifests._places.taken == 0
-        assert (await server.ask("GET", f"{ROOT}/{paths[-1]}", key="")).status_code == 200
-
-
-def _manifest_of(answer: httpx2.Response) -> str:
-    match = LINK.fullmatch(answer.headers["link"])
-    assert match is not None
-    return match[1].rpartition("/")[2]
 
 
 async def test_a_clip_of_the_cache_has_a_manifest_of_its_own(tmp_path: Path) -> None:
@@ -414,27 +382,6 @@ async def test_the_inaudible_mark_is_named_in_the_manifest(tmp_path: Path) -> No
     assert read("wav", answer.content).assertion("org.voxgate.mark") == {"plugin": plugin, "key": key}
 
 
-async def test_a_manifest_without_a_time_stamp_is_signed_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.features.marks.signer.STAMP_REST_S", 0.0)
-    with time_stamper() as stamper:
-        more = f'mark = ""\ntimestamp_url = "{stamper.url}"'
-        async with serving(tmp_path, more=more) as server:
-            stamper.is_refusing = True
-            answer = await ask(server)
-            plain = await sidecar(server, answer)
-            assert "time" not in read("mp3", answer.content, plain.content).active["signature_info"]
-            stamper.is_refusing = False
-            assert (await sidecar(server, answer)).content == plain.content
-            monkeypatch.setattr("proxy.features.marks.manifests.AGAIN_AFTER", 0)
-            stamped = await sidecar(server, answer)
-            reading = read("mp3", answer.content, stamped.content)
-            assert (reading.state, "time" in reading.active["signature_info"]) == ("Valid", True)
-            assert (await sidecar(server, answer)).content == stamped.content
-            assert stamper.asked == 2
-
-
 async def test_a_wav_that_nobody_asked_a_manifest_for_waits_for_no_time_stamper(tmp_path: Path) -> None:
     with time_stamper() as stamper:
         more = f'mark = ""\ntimestamp_url = "{stamper.url}"'
@@ -453,32 +400,6 @@ async def test_a_new_key_of_the_mark_keeps_old_addresses(tmp_path: Path) -> None
         server.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert (await sidecar(server, answer)).is_success
         assert (await ask(server)).headers["link"] != answer.headers["link"]
-
-
-@pytest.mark.parametrize("left", [None, "", "spoilt"])
-async def test_lost_keys_are_not_replaced_and_old_addresses_stay(tmp_path: Path, left: str | None) -> None:
-    async with serving(tmp_path, more='mark = "spread"') as server:
-        answer = await ask(server)
-        keys = tmp_path / "data" / "mark-keys"
-        kept = keys.read_text()
-        keys.unlink() if left is None else keys.write_text(left)
-        server.worker.revise(load_config(tmp_path / "config.toml", {}))
-        assert (await server.ask("POST", "/v1/audio/speech", body=BODY)).status_code == 503
-        assert (await sidecar(server, answer)).is_success
-        assert (keys.read_text() if keys.exists() else None) == left
-        keys.write_text(kept)
-        server.worker.revise(load_config(tmp_path / "config.toml", {}))
-        assert (await ask(server)).headers["x-voxgate-mark"] == answer.headers["x-voxgate-mark"]
-
-
-async def test_without_keys_from_the_start_an_old_address_is_not_said_to_be_wrong(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        answer = await ask(server)
-    (tmp_path / "data" / "mark-keys").write_text("")
-    engines = with_engines({"one": Scripted(), "tones": Scripted()})
-    async with open_worker(load_config(tmp_path / "config.toml", {}), engines) as worker:
-        found = await sidecar(server._replace(worker=worker), answer)
-        assert (found.status_code, envelope(found)["code"]) == (503, "manifest_unavailable")
 
 
 @pytest.mark.parametrize("more", ['mark = ""', 'mark = "spread"'])

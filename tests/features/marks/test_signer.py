@@ -25,15 +25,12 @@ from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
-    MOST_OF_ACCOUNT,
-    MOST_PLACES,
     FileToSign,
     ParentFile,
     Signer,
     SignerUnavailable,
 )
 from proxy.features.marks.signing_lane import LARGE_BYTES
-from proxy.helpers.helper import HelperSpec
 from speech_engine.host.confinement import has_call_filter, has_landlock
 from tests.features.marks.manifests import read
 from tests.features.marks.signed_bytes import InMemory, embed
@@ -176,111 +173,6 @@ async def test_the_test_certificate_is_private_stays_and_can_be_trusted(rig: Rig
         assert read("pcm", b"x", signed.data, root).state == "Trusted"
 
 
-async def test_a_caller_that_leaves_is_nobody_elses_trouble(rig: Rig) -> None:
-    child = await rig.child()
-    child.suspend()
-    signing = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
-    await asyncio.sleep(0)
-    signing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await signing
-    child.resume()
-    assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
-    assert children() == [child]
-
-
-async def test_a_process_that_hangs_is_killed_and_the_next_request_is_served(rig: Rig) -> None:
-    child = await rig.child()
-    child.suspend()
-    rig.signer.within_s = 0.1
-    with pytest.raises(SignerUnavailable):
-        await rig.signer.sign_digest(FACTS, bytes(32))
-    rig.signer.within_s = 60.0
-    assert (await rig.signer.sign_digest(FACTS, bytes(32))).data
-    assert children() != [child]
-
-
-async def test_a_process_that_dies_twice_is_enough(rig: Rig) -> None:
-    rig.signer._plain.spec = HelperSpec(module="proxy.no_such_module", lives=2)
-    with pytest.raises(SignerUnavailable), capture_logs() as logs:
-        await rig.signer.sign_digest(FACTS, bytes(32))
-    assert [line["reason"] for line in logs if line["event"] == "manifest.sign.failed"] == [
-        "the signing process died twice"
-    ]
-
-
-async def test_an_end_in_mid_work_leaves_nothing(rig: Rig) -> None:
-    child = await rig.child()
-    child.suspend()
-    signing = asyncio.create_task(rig.signer.sign_digest(FACTS, bytes(32)))
-    await asyncio.sleep(0)
-    await rig.signer.close()
-    with pytest.raises(asyncio.CancelledError):
-        await signing
-    assert not child.is_running()
-
-
-async def test_a_few_accounts_leave_places_to_sign_for_others(rig: Rig) -> None:
-    held = []
-    for account in ("one", "two", "three") * MOST_PLACES:
-        with suppress(SignerUnavailable):
-            held.append(await rig.signer.take_place(account))
-    assert len(held) == MOST_PLACES // 2
-    others = [await rig.signer.take_place(f"other {n}") for n in range(MOST_PLACES - len(held))]
-    with pytest.raises(SignerUnavailable):
-        await rig.signer.take_place("late")
-    with pytest.raises(SignerUnavailable):
-        await embed(rig.signer, FACTS, WAV, account="late")
-    for place in (*held, *others):
-        place.leave()
-    assert repr(rig.signer).endswith("0 of 64 taken>>")
-
-
-async def test_a_small_file_waits_for_one_large_one_at_most(rig: Rig) -> None:
-    child = await rig.child()
-    child.suspend()
-    large = wav(bytes(LARGE_BYTES + 2))
-    ended = []
-
-    async def sign(account: str, body: bytes) -> None:
-        await embed(rig.signer, FACTS, body, account=account)
-        ended.append(account)
-
-    bodies = {"one": large, "two": large, "three": large, "small": WAV}
-    signing = []
-    for account, body in bodies.items():
-        signing.append(asyncio.create_task(sign(account, body)))
-        await asyncio.sleep(0)
-    child.resume()
-    await asyncio.gather(*signing)
-    assert ended == ["one", "small", "two", "three"]
-
-
-async def test_an_account_with_many_files_keeps_nobody_out(rig: Rig) -> None:
-    child = await rig.child()
-    child.suspend()
-    ended = []
-
-    async def sign(account: str) -> None:
-        place = await rig.signer.take_place(account)
-        await embed(rig.signer, FACTS, WAV, account=account, place=place)
-        ended.append(account)
-
-    signing = []
-    for _ in range(MOST_OF_ACCOUNT):
-        signing.append(asyncio.create_task(sign("busy")))
-        await asyncio.sleep(0)
-    with pytest.raises(SignerUnavailable):
-        await rig.signer.take_place("busy")
-    signing.append(asyncio.create_task(sign("other")))
-    await asyncio.sleep(0)
-    child.resume()
-    await asyncio.gather(*signing)
-    assert ended.index("other") <= 1
-    await sign("busy")
-    assert repr(rig.signer).endswith("0 of 64 taken>>")
-
-
 @pytest.mark.clock
 async def test_a_file_with_a_place_waits_for_its_turn_however_long_that_takes(rig: Rig) -> None:
     child = await rig.child()
@@ -297,23 +189,6 @@ async def test_a_file_with_a_place_waits_for_its_turn_however_long_that_takes(ri
     child.resume()
     for signed in (await first, await second):
         assert read("wav", signed.data).state == "Valid"
-
-
-async def test_a_caller_that_leaves_keeps_its_place_until_its_file_is_signed(rig: Rig) -> None:
-    child = await rig.child()
-    child.suspend()
-    place = await rig.signer.take_place("one")
-    signing = asyncio.create_task(embed(rig.signer, FACTS, WAV, account="one", place=place))
-    await asyncio.sleep(0)
-    signing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await signing
-    place.leave()
-    assert repr(rig.signer).endswith("1 of 64 taken>>")
-    child.resume()
-    assert (await embed(rig.signer, FACTS, WAV, account="one")).data
-    assert repr(rig.signer).endswith("0 of 64 taken>>")
-    assert children() == [child]
 
 
 async def test_no_place_is_given_where_nothing_could_sign(rig: Rig) -> None:

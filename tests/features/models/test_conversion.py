@@ -17,6 +17,7 @@ from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.safetensors import read_header
 from tests import checkpoints
 from tests.checkpoints import Called, Stored, Tensor, archive, pickled, tiny, torch_file
+from tests.tables import each_row
 
 WEIGHTS = ModelFile(
     role="weights",
@@ -114,7 +115,7 @@ RUNS = tuple(
 )
 
 
-@pytest.mark.parametrize("call", RUNS, ids=[call.name for call in RUNS])
+@each_row("call", RUNS, ids=[call.name for call in RUNS])
 def test_a_pickle_that_would_run_something_is_refused_by_the_name_it_calls(
     tmp_path: Path, call: Called
 ) -> None:
@@ -127,7 +128,7 @@ def _one(tensor: Any, storages: dict[str, bytes] | None = None) -> tuple[Any, di
     return {"model": {"t": tensor}}, {"0": bytes(8)} if storages is None else storages
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "storages", "says"),
     [
         (*_one(Stored("0", "F32", 2, (3,), (1,))), "beyond its storage"),
@@ -162,9 +163,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         converted(path)
 
 
-@pytest.mark.parametrize(
-    "name", ["archive/../../evil", "/etc/passwd", "archive/..\\evil", "other/data.pkl", "loose"]
-)
+@each_row("name", ["archive/../../evil", "/etc/passwd", "archive/..\\evil", "other/data.pkl", "loose"])
 def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path / "m.pth", {"model": {}}, {}, more={name: b"x"})
     with pytest.raises(UnusableModel, match=r"leads elsewhere|several folders"):
@@ -178,7 +177,7 @@ def test_a_name_twice_is_refused(tmp_path: Path) -> None:
         converted(path)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x80\x02}q\x00.", b"#!/bin/sh\n", bytes(100)])
+@each_row("data", [b"", b"PK\x03\x04", b"\x80\x02}q\x00.", b"#!/bin/sh\n", bytes(100)])
 def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "m.pth"
     path.write_bytes(data)

@@ -19,6 +19,7 @@ from proxy.features.models.listing import Galleries, Listed, open_galleries
 from speech_engine import Plugin
 from speech_engine.licences import bound_by, terms_of
 from speech_engine.model_files import ModelFormat
+from tests.tables import each_row
 
 DIGEST = "0123456789abcdef" * 4
 FILE = f'{{ name = "w.bin", size = 1, sha256 = "{DIGEST}", urls = ["https://hub.example/w.bin"] }}'
@@ -65,7 +66,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("text", "says"), FAULTS.values(), ids=FAULTS.keys())
+@each_row(("text", "says"), FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_names_the_file_and_the_key(tmp_path: Path, text: str, says: str) -> None:
     assert says in _read(tmp_path, text)
 
@@ -241,7 +242,7 @@ NAMES = ["localhost.", "LOCALHOST", "a.localhost", "localhost.localdomain", "ip6
 SPELLINGS = ("１２７.0.0.1", "127。0。0。1", "loc%61lhost", "ⓛocalhost")
 
 
-@pytest.mark.parametrize("host", [*NUMBERS, *NAMES, *SPELLINGS])
+@each_row("host", [*NUMBERS, *NAMES, *SPELLINGS])
 def test_no_redirect_from_elsewhere_leads_inside(host: str) -> None:
     hub = parse_address("https://hub.example/x")
     with pytest.raises(UnsafeAddress):

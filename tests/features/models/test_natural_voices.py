@@ -19,6 +19,7 @@ from proxy.features.models import natural_voices
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Listed, open_galleries
 from speech_engine.licences import terms_of
+from tests.tables import each_row
 
 BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}
 GALLERIES = open_galleries(registry.load())
@@ -81,7 +82,7 @@ def test_having_them_again_changes_nothing_and_what_was_pulled_stays() -> None:
     assert again == more
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pulled", "name", "section"),
     [
         (listed("amy", "piper", "Blizzard-2013"), "piper", {"voices": ["joe", "amy"]}),
@@ -108,7 +109,7 @@ def test_models_share_an_engine_if_one_licence_binds_them(
     assert natural_voices.with_speech(layer, pulled, BUILT_IN) == (layer, model)
 
 
-@pytest.mark.parametrize("licence", ["public-domain", "CC-BY-NC-4.0", "Blizzard-2013"])
+@each_row("licence", ["public-domain", "CC-BY-NC-4.0", "Blizzard-2013"])
 def test_what_is_pulled_speaks_before_what_is_built_in_whatever_its_licence(licence: str) -> None:
     before = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
     layer, model = natural_voices.with_speech(before, listed("thorsten", "piper", licence), BUILT_IN)

@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ from proxy.features.own_voices import clips
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.kept.vault import VaultFailed
 from tests import speech_clips
-from tests.databases import Postgres
 from tests.features.erasure.erasing import erasure_of
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
 
 CONFIG = f"""{TONE}
@@ -28,11 +26,7 @@ CONFIG = f"""{TONE}
 consent = "waived"
 """
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, CONFIG) as opened:
-        yield opened
+server = inside_fixture(CONFIG)
 
 
 async def add(
@@ -216,25 +210,6 @@ async def test_two_at_once_are_both_added(server: Inside) -> None:
     voice = await clone(server)
     made = await asyncio.gather(*(added(server, voice["id"], number) for number in range(2)))
     assert {each["id"] for each in made} == {row["id"] for row in (await listed(server, voice["id"]))[1:]}
-
-
-async def test_the_same_on_postgres(shared_postgres: Postgres, tmp_path: Path) -> None:
-    url = shared_postgres.url(search_path=shared_postgres.new_schema())
-    async with inside(tmp_path, f'{CONFIG}[storage]\nurl = "{url}"\n') as server:
-        voice = (await clone(server))["id"]
-        one, two = await asyncio.gather(
-            *(added(server, voice, number, emotion="sad", once=f"try-{number}") for number in range(2))
-        )
-        assert {row["id"] for row in (await listed(server, voice))[1:]} == {one["id"], two["id"]}
-        gone = await server.ask("DELETE", f"/v1/audio/voices/{voice}/samples/{one['id']}")
-        assert gone.status_code == 200
-        receipt = await server.ask("GET", f"/v1/audio/voices/erasures/{one['id']}")
-        assert receipt.json()["id"] == one["id"]
-        late = await add(server, voice, other_wav(), emotion="sad", once="try-0")
-        assert (late.status_code, envelope(late)["param"]) == (409, "Idempotency-Key")
-        assert len(await listed(server, voice)) == 2
-        assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
-        assert await server.worker.store.read("SELECT * FROM samples") == []
 
 
 async def test_a_voice_has_room_for_no_more(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,11 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests import speech_clips
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
 
 CONFIG = f"""{TONE}
@@ -23,11 +21,7 @@ consent = "waived"
 voices_unused_days = 30
 """
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, CONFIG) as opened:
-        yield opened
+server = inside_fixture(CONFIG)
 
 
 async def test_a_recording_becomes_a_voice(server: Inside) -> None:

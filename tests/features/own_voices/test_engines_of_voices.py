@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from proxy.audio.formats import FORMATS
 from proxy.audio.recordings.derivation import SampleSpec, derive
 from proxy.audio.recordings.measures import rate_master
 from proxy.engines.in_process import InProcessEngine
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.owning import agree, new_key, send
 from tests.sound import decoded
 from tests.speech_clips import wav
@@ -28,11 +27,7 @@ hosted = false
 needs_sample_text = true
 """
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, CONFIG + REST) as opened:
-        yield opened
+server = inside_fixture(CONFIG + REST)
 
 
 async def owned(server: Inside, by: str, key: str | None = None, **more: object) -> dict[str, Any]:
@@ -74,12 +69,6 @@ async def test_each_voice_is_heard_as_itself_in_every_format(server: Inside) -> 
             assert list(timbre) == pytest.approx(list(expected(by)), rel=0.02, abs=0.01)
     assert expected("f3").pitch_hz > 1.2 * expected("m3").pitch_hz
     assert shelf(server) == "<SampleShelf 2 recordings, 0 loans>"
-
-
-async def test_a_voice_is_named_by_id_by_name_and_by_an_object(server: Inside) -> None:
-    voice = await owned(server, "m3")
-    timbres = [await heard(server, each) for each in (voice["id"], voice["name"], {"id": voice["id"]})]
-    assert timbres[0] == timbres[1] == timbres[2]
 
 
 async def test_a_mix_and_a_saved_mix_of_owned_voices_are_between_them(server: Inside) -> None:

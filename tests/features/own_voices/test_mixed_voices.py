@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import clone
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, TONE) as opened:
-        yield opened
+server = inside_fixture(TONE)
 
 
 async def expect_refusal(server: Inside, mix: list[dict[str, Any]], reason: str) -> None:

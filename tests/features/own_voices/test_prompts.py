@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from policies import estimate
 from proxy.features.jobs.kinds.training.learning import LEAST_RECORDINGS
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.features.own_voices.trained.prompts import NEEDED
 from tests.proxy.api.inside import TONE, envelope, inside
+from tests.tables import each_row
 
 
 async def test_they_are_listed_by_language(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ async def test_they_are_listed_by_language(tmp_path: Path) -> None:
         assert (unknown.status_code, envelope(unknown)["param"]) == (400, "language")
 
 
-@pytest.mark.parametrize("language", PROMPTS)
+@each_row("language", PROMPTS)
 def test_each_is_read_in_a_few_seconds_and_none_comes_twice(language: str) -> None:
     texts = PROMPTS[language]
     assert NEEDED == LEAST_RECORDINGS <= len(texts) == len(set(texts)) == MOST_RECORDINGS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from proxy.engines.in_process import InProcessEngine
 from proxy.features.consents import records as consents
 from proxy.features.marks import receipt_records as receipts
 from proxy.http.form import MOST_FILE_BYTES
-from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
+from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
 from tests.sound import decoded
 from tests.speech_clips import wav
 
@@ -56,11 +56,7 @@ tone = "tone"
 """
 FIELDS = {"model": "tts-1", "input": "Hello there.", "consent": "true"}
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, CONFIG) as opened:
-        yield opened
+server = inside_fixture(CONFIG)
 
 
 async def sent(

@@ -8,6 +8,7 @@ import pytest
 from proxy.catalogue.voice_records import VoiceRecord, VoiceTexts
 from proxy.features.own_voices.bodies import DescribedVoice, NewVoice, VoiceForm
 from proxy.features.own_voices.editing import DIGESTED, digest_of
+from tests.tables import each_row
 
 _DESCRIBED = {
     "description": "two",
@@ -29,7 +30,7 @@ _FORM = {
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize(
+@each_row(
     ("type_", "sent", "audio", "digest"),
     [
         (NewVoice, _CAST, b"", "064546dbc58e07140b408384970149d037cb428c58a3aebadcfde506a65f199b"),

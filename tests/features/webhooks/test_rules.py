@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.features.webhooks import rules
 from proxy.features.webhooks.rules import DAY_US, Target, is_public, read_url, target_fault
+from tests.tables import each_row
 
 pytestmark = pytest.mark.unit
 
@@ -56,7 +57,7 @@ def test_an_address_inside_of_another_is_judged_as_itself(address: IPv4Address) 
     assert not is_public(str(IPv6Address(int(ip_address("2002::")) | int(address) << 80)))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "address",
     ["8.8.8.8", "1.1.1.1", "192.88.98.1", "192.88.100.1", "2606:4700::1111", "::ffff:8.8.8.8", "2a00::1"],
 )
@@ -64,7 +65,7 @@ def test_others_are(address: str) -> None:
     assert is_public(address)
 
 
-@pytest.mark.parametrize("address", ["", "localhost", "fe80::1%eth0", "2606:4700::1111%1", "1.2.3"])
+@each_row("address", ["", "localhost", "fe80::1%eth0", "2606:4700::1111%1", "1.2.3"])
 def test_what_is_no_address_or_has_a_zone_is_not(address: str) -> None:
     assert not is_public(address)
 
@@ -73,7 +74,7 @@ def nobody(_host: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "fault"),
     [
         ("https://hooks.example.org/a?b=c", None),
@@ -104,7 +105,7 @@ def test_a_url_leads_to_the_public_unless_its_host_is_allowed(url: str, fault: s
     assert target_fault(target, lambda host: host == target.host) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         *(
@@ -137,7 +138,7 @@ def test_a_target_has_the_usual_port() -> None:
     assert "x" not in repr(read_url("https://a.b/x"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "age", "said"),
     [
         (200, 0, "delivered"),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from proxy.config.reload import merge
 from proxy.config.sections import Config
 from proxy.features.webhooks.section import WEBHOOKS, WebhookSection
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 
 def test_webhooks_are_on_as_shipped_and_read_as_written(tmp_path: Path) -> None:
@@ -20,7 +19,7 @@ def test_webhooks_are_on_as_shipped_and_read_as_written(tmp_path: Path) -> None:
     assert WEBHOOKS.of(load(tmp_path, text)) == written
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "right"),
     [
         ("on = 1", "true or false"),

@@ -23,6 +23,7 @@ from proxy.features.webhooks.sender import (
     Sender,
 )
 from tests.features.webhooks.receiver import OK, receiver, status
+from tests.tables import each_row
 
 CERTIFICATE = Path(__file__).parents[2] / "proxy/engines/localhost.pem"
 
@@ -66,7 +67,7 @@ async def test_a_letter_arrives(tmp_path: Path) -> None:
     assert "hush" not in repr(letter(at.url))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "addresses",
     [
         *("127.0.0.1", "169.254.169.254", "::1", "10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"),
@@ -135,7 +136,7 @@ async def test_a_redirect_is_not_followed() -> None:
         assert inner.connections == 0
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("answer", "code", "reason"),
     [
         (status(500), 500, "It answered with HTTP 500."),

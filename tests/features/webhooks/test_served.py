@@ -18,7 +18,7 @@ from proxy.features.webhooks.records import Event
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from tests.features.webhooks.receiver import receiver, status
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.http.described import Document, faults, operation
 from tests.waiting import soon
 
@@ -26,11 +26,7 @@ ON = f'{TONE}[webhooks]\non = true\nallow = ["127.0.0.1"]\nmost = 3\n'
 PATH = "/v1/webhook_endpoints"
 READY: Event = "voice.clone.ready"
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, ON) as opened:
-        yield opened
+server = inside_fixture(ON)
 
 
 @asynccontextmanager

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.heard.judge import which_sentence
+from tests.heard.judge import OTHERS, which_sentence
 from tests.heard.matrix import EACH, Clip, hear, joined, speech, spread, whole
 from tests.heard.natural import JOE, KOKORO, speaking
-from tests.heard.test_judge import OTHERS
 
 
 def test_every_format_speed_and_voice_of_joe_is_understood(tmp_path_factory: pytest.TempPathFactory) -> None:

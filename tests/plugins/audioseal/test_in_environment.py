@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from plugins.audioseal.plugin import AudioSealSettings, missing, voxgate_register
 from plugins.audioseal.resampling import Resampler
 from tests.plugins.neural import run_cases
+from tests.tables import each_row
 
 CASES = Path(__file__).parent / "in_environment"
 TORCHLESS = (
@@ -32,9 +32,7 @@ def test_the_plugin_is_a_light_front_that_asks_for_its_model() -> None:
     assert subprocess.run([sys.executable, "-c", TORCHLESS], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("from_hz", "to_hz"), [(24_000, 16_000), (22_050, 16_000), (16_000, 44_100), (8_000, 16_000)]
-)
+@each_row(("from_hz", "to_hz"), [(24_000, 16_000), (22_050, 16_000), (16_000, 44_100), (8_000, 16_000)])
 def test_a_resampler_moves_nothing(from_hz: int, to_hz: int) -> None:
     """A tone has the same phase after it, in chunks of any length."""
     at, later = np.arange(from_hz) / from_hz, np.arange(to_hz) / to_hz

@@ -19,6 +19,7 @@ from speech_engine import (
 )
 from speech_engine.testing import collect
 from tests.plugins.elevenlabs.rig import asked, audio_of, heard, rig
+from tests.tables import each_row
 from tests.tones import tones
 
 SAMPLE = CloneSample(tones("This is how I speak."), "audio/wav")
@@ -55,7 +56,7 @@ async def test_the_form_has_all_of_it() -> None:
     assert b'name="files"; filename="sample-2.mp3"' in seen.body
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fault", "expected"),
     [
         ({"status": 503}, EngineFailed),
@@ -94,7 +95,7 @@ async def test_a_voice_that_must_be_verified_by_hand_is_not_left_behind() -> Non
         assert set(made.account.voices) == before
 
 
-@pytest.mark.parametrize("id_", ["", "../models", "a?b"])
+@each_row("id_", ["", "../models", "a?b"])
 async def test_a_text_that_is_no_id_deletes_nothing(id_: str) -> None:
     async with rig() as made:
         with pytest.raises(VoiceNotFound):

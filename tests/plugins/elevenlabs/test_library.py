@@ -19,6 +19,7 @@ from fakes.elevenlabs import KEY, Account, fake
 from fakes.provider import Provider
 from fakes.serving import served
 from tests.plugins.elevenlabs.rig import VOICE, heard
+from tests.tables import each_row
 from tests.tones import tones
 
 TEXT = "Hello from the library."
@@ -43,7 +44,7 @@ async def _whole(audio: AsyncIterator[bytes]) -> bytes:
     return b"".join([piece async for piece in audio])
 
 
-@pytest.mark.parametrize("format_", ["pcm_24000", "mp3_44100_128", "opus_48000_64", "wav_24000"])
+@each_row("format_", ["pcm_24000", "mp3_44100_128", "opus_48000_64", "wav_24000"])
 async def test_speech_in_each_family_of_formats(format_: str) -> None:
     async with library() as it:
         audio = await _whole(
@@ -172,7 +173,7 @@ async def test_the_voice_changer_says_it_again() -> None:
         assert it.account.conversion_paths["voice-changer"] == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("code", "body"),
     [
         ("older:quota_exceeded", {"detail": {"status": "quota_exceeded", "message": "No."}}),

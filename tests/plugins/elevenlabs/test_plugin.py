@@ -20,6 +20,7 @@ from proxy.config.sections import EngineSection
 from proxy.engines.registry import EngineConfigError, load
 from tests.server import running, stop
 from tests.sound import decoded
+from tests.tables import each_row
 
 CONFIG = """
 [server]
@@ -79,7 +80,7 @@ def test_a_server_speaks_with_it_and_never_tells_its_key(tmp_path: Path) -> None
     assert KEY not in told
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("settings", "named"),
     [
         ({}, "api_key"),

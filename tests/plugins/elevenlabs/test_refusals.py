@@ -23,6 +23,7 @@ from speech_engine import (
 )
 from speech_engine.testing import collect
 from tests.plugins.elevenlabs.rig import SMALL, asked, refused, rig
+from tests.tables import each_row
 
 NAMES: dict[str, type[EngineError]] = {
     "invalid_api_key": EngineUnauthorized,
@@ -55,8 +56,8 @@ STATUSES: dict[int, type[EngineError]] = {
 SECRET = "The text was: attack at dawn"
 
 
-@pytest.mark.parametrize("field", ["code", "status"])
-@pytest.mark.parametrize("name", NAMES)
+@each_row("field", ["code", "status"])
+@each_row("name", NAMES)
 def test_a_name_says_what_it_is_whatever_the_status(name: str, field: str) -> None:
     told = refusals.read(msgspec.json.encode({"detail": {field: name, "message": SECRET}}))
     for status in (400, 401, 429):
@@ -66,8 +67,8 @@ def test_a_name_says_what_it_is_whatever_the_status(name: str, field: str) -> No
         assert name not in error.message
 
 
-@pytest.mark.parametrize("shape", ["", "older:"])
-@pytest.mark.parametrize("name", ["quota_exceeded", "voice_not_found"])
+@each_row("shape", ["", "older:"])
+@each_row("name", ["quota_exceeded", "voice_not_found"])
 async def test_a_name_is_found_in_both_of_its_places(name: str, shape: str) -> None:
     async with rig() as made:
         for status in (400, 401, 429):
@@ -78,17 +79,17 @@ async def test_a_name_is_found_in_both_of_its_places(name: str, shape: str) -> N
             assert name not in error.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [b'{"detail":{"code":"never_heard_of","message":"No."}}', b'{"detail":"Not Found"}', b"<html>No.</html>"],
     ids=["unknown", "bare", "page"],
 )
-@pytest.mark.parametrize("status", STATUSES)
+@each_row("status", STATUSES)
 def test_without_a_name_that_is_known_the_status_decides(status: int, body: bytes) -> None:
     assert isinstance(refusals.error(refusals.read(body), status, {}), STATUSES[status])
 
 
-@pytest.mark.parametrize("code", ["never_heard_of", "bare:Not Found", "html:"])
+@each_row("code", ["never_heard_of", "bare:Not Found", "html:"])
 async def test_a_status_decides_whatever_body_comes_with_it(code: str) -> None:
     async with rig() as made:
         for status in (404, 429, 503):
@@ -107,7 +108,7 @@ def test_an_unknown_code_leaves_it_to_the_older_status() -> None:
     assert isinstance(refusals.error(told, 401, {}), EngineExhausted)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [b"", b"null", b"[]", b"{}", b'{"detail":null}', b'{"detail":[]}', b'{"detail":{"code":7}}', b"\xff\xfe"],
 )
@@ -116,9 +117,7 @@ def test_a_body_that_says_nothing_leaves_it_to_the_http_status(body: bytes) -> N
     assert isinstance(refusals.error(refusals.read(body), 500, {}), EngineStumbled)
 
 
-@pytest.mark.parametrize(
-    ("header", "expected"), [("7", 7.0), ("0.5", 0.5), ("soon", None), ("-1", None), (None, None)]
-)
+@each_row(("header", "expected"), [("7", 7.0), ("0.5", 0.5), ("soon", None), ("-1", None), (None, None)])
 async def test_a_limit_says_when_to_come_back(header: str | None, expected: float | None) -> None:
     async with rig() as made:
         made.provider.fail("429", retry_after=header)
@@ -134,7 +133,7 @@ async def test_a_refusal_may_come_as_a_success(word_times: bool) -> None:
         assert isinstance(await refused(made.engine, asked("Hello.")), EngineExhausted)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         b'{"detail":{"code":"%s","message":"%s"}}',

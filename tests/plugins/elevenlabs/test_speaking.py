@@ -31,6 +31,7 @@ from tests.plugins.elevenlabs.rig import (
     until_it_fails,
     words_of,
 )
+from tests.tables import each_row
 
 TEXTS = ("Hello there, world.", "How are you?")
 TEXT = " ".join(TEXTS)
@@ -180,7 +181,7 @@ async def test_no_word_is_told_past_the_most_samples() -> None:
     assert len(audio_of(events)) == 96_000
 
 
-@pytest.mark.parametrize("voice", ["a/b?x", "", "..", "naïve", "a" * 129])
+@each_row("voice", ["a/b?x", "", "..", "naïve", "a" * 129])
 async def test_a_voice_that_cannot_stand_in_a_path_is_no_voice(voice: str) -> None:
     async with rig() as made:
         error = await refused(made.engine, asked(TEXT, voice=EngineVoice(voice)))
@@ -229,7 +230,7 @@ async def test_silence_is_waited_for_no_longer_than_the_deadline() -> None:
         assert isinstance(await refused(made.engine, asked(TEXT, deadline_s=0.1)), EngineTimeout)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fault", "word_times"),
     [
         (ScriptedFault(name="truncated", after_bytes=30_000), False),

@@ -14,6 +14,7 @@ from plugins.espeak.data import LONGEST_PATH_BYTES, build_of, short_path
 from plugins.espeak.plugin import EspeakSettings
 from speech_engine import EngineUnavailable
 from tests.plugins.espeak.heard import espeak
+from tests.tables import each_row
 
 DATA = Path(build_of(EspeakSettings()).data)
 
@@ -59,7 +60,7 @@ def folder_of_length(tmp_path: Path, length: int) -> Path:
     return data
 
 
-@pytest.mark.parametrize("length", [LONGEST_PATH_BYTES, LONGEST_PATH_BYTES + 1, 400])
+@each_row("length", [LONGEST_PATH_BYTES, LONGEST_PATH_BYTES + 1, 400])
 def test_data_on_a_long_path_speaks_and_leaves_nothing_behind(tmp_path: Path, length: int) -> None:
     data = folder_of_length(tmp_path, length)
     temporary = tmp_path / "t"

@@ -12,6 +12,7 @@ from plugins.espeak.plugin import EspeakSettings
 from speech_engine import UnsupportedLanguage
 from tests.plugins.espeak.first_take import first_take
 from tests.plugins.espeak.heard import espeak, hear, said
+from tests.tables import each_row
 
 GREETINGS = {
     "ru": "Привет",
@@ -35,7 +36,7 @@ def test_espeak_speaks_the_languages_people_come_for() -> None:
     assert {"en", "en-GB", "pt", "pt-BR", "es", "es-419", "fr", "de", "it"} <= set(SPOKEN)
 
 
-@pytest.mark.parametrize("tag", SPOKEN)
+@each_row("tag", SPOKEN)
 def test_the_build_has_the_voice_file_of_every_language(tag: str) -> None:
     assert (Path(build_of(EspeakSettings()).data) / "lang" / identifier_for(tag)).is_file()
 
@@ -49,7 +50,7 @@ async def test_every_language_speaks() -> None:
             assert 0.3 < heard.duration_s < 4, tag
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "one", "other"),
     [
         ("The other half can't dance.", "en-US", "en-GB"),
@@ -65,7 +66,7 @@ def test_accents_are_heard(text: str, one: str, other: str) -> None:
     assert takes[0] != takes[2]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "same"),
     [
         ("en", "en-US"),
@@ -85,9 +86,7 @@ def test_a_tag_is_matched_whole_then_by_accent_then_by_base(tag: str, same: str)
     assert identifier_for(tag) == identifier_for(same)
 
 
-@pytest.mark.parametrize(
-    "tag", [*POOR, "th-TH", "zh-Hant-TW", "ja-JP", "yo", "ha", "", "-", "../../etc", "gmw/en"]
-)
+@each_row("tag", [*POOR, "th-TH", "zh-Hant-TW", "ja-JP", "yo", "ha", "", "-", "../../etc", "gmw/en"])
 async def test_a_language_that_espeak_cannot_speak_is_refused(tag: str) -> None:
     async with espeak() as engine:
         with pytest.raises(UnsupportedLanguage, match=r"espeak does not speak"):

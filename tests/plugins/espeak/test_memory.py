@@ -14,6 +14,7 @@ import pytest
 
 from plugins.espeak.languages import languages
 from plugins.espeak.safe_text import safe
+from tests.tables import each_row
 
 HANG_S = 30.0
 LANGUAGES = sorted(each.tag for each in languages() if each.quality != "poor")
@@ -115,7 +116,7 @@ def wild_text(random_: random.Random) -> str:
             return "".join(chr(random_.randint(32, 0x2FFF)) for _ in range(random_.choice((20, 200, 1000))))
 
 
-@pytest.mark.parametrize(("language", "text"), KILLERS)
+@each_row(("language", "text"), KILLERS)
 def test_a_text_that_killed_the_library_is_spoken(speaker: Speaker, language: str, text: str) -> None:
     for _ in range(3):
         assert speaker.survives(language, text)
@@ -140,7 +141,7 @@ def test_thousands_of_wild_texts_end_no_process(speaker: Speaker) -> None:
     expect_all_to_survive(speaker, random.randrange(10**9), 6000)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "The U.S.A. and the U.K. met at 5 p.m. in Washington D.C. today.",

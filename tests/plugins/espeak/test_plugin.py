@@ -11,6 +11,7 @@ import pytest
 from plugins.espeak import plugin, worker
 from plugins.espeak.plugin import EspeakSettings
 from speech_engine import Hosted
+from tests.tables import each_row
 
 
 def test_front_and_worker_register_the_same_engine() -> None:
@@ -30,9 +31,7 @@ def test_the_front_loads_neither_the_worker_nor_the_library() -> None:
     assert "espeakng_loader" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    "section", [{"volume": 201}, {"intonation": -1}, {"word_gap_ms": 2001}, {"voice": "f3"}]
-)
+@each_row("section", [{"volume": 201}, {"intonation": -1}, {"word_gap_ms": 2001}, {"voice": "f3"}])
 def test_settings_refuse_what_is_out_of_range_or_unknown(section: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(section, EspeakSettings)

@@ -9,6 +9,7 @@ from plugins.espeak.plugin import EspeakSettings
 from speech_engine import Engine, UnsupportedText
 from tests.plugins.espeak.first_take import first_take
 from tests.plugins.espeak.heard import espeak, hear, said
+from tests.tables import each_row
 
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
 
@@ -80,7 +81,7 @@ async def test_nothing_of_one_utterance_shows_in_the_next(engine: Engine) -> Non
     assert after.words[0].sample_offset == 0
 
 
-@pytest.mark.parametrize("voice", ["m3", "f3", "Reed", "whisper"])
+@each_row("voice", ["m3", "f3", "Reed", "whisper"])
 def test_a_seed_decides_what_a_new_host_says_first(voice: str) -> None:
     assert first_take(voice, 7, SENTENCE) == first_take(voice, 7, SENTENCE)
 

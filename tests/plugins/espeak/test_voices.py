@@ -17,6 +17,7 @@ from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.voices import variant_for, voices
 from speech_engine import EngineVoice, EngineVoices, Mix, Sample, Samples, VoiceNotFound
 from tests.plugins.espeak.heard import Heard, espeak, hear, said
+from tests.tables import each_row
 
 README = Path(plugins.espeak.__file__).with_name("README.md")
 OPENAI_NAMES = "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"
@@ -80,7 +81,7 @@ def test_each_voice_has_its_file_in_the_build() -> None:
     assert [voice.id for voice in voices() if not (folder / voice.id).is_file()] == []
 
 
-@pytest.mark.parametrize("name", ["", "no such voice", "../../phontab", "f3+m3", "F3", "f3\x00"])
+@each_row("name", ["", "no such voice", "../../phontab", "f3+m3", "F3", "f3\x00"])
 def test_any_other_name_is_not_found(name: str) -> None:
     with pytest.raises(VoiceNotFound):
         variant_for(EngineVoice(name))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.utterance import utterance_of
-from speech_engine import Audio, Engine, Finished, Segment, Started, UnsupportedText, Words
+from speech_engine import Audio, Engine, Finished, Segment, Started, Words
 from speech_engine.testing import collect
-from tests.plugins.espeak.heard import SAMPLE_RATE_HZ, espeak, hear, heard_in, said
+from tests.plugins.espeak.heard import SAMPLE_RATE_HZ, espeak, hear, said
 
 
 async def test_segments_come_in_order_and_words_in_the_job_s_time(engine: Engine) -> None:
@@ -79,32 +75,6 @@ async def test_markup_is_text(engine: Engine) -> None:
 async def test_brackets_open_no_phoneme_notation(engine: Engine) -> None:
     heard = await hear(engine, said("[[h@l'oU]] there"))
     assert [(word.spoken_start, word.spoken_end) for word in heard.words][-1] == (11, 16)
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(
-    texts=st.lists(st.text(max_size=60), min_size=1, max_size=3),
-    language=st.sampled_from(["en", "pt-BR", "ru", "hi"]),
-)
-def test_no_text_breaks_the_engine(texts: list[str], language: str) -> None:
-    async def speak() -> None:
-        async with espeak() as engine:
-            job = said(*texts, language=language, max_samples=60 * SAMPLE_RATE_HZ)
-            try:
-                events = await collect(engine, job)
-            except UnsupportedText:
-                return
-        total = len(heard_in(events).pcm) // 2
-        assert total <= 60 * SAMPLE_RATE_HZ
-        latest = -1
-        for event in events:
-            if isinstance(event, Words):
-                for word in event.words:
-                    assert 0 <= word.spoken_start < word.spoken_end <= len(texts[event.segment])
-                    assert latest < word.sample_offset <= total or word.sample_offset == latest
-                    latest = word.sample_offset
-
-    asyncio.run(speak())
 
 
 def test_a_segment_of_a_job_keeps_its_text_out_of_every_repr() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import unicodedata
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.f5tts.cutting import pieces
 from plugins.f5tts.durations import usual_s
+from tests.tables import each_row
 
 THAI = "การประชุมถูกเลื่อนไปเป็นวันพฤหัสบดีเวลาเก้าโมงเช้าและเธออาศัยอยู่ใกล้ทะเลกับลูกสองคน"
 LEADING = "เแโใไ"
@@ -31,7 +31,7 @@ def test_a_text_that_fits_is_not_cut() -> None:
     assert pieces("  ", 10.0, usual_s) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "wanted"),
     [
         ("One two three. Four five, six seven eight.", ["One two three.", "Four five,", "six seven eight."]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugins.f5tts.durations import FASTEST, LEAST_S, SLOWEST, pace_of, spoken_s, usual_s
+from tests.tables import each_row
 
 SYLLABLES_A_SECOND = {"pt": 6.2, "th": 4.7}
 """As measured over many speakers who read aloud."""
@@ -33,8 +34,8 @@ def true_s(language: str, syllables: int) -> float:
     return syllables / SYLLABLES_A_SECOND[language]
 
 
-@pytest.mark.parametrize(("recorded", "spoken"), PAIRS)
-@pytest.mark.parametrize("slowness", [0.8, 1.0, 1.3])
+@each_row(("recorded", "spoken"), PAIRS)
+@each_row("slowness", [0.8, 1.0, 1.3])
 def test_a_text_gets_the_time_that_the_speaker_of_the_recording_would_need(
     recorded: str, spoken: str, slowness: float
 ) -> None:

@@ -23,6 +23,7 @@ from speech_engine.model_files import FolderContents, ModelFacts, UnusableModel,
 from speech_engine.model_files.safetensors import header_of
 from tests.checkpoints import Called, Stored, archive
 from tests.features.models.test_conversion import converted
+from tests.tables import each_row
 
 DIM, INNER, TEXT, LAYERS = 64, 128, 32, 2
 BLOCK, WORDS = "transformer.transformer_blocks.", "transformer.text_embed."
@@ -204,7 +205,7 @@ def test_a_pickle_that_names_a_function_is_refused(tmp_path: Path) -> None:
         converted(path, MODEL_FORMAT.files[0])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("letters", "tags", "written"),
     [
         ("abc", ("pt", "en-NG", "th"), ("pt", "en-NG")),

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import openai
-import psutil
 import pytest
 
 from proxy.audio.formats import wav_header
 from tests import server, speech_clips
 from tests.commands import command
-from tests.faults.processes import host, kill, state
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
 from tests.server import Server
+from tests.tables import each_row
 from tests.waiting import until
 
 CLIENTS = 16
-KILLED = 6
 PATIENCE = 20
 """How often a client comes back. On a busy machine it is right to let only some in at once; what is tested is
 that all are served, and what they hear."""
@@ -151,7 +148,7 @@ def test_thai_is_spoken_by_the_shipped_route_and_each_quality_is_a_model(rig: Ri
     assert {"f5tts/thai", "f5tts/thai-turbo", "f5tts/thai-hd"} <= names
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("voice", "text", "code", "says"),
     [
         ("long", "Hello.", "sample_too_long", "takes recordings of up to 12 s with all their words"),
@@ -167,49 +164,9 @@ def test_a_recording_or_a_text_that_the_model_cannot_take_is_refused(
     assert says in message
 
 
-def test_a_language_of_another_model_is_refused(rig: Rig) -> None:
-    code, _ = refused(rig, rig.voices["usual"], "Xin chào.", language="vi")
-    assert code == "unsupported_language"
-
-
-def test_a_mix_is_refused_by_name_since_its_voice_is_a_stretch_of_sound(rig: Rig) -> None:
-    mix = {"mix": [{"id": rig.voices["usual"]}, {"id": rig.voices["other"]}]}
-    code, message = refused(rig, mix, "Hello.", language="en")
-    assert code == "unsupported_value"
-    assert "f5tts/thai-turbo cannot mix voices" in message
-
-
 def test_a_voice_of_a_recording_without_its_words_or_of_two_seconds_is_refused(rig: Rig) -> None:
     mute = make_voice(rig.server, "mute", recording(5.0, "m3"))
     assert (mute.status_code, mute.json()["error"]["code"]) == (400, "reference_text_required")
     short = make_voice(rig.server, "short", recording(2.0, "m3"), ref_text="Two seconds.")
     assert (short.status_code, short.json()["error"]["param"]) == (400, "audio_sample")
     assert "at least 3 are needed" in short.json()["error"]["message"]
-
-
-async def test_clients_of_a_host_that_is_killed_in_mid_batch_hear_its_next_life(rig: Rig) -> None:
-    """None of them has heard anything, as a segment is heard when its steps are over."""
-    base_url = f"{rig.server.url}/v1"
-    async with openai.AsyncOpenAI(
-        base_url=base_url, api_key=rig.server.key, max_retries=PATIENCE, timeout=600.0
-    ) as client:
-        alone = [await said(client, rig, number) for number in range(KILLED)]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(said(client, rig, number)) for number in range(KILLED)]
-            victim = await asyncio.to_thread(_busy_host, rig.server)
-            kill(victim)
-    for number, task in enumerate(tasks):
-        assert difference(task.result(), alone[number]) <= MOST_LSB
-    assert host(rig.server, "f5tts").pid != victim.pid
-    until(lambda: _books(rig.server)["live_holds"] == 0)
-    assert _books(rig.server)["is_clean"]
-
-
-def _busy_host(live: Server) -> psutil.Process:
-    until(lambda: int(state(live, "f5tts")["running"]) >= KILLED // 2)
-    return host(live, "f5tts")
-
-
-def _books(live: Server) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(live.cli("ledger", "verify", "--json").stdout)
-    return found

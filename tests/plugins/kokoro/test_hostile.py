@@ -14,6 +14,7 @@ from speech_engine.model_files import OnnxGraph, UnusableModel
 from speech_engine.model_files.onnx import read_graph
 from tests.plugins.kokoro import hostile
 from tests.plugins.piper.environment import run
+from tests.tables import each_row
 
 SAMPLE = ("weights for fewer numbers than come", "first cells of nothing", "a sound without steps")
 
@@ -22,7 +23,7 @@ def read(data: bytes) -> OnnxGraph:
     return read_graph(memoryview(data), may_repeat=True, operators=OPERATORS)
 
 
-@pytest.mark.parametrize("name", hostile.REFUSED)
+@each_row("name", hostile.REFUSED)
 def test_what_could_be_read_beyond_its_end_is_refused(name: str) -> None:
     data, reason = hostile.REFUSED[name]
     with pytest.raises(UnusableModel) as refused:
@@ -60,7 +61,7 @@ def test_the_four_speak_as_they_should_be(tmp_path: Path) -> None:
     assert all(each.endswith("samples") and each != "0 samples" for each in heard), done.stdout
 
 
-@pytest.mark.parametrize("name", SAMPLE)
+@each_row("name", SAMPLE)
 def test_what_the_reader_cannot_know_ends_no_process(tmp_path: Path, name: str) -> None:
     done = ran(tmp_path, {name: hostile.HELD[name]})
     assert done.returncode == 0, done.stderr

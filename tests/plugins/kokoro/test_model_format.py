@@ -18,6 +18,7 @@ from proxy.features.models.importing import import_model
 from speech_engine.model_files import ModelManifest
 from tests import onnx_bytes as onnx
 from tests.plugins.kokoro import hostile, tiny
+from tests.tables import each_row
 
 Change = Callable[[Path], object]
 
@@ -99,7 +100,7 @@ EVIL: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", EVIL)
+@each_row("name", EVIL)
 def test_an_evil_or_broken_file_is_refused(tmp_path: Path, name: str) -> None:
     change, reason = EVIL[name]
     source = tiny.model(tmp_path / "mine", {"af_heart": 0.0})

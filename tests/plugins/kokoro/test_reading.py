@@ -7,6 +7,7 @@ import pytest
 from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.reading import FIRST_SOUNDS, MOST_SOUNDS, WORD_REST_MS, own_alphabet, read_text
 from speech_engine import UnsupportedText
+from tests.tables import each_row
 
 SYMBOLS = {" ": 1, ",": 2, ".": 3, "a": 4}
 
@@ -20,7 +21,7 @@ def numbers(text: str) -> list[tuple[int, ...]]:
     return [piece.numbers for piece in read_text(text, READINGS["a"], SYMBOLS, letters)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("letter", "sounds", "written"),
     [
         ("a", "dʒˈʌdʒ tʃˈɛk", "ʤˈʌʤ ʧˈɛk"),
@@ -64,7 +65,7 @@ def test_what_was_said_before_lets_a_piece_be_longer() -> None:
     assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=100)) == 1
 
 
-@pytest.mark.parametrize("text", ["", "...", "XYZ", "\U0001f600"])
+@each_row("text", ["", "...", "XYZ", "\U0001f600"])
 def test_a_text_without_a_sound_is_refused(text: str) -> None:
     with pytest.raises(UnsupportedText):
         numbers(text)

@@ -87,12 +87,6 @@ def test_voices_are_listed_and_spoken_with_in_their_language(live: Server) -> No
     assert tiny.heard(sound, base_hz=BASE_HZ + tiny.VOICES["pf_dora"]).startswith("b")
 
 
-def test_speed_changes_the_time_of_each_sound(live: Server) -> None:
-    usual = tiny.heard(said(live, TEXT, language="en"))
-    for speed in (0.5, 2.0):
-        assert tiny.heard(said(live, TEXT, speed=speed, language="en"), speed=speed) == usual
-
-
 def test_a_language_without_a_reader_goes_to_the_next_model_or_is_refused(live: Server) -> None:
     answer = live.speech("Guten Tag.", language="de", response_format="pcm")
     assert answer.headers["x-voxgate-engine"] == "espeak/standard"

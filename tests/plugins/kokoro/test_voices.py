@@ -8,6 +8,7 @@ from plugins.kokoro.model_format import READINGS, StyleVoice
 from plugins.kokoro.voices import VoiceList
 from speech_engine import EngineVoice, UnsupportedLanguage, VoiceNotFound
 from speech_engine.values import Samples, Voice
+from tests.tables import each_row
 
 
 def voice(name: str) -> StyleVoice:
@@ -67,7 +68,7 @@ def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
         found("zf_xiaobei", "zh")
 
 
-@pytest.mark.parametrize("wanted", [EngineVoice("af_nobody"), EngineVoice("nova"), Samples(())])
+@each_row("wanted", [EngineVoice("af_nobody"), EngineVoice("nova"), Samples(())])
 def test_other_voices_are_not_found(wanted: Voice) -> None:
     with pytest.raises(VoiceNotFound):
         VOICES.find(wanted, "en")

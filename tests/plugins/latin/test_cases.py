@@ -10,6 +10,7 @@ import pytest
 import plugins.latin
 from plugins.latin.front_end import _LANGUAGES, LatinFrontEnd
 from tests.plugins.latin import cases_en, cases_es, cases_pt
+from tests.tables import each_row
 
 CASES = [
     pytest.param(language, text, spoken, id=f"{language}-{rule}-{text}")
@@ -26,17 +27,17 @@ def said(language: str, text: str) -> str:
     return " | ".join(segment.spoken for segment in LatinFrontEnd().prepare(text, language, {}))
 
 
-@pytest.mark.parametrize(("language", "text", "spoken"), CASES)
+@each_row(("language", "text", "spoken"), CASES)
 def test_a_case_is_read_as_a_native_would(language: str, text: str, spoken: str) -> None:
     assert said(language, text) == spoken
 
 
-@pytest.mark.parametrize(("language", "text", "spoken"), REGIONS)
+@each_row(("language", "text", "spoken"), REGIONS)
 def test_a_region_is_read_by_its_own_custom(language: str, text: str, spoken: str) -> None:
     assert said(language, text) == spoken
 
 
-@pytest.mark.parametrize(("language", "text", "spoken"), SHOWN)
+@each_row(("language", "text", "spoken"), SHOWN)
 def test_the_readme_shows_what_is_said(language: str, text: str, spoken: str) -> None:
     assert said(language, text) == spoken
 
@@ -45,7 +46,7 @@ def test_the_readme_shows_each_language() -> None:
     assert {language for language, _, _ in SHOWN} >= {"pt", "es", "en"}
 
 
-@pytest.mark.parametrize("language", ["pt", "es", "en"])
+@each_row("language", ["pt", "es", "en"])
 def test_each_abbreviation_is_said(language: str) -> None:
     tables = _LANGUAGES[language]("").tables
     for written, spoken in {**tables.titles, **tables.closings}.items():

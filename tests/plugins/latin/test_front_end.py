@@ -13,6 +13,7 @@ from plugins.latin.front_end import LatinFrontEnd
 from plugins.latin.plugin import voxgate_register
 from speech_engine import Context, Segment
 from tests.plugins.front_ends import LEXICONS, TEXTS, assert_sound
+from tests.tables import each_row
 
 TAGS = (
     "pt",
@@ -75,7 +76,7 @@ def test_no_two_numbers_sound_alike(language: str, numbers: set[int]) -> None:
     assert len({said(f"x {number} y", language)[0] for number in numbers}) == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("language", "text", "expected"),
     [
         (
@@ -101,7 +102,7 @@ def test_a_rewritten_segment_points_at_what_was_written(
     assert sources(text, language) == expected
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("language", "text", "expected"),
     [
         ("pt", "Moro na Av. Paulista, n. 100. Venha!", [(0, 30), (30, 36)]),
@@ -130,7 +131,7 @@ def test_no_word_is_looked_up_within_an_address() -> None:
     assert said("Go to a.com, a!", a="ay") == ["Go to a.com, ay!"]
 
 
-@pytest.mark.parametrize("language", ["th", "ja", "fr", ""])
+@each_row("language", ["th", "ja", "fr", ""])
 def test_another_language_is_only_cut(language: str) -> None:
     assert said("R$ 5 em 12/11/2026.", language) == ["R$ 5 em 12/11/2026."]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from plugins.minimax.reading import SpeechReader
 from plugins.minimax.wire import SpeechAnswer
 from speech_engine import EngineFailed, EngineStumbled
+from tests.tables import each_row
 
 AUDIO = bytes(range(256)) * 3
 OK = {"status_code": 0, "status_msg": "success"}
@@ -96,13 +97,13 @@ SILENT = (
 )
 
 
-@pytest.mark.parametrize("body", SILENT)
+@each_row("body", SILENT)
 def test_success_without_audio_may_be_asked_again(body: bytes) -> None:
     with pytest.raises(EngineStumbled):
         _read([body])
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         b"",

@@ -31,6 +31,7 @@ from speech_engine import (
 )
 from speech_engine.testing import collect, speaking
 from tests.plugins.minimax.rig import audio_of, error_of, rig, speech_job, toned
+from tests.tables import each_row
 
 CODES: dict[int, type[EngineError]] = {
     1000: EngineStumbled,
@@ -63,7 +64,7 @@ CODES: dict[int, type[EngineError]] = {
 TEXT = "A text that nobody else may read."
 
 
-@pytest.mark.parametrize("code", CODES)
+@each_row("code", CODES)
 def test_a_code_is_its_class(code: int) -> None:
     error = faults.of_code(BaseResp(code, "Nobody else may read this."))
     assert type(error) is CODES[code]
@@ -72,8 +73,8 @@ def test_a_code_is_its_class(code: int) -> None:
     assert "Nobody" not in error.reason
 
 
-@pytest.mark.parametrize("code", [1004, 1026, 2042, 4711])
-@pytest.mark.parametrize("stream", [True, False])
+@each_row("code", [1004, 1026, 2042, 4711])
+@each_row("stream", [True, False])
 async def test_a_code_is_its_class_however_it_was_asked(code: int, stream: bool) -> None:
     async with rig(stream=stream) as running:
         running.provider.fail("error_in_200", code=str(code))
@@ -92,7 +93,7 @@ def test_only_what_certainly_did_nothing_may_be_asked_again() -> None:
     assert final == {1026, 1027, 1043, 1044, 2037, 2048}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("One <#0.5#> two.", None),
@@ -115,7 +116,7 @@ async def test_a_field_that_breaks_its_rules_is_our_own_fault() -> None:
         assert type(await error_of(running.engine, speech_job(TEXT, emotion="neutral"))) is UnsupportedRequest
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "expected"),
     [
         (400, UnsupportedRequest),
@@ -155,7 +156,7 @@ async def test_a_wrong_key_is_the_operators() -> None:
     assert "sk-other" not in f"{error!r} {running.engine!r}"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fault", "more", "expected"),
     [
         ("garbage", {}, EngineFailed),

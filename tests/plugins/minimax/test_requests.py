@@ -9,6 +9,7 @@ import pytest
 from speech_engine import EngineFailed, EngineVoice, Mix, Pronunciation, Sample, Samples, Voice, VoiceNotFound
 from speech_engine.testing import collect
 from tests.plugins.minimax.rig import MODEL, VOICE, error_of, rig, speech_job
+from tests.tables import each_row
 
 STREAMED: dict[str, Any] = {
     "model": MODEL,
@@ -32,7 +33,7 @@ def _but(**changes: Any) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("settings", "change", "body"),
     [
         pytest.param({}, {}, STREAMED, id="plain"),
@@ -103,7 +104,7 @@ async def test_a_blend_is_sent_as_weights_without_a_voice() -> None:
     assert "voice_id" not in body["voice_setting"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "voice",
     [
         Samples((Sample("digest"),)),
@@ -127,7 +128,7 @@ async def test_a_model_that_it_does_not_have_is_not_even_sent() -> None:
         assert running.provider.seen == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "group_id", "address"),
     [
         ("", "", ("/v1/t2a_v2", "")),

@@ -14,9 +14,10 @@ from plugins.minimax.plugin import MinimaxSettings
 from proxy.config.config_toml import EngineSection
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wrong", "message"),
     [
         ({"base_url": "api.minimax.io"}, 'base_url: must be an address, "https://…", without /v1'),
@@ -53,7 +54,7 @@ def test_no_repr_has_the_key() -> None:
     assert (front.kind, front.name) == ("engine", "minimax")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "name"),
     [
         ("en", "English"),
@@ -84,7 +85,7 @@ def test_every_language_of_the_models_is_one_the_provider_knows() -> None:
         assert {models.boost(language.tag) for language in model.languages} == models.NAMES
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "units"),
     [
         ("真正的危险不是计算机开始思", 13 * 2),

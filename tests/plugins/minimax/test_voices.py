@@ -31,6 +31,7 @@ from speech_engine import (
 from speech_engine.testing import collect
 from tests.plugins.minimax.rig import Rig, error_of, rig, speech_job
 from tests.sound import tone
+from tests.tables import each_row
 
 
 def _recording(seconds: float) -> CloneSample:
@@ -220,7 +221,7 @@ async def test_a_recording_of_the_wrong_length_is_the_users_to_mend(seconds: flo
         assert running.fake.account.voices == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     "samples",
     [
         (),

@@ -17,6 +17,7 @@ from plugins.openai.settings import Format
 from speech_engine import Audio, EngineExhausted, EngineFailed, Event, Started
 from speech_engine.testing import job
 from tests.plugins.openai.upstream import mp3_of, pcm_of
+from tests.tables import each_row
 
 PCM = bytes(range(256)) * 40
 JOB = job("Hi.", "You.")
@@ -77,7 +78,7 @@ def test_a_bare_frame_is_mp3_as_well_as_a_tag() -> None:
     assert mp3_of(_events_of([bare], "mp3")) == bare
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "format_"),
     [
         (b"", "pcm"),

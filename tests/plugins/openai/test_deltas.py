@@ -14,6 +14,7 @@ from fakes.openai.habits import HABITS
 from fakes.openai.streams import events
 from plugins.openai.deltas import AudioBody
 from speech_engine import EngineError, EngineFailed, EngineLimited
+from tests.tables import each_row
 
 AUDIO = [b"\xff\xf3" + bytes(100), bytes(range(256)), b"\0"]
 
@@ -82,7 +83,7 @@ def test_hanging_up_is_rude_but_harmless_once_it_is_done() -> None:
         _audio(_Played([stream[:-20]], breaks=True))
 
 
-@pytest.mark.parametrize("label", ["", "audio/mpeg", "text/event-stream"])
+@each_row("label", ["", "audio/mpeg", "text/event-stream"])
 def test_bytes_where_events_were_asked_for_are_taken_as_they_are(label: str) -> None:
     assert _audio(_Played(AUDIO[:2], label))[0] == b"".join(AUDIO[:2])[: 102 + 256]
 
@@ -92,7 +93,7 @@ def test_sound_that_looks_a_little_like_events_is_sound() -> None:
     assert _audio(_Played([pcm[:3], pcm[3:]]))[0] == pcm
 
 
-@pytest.mark.parametrize(
+@each_row(
     "event",
     [
         b"{",

@@ -24,6 +24,7 @@ from speech_engine import (
 from speech_engine.testing import collect, job
 from tests.plugins.openai.upstream import mp3_of, pair, pcm_of, until_it_fails
 from tests.sound import decoded
+from tests.tables import each_row
 
 TEXT = "Hello there, world."
 MODEL = "gpt-4o-mini-tts"
@@ -37,9 +38,9 @@ def _job(formats: tuple[str, ...] = (), **more: Any) -> SpeechJob:
     return job(TEXT, model=MODEL, voice="alloy", formats=formats, **more)
 
 
-@pytest.mark.parametrize("stream", ["audio", "sse"])
-@pytest.mark.parametrize("formats", [(), ("mp3",)], ids=["pcm", "mp3"])
-@pytest.mark.parametrize(
+@each_row("stream", ["audio", "sse"])
+@each_row("formats", [(), ("mp3",)], ids=["pcm", "mp3"])
+@each_row(
     ("fault", "more", "cls", "retry_after_s"),
     [
         ("429", {}, EngineLimited, None),
@@ -72,7 +73,7 @@ async def test_an_answer_that_is_no_audio_gives_none(
         assert isinstance((await collect(engine, _job(formats)))[-1], Finished)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("stream", "formats"),
     [("audio", ("mp3",)), ("sse", ("mp3",)), ("sse", ())],
     ids=["mp3", "mp3 in events", "pcm in events"],
@@ -85,10 +86,8 @@ async def test_garbage_is_no_audio(stream: str, formats: tuple[str, ...]) -> Non
         assert (events, type(error)) == ([], EngineFailed)
 
 
-@pytest.mark.parametrize("formats", [(), ("mp3",)], ids=["pcm", "mp3"])
-@pytest.mark.parametrize(
-    ("stream", "fault"), [("audio", "truncated"), ("sse", "truncated"), ("sse", "error_midstream")]
-)
+@each_row("formats", [(), ("mp3",)], ids=["pcm", "mp3"])
+@each_row(("stream", "fault"), [("audio", "truncated"), ("sse", "truncated"), ("sse", "error_midstream")])
 async def test_an_answer_that_breaks_in_the_middle_is_never_finished(
     stream: str, formats: tuple[str, ...], fault: Any
 ) -> None:

@@ -10,11 +10,12 @@ from fakes.openai import habits
 from plugins.openai import lists
 from speech_engine import EngineFailed, EngineForbidden, EngineStumbled, VoiceInfo
 from tests.plugins.openai.upstream import pair
+from tests.tables import each_row
 
 JOE = VoiceInfo(id="joe", name="joe")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("answer", "voices"),
     [
         ({"voices": ["joe", "joe"]}, (JOE,)),
@@ -38,7 +39,7 @@ def test_voices_in_every_shape(answer: Any, voices: tuple[VoiceInfo, ...]) -> No
     assert lists.voices(answer) == voices
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("answer", "ids"),
     [
         ({"data": [{"id": "kokoro"}, {"id": "f5"}, {"id": "f5"}]}, ("kokoro", "f5")),
@@ -62,7 +63,7 @@ async def test_a_body_that_is_no_json_is_no_list() -> None:
             await engine.refresh()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("server", "models", "voices"),
     [
         ("", ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"), lists.BUILT_IN),
@@ -106,7 +107,7 @@ async def test_a_known_list_stays_known_while_the_server_is_down() -> None:
         assert (engine.models(), engine.voices()) == known
 
 
-@pytest.mark.parametrize(("status", "was_listed"), [(403, False), (404, False), (404, True)])
+@each_row(("status", "was_listed"), [(403, False), (404, False), (404, True)])
 async def test_a_key_that_may_list_nothing_may_still_speak(status: int, was_listed: bool) -> None:
     async with pair("kokoro") as (engine, provider):
         if was_listed:

@@ -29,6 +29,7 @@ from tests.plugins.openai.upstream import mp3_of, pair, pcm_of, until_it_fails
 from tests.plugins.tone.clips import clip
 from tests.proxy.api import owning
 from tests.proxy.api.inside import inside
+from tests.tables import each_row
 from tests.tones import tones
 
 VOXCPM2, BASE = "openbmb/VoxCPM2", "Qwen/Qwen3-TTS-12Hz-1.7B-Base"
@@ -67,7 +68,7 @@ def test_a_model_that_it_does_not_know_is_what_the_settings_say() -> None:
     assert (model.languages, model.licence, model.speaks_samples) == ((Language("fi"),), "MIT", True)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@each_row("preset", PRESETS)
 def test_a_presets_settings_are_settings(preset: str) -> None:
     assert set(PRESETS[preset].settings) < set(OpenAISettings.__struct_fields__) - {"is_local", "api_key"}
 
@@ -138,7 +139,7 @@ def test_every_preset_has_a_row() -> None:
     assert set(ROWS) == set(PRESETS)
 
 
-@pytest.mark.parametrize("preset", ROWS)
+@each_row("preset", ROWS)
 async def test_a_host_is_asked_as_its_pages_say(preset: str) -> None:
     row = ROWS[preset]
     async with pair(_FAKES.get(preset, preset), preset=preset, **row.more) as (engine, fake):
@@ -169,7 +170,7 @@ async def test_a_host_is_asked_as_its_pages_say(preset: str) -> None:
         assert pcm_of(events) or mp3_of(events)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("preset", "longest"), [("groq", 200), ("assemblyai", 5_000), ("openrouter", 15_000), ("azure", 4_096)]
 )
 def test_a_hosts_longest_text_is_known(preset: PresetName, longest: int) -> None:

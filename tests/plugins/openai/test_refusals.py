@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pytest
 
 from plugins.openai.refusals import in_band, read, refusal
 from speech_engine import (
@@ -23,6 +22,7 @@ from speech_engine import (
     UnsupportedText,
     VoiceNotFound,
 )
+from tests.tables import each_row
 
 TEXT = "what was to be spoken"
 
@@ -41,7 +41,7 @@ def _checked(*places: str) -> Any:
     return {"error": {"message": f"[{faults}]", "type": kind, "param": None, "code": None}}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body", "cls"),
     [
         (400, _checked("'body', 'voice'"), VoiceNotFound),
@@ -99,7 +99,7 @@ def test_a_status_and_a_body_are_a_class(status: int, body: Any, cls: type[Engin
     assert TEXT not in error.reason
 
 
-@pytest.mark.parametrize("code", [TEXT, "x" * 65, "a/b", "ä", ""])
+@each_row("code", [TEXT, "x" * 65, "a/b", "ä", ""])
 def test_a_code_that_is_none_is_not_passed_on(code: str) -> None:
     assert refusal(500, {}, msgspec.json.encode(_openai(code, kind=""))).detail == "HTTP 500"
 
@@ -111,7 +111,7 @@ def test_a_code_is_passed_on_to_the_operator() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "seconds"),
     [
         ({}, None),
@@ -129,7 +129,7 @@ def test_a_refusal_says_when_to_come_back(headers: dict[str, str], seconds: floa
     assert refusal(429, headers, b"").retry_after_s == seconds
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "cls"),
     [
         (_openai("insufficient_quota"), EngineExhausted),
@@ -145,7 +145,7 @@ def test_a_refusal_in_place_of_audio_says_as_much(body: Any, cls: type[EngineErr
     assert TEXT not in error.reason
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "media_type", "cls"),
     [
         (403, "text/html; charset=UTF-8", EngineFailed),

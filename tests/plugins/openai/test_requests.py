@@ -17,6 +17,7 @@ from proxy.engines.upstream_http import open_http
 from speech_engine import EngineVoice, HttpAnswer, HttpClient, HttpRequest, Mix, SpeechJob, VoiceNotFound
 from speech_engine.testing import collect, job
 from tests.plugins.openai.upstream import pair
+from tests.tables import each_row
 
 PLAIN = {"model": "tts-1", "input": "One. Two.", "voice": "alloy", "response_format": "pcm"}
 
@@ -35,7 +36,7 @@ async def test_a_job_is_one_call_with_four_keys() -> None:
     assert await _sent(_job()) == [PLAIN]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "settings", "sent"),
     [
         ({"speed": 1.5}, {}, {"speed": 1.5}),

@@ -18,6 +18,7 @@ from proxy.config import fields
 from proxy.config.config_toml import EngineSection
 from proxy.engines.registry import InProcessSpec, load
 from speech_engine import Language
+from tests.tables import each_row
 
 README = Path(plugin.__file__).with_name("README.md").read_text()
 
@@ -33,7 +34,7 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         {"base_url": "api.openai.com/v1"},
@@ -99,7 +100,7 @@ def test_a_model_is_what_the_settings_say() -> None:
     assert not OpenAISettings().model("tts-1").is_local
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "given", "most"),
     [
         ("gpt-4o-mini-tts", {}, 4096),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from plugins.openai import lists
 from plugins.openai.server import shutdown_day
 from plugins.openai.settings import OpenAISettings
 from speech_engine.plugin import KnowsShutdowns
 from tests.plugins.openai.upstream import pair
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("base_url", "model", "day"),
     [
         ("https://api.openai.com/v1", "tts-1", "2027-01-06"),

@@ -17,6 +17,7 @@ from proxy.audio.frames_ogg import page_bytes
 from tests.server import TONE, Server, running
 from tests.sound import decoded
 from tests.speech_clips import wav
+from tests.tables import each_row
 
 TEXT = "Hello there. How are you, Zoë? สวัสดี."
 SENTENCES = ("Hello there.", "How are you, Zoë?", "สวัสดี.")
@@ -85,7 +86,7 @@ def _said(data: bytes, format_: str) -> tuple[str, ...]:
     return decode(sound.samples, sound.sample_rate_hz)
 
 
-@pytest.mark.parametrize(("format_", "model"), [*zip(FORMATS, ("tts-1", "gpt-4o-mini-tts") * 3, strict=True)])
+@each_row(("format_", "model"), [*zip(FORMATS, ("tts-1", "gpt-4o-mini-tts") * 3, strict=True)])
 def test_every_word_comes_through_in_every_format(chain: Chain, model: str, format_: Format) -> None:
     expect_every_word(chain, model, format_)
 

@@ -13,6 +13,7 @@ from speech_engine.testing.verdicts import RuleVerdict
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import run
 from tests.plugins.piper.test_voices import folder
+from tests.tables import each_row
 
 CASES = Path(__file__).parent / "in_environment"
 TOOLS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "pygments")
@@ -39,7 +40,7 @@ def test_the_cases_hold_where_the_runtime_is(tools: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("voice", ["amy", "crew:ben", "amy:up5.3"])
+@each_row("voice", ["amy", "crew:ben", "amy:up5.3"])
 def test_it_keeps_the_contract_of_engines(tmp_path: Path, voice: str) -> None:
     paths = [folder(tmp_path, "amy", "en_US"), folder(tmp_path, "crew", "en_GB", "ana", "ben")]
     settings = json.dumps({"model_paths": paths})

@@ -8,6 +8,7 @@ from plugins.piper.reading import MOST_SOUNDS, read_text
 from plugins.piper.voice_format import VoiceConfig
 from speech_engine import UnsupportedLanguage, UnsupportedText
 from speech_engine.text.sounds import safe_text
+from tests.tables import each_row
 
 SYMBOLS = {"^": (1,), "$": (2,), "_": (0,), " ": (3,), ".": (4,), "a": (5,), "b": (6, 7)}
 CONFIG = VoiceConfig(22_050, "en-US", "en-us", False, SYMBOLS, ("0",), frozenset(), 0.6, 1.0, 0.8, 256)
@@ -55,7 +56,7 @@ def test_a_word_without_end_is_cut_somewhere() -> None:
     assert sum(piece.count(5) for piece in numbers("a" * 3000, CONFIG)) == 3000 - 3000 // 61
 
 
-@pytest.mark.parametrize("text", ["", "...", "zzz", "\U0001f600", "[[]]"])
+@each_row("text", ["", "...", "zzz", "\U0001f600", "[[]]"])
 def test_a_text_without_a_sound_is_refused(text: str) -> None:
     with pytest.raises(UnsupportedText):
         numbers(text)

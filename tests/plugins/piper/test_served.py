@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.commands import command
 from tests.plugins.piper import tiny
 from tests.plugins.piper.environment import interpreter
 from tests.server import Server
+from tests.tables import each_row
 from tests.waiting import until
 
 LOADED_S = 120.0
@@ -83,10 +83,6 @@ def test_the_check_finds_nothing_wrong_and_shows_the_voices(live: Server) -> Non
     assert "models amy, bia, crew, slow" in " ".join(checked.stdout.split())
 
 
-def test_tts_1_speaks_with_the_default_voice(live: Server) -> None:
-    assert tiny.heard(said(live, TEXT), RATE_HZ) == f"^{TEXT}$"
-
-
 def test_its_words_have_times_by_sentence_and_say_that_they_are_interpolated(live: Server) -> None:
     text = "the boat is on the lake. it is late."
     answer = live.speech(text, response_format="json", audio_format="pcm").json()
@@ -126,7 +122,7 @@ def test_a_language_is_spoken_by_its_own_voice(live: Server) -> None:
     assert tiny.heard(sound, RATE_HZ, base_hz=BASES["bia"]) == "^bom dia.$"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "speaker", "higher", "told"),
     [
         ("alloy", "bia", 0.0, None),
@@ -158,30 +154,6 @@ def test_a_man_speaks_for_a_woman_before_a_robot_does(live: Server) -> None:
         assert answer.headers["x-voxgate-substitute"] == "bia:up2.6"
 
 
-def test_the_explanation_names_the_speaker(live: Server) -> None:
-    question = {"model": "tts-1", "voice": "ash", "language": "pt-BR", "input": "a"}
-    with live.control() as control:
-        (part,) = control.post("/admin/route/explain", json=question).json()["parts"]
-    voices = {each["model"]: each["voice"] for each in part["candidates"]}
-    assert voices == {"piper/standard": "bia:up2.6", "espeak/standard": "travis"}
-
-
-def test_speed_changes_the_time_of_each_sound(live: Server) -> None:
-    assert tiny.heard(said(live, TEXT, speed=2.0), RATE_HZ, 2.0) == f"^{TEXT}$"
-    assert tiny.heard(said(live, TEXT, speed=0.5), RATE_HZ, 0.5) == f"^{TEXT}$"
-
-
-def test_a_language_without_a_voice_goes_to_the_next_model(live: Server) -> None:
-    answer = live.speech("Le chat dort.", language="fr", response_format="pcm")
-    assert answer.headers["x-voxgate-engine"] == "espeak/standard"
-
-
-def test_thai_is_refused_by_name(live: Server) -> None:
-    answer = live.speech("\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35", model="piper/standard", language="th")
-    assert answer.status_code == 400
-    assert "'th'" in answer.json()["error"]["message"]
-
-
 def long_answer(live: Server) -> dict[str, object]:
     text = " ".join(["eins zwei drei vier acht."] * 60)
     return {"model": "tts-1", "voice": "piper/slow", "input": text, "response_format": "pcm"}
@@ -196,18 +168,6 @@ def test_the_first_sound_comes_while_the_rest_is_made_and_a_client_who_leaves_en
             until(lambda: piper_row(live)["running"] == 1, LOADED_S)
     until(lambda: piper_row(live)["running"] == 0, LOADED_S)
     assert tiny.heard(said(live, TEXT), RATE_HZ) == f"^{TEXT}$"
-
-
-def test_many_clients_with_more_voices_than_there_is_room_for_hear_their_own(live: Server) -> None:
-    wanted = [
-        ("piper/amy", "amy", 0.0),
-        ("piper/crew:ben", "crew", tiny.SPEAKER_HZ),
-        ("piper/bia", "bia", 0.0),
-    ] * 4
-    with ThreadPoolExecutor(len(wanted)) as clients:
-        sounds = clients.map(lambda each: said(live, "so it is", voice=each[0]), wanted)
-    for (_, name, higher), sound in zip(wanted, sounds, strict=True):
-        assert tiny.heard(sound, RATE_HZ, base_hz=BASES[name] + higher) == "^so it is$"
 
 
 def test_an_evil_file_is_refused_at_the_import_by_name(live: Server, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from proxy.features.models.importing import import_model
 from speech_engine.model_files import ModelManifest
 from tests import onnx_bytes as onnx
 from tests.plugins.piper import tiny
+from tests.tables import each_row
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -60,7 +61,7 @@ def test_a_folder_with_one_voice_may_be_named_and_one_file_among_many(tmp_path: 
         imported(tmp_path, voice.parent)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "reason"),
     [
         (lambda c: c["audio"].update(sample_rate=1), "audio.sample_rate is 1"),
@@ -106,7 +107,7 @@ def _graph(*, speakers: int = 0, **without: object) -> bytes:
     return onnx.model(onnx.graph(nodes, tensors, given, [output] if isinstance(output, bytes) else []))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("network", "reason"),
     [
         (b"\x80\x04K\x01.", "voice.onnx"),

@@ -13,6 +13,7 @@ from speech_engine import EngineFailed, EngineVoice, UnsupportedLanguage, VoiceN
 from speech_engine.model_files import UnusableModel
 from speech_engine.values import Samples
 from tests.plugins.piper import tiny
+from tests.tables import each_row
 
 MUCH = 2**30
 
@@ -133,14 +134,14 @@ def test_an_operator_says_who_makes_how_many(tmp_path: Path) -> None:
     assert len(shown(VoiceList(read, shift=False))) == 3
 
 
-@pytest.mark.parametrize("name", ["nobody", "crew", "joe:up2.6"])
+@each_row("name", ["nobody", "crew", "joe:up2.6"])
 def test_a_shift_of_a_voice_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "crew", "en_US", "ana", "ben")]
     with pytest.raises(EngineFailed, match=f"shift: there is no voice '{name}'; known: joe, crew:ana"):
         VoiceList(read_voices(folders, MUCH), {name: (2.6,)})
 
 
-@pytest.mark.parametrize("shift", [{"joe": [-2.6]}, {"joe": [0.0]}, {"joe": [1, 2, 3]}, {"joe": 2.6}, "up"])
+@each_row("shift", [{"joe": [-2.6]}, {"joe": [0.0]}, {"joe": [1, 2, 3]}, {"joe": 2.6}, "up"])
 def test_a_shift_goes_up_and_makes_two_at_most(shift: object) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"shift": shift}, PiperSettings)

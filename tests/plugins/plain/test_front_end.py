@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from plugins.plain.plugin import PlainFrontEnd, voxgate_register
 from speech_engine import Context, Segment
 from tests.plugins.front_ends import LEXICONS, assert_sound
+from tests.tables import each_row
 
 LANGUAGES = ("en", "en-NG", "pt-BR", "th", "ja", "ar", "de", "yo", "zh_Hant", "*", "", "q1")
 
@@ -71,7 +72,7 @@ def test_no_letter_is_lost_between_the_segments(text: str) -> None:
     assert letters("".join(spoken(text))) == letters(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("Dr. Smith came. Did he? Yes!", ["Dr. Smith came.", "Did he?", "Yes!"]),
@@ -89,9 +90,7 @@ def test_a_text_is_spoken_as_expected(text: str, expected: list[str]) -> None:
     assert spoken(text) == expected
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", " \r\n\t ", "\x00\x01", "\u200b\ufeff", "\ud800", "\u200d", " " * 10_000]
-)
+@each_row("text", ["", " ", " \r\n\t ", "\x00\x01", "\u200b\ufeff", "\ud800", "\u200d", " " * 10_000])
 def test_a_text_with_nothing_to_say_gives_nothing(text: str) -> None:
     assert prepared(text) == ()
 
@@ -108,10 +107,8 @@ def test_the_language_decides_where_sentences_end() -> None:
 
 
 # sentencex 1.0.32 panics here with its whitespace as it is; a panic is no Exception and would get far.
-@pytest.mark.parametrize(
-    "text", ["B\u2003.\x1fSt.(！No.)؟\u2003\ufeff1", "A\u2028. B\u2029. C\xa0. D\u3000. E"]
-)
-@pytest.mark.parametrize("language", ["de", "ar", "ca", "en"])
+@each_row("text", ["B\u2003.\x1fSt.(！No.)؟\u2003\ufeff1", "A\u2028. B\u2029. C\xa0. D\u3000. E"])
+@each_row("language", ["de", "ar", "ca", "en"])
 def test_initials_before_wide_spaces_are_harmless(text: str, language: str) -> None:
     assert "".join(text[s.source_start : s.source_end] for s in prepared(text, language)) == text
 
@@ -130,7 +127,7 @@ def test_any_text_is_sound_with_any_lexicon(text: str, language: str, lexicon: d
     assert_sound(text, PlainFrontEnd().prepare(text, language, lexicon))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("SQL and sql, not MySQL.", "sequel and sequel, not MySQL."),

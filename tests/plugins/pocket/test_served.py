@@ -88,12 +88,6 @@ async def expect_what_each_hears_alone(rig: Rig, clients: int) -> None:
     assert alone[0] != alone[1]
 
 
-def test_an_own_voice_lists_the_engine(rig: Rig) -> None:
-    with rig.server.client() as client:
-        voice = client.get(f"/v1/audio/voices/{rig.voices[0]}").raise_for_status().json()
-    assert "pocket" in voice["engines"]
-
-
 def test_a_saved_mix_of_recorded_voices_speaks_until_one_of_them_is_deleted(rig: Rig) -> None:
     with rig.server.client() as client:
 
@@ -122,10 +116,3 @@ def test_a_saved_mix_of_recorded_voices_speaks_until_one_of_them_is_deleted(rig:
         client.delete(f"/v1/audio/voices/{third}").raise_for_status()
         gone = spoken("blend")
     assert gone.status_code == 400, gone.text
-
-
-def test_a_language_without_a_model_is_refused(rig: Rig) -> None:
-    with rig.server.client() as client:
-        body = {"model": "pocket", "voice": rig.voices[0], "input": "Dobrý den.", "language": "cs"}
-        answer = client.post("/v1/audio/speech", json=body)
-    assert answer.status_code == 400, answer.text

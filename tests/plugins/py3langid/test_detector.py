@@ -17,6 +17,7 @@ from plugins.py3langid.plugin import LangidSettings, missing, voxgate_register
 from speech_engine import Context
 from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import samples
+from tests.tables import each_row
 
 LONG_FLOOR = 0.96
 SHORT_FLOOR = 0.87
@@ -59,7 +60,7 @@ def test_pidgin_is_english_where_english_is_on_the_list(detector: LangidDetector
     assert load(("fr", "yo")).detect(pidgin) != "en"
 
 
-@pytest.mark.parametrize("text", ["", "  ", "OK", "12345", "\0\0", "Hola", "ığ"])
+@each_row("text", ["", "  ", "OK", "12345", "\0\0", "Hola", "ığ"])
 def test_a_text_that_says_too_little_is_unsure(detector: LangidDetector, text: str) -> None:
     assert detector.detect(text) is None
 

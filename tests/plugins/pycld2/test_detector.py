@@ -15,6 +15,7 @@ from plugins.pycld2.plugin import voxgate_register
 from speech_engine import Context
 from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import samples
+from tests.tables import each_row
 
 LONG_FLOOR = 0.93
 SHORT_FLOOR = 0.85
@@ -71,7 +72,7 @@ def test_a_short_text_is_in_the_default_language_unless_it_clearly_says_another(
     assert sum(s.right for s in others) >= OTHERS_FLOOR * sum(s.of for s in others)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "usual", "found"),
     [
         ("Oi, gente", "pt", "pt"),
@@ -96,7 +97,7 @@ def test_a_text_of_two_languages_has_two_guesses_and_neighbours_come_last() -> N
     assert Cld2Detector().rank(_MALAY) == ("ms", "id")
 
 
-@pytest.mark.parametrize("text", ["Wee bit late", "Turn it off", "How are you?", "Mind the gap", "I am late"])
+@each_row("text", ["Wee bit late", "Turn it off", "How are you?", "Mind the gap", "I am late"])
 def test_a_short_english_text_is_english_or_unsure(text: str) -> None:
     assert detect(text) in ("en", None)
 
@@ -105,7 +106,7 @@ def test_english_in_another_spelling_is_english() -> None:
     assert detect("Ah dinnae ken whit ye're haverin aboot, ma bonnie wee lassie frae the toun.") == "en"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         ("Selamat malam", "id"),
@@ -118,9 +119,7 @@ def test_neighbours_are_told_apart_only_in_longer_texts(text: str, found: str) -
     assert detect(text) == found
 
 
-@pytest.mark.parametrize(
-    "text", ["", "   ", "ab", "OK", "12345", "😀😀😀", "\0\0\0", "\ud800", "Ndo", "Vámonos", "bő"]
-)
+@each_row("text", ["", "   ", "ab", "OK", "12345", "😀😀😀", "\0\0\0", "\ud800", "Ndo", "Vámonos", "bő"])
 def test_a_text_that_says_too_little_is_unsure(text: str) -> None:
     assert detect(text) is None
 

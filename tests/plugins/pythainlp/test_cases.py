@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from plugins.pythainlp.plugin import ThaiFrontEnd
 from tests.plugins.pythainlp import cases_amounts, cases_dates, cases_numbers, cases_sentences, cases_words
+from tests.tables import each_row
 
 FRONT_END = ThaiFrontEnd()
 READ = [*cases_numbers.CASES, *cases_dates.CASES, *cases_amounts.CASES, *cases_words.CASES]
@@ -15,7 +14,7 @@ def spoken(text: str) -> list[str]:
     return [segment.spoken for segment in FRONT_END.prepare(text, "th", {})]
 
 
-@pytest.mark.parametrize(("text", "expected"), READ)
+@each_row(("text", "expected"), READ)
 def test_a_case_is_read_as_a_thai_reader_would(text: str, expected: str) -> None:
     assert spoken(text) == [expected]
 
@@ -26,7 +25,7 @@ def test_a_case_is_read_the_same_within_a_text() -> None:
     assert within == {text: ["สวัสดีครับ", expected, "ลาก่อน"] for text, expected in READ}
 
 
-@pytest.mark.parametrize(("text", "expected"), cases_sentences.CASES)
+@each_row(("text", "expected"), cases_sentences.CASES)
 def test_a_text_breathes_where_a_thai_reader_would(text: str, expected: list[str]) -> None:
     assert spoken(text) == expected
 

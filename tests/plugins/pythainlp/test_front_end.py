@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from plugins.pythainlp.plugin import ThaiFrontEnd, voxgate_register
 from speech_engine import Context, EngineUnavailable, Segment
+from tests.tables import each_row
 
 FRONT_END = ThaiFrontEnd()
 
@@ -107,7 +108,7 @@ LONG_WORDS = (
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         LONG * 20,
@@ -130,7 +131,7 @@ GROWING = ("เก้าอี้", "99", "บาท", " ", "๑๒๓๔๕๖�
 FIGURES = "ประเทศไทยมีประชากร66187727คนเมื่อวันที่31/12/2565และมีรายได้1234567.89บาท"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         FIGURES * 20,
@@ -179,7 +180,7 @@ def test_nothing_is_cut_for_a_last_word() -> None:
     assert spoken(f"{LONG[:70]} ค่ะ") == f"{LONG[:70]} ค่ะ"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("จ่าย 1,234.50 บาท ครับ", {"หนึ่งพันสองร้อยสามสิบสี่บาทห้าสิบสตางค์": "1,234.50 บาท"}),
@@ -208,7 +209,7 @@ def test_a_lexicon_wins_over_the_dictionary_and_the_rules() -> None:
     assert spoken("ไปกรุงเทพฯ", {"กรุงเทพฯ": "บางกอก"}) == "ไปบางกอก"
 
 
-@pytest.mark.parametrize("word", ["เมื่อวาน", "น้องสาว", "สวนสาธารณะ", "ใกล้", "เห็น", "กำลัง"])
+@each_row("word", ["เมื่อวาน", "น้องสาว", "สวนสาธารณะ", "ใกล้", "เห็น", "กำลัง"])
 def test_a_word_is_found_wherever_it_stands_in_a_text_without_blanks(word: str) -> None:
     assert spoken(LONG * 40, {word: "ฟ้า"}).count("ฟ้า") == 40
 

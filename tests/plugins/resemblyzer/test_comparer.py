@@ -15,6 +15,7 @@ from speech_engine.testing.comparers import ComparerContract
 from tests.plugins.resemblyzer.comparer_process import ComparerProcess, running
 from tests.plugins.resemblyzer.voices import SPEAKERS, compared_part, speakers
 from tests.proxy.audio.recordings.speech import quality_of, with_noise
+from tests.tables import each_row
 
 PAIRS = list(itertools.combinations(SPEAKERS, 2))
 
@@ -46,7 +47,7 @@ def score(one: str, other: str) -> float:
     return running().compare(compared_part(speakers()[one][0]), compared_part(speakers()[other][1]))
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda name: name.removeprefix("gmw/"))
+@each_row(("one", "other"), PAIRS, ids=lambda name: name.removeprefix("gmw/"))
 def test_two_speakers_are_told_apart(process: ComparerProcess, one: str, other: str) -> None:
     """The consent of each with another sentence of its own, and with one of the other's."""
     same = min(score(name, name) for name in (one, other))

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from plugins.resemblyzer.spectrogram import BANDS, RATE_HZ, audible_speech, mel_spectrogram
+from tests.tables import each_row
 
 SECOND = np.arange(RATE_HZ) / RATE_HZ
 # Of librosa 0.11.0: melspectrogram(y=SOUND, sr=16000, n_fft=400, hop_length=160, n_mels=40).
@@ -51,7 +52,7 @@ def test_a_soft_voice_is_raised_and_a_loud_one_left() -> None:
     assert np.abs(loud).max() == pytest.approx(np.abs(SOUND).max(), abs=0.01)
 
 
-@pytest.mark.parametrize("sound", [b"", bytes(2), bytes(2 * RATE_HZ)])
+@each_row("sound", [b"", bytes(2), bytes(2 * RATE_HZ)])
 def test_of_nothing_there_is_something_to_hear(sound: bytes) -> None:
     heard = audible_speech(sound, lambda _window: False)
     assert len(heard) >= RATE_HZ // 2

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import pytest
-
 from fakes.provider import Provider
 from speech_engine import EngineError
 from speech_engine.runner import OPEN, CannotTell, NotBegun, RemoteState, RemoteWork, Runner
 from tests.plugins.runpod.rig import Rig, far_end, rig, work
+from tests.tables import each_row
 
 _MOST_RUNS = 60
 _MOST_CALLS = 400
@@ -127,7 +126,7 @@ class Driver:
         raise AssertionError("it is never over")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@each_row("seed", range(12))
 async def test_at_an_endpoint_nothing_is_begun_twice_and_all_is_charged(seed: int) -> None:
     watched = Watched()
     async with rig(watched.handle, queue={"run_s": 7.0, "queue_s": 3.0}) as at:
@@ -141,7 +140,7 @@ async def test_at_an_endpoint_nothing_is_begun_twice_and_all_is_charged(seed: in
         assert 0 < at.fake.spent_usd <= driver.charged_usd
 
 
-@pytest.mark.parametrize("seed", range(12))
+@each_row("seed", range(12))
 async def test_in_pods_nothing_is_begun_twice_and_the_caps_hold(seed: int) -> None:
     watched = Watched()
     async with rig(watched.handle, pods={"most_pods": 2, "usd_per_hour": 0.9}) as at:

@@ -16,6 +16,7 @@ from speech_engine import EngineError, EngineFailed, EngineStumbled
 from speech_engine.runner import NotBegun, Runner
 from tests.plugins.runpod.rig import GPU, Rig, far_end, rig, work
 from tests.plugins.runpod.test_serverless import PIECES
+from tests.tables import each_row
 
 OWN = {"VOXGATE_SETTINGS": "{}", "VOXGATE_TOKEN": "mine", "VOXGATE_IDLE_S": "9"}
 POD: dict[str, Any] = {"name": "somebodys", "image": "an/image:1", "gpu": {"id": GPU}}
@@ -98,7 +99,7 @@ async def test_without_any_gpu_nothing_is_begun() -> None:
         assert at.fake.fleet.pods == {}
 
 
-@pytest.mark.parametrize("fault", ["lost", "truncated", "garbage"])
+@each_row("fault", ["lost", "truncated", "garbage"])
 async def test_a_create_whose_answer_is_lost_is_found_by_its_name(fault: Literal["lost"]) -> None:
     async with rig(pods={"most_pods": 3, "usd_per_hour": 3.0}) as at:
         at.fake.management.fail(fault, path="/pods", method="POST")
@@ -109,7 +110,7 @@ async def test_a_create_whose_answer_is_lost_is_found_by_its_name(fault: Literal
         assert at.asked("POST", "/v2/pods") == 1
 
 
-@pytest.mark.parametrize("status", [302, 408, 500, 502, 504])
+@each_row("status", [302, 408, 500, 502, 504])
 async def test_a_create_that_may_have_had_an_effect_is_never_sent_again(status: int) -> None:
     async with rig(pods={"most_pods": 3, "usd_per_hour": 3.0}) as at:
         at.fake.management.fail("5xx", path="/pods", method="POST", status=status)
@@ -232,7 +233,7 @@ async def test_a_further_pod_is_made_beside_one_that_is_full() -> None:
         assert third.partition("/")[0] in at.fake.fleet.pods
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pods", "most"),
     [
         ({"most_pods": 1, "usd_per_hour": 9.0}, 1),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.runpod.reaper import Doomed, ReaperRules, SeenPod, doomed, is_ours, last_needed, pod_name
+from tests.tables import each_row
 
 RULES = ReaperRules("blue", idle_s=300.0, deadline_s=14_400.0)
 NAME = pod_name("blue", "0123456789abcdef0123456789abcdef")
@@ -33,7 +33,7 @@ def _pod(status: str = "RUNNING", age_s: float = 1000.0, name: str = NAME, id_: 
     return SeenPod(id_, name, status, _NOW - age_s)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pod", "needed_s_ago", "reason"),
     [
         (_pod(), 299.0, None),

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from plugins.runpod.retrying import MOST_PAUSE_S, MOST_TRIES, may_repeat, pause_s
 from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable
+from tests.tables import each_row
 
 _DICE = st.floats(0, 1)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("outcome", "safe", "unsafe"),
     [
         (EngineUnavailable("no connection"), True, True),
@@ -66,6 +67,6 @@ def test_a_long_wait_is_the_callers(told: str) -> None:
     assert pause_s(1, 0.0, {"retry-after": told}) is None
 
 
-@pytest.mark.parametrize("told", ["", "soon", "nan", "inf", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"])
+@each_row("told", ["", "soon", "nan", "inf", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"])
 def test_a_header_that_says_nothing_changes_nothing(told: str) -> None:
     assert pause_s(1, 0.5, {"retry-after": told}) == pause_s(1, 0.5, {})

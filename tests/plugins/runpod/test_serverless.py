@@ -12,6 +12,7 @@ from plugins.runpod.api import InDoubt
 from speech_engine import EngineFailed, EngineStumbled, EngineUnauthorized
 from speech_engine.runner import CannotTell, NotBegun, RemotePiece, RemoteSample, Runner
 from tests.plugins.runpod.rig import USD_PER_SECOND, far_end, rig, work
+from tests.tables import each_row
 
 PIECES = (RemotePiece(number=0, data=b"piece.1"), RemotePiece(number=1, data=b"end", is_last=True))
 
@@ -43,7 +44,7 @@ async def test_runpod_is_told_to_end_it_even_if_nobody_comes_back() -> None:
         assert at.serverless.limits.over_s > asked.json["policy"]["ttl"] / 1000
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fault", "more"),
     [
         ("lost", {}),
@@ -71,7 +72,7 @@ async def test_a_doubtful_submit_is_told_as_one_and_never_sent_again(
         assert len(at.fake.starts) <= 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 429])
+@each_row("status", [400, 401, 403, 404, 413, 422, 429])
 async def test_a_refusal_is_no_start(status: int) -> None:
     async with rig() as at:
         at.fake.jobs.fail("5xx", path="/run", status=status, retry_after="7")
@@ -208,7 +209,7 @@ async def _no_piece(job: dict[str, Any]) -> AsyncIterator[Any]:
     yield "hello"
 
 
-@pytest.mark.parametrize("handler", [_gap, _no_end, _no_piece])
+@each_row("handler", [_gap, _no_end, _no_piece])
 async def test_what_is_no_whole_result_is_a_failure(handler: Any) -> None:
     async with rig(handler) as at:
         name = await at.serverless.submit(work())

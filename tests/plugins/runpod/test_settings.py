@@ -17,6 +17,7 @@ from proxy.config.fields import FieldFaults, read
 from speech_engine import Context
 from speech_engine.runner import Runner
 from tests.plugins.runpod.rig import PODS
+from tests.tables import each_row
 
 ENDPOINT: dict[str, Any] = {"api_key": "k", "endpoint_id": "ep1", "usd_per_second": 0.0005}
 OWN: dict[str, Any] = {"api_key": "k", "pods": PODS}
@@ -35,7 +36,7 @@ async def test_the_settings_choose_the_runner(written: dict[str, Any], kind: typ
         assert isinstance(runner, Runner)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "word"),
     [
         ({"api_key": "k"}, "endpoint_id: one of two"),
@@ -60,7 +61,7 @@ def test_what_is_wrong_is_named(written: dict[str, Any], word: str) -> None:
         msgspec.convert(written, RunpodSettings)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "key"),
     [
         ({"api_key": "k"}, "endpoint_id"),

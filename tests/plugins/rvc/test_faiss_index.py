@@ -19,6 +19,7 @@ from plugins.rvc.voice_rules import MOST_VECTORS, WIDTHS
 from proxy.features.own_voices.trained.bodies import INDEX, MOST_BYTES
 from speech_engine.model_files import UnusableModel
 from tests.plugins.rvc.voices import flat_index, index_header, ivf_index
+from tests.tables import each_row
 
 WIDTH = 4
 VECTORS = np.arange(28, dtype="<f4").reshape(7, WIDTH)
@@ -32,7 +33,7 @@ def read(data: bytes, width: int = WIDTH) -> np.ndarray[tuple[int, ...], np.dtyp
     return np.frombuffer(found.data, "<f2").reshape(found.shape)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_row("kind", KINDS)
 def test_features_come_in_the_order_in_which_they_were_added(kind: str) -> None:
     assert (read(KINDS[kind]) == VECTORS).all()
 
@@ -75,7 +76,7 @@ def test_an_index_is_read_and_written_in_pieces(kind: str) -> None:
     assert written_bytes < halves / 4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_row("kind", KINDS)
 def test_what_is_cut_off_or_goes_on_is_refused(kind: str) -> None:
     data = KINDS[kind]
     for size in range(len(data)):
@@ -106,7 +107,7 @@ def test_what_was_changed_anywhere_is_read_or_refused_and_nothing_else_happens(
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "says"),
     [
         (b"IxPQ" + FLAT[4:], "the kind 'IxPQ'"),
@@ -127,7 +128,7 @@ def test_numbers_that_make_no_sense_are_refused_before_memory_is_asked_for(data:
         read(data)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
+@each_row("value", [np.nan, np.inf, 1e6])
 def test_features_that_are_no_numbers_are_refused(value: float) -> None:
     vectors = VECTORS.copy()
     vectors[3, 1] = value

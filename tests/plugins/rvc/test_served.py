@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -18,7 +17,7 @@ from plugins.rvc.voice_format import FILES
 from proxy.audio.formats import wav_header
 from tests import server
 from tests.commands import command
-from tests.faults.processes import host, kill, state
+from tests.faults.processes import state
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
 from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
@@ -82,12 +81,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     yield from opened(tmp_path_factory.mktemp("served"), slots=8)
 
 
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A server whose engine has one slot."""
-    yield from opened(tmp_path_factory.mktemp("narrow"), slots=1)
-
-
 def opened(folder: Path, slots: int) -> Iterator[Rig]:
     lend("rvc")
     model = kept_model("rvc")
@@ -143,11 +136,6 @@ def difference(one: bytes, other: bytes) -> int:
     return int(np.abs(left - right).max())
 
 
-def books(rig: Rig) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(rig.server.cli("ledger", "verify", "--json").stdout)
-    return found
-
-
 async def test_clients_with_three_voices_hear_what_each_hears_alone_as_long_as_it_was(rig: Rig) -> None:
     said = [recording(3.0 + 0.7 * number, number) for number in range(CLIENTS)]
     async with a_client(rig) as client:
@@ -182,69 +170,3 @@ async def test_the_operator_adds_a_voice_with_its_index_for_everybody(rig: Rig, 
     # Of the same network, but for its index.
     assert len(drawn) == len(plain)
     assert difference(drawn, plain) > MOST_LSB
-
-
-async def test_a_client_that_leaves_frees_the_slot_for_the_next(narrow: Rig) -> None:
-    long, short = recording(40.0), recording(1.0)
-    async with a_client(narrow) as client:
-        for number in range(2):
-            async with client.stream("POST", PATH, **asked(narrow, number, long)) as answer:
-                assert answer.status_code == 200
-                await anext(answer.aiter_bytes())
-        assert b"".join(await converted(client, narrow, 0, short))
-    until(lambda: state(narrow.server, "rvc")["running"] == 0)
-    until(lambda: books(narrow)["live_holds"] == 0)
-    assert books(narrow)["is_clean"]
-
-
-async def test_of_a_killed_host_who_heard_something_is_cut_off_and_who_is_in_line_hears_all(
-    narrow: Rig,
-) -> None:
-    long, short = recording(40.0), recording(2.0)
-    async with a_client(narrow) as client:
-        alone = b"".join(await converted(client, narrow, 1, short))
-        async with client.stream("POST", PATH, **asked(narrow, 0, long)) as answer:
-            pieces = answer.aiter_bytes()
-            await anext(pieces)
-            waiting = asyncio.create_task(converted(client, narrow, 1, short))
-            await asyncio.to_thread(until, lambda: state(narrow.server, "rvc")["waiting"] == 1)
-            victim = host(narrow.server, "rvc")
-            kill(victim)
-            with pytest.raises(httpx2.RemoteProtocolError):
-                await rest_of(pieces)
-        assert b"".join(await waiting) == alone
-    assert host(narrow.server, "rvc").pid != victim.pid
-    until(lambda: books(narrow)["live_holds"] == 0)
-    assert books(narrow)["is_clean"]
-
-
-async def rest_of(pieces: AsyncIterator[bytes]) -> None:
-    async for _ in pieces:
-        pass
-
-
-@pytest.mark.parametrize(
-    ("more", "code"),
-    [
-        ({"voice": "alloy"}, "voice_not_found"),
-        ({"index_rate": "2"}, "invalid_value"),
-        ({"pitch": "13"}, "invalid_value"),
-        ({"f0_method": "rmvpe"}, "unsupported_value"),
-    ],
-)
-def test_what_a_model_cannot_do_is_refused_by_the_name_of_its_field(
-    rig: Rig, more: dict[str, str], code: str
-) -> None:
-    with rig.server.client() as client:
-        answer = client.post(PATH, **asked(rig, 0, recording(0.5), **more))
-    assert answer.status_code in (400, 404), answer.text
-    error = answer.json()["error"]
-    assert [error["param"]] == [*more]
-    assert error["code"] == code
-
-
-def test_it_speaks_no_texts(rig: Rig) -> None:
-    body = {"model": "rvc/standard", "voice": rig.voices[0], "input": "Hello."}
-    with rig.server.client() as client:
-        answer = client.post("/v1/audio/speech", json=body)
-    assert answer.status_code == 400, answer.text

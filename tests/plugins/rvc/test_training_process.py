@@ -14,19 +14,15 @@ import pytest
 from plugins.rvc.voice_format import FILES
 from proxy.features.jobs.kinds.training.process import (
     TrainingBroken,
-    TrainingInterrupted,
-    TrainingRefused,
 )
 from speech_engine.training import (
     TRAINING_MODULE,
-    Recording,
 )
-from tests.plugins.rvc.kept_host import GIVEN_HZ, kept_host, pieces_of, recording
+from tests.plugins.rvc.kept_host import kept_host, pieces_of, recording
 from tests.plugins.rvc.training_processes import (
     ORDER,
     Followed,
     new_process,
-    recordings,
     train,
     uninterrupted,
 )
@@ -78,39 +74,3 @@ def test_a_killed_one_goes_on_with_the_same_steps() -> None:
     assert again.steps[0] == follower.checkpoint[0].step + 1 > 8
     assert voice.done == uninterrupted().done
     assert voice.file == uninterrupted().file
-
-
-def test_a_stopped_one_leaves_a_checkpoint_and_goes_on_with_the_same_steps() -> None:
-    process = new_process()
-    follower = Followed(6, process.stop_soon)
-    with pytest.raises(TrainingInterrupted):
-        asyncio.run(train(process, follower))
-    # Not one of those that come every four steps anyway, but where it was.
-    assert follower.checkpoint[0].step == follower.steps[-1]
-    voice = asyncio.run(train(new_process(), Followed(), checkpoint=follower.checkpoint))
-    assert voice.done == uninterrupted().done
-    assert voice.file == uninterrupted().file
-
-
-async def test_a_cancelled_one_leaves_no_process() -> None:
-    process, begun = new_process(), asyncio.Event()
-    task = asyncio.create_task(train(process, Followed(2, begun.set)))
-    await begun.wait()
-    assert len(trainers()) == 1
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert not trainers()
-
-
-async def test_silent_recordings_are_refused_in_words() -> None:
-    given = [recordings()[0], Recording(GIVEN_HZ, bytes(2 * GIVEN_HZ * 5)), recordings()[1]]
-    with pytest.raises(TrainingRefused, match=r"^recording 2 of 3 is empty or silent$"):
-        await train(new_process(), Followed(), given=given)
-
-
-def test_a_process_that_has_not_begun_is_not_stopped() -> None:
-    process = new_process()
-    process.stop_soon()
-    process.kill()
-    assert not trainers()

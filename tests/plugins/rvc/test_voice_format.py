@@ -29,6 +29,7 @@ from tests.plugins.rvc.voices import (
     shapes_of,
     source,
 )
+from tests.tables import each_row
 
 PLACES = {
     "spec_channels": 0,
@@ -66,7 +67,7 @@ def refusal(values: dict[str, Any] | None, shapes: dict[str, tuple[int, ...]] | 
     return str(refused.value)
 
 
-@pytest.mark.parametrize(("version", "has_pitch", "rate_hz"), LAYOUTS)
+@each_row(("version", "has_pitch", "rate_hz"), LAYOUTS)
 def test_a_voice_comes_is_kept_and_leaves_as_it_came(
     tmp_path: Path, version: Version, has_pitch: int, rate_hz: int
 ) -> None:
@@ -88,7 +89,7 @@ def test_a_voice_comes_is_kept_and_leaves_as_it_came(
     assert bring(kept) == kept
 
 
-@pytest.mark.parametrize("kind", ["flat", "lists", "sparse lists"])
+@each_row("kind", ["flat", "lists", "sparse lists"])
 def test_an_index_comes_along_and_leaves_as_a_flat_one(kind: str) -> None:
     vectors = np.random.default_rng(1).standard_normal((37, 768)).astype("<f2")
     index = flat_index(vectors) if kind == "flat" else ivf_index(vectors, 5, sparse=kind == "sparse lists")
@@ -132,7 +133,7 @@ def test_what_training_alone_needs_stays_behind(tmp_path: Path) -> None:
         bring(source(shapes, told()))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("changes", "says"),
     [
         ({"hidden": 10**9}, "hidden 1000000000; it must be 1 to 512"),
@@ -195,7 +196,7 @@ def test_a_config_that_makes_no_network_is_refused_by_name(changes: dict[str, An
     assert says in refusal(told(**changes))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rate_hz", "rates", "kernels"),
     [
         (32_000, [10, 4, 2, 2, 2], [16, 16, 4, 4, 4]),
@@ -211,12 +212,12 @@ def test_all_networks_of_rvc_webui_are_known(rate_hz: int, rates: list[int], ker
     assert made.rate_hz == rate_hz
 
 
-@pytest.mark.parametrize("told_rate", ["40k", 40_000, None])
+@each_row("told_rate", ["40k", 40_000, None])
 def test_a_rate_beside_the_weights_is_known_in_both_forms_and_may_be_missing(told_rate: object) -> None:
     assert bring(source(shapes_of(layout()), {**told(), "sr": told_rate}))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("values", "says"),
     [
         (None, "no config of plain values"),
@@ -254,7 +255,7 @@ def test_what_has_no_version_and_no_f0_is_of_the_first_one_and_hears_the_pitch()
     assert (words["version"], words["pitch"]) == ("v1", "yes")
 
 
-@pytest.mark.parametrize("rates", [[10, 8, 5], [16, 5, 5], [20, 20, 1]])
+@each_row("rates", [[10, 8, 5], [16, 5, 5], [20, 20, 1]])
 def test_steps_that_the_sine_of_the_pitch_does_not_fit_are_for_voices_without(rates: list[int]) -> None:
     steps = {"rates": rates, "rate_kernels": rates}
     assert "the steps after each one must have an even product" in refusal(told(**steps))
@@ -289,7 +290,7 @@ def kept_with(vectors: tuple[int, ...], dtype: str = "F16") -> bytes:
     return head + bytes(size)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("vectors", "dtype", "says"),
     [
         ((3, 256), "F16", "768 wide"),
@@ -307,7 +308,7 @@ def test_the_features_of_a_kept_voice_are_of_its_width_and_not_too_many(
         FILES.check(BytesIO(kept), len(kept))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "change",
     [
         {"format": "xtts"},
@@ -334,8 +335,8 @@ def test_a_file_that_is_cut_off_is_refused() -> None:
             FILES.check(BytesIO(kept[:size]), size)
 
 
-@pytest.mark.parametrize(("dtype", "kind"), [("F16", "<f2"), ("F32", "<f4")])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@each_row(("dtype", "kind"), [("F16", "<f2"), ("F32", "<f4")])
+@each_row("value", [np.nan, np.inf, -np.inf])
 def test_a_voice_whose_training_went_wrong_is_refused(dtype: str, kind: str, value: float) -> None:
     came = source(shapes_of(layout()), told(), dtype)
     bad = np.array([value], kind).tobytes()

@@ -26,6 +26,7 @@ from tests.plugins.spread.clips import (
     marked,
     spoken,
 )
+from tests.tables import each_row
 
 OTHERS = [f"a key that marked nothing, {number}".encode() for number in range(20)]
 
@@ -38,7 +39,7 @@ def found(clip: Clip, *secrets: bytes) -> Match:
     return find(clip.tobytes(), RATE_HZ, secrets or (OTHERS[0], KEY.secret), is_patient=False)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@each_row("change", CHANGES)
 def test_a_clip_of_each_language_is_found_after(change: str) -> None:
     expect_found(change, clips()[::2])
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from plugins.tone.decode import DamagedFrame, decode
 from tests.plugins.tone.ears import Int16, spoken, through
+from tests.tables import each_row
 
 TEXTS = (
     "Hello world.",
@@ -44,7 +45,7 @@ async def test_every_text_comes_back_through_a_codec(codec: str) -> None:
     assert decode(heard, rate_hz) == TEXTS
 
 
-@pytest.mark.parametrize("codec", ["mp3", "opus", "aac", "flac"])
+@each_row("codec", ["mp3", "opus", "aac", "flac"])
 async def test_twenty_sentences_come_back_through_a_codec(codec: str) -> None:
     sentences = tuple(
         f"Sentence {number}: the quick brown fox jumps over the lazy dog once again." for number in range(20)
@@ -54,15 +55,15 @@ async def test_twenty_sentences_come_back_through_a_codec(codec: str) -> None:
     assert decode(heard, rate_hz) == sentences
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
+@each_row("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000])
 async def test_a_text_comes_back_through_resampling(rate_hz: int) -> None:
     resampled = soxr.resample(await spoken(*TEXTS), 24_000, rate_hz)
     assert decode(resampled, rate_hz) == TEXTS
     assert decode(soxr.resample(resampled, rate_hz, 24_000), 24_000) == TEXTS
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
-@pytest.mark.parametrize("speed", [0.25, 0.7, 1.0, 1.7, 3.3, 4.0])
+@each_row("rate_hz", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
+@each_row("speed", [0.25, 0.7, 1.0, 1.7, 3.3, 4.0])
 async def test_a_text_comes_back_at_every_rate_and_speed(rate_hz: int, speed: float) -> None:
     assert decode(await spoken(*TEXTS, sample_rate_hz=rate_hz, speed=speed), rate_hz, speed) == TEXTS
 
@@ -119,7 +120,7 @@ async def test_a_frame_that_lost_its_preamble_is_an_error() -> None:
             decode(headless, 24_000)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 48_000])
+@each_row("samples", [0, 1, 48_000])
 def test_a_recording_without_a_frame_is_an_error(samples: int) -> None:
     with pytest.raises(DamagedFrame, match="no frame"):
         decode(np.zeros(samples, np.int16), 24_000)

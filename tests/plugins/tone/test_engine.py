@@ -28,6 +28,7 @@ from speech_engine import (
 )
 from speech_engine.testing import EngineContract, collect, job
 from tests.plugins.tone.ears import pcm_of, tone, until_it_fails
+from tests.tables import each_row
 
 TEXT = "Hello there, world."
 
@@ -114,7 +115,7 @@ async def test_a_text_that_no_frame_can_hold_is_unsupported(text: str) -> None:
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("voice", [Mix(()), Mix(((EngineVoice("tone"), 0.0),)), Samples(())])
+@each_row("voice", [Mix(()), Mix(((EngineVoice("tone"), 0.0),)), Samples(())])
 async def test_a_voice_of_nothing_is_not_found(voice: Voice) -> None:
     async with tone() as engine:
         with pytest.raises(VoiceNotFound):
@@ -128,7 +129,7 @@ def test_the_front_names_the_worker_and_both_have_the_same_settings() -> None:
     assert (front.kind, front.name, front.settings) == (back.kind, back.name, back.settings)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         {"slots": 0},

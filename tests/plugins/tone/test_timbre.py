@@ -13,6 +13,7 @@ from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.testing import collect, job
 from tests.plugins.tone.clips import RATE_HZ, clip, waves
 from tests.plugins.tone.ears import pcm_of, through, tone
+from tests.tables import each_row
 
 LOW, HIGH = "low", "high"
 
@@ -37,8 +38,8 @@ async def heard(shelf: SampleShelf, by: Voice, *texts: str, speed: float = 1.0) 
     return decode_timbres(pcm, RATE_HZ, speed)
 
 
-@pytest.mark.parametrize("pitch_hz", [70.0, 110.0, 150.3, 240.0, 410.0])
-@pytest.mark.parametrize("tilt", [0.7, 2.0])
+@each_row("pitch_hz", [70.0, 110.0, 150.3, 240.0, 410.0])
+@each_row("tilt", [0.7, 2.0])
 def test_the_pitch_and_length_of_a_recording_are_measured(pitch_hz: float, tilt: float) -> None:
     found = measure([clip(pitch_hz, 4.2, tilt)], RATE_HZ)
     assert found.pitch_hz == pytest.approx(pitch_hz, rel=0.01)
@@ -62,12 +63,12 @@ def test_a_wrong_rate_channel_or_trim_is_told() -> None:
     assert (stereo.seconds, cut.seconds) == (8.0, 3.0)
 
 
-@pytest.mark.parametrize("pcm", [b"", bytes(200), bytes(2 * RATE_HZ)])
+@each_row("pcm", [b"", bytes(200), bytes(2 * RATE_HZ)])
 def test_silence_has_no_pitch(pcm: bytes) -> None:
     assert measure([pcm], RATE_HZ)[:2] == (0.0, 0.0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "timbre",
     [Timbre(0.0, 0.0, 0.0), Timbre(187.3, 0.162, 6.5), Timbre(500.0, 1.0, 30.0), Timbre(9e9, 9.0, 9e9)],
 )

@@ -27,6 +27,7 @@ from speech_engine.errors import error_named
 from speech_engine.testing import collect, job, speaking
 from speech_engine.testing.recordings import PcmRecording, input_of
 from tests.plugins.tone.ears import pcm_of, tone, until_it_fails
+from tests.tables import each_row
 
 TEXT = "Hello there, world."
 
@@ -36,7 +37,7 @@ def voices_that_fail() -> list[tuple[str, str]]:
     return [(voice, name) for voice, name in names if type(error_named(name, "")).__name__ == name]
 
 
-@pytest.mark.parametrize(("voice", "error"), voices_that_fail())
+@each_row(("voice", "error"), voices_that_fail())
 async def test_a_failing_voice_raises_its_error_without_the_text(voice: str, error: str) -> None:
     async with tone() as engine:
         events, raised = await until_it_fails(engine, voice, TEXT)
@@ -45,7 +46,7 @@ async def test_a_failing_voice_raises_its_error_without_the_text(voice: str, err
     assert bool(events) is voice.endswith("-late")
 
 
-@pytest.mark.parametrize(("voice", "error"), voices_that_fail())
+@each_row(("voice", "error"), voices_that_fail())
 async def test_a_conversion_fails_when_speech_would(voice: str, error: str) -> None:
     async with tone() as engine:
         recording = input_of(await collect(engine, job(TEXT)))

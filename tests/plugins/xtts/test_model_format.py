@@ -20,6 +20,7 @@ from speech_engine.model_files import FolderContents, ModelFacts, UnusableModel,
 from speech_engine.model_files.safetensors import header_of
 from tests.checkpoints import Stored, archive
 from tests.features.models.test_conversion import converted
+from tests.tables import each_row
 
 LAYERS, DIM, CODES, MOST_CODES, MOST_TEXT = 2, 64, 66, 120, 202
 VOCODER, ENCODER = "hifigan_decoder.waveform_decoder.", "hifigan_decoder.speaker_encoder."
@@ -271,7 +272,7 @@ def test_a_vocabulary_that_is_none_is_refused(model: Model, vocabulary: object) 
     assert "it is not a vocabulary" in (said := model.refusal()) or "make no sense" in said
 
 
-@pytest.mark.parametrize("token", ["[START]", "[STOP]", "[SPACE]"])
+@each_row("token", ["[START]", "[STOP]", "[SPACE]"])
 def test_a_vocabulary_without_a_mark_that_the_model_needs_is_refused(tmp_path: Path, token: str) -> None:
     model = Model(tmp_path)
     del model.vocabulary["model"]["vocab"][token]
@@ -321,7 +322,7 @@ def test_a_part_with_an_endless_number_is_none_of_the_network(model: Model) -> N
     assert model.facts().languages == ("en", "zh")
 
 
-@pytest.mark.parametrize("tokens", [{}, {"[th]": 9}, {"ก": 9}])
+@each_row("tokens", [{}, {"[th]": 9}, {"ก": 9}])
 def test_a_language_that_the_vocabulary_cannot_write_is_not_offered(
     tmp_path: Path, tokens: dict[str, int]
 ) -> None:

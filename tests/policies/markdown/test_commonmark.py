@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies.markdown.reading import read
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Segment
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "read_as"),
     [
         ("*em* **bold** _x_ `c``d` ``a`b``", "em bold x c``d a`b"),
@@ -38,7 +37,7 @@ def test_a_mark_is_left_out(text: str, read_as: str | None) -> None:
     assert (reading and reading.text) == read_as
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "part", "found"),
     [
         ("*Fish* &amp; caf&eacute;, *one*", "café", "caf&eacute;"),

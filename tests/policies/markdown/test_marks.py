@@ -12,6 +12,7 @@ import pytest
 
 from policies.markdown import commonmark, marks, reading
 from policies.markdown.reading import read
+from tests.tables import each_row
 
 LEFT_OUT = [
     ("**bold** and __bold__", "bold and bold"),
@@ -88,19 +89,19 @@ STAYS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "read_as"), LEFT_OUT)
+@each_row(("text", "read_as"), LEFT_OUT)
 def test_a_mark_is_left_out(text: str, read_as: str) -> None:
     reading = read(text, "auto")
     assert reading is not None
     assert reading.text == read_as
 
 
-@pytest.mark.parametrize("text", STAYS)
+@each_row("text", STAYS)
 def test_what_may_mean_something_stays(text: str) -> None:
     assert read(text, "auto") is None
 
 
-@pytest.mark.parametrize("text", [text for text, _ in LEFT_OUT])
+@each_row("text", [text for text, _ in LEFT_OUT])
 def test_off_is_as_it_was_written(text: str) -> None:
     assert read(text, "off") is None
 
@@ -143,8 +144,8 @@ def _least_seconds(act: Callable[[], object]) -> float:
     return next((took for took in (seconds(), seconds()) if took < 0.01), seconds())
 
 
-@pytest.mark.parametrize("sign", SIGNS)
-@pytest.mark.parametrize("markdown", ["auto", "on"])
+@each_row("sign", SIGNS)
+@each_row("markdown", ["auto", "on"])
 def test_no_text_takes_long(sign: str, markdown: str) -> None:
     text = (sign * 4096)[:4096]
     # Of the processor: 6 ms for auto, 80 ms for on, on a slow machine.
@@ -153,7 +154,7 @@ def test_no_text_takes_long(sign: str, markdown: str) -> None:
 
 
 @pytest.mark.clock
-@pytest.mark.parametrize("pattern", PATTERNS)
+@each_row("pattern", PATTERNS)
 def test_no_search_holds_the_interpreter(pattern: re.Pattern[str]) -> None:
     """A search lets no other thread run. One in time that grows with the text takes about 1 ms here, and one
     that grows with its square 50 to 200: between the two, 20 ms is what neither reaches.

@@ -26,6 +26,7 @@ from policies.routing import (
 from speech_engine import EngineVoice, Language, ModelInfo
 from tests.policies.routing import worlds
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
+from tests.tables import each_row
 
 FIELDS = {
     "converts": "model",
@@ -116,7 +117,7 @@ def error(decision: Decision) -> NoCandidate:
     return decision.error
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tags", "ending"),
     [
         ((), "it speaks none."),
@@ -145,7 +146,7 @@ CLOUD, UNPAID, CLOSED = (
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "by", "query", "terms", "field", "code", "is_forbidden"),
     [
         (info("en"), voice("blue"), ENGLISH, ANYONE, "voice", "voice_not_available", False),
@@ -226,8 +227,8 @@ def test_a_route_without_candidates_leaves_the_request_its_model() -> None:
     assert found.candidates == (Candidate(named, EngineVoice("red-v"), "reader"),)
 
 
-@pytest.mark.parametrize("is_pinned", [True, False])
-@pytest.mark.parametrize(
+@each_row("is_pinned", [True, False])
+@each_row(
     ("written", "tag", "reads_numbers", "front_end"),
     [
         ("reader", "en", True, "reader"),
@@ -249,7 +250,7 @@ def test_texts_are_prepared_as_the_route_says_or_as_the_model_needs(
     assert [candidate.front_end for candidate in found.candidates] == [front_end]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("licence", "terms", "message"),
     [
         ("CPML", plan(), "The operator of this server has not accepted the licence of red/m (CPML)."),
@@ -288,7 +289,7 @@ def test_a_decision_of_the_operator_opens_a_model() -> None:
         assert bool(decided(closed, voice("red"), ENGLISH, terms, rules).candidates) is is_open
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("stated", "tag", "speaks"),
     [
         (("en",), "en", True),

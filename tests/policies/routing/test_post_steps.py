@@ -26,6 +26,7 @@ from policies.routing import (
 from speech_engine import EngineVoice, Trained
 from tests.policies.routing import worlds
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
+from tests.tables import each_row
 
 RED, GREEN = Model("red", info("en")), Model("green", info("en", emotions=("happy",)))
 MOVED = Model("blue", info("xx", id="c", converts=True))
@@ -53,7 +54,7 @@ def spoken(offered: Offer, query: RoutingQuery = QUERY, terms: Terms | None = AN
 ALWAYS = ["red/m, blue/c", "green/m, blue/c"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("steps", "query", "speakers"),
     [
         ((), QUERY, ["red/m", "green/m"]),
@@ -135,7 +136,7 @@ UNABLE: list[tuple[FoundStep, Terms | None, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("found", "terms", "code", "is_forbidden"), UNABLE)
+@each_row(("found", "terms", "code", "is_forbidden"), UNABLE)
 def test_what_cannot_be_repeated_leaves_out_each_candidate_with_the_reason(
     found: FoundStep, terms: Terms | None, code: str, is_forbidden: bool
 ) -> None:
@@ -163,7 +164,7 @@ def test_an_engine_does_not_repeat_what_it_speaks_itself() -> None:
     assert [verdict.refused_by for verdict in decision.verdicts] == ["post", None]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("providers", "is_local", "is_heard"),
     [(None, False, True), (("red",), False, False), (("blue", "red"), False, True), ((), True, True)],
 )

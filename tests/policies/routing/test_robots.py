@@ -9,6 +9,7 @@ from policies.namesakes import Share
 from policies.routing import Binding, Decision, Model, Offer, RoutingQuery, Rules, Voice, decide
 from speech_engine import EngineVoice
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info
+from tests.tables import each_row
 
 MODELS = {
     "men": Model("men", info("en")),
@@ -48,7 +49,7 @@ def order(decision: Decision) -> str:
     return " ".join(candidate.model.engine for candidate in decision.candidates)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("listed", "built_in", "written"),
     [
         # Of the natural ones, those that have a woman come first.
@@ -66,8 +67,8 @@ def test_a_robot_comes_last_unless_the_operator_wrote_the_order(
     assert order(decided(*listed.split(), is_built_in=False)) == written
 
 
-@pytest.mark.parametrize("names", ["both robot", "robot both"])
-@pytest.mark.parametrize("is_built_in", [True, False])
+@each_row("names", ["both robot", "robot both"])
+@each_row("is_built_in", [True, False])
 def test_a_robot_is_one_only_where_a_natural_model_could_speak(names: str, is_built_in: bool) -> None:
     found = decided(*names.split(), is_built_in=is_built_in)
     told = {each.model.engine: (each.is_robot, each.substitute) for each in found.candidates}

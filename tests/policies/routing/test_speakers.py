@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -23,6 +22,7 @@ from policies.routing import (
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples
 from speech_engine.values import find_samples
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info, plan, voice
+from tests.tables import each_row
 
 SHORT, LONG, READ = Sample("s", seconds=2.0), Sample("l", seconds=9.0), Sample("r", "Hello.", seconds=9.0)
 OWNED = Voice(id="voice_1", name="me", samples=(LONG,), account="acc_1")
@@ -135,7 +135,7 @@ def test_the_words_of_a_recording_that_is_cut_are_not_given_to_a_model() -> None
     assert spoken(replace(OWNED, samples=(trimmed,)), reading) == Samples((trimmed,))
 
 
-@pytest.mark.parametrize(("providers", "is_let"), [(None, True), (("red", "blue"), True), ((), False)])
+@each_row(("providers", "is_let"), [(None, True), (("red", "blue"), True), ((), False)])
 def test_only_providers_that_the_consent_names_may_receive_a_voice(
     providers: tuple[str, ...] | None, is_let: bool
 ) -> None:
@@ -217,7 +217,7 @@ FELT = replace(OWNED, samples=(clip(""), clip("happy"), clip("", "more"), clip("
 MIXING = replace(CLONING, mixes=True)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("emotion", "of_model", "digests"),
     [
         (None, (), ["plain-clip", "more"]),
@@ -237,8 +237,8 @@ def test_a_model_gets_the_recordings_of_one_tag(
     assert [each.digest for each in voice.samples] == digests
 
 
-@pytest.mark.parametrize("emotion", [None, "happy"])
-@pytest.mark.parametrize("reads", [False, True])
+@each_row("emotion", [None, "happy"])
+@each_row("reads", [False, True])
 def test_a_voice_of_many_recordings_is_spoken_with_the_first_ones(emotion: str | None, reads: bool) -> None:
     usable = [clip(tag, f"{tag}{number}", text="Hi.") for number in range(20) for tag in ("", "happy")]
     unusable = [clip(tag, seconds=1.0) for tag in ("", "happy")]
@@ -248,7 +248,7 @@ def test_a_voice_of_many_recordings_is_spoken_with_the_first_ones(emotion: str |
     assert [each.digest for each in voice.samples] == [f"{emotion or ''}{number}" for number in range(4)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("by", "of_model", "message"),
     [
         (FELT, (), "'emotion' is 'angry', which red/m with 'me' cannot express; it knows: happy, sad."),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies.routing import Route, Routes
+from tests.tables import each_row
 
 ROUTES = Routes(
     [Route(language="en"), Route(language="en-NG"), Route(language="zh-Hant"), Route(language="th")]
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "found"),
     [
         ("en", ["en"]),

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from policies.limits import Caps
 from policies.plans import Overrides
-from proxy.access import callers as callers_module
 from proxy.access.callers import Caller, Callers
 from proxy.errors import AccountSuspended, InvalidKey
 from proxy.features.all import open_store
@@ -139,20 +138,6 @@ async def test_a_revoked_key_is_dead_within_five_seconds(
     assert "revoked" in await refused(callers, key.reveal())
 
 
-async def test_the_five_seconds_count_from_before_the_read(
-    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
-) -> None:
-    store.may_answer.clear()
-    first = asyncio.create_task(callers.identify(key.reveal()))
-    await store.was_asked.wait()
-    await key_records.revoke(store, record.id)
-    store.seconds = 4.0
-    store.may_answer.set()
-    await first
-    store.seconds = 5.0
-    await refused(callers, key.reveal())
-
-
 @pytest.mark.parametrize("what", ["key", "account"])
 async def test_a_forgotten_key_is_dead_at_once(
     callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord, what: str
@@ -173,46 +158,6 @@ async def test_forgetting_one_key_leaves_the_others_kept(
     callers.forget(record.id)
     await callers.identify(other.reveal())
     assert store.reads == 2
-
-
-async def test_a_read_that_began_before_a_revocation_is_neither_kept_nor_joined(
-    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
-) -> None:
-    store.may_answer.clear()
-    early = asyncio.create_task(callers.identify(key.reveal()))
-    await store.was_asked.wait()
-    await key_records.revoke(store, record.id)
-    callers.forget(record.id)
-    late = asyncio.create_task(callers.identify(key.reveal()))
-    await asyncio.sleep(0)  # its read has begun, and the early one is not over
-    assert repr(callers) == "<Callers <ReadCache 0 cached, 2 being read>>"
-    store.may_answer.set()
-    assert (await early).key == record.id
-    with pytest.raises(InvalidKey):
-        await late
-    await refused(callers, key.reveal())
-
-
-async def test_a_hundred_requests_at_once_are_one_read(
-    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
-) -> None:
-    answers = await asyncio.gather(*(callers.identify(key.reveal()) for _ in range(100)))
-    assert {answer.key for answer in answers} == {record.id}
-    assert store.reads == 1
-
-
-async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
-    callers: Callers, store: WatchedStore, key: ApiKey, record: KeyRecord
-) -> None:
-    store.may_answer.clear()
-    requests = [asyncio.create_task(callers.identify(key.reveal())) for _ in range(10)]
-    await store.was_asked.wait()
-    requests[0].cancel()
-    store.may_answer.set()
-    answers = await asyncio.gather(*requests, return_exceptions=True)
-    assert isinstance(answers[0], asyncio.CancelledError)
-    assert [answer.key for answer in answers[1:] if isinstance(answer, Caller)] == [record.id] * 9
-    assert store.reads == 1
 
 
 async def test_a_store_that_fails_is_no_wrong_key_and_is_asked_again(
@@ -273,22 +218,6 @@ async def test_a_new_plan_counts_once_the_account_is_forgotten(
     await accounts.change(store, ada.id, to_plan("pro"))
     callers.forget(ada.id)
     assert (await callers.identify(key.reveal())).plan == "pro"
-
-
-async def test_only_so_many_are_kept_and_the_least_used_goes_first(
-    store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(callers_module, "_MOST_KEPT", 2)
-    callers = Callers(store, store.monotonic)
-    often, seldom, new = [api_key.mint() for _ in range(3)]
-    for key in (often, seldom, new):
-        await key_records.create(store, key, NewKeyRecord(account=ada.id))
-    for key in (often, seldom, often, new, often):
-        await callers.identify(key.reveal())
-    assert store.reads == 3
-    await callers.identify(seldom.reveal())
-    assert store.reads == 4
-    assert repr(callers) == "<Callers <ReadCache 2 cached, 0 being read>>"
 
 
 async def test_nothing_here_shows_a_secret(callers: Callers, key: ApiKey, record: KeyRecord) -> None:

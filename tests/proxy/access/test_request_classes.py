@@ -10,6 +10,7 @@ import pytest
 from proxy.access.admission import MOST_A_MINUTE
 from proxy.features.all import load_config
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.tables import each_row
 
 WORDS = {"words": {"nginx": "engine x"}}
 ENOUGH = MOST_A_MINUTE["write"] + 1
@@ -67,7 +68,7 @@ async def test_what_is_not_served_has_a_limit_of_its_own(few: Inside) -> None:
     assert (await few.ask("GET", "/v1/models")).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "status"),
     [
         (b'{"model": "tts-1", "voice": "alloy", "input": "Hello."}', 200),

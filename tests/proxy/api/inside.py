@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 
 import httpx2
 import msgspec
+import pytest
 from starlette.types import Message
 
 from policies.plans import UNLIMITED
@@ -224,6 +225,17 @@ async def inside(
         finally:
             gc.callbacks.remove(holds.collect)
     note_holds(holds.long)
+
+
+def inside_fixture(text: str = TONE, **options: Any) -> Any:
+    """A fixture: a worker on this configuration, for one test."""
+
+    @pytest.fixture
+    async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+        async with inside(tmp_path, text, **options) as opened:
+            yield opened
+
+    return server
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -29,15 +29,11 @@ from tests.proxy.api.access_world import (
     never_was,
     said,
 )
-from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.inside import Inside, envelope, inside_fixture
 
 UNKNOWN = "nothing_0123456789abcdef01234567"
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, access_world.CONFIG) as opened:
-        yield opened
+server = inside_fixture(access_world.CONFIG)
 
 
 @pytest.fixture

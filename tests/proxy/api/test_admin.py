@@ -89,12 +89,6 @@ async def test_every_refusal_names_what_is_wrong(
     assert "Optional" not in error["message"]
 
 
-async def test_a_body_too_large_is_refused(server: Inside) -> None:
-    answer = await server.administer("POST", "accounts", {"name": "x" * 70_000})
-    assert answer.status_code == 413
-    assert envelope(answer)["code"] == "request_too_large"
-
-
 async def test_a_key_is_shown_once_and_works(server: Inside) -> None:
     made = await created(server, name="laptop")
     assert await works(server, made["key"])

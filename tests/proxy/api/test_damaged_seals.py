@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from proxy.storage.store import Statement
 from tests.features.erasure.erasing import erasure_of
-from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.inside import Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone
 
 VOICES, CONSENTS = "/v1/audio/voices", "/v1/audio/voice_consents"
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path) as opened:
-        yield opened
+server = inside_fixture()
 
 
 async def damage(server: Inside, table: str, id_: str) -> None:

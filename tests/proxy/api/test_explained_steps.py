@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from proxy.cli.route import _explanation
 from proxy.commands.tables import Line
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 from tests.proxy.speech.repeating import Repeating
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -56,7 +55,7 @@ HAPPY, SAD, ALWAYS = range(3)
 OTHER = "another step is used"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "used", "reasons"),
     [
         ({}, ALWAYS, ["it is for emotion:happy", "it is for emotion:sad", ""]),

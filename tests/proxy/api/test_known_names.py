@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from speech_engine import (
     Context,
     Engine,
@@ -23,6 +21,7 @@ from speech_engine import (
 )
 from tests.proxy.api.inside import Inside, NoSettings, envelope, inside
 from tests.proxy.api.scripted import Scripted, Step, spoken
+from tests.tables import each_row
 
 CONFIG = """
 [server]
@@ -91,7 +90,7 @@ async def told(server: Inside, name: str, **more: Any) -> tuple[str, str | None]
     return answer.headers["x-voxgate-engine"], answer.headers.get("x-voxgate-substitute")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "asked", "engine", "substitute"),
     [
         ("alloy", {}, "men/m", None),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.tables import each_row
 
 VOICES = """
 [voices.ana]
@@ -85,7 +86,7 @@ async def test_names_only_for_clients_that_want_texts(server: Inside) -> None:
     assert (answer.status_code, envelope(answer)["param"]) == (400, "format")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("query", "found"),
     [
         ("", {"ana", "bea", "chai", "alloy"}),
@@ -121,7 +122,7 @@ async def test_voices_of_the_language_come_before_those_of_any(tmp_path: Path) -
     assert None in listed
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/audio/models", "/v1/voices", "/v1/audio/voices"])
+@each_row("path", ["/v1/models", "/v1/audio/models", "/v1/voices", "/v1/audio/voices"])
 async def test_a_public_catalogue_is_listed_without_a_key(tmp_path: Path, path: str) -> None:
     public = TONE.replace("[server]", "[server]\npublic_catalogue = true")
     async with inside(tmp_path, public) as server:

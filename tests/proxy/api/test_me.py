@@ -62,20 +62,6 @@ async def test_a_request_under_way_counts_as_a_stream_and_holds_its_credits(pric
     assert (me["credits"]["used"], me["credits"]["left"]) == (0, 97.5)
 
 
-async def test_each_account_sees_itself(priced: Inside) -> None:
-    await priced.administer("POST", "accounts", {"name": "bob", "plan": "unlimited"})
-    key = (await priced.administer("POST", "keys", {"account": "bob"})).json()["key"]
-    await priced.administer("POST", "accounts/ada/grants", {"credits": 7})
-    me = (await priced.ask("GET", "/v1/me", key=key)).json()
-    assert (me["account"]["name"], me["plan"]["name"], me["credits"]["granted"]) == ("bob", "unlimited", 0)
-    assert me["credits"] == {"allowance": None, "used": 0, "left": None, "granted": 0, "available": None}
-
-
-async def test_without_a_key_nothing_is_told(priced: Inside) -> None:
-    for path in ("/v1/me", "/v1/usage"):
-        assert (await priced.ask("GET", path, key="")).status_code == 401
-
-
 async def test_a_plan_that_is_gone_is_said_to_be(priced: Inside) -> None:
     await accounts.change(priced.worker.store, priced.account.id, to_plan("gone"))
     answer = await priced.ask("GET", "/v1/me")

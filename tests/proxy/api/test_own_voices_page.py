@@ -12,16 +12,12 @@ from plugins.tone.decode import decode_timbres
 from tests import speech_clips
 from tests.browser import Tab
 from tests.proxy.api.try_page import HAS_VOICES, enter_key, fill, open_page, speaking_browser
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server
 
 _RATE_HZ = 24_000
 _names = count()
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("server"), ALONE) as opened:
-        yield opened
+server = live_server(ALONE)
 
 
 @pytest.fixture(scope="module")

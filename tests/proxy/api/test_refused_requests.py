@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import structlog
@@ -16,7 +14,7 @@ from proxy.speech.pipeline import Pipeline
 from proxy.storage import refusals
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.usage import Period
-from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.api.inside import TONE, Inside, inside_fixture
 from tests.proxy.ledger.lossy import LossyStore
 
 POOR = """
@@ -27,11 +25,7 @@ rpm = 3
 speech = { credits = 1, per = "second" }
 """
 
-
-@pytest.fixture
-async def poor(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, TONE + POOR, plan="poor") as opened:
-        yield opened
+poor = inside_fixture(TONE + POOR, plan="poor")
 
 
 async def sums(server: Inside, by: str) -> dict[str, int]:

@@ -24,6 +24,7 @@ from speech_engine import (
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.storage.changes import to_plan
+from tests.tables import each_row
 
 CONFIG = """
 [server]
@@ -180,7 +181,7 @@ async def test_a_question_that_has_no_answer_names_the_field(
     assert (answer.status_code, envelope(answer)["param"]) == (status, param)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("plan", "listed"),
     [
         ("unlimited", {"tts-1", "house/m", "thai/m"}),
@@ -189,7 +190,7 @@ async def test_a_question_that_has_no_answer_names_the_field(
         ("private", {"tts-1", "house/m"}),
     ],
 )
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/audio/models"])
+@each_row("path", ["/v1/models", "/v1/audio/models"])
 async def test_everybody_is_listed_what_their_plan_may_use(
     tmp_path: Path, plan: str, listed: set[str], path: str
 ) -> None:
@@ -219,7 +220,7 @@ async def test_an_account_without_a_plan_in_force_is_told_so_by_the_list(server:
     assert (answer.status_code, envelope(answer)["code"]) == (403, "plan_not_found")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "plan", "code"),
     [
         ("", "unlimited", "licence_not_accepted"),
@@ -249,7 +250,7 @@ async def test_a_licence_is_accepted_before_anybody_is_served(
     assert told == ([] if "CPML" in more else [LICENCE])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "section", "status"),
     [
         ("", "server", 403),
@@ -390,9 +391,9 @@ async def test_an_engine_that_lists_only_some_voices_may_have_it(tmp_path: Path)
     assert {each["reason"] for each in ready["degraded"]} == {"thai does not have it: see voxgate check"}
 
 
-@pytest.mark.parametrize("stream_format", ["audio", "sse"])
-@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "after audio"])
-@pytest.mark.parametrize(
+@each_row("stream_format", ["audio", "sse"])
+@each_row("is_late", [False, True], ids=["at once", "after audio"])
+@each_row(
     "kind",
     [
         *(VoiceNotFound, UnsupportedText, UnsupportedLanguage, ContentRefused, UnusableSample),

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from plugins.tone.decode import decode
-from proxy.audio.formats import FORMATS, MEDIA_TYPES
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.sound import decoded
 
@@ -21,14 +20,6 @@ SEGMENTS = ("Hello there.", "สวัสดีครับ!")
 
 def heard(data: bytes, audio_format: str) -> tuple[str, ...]:
     return decode(*decoded(data, audio_format))
-
-
-@pytest.mark.parametrize("audio_format", FORMATS)
-async def test_the_words_come_back_in_every_format(server: Inside, audio_format: str) -> None:
-    answer = await server.speech(TEXT, response_format=audio_format)
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == MEDIA_TYPES[audio_format]
-    assert heard(answer.content, audio_format) == SEGMENTS
 
 
 async def test_an_answer_says_who_spoke_and_is_not_to_be_kept(server: Inside) -> None:

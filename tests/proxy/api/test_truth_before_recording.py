@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from speech_engine import Language
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, spoken
 
@@ -25,17 +22,10 @@ rules = "v"
 """
 _PULL = "The operator of this server can add it with: HF_TOKEN=… voxgate models pull "
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, _DEAF) as opened:
-        yield opened
+server = inside_fixture(_DEAF)
 
 
-@pytest.fixture
-async def able(tmp_path: Path) -> AsyncIterator[Inside]:
-    async with inside(tmp_path, TONE) as opened:
-        yield opened
+able = inside_fixture(TONE)
 
 
 async def test_the_list_tells_it_before_there_is_a_voice(server: Inside) -> None:

@@ -15,6 +15,7 @@ from speech_engine import EngineFailed, Finished, Started
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.api.test_whole_answers import BODY, CONFIG, JSON, SECONDS, SIGNED, Client
+from tests.tables import each_row
 
 COSTLY = CONFIG.replace("[engines.one]", '[engines.one]\ncosts.m = { usd = 6, per = "minute" }')
 _TWO = """
@@ -29,8 +30,8 @@ async def bills(server: Inside) -> list[tuple[str, str | None, float, float]]:
     return [(row.outcome, row.error, row.credits / 1e6, row.micro_usd / 1e6) for row in await server.usage()]
 
 
-@pytest.mark.parametrize("is_local", [False, True], ids=["provider", "ours"])
-@pytest.mark.parametrize("more", [JSON, SIGNED], ids=["json", "signed"])
+@each_row("is_local", [False, True], ids=["provider", "ours"])
+@each_row("more", [JSON, SIGNED], ids=["json", "signed"])
 async def test_who_leaves_when_all_is_made_pays_for_what_a_provider_made(
     tmp_path: Path, more: Mapping[str, str], is_local: bool
 ) -> None:
@@ -49,7 +50,7 @@ async def test_who_leaves_when_all_is_made_pays_for_what_a_provider_made(
         assert repr(server.worker.parts.spill_room).startswith("<SpillRoom 0 of")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "is_local", "paid"),
     [("one/m", False, 4.0), ("one/m", True, 0.1), ("both", True, 0.1)],
     ids=["provider", "ours", "ours after a provider without sound"],

@@ -20,6 +20,7 @@ from speech_engine import Finished, Started, errors
 from tests.features.marks.inside import manifests_of
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -106,7 +107,7 @@ async def charged(server: Inside) -> list[tuple[str, str | None, float]]:
     return [(row.outcome, row.error, row.credits / 1e6) for row in await server.usage()]
 
 
-@pytest.mark.parametrize("more", WHOLE, ids=["json", "signed", "wav"])
+@each_row("more", WHOLE, ids=["json", "signed", "wav"])
 async def test_a_whole_answer_goes_out_in_pieces_and_holds_its_stream_until_the_last(
     tmp_path: Path, more: dict[str, str]
 ) -> None:
@@ -121,7 +122,7 @@ async def test_a_whole_answer_goes_out_in_pieces_and_holds_its_stream_until_the_
         assert (await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})).status_code == 200
 
 
-@pytest.mark.parametrize("more", [JSON, {"response_format": "wav"}, {"response_format": "pcm"}])
+@each_row("more", [JSON, {"response_format": "wav"}, {"response_format": "pcm"}])
 async def test_replays_of_a_clip_are_one_after_the_other(tmp_path: Path, more: dict[str, str]) -> None:
     body = {**BODY, **more, "cache": True}
     async with speaking(tmp_path) as (server, engine):

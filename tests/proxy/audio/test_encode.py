@@ -19,6 +19,7 @@ from proxy.audio.formats import AUDIO_FORMATS, FORMATS, USUAL_FORMS
 from proxy.audio.steps import SoundFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
+from tests.tables import each_row
 
 COMPRESSED = ("mp3", "opus", "aac", "flac", "g711_ulaw", "g711_alaw")
 SECOND = 24_000
@@ -38,7 +39,7 @@ def test_any_pieces_make_one_file_of_the_right_length_and_pitch(audio_format: st
     assert heard.loudness == pytest.approx(0.237, rel=0.1)
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
+@each_row("audio_format", FORMATS)
 def test_no_chunk_is_billed_before_it_was_fed_or_could_be_heard(audio_format: str) -> None:
     encoder, second = open_encoder(USUAL_FORMS[audio_format]), _SECONDS[audio_format]
     fed = covered = 0
@@ -56,7 +57,7 @@ def test_no_chunk_is_billed_before_it_was_fed_or_could_be_heard(audio_format: st
     assert covered > 0.8 * second
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
+@each_row("audio_format", FORMATS)
 def test_the_first_audio_comes_within_100_ms_of_speech(audio_format: str) -> None:
     encoder, second = open_encoder(USUAL_FORMS[audio_format]), _SECONDS[audio_format]
     fed = covered = 0
@@ -72,7 +73,7 @@ def test_the_first_audio_comes_within_100_ms_of_speech(audio_format: str) -> Non
     assert fed <= second * (0.14 if audio_format == "aac" else 0.1)
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
+@each_row("audio_format", FORMATS)
 def test_the_first_bytes_come_within_100_ms_of_speech(audio_format: str) -> None:
     encoder, second = open_encoder(USUAL_FORMS[audio_format]), _SECONDS[audio_format]
     data = b"".join(encoder.feed(piece).data for piece in cut(tone(440, 0.1, second), [480]))
@@ -80,7 +81,7 @@ def test_the_first_bytes_come_within_100_ms_of_speech(audio_format: str) -> None
     assert len(data) > 44
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
+@each_row("audio_format", FORMATS)
 def test_an_answer_without_a_sample_is_a_valid_file_that_costs_nothing(audio_format: str) -> None:
     chunks = encoded(open_encoder(USUAL_FORMS[audio_format]), iter(()))
     assert sum(chunk.samples for chunk in chunks) == 0
@@ -182,7 +183,7 @@ def test_libsndfile_hears_the_same_as_libav(audio_format: str) -> None:
     assert len(samples) / sample_rate_hz == pytest.approx(0.5, abs=PADDING_S[audio_format])
 
 
-@pytest.mark.parametrize("audio_format", ["mp3", "opus", "aac", "flac"])
+@each_row("audio_format", ["mp3", "opus", "aac", "flac"])
 def test_an_encoder_shows_its_state(audio_format: str) -> None:
     encoder = open_encoder(USUAL_FORMS[audio_format])
     encoder.feed(tone(440, 0.02))

@@ -24,6 +24,7 @@ from proxy.audio.formats import (
     wav_header,
 )
 from tests.sound import tone
+from tests.tables import each_row
 
 
 def test_openais_six_formats_have_the_labels_clients_choose_a_decoder_by() -> None:
@@ -50,7 +51,7 @@ def test_silence_is_two_zero_bytes_a_sample() -> None:
     assert silence(3) == b"\0" * 6
 
 
-@pytest.mark.parametrize("frames", [0, 1, 24_000])
+@each_row("frames", [0, 1, 24_000])
 def test_a_header_of_known_length_is_true(frames: int) -> None:
     with wave.open(io.BytesIO(wav_header(frames) + bytes(2 * frames))) as file:
         assert file.getparams()[:4] == (1, 2, 24_000, frames)
@@ -99,7 +100,7 @@ def test_containers_with_room_say_that_a_machine_spoke(audio_format: str) -> Non
     assert {**said, **machine_tags(RULES)} == said
 
 
-@pytest.mark.parametrize("audio_format", ["mp3", "aac", "wav", "pcm", "g711_ulaw"])
+@each_row("audio_format", ["mp3", "aac", "wav", "pcm", "g711_ulaw"])
 def test_nothing_stands_before_the_first_frame_of_a_stream(audio_format: str) -> None:
     assert _encoded(audio_format) == _encoded(audio_format, source="")
 

@@ -15,6 +15,7 @@ from proxy.audio.formats import AUDIO_FORMATS, RATES_HZ, USUAL_FORMS, FormFault,
 from proxy.audio.sound import Sound
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, Heard, a_law_samples, decoded, mu_law_samples, tone
+from tests.tables import each_row
 
 G711 = {"g711_ulaw": (mu_law_samples, "mulaw"), "g711_alaw": (a_law_samples, "alaw")}
 FORMS = [
@@ -38,8 +39,8 @@ def heard(data: bytes, form: OutputForm) -> Heard:
     return decoded(data, form.format, form.sample_rate_hz)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.format}-{form.sample_rate_hz}")
-@pytest.mark.parametrize("factor", [1.0, 0.7])
+@each_row("form", FORMS, ids=lambda form: f"{form.format}-{form.sample_rate_hz}")
+@each_row("factor", [1.0, 0.7])
 def test_every_form_has_the_sound_at_its_rate_and_counts_its_samples(form: OutputForm, factor: float) -> None:
     pcm = tone(440, 0.6, 22_050)
     chunks = encoded(Sound(22_050, form, factor=factor), cut(pcm, [1_111]))
@@ -72,7 +73,7 @@ def test_silence_is_the_code_that_telephones_send_for_it(name: str, code: bytes)
     assert body(encoded(open_encoder(USUAL_FORMS[name]), cut(silence(800), [160]))) == code * 800
 
 
-@pytest.mark.parametrize("form", [f for f in FORMS if f.sample_rate_hz == 8_000], ids=lambda f: f.format)
+@each_row("form", [f for f in FORMS if f.sample_rate_hz == 8_000], ids=lambda f: f.format)
 def test_what_8_khz_cannot_carry_is_filtered_out_and_not_folded_down(form: OutputForm) -> None:
     """5 kHz would be heard as 3 kHz."""
     high = heard(body(encoded(Sound(24_000, form), cut(tone(5_000, 0.5), [960]))), form)
@@ -80,7 +81,7 @@ def test_what_8_khz_cannot_carry_is_filtered_out_and_not_folded_down(form: Outpu
     assert 20 * math.log10(max(high.loudness, 1e-9) / kept.loudness) < -50
 
 
-@pytest.mark.parametrize(("name", "rate_hz", "kbit_s"), KBITS)
+@each_row(("name", "rate_hz", "kbit_s"), KBITS)
 def test_the_bits_a_second_are_those_that_were_named(name: str, rate_hz: int, kbit_s: int) -> None:
     noise = np.random.default_rng(1).normal(0, 6_000, 3 * rate_hz).clip(-32_000, 32_000).astype("<i2")
     form = form_of(name, rate_hz, kbit_s)
@@ -100,7 +101,7 @@ def test_a_rate_that_changes_nothing_is_the_usual_form() -> None:
     assert form_of("mp3", 24_000, None) != USUAL_FORMS["mp3"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "rate_hz", "kbit_s", "field", "said"),
     [
         ("opus", 44_100, None, "sample_rate", "one of 8000, 16000, 24000, 48000 for opus"),

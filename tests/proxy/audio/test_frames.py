@@ -18,6 +18,7 @@ from proxy.audio.frames_ogg import OpusPages
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import decoded, tone
+from tests.tables import each_row
 
 ID3V1 = b"TAG" + b"x" * 125
 SECONDS = 0.5
@@ -48,8 +49,8 @@ TAGGED = foreign_mp3(44_100, "stereo")
 JOINED = TAGGED + ID3V1 + TAGGED
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000])
-@pytest.mark.parametrize("layout", ["mono", "stereo"])
+@each_row("rate_hz", [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000])
+@each_row("layout", ["mono", "stereo"])
 def test_tags_go_and_every_sample_is_counted(rate_hz: int, layout: str) -> None:
     data = foreign_mp3(rate_hz, layout)
     assert data.startswith(b"ID3")
@@ -113,7 +114,7 @@ def test_frames_come_out_as_soon_as_they_are_whole() -> None:
     assert reader.feed(last_byte) == Chunk(frames[: header.frame_bytes], 1_152, 44_100)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "garbage",
     [
         b"<html>Bad gateway</html>",
@@ -137,7 +138,7 @@ def test_a_change_of_rate_midway_is_refused() -> None:
         Mp3Frames().feed(TAGGED + foreign_mp3(22_050))
 
 
-@pytest.mark.parametrize("crumb", [b"\xff", b"ID3\x04", b"not"])
+@each_row("crumb", [b"\xff", b"ID3\x04", b"not"])
 def test_a_stream_of_less_than_a_frame_is_refused_at_its_end(crumb: bytes) -> None:
     frames = Mp3Frames()
     assert frames.feed(crumb).data == b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from proxy.audio.formats import Chunk
 from proxy.audio.frames_mp3 import Mp3Frames, Original, frame_header
 from speech_engine import EngineFailed
 from tests.proxy.audio.mp3_reference import ReferenceFrames
+from tests.tables import each_row
 
 # Without and with padding, stereo, another bit rate, MPEG 1, frames of 24 bytes, and another sample rate.
 _HEADERS = [
@@ -106,8 +106,8 @@ def made_again(sound: bytes, original: Original) -> bytes:
     return b"".join([*parts, sound[at:]])
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
-@pytest.mark.parametrize(
+@each_row("size", [1, 7, 1000, 10**6])
+@each_row(
     "whole",
     [SIGNED_TAG + _CLIP, SIGNED_TAG + _CLIP + _END + SIGNED_TAG + _CLIP, SIGNED_TAG + _CLIP[:-5]],
     ids=["a file", "two", "a broken frame at its end"],

@@ -14,6 +14,7 @@ from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
 from proxy.audio.sound import Sound
 from speech_engine import EngineFailed
+from tests.tables import each_row
 
 RATE_HZ = 24_000
 SECONDS = 2
@@ -69,8 +70,8 @@ def test_a_cut_last_frame_is_dropped(format_: str) -> None:
     assert 0 < seconds < SECONDS + LONGEST_PRIMING_S
 
 
-@pytest.mark.parametrize("format_", WHOLE)
-@pytest.mark.parametrize("damaged", [b"ID3 and then text", b"<html>Bad Gateway</html>", bytes(64)])
+@each_row("format_", WHOLE)
+@each_row("damaged", [b"ID3 and then text", b"<html>Bad Gateway</html>", bytes(64)])
 def test_another_format_is_a_failure(format_: str, damaged: bytes) -> None:
     with pytest.raises(EngineFailed):
         _passed(format_, [damaged])

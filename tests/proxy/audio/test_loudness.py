@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from proxy.audio.loudness import Gain, Meter, lufs
+from tests.tables import each_row
 
 RATES = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000]
 FULL_SCALE_997_HZ = -3.01
@@ -35,14 +36,14 @@ def measured(data: bytes, rate_hz: int = 24_000, piece: int = 4096) -> float | N
     return lufs(meter.powers)
 
 
-@pytest.mark.parametrize("rate_hz", RATES)
-@pytest.mark.parametrize("decibels", [0.0, -20.0, -40.0])
+@each_row("rate_hz", RATES)
+@each_row("decibels", [0.0, -20.0, -40.0])
 def test_the_reference_sine_at_every_rate(rate_hz: int, decibels: float) -> None:
     found = measured(pcm(sine(5, decibels=decibels, rate_hz=rate_hz)), rate_hz)
     assert found == pytest.approx(FULL_SCALE_997_HZ + decibels, abs=0.1)
 
 
-@pytest.mark.parametrize("pitch_hz", [50, 100, 500, 2_000, 4_000, 8_000])
+@each_row("pitch_hz", [50, 100, 500, 2_000, 4_000, 8_000])
 def test_other_sounds_are_weighted_as_the_standard_says(pitch_hz: float) -> None:
     weight_db = _standard_db(pitch_hz) - _standard_db(997)
     assert abs(weight_db) > 0.5
@@ -73,12 +74,12 @@ def test_loudness_is_measured_over_blocks_of_400_ms() -> None:
     assert measured(pcm(np.tile(burst, 12))) == pytest.approx(-23.0 - 6.0, abs=0.2)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.25, 0.39])
+@each_row("seconds", [0.1, 0.25, 0.39])
 def test_a_sound_shorter_than_a_block_is_measured_by_all_of_it(seconds: float) -> None:
     assert measured(pcm(sine(seconds, decibels=-20))) == pytest.approx(-23.0, abs=0.5)
 
 
-@pytest.mark.parametrize("data", [b"", bytes(2), bytes(48_000 * 3), pcm(sine(2, decibels=-75))])
+@each_row("data", [b"", bytes(2), bytes(48_000 * 3), pcm(sine(2, decibels=-75))])
 def test_silence_has_no_loudness(data: bytes) -> None:
     assert measured(data) is None
 
@@ -96,7 +97,7 @@ def test_how_it_is_cut_does_not_matter(pieces: list[int]) -> None:
     assert meter.powers == pytest.approx(whole.powers, rel=1e-9)
 
 
-@pytest.mark.parametrize("decibels", [-20.0, -3.0, 0.0, 6.0])
+@each_row("decibels", [-20.0, -3.0, 0.0, 6.0])
 def test_a_gain_moves_the_level_by_as_much(decibels: float) -> None:
     before = pcm(sine(3, decibels=-20))
     found = measured(Gain(decibels).feed(before))

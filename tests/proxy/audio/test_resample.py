@@ -10,6 +10,7 @@ from proxy.audio.resample import Resample
 from proxy.audio.steps import SoundFailed
 from tests.proxy.audio.pieces import cut
 from tests.sound import decoded, tone
+from tests.tables import each_row
 
 RATES_HZ = [8_000, 16_000, 22_050, 44_100, 48_000]
 
@@ -28,7 +29,7 @@ def test_any_length_in_any_pieces_comes_out_exact(rate_hz: int, samples: int, si
     assert len(out) // 2 == (samples * 24_000 * 2 + rate_hz) // (rate_hz * 2)
 
 
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@each_row("rate_hz", RATES_HZ)
 def test_the_pieces_do_not_change_the_sound(rate_hz: int) -> None:
     pcm = tone(1_000, 0.3, rate_hz)
     whole = resampled(pcm, rate_hz, [len(pcm)])

@@ -13,6 +13,7 @@ from proxy.audio.steps import SoundFailed
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
+from tests.tables import each_row
 
 FADED = 2 * FADE_SAMPLES
 
@@ -47,8 +48,8 @@ def test_a_sound_that_needs_nothing_comes_out_bit_for_bit_up_to_its_faded_end() 
     assert out[:-FADED] == pcm[:-FADED]
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
-@pytest.mark.parametrize("factor", [0.25, 0.5, 0.8, 1.0, 1.5, 2.0, 4.0])
+@each_row("audio_format", FORMATS)
+@each_row("factor", [0.25, 0.5, 0.8, 1.0, 1.5, 2.0, 4.0])
 def test_every_sound_ends_softly(audio_format: str, factor: float) -> None:
     """The engine stops at the top of a wave of a third of full scale."""
     pcm = tone(440, 0.6 * max(factor, 1.0) + 0.25 / 440, 22_050)
@@ -65,7 +66,7 @@ def test_a_chunk_may_end_inside_a_sample() -> None:
     assert ragged == body(encoded(Sound(22_050, USUAL_FORMS["wav"], factor=1.5), cut(pcm, [1_000])))
 
 
-@pytest.mark.parametrize("rate_hz", [0, 1, 7_999, 192_001])
+@each_row("rate_hz", [0, 1, 7_999, 192_001])
 def test_an_engine_with_an_absurd_rate_has_failed(rate_hz: int) -> None:
     with pytest.raises(EngineFailed, match=f"at {rate_hz} Hz"):
         Sound(rate_hz, USUAL_FORMS["pcm"])

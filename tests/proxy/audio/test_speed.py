@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proxy.audio.speed import Speed
 from tests.proxy.audio.pieces import cut
 from tests.sound import decoded, tone
+from tests.tables import each_row
 
 
 def fitted(pcm: bytes, factor: float, sizes: list[int]) -> bytes:
@@ -16,7 +17,7 @@ def fitted(pcm: bytes, factor: float, sizes: list[int]) -> bytes:
     return b"".join([step.feed(piece) for piece in cut(pcm, sizes)]) + step.flush()
 
 
-@pytest.mark.parametrize("factor", [0.25, 0.5, 0.8, 1.5, 2.0, 3.0, 4.0])
+@each_row("factor", [0.25, 0.5, 0.8, 1.5, 2.0, 3.0, 4.0])
 def test_the_duration_changes_and_the_pitch_stays(factor: float) -> None:
     heard = decoded(fitted(tone(440, 2.0), factor, [4_800]), "pcm")
     assert heard.seconds == pytest.approx(2.0 / factor, rel=0.03)
@@ -35,7 +36,7 @@ def test_any_length_in_any_pieces_comes_out_exact(factor: float, samples: int, s
     assert len(out) == 2 * round(samples / factor)
 
 
-@pytest.mark.parametrize("factor", [0.25, 1.5, 4.0])
+@each_row("factor", [0.25, 1.5, 4.0])
 def test_the_step_is_never_ahead_of_its_input(factor: float) -> None:
     step = Speed(factor)
     fed = given_out = 0
@@ -52,7 +53,7 @@ def test_the_end_of_the_sound_is_not_lost() -> None:
     assert abs(out[-900:]).max() > 0.2
 
 
-@pytest.mark.parametrize("factor", [0.2, 4.1, 0.0, -1.0, float("nan")])
+@each_row("factor", [0.2, 4.1, 0.0, -1.0, float("nan")])
 def test_a_speed_out_of_range_is_refused(factor: float) -> None:
     with pytest.raises(ValueError, match="it can be"):
         Speed(factor)

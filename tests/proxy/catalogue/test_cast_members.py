@@ -11,6 +11,7 @@ import pytest
 from tests.features.own_voices.saving import add_cast
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -104,7 +105,7 @@ async def test_the_engines_of_a_cast_are_those_of_its_members_by_whatever_name(t
             assert voice["engines"] == ["one"]
 
 
-@pytest.mark.parametrize("letter", ["v", "ö", "声", "😀"])
+@each_row("letter", ["v", "ö", "声", "😀"])
 async def test_the_names_of_a_long_cast_do_not_burst_a_header(tmp_path: Path, letter: str) -> None:
     names = [f"{letter * 200}{number}" for number in range(16)]
     sections = "\n".join(f'[voices."{name}"]\none = "v"' for name in names)

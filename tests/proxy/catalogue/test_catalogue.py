@@ -16,6 +16,7 @@ from proxy.engines.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice, ModelInfo, VoiceInfo
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 OWN = {
     "alloy": VoiceSection(bindings={"one": "v"}),
@@ -159,7 +160,7 @@ def test_a_route_speaks_for_an_alias_with_what_is_there_of_its_candidates(
     assert named(offer) == models
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("engines", "aliases"),
     [
         (None, ["tts-1", "starting", "one/m"]),

@@ -18,7 +18,7 @@ from proxy.features.lexicons.records import AccountWords
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
-from proxy.storage.store import Statement, StorageFailed
+from proxy.storage.store import Statement
 from tests.features.consents.granted import granted
 from tests.features.own_voices.saving import add_cast, saved
 from tests.proxy.storage.watched import WatchedStore
@@ -110,42 +110,6 @@ async def test_a_library_that_is_forgotten_is_read_anew_at_once(
     await add(store, ada.id, "own")
     library.forget(ada.id)
     assert [len((await library.get(account)).listed) for account in (ada.id, "")] == [2, 1]
-
-
-@pytest.mark.parametrize("is_everybodys", [False, True])
-async def test_a_read_from_before_a_change_is_neither_kept_nor_joined(
-    store: WatchedStore, ada: Account, library: Library, is_everybodys: bool
-) -> None:
-    store.may_answer.clear()
-    early = asyncio.create_task(library.get(ada.id))
-    await store.was_asked.wait()
-    await add(store, None if is_everybodys else ada.id, "dialogue")
-    library.forget(None if is_everybodys else ada.id)
-    late = asyncio.create_task(library.get(ada.id))
-    store.may_answer.set()
-    await early
-    assert len((await late).listed) == 1
-    assert len((await library.get(ada.id)).listed) == 1
-
-
-async def test_the_first_of_many_may_hang_up_without_hurting_the_others(
-    store: WatchedStore, ada: Account, library: Library
-) -> None:
-    store.may_answer.clear()
-    first, second = (asyncio.create_task(library.get(ada.id)) for _ in range(2))
-    await store.was_asked.wait()
-    first.cancel()
-    store.may_answer.set()
-    assert (await second).listed == ()
-    assert store.reads == A_LOOK
-
-
-async def test_a_store_that_fails_is_asked_again(store: WatchedStore, ada: Account, library: Library) -> None:
-    store.is_broken = True
-    with pytest.raises(StorageFailed):
-        await library.get(ada.id)
-    store.is_broken = False
-    assert (await library.get(ada.id)).listed == ()
 
 
 async def test_no_repr_shows_a_word(store: WatchedStore, ada: Account, library: Library) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from policies.routing import RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
@@ -16,6 +14,7 @@ from proxy.features.models.listing import Galleries, Listed
 from speech_engine import Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 _FILES = (GalleryFile(name="weights.bin", urls=("https://hub.test/weights.bin",)),)
 _FORMAT = ModelFormat(files=())
@@ -40,7 +39,7 @@ GALLERIES = Galleries(
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "is_paid", "command"),
     [
         (None, False, "voxgate models pull own-en"),
@@ -99,7 +98,7 @@ def test_nothing_is_told_while_an_engine_starts_that_may_be_the_one() -> None:
     assert _hint(None, rules=_engine("en")).endswith("voxgate models pull own-en")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("providers", "seconds", "advice"),
     [
         (("cloud",), 30.0, "cloud/m, here/m can."),
@@ -123,7 +122,7 @@ def test_another_model_is_advised_only_if_it_may_and_can_speak_this_recording(
     assert advice_for(refused, catalogue, None) == advice
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("others", "advice"),
     [
         ({}, "No model that you may use here can."),

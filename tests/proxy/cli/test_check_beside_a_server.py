@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,11 +17,7 @@ candidates = ["tone/standard"]
 post = [{{ engine = "other", voice = "tone", when = "emotion:happy" }}]
 """
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("check"), CONFIG) as started:
-        yield started
+running = server.live_server(CONFIG)
 
 
 def route_of(running: server.Server, step: str = "") -> tuple[str, str, str]:

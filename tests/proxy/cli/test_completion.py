@@ -17,6 +17,7 @@ from proxy.cli.main import make_app
 from tests import programs
 from tests.commands import run
 from tests.server import VOXGATE
+from tests.tables import each_row
 
 # The generated code is read once, then each line is completed. A line with `==` ends each answer.
 _COMPLETE = {
@@ -60,13 +61,13 @@ def test_there_are_commands_to_look_at() -> None:
     assert {("serve",), ("doctor",), ("keys", "create"), ("env", "build")} <= ALL.keys()
 
 
-@pytest.mark.parametrize("first", sorted({name[0] for name in ALL}))
+@each_row("first", sorted({name[0] for name in ALL}))
 def test_a_run_builds_what_it_was_asked_for_alone(first: str) -> None:
     built = dict(commands(typer.main.get_command(make_app(first))))
     assert built.keys() == {name for name in ALL if name[0] == first}
 
 
-@pytest.mark.parametrize("name", ALL, ids=" ".join)
+@each_row("name", ALL, ids=" ".join)
 def test_every_command_that_ends_takes_json_and_every_one_says_what_it_does(name: tuple[str, ...]) -> None:
     command = ALL[name]
     options = {option for parameter in command.params for option in parameter.opts}
@@ -74,7 +75,7 @@ def test_every_command_that_ends_takes_json_and_every_one_says_what_it_does(name
     assert (command.help or "").strip()
 
 
-@pytest.mark.parametrize(
+@each_row(
     "arguments", ["doctor", "check", "engines", "accounts list", "keys list", "env list", "accounts create x"]
 )
 def test_with_json_a_program_reads_all_of_stdout(tmp_path: Path, arguments: str) -> None:
@@ -103,7 +104,7 @@ def test_the_generated_completion_works_in_a_real_shell(
     assert dict(zip(offered, map(sorted, answers), strict=True)) == offered
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@each_row("shell", ["bash", "zsh", "fish"])
 def test_completion_is_installed_for_the_shell_it_is_asked_in(tmp_path: Path, shell: str) -> None:
     found = programs.program(shell)
     # A last command of its own: a shell would become the only one, and could not be found as its parent.

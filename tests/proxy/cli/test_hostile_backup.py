@@ -15,6 +15,7 @@ from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.kept.test_hostile_rows import HOSTILE, Hostile, everything
+from tests.tables import each_row
 from tests.waiting import until
 
 __all__ = ["folder", "run"]
@@ -155,7 +156,7 @@ def test_an_index_that_tells_otherwise_than_its_table_is_refused(run: Run, folde
     assert name in refused(run("restore", str(file)))
 
 
-@pytest.mark.parametrize("schema", range(1, len(shipped()) + 1))
+@each_row("schema", range(1, len(shipped()) + 1))
 def test_a_backup_of_an_older_schema_is_restored(tmp_path: Path, schema: int) -> None:
     (tmp_path / "data").mkdir()
     with closing(sqlite3.connect(tmp_path / "old.db")) as database:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from proxy.features.all import open_store
 from proxy.storage import usage
@@ -28,29 +24,7 @@ speech = { credits = 1, per = "job" }
 """
 )
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("money"), _CONFIG) as started:
-        yield started
-
-
-def test_a_change_by_the_cli_counts_from_the_next_request(running: server.Server) -> None:
-    running.cli("accounts", "set-plan", "dev", "small")
-    assert running.speech("Hello.").status_code == 200
-    assert running.speech("Hello.").status_code == 429
-    running.cli("accounts", "grant", "dev", "1")
-    spoken = running.speech("Hello.")
-    assert spoken.status_code == 200
-    running.cli("ledger", "refund", spoken.headers["x-request-id"], "--reason", "test")
-    assert running.speech("Hello.").status_code == 200
-    shown = json.loads(running.cli("accounts", "show", "dev", "--json").stdout)
-    assert shown["balance"] == {"allowance": 1, "used": 1, "left": 0, "granted": 0, "available": 0}
-    running.cli("ledger", "verify")
-    exported = csv.DictReader(io.StringIO(running.cli("usage", "--csv").stdout))
-    assert [row["credits"] for row in exported] == ["1", "1", "1"]
-    running.cli("accounts", "set-plan", "dev", "unlimited")
-    assert running.speech("Hello.").status_code == 200
+running = server.live_server(_CONFIG)
 
 
 def _await_in(log: Path, event: str) -> None:

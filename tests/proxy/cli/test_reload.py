@@ -17,11 +17,7 @@ __all__ = ["folder", "run"]
 
 _CONFIG = server.TONE + "[plans.small]\nrpm = 5\n[plans.large]\n"
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("reload"), _CONFIG) as started:
-        yield started
+running = server.live_server(_CONFIG)
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from proxy.features.all import load_config
 from proxy.processes.admin_client import ask_once
@@ -30,11 +27,7 @@ espeak = "f3"
 """
 )
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("routes"), _CONFIG) as started:
-        yield started
+running = server.live_server(_CONFIG)
 
 
 def explained(running: server.Server, text: str, **fields: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,13 @@ from plugins.tone.decode import decode
 from tests import server
 from tests.commands import run
 from tests.features.jobs.conversions.rig import flac, said
-from tests.server import ALONE, TONE, VOXGATE, Server, running
+from tests.server import ALONE, TONE, VOXGATE, Server, live_server, running
 from tests.sound import decoded
+from tests.tables import each_row
 
 TEXT = "Hello there."
 
-
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("say"), TONE) as server:
-        yield server
+beside = live_server(TONE)
 
 
 def say(
@@ -112,7 +108,7 @@ def test_a_minus_is_stdout(beside: Server, tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (1, b"")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "message"),
     [
         (("--format", "json"), "--format json: "),
@@ -240,7 +236,7 @@ def test_a_recording_is_converted_and_saved(beside: Server, tmp_path: Path) -> N
     assert decode(*decoded((tmp_path / "again.wav").read_bytes(), "wav")) == (TEXT,)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "why"),
     [
         (("gone.wav", "--consent", "true"), "gone.wav: No such file"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.server import Server, running
+from tests.server import Server, live_server
+from tests.tables import each_row
 
 _HEAVY = {
     *("aiohttp", "aiosqlite", "asyncpg", "av", "grpc", "numpy", "prometheus_client", "pycld2", "redis"),
@@ -45,7 +45,7 @@ def test_the_first_page_of_help_imports_nothing_that_works(arguments: tuple[str,
     assert not _imported(*arguments) & (_HEAVY | _ONLY_IN_COMMANDS)
 
 
-@pytest.mark.parametrize("arguments", [("keys", "list", "--help"), ("env", "--help"), ("serve", "--help")])
+@each_row("arguments", [("keys", "list", "--help"), ("env", "--help"), ("serve", "--help")])
 def test_help_on_a_command_imports_no_server(arguments: tuple[str, ...]) -> None:
     assert not _imported(*arguments) & (_HEAVY | {"httpx2", "pluggy"})
 
@@ -55,10 +55,7 @@ def test_completion_imports_nothing_that_works() -> None:
     assert not _imported(**line) & (_HEAVY | _ONLY_IN_COMMANDS)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("start")) as server:
-        yield server
+server = live_server()
 
 
 def test_a_command_beside_a_server_imports_a_client_alone(server: Server) -> None:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests import speech_clips
 from tests.commands import run
 from tests.features.own_voices.test_clips import other_wav
-from tests.server import ALONE, Server, running
+from tests.server import ALONE, Server, live_server
 from tests.waiting import until
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
 
-
-@pytest.fixture(scope="module")
-def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("train"), CONFIG) as server:
-        yield server
+beside = live_server(CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +50,6 @@ def voice(beside: Server) -> str:
 
 def train(beside: Server, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return run("train", *arguments, environ={"VOXGATE_CONFIG": str(beside.config)}, typed=b"")
-
-
-def trainers(beside: Server) -> list[psutil.Process]:
-    children = psutil.Process(beside.process.pid).children(recursive=True)
-    alive = [each for each in children if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
-    return [each for each in alive if "speech_engine.host.training" in " ".join(each.cmdline())]
 
 
 def test_a_voice_is_trained_and_taken_home(beside: Server, voice: str, tmp_path: Path) -> None:
@@ -101,21 +87,6 @@ def test_a_voice_without_onnx_is_said_to_be_trained_and_how_it_leaves(
     home = beside.cli(*command, "--as", "json", "--to", str(tmp_path / "ana.json"))
     assert home.returncode == 0
     assert (tmp_path / "ana.json").stat().st_size
-
-
-def test_a_killed_process_is_taken_up_again(beside: Server, voice: str) -> None:
-    with beside.client() as client:
-        asked = {"kind": "training", "voice": voice, "model": "tone", "steps": 2_000}
-        job = client.post("/v1/jobs", json=asked).json()["id"]
-        until(lambda: client.get(f"/v1/jobs/{job}").json()["training"]["step"] >= 520)
-        (process,) = trainers(beside)
-        os.kill(process.pid, signal.SIGKILL)
-        until(lambda: not trainers(beside))
-        # What is put off for some seconds says so.
-        shown = client.get(f"/v1/jobs/{job}").json()
-        assert shown["status"] in ("running", "queued")
-        client.post(f"/v1/jobs/{job}/cancel")
-        assert client.get(f"/v1/jobs/{job}").json()["status"] == "canceled"
 
 
 def test_commands_for_jobs_tell_the_stage_and_step_of_a_training(beside: Server, voice: str) -> None:

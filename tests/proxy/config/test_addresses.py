@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.addresses import check_limits, check_storage, show_limits, show_storage
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "name"),
     [
         ("sqlite", "sqlite"),
@@ -24,7 +25,7 @@ def test_a_good_address_of_a_store_is_shown_without_who_and_how(url: str, name: 
     assert show_storage(url) == name
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         *("", "mysql://u:hunter2@db/vg", "sqlite:///somewhere", "postgresql:u:hunter2@db"),
@@ -42,7 +43,7 @@ def test_any_other_storage_address_is_refused_unseen(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "name"),
     [
         ("memory", "memory"),
@@ -59,7 +60,7 @@ def test_a_good_address_of_limits_is_shown_without_who_and_how(url: str, name: s
     assert show_limits(url) == name
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         *(

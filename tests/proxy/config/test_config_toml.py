@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.config.config_toml import Config, ConfigError
 from proxy.features.all import load_config
+from tests.tables import each_row
 
 OPENAI_VOICES = [
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
@@ -52,7 +53,7 @@ def test_the_shipped_file_is_good(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(shipped.voices) == OPENAI_VOICES
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "key", "right"),
     [
         ("[server]\nport = 70000", "server.port", "a port number, 0 to 65535"),
@@ -118,7 +119,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["postgres:ada:hunter2@db", "mysql://ada:hunter2@db/x", "postgresql://ada:hunter2/@db/x", "hunter2://[/"],
 )
@@ -141,7 +142,7 @@ def test_the_databases_address_may_lie_outside_the_file(tmp_path: Path) -> None:
     assert repr(loaded.storage) == "<Storage db.example:5433/voxgate>"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("named", "fault"),
     [
         ("env:DB", "env:DB is not set"),
@@ -157,7 +158,7 @@ def test_an_address_that_is_not_where_it_should_be_is_a_fault(tmp_path: Path, na
     assert "hunter2" not in line
 
 
-@pytest.mark.parametrize("content", [b"port = ", b"\xff", b"[server]\n[server]", b"a = " + b"9" * 5000])
+@each_row("content", [b"port = ", b"\xff", b"[server]\n[server]", b"a = " + b"9" * 5000])
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(content)
@@ -190,7 +191,7 @@ def test_the_environment_names_the_file_unless_the_command_line_does(tmp_path: P
     assert load_config(other, environ).server.port == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "text", "field", "value"),
     [
         ("VOXGATE_SERVER__HOST", "0.0.0.0", "host", "0.0.0.0"),

@@ -9,6 +9,7 @@ import pytest
 from proxy.config.config_toml import ConfigError
 from proxy.config.sections import ConsentSection
 from tests.proxy.config.files import load
+from tests.tables import each_row
 
 
 def test_without_a_section_nothing_is_compared(tmp_path: Path) -> None:
@@ -20,7 +21,7 @@ def test_a_section_is_read(tmp_path: Path) -> None:
     assert load(tmp_path, written).consent == ConsentSection("Acme", "x", "refuse")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "said"),
     [
         ('operator = ""', "consent.operator: must be a name of up to 100 characters"),

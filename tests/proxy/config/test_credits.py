@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from policies.price import in_credits
 from proxy.config.credits import micro, number
+from tests.tables import each_row
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -23,14 +24,12 @@ def test_json_has_the_digits_that_people_read(amount: int) -> None:
     assert shown == in_credits(amount) or float(shown) == float(in_credits(amount)) != 0
 
 
-@pytest.mark.parametrize("credits", [0.0000001, 1.1234567, 0.1 + 0.2])
+@each_row("credits", [0.0000001, 1.1234567, 0.1 + 0.2])
 def test_more_than_six_decimals_are_refused(credits: float) -> None:
     with pytest.raises(ValueError):
         micro(credits)
 
 
-@pytest.mark.parametrize(
-    ("credits", "amount"), [(0.1, 100_000), (19, 19_000_000), (-0.000001, -1), (1e9, 10**15)]
-)
+@each_row(("credits", "amount"), [(0.1, 100_000), (19, 19_000_000), (-0.000001, -1), (1e9, 10**15)])
 def test_credits_are_whole_micro_credits(credits: float, amount: int) -> None:
     assert micro(credits) == amount

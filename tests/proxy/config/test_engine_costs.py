@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from policies.price import Rate
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 
 def test_each_model_may_have_its_own_and_one_stands_for_all_others(tmp_path: Path) -> None:
@@ -27,7 +26,7 @@ def test_without_any_there_are_none(tmp_path: Path) -> None:
     assert load(tmp_path, "[engines.tone]").engines["tone"].costs == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("costs", "key", "right"),
     [
         ("5", "", "must be a table, [engines.tone.costs]"),

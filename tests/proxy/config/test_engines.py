@@ -17,6 +17,7 @@ from speech_engine import Context, Engine, Plugin
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import Scripted
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 SECRET = "sk-never-to-be-told"
 
@@ -60,7 +61,7 @@ def test_the_servers_keys_are_taken_out_and_the_others_are_the_plugins(tmp_path:
     assert section.settings == {"api_key": "k"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "fault"),
     [
         ("concurrency = 0", "concurrency: must be how many requests at the same time, 1 to 10000; got 0"),
@@ -125,7 +126,7 @@ def test_a_plain_key_is_the_credential_default(tmp_path: Path) -> None:
     assert finding.found == "cloud, in the server, credentials default, studio, school"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "fault"),
     [
         ("credentials = 3", "credentials: must be a table, [engines.cloud.credentials]"),
@@ -165,7 +166,7 @@ def test_the_missing_secret_of_a_credential_is_told_and_the_label_stays(tmp_path
         REGISTRY.engine("cloud", section, "")
 
 
-@pytest.mark.parametrize("keys", ["[]", "[1]", "3", "['a', 2]"])
+@each_row("keys", ["[]", "[1]", "3", "['a', 2]"])
 def test_keys_that_are_none_are_refused_without_being_told(tmp_path: Path, keys: str) -> None:
     section = load(tmp_path, f"[engines.cloud]\napi_key = {keys}").engines["cloud"]
     with pytest.raises(EngineConfigError, match=r"^engines\.cloud\.api_key: must be"):

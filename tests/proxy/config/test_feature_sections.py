@@ -17,6 +17,7 @@ from proxy.config.reload import merge
 from proxy.config.sections import Switch
 from proxy.processes.supervisor_inbox import read_config
 from speech_engine.host.pipe_messages import Revision
+from tests.tables import each_row
 
 
 class ToySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +75,7 @@ def test_a_section_with_rules_reads_itself(tmp_path: Path) -> None:
     assert TOYS.of(Config()) == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "fault"),
     [
         ("toy = 1", "toy: must be a table, [toy]"),

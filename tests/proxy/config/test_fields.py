@@ -20,6 +20,7 @@ from proxy.config.fields import FieldFault, FieldFaults
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.sections import EngineSection, LimitsStore, Server, Storage, VoiceSection
 from proxy.speech.speech_body import SpeechBody
+from tests.tables import each_row
 
 
 class Cake(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class Parcel(msgspec.Struct, frozen=True):
     box: Annotated[Box, Meta(description="a box")] | None = None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("inside", "fault"),
     [
         ({"size": 0}, FieldFault("box.size", "wrong", "a size", 0)),
@@ -93,7 +94,7 @@ def test_keys_nobody_knows_are_listed_by_the_name_in_the_file() -> None:
     assert fields.unknown(Cake, {"name": "x", "tags": 1, "labels": 1, "zzz": 1}) == ["tags", "zzz"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "struct",
     [
         *(SpeechBody, NewAccount, AccountChange, NewKey, Server, Storage, LimitsStore, EngineSection),

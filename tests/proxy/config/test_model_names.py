@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import Registry
 from tests.proxy.api.inside import TONE, inside
 from tests.proxy.config.files import load
+from tests.tables import each_row
 
 CLOUD = """
 [engines.cloud]
@@ -24,7 +23,7 @@ def _wrong(folder: Path, more: str) -> dict[str, str]:
     return {each.name: each.found for each in findings if (each.what, each.verdict) == ("model", "wrong")}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "where"),
     [
         ("costs.tts-l = { usd = 1, per = 'job' }", "engines.cloud.costs.tts-l"),
@@ -44,7 +43,7 @@ def test_check_tells_a_misspelt_model_of_an_engine_that_lists_its_own(
     assert _wrong(tmp_path, more.replace("tts-l", "tts-1")) == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("lines", "wrong"),
     [
         ("budget_usd_day = 2\ncosts.tts-1 = { usd = 1, per = 'job' }", {"cloud/tts-1-hd": UNSEEN}),

@@ -21,6 +21,7 @@ from proxy.engines import registry
 from proxy.features.all import all_sections
 from proxy.features.models.natural_file import read as layer_of
 from tests.proxy.config.files import load
+from tests.tables import each_row
 
 LAYER = """
 [engines.piper]
@@ -49,7 +50,7 @@ def test_without_it_everything_is_as_it_was(tmp_path: Path) -> None:
     assert (list(config.engines), config.models["tts-1"], config.natural) == (["espeak"], PLAIN, ())
 
 
-@pytest.mark.parametrize("text", ["", SHIPPED, "[engines.espeak]\n", f"[engines.espeak]\n{COPIES}"])
+@each_row("text", ["", SHIPPED, "[engines.espeak]\n", f"[engines.espeak]\n{COPIES}"])
 def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
     config = with_layer(tmp_path, text)
     assert set(config.engines) == {"espeak", "piper", "kokoro"}
@@ -62,7 +63,7 @@ def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
     assert config.voices["alloy"].is_known_name
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "environ", "slots", "first"),
     [
         ("", {}, None, "piper"),
@@ -94,7 +95,7 @@ def test_what_the_operator_wrote_wins_section_by_section(
     assert ("engines.piper" in config.natural) == (not is_own)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "is_built_in"),
     [
         ("", True),
@@ -250,7 +251,7 @@ def test_an_operators_engine_of_the_same_name_that_works_elsewhere_gets_no_alias
             assert ("espeak/x" if name == "a built-in engine" else "piper/x") not in said
 
 
-@pytest.mark.parametrize(
+@each_row(
     "make",
     [
         Path.mkdir,

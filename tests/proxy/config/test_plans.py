@@ -16,6 +16,7 @@ from policies.price import FREE, MICRO, Price
 from proxy.config.config_toml import ConfigError
 from proxy.features.all import load_config
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 ROOT = Path(__file__).parents[3]
 SECOND = Price(60 * MICRO, "minute")
@@ -79,7 +80,7 @@ def test_the_example_for_creators_loads_and_charges_by_the_minute() -> None:
         assert plans[name].prices == Prices(speech=Price(10 * MICRO, "minute"), clone=clone)
 
 
-@pytest.mark.parametrize("per", ["second", "minute", "character"])
+@each_row("per", ["second", "minute", "character"])
 def test_a_clone_has_one_price(tmp_path: Path, per: str) -> None:
     (fault,) = faults(tmp_path, f'[plans.mine]\nprices.clone = {{ credits = 300, per = "{per}" }}')
     assert 'prices.clone.per: must be "job"' in str(fault)
@@ -170,7 +171,7 @@ def test_six_decimals_of_a_credit_are_exact(tmp_path: Path, credits: Decimal) ->
     assert of(tmp_path, f"allowance = {credits:f}").allowance == int(credits * MICRO)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("plan", "key", "right"),
     [
         ("rpm = 0", "rpm", 'must be requests a minute, 1 to 1000000, or "account"; got 0'),
@@ -220,7 +221,7 @@ def test_a_fault_names_the_plan_the_key_and_what_is_right(
     assert right in lines[0]
 
 
-@pytest.mark.parametrize("name", ["Mine", "a b", "a/b", "", "-a", "é", "a" * 65, "a\\t"])
+@each_row("name", ["Mine", "a b", "a/b", "", "-a", "é", "a" * 65, "a\\t"])
 def test_a_name_that_no_command_line_or_url_would_take_is_refused(tmp_path: Path, name: str) -> None:
     (line,) = faults(tmp_path, f'[plans."{name}"]')
     assert "a plan's name must be of a to z" in line

@@ -23,6 +23,7 @@ from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import Context, Plugin, Segment
 from tests.proxy.api.inside import NoSettings
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +71,7 @@ async def test_settings_reach_a_front_end(sections: dict[str, PluginSection], sa
     assert segment.spoken == said
 
 
-@pytest.mark.parametrize("section", BAD.values(), ids=BAD)
+@each_row("section", BAD.values(), ids=BAD)
 async def test_a_front_end_with_wrong_settings_is_left_out_alone(section: PluginSection) -> None:
     with capture_logs() as logs:
         async with open_front_ends(INSTALLED, {"b": section}) as front_ends:
@@ -101,7 +102,7 @@ async def test_no_detector_is_a_choice_and_no_warning() -> None:
     assert logs == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("reads_numbers", "language", "front_end"),
     [(True, "xx", "plain"), (False, "xx", "a"), (False, "xx-XX", "a"), (False, "en", "plain")],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from msgspec.structs import replace
 
 from policies.routing import PostStep
@@ -13,6 +12,7 @@ from proxy.diagnosis import text_check
 from proxy.engines import registry
 from speech_engine import ModelInfo
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 HERE = "[engines.tone]\n[engines.espeak]\n"
 BOUND = "[voices.mine]\ntone = 'soft'\n[voices.theirs]\nespeak = 'f3'\n"
@@ -45,7 +45,7 @@ ALWAYS = '{ engine = "tone", voice = "soft" }'
 HAPPY = '{ engine = "tone", voice = "soft", when = "emotion:happy" }'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("post", "line"),
     [
         ("5", "routes.th.post: must be a list of tables"),
@@ -101,7 +101,7 @@ def finding(folder: Path, text: str, results: ProbeResults = ANSWERED, sick: str
     return next(each for each in found if each.name == "th")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("engine", "voice"),
     [
         ("tone", "soft"),
@@ -115,7 +115,7 @@ def test_check_says_who_repeats(tmp_path: Path, engine: str, voice: str) -> None
     assert found.found.endswith(f"; repeated by {engine} as {voice}")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("engine", "voice", "text"),
     [
         ("gone", "a", "no [engines.gone] for the post-step gone"),
@@ -130,7 +130,7 @@ def test_check_says_why_nobody_repeats(tmp_path: Path, engine: str, voice: str, 
     assert text in found.found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("step", "found", "do"),
     [
         (
@@ -176,7 +176,7 @@ def test_a_voice_that_the_server_knows_as_saved_for_all_accounts_is_there(tmp_pa
     assert finding(tmp_path, route('[{ engine = "tone", voice = "anna" }]'), saved).verdict == "ok"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("plan", "is_refused"),
     [
         ("", False),
@@ -204,7 +204,7 @@ def test_an_engine_that_cannot_run_repeats_nothing(tmp_path: Path) -> None:
     assert "tone, for the post-step tone, cannot run" in found.found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("others", "is_told"),
     [
         ([], False),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pytest
 
 from policies.plans import Plan, Prices
 from policies.price import Price, Rate
@@ -23,6 +22,7 @@ from proxy.config.sections import (
     VoiceSection,
 )
 from speech_engine.plugin import InstanceKind
+from tests.tables import each_row
 
 _OTHER: dict[str, Any] = {
     "host": "0.0.0.0",
@@ -56,7 +56,7 @@ _OTHER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("field", Server.__struct_fields__)
+@each_row("field", Server.__struct_fields__)
 def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
     running = Config()
     read = Config(server=msgspec.structs.replace(Server(), **{field: _OTHER[field]}))
@@ -91,7 +91,7 @@ def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
     assert reload.config == running
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "section"),
     [
         ("storage", Storage("postgresql://db/voxgate")),
@@ -104,7 +104,7 @@ def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: o
     assert reload == (Config(), (), (name,))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_row("kind", KINDS)
 def test_a_setting_of_a_plugin_waits_for_a_restart(kind: InstanceKind) -> None:
     read = Config(plugins={kind: {"any": PluginSection(settings={"a": 1})}})
     assert merge(Config(), read, ()) == (Config(), (), (f"{kind}s",))

@@ -17,6 +17,7 @@ from proxy.engines import registry
 from proxy.features.all import load_config
 from speech_engine import Language, ModelInfo
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 THAI = Route(
     language="th",
@@ -69,7 +70,7 @@ def test_a_route_is_read_whole_and_its_tag_as_it_is_usually_written(tmp_path: Pa
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "line"),
     [
         ("routes = 5", "routes: must be a list of tables, each under [[routes]]"),
@@ -125,7 +126,7 @@ def test_a_voice_on_an_engine_that_is_not_there_is_a_warning_and_a_slip_is_a_fau
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "note", "is_warning"),
     [
         (
@@ -229,7 +230,7 @@ def test_settings_of_a_plugin_take_secrets_from_elsewhere(tmp_path: Path) -> Non
     assert without.fault.startswith("front_ends.mine.words: ")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "kind", "says"),
     [
         ("[front_ends.plain]\nzzz = 1", "front_end", "front_ends.plain.zzz: no such key"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.secret import SecretMissing, resolve
+from tests.tables import each_row
 
 
 def test_a_name_is_replaced_by_what_it_names(tmp_path: Path) -> None:
@@ -16,12 +17,12 @@ def test_a_name_is_replaced_by_what_it_names(tmp_path: Path) -> None:
     assert resolve(f"file:{tmp_path / 'key'}", {}, Path("/nowhere")) == "hunter2"
 
 
-@pytest.mark.parametrize("text", ["hunter2", "postgresql://u:p@db/x", "environment", "ENV:KEY", ""])
+@each_row("text", ["hunter2", "postgresql://u:p@db/x", "environment", "ENV:KEY", ""])
 def test_anything_else_stands_for_itself(text: str, tmp_path: Path) -> None:
     assert resolve(text, {"KEY": "no"}, tmp_path) == text
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "fault"),
     [
         ("env:KEY", "env:KEY is not set"),

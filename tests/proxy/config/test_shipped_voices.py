@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from policies.matching import match
 from policies.routing import Binding, Voice
 from proxy.catalogue.catalogue import Catalogue
@@ -16,6 +14,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.plugin_instances import names_of_engines
 from speech_engine import EngineVoice
 from tests.proxy.config.files import load
+from tests.tables import each_row
 
 README = Path(__file__).parents[3] / "plugins/espeak/README.md"
 
@@ -27,7 +26,7 @@ def shipped(folder: Path, text: str = "") -> dict[str, Voice]:
     return {voice.id: voice for voice in Catalogue(config, Engines({}, {}, names)).voices()}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("described", "best"),
     [
         ("deep male", ["onyx"]),
@@ -55,7 +54,7 @@ def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
         assert voices[name].tags
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "section"),
     [
         ("openai", ""),
@@ -76,7 +75,7 @@ def test_engines_that_know_the_names_need_no_binding(tmp_path: Path, name: str, 
         assert not each.tags
 
 
-@pytest.mark.parametrize(
+@each_row(
     "section",
     ['plugin = "openai"\npreset = "vllm-omni"', 'plugin = "openai"\npreset = "groq"', 'plugin = "tone"', ""],
 )

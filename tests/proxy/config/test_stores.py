@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 POSTGRES = '[storage]\nurl = "postgresql://ada:hunter2@db/voxgate"\n'
 REDIS = '[limits]\nurl = "redis://:hunter2@cache:6379/1"\n'
@@ -17,7 +18,7 @@ def test_several_workers_need_both_a_database_and_limits_that_they_share(tmp_pat
     assert load(tmp_path, f"{POSTGRES}{REDIS}").server.workers == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("stores", "named", "not_named"),
     [
         ("", ("storage.url", "SQLite takes one writer", "limits.url", "count alone"), ()),
@@ -52,7 +53,7 @@ def test_where_it_is_counted_may_be_said_outside_the_file(tmp_path: Path) -> Non
     assert load(tmp_path, "").limits.url == "memory"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("named", "fault"),
     [
         ("env:CACHE", "env:CACHE is not set"),
@@ -81,7 +82,7 @@ def test_addresses_and_networks_are_trusted(tmp_path: Path) -> None:
     assert load(tmp_path, text).server.trusted_proxies == trusted
 
 
-@pytest.mark.parametrize("wrong", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "unix:", "1"])
+@each_row("wrong", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "10.0.0", "unix:", "1"])
 def test_a_text_that_is_no_address_is_named(tmp_path: Path, wrong: str) -> None:
     (line,) = faults(tmp_path, f"[server]\ntrusted_proxies = ['127.0.0.1', '{wrong}']")
     assert line.startswith("server.trusted_proxies: must be IP addresses or networks, such as")
@@ -89,7 +90,7 @@ def test_a_text_that_is_no_address_is_named(tmp_path: Path, wrong: str) -> None:
     assert "127.0.0.1" not in line
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "says"),
     [
         ("usage_days = -1", "server.usage_days: must be a number of days, 0 (for good) to 36500"),

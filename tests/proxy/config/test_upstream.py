@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
 from proxy.config.sections import Upstream
 from tests.proxy.config.files import faults, load
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
+from tests.tables import each_row
 
 PROXY = "http://ada:hunter2@gate.example:3128"
 
@@ -34,7 +33,7 @@ def test_certificates_lie_beside_the_file(tmp_path: Path) -> None:
     assert load(tmp_path, "[upstream]\nca_file = 'own.pem'").upstream.ca_file == str(tmp_path / "own.pem")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "fault"),
     [
         ("proxy = 'gate.hunter2:3128'", "upstream.proxy: must be an address"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from pathlib import Path
 
-import pytest
-
 from proxy.config.sections import VaultSection
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 KEY, OLD = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 
@@ -28,7 +27,7 @@ def test_keys_are_named_outside_the_file_and_never_shown(tmp_path: Path) -> None
     assert load(tmp_path, "", VOXGATE_VAULT__MASTER_KEY="env:KEY", KEY=KEY).vault.master_key == KEY
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "fault"),
     [
         ("master_key = 'hunter2'", 'vault.master_key: must be "env:NAME" or "file:PATH"'),

@@ -7,10 +7,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 from proxy.config import voices
 from tests.proxy.config.files import faults, load
+from tests.tables import each_row
 
 TONE = """
 [engines.tone]
@@ -40,7 +39,7 @@ def test_a_member_that_cannot_speak_today_is_no_fault(tmp_path: Path) -> None:
     assert "duo" in load(tmp_path, text).voices
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "fault"),
     [
         ("cast = { Ana = 'nobody' }", "voices.duo.cast.Ana: must be a voice of this file, or"),
@@ -80,7 +79,7 @@ def test_a_copy_of_the_shipped_voices_is_what_is_shipped(tmp_path: Path) -> None
     assert not copied.warnings
 
 
-@pytest.mark.parametrize("engine", ["espeak", "kokoro", "kokoro2"])
+@each_row("engine", ["espeak", "kokoro", "kokoro2"])
 def test_a_copy_of_formerly_shipped_voices_gives_no_warnings(tmp_path: Path, engine: str) -> None:
     names = [name for name in SHIPPED if "-" not in name]
     former = {name: dict.fromkeys(FORMER, name) | SHIPPED[name] for name in names}

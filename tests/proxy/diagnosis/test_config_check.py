@@ -13,6 +13,7 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from tests.proxy.config.files import load
+from tests.tables import each_row
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -26,7 +27,7 @@ def findings(config: Config, kind: str, asked: ProbeResults = NO_RESULTS) -> dic
     return {each.name: each for each in check_config(config, registry.load(), asked) if each.what == kind}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "name", "lack", "step"),
     [
         (PIPER, "piper", "no voice has been imported", "voxgate models pull kristin"),
@@ -52,7 +53,7 @@ GROQ = '[engines.tone]\n[engines.groq]\nplugin = "openai"\npreset = "groq"\napi_
 OPENAI = '[engines.tone]\n[engines.openai]\napi_key = "env:NO_SUCH_KEY"\n'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "names", "verdict", "says"),
     [
         (

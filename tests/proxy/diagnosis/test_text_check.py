@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
@@ -15,6 +14,7 @@ from proxy.engines import registry
 from speech_engine import Language, ModelInfo
 from speech_engine.model_files.manifest import MANIFEST, ModelManifest, digest_of
 from tests.proxy.config.files import load
+from tests.tables import each_row
 
 _TONE = '[engines.tone]\n[engines.espeak]\n[voices.alloy]\ntone = "tone"\n'
 _STANDARD = ModelInfo(
@@ -36,7 +36,7 @@ def route(folder: Path, lines: str, asked: ProbeResults = _RUNNING) -> Finding:
     return findings(load(folder, f"{_TONE}[[routes]]\n{lines}"), "route", asked)[tag]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("lines", "note"),
     [
         ('language = "es"\ncandidates = ["tone/standard"]', "tone/standard"),
@@ -56,7 +56,7 @@ def test_a_route_that_works_says_who_speaks_and_who_prepares(tmp_path: Path, lin
     assert (found.verdict, found.found) == ("ok", note)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("lines", "note"),
     [
         (
@@ -122,7 +122,7 @@ def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
     assert asked.front_ends["latin"] == {"pt", "es", "en"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tag", "candidate", "says"),
     [
         ("es", "xtts/mine", "xtts/mine"),

@@ -35,6 +35,7 @@ from tests.proxy.engines.keys import (
     later,
 )
 from tests.sound import tone
+from tests.tables import each_row
 from tests.waiting import soon
 
 POISON = "poison"
@@ -145,7 +146,7 @@ POISONS = {
 }
 
 
-@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
+@each_row("poison", POISONS.values(), ids=POISONS)
 async def test_one_accounts_texts_cost_no_neighbour_an_answer(
     poison: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +185,7 @@ async def test_no_account_makes_us_look_again_and_again(monkeypatch: pytest.Monk
         assert (provider.looks, cloud.state) == (at_start, "ready")
 
 
-@pytest.mark.parametrize("poison", [Said(500), Said(200), EngineTimeout("It gave no audio in time.")])
+@each_row("poison", [Said(500), Said(200), EngineTimeout("It gave no audio in time.")])
 async def test_a_dead_provider_rests_although_one_account_alone_uses_it(
     poison: Said | EngineError, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ from tests.proxy.engines.keys import (
 )
 from tests.speech_engine.host.fakes import read
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 FAULTY = (EngineFailed("it broke"),)
 WHOLE = RATE_HZ // 10 * 2
@@ -83,7 +84,7 @@ async def test_three_tries_are_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(cloud.jobs) == 3
 
 
-@pytest.mark.parametrize(
+@each_row(
     "error",
     [
         EngineFailed("x"),
@@ -388,9 +389,7 @@ async def test_one_alarm_is_enough_for_many_that_are_refused_together() -> None:
     assert metrics.alarms == ["cloud EngineExhausted"]
 
 
-@pytest.mark.parametrize(
-    "kind", [UnsupportedText, UnsupportedRequest, VoiceNotFound, ContentRefused, EngineCannot]
-)
+@each_row("kind", [UnsupportedText, UnsupportedRequest, VoiceNotFound, ContentRefused, EngineCannot])
 async def test_refusals_of_the_request_say_nothing_of_the_provider(kind: type[EngineError]) -> None:
     error = [kind("x")]
     scripts = [*[error] * FAULTS, *[FAULTY] * (FAULTS - 1), error, FAULTY, error, WELL]

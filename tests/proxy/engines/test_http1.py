@@ -15,6 +15,7 @@ from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavai
 from tests.proxy.engines.servers import Act, Bare, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
 from tests.server import free_port
+from tests.tables import each_row
 from tests.waiting import soon
 
 MEGABYTE = 1024 * 1024
@@ -65,7 +66,7 @@ async def test_a_connection_that_closed_while_idle_is_not_used() -> None:
         assert (server.connections, len(server.heads)) == (3, 3)
 
 
-@pytest.mark.parametrize(("method", "asked"), [("POST", 2), ("PATCH", 2), ("GET", 3), ("DELETE", 3)])
+@each_row(("method", "asked"), [("POST", 2), ("PATCH", 2), ("GET", 3), ("DELETE", 3)])
 async def test_only_what_charges_nothing_is_sent_again_where_a_used_connection_breaks(
     method: str, asked: int
 ) -> None:
@@ -211,7 +212,7 @@ async def _has_asked(server: Bare) -> None:
     await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("acts", [[], [b"HTTP/1.1 200 OK\r\n"], [begun()], [begun(), b"abc"]])
+@each_row("acts", [[], [b"HTTP/1.1 200 OK\r\n"], [begun()], [begun(), b"abc"]])
 async def test_a_cancelled_request_gives_its_place_back(acts: list[bytes]) -> None:
     async with bare(*acts, forever) as server, open_http(Upstream(connections=1)) as client:
         asking = asyncio.create_task(ask(client, post(server.url)))
@@ -246,7 +247,7 @@ async def _expect_place_back_from(url: str) -> None:
         assert await ask(client, post(server.url)) == b"free"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://nowhere.invalid/", "https://127.0.0.1:1/"])
+@each_row("url", ["http://127.0.0.1:1/", "http://nowhere.invalid/", "https://127.0.0.1:1/"])
 async def test_a_provider_that_is_not_reached_holds_no_place(url: str) -> None:
     async with bare(answer(b"free")) as server, open_http(Upstream(connections=1)) as client:
         for _ in range(3):

@@ -16,6 +16,7 @@ from proxy.engines.http1_connection import Http1Answer, Http1Connection
 from proxy.engines.http1_request import Origin
 from speech_engine import EngineError, EngineFailed
 from tests.proxy.engines.servers import answer, begun
+from tests.tables import each_row
 
 BODY = bytes(range(256)) * 3
 CHUNKS = b"".join(
@@ -144,14 +145,14 @@ def test_an_answer_is_the_same_wherever_it_is_split(
     assert (found.status, found.headers["x-trace"], body) == (200, "a", BODY)
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@each_row("name", ANSWERS)
 def test_an_answer_may_come_byte_by_byte(runner: asyncio.Runner, name: str) -> None:
     found, body = runner.run(_hear([bytes([byte]) for byte in ANSWERS[name]]))
     assert (found.status, found.headers["x-trace"], body) == (200, "a", BODY)
     assert "x" not in found.headers, "it is of an answer before this one"
 
 
-@pytest.mark.parametrize("name", [name for name in ANSWERS if name != "up to the end"])
+@each_row("name", [name for name in ANSWERS if name != "up to the end"])
 def test_an_answer_that_is_cut_anywhere_is_never_whole(runner: asyncio.Runner, name: str) -> None:
     data = ANSWERS[name]
     for end in range(len(data)):

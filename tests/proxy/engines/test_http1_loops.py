@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import pytest
 import uvloop
 
 from tests.proxy.engines import test_http1 as bodies
 from tests.proxy.engines import test_upstream_http as more
+from tests.tables import each_row
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 BODIES = (
@@ -34,8 +34,8 @@ BODIES = (
 )
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("body", BODIES)
+@each_row("loop", LOOPS)
+@each_row("body", BODIES)
 def test_a_loop_makes_no_difference_and_has_nothing_to_complain(
     loop: str, body: Callable[[], Awaitable[None]]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from proxy.engines.forward_proxy import read_proxy
 from proxy.engines.http1_request import Headers, request_head
 from speech_engine import EngineUnavailable
+from tests.tables import each_row
 
 KEY: Headers = (("authorization", "Bearer sk"), ("Content-Type", "application/json"))
 
@@ -23,7 +24,7 @@ def test_a_head_has_what_was_given_and_what_is_always_sent() -> None:
     assert repr(head) == "<RequestHead>"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "origin", "host", "target"),
     [
         ("http://a", ("http", "a", 80), "a", "/"),
@@ -49,7 +50,7 @@ def test_a_post_without_a_body_says_so() -> None:
     assert head.with_body(b"").endswith(b"content-length: 0\r\n\r\n")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "first"),
     [
         ("http://a/ä b", "GET /%C3%A4%20b HTTP/1.1\r\nhost: a\r\n"),
@@ -63,7 +64,7 @@ def test_an_address_is_quoted_where_it_must_be(url: str, first: str) -> None:
     assert request_head("GET", url, ()).data.startswith(first.encode())
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url", ["nonsense", "ftp://x", "http://", "http://a:0/", "http://a:70000/", "http://a b/", "http://[x]/"]
 )
 def test_an_address_that_is_none_reaches_nobody(url: str) -> None:
@@ -79,13 +80,13 @@ def test_a_password_in_the_address_is_sent_as_one_and_never_in_place_of_a_key() 
     assert b"Basic" not in request_head("GET", "http://ada:secret@a/", KEY).data
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "CONNECT", "get", "GET /x HTTP/1.1\r\n"])
+@each_row("method", ["HEAD", "OPTIONS", "CONNECT", "get", "GET /x HTTP/1.1\r\n"])
 def test_a_method_with_rules_of_its_own_is_refused(method: str) -> None:
     with pytest.raises(EngineUnavailable):
         request_head(method, "http://a/", ())
 
 
-@pytest.mark.parametrize("header", [("Host", "b"), ("connection", "close"), ("Content-Length", "3")])
+@each_row("header", [("Host", "b"), ("connection", "close"), ("Content-Length", "3")])
 def test_a_header_of_the_transport_is_refused_by_name(header: tuple[str, str]) -> None:
     with pytest.raises(EngineUnavailable, match=header[0].lower()):
         request_head("GET", "http://a/", (header,))
@@ -101,7 +102,7 @@ def test_a_proxy_reads_plain_requests_and_knows_no_others() -> None:
     assert "secret" not in f"{proxy!r} {plain!r} {private!r} {private.origin!r}"
 
 
-@pytest.mark.parametrize("header", [("x", "a\r\nb: c"), ("x", "a\nb"), ("x", "a\0"), ("x y", "a"), ("", "a")])
+@each_row("header", [("x", "a\r\nb: c"), ("x", "a\nb"), ("x", "a\0"), ("x y", "a"), ("", "a")])
 def test_a_header_that_would_be_two_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(EngineUnavailable):
         request_head("GET", "http://a/", (header,))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-import pytest
-
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
 from tests.proxy.engines.servers import Act, answer, bare
+from tests.tables import each_row
 from tests.waiting import soon
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -132,7 +131,7 @@ async def outcome_of(client: UpstreamClient, request: HttpRequest) -> Outcome:
         return type(error)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+@each_row("row", ROWS, ids=[row.name for row in ROWS])
 async def test_a_fault_on_the_wire_has_its_outcome(row: Row) -> None:
     async with bare(*row.acts, ends=not row.stays) as server, open_http(Upstream()) as client:
         request = HttpRequest(

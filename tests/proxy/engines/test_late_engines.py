@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import pytest
-
 from policies.routing import Candidate, Model, late_last
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.late_engines import PROBE_S, LateEngines
@@ -16,6 +14,7 @@ from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.engines.keys import job
 from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.fakes import read
+from tests.tables import each_row
 
 WITHIN_S = 5.4
 
@@ -119,7 +118,7 @@ def test_recordings_of_an_account_are_not_for_probes() -> None:
     simulated(play)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("order", "tried"),
     [
         (["late", "well", "ROBOT"], ["well", "late", "ROBOT"]),

@@ -13,6 +13,7 @@ from speech_engine import EngineUnavailable, Finished, Speak
 from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.hosts import hosted, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
+from tests.tables import each_row
 
 
 @pytest.mark.clock
@@ -25,7 +26,7 @@ async def test_a_job_is_told_at_once_if_its_host_will_load_for_longer_than_it_ca
     assert told.value.retry_after_s == pytest.approx(40.0, abs=2.0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("of_host", "is_expected"),
     [
         (replace(state("", "restarting"), loads_s=60.0), False),

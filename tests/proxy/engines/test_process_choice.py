@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-import pytest
-
 from proxy.engines.process_choice import OTHERS_S, ProcessChoice
+from tests.tables import each_row
 
 
 class Busy(NamedTuple):
@@ -20,7 +19,7 @@ class Busy(NamedTuple):
         return self.tenants.total()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("jobs", "others_ago_s", "patient", "impatient"),
     [
         (["", ""], 1.0, 0, 0),

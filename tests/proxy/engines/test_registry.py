@@ -12,6 +12,7 @@ from proxy.config.config_toml import EngineSection
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, InProcessSpec, Registry
 from tests.faults.plugin_folders import IDLE, install
+from tests.tables import each_row
 
 REGISTER = """
 def voxgate_register():
@@ -114,7 +115,7 @@ def test_a_section_gives_a_host_or_an_engine_in_the_server() -> None:
     assert isinstance(inside, InProcessSpec)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("section", "message"),
     [
         (EngineSection("tune"), "no plugin called tune is installed; did you mean tone?"),

@@ -14,6 +14,7 @@ from proxy.engines.upstream_http import open_http
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable, HandshakeRefused, SocketRequest
 from tests.proxy.engines.servers import tunnel_proxy
 from tests.server import free_port
+from tests.tables import each_row
 from tests.waiting import soon
 
 SECRET = "sk-never-to-be-told"
@@ -104,7 +105,7 @@ async def test_messages_go_both_ways_and_the_end_of_the_block_closes() -> None:
     assert seen.keys == [SECRET]
 
 
-@pytest.mark.parametrize(("said", "code"), [("close", 1011), ("cut", 1006), ("long", 1009)])
+@each_row(("said", "code"), [("close", 1011), ("cut", 1006), ("long", 1009)])
 async def test_every_end_is_an_end(said: str, code: int) -> None:
     async with served(Seen()) as url, open_http(Upstream()) as client:
         async with client.connect(to(f"{url}/echo")) as socket:

@@ -27,6 +27,7 @@ from speech_engine import (
 )
 from tests.proxy.engines.servers import Act, answer, bare, begun, tunnel_proxy
 from tests.server import free_port
+from tests.tables import each_row
 from tests.waiting import soon
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
@@ -64,7 +65,7 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("acts", "ends", "raised"),
     [
         ([], True, EngineFailed),
@@ -107,9 +108,7 @@ async def test_each_fault_is_the_class_that_says_what_it_means(
         await soon(lambda: server.open == 0)
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:{port}", "https://127.0.0.1:{port}", "nonsense", "ftp://x"]
-)
+@each_row("url", ["http://127.0.0.1:{port}", "https://127.0.0.1:{port}", "nonsense", "ftp://x"])
 async def test_where_nobody_is_reached_the_engine_is_unavailable(url: str) -> None:
     async with open_http(Upstream()) as client:
         with pytest.raises(EngineUnavailable) as error:
@@ -296,7 +295,7 @@ async def through_a_tunnel(is_private: bool) -> None:
             assert await whole(client, post(server.url)) == (200, b"private")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "said",
     [
         *(
@@ -324,7 +323,7 @@ async def test_a_proxy_that_says_nothing_is_waited_for_no_longer_than_the_provid
         await soon(lambda: proxy.open == 0)
 
 
-@pytest.mark.parametrize("named", ["socks5://127.0.0.1:1", "http://a:port", "http://[x"])
+@each_row("named", ["socks5://127.0.0.1:1", "http://a:port", "http://[x"])
 async def test_a_proxy_of_another_kind_in_the_environment_is_told_without_its_address(
     named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

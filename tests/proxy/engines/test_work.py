@@ -50,6 +50,7 @@ from tests.speech_engine.host.fakes import (
     read,
     short_folder,
 )
+from tests.tables import each_row
 
 PLACES = ("in process", "cloud", "hosted")
 AnyEngine = InProcessEngine | CloudEngine | HostedEngine
@@ -80,7 +81,7 @@ async def placed(place: str, engine: FakeEngine) -> AsyncIterator[AnyEngine]:
                 yield voice
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each_row("place", PLACES)
 async def test_a_voice_is_made_and_deleted(place: str) -> None:
     studio = Studio()
     async with placed(place, studio) as engine:
@@ -92,7 +93,7 @@ async def test_a_voice_is_made_and_deleted(place: str) -> None:
         assert (await engine.health()).running == 0
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each_row("place", PLACES)
 async def test_clones_are_found_and_listed(place: str) -> None:
     studio = Studio()
     studio.voices_made += ["anna", "anton", "ben"]
@@ -106,7 +107,7 @@ async def test_clones_are_found_and_listed(place: str) -> None:
     assert listed == ClonesListed(CloneList((CloneInfo("anna", "anna"), CloneInfo("anton", "anton"))))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each_row("place", PLACES)
 async def test_a_recording_is_converted(place: str) -> None:
     async with placed(place, Studio()) as engine:
         events = await read(engine.open(Convert(job()), pcm=PcmRecording(bytes(9_000))))
@@ -114,8 +115,8 @@ async def test_a_recording_is_converted(place: str) -> None:
     assert b"".join(event.pcm for event in events if isinstance(event, Audio)) == bytes(9_000)
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("work", [clone("anna"), delete("anna")], ids=["clone", "delete"])
+@each_row("place", PLACES)
+@each_row("work", [clone("anna"), delete("anna")], ids=["clone", "delete"])
 async def test_work_that_an_engine_cannot_do_is_a_failure(place: str, work: Work) -> None:
     async with placed(place, Voiceless()) as engine:
         with pytest.raises(EngineFailed, match="cannot do this work"):
@@ -174,7 +175,7 @@ async def endless() -> AsyncIterator[bytes]:
         yield bytes(9_600)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each_row("place", PLACES)
 async def test_who_refuses_a_recording_that_still_comes_says_why(place: str) -> None:
     async with placed(place, Fussy()) as engine:
         for pcm in (endless(), PcmRecording(bytes(3_000_000))):

@@ -10,6 +10,7 @@ import pytest
 from proxy.errors import NoPlace
 from proxy.helpers.places import FairPlace, FairPlaces
 from tests.speech_engine.host import simulated_time
+from tests.tables import each_row
 
 MANY = 50
 
@@ -34,7 +35,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("places", "of_account", "accounts", "shares"),
     [
         (10, 3, 1, [3]),
@@ -95,9 +96,7 @@ def test_a_refusal_says_when_to_come_back() -> None:
     assert refused.value.retry_after_s
 
 
-@pytest.mark.parametrize(
-    "leaves", ["ends", "fails", "is cancelled in its turn", "is cancelled while it waits"]
-)
+@each_row("leaves", ["ends", "fails", "is cancelled in its turn", "is cancelled while it waits"])
 async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
     fair, goes_on = pool(), asyncio.Event()
 

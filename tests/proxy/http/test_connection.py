@@ -13,6 +13,7 @@ from proxy.features.all import open_store
 from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_S, PEER, Connection
 from proxy.kept.answers import AnswerRecording, Head
 from tests.proxy.api.inside import LeavingPeer
+from tests.tables import each_row
 
 
 def connection(peer: LeavingPeer | None, *messages: Message) -> tuple[Connection, list[Message]]:
@@ -184,7 +185,7 @@ async def test_a_timeout_of_the_block_itself_is_its_own() -> None:
             raise TimeoutError
 
 
-@pytest.mark.parametrize("pieces", [[b"abc"], [b"a", b"bc"], [b"", b"abc", b""]])
+@each_row("pieces", [[b"abc"], [b"a", b"bc"], [b"", b"abc", b""]])
 async def test_a_body_is_read_in_any_pieces(pieces: list[bytes]) -> None:
     client, _ = connection(None, *_body(pieces))
     assert await client.body(3) == b"abc"

@@ -24,6 +24,7 @@ from proxy.http.form import MOST_FILE_BYTES, MOST_PARTS, RequestForm, parse_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import Address, calling, serving
+from tests.tables import each_row
 
 FILES = {"audio_sample": MOST_FILE_BYTES}
 FIELDS = ("name", "tags", "labels")
@@ -90,7 +91,7 @@ def test_a_form_is_shown_without_its_content() -> None:
     assert shown == "<RequestForm ['name'], [<SentFile audio_sample, 12 bytes>]>"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "param", "said"),
     [
         (whole(file(b"x"), file(b"y")), "audio_sample", "twice"),
@@ -295,7 +296,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@each_row("attack", ATTACKS)
 def test_a_hostile_body_is_read_to_its_end_or_refused(attack: str) -> None:
     """With a boundary that makes each search as long as it can be. A slow parser would not come back."""
     for boundary in (b"B", b"A" * 69 + b"B"):

@@ -11,6 +11,7 @@ from proxy.config.sections import Server
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import TONE, inside
 from tests.proxy.http.sockets import Address, RawAnswer, ask, serving
+from tests.tables import each_row
 
 
 class Patient(ServerProtocol):
@@ -55,7 +56,7 @@ async def test_without_a_list_any_name_is_good(tmp_path: Path) -> None:
         assert (await _answer(address, "anything.example", key=server.key)).status == 200
 
 
-@pytest.mark.parametrize("name", ["", "api.example.org:8000", "https://api.example.org", "a b", "*", "*."])
+@each_row("name", ["", "api.example.org:8000", "https://api.example.org", "a b", "*", "*."])
 def test_what_is_no_name_is_no_setting(name: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"hosts": [name]}, Server)

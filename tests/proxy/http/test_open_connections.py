@@ -19,6 +19,7 @@ from proxy.http.server_protocol import server_protocol
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawAnswer, RawClient, calling, serving
+from tests.tables import each_row
 
 WAIT_S = 10.0
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -149,7 +150,7 @@ print(OpenConnections(Server(connections=1_000_000), Metrics().connections))
 """
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("soft", "hard", "files", "places"),
     [(300, 400, 400, 144), (1024, 4096, 4096, 3840), (300, 300, 300, 44), (100, 100, 100, SPARE)],
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from proxy.http.endpoint import Access, Endpoint, OpenPaths
+from tests.tables import each_row
 
 
 async def nobody(*_: object) -> None:
@@ -25,7 +24,7 @@ ENDPOINTS = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "is_public", "is_allowed"),
     [
         ("GET", "/docs", False, True),

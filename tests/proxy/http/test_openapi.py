@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.http import described
 from tests.proxy.http.described import Document, Exchange, faults, operation, operations, violations
 from tests.sound import tone
+from tests.tables import each_row
 
 FEATURES = Path(__file__).parents[2] / "features"
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
@@ -190,11 +190,7 @@ EXCHANGES = (
     Exchange("get_me", "GET", "/v1/me"),
 )
 
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
-    with server.running(tmp_path_factory.mktemp("openapi"), server.TONE) as running:
-        yield running
+shared = server.live_server(server.TONE)
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +372,7 @@ async def test_a_server_that_is_not_ready_answers_as_described(tmp_path: Path, d
     assert faults(document, operation(document, "is_ready"), answer) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     "more",
     [
         {},

@@ -23,6 +23,7 @@ from proxy.config.sections import Server
 from proxy.http.connection import PEER, Peer
 from proxy.http.server_protocol import ServerProtocol, server_protocol, share_sent
 from tests.proxy.http.sockets import serving
+from tests.tables import each_row
 
 PIECE = bytes(64 * 1024)
 LONG_BYTES = 16 * 1024 * 1024
@@ -94,7 +95,7 @@ async def test_with_a_close_look_little_more_is_written_than_sent() -> None:
     assert await _leave(close, 0) * 2 < await _leave(loose, 0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "sent_again", "before", "share"),
     [
         pytest.param(100, 0, 0, 1.0, id="all"),

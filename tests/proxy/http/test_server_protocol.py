@@ -14,6 +14,7 @@ from proxy.errors import ClientLeft
 from proxy.http.connection import Connection
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import Address, serving
+from tests.tables import each_row
 
 STALL_S = 0.3
 SMALL = 4096
@@ -135,7 +136,7 @@ async def test_a_client_that_pauses_and_then_reads_on_is_not_cut_off() -> None:
             assert await _received(client, len(LONG) // 20) >= len(LONG) // 20
 
 
-@pytest.mark.parametrize("size", [0, 1000, 100_000, 600_000])
+@each_row("size", [0, 1000, 100_000, 600_000])
 async def test_a_client_that_leaves_is_noticed_whatever_it_sent(size: int) -> None:
     """A long body makes the server pause its reading, and a pause hides the client's end."""
     has_left, has_begun = asyncio.Event(), asyncio.Event()

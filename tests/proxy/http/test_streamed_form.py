@@ -19,6 +19,7 @@ from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import serving
 from tests.proxy.http.test_form import FIELDS, MULTIPART, file, part, whole
+from tests.tables import each_row
 
 
 class Sink:
@@ -96,7 +97,7 @@ def test_a_file_is_refused_as_soon_as_it_is_too_large() -> None:
     assert (caught.value.param, caught.value.code) == ("audio_sample", "file_too_large")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "says"),
     [
         (part("name", bytes(70_000)), "at most 65536 bytes"),

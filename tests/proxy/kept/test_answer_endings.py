@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import threading
 import time
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from proxy.config.sections import Server
 from proxy.features.all import load_config, open_store
 from proxy.kept import locked_files
 from proxy.kept.answers import open_answers
-from proxy.kept.locked_files import Lock
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
+from tests.tables import each_row
 from tests.waiting import until
 
 MOST = 1_000_000
@@ -31,7 +30,7 @@ SMALL = 60_000
 """Bytes of an answer of 1.25 s, as PCM."""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("shape", "messages"),
     [("pcm", 0), ("json", 0), ("pcm", 3)],
     ids=["before the first byte", "before a whole answer", "in the middle"],
@@ -133,17 +132,6 @@ async def test_an_answer_that_is_larger_than_a_quarter_is_not_kept_and_leaving_i
     assert not [line for line in logs if line["log_level"] == "warning"]
 
 
-async def test_the_folder_is_bounded_and_the_oldest_go_first(tmp_path: Path) -> None:
-    async with speaking(tmp_path, Scripted(*spoken(1.25))) as server:
-        for number in range(40):
-            assert not is_replay(await ask(server, f"key {number}"))
-            assert sum(path.stat().st_size for path in kept(tmp_path)) <= MOST
-        assert len(kept(tmp_path)) >= MOST // 2 // SMALL
-        for number in (39, 38, 37):
-            assert is_replay(await ask(server, f"key {number}"))
-        assert not is_replay(await ask(server, "key 0"))
-
-
 async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "idempotency"
     folder.mkdir(parents=True)
@@ -164,7 +152,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     held.release()
 
 
-@pytest.mark.parametrize("way", ["no folder", "no room", "no file"])
+@each_row("way", ["no folder", "no room", "no file"])
 async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, way: str) -> None:
     folder = tmp_path / "data" / "idempotency"
     engine = Scripted(*spoken(0.5))
@@ -245,27 +233,3 @@ async def test_a_bound_of_a_reload_counts_from_then_on(tmp_path: Path) -> None:
         assert [is_replay(await ask(server, "two")) for _ in range(2)] == [False, True]
         await bound(server, 0)
         assert not is_replay(await ask(server, "two"))
-
-
-async def test_an_answer_that_ended_between_the_look_and_the_lock_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    take, has_looked, may_take = locked_files.take, threading.Event(), threading.Event()
-
-    def late(path: Path) -> Lock | None:
-        monkeypatch.undo()
-        has_looked.set()
-        may_take.wait(10.0)
-        return take(path)
-
-    engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine) as server:
-        monkeypatch.setattr(locked_files, "take", late)
-        waiting = asyncio.create_task(ask(server))
-        assert await asyncio.to_thread(has_looked.wait, 10.0)
-        first = await ask(server)
-        may_take.set()
-        second = await waiting
-    assert [is_replay(first), is_replay(second)] == [False, True]
-    assert first.content == second.content
-    assert len(engine.jobs) == 1

@@ -8,15 +8,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Statement
 from speech_engine import errors
-from tests.proxy.api.inside import Inside, envelope, inside
+from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.kept.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
-
-DAY = 24 * 60 * 60 * 1_000_000
+from tests.tables import each_row
 
 SHAPES = {
     "mp3 stream": {"response_format": "mp3"},
@@ -37,7 +34,7 @@ def _of_ours(answer: httpx2.Response) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each_row("shape", SHAPES)
 async def test_sent_again_it_is_the_same_answer_and_nobody_speaks(tmp_path: Path, shape: str) -> None:
     engine = Scripted(*spoken(2.0))
     async with speaking(tmp_path, engine) as server:
@@ -94,23 +91,6 @@ async def test_another_body_under_the_same_key_is_a_422(tmp_path: Path) -> None:
     assert (is_replay(again), again.content) == (True, first.content)
 
 
-async def test_accounts_have_keys_of_their_own(tmp_path: Path) -> None:
-    engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine) as server:
-        bob = await accounts.create(server.worker.store, name="bob", plan="unlimited")
-        secret = api_key.mint()
-        await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id, role="speech"))
-        answers = [
-            await ask(server),
-            await ask(server, secret=secret.reveal(), input="Another text."),
-            await ask(server),
-            await ask(server, secret=secret.reveal(), input="Another text."),
-        ]
-        assert sorted(row.account for row in await server.usage()) == sorted([server.account.id, bob.id])
-    assert [is_replay(answer) for answer in answers] == [False, False, True, True]
-    assert len(engine.jobs) == 2
-
-
 async def test_while_the_first_is_under_way_the_second_is_told_to_come_again(tmp_path: Path) -> None:
     speaks, may_end = asyncio.Event(), asyncio.Event()
 
@@ -130,21 +110,6 @@ async def test_while_the_first_is_under_way_the_second_is_told_to_come_again(tmp
     assert not is_replay(third)
     assert (is_replay(again), again.content) == (True, third.content)
     assert len(engine.jobs) == 1
-
-
-async def test_many_at_once_are_spoken_once(tmp_path: Path) -> None:
-    async def persistent(server: Inside) -> httpx2.Response:
-        while (answer := await ask(server)).status_code == 409:
-            pass
-        return answer
-
-    engine = Scripted(*spoken(1.0))
-    async with speaking(tmp_path, engine) as server:
-        answers = await asyncio.gather(*(persistent(server) for _ in range(12)))
-        (row,) = await server.usage()
-    assert sorted(is_replay(answer) for answer in answers) == [False] + [True] * 11
-    assert len({answer.content for answer in answers}) == 1
-    assert (row.outcome, len(engine.jobs)) == ("finished", 1)
 
 
 @pytest.mark.parametrize("fault_at", [0, 3], ids=["before the first byte", "in the middle"])
@@ -173,7 +138,7 @@ async def test_a_refused_request_leaves_its_key_for_a_better_one(tmp_path: Path)
         assert not is_replay(await ask(server))
 
 
-@pytest.mark.parametrize("key", ["", "k" * 256, "tab\there", "naïve", "one\x7f"])
+@each_row("key", ["", "k" * 256, "tab\there", "naïve", "one\x7f"])
 async def test_a_value_that_is_no_key_is_a_400(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         sent = await server.raw_speech(BODY, headers={"idempotency-key": key})
@@ -189,7 +154,7 @@ async def test_two_keys_are_no_key(tmp_path: Path) -> None:
     assert (answer.status_code, envelope(answer)["param"]) == (400, "Idempotency-Key")
 
 
-@pytest.mark.parametrize("key", ["k", "k" * 255, 'a key with ~ and "quotes" / ..'])
+@each_row("key", ["k", "k" * 255, 'a key with ~ and "quotes" / ..'])
 async def test_a_key_is_any_printable_ascii(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         assert [is_replay(await ask(server, key)) for _ in range(2)] == [False, True]
@@ -204,21 +169,6 @@ async def test_where_none_are_kept_the_header_is_ignored(tmp_path: Path) -> None
             assert not is_replay(await ask(server, key))
     assert len(engine.jobs) == 4
     assert not (tmp_path / "data" / "idempotency").exists()
-
-
-async def test_an_answer_is_forgotten_after_a_day(tmp_path: Path) -> None:
-    async def age(server: Inside, microseconds: int) -> None:
-        await server.worker.store.write(
-            Statement("UPDATE usage SET started = started - :by", {"by": microseconds})
-        )
-
-    async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
-        await ask(server)
-        await age(server, DAY - 60_000_000)
-        assert is_replay(await ask(server))
-        await age(server, 61_000_000)
-        assert not is_replay(await ask(server))
-        assert is_replay(await ask(server))
 
 
 @pytest.mark.parametrize("outcome", ["left", "failed"])

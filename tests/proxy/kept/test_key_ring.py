@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.kept.key_ring import UnusableKeys, add_key, ensure_keys, parse_keys
+from tests.tables import each_row
 
 ONE, TWO = (b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 
@@ -25,7 +26,7 @@ def test_the_newest_comes_first_and_the_others_are_found_by_their_ids() -> None:
     assert parse_keys(ONE, "elsewhere").newest.id == oldest.id
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "short", f"{ONE} AAAA", f"{ONE}!", ONE[:-4], "é" * 44])
+@each_row("text", ["", "   \n", "short", f"{ONE} AAAA", f"{ONE}!", ONE[:-4], "é" * 44])
 def test_what_holds_no_keys_is_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(UnusableKeys, match=r"marking\.keys must hold keys of 32 bytes") as refused:
         parse_keys(text, "marking.keys")
@@ -97,7 +98,7 @@ def test_a_key_that_root_adds_leaves_the_file_to_the_servers_user(tmp_path: Path
     assert (file.stat().st_uid, file.stat().st_gid) == (4321, 4322)
 
 
-@pytest.mark.parametrize("left", ["somebody wrote a poem here, longer than any key", "", "\n", "x", ONE[:20]])
+@each_row("left", ["somebody wrote a poem here, longer than any key", "", "\n", "x", ONE[:20]])
 def test_a_spoilt_file_is_not_overwritten(tmp_path: Path, left: str) -> None:
     file = tmp_path / "mark-keys"
     file.write_text(left)

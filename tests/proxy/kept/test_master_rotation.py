@@ -16,6 +16,7 @@ from proxy.kept.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store
 from tests.proxy.kept.vaults import BOTH, NEW, OLD, check, fill, key_text
+from tests.tables import each_row
 
 
 async def rotate(
@@ -75,8 +76,8 @@ async def test_a_key_that_is_not_configured_is_named(store: Store, tmp_path: Pat
     assert (step.rewrapped, step.left, missing.rows) == (0, 0, 5)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("number", [1, 2, 4])
+@each_row("moment", ["before", "after"])
+@each_row("number", [1, 2, 4])
 async def test_a_kill_at_a_commit_loses_nothing(tmp_path: Path, number: int, moment: str) -> None:
     async with open_store("sqlite", tmp_path) as store:
         sealed = await fill(store, Vault(store, OLD, tmp_path))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.kept import sealing
 from proxy.kept.sealing import MasterKey, MasterKeys, Tampered, UnknownMaster
+from tests.tables import each_row
 
 pytestmark = pytest.mark.unit
 
@@ -86,7 +87,7 @@ def _cut_at_a_frame(blob: bytes) -> bytes:
     return blob[:8] + sealing.FRAME_BYTES.to_bytes(8) + kept
 
 
-@pytest.mark.parametrize(
+@each_row(
     "change",
     [
         _swapped,
@@ -140,7 +141,7 @@ def test_an_older_master_key_unwraps_and_never_wraps() -> None:
         MasterKeys(new).unwrap(wrapped, ACCOUNT, b"one")
 
 
-@pytest.mark.parametrize("garbage", ["", "AA", "ÄÖÜ" * 10, "?" * 92])
+@each_row("garbage", ["", "AA", "ÄÖÜ" * 10, "?" * 92])
 def test_garbage_is_no_wrapped_key(garbage: str) -> None:
     with pytest.raises(UnknownMaster):
         MasterKeys(MasterKey(MASTER)).unwrap(garbage, ACCOUNT, b"one")

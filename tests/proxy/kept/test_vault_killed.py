@@ -8,16 +8,15 @@ import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-import pytest
-
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.kept.vault import Vault
+from tests.tables import each_row
 
 CANARY = "the canary sings in the vault; "
 
 
-@pytest.mark.parametrize("step", ["1", "2", "row", "none"])
+@each_row("step", ["1", "2", "row", "none"])
 async def test_a_killed_upload_leaves_nothing_in_plain_and_nothing_half(tmp_path: Path, step: str) -> None:
     writer = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.proxy.kept.vault_writer", str(tmp_path), step, CANARY), stdout=PIPE

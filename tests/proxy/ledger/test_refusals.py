@@ -16,6 +16,7 @@ from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import Account, holding, speak, stands, terms, wanted
 from tests.proxy.storage.watched import WatchedStore
+from tests.tables import each_row
 
 
 async def out_of_credits(ledger: Ledger, request: HoldRequest) -> QuotaExceeded:
@@ -130,7 +131,7 @@ async def test_a_refused_request_may_be_asked_again_under_its_own_name(store: St
     assert [row.id for row in await usage.list_(store)] == ["req_1"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("micro", "text"),
     [
         (1_150_000, "1.15"),

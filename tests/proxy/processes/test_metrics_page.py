@@ -12,6 +12,7 @@ import pytest
 from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage
 from proxy.processes.metrics_sum import WorkerMetrics
 from tests.server import free_port
+from tests.tables import each_row
 
 
 @pytest.mark.clock
@@ -109,7 +110,7 @@ async def test_a_page_is_given_though_nobody_answers_at_all() -> None:
     assert _line(text, "voxgate_workers_ready ") == "voxgate_workers_ready 0.0"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("host", "status"),
     [
         ("127.0.0.1:9464", 200),

@@ -12,18 +12,19 @@ import pytest
 
 from proxy.errors import CannotServe
 from proxy.processes import runtime
+from tests.tables import each_row
 
 
 def _rights(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])
+@each_row("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])
 def test_a_dev_key_is_for_this_machine(host: str) -> None:
     runtime.check_dev_key(host)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "voxgate.example", ""])
+@each_row("host", ["0.0.0.0", "::", "192.168.1.7", "voxgate.example", ""])
 def test_a_dev_key_is_refused_where_others_can_come(host: str) -> None:
     with pytest.raises(CannotServe, match=r"server\.dev_key"):
         runtime.check_dev_key(host)
@@ -38,7 +39,7 @@ def test_a_port_that_is_taken_is_named() -> None:
             runtime.listen("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1", "x" * 64])
+@each_row("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1", "x" * 64])
 def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
     with pytest.raises(CannotServe, match=f"cannot listen on {host}"):
         runtime.listen(host, 0)
@@ -82,7 +83,7 @@ def test_a_usable_xdg_runtime_dir_is_used(tmp_path: Path, monkeypatch: pytest.Mo
             assert folder.parent == Path(short)
 
 
-@pytest.mark.parametrize("base", ["", "/no/such/folder", "a long one"])
+@each_row("base", ["", "/no/such/folder", "a long one"])
 def test_a_folder_that_is_missing_or_too_long_is_not_used(
     base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from speech_engine.host.pipe import pipe_of_one_thread
+from tests.tables import each_row
 
 _ROOT = Path(__file__).parents[3]
 _BEGUN = [
@@ -64,7 +63,7 @@ asyncio.run(main())
 """)
 
 
-@pytest.mark.parametrize("file", _BEGUN, ids=lambda file: str(file.relative_to(_ROOT)))
+@each_row("file", _BEGUN, ids=lambda file: str(file.relative_to(_ROOT)))
 def test_what_is_imported_without_the_collector_runs_with_it(file: Path) -> None:
     assert re.search(r"^    .*(gc\.enable|pipe_of_one_thread)\(\)", file.read_text(), re.MULTILINE)
     assert "gc.enable()" in inspect.getsource(pipe_of_one_thread)

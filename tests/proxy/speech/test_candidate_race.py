@@ -20,6 +20,7 @@ from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.engines.keys import SILENT
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 THREE = """
 [engines.one]
@@ -274,7 +275,7 @@ async def test_the_units_that_a_provider_counted_are_what_an_attempt_costs(tmp_p
     assert (cost.units, cost.micro_usd) == (40.0, 400_000)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("script", "units"),
     [
         ([Started(RATE_HZ), ProviderCount(5.0), ProviderCount(7.0), errors.UnsupportedText("x")], 7.0),

@@ -36,6 +36,7 @@ from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.sound import decoded, tone
 from tests.speech_engine.host.fakes import FakeEngine, FakeLog
+from tests.tables import each_row
 
 CONFIG = "[engines.one]\n"
 JOB = SpeechJob(id="req_1", tenant="acc", model="m", voice=EngineVoice("v"), segments=(), language="en")
@@ -60,7 +61,7 @@ def passed(data: bytes, size: int) -> list[Event]:
     return [Started(RATE_HZ), *pieces, Finished()]
 
 
-@pytest.mark.parametrize("size", [1, 100, 4096, 1_000_000])
+@each_row("size", [1, 100, 4096, 1_000_000])
 async def test_mp3_passes_unchanged_but_for_its_tags(tmp_path: Path, size: int) -> None:
     tagged, bare = mp3(2.0, tags=True), mp3(2.0, tags=False)
     assert tagged.startswith(b"ID3")
@@ -76,7 +77,7 @@ async def test_mp3_passes_unchanged_but_for_its_tags(tmp_path: Path, size: int) 
     assert row.samples == len(decoded(answer.content, "mp3").samples)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "more",
     [{"response_format": "flac"}, {"response_format": "wav"}, {"speed": 1.5}],
 )
@@ -90,7 +91,7 @@ async def test_audio_that_has_to_be_changed_is_asked_for_as_pcm(
     assert engine.jobs[0].formats == ()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("more", "encoded_hz", "formats"),
     [
         ({}, 0, ("mp3",)),
@@ -125,7 +126,7 @@ async def test_an_engines_mp3_at_another_rate_than_it_said_is_charged_by_its_own
     assert row.samples / row.sample_rate_hz == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("format_", "more", "sample_bytes", "rate_hz"),
     [("g711_ulaw", {}, 1, 8_000), ("g711_alaw", {}, 1, 8_000), ("pcm", {"sample_rate": 16_000}, 2, 16_000)],
 )
@@ -151,7 +152,7 @@ async def test_an_engine_asked_for_mp3_may_still_answer_with_pcm(tmp_path: Path)
     assert decoded(answer.content, "mp3").seconds == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize("data", [b"not a frame at all", b"\xff\xf3", b"RIFF" + bytes(200)])
+@each_row("data", [b"not a frame at all", b"\xff\xf3", b"RIFF" + bytes(200)])
 async def test_bytes_that_are_no_mp3_are_a_failure(tmp_path: Path, data: bytes) -> None:
     engine = Scripted(*passed(data, 1000), formats=("mp3",))
     async with inside(tmp_path, CONFIG, {"one": engine}) as server:
@@ -207,7 +208,7 @@ async def begun(events: Borrowing, deadline: Deadline | None = None) -> Candidat
     return stream
 
 
-@pytest.mark.parametrize(("seconds", "turns"), [((3.0,), 0), ((3.0, 3.0), 1), ((1.0,) * 9, 4)])
+@each_row(("seconds", "turns"), [((3.0,), 0), ((3.0, 3.0), 1), ((1.0,) * 9, 4)])
 async def test_sound_that_is_ready_leaves_others_their_turns_and_a_short_answer_pays_for_none(
     seconds: tuple[float, ...], turns: int
 ) -> None:

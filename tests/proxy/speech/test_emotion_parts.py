@@ -31,6 +31,7 @@ from proxy.speech.split_text import MOST_PARTS
 from speech_engine import EngineVoice, Language, Sample
 from speech_engine.values import find_samples
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 TAGS = ("", "happy", "sad")
 FELT = Voice(
@@ -89,7 +90,7 @@ def told(plan: SpeechPlan, text: str) -> list[tuple[str | None, str]]:
     return [(part.emotion, text[part.start : part.end].strip()) for part in plan.parts]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "voice", "pauses"),
     [
         ("One. [happy] Two. [sad] Three. [neutral] Four.", "felt", [0, 0, 0, 0]),
@@ -201,7 +202,7 @@ def test_more_emotions_than_parts_are_refused(voice: object) -> None:
     assert refused.value.param == "input"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "voice", "most"),
     [
         ("[happy] " * 512, "felt", 2),

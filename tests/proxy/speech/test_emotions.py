@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pytest
 
 from plugins.tone.decode import decode
 from speech_engine import Audio, Event, SpeechJob
@@ -21,6 +20,7 @@ from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.speech.felt import PITCHES_HZ, Felt, add_recordings, felt
 from tests.sound import decoded
+from tests.tables import each_row
 
 
 @asynccontextmanager
@@ -76,7 +76,7 @@ async def test_an_emotion_that_no_recording_has_is_refused_by_those_there_are(tm
     assert parts == [(0, 4, None), (9, 14, "sad"), (21, 38, "happy")]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "more", "words", "tags"),
     [
         ("[happy] Hi. [neutral] So. [sad] Bye.", {}, "Hi. So. Bye.", ("happy", "", "sad")),
@@ -123,7 +123,7 @@ async def test_a_mix_expresses_what_all_its_recorded_voices_do(tmp_path: Path) -
     assert (status, param, message.endswith("it knows: happy.")) == (400, "emotion", True)
 
 
-@pytest.mark.parametrize("text", ["[happy]", " [happy] ... [sad] !?", "[happy] " * 500])
+@each_row("text", ["[happy]", " [happy] ... [sad] !?", "[happy] " * 500])
 async def test_a_text_of_tags_alone_is_refused(tmp_path: Path, text: str) -> None:
     async with acting(tmp_path) as server:
         status, param, code, message = await refusal(server, text)

@@ -26,6 +26,7 @@ from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.test_text_preparation import call
 from tests.sound import PADDING_S, decoded
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -46,8 +47,8 @@ async def ask(server: Inside, **more: object) -> httpx2.Response:
     return await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
-@pytest.mark.parametrize("speed", [1.0, 1.7])
+@each_row("audio_format", FORMATS)
+@each_row("speed", [1.0, 1.7])
 async def test_it_is_as_long_as_without_and_charged_so(
     tmp_path: Path, audio_format: str, speed: float
 ) -> None:
@@ -112,7 +113,7 @@ async def test_before_the_first_byte_and_in_events_the_failure_of_a_mark_is_that
     assert b'"code":"engine_unavailable"' in b"".join(message.get("body", b"") for message in events)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fault", ["[marks.hum]\ncannot_open = true\n", "[marks.hum]\nunknown = 1\n", 'mark = "no such mark"']
 )
 async def test_what_is_due_and_cannot_be_marked_is_not_spoken(tmp_path: Path, fault: str) -> None:

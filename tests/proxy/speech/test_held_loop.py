@@ -6,13 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -36,7 +35,7 @@ def said(characters: int, letter: str = BEGINNING) -> dict[str, str]:
     return {"a": letter * characters}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "more", "status"),
     [
         ("a " * 149, {"lexicon": said(200) | ALIKE}, 200),

@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-import pytest
-
 from plugins.espeak import safe_text
 from plugins.openai.realtime import transcript
 from plugins.pycld2.detector import Cld2Detector
@@ -23,6 +21,7 @@ from speech_engine import Segment
 from speech_engine.text import cleaning, sounds
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.text.words import words_of
+from tests.tables import each_row
 
 MOST_S = 0.2
 """Of one reader's CPU time. The slowest takes half of it, a pattern that takes the square of a run twice."""
@@ -108,13 +107,13 @@ def slow(read: Callable[[str], object]) -> list[tuple[str, float]]:
     return found
 
 
-@pytest.mark.parametrize("reader", READERS)
+@each_row("reader", READERS)
 def test_no_text_takes_the_square_of_its_length(reader: str) -> None:
     READERS[reader]("Olá. A first use loads what is read once.")
     assert not slow(READERS[reader])
 
 
-@pytest.mark.parametrize(("name", "tag"), FRONT_ENDS)
+@each_row(("name", "tag"), FRONT_ENDS)
 async def test_no_front_end_does(name: str, tag: str) -> None:
     async with open_front_ends(registry.load()) as front_ends:
 

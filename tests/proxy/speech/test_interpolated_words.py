@@ -25,6 +25,7 @@ from tests.plugins.front_ends import TEXTS
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_candidate_stream import BODY, CONFIG, mp3
+from tests.tables import each_row
 
 FRONT_ENDS = st.sampled_from([PlainFrontEnd(), LatinFrontEnd()])
 
@@ -40,7 +41,7 @@ def words_of(text: str, found: Sequence[SpokenWord]) -> list[str]:
     return [text[word.source_start : word.source_end] for word in found]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "words"),
     [
         ("“Hello,” he said.", ["Hello", "he", "said"]),
@@ -190,7 +191,7 @@ def starts_of(answer: dict[str, Any]) -> dict[str, float]:
     return {word["word"]: word["start_seconds"] for word in answer["words"]}
 
 
-@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+@each_row("speed", [0.5, 1.0, 2.0])
 async def test_an_engine_without_times_has_interpolated_words_that_follow_the_speed(
     tmp_path: Path, speed: float
 ) -> None:

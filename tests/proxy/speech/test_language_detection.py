@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
-import pytest
 from structlog.testing import capture_logs
 
 from policies import language
@@ -17,6 +16,7 @@ from proxy.engines.registry import Registry
 from proxy.speech.language_detection import open_detector
 from speech_engine import Context, Hosted, Plugin
 from speech_engine.plugin import Create
+from tests.tables import each_row
 
 
 class NoSettings(msgspec.Struct, frozen=True):
@@ -119,7 +119,7 @@ async def test_without_a_name_nothing_is_opened_and_nothing_said() -> None:
     assert logs == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "event"),
     [
         ("broken", "plugin.start.failed"),
@@ -185,7 +185,7 @@ async def test_a_detector_that_broke_is_asked_again() -> None:
         assert [detect("Habari", "en") for _ in range(3)] == [(), ("sw",), ("sw",)]
 
 
-@pytest.mark.parametrize("answer", [7, b"pt", ["pt"], "português", ""])
+@each_row("answer", [7, b"pt", ["pt"], "português", ""])
 async def test_an_answer_that_is_no_tag_is_unsure(answer: object) -> None:
     async with open_detector(plugins(mine=answering(lambda _text: answer)), "mine") as detect:
         assert language.choose(None, None, "Bom dia", detect) == language.LanguageChoice("en", "default")

@@ -14,6 +14,7 @@ from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.proxy.speech.test_pipeline import BODY, PAIR
 from tests.speech_engine.host import simulated_time
+from tests.tables import each_row
 
 SECONDS = 20
 
@@ -39,7 +40,7 @@ class Sound:
         self.is_closed = True
 
 
-@pytest.mark.parametrize("seconds", [(20.0,), (0.1,) * 200, (12.0, 0.25, 7.75)])
+@each_row("seconds", [(20.0,), (0.1,) * 200, (12.0, 0.25, 7.75)])
 def test_sound_goes_out_at_most_some_seconds_before_it_is_heard(seconds: tuple[float, ...]) -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
@@ -74,8 +75,8 @@ def test_nobody_waits_when_the_server_ends_or_the_client_has_gone() -> None:
     simulated_time.run(scene())
 
 
-@pytest.mark.parametrize("by_key", [True, False], ids=["key", "header"])
-@pytest.mark.parametrize("answer", ["audio", "sse"])
+@each_row("by_key", [True, False], ids=["key", "header"])
+@each_row("answer", ["audio", "sse"])
 async def test_a_client_that_hangs_up_pays_for_little_that_it_did_not_hear(
     tmp_path: Path, by_key: bool, answer: str
 ) -> None:

@@ -20,6 +20,7 @@ from proxy.speech.word_times import WordPlaces
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
+from tests.tables import each_row
 
 MARKED = "# Title\n\n- **Milk** and `eggs`\n- see [the docs](https://a.org/b?c=1)"
 READ = "Title Milk and eggs see the docs"
@@ -76,7 +77,7 @@ async def test_another_value_is_refused_by_name(tmp_path: Path, engine: Scripted
     assert (long.status_code, envelope(long)["code"]) == (400, "string_above_max_length")
 
 
-@pytest.mark.parametrize("wire", ["json", "words", "sse", "wav"])
+@each_row("wire", ["json", "words", "sse", "wav"])
 async def test_every_wire_speaks_and_points_at_the_words_as_they_were_sent(tmp_path: Path, wire: str) -> None:
     fields: dict[str, dict[str, object]] = {
         "json": {"response_format": "json", "audio_format": "wav"},

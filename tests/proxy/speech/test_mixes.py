@@ -22,6 +22,7 @@ from proxy.speech.speech_request import Defaults
 from speech_engine import EngineVoice, Mix, Sample, Samples
 from tests.proxy.api.inside import envelope, inside
 from tests.sound import decoded
+from tests.tables import each_row
 
 CONFIG = """
 [engines.tone]
@@ -65,7 +66,7 @@ def library(*own: Voice, shared: tuple[Voice, ...] = ()) -> AccountLibrary:
     return AccountLibrary(VoiceShelf(own), VoiceShelf(shared), NOTHING._lexicons)
 
 
-@pytest.mark.parametrize("audio_format", FORMATS)
+@each_row("audio_format", FORMATS)
 async def test_a_mix_is_heard_with_its_weights_in_every_format(tmp_path: Path, audio_format: str) -> None:
     async with inside(tmp_path, CONFIG) as server:
         answer = await server.speech("Hello there.", voice=MIX, response_format=audio_format)
@@ -78,7 +79,7 @@ async def test_a_mix_is_heard_with_its_weights_in_every_format(tmp_path: Path, a
     assert timbre.pitch_hz == pytest.approx(expected, rel=0.01)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("mix", "said"),
     [
         ([], "1 to 8 voices"),
@@ -99,7 +100,7 @@ async def test_a_wrong_mix_names_its_field(tmp_path: Path, mix: object, said: st
     assert said in envelope(answer)["message"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "voice",
     [
         {"mix": "anna"},
@@ -172,7 +173,7 @@ async def test_the_revision_of_a_mix_follows_its_members(tmp_path: Path) -> None
     assert before.voice.revision != after.voice.revision
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("members", "text", "language"),
     [
         (("mine", "other"), "Hm.", "pt-BR"),

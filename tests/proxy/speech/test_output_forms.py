@@ -7,7 +7,6 @@ import io
 import json
 import secrets
 import wave
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -15,7 +14,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import AUDIO_FORMATS, MEDIA_TYPES
-from tests.server import Server, running
+from tests.server import Server, live_server
 from tests.sound import decoded
 
 CONFIG = """
@@ -57,11 +56,7 @@ FEW_FORMS = [
 ]
 """Each format as it comes and at its ends. The other rates are in `tests/soak`."""
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("forms"), CONFIG) as server:
-        yield server
+server = live_server(CONFIG)
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from proxy.ledger.verify import verify
 from speech_engine import Encoded, EngineError, Event, Finished, Started, errors
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_candidate_stream import mp3
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -41,7 +40,7 @@ async def is_consistent(server: Inside) -> bool:
     return (await verify(server.worker.store)).is_clean
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "is_own"),
     [
         (errors.UnsupportedText("x"), True),
@@ -71,8 +70,8 @@ async def test_a_turn_that_can_not_be_spoken_does_not_make_the_one_before_it_fre
         assert row.credits == 0
 
 
-@pytest.mark.parametrize("format_", ["pcm", "mp3"])
-@pytest.mark.parametrize("stops_by_itself", [True, False])
+@each_row("format_", ["pcm", "mp3"])
+@each_row("stops_by_itself", [True, False])
 async def test_sound_up_to_the_cap_is_charged_and_the_answer_is_broken(
     tmp_path: Path, format_: str, stops_by_itself: bool
 ) -> None:

@@ -14,6 +14,7 @@ from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.sound import decoded
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 PAIR = """
 [engines.one]
@@ -36,7 +37,7 @@ async def ask(server: Inside, **more: object) -> tuple[int, bytes, str]:
     return answer.status_code, answer.content, answer.headers.get("x-voxgate-engine", "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "before",
     [
         [errors.EngineFailed("x")],
@@ -135,7 +136,7 @@ async def test_an_engine_may_raise_the_budget(tmp_path: Path) -> None:
         assert (await ask(server))[2] == "one/m"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("native", "asked", "told", "seconds"),
     [
         ((1.0, 1.0), 2.0, 1.0, 1.0),
@@ -158,7 +159,7 @@ async def test_a_speed_that_an_engine_cannot_do_is_fitted(
     assert row.samples == len(content) // 2
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100, 48_000])
+@each_row("rate_hz", [8_000, 16_000, 44_100, 48_000])
 async def test_every_rate_comes_out_at_24_khz(tmp_path: Path, rate_hz: int) -> None:
     engine = Scripted(*spoken(1.0, rate_hz), sample_rate_hz=rate_hz)
     async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
@@ -193,7 +194,7 @@ async def test_a_word_of_which_no_engine_speaks_anything_is_a_400(tmp_path: Path
     assert b"unsupported_text" in content
 
 
-@pytest.mark.parametrize(
+@each_row(
     "script",
     [
         sound(0.1),
@@ -253,7 +254,7 @@ async def test_a_client_that_leaves_stops_the_engine_and_pays_for_what_was_writt
     assert engine.open == 0
 
 
-@pytest.mark.parametrize("audio_format", ["pcm", "wav", "json", "mp3"])
+@each_row("audio_format", ["pcm", "wav", "json", "mp3"])
 async def test_the_record_is_there_before_the_last_chunk_goes_out(tmp_path: Path, audio_format: str) -> None:
     outcomes: list[list[str]] = []
 

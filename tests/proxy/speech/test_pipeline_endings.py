@@ -14,6 +14,7 @@ from speech_engine import Encoded, Event, Finished, SpeechJob, Started
 from tests.proxy.api.inside import LeavingPeer, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.test_pipeline import BODY, PAIR, ask
+from tests.tables import each_row
 
 
 @pytest.mark.parametrize(("field", "format_"), [("response_format", "wav"), ("audio_format", "mp3")])
@@ -34,7 +35,7 @@ async def test_a_client_who_leaves_before_a_whole_answer_is_sent_has_been_writte
     assert (row.outcome, row.samples, engine.open) == ("left", 0, 0)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@each_row("share", [0.0, 0.25, 1.0])
 async def test_a_leaver_is_charged_for_the_share_that_left_this_machine(tmp_path: Path, share: float) -> None:
     leaves, peer = asyncio.Event(), LeavingPeer()
     peer.sent_share = share

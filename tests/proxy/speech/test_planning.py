@@ -22,6 +22,7 @@ from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from speech_engine import Language
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 DEAR = Plan(
     name="dear",
@@ -89,7 +90,7 @@ def guessing(*tags: str) -> Detect:
 LATIN = "Tudo bem com voces hoje de manha?"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("detected", "default", "language"),
     [
         (("pt",), "en", "pt"),
@@ -110,7 +111,7 @@ def test_a_language_that_nobody_names_is_the_first_guess_that_somebody_speaks_or
     assert planned.plan(request(LATIN), FREE).language == language
 
 
-@pytest.mark.parametrize(
+@each_row(
     "route",
     [
         Route(language="gl", candidates=("one/m",)),
@@ -119,7 +120,7 @@ def test_a_language_that_nobody_names_is_the_first_guess_that_somebody_speaks_or
         Route(language="gl", candidates=("one/m",), sentences=True),
     ],
 )
-@pytest.mark.parametrize("more", [{}, {"language": "auto"}])
+@each_row("more", [{}, {"language": "auto"}])
 def test_no_route_of_a_guess_refuses_what_the_default_would_speak(
     route: Route, more: dict[str, object]
 ) -> None:
@@ -153,7 +154,7 @@ def test_an_engine_of_a_guess_that_is_coming_up_is_waited_for() -> None:
         planned.plan(request("Bonjour, mes amis."), FREE)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "detected", "voice", "field", "tag", "known_from"),
     [
         ("Привет", "", "alloy", "language", "ru", "was detected in the text"),
@@ -184,7 +185,7 @@ def test_a_refusal_of_auto_says_what_would_help() -> None:
     assert "In place of 'auto', name one language of the text" in caught.value.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("emotion", "says"),
     [
         ("happy", "'emotion' is 'happy', which one/m cannot express; it knows: none."),

@@ -37,6 +37,7 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.speech.repeating import Repeating
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
+from tests.tables import each_row
 from tests.waiting import soon
 
 TONES = """
@@ -109,7 +110,7 @@ async def test_the_words_arrive_as_loud_as_the_second_voice_is(tmp_path: Path) -
     assert len(twice.samples) == len(once.samples)
 
 
-@pytest.mark.parametrize("audio_format", ["mp3", "opus", "flac", "pcm"])
+@each_row("audio_format", ["mp3", "opus", "flac", "pcm"])
 async def test_it_comes_in_every_format_and_at_another_rate_of_the_first(
     tmp_path: Path, audio_format: str
 ) -> None:
@@ -325,7 +326,7 @@ class FailingFirst(Repeating):
         return super()._sound(pieces)
 
 
-@pytest.mark.parametrize("error", [EngineFailed("x"), EngineLimited("x"), VoiceNotFound("x")])
+@each_row("error", [EngineFailed("x"), EngineLimited("x"), VoiceNotFound("x")])
 async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates(
     tmp_path: Path, error: Exception
 ) -> None:
@@ -342,8 +343,8 @@ async def test_a_post_engine_that_fails_before_its_sound_gets_another_candidates
     check_nobody_works(*engines.values())
 
 
-@pytest.mark.parametrize("error", [EngineUnavailable("gone"), EngineBusy("full"), EngineCannot("never")])
-@pytest.mark.parametrize("hedge", ["", "hedge_s = 5.0\n"])
+@each_row("error", [EngineUnavailable("gone"), EngineBusy("full"), EngineCannot("never")])
+@each_row("hedge", ["", "hedge_s = 5.0\n"])
 async def test_no_other_candidate_speaks_for_who_is_not_there_to_repeat_it(
     tmp_path: Path, error: Exception, hedge: str
 ) -> None:
@@ -394,7 +395,7 @@ BROKEN: list[tuple[Sequence[Any], Sequence[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second"), BROKEN)
+@each_row(("first", "second"), BROKEN)
 async def test_an_answer_that_breaks_after_its_first_sound_costs_nothing(
     tmp_path: Path, first: Sequence[Any], second: Sequence[Any]
 ) -> None:
@@ -419,7 +420,7 @@ BODY = {
 }
 
 
-@pytest.mark.parametrize("waits", ["first", "second", "neither"])
+@each_row("waits", ["first", "second", "neither"])
 async def test_who_leaves_pays_for_what_was_sent_and_ends_both_engines(tmp_path: Path, waits: str) -> None:
     never = asyncio.Event().wait
     first = [Started(RATE_HZ), *sound(2.0), never if waits != "second" else Finished()]
@@ -645,9 +646,7 @@ class Short(Repeating):
         return Audio(0, pcm[: 2 * round(self._share * len(pcm) / 2)])
 
 
-@pytest.mark.parametrize(
-    ("share", "outcome"), [(0.02, "failed"), (0.83, "failed"), (0.87, "finished"), (1.0, "finished")]
-)
+@each_row(("share", "outcome"), [(0.02, "failed"), (0.83, "failed"), (0.87, "finished"), (1.0, "finished")])
 async def test_who_repeats_far_less_than_it_heard_has_failed_and_nobody_pays(
     tmp_path: Path, share: float, outcome: str
 ) -> None:

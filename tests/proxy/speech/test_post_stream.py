@@ -39,6 +39,7 @@ from speech_engine.host.engine_stream import EngineStream, SlotStream
 from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.repeating import Repeating
+from tests.tables import each_row
 
 JOB = SpeechJob(
     id="j",
@@ -154,7 +155,7 @@ class Steps:
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("window", [1, 2, 5])
+@each_row("window", [1, 2, 5])
 async def test_the_first_sound_comes_with_the_first_window_and_no_step_later(window: int) -> None:
     steps = Steps(8)
     pair = Pair(Scripted(*steps.script), Repeating(window=window))
@@ -280,7 +281,7 @@ async def test_a_failure_of_the_first_is_not_blamed_on_who_repeats() -> None:
     await pair.stream.close()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("raised", "kind"),
     [
         (EngineLimited("too many requests"), EngineLimited),
@@ -343,7 +344,7 @@ NO_CONTRACT: list[tuple[Scripted, Repeating]] = [
 ]
 
 
-@pytest.mark.parametrize(("first", "second"), NO_CONTRACT)
+@each_row(("first", "second"), NO_CONTRACT)
 async def test_what_breaks_the_contract_has_failed(first: Scripted, second: Repeating) -> None:
     pair = Pair(first, second)
     _, error = await pair.until_it_breaks()
@@ -352,7 +353,7 @@ async def test_what_breaks_the_contract_has_failed(first: Scripted, second: Repe
     pair.check_all_is_free()
 
 
-@pytest.mark.parametrize("taken", [0, 1, 2, 5])
+@each_row("taken", [0, 1, 2, 5])
 async def test_a_client_that_leaves_ends_both_engines(taken: int) -> None:
     pair = Pair(Scripted(*spoken(5.0)), Repeating(window=2))
     for _ in range(taken):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from msgspec.structs import replace
 
 from policies import plans
@@ -23,6 +22,7 @@ from speech_engine import EngineVoice, Language, Sample
 from tests.proxy.api.inside import TONE, envelope, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.tables import each_row
 
 ENGLISH = "How are you doing this fine morning, my old friend?"
 PORTUGUESE = "Tudo bem com você hoje de manhã, meu velho amigo?"
@@ -58,7 +58,7 @@ def plan(
     return Planner(catalogue, detect=detect).plan(asked, plans.terms(Plan(name="free")), library)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("voice", "text", "detected", "known"),
     [
         (RECORDED, THAI, (), ("th", "script")),
@@ -76,7 +76,7 @@ def plan(
         (NAMED, ENGLISH, ("en",), ("pt-BR", "voice")),
     ],
 )
-@pytest.mark.parametrize("more", [{}, {"language": "auto"}])
+@each_row("more", [{}, {"language": "auto"}])
 def test_a_recording_speaks_what_the_text_shows_and_a_named_voice_its_own_language(
     voice: Voice, text: str, detected: tuple[str, ...], known: tuple[str, str], more: dict[str, object]
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_recording_speaks_what_the_text_shows_and_a_named_voice_its_own_langua
         assert set(hints) <= {"pt"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "detected", "languages"),
     [
         ("[A] Hm. [B] 12.", (), ["pt-BR", "pt-BR"]),

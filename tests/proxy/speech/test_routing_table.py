@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import pytest
-
 from policies import plans
 from policies.lexicon import Lexicons
 from policies.plans import Plan
@@ -26,6 +24,7 @@ from proxy.speech.planning import Planner
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, Language
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 # house: here, with bad Yoruba. xtts: here, Thai alone, not for paid use. The next three send texts away, and
 # two of them have a model with the id `v3`. far is an engine that no alias, route or other voice has.
@@ -175,7 +174,7 @@ def test_the_table_has_every_cell_once() -> None:
     assert len(found) == len(set(found)) == len(MODELS) * len(VOICES) * len(LANGUAGES) * len(COLUMNS)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=" ".join)
+@each_row("row", ROWS, ids=" ".join)
 def test_each_cell_has_one_list_or_one_error(row: tuple[str, str]) -> None:
     wrong = {}
     for cell in (cell for cell in CELLS if cell[:2] == row):

@@ -16,6 +16,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.lexicons.endpoints import LexiconBody
 from proxy.speech import speech_body, speech_request
 from proxy.speech.speech_request import Defaults, SpeechRequest
+from tests.tables import each_row
 
 NAMES = speech_body.SpeechBody.__struct_fields__
 SECRET = "the cat sat on seventeen mats"
@@ -43,7 +44,7 @@ def test_the_repr_does_not_show_the_text() -> None:
     assert SECRET not in repr(parse({**WHOLE, "input": SECRET}))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("field", "value", "read_as"),
     [
         ("input", "x" * 4096, "x" * 4096),
@@ -87,7 +88,7 @@ def test_a_value_within_the_limits_is_taken(field: str, value: object, read_as: 
     assert getattr(request, seen.get(field, field)) == read_as
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("field", "value", "code"),
     [
         ("input", "x" * 4097, "string_above_max_length"),
@@ -150,7 +151,7 @@ def test_a_cast_is_names_and_their_voices_in_order() -> None:
     assert (request.voice, request.cast) == ("", (("Ben", "onyx"), ("Ana", "nova")))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("voice", "field"),
     [
         ({"cast": {}}, "voice.cast"),
@@ -171,14 +172,14 @@ def test_a_voice_that_is_no_cast_names_its_field(voice: object, field: str) -> N
     assert f"'{field}'" in failure.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "is_by_sentence"), [("auto", True), ("Auto", True), ("", False), ("en", False), (None, False)]
 )
 def test_only_auto_asks_for_each_sentence_in_its_language(sent: str | None, is_by_sentence: bool) -> None:
     assert parse({**WHOLE, "language": sent}).by_sentence == is_by_sentence
 
 
-@pytest.mark.parametrize("field", ["model", "input", "voice"])
+@each_row("field", ["model", "input", "voice"])
 def test_a_missing_field_is_named(field: str) -> None:
     failure = refused({key: value for key, value in WHOLE.items() if key != field})
     assert (failure.param, failure.code) == (field, "missing_required_parameter")
@@ -223,7 +224,7 @@ def test_json_cannot_come_as_events() -> None:
     assert failure.param == "stream_format"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "answer"),
     [("tts-1", "audio"), ("tts-1-hd", "audio"), ("gpt-4o-mini-tts", "sse"), ("x/y", "sse")],
 )
@@ -241,7 +242,7 @@ def test_defaults_fill_what_is_absent_or_null_and_nothing_else() -> None:
         parse({**WHOLE, "voice": ""}, defaults)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [
         b"",
@@ -337,7 +338,7 @@ MANY = {
 
 
 @pytest.mark.clock
-@pytest.mark.parametrize(("body", "says"), MANY.values(), ids=MANY)
+@each_row(("body", "says"), MANY.values(), ids=MANY)
 def test_what_no_field_takes_is_never_built(body: bytes, says: str) -> None:
     took_s = []
     for _ in range(3):

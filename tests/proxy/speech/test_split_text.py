@@ -21,6 +21,7 @@ from proxy.speech.split_text import MOST_PARTS
 from speech_engine import EngineVoice
 from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -116,7 +117,7 @@ async def test_in_a_cast_of_the_operators_no_name_is_the_accounts_own(tmp_path: 
     assert found == ["voice_1", "ana", "ana", "voice_1"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "more", "field", "code"),
     [
         ("[Ana] Hi.", {"voice": {"cast": {"Ana": "nobody"}}}, "voice.cast.Ana", "voice_not_found"),

@@ -30,6 +30,7 @@ from speech_engine import EngineError, EngineFailed, Event, SpeechJob, Unsupport
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 CONFIG = """
 [engines.one]
@@ -272,7 +273,7 @@ def test_only_what_a_tap_has_of_its_own_is_called() -> None:
     assert not any(getattr(NO_TAPS, name) for name in vars(NO_TAPS))
 
 
-@pytest.mark.parametrize("outcome", get_args(Outcome))
+@each_row("outcome", get_args(Outcome))
 async def test_a_row_of_the_tally_comes_with_any_usage_row(tmp_path: Path, outcome: Outcome) -> None:
     """What `settle` adds comes with that of a whole answer alone."""
 

@@ -26,6 +26,7 @@ from proxy.speech.text_preparation import MOST_SPOKEN_CHARACTERS, TextPreparatio
 from speech_engine import EngineError, EngineVoice, ModelInfo, Segment
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.tables import each_row
 
 VOICE = Voice(id="ana", name="ana", bindings=())
 MODEL = ModelInfo(id="m", languages=(), sample_rate_hz=24_000)
@@ -120,7 +121,7 @@ async def test_what_a_front_end_writes_out_is_estimated_and_not_charged() -> Non
     assert round(text.estimated_s, 2) == round(33 / 14 * 1.2, 2)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("own", "layers", "characters"),
     [
         (1, [{"ab": "y" * 50}], 5 + 48),
@@ -168,7 +169,7 @@ async def test_a_front_end_that_hangs_or_breaks_leaves_time_for_another() -> Non
                 run.text_for(run.candidates[0])
 
 
-@pytest.mark.parametrize(("bad", "status"), [(Words(), 400), (Broken(), 503), (Hung(), 503)])
+@each_row(("bad", "status"), [(Words(), 400), (Broken(), 503), (Hung(), 503)])
 async def test_a_part_that_no_candidate_can_speak_is_refused(bad: Any, status: int) -> None:
     with preparation(bad=bad) as texts:
         with pytest.raises(RequestFailed) as refused:

@@ -16,6 +16,7 @@ from speech_engine import Finished, Segment, Started, Word, Words
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.proxy.speech.test_candidate_stream import BODY, CONFIG
+from tests.tables import each_row
 
 Shown = list[tuple[str, float, bool]]
 
@@ -33,7 +34,7 @@ def shown(text: str, words: Sequence[SpokenWord]) -> Shown:
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "told", "words"),
     [
         # Two words in one go.

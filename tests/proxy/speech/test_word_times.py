@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.plain.plugin import PlainFrontEnd
 from proxy.speech.word_times import WordPlaces
 from speech_engine import Rewritten, Segment, Word
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "spoken", "word", "found"),
     [
         ("Hello world.  ", "Hello world.", (6, 11), "world"),
@@ -46,7 +46,7 @@ def test_no_place_lies_outside_its_segment(text: str, start: int, end: int) -> N
         assert segment.source_start <= located.source_start < located.source_end <= segment.source_end
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("word", "found"),
     [("às", "às"), ("quatorze", "14:30"), ("trinta", "14:30"), ("horas", "horas"), ("em", "em")],
 )

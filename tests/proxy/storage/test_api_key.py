@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proxy.storage import api_key
+from tests.tables import each_row
 
 BASE62 = string.ascii_letters + string.digits
 KEY = api_key.mint().reveal()
@@ -61,7 +62,7 @@ def test_any_text_is_judged_without_an_error(text: str) -> None:
     assert not api_key.is_well_formed(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrapped",
     [f"{KEY}\n", f" {KEY}", f"Bearer {KEY}", KEY.upper(), "sk-vg-", KEY * 2],
     # The same names in every process of a run, though each mints a key of its own.

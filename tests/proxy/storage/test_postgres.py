@@ -14,6 +14,7 @@ from proxy.storage.store import MissingReference, Row, Statement, StorageFailed,
 from tests.databases import Postgres
 from tests.proxy.kept.owned import add_voice
 from tests.proxy.storage.notes import NOTES, note
+from tests.tables import each_row
 
 IMPATIENT_S = 0.3
 """So long may an answer take in tests that wait for one in vain."""
@@ -165,7 +166,7 @@ async def test_a_migration_may_take_longer_than_an_answer(
         assert await migrate(store, [slow]) == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wrong", "reason", "passes"),
     [
         ((":hunter2@", ":swordfish@"), "password authentication failed", False),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from proxy.storage.postgres_calls import number_parameters
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sql", "translated", "names"),
     [
         ("SELECT 1", "SELECT 1", ()),

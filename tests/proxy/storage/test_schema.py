@@ -11,6 +11,7 @@ from proxy.storage import schema
 from proxy.storage.schema import Migration, migrate, parse, shipped
 from proxy.storage.store import Statement, StorageFailed, Store
 from tests.proxy.storage.notes import names_in
+from tests.tables import each_row
 
 _FIRST = Migration(1, "first", ("CREATE TABLE one (id TEXT)", "INSERT INTO one VALUES ('kept')"))
 _SECOND = Migration(2, "second", ("CREATE TABLE two (id TEXT)",))
@@ -75,7 +76,7 @@ def test_a_file_with_another_name_is_refused() -> None:
         parse("first.sql", "SELECT 1;")
 
 
-@pytest.mark.parametrize("url", ["", "mysql://u:hunter2@db/vg", "sqlite:///somewhere"])
+@each_row("url", ["", "mysql://u:hunter2@db/vg", "sqlite:///somewhere"])
 async def test_an_unknown_url_is_refused_before_anything_is_created(url: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'"sqlite" or "postgresql://') as caught:
         async with open_store(url, tmp_path):

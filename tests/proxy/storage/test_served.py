@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.databases import Postgres, postgres
 from tests.server import TONE, Server, running
-from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +24,6 @@ def server(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
     (folder / "database-url").write_text(f"{database.url()}\n")
     with running(folder, f'{TONE}\n[storage]\nurl = "file:database-url"\n') as started:
         yield started
-
-
-def ready(server: Server) -> tuple[int, list[str]]:
-    answer = httpx2.get(f"{server.url}/readyz", timeout=5.0)
-    return answer.status_code, answer.json()["reasons"]
 
 
 def test_a_speech_is_on_record_in_postgresql(server: Server, database: Postgres) -> None:
@@ -50,24 +43,6 @@ def test_the_command_line_makes_and_ends_keys_beside_it(server: Server, database
         server.cli("keys", "revoke", made["id"])
         assert client.get("/v1/models").status_code == 401
     assert database.psql(f"SELECT count(revoked) FROM keys WHERE id = '{made['id']}'") == ["1"]
-
-
-def test_a_database_that_stops_is_an_honest_503_until_it_is_back(server: Server, database: Postgres) -> None:
-    assert ready(server) == (200, [])
-    database.stop()
-    try:
-        answer = server.speech("Nobody would know of this.")
-        assert answer.status_code == 503
-        assert answer.json()["error"]["code"] == "storage_unavailable"
-        assert int(answer.headers["retry-after"]) >= 1
-        assert ready(server) == (503, ["storage: the database does not answer"])
-    finally:
-        database.start()
-    until(lambda: ready(server)[0] == 200)
-    assert server.speech("And on it goes.").status_code == 200
-    log = server.log.read_text()
-    assert "storage.failed" in log
-    assert "hunter2" not in log
 
 
 def test_the_command_line_alone_works_on_the_same_database(

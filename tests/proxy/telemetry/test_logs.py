@@ -10,9 +10,8 @@ import threading
 from io import BytesIO
 from typing import Any
 
-import pytest
-
 from proxy.telemetry.logs import LogFile, RequestLine
+from tests.tables import each_row
 from tests.waiting import soon
 
 _PROGRAM = """
@@ -112,7 +111,7 @@ async def test_no_line_is_lost_between_threads() -> None:
     assert len(lines) == 3 * each
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("ending", "status", "last"),
     [
         ("return", 0, "request.finished"),

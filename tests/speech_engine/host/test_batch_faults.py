@@ -16,6 +16,7 @@ from speech_engine.host.batch_model import BatchSettings, RowSpec, RowStep
 from tests.speech_engine.host.batches import Batch, Host, batch, hear, job
 from tests.speech_engine.host.fakes import FakeLog
 from tests.speech_engine.host.toy_model import CODE_SAMPLES, STEP_S, ToyFault, ToyModel, ToyRow
+from tests.tables import each_row
 from tests.waiting import soon
 
 
@@ -107,7 +108,7 @@ async def test_a_row_that_panics_ends_alone(moment: str) -> None:
     assert not host.ended
 
 
-@pytest.mark.parametrize("error", [Panic, SystemExit, StopIteration, asyncio.CancelledError])
+@each_row("error", [Panic, SystemExit, StopIteration, asyncio.CancelledError])
 async def test_work_that_panics_is_an_error_of_its_caller_alone(error: type[BaseException]) -> None:
     def panic() -> None:
         raise error

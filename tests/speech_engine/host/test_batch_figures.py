@@ -13,6 +13,7 @@ from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host.batches import StepGate, batch, hear, job
 from tests.speech_engine.host.fakes import FakeLog
 from tests.speech_engine.host.toy_model import ToyModel
+from tests.tables import each_row
 from tests.waiting import soon
 
 
@@ -46,7 +47,7 @@ def test_processes_add_up_what_counts_and_share_a_mean_of_the_rest() -> None:
     assert add_figures([]) == {}
 
 
-@pytest.mark.parametrize(("step_s", "taken", "measured"), [(0.1, 20, 16), (40.0, 3, 1), (400.0, 2, 1)])
+@each_row(("step_s", "taken", "measured"), [(0.1, 20, 16), (40.0, 3, 1), (400.0, 2, 1)])
 def test_a_slow_device_is_warmed_up_with_few_steps(step_s: float, taken: int, measured: int) -> None:
     model = TimedModel(floor_s=step_s, row_s=0.0)
     times = StepTimes(model.step_s)

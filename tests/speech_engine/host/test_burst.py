@@ -18,6 +18,7 @@ from bench.timed_model import TimedModel
 from speech_engine import EngineError, Urgency
 from speech_engine.host.batch_model import BatchSettings
 from tests.speech_engine.host import simulated_time
+from tests.tables import each_row
 
 QUICK = (0.015, 0.0005)
 """A step of one row takes 15.5 ms and one of 16 takes 23, for 46 ms of each row's sound."""
@@ -79,7 +80,7 @@ def test_a_burst_on_a_fresh_host_is_let_in_as_on_one_that_has_spoken(is_used: bo
     simulate(play, STEEP)
 
 
-@pytest.mark.parametrize("apart_s", [0.04, 0.2, 1.2])
+@each_row("apart_s", [0.04, 0.2, 1.2])
 def test_no_step_is_too_slow_for_those_who_hear_its_rows(apart_s: float) -> None:
     async def play(room: Room) -> None:
         for _ in range(10):

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from speech_engine.host.confinement import has_call_filter
+from tests.tables import each_row
 
 _FORBIDDEN = {
     "a program": ("programs", "subprocess.run(['true'])"),
@@ -64,7 +65,7 @@ def _run(code: str) -> str:
 pytestmark = pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
 
 
-@pytest.mark.parametrize("need", ["", "programs", "network"])
+@each_row("need", ["", "programs", "network"])
 def test_a_confined_process_is_refused_what_no_engine_needs(need: str) -> None:
     attempts = {name: code for name, (other, code) in _FORBIDDEN.items() if other == need}
     code = "".join(f"print(attempt(lambda: {code}))\n" for code in attempts.values())

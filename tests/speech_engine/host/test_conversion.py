@@ -34,6 +34,7 @@ from tests.speech_engine.host.conversions import (
     recording,
 )
 from tests.speech_engine.host.fakes import FakeLog, Studio
+from tests.tables import each_row
 from tests.waiting import soon
 
 
@@ -41,8 +42,8 @@ def is_free(loop: Movers, model: MoverModel) -> bool:
     return not model.present and "0 jobs, 0 of" in repr(loop)
 
 
-@pytest.mark.parametrize("samples", [1, 239, 240, 361, 2_400, 12_345])
-@pytest.mark.parametrize("piece", [1, 301, 100_000])
+@each_row("samples", [1, 239, 240, 361, 2_400, 12_345])
+@each_row("piece", [1, 301, 100_000])
 async def test_a_recording_of_any_length_comes_out_however_it_comes_in(samples: int, piece: int) -> None:
     model, pcm = MoverModel(), recording(samples)
     async with movers(model) as loop:
@@ -244,7 +245,7 @@ async def test_when_the_model_breaks_all_conversions_end_and_a_new_one_is_refuse
     assert host.ended == ["the model failed: MoverFault"]
 
 
-@pytest.mark.parametrize("most", [1, 700, 2_400])
+@each_row("most", [1, 700, 2_400])
 async def test_no_more_comes_out_than_the_job_may_have(most: int) -> None:
     model, pcm = MoverModel(), recording(6_000)
     async with movers(model) as loop:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bench import fairness
 from bench.simulated_host import Job, SimulatedHost
 from speech_engine.host.fair import LEAST_S, FairOrder, Ticket
+from tests.tables import each_row
 
 
 def served_s(host: SimulatedHost, tenant: str) -> float:
@@ -75,7 +76,7 @@ def test_a_share_of_three_gets_three_times_the_seconds() -> None:
     assert served_s(host, "three") == pytest.approx(3 * served_s(host, "one"), abs=3 * 2 * 7.0)
 
 
-@pytest.mark.parametrize("claimed_s", [0.0, 0.1, 5.0, 500.0])
+@each_row("claimed_s", [0.0, 0.1, 5.0, 500.0])
 def test_a_false_estimate_gains_nothing(claimed_s: float) -> None:
     host = SimulatedHost(slots=2)
     for _ in range(500):

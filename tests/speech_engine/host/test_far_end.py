@@ -29,6 +29,7 @@ from speech_engine.host.far_server import FarServer
 from speech_engine.host.messages import Failed
 from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame, frames_of
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece, RemoteSample, RemoteWork, decode_work
+from tests.tables import each_row
 
 TOKEN = "far-token"
 
@@ -108,7 +109,7 @@ async def test_a_key_whose_result_was_dropped_for_others_is_not_spoken_again() -
         assert await pieces_of(end, work(f"k{MOST_KEPT + 3}"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "error"),
     [
         (work(voice=EngineVoice("nobody")), "VoiceNotFound"),
@@ -204,7 +205,7 @@ async def test_a_canceled_work_says_so_and_has_no_result() -> None:
         assert (shown["status"], shown["output"]) == ("CANCELLED", [])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "body", "status"),
     [
         ("POST", "/run", b"{", 400),

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.host.far_fetch import MOST_BYTES, fetched
 from speech_engine.runner import RemoteSample
+from tests.tables import each_row
 
 PCM = bytes(range(256)) * 1000
 fetched_from_here = partial(fetched, schemes=("http",), pause_s=0.0)
@@ -85,7 +86,7 @@ async def test_a_recording_is_fetched_also_after_a_bad_moment() -> None:
         assert seen == ["/busy"] * 3
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "error", "times"),
     [
         ("/moved", EngineFailed, 1),
@@ -112,7 +113,7 @@ async def test_only_what_was_announced_is_taken() -> None:
                 await fetched_from_here(wrong)
 
 
-@pytest.mark.parametrize("size", [0, -1, MOST_BYTES + 1])
+@each_row("size", [0, -1, MOST_BYTES + 1])
 async def test_an_impossible_size_is_not_asked_for(size: int) -> None:
     with shop() as (url, seen):
         with pytest.raises(EngineFailed, match="impossible"):
@@ -120,7 +121,7 @@ async def test_an_impossible_size_is_not_asked_for(size: int) -> None:
         assert seen == []
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/a", "file:///etc/passwd", "ftp://127.0.0.1/a", "a"])
+@each_row("url", ["http://127.0.0.1:1/a", "file:///etc/passwd", "ftp://127.0.0.1/a", "a"])
 async def test_only_https_is_asked(url: str) -> None:
     with pytest.raises(EngineFailed, match="over https alone"):
         await fetched(sample_at(url))

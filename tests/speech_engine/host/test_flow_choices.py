@@ -15,14 +15,13 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
-import pytest
-
 from bench.continuity import Room
 from bench.listeners import visits
 from bench.timed_model import CODE_S, Row, TimedModel
 from speech_engine import SpeechJob
 from speech_engine.host.batch_model import BatchSettings, OutOfMemory, RowSpec, RowStep
 from tests.speech_engine.host import simulated_time
+from tests.tables import each_row
 
 DIGESTS = (
     "e79128f8955cbf1f",
@@ -119,7 +118,7 @@ def choices(seed: int) -> str:
     return model.choices.hexdigest()
 
 
-@pytest.mark.parametrize("seed", range(len(DIGESTS)))
+@each_row("seed", range(len(DIGESTS)))
 def test_rows_without_weights_are_chosen_as_ever(seed: int) -> None:
     assert choices(seed) == DIGESTS[seed]
 

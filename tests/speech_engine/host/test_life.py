@@ -13,11 +13,12 @@ from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
 )
+from tests.tables import each_row
 
 _THREAD = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("module", "broken"),
     [
         (_THREAD + "import no_such_library", Broken("ModuleNotFoundError: …", lasting=True)),

@@ -8,6 +8,7 @@ import pytest
 from speech_engine import EngineBusy, Trained, VoiceNotFound
 from speech_engine.host.sample_shelf import ModelPiece, SampleShelf
 from tests.speech_engine.host.mimics import sampled, trained
+from tests.tables import each_row
 
 FILE = bytes(range(10))
 
@@ -41,9 +42,7 @@ def test_two_workers_may_send_the_same_file_at_once() -> None:
     assert read(shelf, "a") == FILE
 
 
-@pytest.mark.parametrize(
-    "piece", [ModelPiece(FILE[4:], 4, 10), ModelPiece(FILE, 0, 11), ModelPiece(FILE[2:], 3, 10)]
-)
+@each_row("piece", [ModelPiece(FILE[4:], 4, 10), ModelPiece(FILE, 0, 11), ModelPiece(FILE[2:], 3, 10)])
 def test_a_piece_that_does_not_fit_is_refused(piece: ModelPiece) -> None:
     shelf = SampleShelf()
     shelf.put_piece("acc_1", "spoken", "a", ModelPiece(FILE[:2], 0, 10))

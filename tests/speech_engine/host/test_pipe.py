@@ -27,6 +27,7 @@ from speech_engine.host.pipe_messages import (
     Revision,
     WorkerGivenUp,
 )
+from tests.tables import each_row
 
 MESSAGES: list[Message] = [
     BeginHost("tone", "plugins.tone.worker", b'{"api_key":"hunter2"}', "/run/tone.sock", 64),
@@ -84,7 +85,7 @@ def test_messages_in_pieces_arrive_whole_and_in_order(ends: Ends) -> None:
     assert [theirs.receive() for _ in sent] == sent
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+@each_row("message", MESSAGES, ids=lambda message: type(message).__name__)
 def test_no_repr_shows_a_secret(message: Message) -> None:
     assert "hunter2" not in repr(message)
 

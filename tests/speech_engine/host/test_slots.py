@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.speech_engine.host.visitors import Crowd, steps
+from tests.tables import each_row
 
 pytestmark = pytest.mark.usefixtures("everybody_goes")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arrivals", "order"),
     [
         ("aaaa", "aaaa"),
@@ -39,7 +40,7 @@ async def test_as_many_as_there_are_slots_are_inside() -> None:
     assert repr(crowd.slots) == "<Slots 3 of 3 running, 2 waiting>"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("waiting", "newcomer", "sent_away"),
     [
         ("aaa", "b", "the last a"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from speech_engine.model_files import TensorInfo, UnusableModel
 from speech_engine.model_files.npz import MOST_ARRAYS, read_arrays
+from tests.tables import each_row
 
 
 def saved(save: Any = np.savez, **arrays: Any) -> bytes:
@@ -67,7 +68,7 @@ EVIL = {
 }
 
 
-@pytest.mark.parametrize("name", EVIL)
+@each_row("name", EVIL)
 def test_an_evil_file_is_refused(name: str) -> None:
     data, reason = EVIL[name]
     with pytest.raises(UnusableModel, match=reason):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from speech_engine.model_files import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.onnx import MOST_MADE, MOST_NODES, read_graph
 from tests import onnx_bytes as onnx
+from tests.tables import each_row
 
 INPUTS = [onnx.value("input", onnx.INT64, 1, "count")]
 OUTPUTS = [onnx.value("output", onnx.FLOAT, 1, "time")]
@@ -71,9 +72,7 @@ def test_a_name_inside_a_branch_means_what_lies_nearest() -> None:
     assert read(in_branch(onnx.node("Shape", "weights", "size"), wide, outside=outside))
 
 
-@pytest.mark.parametrize(
-    "given", [(0.0, 100.0, 1.0), (math.nan, math.nan, 1.0), (1e9, 1e9 + 64, 1.0), (0.0, 1e12, 1e9)]
-)
+@each_row("given", [(0.0, 100.0, 1.0), (math.nan, math.nan, 1.0), (1e9, 1e9 + 64, 1.0), (0.0, 1e12, 1e9)])
 def test_a_list_of_bounded_length_is_read(given: tuple[float, float, float]) -> None:
     assert read(with_node(RANGE, tensors=listing(*given)))
 
@@ -246,7 +245,7 @@ EVIL = {
 }
 
 
-@pytest.mark.parametrize("name", EVIL)
+@each_row("name", EVIL)
 def test_an_evil_file_is_refused(name: str) -> None:
     data, reason = EVIL[name]
     with pytest.raises(UnusableModel, match=reason.replace("(", r"\(").replace(")", r"\)")):

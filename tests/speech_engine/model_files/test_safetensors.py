@@ -14,6 +14,7 @@ from speech_engine.model_files import TensorInfo, UnusableModel
 from speech_engine.model_files.safetensors import header_of, read_header
 from tests import checkpoints
 from tests.checkpoints import with_header
+from tests.tables import each_row
 
 
 def _read(data: bytes) -> dict[str, TensorInfo]:
@@ -34,7 +35,7 @@ def test_names_types_shapes_and_places_are_read() -> None:
     assert data[found["b"].begin :] == b"7"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "says"),
     [
         (b"", "cut off"),

@@ -12,6 +12,7 @@ import pytest
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.sentencepiece import tokenizer_json
 from tests.onnx_bytes import number, part
+from tests.tables import each_row
 
 
 def piece(text: str, score: float = 0.0, kind: int = 1) -> bytes:
@@ -49,7 +50,7 @@ def test_what_the_normalizer_does_is_done_in_the_same_order() -> None:
     assert read(PIECES + part(3, number(4, 0)))["normalizer"] is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "says"),
     [
         (b"", "exactly one piece for what is unknown"),

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from speech_engine import Rewritten, Segment
 from speech_engine.text import cleaning
 from speech_engine.text.draft import MASK, Draft
+from tests.tables import each_row
 
 NUMBER = re.compile(r"\d+")
-WORD = re.compile(r"\w+")
 SURROGATES = st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF)
 # Whatever unicode has, and much more of what is hard than chance would give.
 TEXTS = st.lists(
@@ -51,7 +51,7 @@ def rewritten(draft: Draft, text: str, *ends: int) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "cleaned"),
     [
         ("plain", "plain"),
@@ -70,7 +70,7 @@ def test_a_text_is_composed_and_without_what_nobody_hears(text: str, cleaned: st
     assert draft.text == draft.open == cleaned
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "places"),
     [
         ("xe\u0301y", [0, 1, 3]),
@@ -132,7 +132,7 @@ def test_an_accent_that_a_rule_adds_belongs_to_it() -> None:
     assert segment.rewritten == (Rewritten(1, 2, 2, 3),)
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, 0), (-1, 2), (3, 2), (0, 9), (4, 6), (5, 8)])
+@each_row(("start", "end"), [(0, 0), (-1, 2), (3, 2), (0, 9), (4, 6), (5, 8)])
 def test_a_range_that_cannot_be_decided_is_refused(start: int, end: int) -> None:
     draft = Draft("one two ")
     draft.decide(4, 7, "2")
@@ -208,7 +208,7 @@ def test_a_rule_cannot_say_what_a_text_could_not() -> None:
     assert spoken(draft) == ["oneé x"]
 
 
-@pytest.mark.parametrize("text", ["", " ", "\x00\u200b", "\ud800", "\u200d", " \n"])
+@each_row("text", ["", " ", "\x00\u200b", "\ud800", "\u200d", " \n"])
 def test_nothing_to_say_gives_no_segment(text: str) -> None:
     assert Draft(text).segments((1, 2)) == ()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_engine.text.sounds import cut_place, cut_sounds, safe_text
+from tests.tables import each_row
 
 LAKE = "ðə bˈəʊt ɪz ɔnðə lˈeɪk ˌɪn ðə pˈɑːk"
 
@@ -15,7 +15,7 @@ def cut(sounds: str, most: int) -> list[str]:
     return ["".join(part) for part in cut_sounds(list(sounds), most)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sounds", "most", "parts"),
     [
         ("aaa bbb", 10, ["aaa bbb"]),

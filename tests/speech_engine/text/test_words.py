@@ -6,15 +6,15 @@ import re
 import time
 from itertools import pairwise
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speech_engine.text import cleaning, words
 from speech_engine.text.words import FoundWord, WordFinder, words_of
+from tests.tables import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "lexicon", "said"),
     [
         ("nginx and NGINX.", {"nginx": "X"}, "X and X."),

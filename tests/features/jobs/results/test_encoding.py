@@ -49,11 +49,12 @@ class Encoding:
 
     def __init__(self, server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_there, self.goes_on = asyncio.Event(), asyncio.Event()
-        self.ended = 0
+        self.by = list[FileWriter]()
         (self.kind,) = [kind for kind in server.worker.wishes if isinstance(kind, FileSteps)]
         put = FileWriter.put
 
         async def put_and_wait(writer: FileWriter, *arguments: object) -> EncodedBlob:
+            self.by.append(writer)
             row = await put(writer, *arguments)  # type: ignore[arg-type]
             self.is_there.set()
             await self.goes_on.wait()
@@ -219,6 +220,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
         halted.goes_on.set()
         await ended.wait()
         assert (await job(server, made["id"]))["status"] == "running"
+        assert halted.by.count(halted.by[0]) == 1, "it makes no more of what is to be made anew"
         halted.kind.look_soon()
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)

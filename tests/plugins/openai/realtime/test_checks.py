@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
-import pytest
 import structlog
 from msgspec.structs import replace
 
 from speech_engine import Audio, Event, Finished, ProviderCount, Started, UnsupportedText
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, until_it_fails
+from tests.tables import each_row
 
 TEXT = "Hello there, world, and all who live in it."
 
@@ -34,8 +34,8 @@ async def _asked_at_first_sound(both: Pair, *texts: str, **more: Any) -> int:
         return len(both.fake.frames("response.create"))
 
 
-@pytest.mark.parametrize("lead", ["transcript", "audio", "even"])
-@pytest.mark.parametrize("check", ["strict", "fast", "off"])
+@each_row("lead", ["transcript", "audio", "even"])
+@each_row("check", ["strict", "fast", "off"])
 async def test_a_text_is_heard_whichever_of_words_and_sound_comes_first(check: str, lead: Any) -> None:
     async with pair(check=check) as both:
         both.fake.manner.lead = lead
@@ -88,7 +88,7 @@ async def test_off_lets_everything_through() -> None:
         assert heard(await collect(both.engine, job_of(TEXT))) == ["I'm sorry, I can't help with that."]
 
 
-@pytest.mark.parametrize(("ahead", "asked"), [(0, 1), (1, 2), (3, 4)])
+@each_row(("ahead", "asked"), [(0, 1), (1, 2), (3, 4)])
 async def test_the_next_sentences_are_asked_for_before_they_are_needed(ahead: int, asked: int) -> None:
     async with pair(ahead=ahead) as both:
         assert await _asked_at_first_sound(both, *[f"Number {n}." for n in range(8)]) == asked

@@ -24,6 +24,7 @@ from speech_engine import (
 )
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, settled, until_it_fails
+from tests.tables import each_row
 
 TEXT = "Hello there, world."
 ONCE: list[Any] = ["contract", "drop_last", "double", "translate", "answer", "obey", "greet", "apologise"]
@@ -47,7 +48,7 @@ async def expect_clean(pair_: Pair) -> None:
     await settled(pair_)
 
 
-@pytest.mark.parametrize("do", OTHER_WORDS)
+@each_row("do", OTHER_WORDS)
 async def test_other_words_are_asked_for_once_more(do: str) -> None:
     async with pair() as both:
         both.fake.will(do)
@@ -56,7 +57,7 @@ async def test_other_words_are_asked_for_once_more(do: str) -> None:
         await expect_clean(both)
 
 
-@pytest.mark.parametrize("do", OTHER_WORDS)
+@each_row("do", OTHER_WORDS)
 async def test_other_words_twice_are_never_heard_and_cost_what_they_cost(do: str) -> None:
     async with pair() as both:
         both.fake.will(do, count=2)
@@ -69,7 +70,7 @@ async def test_other_words_twice_are_never_heard_and_cost_what_they_cost(do: str
         await expect_clean(both)
 
 
-@pytest.mark.parametrize("end", ENDS, ids=_name)
+@each_row("end", ENDS, ids=_name)
 async def test_a_session_that_ends_fails_only_what_was_in_it_and_that_is_asked_for_again(
     end: dict[str, Any],
 ) -> None:
@@ -79,7 +80,7 @@ async def test_a_session_that_ends_fails_only_what_was_in_it_and_that_is_asked_f
         await expect_clean(both)
 
 
-@pytest.mark.parametrize("end", ENDS, ids=_name)
+@each_row("end", ENDS, ids=_name)
 async def test_two_sessions_that_end_are_a_failure(end: dict[str, Any]) -> None:
     async with pair() as both:
         both.fake.will(**end, count=2)
@@ -88,7 +89,7 @@ async def test_two_sessions_that_end_are_a_failure(end: dict[str, Any]) -> None:
         await expect_clean(both)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("misdeed", "cls"),
     [
         ({"do": "refuse"}, ContentRefused),
@@ -126,7 +127,7 @@ async def test_a_handshake_says_when_to_come_again() -> None:
         await expect_clean(both)
 
 
-@pytest.mark.parametrize("do", ["stall_before", "stall", "no_done", "no_session"])
+@each_row("do", ["stall_before", "stall", "no_done", "no_session"])
 async def test_silence_ends_at_the_deadline(do: str) -> None:
     async with pair() as both:
         both.fake.will(do)
@@ -145,7 +146,7 @@ async def test_silence_in_a_later_sentence_ends_too() -> None:
         await expect_clean(both)
 
 
-@pytest.mark.parametrize("do", ["unknown_events", "error_open", "no_metadata", "old_names", "no_usage"])
+@each_row("do", ["unknown_events", "error_open", "no_metadata", "old_names", "no_usage"])
 async def test_odd_habits_change_nothing(do: str) -> None:
     async with pair() as both:
         both.fake.will(do, count=2)

@@ -17,6 +17,7 @@ from plugins.openai.realtime.sentence import Check, Sentence, Terms, TextReworde
 from plugins.openai.realtime.session import Session, SessionEnded
 from plugins.openai.realtime.transcript import Reader
 from speech_engine import ContentRefused, EngineError, EngineFailed, EngineTimeout
+from tests.tables import each_row
 
 TEXT = "Hello there, world."
 SOUND = base64.b64encode(bytes(100)).decode()
@@ -215,7 +216,7 @@ def test_the_first_end_of_a_response_is_the_one_that_counts() -> None:
     assert (response.is_complete, response.failure) == (True, None)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "details", "cls"),
     [
         ("completed", None, None),

@@ -21,6 +21,7 @@ from speech_engine import EngineForbidden, EngineUnauthorized, Mix, UnsupportedR
 from speech_engine.plugin import Cautious, KnowsShutdowns
 from speech_engine.testing import collect
 from tests.plugins.openai.realtime.rig import MODEL, job_of, pair, until_it_fails
+from tests.tables import each_row
 
 README = Path(str(realtime.__file__)).with_name("README.md").read_text()
 AZURE = "https://name.openai.azure.com/openai"
@@ -37,7 +38,7 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong",
     [
         {"base_url": "wss://api.openai.com/v1"},
@@ -71,7 +72,7 @@ def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None
     assert {fault.field.partition(".")[0] for fault in caught.value.faults} == {name}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("settings", "url", "headers"),
     [
         ({}, f"wss://api.openai.com/v1/realtime?model={MODEL}", {"authorization": "Bearer sk"}),
@@ -147,7 +148,7 @@ async def test_a_session_and_a_sentence_are_asked_for_as_described() -> None:
     }
 
 
-@pytest.mark.parametrize("form", ["openai", "azure", "azure with a date"])
+@each_row("form", ["openai", "azure", "azure with a date"])
 async def test_every_form_of_address_speaks_and_lists(form: str) -> None:
     more: dict[str, Any] = {"key_header": "api-key"} if form == "azure" else {}
     if form == "azure with a date":

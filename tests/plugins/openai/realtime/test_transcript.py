@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plugins.openai.realtime.transcript import Reader, words_of
+from tests.tables import each_row
 
 ENGLISH, THAI, PORTUGUESE = Reader("en-GB"), Reader("th"), Reader("pt-BR")
 FULL = Reader("en", contractions=True)
@@ -65,7 +65,7 @@ def test_two_numbers_never_sound_alike(one: int, other: int) -> None:
         assert not reader.says_all(f"It is {one}.", f"It is {other}.")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "transcript"),
     [
         ("I have 25 apples.", "I have twenty-five apples"),
@@ -86,7 +86,7 @@ def test_english_numbers_and_signs_may_be_read_out(text: str, transcript: str) -
         assert ENGLISH.says_so_far(text, transcript[:end].rstrip("-'’")), transcript[:end]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "transcript"),
     [
         ("1 2", "12"),
@@ -122,9 +122,7 @@ def test_numbers_are_read_out_only_where_that_is_certain() -> None:
     assert not THAI.says_all("3 ปี", "สามปี")
 
 
-@pytest.mark.parametrize(
-    "pair", [("I'm", "I am"), ("don't", "do not"), ("can't", "cannot"), ("it's", "it has")]
-)
+@each_row("pair", [("I'm", "I am"), ("don't", "do not"), ("can't", "cannot"), ("it's", "it has")])
 def test_contractions_are_the_same_only_if_somebody_said_so(pair: tuple[str, str]) -> None:
     for one, other in (pair, pair[::-1]):
         assert FULL.says_all(f"Well, {one} here", f"Well, {other} here")

@@ -15,9 +15,8 @@ import msgspec
 import psutil
 import pytest
 
-from proxy.audio.recordings.decoder import MOST_OF_ACCOUNT, Decoder
+from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import Decoded, SpeechRecording, Undecoded, UnusableRecording
-from proxy.errors import DecodingFailed, NoPlace
 from speech_engine.host.confinement import has_call_filter, has_landlock
 from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.proxy.audio.recordings.corpus import outcomes
@@ -81,72 +80,9 @@ async def test_the_file_of_a_process_that_is_killed_is_decoded_by_another(decode
     assert (await decoding).seconds == 1.0
 
 
-async def test_a_process_that_hangs_is_ended_and_the_file_may_come_again(decoder: Decoder) -> None:
-    child = await ready_child(decoder)
-    child.suspend()
-    decoder._within_s = 0.2
-    with pytest.raises(DecodingFailed) as caught:
-        await decoder.decode(WAV)
-    assert (caught.value.status, caught.value.code, bool(caught.value.retry_after_s)) == (
-        *(503, "server_busy"),
-        True,
-    )
-    await soon(lambda: not child.is_running())
-
-
 async def decode(decoder: Decoder, data: bytes = WAV, account: str = "") -> SpeechRecording:
     async with decoder.turn(account):
         return await decoder.decode(data)
-
-
-async def test_so_many_may_wait_and_the_next_is_told_to_come_back(decoder: Decoder) -> None:
-    child = await ready_child(decoder)
-    child.suspend()
-    decoding = [asyncio.create_task(decode(decoder, account=each)) for each in ("acc_a", "acc_b")]
-    await soon(lambda: len(children()) == 2)
-    with pytest.raises(NoPlace) as caught:
-        await decode(decoder, account="acc_c")
-    assert (caught.value.status, caught.value.code) == (503, "server_busy")
-    assert caught.value.retry_after_s
-    child.resume()
-    assert [recording.seconds for recording in await asyncio.gather(*decoding)] == [1.0, 1.0]
-
-
-async def test_an_account_with_many_uploads_keeps_no_other_out() -> None:
-    decoder = Decoder(at_once=2, waiting=8)
-    is_over = asyncio.Event()
-
-    async def upload() -> None:
-        async with decoder.turn("acc_many"):
-            await is_over.wait()
-
-    try:
-        uploads = [asyncio.create_task(upload()) for _ in range(10)]
-        await soon(lambda: sum(each.done() for each in uploads) == 10 - MOST_OF_ACCOUNT)
-        async with asyncio.timeout(WAIT_S):
-            assert (await decode(decoder, account="acc_one")).seconds == 1.0
-        is_over.set()
-        refused = [each for each in await asyncio.gather(*uploads, return_exceptions=True) if each]
-        assert [type(each) for each in refused] == [NoPlace] * (10 - MOST_OF_ACCOUNT)
-        assert decoder._places.taken == 0
-        assert (await decode(decoder, account="acc_many")).seconds == 1.0
-    finally:
-        await decoder.close()
-
-
-async def test_an_upload_that_is_left_while_it_waits_frees_its_place() -> None:
-    decoder = Decoder(at_once=1, waiting=8)
-    try:
-        async with decoder.turn("acc_a"):
-            for account in ("acc_a", "acc_b"):
-                waiting = asyncio.create_task(decode(decoder, account=account))
-                await asyncio.sleep(0)
-                waiting.cancel()
-                await asyncio.wait([waiting])
-            assert decoder._places.taken == 1
-        assert decoder._places.taken == 0
-    finally:
-        await decoder.close()
 
 
 async def test_many_files_at_once_each_get_their_own_sound() -> None:

@@ -16,6 +16,7 @@ from proxy.features.jobs.kinds.conversion import long_reading
 from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
+from tests.tables import each_row
 
 
 def decoded(data: bytes) -> Decoded:
@@ -29,7 +30,7 @@ def heard(made: Decoded) -> Heard:
     return Heard(master.read(0, master.samples), master.rate_hz)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@each_row("name", KINDS)
 def test_a_recording_keeps_its_pitch_its_level_and_its_own_rate(name: str) -> None:
     kind = KINDS[name]
     made = decoded(encoded(kind, sine(440, 2.0, kind.rate_hz)))
@@ -41,7 +42,7 @@ def test_a_recording_keeps_its_pitch_its_level_and_its_own_rate(name: str) -> No
     assert sound.seconds == pytest.approx(2.0, abs=0.12)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "sample_bytes"),
     [("wav", 2), ("wav 24 bit", 3), ("flac", 2), ("flac 24 bit", 3), ("m4a alac", 2)],
 )
@@ -79,7 +80,7 @@ def test_what_pads_an_aac_is_no_sound(subtests: pytest.Subtests) -> None:
                 assert survey.whole_ms == -(-len(made.pcm) // made.sample_bytes * 1000 // kind.rate_hz)
 
 
-@pytest.mark.parametrize("kind", [KINDS["wav"], KINDS["flac"], KINDS["ogg opus"], KINDS["m4a"]])
+@each_row("kind", [KINDS["wav"], KINDS["flac"], KINDS["ogg opus"], KINDS["m4a"]])
 def test_channels_are_mixed_down(kind: Kind) -> None:
     left, right = sine(440, 2.0, kind.rate_hz), sine(660, 2.0, kind.rate_hz)
     made = decoded(encoded(kind, np.stack([left, right])))
@@ -119,7 +120,7 @@ def test_no_more_is_kept_than_five_minutes() -> None:
     assert len(made.pcm) == 2 * MOST_S * 8_000
 
 
-@pytest.mark.parametrize("rate_hz", [88_200, 96_000, 192_000])
+@each_row("rate_hz", [88_200, 96_000, 192_000])
 def test_a_higher_rate_takes_nothing_of_the_five_minutes(
     monkeypatch: pytest.MonkeyPatch, rate_hz: int
 ) -> None:
@@ -146,7 +147,7 @@ def test_of_a_file_that_was_cut_the_rest_is_kept() -> None:
 PCM = b"\1\0" * 8000
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "fault"),
     [
         (b"", "empty"),
@@ -171,7 +172,7 @@ def test_a_master_is_a_wav_that_anybody_reads() -> None:
         assert file.readframes(20) == b"\1\2\3" * 10
 
 
-@pytest.mark.parametrize("cut", [0, 20, 43, 47])
+@each_row("cut", [0, 20, 43, 47])
 def test_a_master_that_is_not_whole_is_refused(cut: int) -> None:
     with pytest.raises(UnusableRecording):
         Master(make_master(b"\1\2" * 2, 44_100, 2)[:cut])

@@ -13,6 +13,7 @@ from proxy.audio.recordings.recording import UnusableRecording
 from tests.proxy.audio.recordings.clips import Samples, sine
 from tests.proxy.audio.recordings.speech import RATE_HZ, master_of, quality_of, speech
 from tests.sound import Heard
+from tests.tables import each_row
 
 SPEC = SampleSpec(3.0, 30.0, 24_000)
 
@@ -31,8 +32,8 @@ def loudness_of(pcm: bytes, rate_hz: int) -> float | None:
     return lufs(meter.powers)
 
 
-@pytest.mark.parametrize("own_hz", [8_000, 22_050, 24_000, 44_100, 48_000, 192_000])
-@pytest.mark.parametrize("rate_hz", [16_000, 24_000])
+@each_row("own_hz", [8_000, 22_050, 24_000, 44_100, 48_000, 192_000])
+@each_row("rate_hz", [16_000, 24_000])
 def test_a_sound_keeps_its_pitch_and_length_at_any_rate(own_hz: int, rate_hz: int) -> None:
     master = master_of(sine(440, 5.0, own_hz), own_hz)
     sound = heard(derive(master, found_between(0.0, 5.0), SampleSpec(3.0, 30.0, rate_hz)), rate_hz)
@@ -57,7 +58,7 @@ def test_three_bytes_are_read_as_three_bytes() -> None:
     assert heard(derive(master, found_between(0.0, 4.0), SPEC)).pitch_hz == pytest.approx(440, abs=1)
 
 
-@pytest.mark.parametrize("height", [0.01, 0.1, 0.9])
+@each_row("height", [0.01, 0.1, 0.9])
 def test_a_quiet_voice_is_raised_and_a_loud_one_lowered(height: float) -> None:
     master = master_of(sine(440, 4.0, RATE_HZ, height))
     pcm = derive(master, found_between(0.0, 4.0), SPEC)

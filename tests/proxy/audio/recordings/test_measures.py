@@ -11,6 +11,7 @@ from proxy.audio.recordings.recording import SpeechRecording
 from tests.proxy.audio.recordings import speech as sounds
 from tests.proxy.audio.recordings.clips import Samples, sine
 from tests.proxy.audio.recordings.speech import RATE_HZ, VOICES, quality_of, with_noise
+from tests.tables import each_row
 
 TEN_S = 10 * RATE_HZ
 NOISE = np.random.default_rng(2).standard_normal(TEN_S)
@@ -64,7 +65,7 @@ async def test_a_short_clip_is_refused_with_what_it_has_and_what_it_needs() -> N
     assert quality_of(short).refusal == "it has 1.4 seconds of speech, and at least 3 are needed"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("samples", "said"),
     [
         (np.zeros(TEN_S), "silent"),
@@ -102,7 +103,7 @@ def test_music_is_refused_unless_it_moves_as_speech_does() -> None:
     assert "music" in quality_of(sounds.music(10.0)).refusal
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 192_000])
+@each_row("rate_hz", [8_000, 44_100, 192_000])
 async def test_any_rate_is_measured_alike(rate_hz: int) -> None:
     samples = sounds.resampled(await sounds.speech(), RATE_HZ, rate_hz)
     usual = quality_of(await sounds.speech())

@@ -22,6 +22,7 @@ from tests.databases import Postgres
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.redis_server import RedisServer, redis_server
 from tests.server import free_port
+from tests.tables import each_row
 
 _NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"
 
@@ -91,7 +92,7 @@ def test_one_of_a_newer_version_is_wrong(used: Config) -> None:
     assert f"has schema 9999, this voxgate knows schemas up to {len(shipped())}" in result.found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("version", "state"), [((3, 40, 1), "note"), ((3, 51, 2), "note"), ((3, 51, 3), "ok"), ((3, 53, 0), "ok")]
 )
 def test_an_old_sqlite_is_worth_a_note(

@@ -18,6 +18,7 @@ from proxy.diagnosis.doctor.installation import Requirement, engines
 from tests.faults import plugin_folders
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import VOXGATE
+from tests.tables import each_row
 
 
 def test_this_installation_is_whole() -> None:
@@ -34,7 +35,7 @@ def test_every_requirement_of_ours_is_understood() -> None:
         assert len(installation._BOUND.findall(requirement.bounds)) == len(bounds), requirement
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("bounds", "version", "admitted"),
     [
         (">=1.2,<2", "1.2", True),
@@ -53,7 +54,7 @@ def test_versions_are_numbers_and_not_texts(bounds: str, version: str, admitted:
     assert Requirement("some", bounds).admits(version) == admitted
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("distribution", "lines", "check", "says"),
     [
         ("voxgate", ["Requires-Dist: no-such-package>=1"], "packages", "no-such-package is missing"),
@@ -151,7 +152,7 @@ def packages(tmp_path: Path) -> Path:
     return tmp_path / "packages"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "says"),
     [
         ("[engines.tone]\nslts = 2\n", "engines.tone.slts: no such key"),

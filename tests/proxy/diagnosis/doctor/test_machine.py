@@ -14,6 +14,7 @@ import pytest
 from proxy.diagnosis.doctor import machine
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import VOXGATE
+from tests.tables import each_row
 
 
 def run_doctor(folder: Path, check: str, *, files: int = 512, **environ: str) -> tuple[str, str]:
@@ -30,7 +31,7 @@ def run_doctor(folder: Path, check: str, *, files: int = 512, **environ: str) ->
     return row["state"], row["found"]
 
 
-@pytest.mark.parametrize(("files", "state"), [(8192, "ok"), (1024, "note"), (200, "wrong")])
+@each_row(("files", "state"), [(8192, "ok"), (1024, "note"), (200, "wrong")])
 def test_few_open_files_are_few_requests(tmp_path: Path, files: int, state: str) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < files:
         pytest.skip(f"this machine does not grant {files} open files")
@@ -80,7 +81,7 @@ def test_a_folder_that_nobody_can_write_is_wrong(tmp_path: Path) -> None:
     assert "/proc/1 cannot be written" in result.found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("measured", "state"),
     [
         (Measured(f_bavail=2**20), "ok"),
@@ -102,7 +103,7 @@ def test_the_room_is_that_of_the_real_disk(tmp_path: Path) -> None:
     assert said == pytest.approx(free_gb, abs=1.0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "state"),
     [
         ("30 1 0:30 / {folder} rw - ext4 /dev/sda1 rw", "ok"),

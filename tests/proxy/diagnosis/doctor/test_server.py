@@ -22,6 +22,7 @@ from proxy.processes import runtime
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
+from tests.tables import each_row
 
 __all__ = ["folder", "run"]
 
@@ -118,7 +119,7 @@ def test_the_server_of_another_folder_is_told_apart(shared: Server, tmp_path: Pa
         assert "of another data folder" in result.found
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\n\r\n{}", b"nonsense\r\n"])
+@each_row("answer", [b"", b"HTTP/1.0 200 OK\r\n\r\n{}", b"nonsense\r\n"])
 def test_a_port_that_another_program_has_is_wrong(tmp_path: Path, answer: bytes) -> None:
     number = free_port()
     loaded = configured(tmp_path, f'[server]\nport = {number}\nmetrics = "127.0.0.1:{number}"\n')
@@ -141,7 +142,7 @@ def test_a_program_that_takes_the_connection_and_says_nothing_is_not_waited_for(
         assert "another program" in only(port(loaded)).found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "state", "says"),
     [
         ("port = 0", "ok", "any free port"),

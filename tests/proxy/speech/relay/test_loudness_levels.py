@@ -8,6 +8,7 @@ from policies.routing import Candidate, Model
 from proxy.speech.loudness_levels import TARGET_LUFS, LoudnessLevel, LoudnessLevels
 from speech_engine import EngineVoice, ModelInfo
 from tests.proxy.audio.test_loudness import measured, pcm, sine
+from tests.tables import each_row
 
 
 def candidate(engine: str, voice: str) -> Candidate:
@@ -25,7 +26,7 @@ def moved(level: LoudnessLevel, decibels: float) -> float | None:
     return measured(level.gain().feed(pcm(sine(3, decibels=decibels))))
 
 
-@pytest.mark.parametrize("decibels", [-30, -16, -6, 0])
+@each_row("decibels", [-30, -16, -6, 0])
 def test_a_voice_is_brought_to_the_level_of_all(decibels: float) -> None:
     level = LoudnessLevel()
     heard(level, 3.1, decibels)

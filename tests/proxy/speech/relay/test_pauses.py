@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from speech_engine import Encoded, Event, Finished, Started, Word, Words
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, stage
+from tests.tables import each_row
 
 TEXT = "[Ana] Olá. [Ben] Hi. [Ana] Tchau."
 
@@ -56,7 +57,7 @@ async def test_bytes_that_an_engine_encoded_end_softly_where_they_meet_others(tm
     assert alone == pcm, "what passes through is not touched"
 
 
-@pytest.mark.parametrize(("ms", "speed", "pause_s"), [(0, 1.0, 0.0), (1000, 1.0, 1.0), (1000, 2.0, 0.5)])
+@each_row(("ms", "speed", "pause_s"), [(0, 1.0, 0.0), (1000, 1.0, 1.0), (1000, 2.0, 0.5)])
 async def test_the_operator_sets_the_pause_and_the_speed_divides_it(
     tmp_path: Path, ms: int, speed: float, pause_s: float
 ) -> None:

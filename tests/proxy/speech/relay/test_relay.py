@@ -17,6 +17,7 @@ from tests.proxy.api.inside import envelope
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.relay.voices import CONFIG, PAUSE_S, body, hear, said, speech, stage, telling
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 SECOND = RATE_HZ * 2
 """Bytes of one."""
@@ -90,7 +91,7 @@ async def test_every_part_has_its_own_time_to_first_audio(tmp_path: Path) -> Non
     assert len(content) == round((0.3 + 2 * PAUSE_S) * RATE_HZ) * 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     "second",
     [
         [errors.EngineFailed("x")],
@@ -135,7 +136,7 @@ async def test_the_first_part_that_cannot_be_spoken_is_an_http_error(tmp_path: P
 MUTE = errors.UnsupportedText("Invalid 'input': this language has no way to read any of it.")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "seconds", "turns"),
     [
         pytest.param("[Ana] Olá. [Ben] \N{PARTY POPPER} [Ana] Tchau.", 2.0 + PAUSE_S, 2, id="between"),
@@ -156,8 +157,8 @@ async def test_a_turn_of_signs_that_nobody_can_read_is_passed_over(
     assert (len(one.jobs), len(two.jobs)) == (turns, text.count("[Ben]"))
 
 
-@pytest.mark.parametrize(("per", "credits"), [("job", 2), ("character", len("[Ana] Olá. [Ana] Oi. "))])
-@pytest.mark.parametrize("text", ["[Ana] Olá. [Ben] ^^ [Ana] Oi. ", "[Ben] ^^ [Ana] Olá. [Ana] Oi. "])
+@each_row(("per", "credits"), [("job", 2), ("character", len("[Ana] Olá. [Ana] Oi. "))])
+@each_row("text", ["[Ana] Olá. [Ben] ^^ [Ana] Oi. ", "[Ben] ^^ [Ana] Olá. [Ana] Oi. "])
 async def test_a_turn_that_was_passed_over_costs_nothing(
     tmp_path: Path, text: str, per: str, credits: int
 ) -> None:
@@ -192,7 +193,7 @@ async def test_a_cast_that_has_nothing_but_signs_that_nobody_can_read_is_refused
     assert (row.outcome, row.samples) == ("failed", 0)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("said_by_ben", "script"),
     [
         pytest.param("\N{EGYPTIAN HIEROGLYPH A001}", [MUTE], id="a letter"),
