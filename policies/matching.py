@@ -39,10 +39,6 @@ class _Trait(NamedTuple):
     kind: str
     value: str
 
-    @property
-    def shown(self) -> str:
-        return f"{self.kind}: {self.value}"
-
 
 def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = None) -> list[Match]:
     """Return the voices that fit, the best first. If two fit equally, their ids decide.
@@ -56,7 +52,7 @@ def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = Non
     for voice in voices:
         points = _points(wishes, voice, speaks)
         if total := sum(points.values()):
-            reasons = tuple(trait.shown for trait in points if points[trait])
+            reasons = tuple(f"{trait.kind}: {trait.value}" for trait in points if points[trait])
             matches.append(Match(voice, round(total / most, 2), reasons))
     return sorted(matches, key=lambda each: (-each.score, each.voice.id))
 

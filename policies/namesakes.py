@@ -41,7 +41,8 @@ def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, .
     language. Earlier names and earlier voices come first.
     """
     shares: dict[str, list[Share]] = {name: [] for name in names}
-    for tag in _tags(voices):
+    spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
+    for tag in dict.fromkeys((*spoken, *map(language.base, spoken))):
         for name, found in _Sharing(tag, names, voices).share().items():
             shares[name].append(found)
     return {name: tuple(found) for name, found in shares.items() if found}
@@ -52,12 +53,6 @@ def find(shares: Sequence[Share], tag: str) -> Share | None:
     by_language = {each.language: each for each in shares}
     exact = by_language.get(tag.lower()) or by_language.get(language.base(tag))
     return exact or by_language.get(ANY_LANGUAGE)
-
-
-def _tags(voices: Sequence[VoiceInfo]) -> list[str]:
-    """Return the regions and languages of voices, and ANY_LANGUAGE if one speaks all."""
-    spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
-    return list(dict.fromkeys((*spoken, *map(language.base, spoken))))
 
 
 class _Sharing:
@@ -82,10 +77,12 @@ class _Sharing:
         for name, pool in pools.items():
             if (free := next((voice for voice in pool if not self._bearers[voice]), None)) is not None:
                 self._give(name, free)
-        # What is left are aliases, as evenly as can be; those of a gender that no voice has come last.
+        # The other names become aliases, spread evenly. Names of a gender that no voice has come last.
+        near = [voice.id for voice in self._near]
         for name, pool in sorted(pools.items(), key=lambda each: not each[1]):
             if name not in self._found:
-                voice = min(pool or self._borne(), key=lambda each: len(self._bearers[each]))
+                borne = pool or [id_ for id_ in near if self._bearers[id_]] or near
+                voice = min(borne, key=lambda each: len(self._bearers[each]))
                 self._give(name, voice, "" if pool else self._genders[voice])
         return self._found
 
@@ -102,10 +99,6 @@ class _Sharing:
                 if of_it := [voice.id for voice in voices if _gender(voice) == sought]:
                     return of_it
         return []
-
-    def _borne(self) -> list[str]:
-        near = [voice.id for voice in self._near]
-        return [id_ for id_ in near if self._bearers[id_]] or near
 
 
 def _speaks(voice: VoiceInfo, tag: str) -> bool:

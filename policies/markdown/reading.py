@@ -67,13 +67,9 @@ def read(text: str, markdown: Markdown) -> Reading | None:
     if len(kept) == len(text) or not is_speech("".join(kept.values())):
         return None
     places = sorted(kept)
-    ends = _NO_ENDS if markdown != "on" else _ends_of_entities(text, kept)
+    ends = _NO_ENDS
+    if markdown == "on":
+        # Only the first place of an entity is kept.
+        entities = [each.span() for each in _ENTITY.finditer(text)]
+        ends = {start: end for start, end in entities if start in kept and start + 1 not in kept}
     return Reading("".join([kept[place] for place in places]), tuple(places), ends)
-
-
-def _ends_of_entities(text: str, kept: Mapping[int, str]) -> Mapping[int, int]:
-    """Of an entity only its first place is kept."""
-    found = _ENTITY.finditer(text)
-    return {
-        each.start(): each.end() for each in found if each.start() in kept and each.start() + 1 not in kept
-    }

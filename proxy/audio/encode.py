@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, OutputForm, wav_header
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, OutputForm, SoundFailed, wav_header
 
 
 class Encoder(Protocol):

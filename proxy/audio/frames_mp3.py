@@ -284,12 +284,7 @@ def _tag_bytes(held: bytes, at: int) -> int | None:
 
 def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
     """Tell whether a frame holds an index instead of sound: its side information is all zeros."""
-    if not _has_index_mark(frame, 0, header):
+    is_vbri = frame[_VBRI_AT : _VBRI_AT + 4] in _VBRI_MARKS
+    if not is_vbri and frame[header.index_at : header.index_at + 4] not in _INDEX_MARKS:
         return False
-    at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] in _VBRI_MARKS else header.index_at
-    return not any(frame[_HEADER_BYTES + 2 : at])
-
-
-def _has_index_mark(held: bytes, at: int, header: FrameHeader) -> bool:
-    mark_at, vbri_at = at + header.index_at, at + _VBRI_AT
-    return held[mark_at : mark_at + 4] in _INDEX_MARKS or held[vbri_at : vbri_at + 4] in _VBRI_MARKS
+    return not any(frame[_HEADER_BYTES + 2 : _VBRI_AT if is_vbri else header.index_at])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 
-_MODULES = ("compressed", "loudness", "resample", "speed")
+_MODULES = ("compressed", "loudness", "fitting")
 _loaded: set[str] = set()
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
-from proxy.audio.silence import OFFSET_DB, SILENCE_POWER, STEP_S
+from proxy.audio.formats import OFFSET_DB, OUTPUT_RATE_HZ, SAMPLE_BYTES, SILENCE_POWER, STEP_S
 
 Samples = NDArray[np.floating[Any]]
 

@@ -20,8 +20,7 @@ from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
 from proxy.speech.attempt import Heard
 from proxy.speech.deadline import Deadline
-from proxy.speech.interpolated_words import InterpolatedWords, ToldWords
-from proxy.speech.word_times import SpokenWord, WordPlaces
+from proxy.speech.word_times import InterpolatedWords, SpokenWord, ToldWords, WordPlaces
 from speech_engine import (
     Audio,
     Encoded,

@@ -8,8 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from policies.routing import Candidate
-from proxy.audio.formats import SAMPLE_BYTES
-from proxy.audio.silence import STEP_S, is_sound
+from proxy.audio.formats import SAMPLE_BYTES, STEP_S, is_sound
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.speech.speech_stream import PcmReader
 from speech_engine import Voice

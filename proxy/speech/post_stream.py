@@ -10,10 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS
+from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS, SoundFailed
 from proxy.audio.frames_mp3 import Original
 from proxy.audio.sound import Sound
-from proxy.audio.steps import SoundFailed
 from proxy.errors import HostLost
 from proxy.speech.speech_request import SOURCE_HZ
 from speech_engine import (

@@ -14,9 +14,8 @@ from policies import estimate
 from policies.lexicon import count_added, find_pronunciations, sounding_length
 from policies.markdown.reading import MAY_HAVE_MARKS
 from proxy.errors import InvalidRequest, from_engine
-from proxy.speech.call import PartRun, PreparedText, Pronunciations, SpeechCall
+from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
-from proxy.speech.speech_request import SourceSound
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
 
 MOST_SPOKEN_CHARACTERS = 40_000
@@ -36,8 +35,11 @@ class TextPreparation:
         Each front-end may take half of the time that is left. Raises RequestFailed if no candidate of a part
         can have a text, or if the text becomes far too long.
         """
-        if call.request.source is not None:
-            _say_nothing(call.tally.parts, call.request.source)
+        if (source := call.request.source) is not None:
+            # The engine takes the words and the length from the recording.
+            text = PreparedText((), 0, 0, 0, source.seconds)
+            for run in call.tally.parts:
+                run.texts.update((candidate.text_key, text) for candidate in run.candidates)
             return
         if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
             await self._leave_out_marks(call, within_s / 2)
@@ -62,13 +64,6 @@ class TextPreparation:
         if reading is not None:
             for run in call.tally.parts:
                 run.leave_out_marks(reading)
-
-
-def _say_nothing(runs: Sequence[PartRun], source: SourceSound) -> None:
-    """Give each part an empty text: who repeats a recording takes what is said from that, and its length."""
-    text = PreparedText((), 0, 0, 0, source.seconds)
-    for run in runs:
-        run.texts.update((candidate.text_key, text) for candidate in run.candidates)
 
 
 def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:
@@ -157,10 +152,10 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         # What a front-end writes out is not charged, and what shrinks the text is not given back.
         characters=run.part.characters + min(growth, added),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
-        pronunciations=_find_pronunciations(run, segments) if lexicon.sounds else {},
+        pronunciations={
+            each: find_pronunciations(lexicon, each, segments)
+            for each in {candidate.model.info.phonemes for candidate in run.candidates}
+        }
+        if lexicon.sounds
+        else {},
     )
-
-
-def _find_pronunciations(run: PartRun, segments: tuple[Segment, ...]) -> Pronunciations:
-    alphabets = {candidate.model.info.phonemes for candidate in run.candidates}
-    return {each: find_pronunciations(run.part.lexicon, each, segments) for each in alphabets}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -125,3 +126,155 @@ def _first_part(character: str) -> str:
 
 def _may_vanish(written: str) -> bool:
     return written.isspace() or unicodedata.category(written)[0] in "CM"
+
+
+# No blank tells where a word of Chinese or Japanese ends, so each character is one. Dashes part words.
+_IDEOGRAPHS = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_TOKEN = re.compile(rf"[{_IDEOGRAPHS}]|[^\s\u2012-\u2015\u2026{_IDEOGRAPHS}]+")
+
+
+class InterpolatedWords:
+    """The words of those sentences that are over, each with a time within its own.
+
+    `moments` grows: it has the number of each sentence that began, with its moment in the answer, and at last
+    the number after all of them with the end. The words only grow as well: one with a time stays. A
+    sentence with words but without a moment of its own, as of an engine that speaks several in one go, ends
+    them. Each sentence is computed once, when it is needed.
+    """
+
+    def __init__(self, places: WordPlaces, moments: Sequence[tuple[int, float]]) -> None:
+        self._places = places
+        self._moments = moments
+        self._seen = 0
+        self._found: list[SpokenWord] = []
+        self._is_whole = True
+
+    def so_far(self) -> Sequence[SpokenWord] | None:
+        """Return the words that have a time by now, or None if none of them will ever have one."""
+        while self._seen < len(self._moments):
+            following, until_s = self._moments[self._seen]
+            number, since_s = self._moments[self._seen - 1] if self._seen else (-1, 0.0)
+            self._seen += 1
+            self._is_whole = self._is_whole and not any(map(self._has_words, range(number + 1, following)))
+            if self._is_whole and 0 <= number < len(self._places.segments):
+                self._found += interpolate(self._places, number, since_s, until_s)
+        return self._found if self._found or self._is_whole else None
+
+    def _has_words(self, number: int) -> bool:
+        segments = self._places.segments
+        return number < len(segments) and any(find_words(self._places.text, segments[number]))
+
+
+def interpolate(places: WordPlaces, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
+    """Give every word of a sentence with a letter or a digit a time between two moments of the answer."""
+    text, segment = places.text, places.segments[number]
+    words = list(find_words(text, segment))
+    lengths = _lengths(text, words, segment)
+    a_letter_s = (until_s - since_s) / (sum(lengths) or 1.0)
+    befores = accumulate(lengths, initial=0.0)
+    return [
+        SpokenWord(round(min(until_s, since_s + a_letter_s * before), 3), *places.as_sent(start, end), True)
+        for (start, end), before in zip(words, befores, strict=False)
+    ]
+
+
+def find_words(text: str, segment: Segment) -> Iterator[_Range]:
+    """Yield the places of the words: what has a letter or a digit, without the punctuation around it."""
+    for token in _TOKEN.finditer(text, segment.source_start, segment.source_end):
+        start, end = token.span()
+        if not any(map(str.isalnum, token[0])):
+            continue
+        while unicodedata.category(text[start])[0] == "P":
+            start += 1
+        while unicodedata.category(text[end - 1])[0] == "P":
+            end -= 1
+        yield start, end
+
+
+def _lengths(text: str, words: list[_Range], segment: Segment) -> list[float]:
+    """Count the letters of each word as it is spoken: `12` is as long as `twelve`.
+
+    What was rewritten is in order, as the words are, so one walk through both is enough.
+    """
+    rewritten = segment.rewritten
+    # How many letters are spoken for each character that was rewritten.
+    rates = [
+        letters(segment.spoken[one.spoken_start : one.spoken_end]) / max(1, one.source_end - one.source_start)
+        for one in rewritten
+    ]
+    lengths: list[float] = []
+    at = 0
+    for start, end in words:
+        length = 0.0
+        while at < len(rewritten) and rewritten[at].source_start < end:
+            one = rewritten[at]
+            first, last = max(start, one.source_start), min(end, one.source_end)
+            if first < last:
+                length += letters(text[start:first]) + rates[at] * (last - first)
+                start = last
+            # One that reaches further belongs to the next word as well.
+            if one.source_end > end:
+                break
+            at += 1
+        lengths.append(length + letters(text[start:end]))
+    return lengths
+
+
+def letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
+class ToldWords:
+    """The words of `given`, which grows, and between them all others with a letter or a digit.
+
+    A word that was left out gets a time when the next one is given, or when the sound is whole: it shares the
+    time between its neighbours with the one before, by their length. So the words only grow as well.
+    """
+
+    def __init__(self, places: WordPlaces, given: Sequence[SpokenWord]) -> None:
+        self._text = places.text
+        self._places = places
+        self._given = given
+        self._seen = 0
+        self._written = _written(places)
+        self._next = next(self._written, None)
+        # When the last given word begins, and how long it is.
+        self._since_s = 0.0
+        self._letters = 0
+        self._found: list[SpokenWord] = []
+
+    def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
+        """Return the words that have a time by now. `whole_s` is the length of the sound once it is whole."""
+        while self._seen < len(self._given):
+            word = self._given[self._seen]
+            self._seen += 1
+            self._fill(list(self._before(word.source_start)), word.start_seconds)
+            self._found.append(word)
+            self._since_s, self._letters = word.start_seconds, 0
+            while self._next is not None and self._place(self._next)[0] < word.source_end:
+                self._letters += letters(self._text[slice(*self._next)])
+                self._next = next(self._written, None)
+        if whole_s is not None:
+            self._fill(list(self._before(None)), whole_s)
+        return self._found
+
+    def _place(self, written: _Range) -> _Range:
+        return self._places.as_sent(*written)
+
+    def _before(self, until: int | None) -> Iterator[_Range]:
+        """Yield the words up to a place in the user's text. They were left out."""
+        while self._next is not None and (until is None or self._place(self._next)[1] <= until):
+            yield self._next
+            self._next = next(self._written, None)
+
+    def _fill(self, words: list[_Range], until_s: float) -> None:
+        lengths = [self._letters, *(letters(self._text[start:end]) for start, end in words)]
+        a_letter_s = max(0.0, until_s - self._since_s) / sum(lengths) if words else 0.0
+        for written, before in zip(words, accumulate(lengths), strict=False):
+            seconds = round(self._since_s + a_letter_s * before, 3)
+            self._found.append(SpokenWord(seconds, *self._place(written), True))
+
+
+def _written(places: WordPlaces) -> Iterator[_Range]:
+    for segment in places.segments:
+        yield from find_words(places.text, segment)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-
-# It ships no types.
 import soxr  # type: ignore[import-untyped]
 
 from policies.sample_quality import SampleQuality, stretch_s
+from proxy.audio.fitting import Resample
 from proxy.audio.loudness import Gain, Meter, lufs
 from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import UnusableRecording
@@ -50,7 +49,8 @@ def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
     if whole.rate_hz != spec.rate_hz:
         samples = soxr.resample(samples, whole.rate_hz, spec.rate_hz, quality="HQ")
     samples = samples[: round(spec.most_s * spec.rate_hz)]
-    return _softly_ended(_levelled(_pcm(samples), spec.rate_hz))
+    fade = FadeOut()
+    return fade.feed(_levelled(pcm_of(samples), spec.rate_hz)) + fade.flush()
 
 
 def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
@@ -89,10 +89,24 @@ def _levelled(pcm: bytes, rate_hz: int) -> bytes:
     return Gain(min(LEVEL_LUFS - level, _MOST_GAIN_DB)).feed(pcm)
 
 
-def _softly_ended(pcm: bytes) -> bytes:
-    fade = FadeOut()
-    return fade.feed(pcm) + fade.flush()
-
-
-def _pcm(samples: Floats) -> bytes:
+def pcm_of(samples: Floats) -> bytes:
     return bytes(np.clip(np.rint(samples * _SCALE), -_SCALE, _SCALE).astype("<i2").data)
+
+
+_PIECE_S = 5
+_SILENT = 10 ** (-55 / 20) * 2**15
+
+
+def whole_sound(master: bytes, rate_hz: int) -> bytes:
+    """Return all of a master. It takes milliseconds for each second of sound: call it in a thread."""
+    whole = Master(master)
+    resample = Resample(whole.rate_hz, rate_hz)
+    piece = _PIECE_S * whole.rate_hz
+    starts = range(0, whole.samples, piece)
+    made = [resample.feed(pcm_of(whole.read(start, start + piece))) for start in starts]
+    return b"".join([*made, resample.flush()])
+
+
+def is_silent(pcm: bytes) -> bool:
+    samples = np.frombuffer(pcm, "<i2")
+    return not len(samples) or max(int(samples.max()), -int(samples.min())) < _SILENT

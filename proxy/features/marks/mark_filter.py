@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from policies.plans import Terms
 from policies.routing import Model
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import SoundFailed
 from proxy.features.marks.answer_marks import AnswerMark
 from proxy.features.marks.marker import RETRY_S, Marker
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse

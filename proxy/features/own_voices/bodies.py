@@ -13,7 +13,7 @@ from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTag
 from proxy.http.form import RequestForm
 from proxy.http.form_values import form_values
 from proxy.http.lists import iso, iso_or_none
-from proxy.speech.voice_reference import MixMember, mix_shares
+from proxy.speech.speech_body import MixMember, mix_shares
 from proxy.storage.tombstones import Tombstone
 
 Cast = Annotated[

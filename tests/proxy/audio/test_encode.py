@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import AUDIO_FORMATS, FORMATS, USUAL_FORMS
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import AUDIO_FORMATS, FORMATS, USUAL_FORMS, SoundFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
 from tests.tables import each_row
