@@ -17,12 +17,12 @@ _WORD = re.compile(r"\w{3,}")
 _TAG = re.compile(r"\b([a-z]{2}-[A-Za-z]{2})\b")
 _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
 _ONLY_ONE = ("gender", "language")
-"""A voice that is known to differ in one of these is no match, whatever else fits."""
+"""A voice that differs in one of these is no match."""
 _AKIN = ({"deep", "low"},)
 """Pairs of qualities that are alike. One counts half for the other."""
 
 Speaks = Callable[[Voice, str], bool]
-"""Tells whether an engine speaks this language with the voice."""
+"""Returns whether an engine speaks this language with the voice."""
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The names that clients know, shared among an engine's voices: one each, as long as there are enough."""
+"""The assignment of well-known names to an engine's voices: each name gets its own voice if possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from speech_engine import ANY_LANGUAGE, VoiceInfo
 
 _WORD = re.compile(r"[a-z]+")
 _GENDERS = ("female", "male")
-"""A voice of neither, or of unknown gender, may be of any."""
+"""A voice without one of these genders may be of any gender."""
 
 Names = Mapping[str, str | None]
 """The names in their order, each with its gender if it has one."""
@@ -21,7 +21,7 @@ Names = Mapping[str, str | None]
 class Share(msgspec.Struct, frozen=True):
     """The voice behind a name in texts of one language, whose tag is in small letters.
 
-    If all voices of this language are of another gender than the name, it has the voice's, `other_gender`.
+    If no voice of this language has the gender of the name, `other_gender` is the voice's gender.
     """
 
     language: str
@@ -49,7 +49,7 @@ def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, .
 
 
 def find(shares: Sequence[Share], tag: str) -> Share | None:
-    """Return the share for a text: of its region, else of its language, or None if no voice speaks it."""
+    """Return the share for the region of a text, or else for its language. None: no voice speaks it."""
     by_language = {each.language: each for each in shares}
     exact = by_language.get(tag.lower()) or by_language.get(language.base(tag))
     return exact or by_language.get(ANY_LANGUAGE)
@@ -91,7 +91,7 @@ class _Sharing:
         self._bearers[voice].append(name)
 
     def _pool(self, gender: str | None) -> list[str]:
-        """Return the voices of a gender, else those that may be of it, or none."""
+        """Return the voices of a gender, or else the voices without a gender."""
         if gender is None:
             return [voice.id for voice in self._near]
         for sought in (gender.lower(), None):

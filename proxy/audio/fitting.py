@@ -38,7 +38,7 @@ class Resample:
         except RuntimeError as error:
             raise SoundFailed(f"resampling failed: {error}") from error
         # A loud sound overshoots between its samples, and would crack without the clip.
-        return np.clip(np.rint(floats), -_PEAK, _PEAK).astype("<i2").tobytes()
+        return bytes(np.clip(np.rint(floats), -_PEAK, _PEAK).astype("<i2").data)
 
 
 SLOWEST, FASTEST = 0.25, 4.0

@@ -45,7 +45,7 @@ async def begin_filtered(
 class FilteredSpeech:
     """A `Speech` that filters the PCM of another one, after its levels, pauses and speed, and encodes it.
 
-    A filter may hold sound back, so `begin` reads until there are bytes to send. It counts what went through.
+    A filter may hold sound back, so `begin` reads until there are bytes to send.
     """
 
     kept = None

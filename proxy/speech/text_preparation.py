@@ -37,9 +37,9 @@ class TextPreparation:
         """
         if (source := call.request.source) is not None:
             # The engine takes the words and the length from the recording.
-            text = PreparedText((), 0, 0, 0, source.seconds)
+            silent = PreparedText((), 0, 0, 0, source.seconds)
             for run in call.tally.parts:
-                run.texts.update((candidate.text_key, text) for candidate in run.candidates)
+                run.texts.update((candidate.text_key, silent) for candidate in run.candidates)
             return
         if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
             await self._leave_out_marks(call, within_s / 2)
