@@ -12,7 +12,7 @@ from proxy.audio.frames_mp3 import Mp3Frames
 from speech_engine import EngineFailed
 
 OPUS_RATE_HZ = 48_000
-"""Positions count samples at this rate, whatever the rate of the sound is."""
+"""Positions count samples at this rate, independent of the rate of the sound."""
 
 _MARK = b"OggS"
 _HEADER_BYTES = 27
@@ -25,7 +25,7 @@ _NO_PACKET_ENDS = -1
 def last_granule(pages: bytes) -> int | None:
     """Return the position at the end of the last whole packet in `pages`, or None without one.
 
-    Every page is whole. A muxer gathers packets, so only its pages show what it has written.
+    Every page is whole. A muxer buffers packets, so only its pages show the written sound.
     """
     granule = None
     at = 0
@@ -71,12 +71,12 @@ class OpusPages:
         return Chunk(sample_rate_hz=OPUS_RATE_HZ)
 
     def _samples(self, page: bytes) -> int:
-        """Count the samples that this page ends and that no page before it did."""
+        """Return the samples that end in this page and in no page before."""
         if page[5] & _FIRST_PAGE:
             body = page[_HEADER_BYTES + page[26] :]
             if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:
                 raise EngineFailed("the engine's Ogg stream holds something other than Opus")
-            # Positions count the first samples too, which a decoder only needs to start, and does not play.
+            # Positions include the first samples, which a decoder needs to start, and does not play.
             self._position = int.from_bytes(body[_PRE_SKIP_AT : _PRE_SKIP_AT + 2], "little")
             self._begun += 1
             return 0
@@ -99,10 +99,9 @@ _ADTS_BLOCK_SAMPLES = 1024
 
 
 class Frames(Protocol):
-    """`feed` takes an engine's bytes as they come, and gives whole frames only. `flush` comes at the end.
+    """`feed` takes an engine's bytes and returns whole frames only. `flush` is called at the end.
 
-    Both raise EngineFailed when the bytes are not in the format. A last frame that is cut is dropped: no
-    player can use it.
+    Both raise EngineFailed if the bytes are not in the format. An incomplete last frame is dropped.
     """
 
     def feed(self, data: bytes) -> Chunk: ...
@@ -111,13 +110,13 @@ class Frames(Protocol):
 
 
 COUNTED_FORMATS = frozenset({"mp3", "aac", "opus", "pcm", "g711_ulaw", "g711_alaw"})
-"""Those whose frames pass unchanged. The server encodes the others again."""
+"""The formats whose frames pass unchanged. The server encodes the others again."""
 
 
 def open_frames(form: OutputForm, *, keeps_original: bool = False) -> Frames | None:
-    """Return the frames of a form, or None if the server has to encode again.
+    """Return the frames of a form, or None if the server must encode again.
 
-    It must encode FLAC, whose frames do not say how long they are, and WAV, whose sizes have to be true.
+    It must encode FLAC, whose frames have no length, and WAV, whose sizes must be true.
     """
     match form.format:
         case "mp3":
@@ -134,7 +133,7 @@ def open_frames(form: OutputForm, *, keeps_original: bool = False) -> Frames | N
 
 
 class RawFrames:
-    """Samples of one or two bytes without a header, at the rate that the engine is known to give."""
+    """Samples of one or two bytes without a header, at the known rate of the engine."""
 
     def __init__(self, rate_hz: int, sample_bytes: int) -> None:
         self._rate_hz = rate_hz

@@ -1,4 +1,4 @@
-"""The relay: the parts of a text, equally loud, with pauses, through one encoder, as one speech."""
+"""The relay joins the parts of a text into one speech, equally loud and with pauses."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def begin_speech(
 ) -> Awaitable[Speech]:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
-    This takes no longer than the first part's budget to first audio, less the time that the call has waited.
-    If the loudness of a new voice has to be measured, it takes up to a second more.
+    The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
+    measurement of a new voice may take another second.
     """
     parts = call.tally.parts
     if len(parts) == 1:
@@ -92,10 +92,7 @@ class Relay:
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        """The words of those parts whose words have times.
-
-        A part's turn comes when the one before is over, so they only grow.
-        """
+        """The words of the parts whose words have times. They only grow, because parts come in order."""
         for number, (run, prefetch) in enumerate(zip(self._runs, self._prefetches, strict=False)):
             words = None if run.begins is None or prefetch.stream is None else prefetch.stream.words
             if words is None or run.begins is None:
@@ -164,10 +161,7 @@ class Relay:
         return False
 
     def _end_part(self) -> bytes:
-        """End the turn of a part, and return its last samples and the pause after it.
-
-        An engine's own PCM may end in the middle of a wave, so every part is faded here.
-        """
+        """End the turn of a part, and return its last samples, faded out, and the pause after it."""
         pause_s = self._runs[self._number].part.pause_s
         self._number, self._part = self._number + 1, None
         return self._fade.flush() + silence(round(pause_s * self.sample_rate_hz))

@@ -1,7 +1,6 @@
-"""The texts of a call as they will be spoken: prepared before its hold, so that the hold knows them.
+"""The preparation of a call's texts, before its hold.
 
-An estimate or a limit by the written text would be a free ride: a few digits, or one entry of a lexicon, can
-become minutes of sound.
+A few digits, or one entry of a lexicon, can become minutes of sound. So the hold needs the prepared texts.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from proxy.speech.front_ends import FrontEnds, Prepare
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
 
 MOST_SPOKEN_CHARACTERS = 40_000
-"""Of all parts together: about ten times the longest text."""
+"""The limit of all parts together: about ten times the longest text."""
 
 _SHORT_CHARACTERS = 1000
 _SHORT_PARTS = 4
@@ -30,10 +29,10 @@ class TextPreparation:
         self._front_ends = front_ends
 
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
-        """Prepare each part by each front-end that a candidate of it names.
+        """Prepare each part with each front-end of its candidates.
 
-        Each front-end may take half of the time that is left. Raises RequestFailed if no candidate of a part
-        can have a text, or if the text becomes far too long.
+        Each front-end may take half of the remaining time. Raises RequestFailed if no candidate of a part has
+        a text, or if the text becomes far too long.
         """
         if (source := call.request.source) is not None:
             # The engine takes the words and the length from the recording.
@@ -78,7 +77,7 @@ def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[
 
 
 def _is_short(runs: Sequence[PartRun]) -> bool:
-    """Tell whether the texts are prepared in no time. Entries of the account's own may add any length."""
+    """Return whether the texts are prepared quickly. The account's own lexicon may add any length."""
     characters = 0
     for run in runs:
         lexicon = run.part.lexicon
@@ -137,7 +136,7 @@ def _prepare_parts(
 
 
 def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: int) -> PreparedText:
-    """Measure a text as it will be spoken. What is longer than `room` is refused first: it may be huge."""
+    """Measure a prepared text. Raises InvalidRequest if it is longer than `room`."""
     lexicon = run.part.lexicon
     spoken = segments[0].spoken if len(segments) == 1 else " ".join([each.spoken for each in segments])
     if len(spoken) > room or (written_characters := estimate.written_length(spoken)) > room:
@@ -149,7 +148,7 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         segments=segments,
         spoken_characters=len(spoken),
         written_characters=written_characters,
-        # What a front-end writes out is not charged, and what shrinks the text is not given back.
+        # Characters that a front-end adds are not charged, and removed ones are not refunded.
         characters=run.part.characters + min(growth, added),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
         pronunciations={

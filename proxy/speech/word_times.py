@@ -1,4 +1,7 @@
-"""The times of words: where a spoken word is in the user's text, and when it begins."""
+"""The words of an answer: their places in the user's text, and their times.
+
+If an engine gives no times, the words of a sentence share its time by their length.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,8 @@ from speech_engine import Segment, Word
 
 
 class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A word of the user's text, by its place there, and the moment in the answer at which it begins.
-
-    One `is_interpolated` if no engine gave its moment: it was computed from those around it.
-    """
+    """A word by its place in the user's text, and its start in the answer. If no engine gave its time, it
+    `is_interpolated` from its neighbours."""
 
     start_seconds: float
     source_start: int
@@ -33,11 +34,11 @@ _Range = tuple[int, int]
 
 
 class WordPlaces:
-    """Maps an engine's places within `spoken` to places in the text that the user sent.
+    """Maps an engine's places within `spoken` to places in the user's text.
 
-    A rewritten word maps to the whole that it was made of. Other places are exact when characters were only
-    composed, removed or collapsed, and proportional when not. `text` begins at `begin` of the user's text; if
-    marks were left out of it, `places` are those of its characters there, and `ends` the ends of longer ones.
+    A rewritten word maps to its whole source. Other places are exact if characters were composed, removed or
+    collapsed, and proportional if not. `text` begins at `begin` of the user's text. If marks were removed
+    from it, `places` are the positions of its characters there, and `ends` the ends of longer characters.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class WordPlaces:
         return SpokenWord(round(seconds, 3), *self.as_sent(ranges[first][0], ranges[last][1]))
 
     def as_sent(self, start: int, end: int) -> _Range:
-        """Return the place in the user's text of a piece of `text`, which is not empty."""
+        """Return the place in the user's text of a piece of `text` that is not empty."""
         if self._places is not None:
             last = len(self._places) - 1
             final = self._places[min(end - 1, last)]
@@ -72,7 +73,7 @@ class WordPlaces:
         return start + self._begin, end + self._begin
 
     def _ranges(self, segment: Segment) -> list[_Range]:
-        """List the range in the text for each character of `spoken`."""
+        """Return the range in the text for each character of `spoken`."""
         found: list[_Range] = []
         begin, start = 0, segment.source_start
         for one in segment.rewritten:
@@ -93,7 +94,7 @@ class WordPlaces:
         found = []
         for place, following in pairwise([*aligned, len(source)]):
             end = place + 1
-            # An accent of its own belongs to its letter.
+            # A separate accent belongs to its letter.
             while end < following and unicodedata.category(source[end])[0] == "M":
                 end += 1
             found.append((start + place, start + end))
@@ -101,7 +102,7 @@ class WordPlaces:
 
 
 def _aligned(spoken: str, source: str) -> list[int] | None:
-    """Find the place in the source of each spoken character. None means that the two differ."""
+    """Return the place in the source of each spoken character, or None if the two texts differ."""
     places: list[int] = []
     at = 0
     for character in spoken:
@@ -120,7 +121,7 @@ def _same(spoken: str, written: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _first_part(character: str) -> str:
-    """Give the letter without its accent: the user may have written `é` as `e` and an accent."""
+    """Return the letter without its accent: the user may have written `é` as `e` and an accent."""
     return unicodedata.normalize("NFD", character)[0]
 
 
@@ -128,18 +129,17 @@ def _may_vanish(written: str) -> bool:
     return written.isspace() or unicodedata.category(written)[0] in "CM"
 
 
-# No blank tells where a word of Chinese or Japanese ends, so each character is one. Dashes part words.
+# Chinese and Japanese words have no blanks, so each character is a word. Dashes separate words.
 _IDEOGRAPHS = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"[{_IDEOGRAPHS}]|[^\s\u2012-\u2015\u2026{_IDEOGRAPHS}]+")
 
 
 class InterpolatedWords:
-    """The words of those sentences that are over, each with a time within its own.
+    """The words of the finished sentences, with times within their sentence.
 
-    `moments` grows: it has the number of each sentence that began, with its moment in the answer, and at last
-    the number after all of them with the end. The words only grow as well: one with a time stays. A
-    sentence with words but without a moment of its own, as of an engine that speaks several in one go, ends
-    them. Each sentence is computed once, when it is needed.
+    `moments` grows: it has the number of each sentence that began, with its start in the answer, and at the
+    end the next number with the end of the sound. The words only grow, too. If a sentence with words has no
+    moment, because the engine joined sentences, no more words get a time.
     """
 
     def __init__(self, places: WordPlaces, moments: Sequence[tuple[int, float]]) -> None:
@@ -150,7 +150,7 @@ class InterpolatedWords:
         self._is_whole = True
 
     def so_far(self) -> Sequence[SpokenWord] | None:
-        """Return the words that have a time by now, or None if none of them will ever have one."""
+        """Return the timed words so far, or None if no word will ever have a time."""
         while self._seen < len(self._moments):
             following, until_s = self._moments[self._seen]
             number, since_s = self._moments[self._seen - 1] if self._seen else (-1, 0.0)
@@ -166,7 +166,7 @@ class InterpolatedWords:
 
 
 def interpolate(places: WordPlaces, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
-    """Give every word of a sentence with a letter or a digit a time between two moments of the answer."""
+    """Return the words of a sentence that have a letter or a digit, with times between two moments."""
     text, segment = places.text, places.segments[number]
     words = list(find_words(text, segment))
     lengths = _lengths(text, words, segment)
@@ -179,7 +179,7 @@ def interpolate(places: WordPlaces, number: int, since_s: float, until_s: float)
 
 
 def find_words(text: str, segment: Segment) -> Iterator[_Range]:
-    """Yield the places of the words: what has a letter or a digit, without the punctuation around it."""
+    """Yield the places of the words with a letter or a digit, without the punctuation around them."""
     for token in _TOKEN.finditer(text, segment.source_start, segment.source_end):
         start, end = token.span()
         if not any(map(str.isalnum, token[0])):
@@ -192,12 +192,9 @@ def find_words(text: str, segment: Segment) -> Iterator[_Range]:
 
 
 def _lengths(text: str, words: list[_Range], segment: Segment) -> list[float]:
-    """Count the letters of each word as it is spoken: `12` is as long as `twelve`.
-
-    What was rewritten is in order, as the words are, so one walk through both is enough.
-    """
+    """Return the spoken letters of each word: `12` is as long as `twelve`."""
     rewritten = segment.rewritten
-    # How many letters are spoken for each character that was rewritten.
+    # The spoken letters for each rewritten character.
     rates = [
         letters(segment.spoken[one.spoken_start : one.spoken_end]) / max(1, one.source_end - one.source_start)
         for one in rewritten
@@ -212,7 +209,7 @@ def _lengths(text: str, words: list[_Range], segment: Segment) -> list[float]:
             if first < last:
                 length += letters(text[start:first]) + rates[at] * (last - first)
                 start = last
-            # One that reaches further belongs to the next word as well.
+            # A rewriting that extends further belongs to the next word, too.
             if one.source_end > end:
                 break
             at += 1
@@ -225,10 +222,10 @@ def letters(text: str) -> int:
 
 
 class ToldWords:
-    """The words of `given`, which grows, and between them all others with a letter or a digit.
+    """The words of `given`, which grows, and between them all other words with a letter or a digit.
 
-    A word that was left out gets a time when the next one is given, or when the sound is whole: it shares the
-    time between its neighbours with the one before, by their length. So the words only grow as well.
+    A word without a time gets one when the next given word comes, or when the sound is complete: it shares
+    the time with the previous word, by their length. So the words only grow.
     """
 
     def __init__(self, places: WordPlaces, given: Sequence[SpokenWord]) -> None:
@@ -238,13 +235,13 @@ class ToldWords:
         self._seen = 0
         self._written = _written(places)
         self._next = next(self._written, None)
-        # When the last given word begins, and how long it is.
+        # The start and the letters of the last given word.
         self._since_s = 0.0
         self._letters = 0
         self._found: list[SpokenWord] = []
 
     def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
-        """Return the words that have a time by now. `whole_s` is the length of the sound once it is whole."""
+        """Return the timed words so far. `whole_s` is the length of the sound when it is complete."""
         while self._seen < len(self._given):
             word = self._given[self._seen]
             self._seen += 1
@@ -262,7 +259,7 @@ class ToldWords:
         return self._places.as_sent(*written)
 
     def _before(self, until: int | None) -> Iterator[_Range]:
-        """Yield the words up to a place in the user's text. They were left out."""
+        """Yield the words without a given time, up to a place in the user's text."""
         while self._next is not None and (until is None or self._place(self._next)[1] <= until):
             yield self._next
             self._next = next(self._written, None)
