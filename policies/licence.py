@@ -1,4 +1,4 @@
-"""What licences allow: some models need the operator's consent first, some are closed to paid plans."""
+"""The rules of licences: some models need the operator's consent first, some are closed to paid plans."""
 
 from __future__ import annotations
 

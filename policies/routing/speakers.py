@@ -1,4 +1,4 @@
-"""How a model speaks a voice: with what was trained of it, a binding, recordings, or a mix of voices."""
+"""The form of a voice on a model: a trained model, a binding, recordings, or a mix of voices."""
 
 from __future__ import annotations
 

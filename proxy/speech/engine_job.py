@@ -95,7 +95,7 @@ def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Spee
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """How soon a listener hears a part, as fields of `SpeechJob`. An engine serves the most urgent first."""
+    """The urgency of a part, as fields of `SpeechJob`. An engine serves the most urgent job first."""
 
     urgency: Urgency
     plays_in_s: float
@@ -103,7 +103,7 @@ class Listening(msgspec.Struct, frozen=True):
 
 
 def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
-    """Return how soon a part is heard, seen from `now` of `time.monotonic`. The lengths are estimates."""
+    """Return the urgency of a part at the moment `now` of `time.monotonic`. The lengths are estimates."""
     follows_s = 0.0
     for later in call.tally.parts[run.number + 1 :]:
         if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too

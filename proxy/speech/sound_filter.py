@@ -10,8 +10,6 @@ import msgspec
 from policies.plans import Terms
 from policies.routing import Model
 
-NOBODY: frozenset[str] = frozenset()
-
 
 class OpenFilter(Protocol):
     """The filter of one answer. After `flush`, its output is as long as its input. Raises EngineError."""
@@ -50,7 +48,7 @@ class Treatment(msgspec.Struct, frozen=True):
     """
 
     filter: SoundFilter | None = None
-    spared: frozenset[str] = NOBODY
+    spared: frozenset[str] = frozenset()
 
 
 class Treat(Protocol):

@@ -42,7 +42,7 @@ class VoiceReference(msgspec.Struct, frozen=True):
 
 
 class SentVoice(msgspec.Struct, frozen=True):
-    """What a request names as its voice: one of the three."""
+    """The voice of a request: exactly one of these fields is set."""
 
     voice: str = ""
     cast: tuple[tuple[str, str], ...] = ()

@@ -1,6 +1,6 @@
-"""The sample that an engine gets, made of a master: its speech alone, at one level and at the engine's rate.
+"""The sample for an engine, derived from a master: only speech, at one level and at the engine's rate.
 
-Nothing of this is kept beside the master: another engine wants another rate and length.
+Derived samples are not stored, because each engine needs another rate and length.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ LEVEL_LUFS = -20.0
 
 _MOST_GAIN_DB = 35.0
 _CUT_WITHIN = 0.3
-"""The share of the longest length in which the best place for a cut is looked for."""
+"""The share of the longest length that is searched for a quiet place to cut."""
 _STEP_S = 0.02
 _PAUSE_STEPS = 5
 _SCALE = np.float32(32767)
 
 
 class SampleSpec(msgspec.Struct, frozen=True):
-    """What an engine's model takes: seconds of sound, and its sample rate."""
+    """The requirements of a model: the seconds of sound, and the sample rate."""
 
     least_s: float
     most_s: float
@@ -67,7 +67,7 @@ def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[i
 
 
 def _quietest_cut(samples: Floats, most: int, rate_hz: int) -> int:
-    """Return where to cut before `most`: in the middle of the quietest moment that is not far before it."""
+    """Return the place for a cut shortly before `most`, in the middle of the quietest moment."""
     step = round(_STEP_S * rate_hz)
     first = round(most * (1 - _CUT_WITHIN))
     steps = (most - first) // step
