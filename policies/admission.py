@@ -1,7 +1,6 @@
-"""Decide whether one more request may begin now: the streams of account and key, and the credits.
+"""The decision whether one more request may begin: by the streams of account and key, and by the credits.
 
-Where several workers share a database, it decides by the same rows, of which `storage/holds.py` builds its
-SQL.
+`storage/holds.py` builds its SQL from the same table of limits.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ class Split(msgspec.Struct, frozen=True):
 class CreditStanding(msgspec.Struct, frozen=True):
     """The credits of an account at one moment, without those in open holds. `allowance` None is no limit.
 
-    The allowance is that of the present plan, less what the cycle has spent: a change of plan counts at once.
-    Either pool may be below zero. A change to a smaller plan does that to the allowance. A last request that
-    costs more than its hold does it to either pool.
+    The allowance is that of the current plan, less the spending of the cycle. It may be below zero after a
+    change to a smaller plan. Both pools may be below zero after a request that cost more than its hold.
     """
 
     allowance: int | None
@@ -66,15 +64,15 @@ def split_charge(charge: int, hold: Split) -> Split:
 
 
 class Live(msgspec.Struct, frozen=True):
-    """The requests under way: those of the account, and those of this key among them."""
+    """The numbers of running requests of the account, and of this key."""
 
     account: int
     key: int
 
 
 class StreamLimit(msgspec.Struct, frozen=True):
-    """A limit of the requests under way. `name` is also its column in the database, and `counted` says
-    in SQL which holds count, where `{key}` is the key that asks."""
+    """A limit of running requests. `name` is also its column in the database, and `counted` selects the
+    counted holds in SQL, where `{key}` is the key of the request."""
 
     name: Literal["streams", "key_streams"]
     most: Callable[[Terms], int | None]
@@ -101,8 +99,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def admit(amount: int, terms: Terms, live: Live, standing: CreditStanding) -> Split | Refusal:
-    """Return how the request's hold is split, or the first limit that the request would break. Streams are
-    checked first: a stream is free again in a moment, and credits are not."""
+    """Return the split of the request's hold, or the first limit that the request would break. Streams are
+    checked first, because they become free again soon."""
     for limit in STREAM_LIMITS:
         most = limit.most(terms)
         if most is not None and limit.live(live) >= most:

@@ -1,10 +1,9 @@
 """A circuit breaker: closed, open for a while, or half open with one try of each account.
 
-There is one for each key of each engine, so that a key without credit does not stop the others.
-
-One account may have texts at which a provider fails. So it takes two witnesses to call a provider faulty: two
-accounts, or an account and a call of our own. One that cannot connect is believed alone. Each account has a
-breaker of its own as well, which believes it: then the provider rests for this account alone.
+Each key of each engine has one, so that a key without credit does not stop the others. A provider may fail
+only at the texts of one account. So two witnesses are needed to call a provider faulty: two accounts, or an
+account and a call of our own. A failed connection needs no second witness. Each account also has its own
+breaker without this rule: then the provider rests for this account alone.
 """
 
 from __future__ import annotations
@@ -15,28 +14,27 @@ from typing import Literal
 import msgspec
 
 Outcome = Literal["well", "faulty", "unreached", "refused"]
-"""What an answer says of its provider. `well`: it spoke. `faulty`: it failed, perhaps at this text alone.
-`unreached`: there was no connection, which no text can cause. `refused`: it does not take our key or our
-credit, and no second try mends that. A refusal of the request itself says nothing."""
+"""The result of a try. `well`: the provider spoke. `faulty`: it failed, perhaps only at this text.
+`unreached`: there was no connection, which no text can cause. `refused`: it refused our key or our credit, so
+a second try does not help. A refusal of the request itself is no outcome."""
 
 OURS = ""
 """The witness in place of an account, where no text can be the cause."""
 
 FAULTS = 5
-"""So many faults in a row open the breaker."""
+"""The faults in a row that open the breaker."""
 FIRST_S = 5.0
 LONGEST_S = 300.0
 QUIET_S = 10.0
-"""While the provider spoke for anyone so shortly before, accounts alone do not open the breaker: two that
-send their texts together could silence it for all others."""
+"""For this time after the provider spoke, accounts alone cannot open the breaker: otherwise two accounts
+could silence it for all others."""
 
 
 class Breaker(msgspec.Struct, frozen=True):
-    """The state of one breaker. `faults` counts those in a row. It is open for `open_s` from `since`.
+    """The state of one breaker. `faults` counts the faults in a row. It is open for `open_s` from `since`.
 
-    `witnesses` are those of the faults, since it opened if it is open: two at most are kept. While the
-    breaker is half open, each account may have one try under way: `probing`. If `is_refused`, a refusal
-    opened it, not faults.
+    `witnesses` are at most two witnesses of the faults; an open breaker counts them since it opened. While it
+    is half open, each account may have one try: `probing`. If `is_refused`, a refusal opened it, not faults.
     """
 
     faults: int = 0
@@ -52,7 +50,7 @@ class Breaker(msgspec.Struct, frozen=True):
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether one account alone has seen enough faults: a call of our own should tell what is true."""
+        """Whether one account alone has seen enough faults, so that a call of our own should check."""
         return self.is_closed and self.faults >= FAULTS and not _is_believed(self.witnesses)
 
 
@@ -66,7 +64,7 @@ def may_try(breaker: Breaker, account: str, now: float) -> bool:
 
 
 def wait_s(breaker: Breaker, now: float) -> float:
-    """Return how long until a request may try; 0 if one may try now."""
+    """Return the seconds until a request may try."""
     return 0.0 if breaker.is_closed else max(0.0, breaker.since + breaker.open_s - now)
 
 
@@ -78,17 +76,17 @@ def start_try(breaker: Breaker, account: str) -> Breaker:
 
 
 def abandon_try(breaker: Breaker, account: str) -> Breaker:
-    """Note that a probe ended without an answer that says anything of the provider."""
+    """Note that a probe ended without an outcome."""
     return msgspec.structs.replace(breaker, probing=breaker.probing - {account})
 
 
 def end_try(
     breaker: Breaker, outcome: Outcome, account: str, now: float, *, is_probe: bool, quiet_s: float = inf
 ) -> Breaker:
-    """Note the outcome of a try. `quiet_s` is how long ago the provider spoke last.
+    """Note the outcome of a try. `quiet_s` is the time since the provider spoke last.
 
-    While the breaker is open, only probes count. Otherwise twenty tries that fail together would double the
-    time twenty times. A refusal always counts.
+    While the breaker is open, only probes and refusals count: otherwise twenty tries that fail together would
+    double the time twenty times.
     """
     if not breaker.is_closed and not is_probe and (outcome != "refused" or breaker.is_refused):
         return breaker
@@ -108,8 +106,8 @@ def end_try(
 def end_other_call(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
     """Note the outcome of a call of our own that was not for speech.
 
-    A good answer ends faults, and the doubts of one account, but says nothing about credit. A bad answer does
-    not keep an open breaker open for longer, unless a probe of an account has failed as well.
+    A good answer resets faults, but proves nothing about credit. A bad answer extends an open breaker only if
+    a probe of an account has failed, too.
     """
     if outcome == "well":
         ends = breaker.is_doubtful if breaker.is_closed else not breaker.is_refused

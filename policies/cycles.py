@@ -18,10 +18,10 @@ class Cycle(msgspec.Struct, frozen=True):
 
 
 def cycle_at(anchor: int, now: int) -> Cycle:
-    """Return the cycle that `now` lies in.
+    """Return the cycle that contains `now`.
 
-    An anchor on the 31st means the last day of shorter months, and the 31st again afterwards. If a clock was
-    set back before the anchor, cycles count backwards.
+    An anchor on the 31st means the last day of shorter months. Cycles also exist before the anchor, because a
+    clock may be set back.
     """
     day = _moment(anchor).day
     today = _moment(now).date()
@@ -32,7 +32,7 @@ def cycle_at(anchor: int, now: int) -> Cycle:
 
 
 def day_at(now: int) -> int:
-    """Return the start of the day that `now` lies in, UTC."""
+    """Return the start of the day that contains `now`, UTC."""
     return _midnight(_moment(now).date())
 
 

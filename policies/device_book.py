@@ -1,8 +1,8 @@
-"""The book of the devices' memory: which process of ours may load now, and which waits for whom.
+"""The bookings of device memory: which process may load now, and which one must wait.
 
-Each process looks at its device alone, so two that load at the same time would both find the same memory
-free. The book knows what each was promised. What a process says that it needs stays booked while it lives,
-as it takes most of it only when it speaks. If it was measured to take more, that is booked.
+Two processes that load at the same time would both see the same free memory, so each books its needs first.
+The booking stays while the process lives, as it takes most of the memory only when it speaks. If more was
+measured, the measured amount is booked.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 TRY_AGAIN_S = 15.0
-"""For memory that other programs hold: they do not tell when they give it back."""
+"""The wait for memory that other programs hold: they do not report when they free it."""
 
 Holder = tuple[str, int]
 """A process: its engine, and its number there."""
 
 
 class DeviceMemory(NamedTuple):
-    """A device, and its memory in GB as a process has just found it."""
+    """A device, and its memory in GB as measured just now."""
 
     device: str
     free_gb: float
@@ -25,9 +25,9 @@ class DeviceMemory(NamedTuple):
 
 
 class LoadRefusal(NamedTuple):
-    """Why a process may not load. If it is `lasting`, the device is too small, and waiting would not help.
+    """The reason why a process may not load. If it is `lasting`, the device is too small.
 
-    Otherwise it is told in `turns`, or it asks again after `again_s`.
+    Otherwise the process tries again when `turns` returns it, or after `again_s`.
     """
 
     reason: str
@@ -54,7 +54,7 @@ class DeviceBook:
         self._waiting: dict[Holder, _Booking] = {}
 
     def ask(self, holder: Holder, needs_gb: float, memory: DeviceMemory) -> LoadRefusal | None:
-        """Book what a process needs, and return None: it may load. Otherwise return why not."""
+        """Book the needs of a process, and return None if it may load now. Otherwise return the reason."""
         self._booked.pop(holder, None)
         device, free_gb, total_gb = memory
         wanted = _Booking(device, needs_gb, total_gb)
@@ -68,7 +68,7 @@ class DeviceBook:
             self._waiting[holder] = wanted
             return LoadRefusal(f"waits for {needs_gb:.1f} GB of {device}: {self._holders(device)}")
         self._waiting.pop(holder, None)
-        # A process that loads has not yet taken what it was promised, so it still looks free.
+        # A loading process has not taken its booked memory yet, so that memory still looks free.
         promised_gb = sum(each.gb - each.peak_gb for each in self._booked.values() if each.device == device)
         if needs_gb > free_gb - promised_gb:
             holders = self._holders(device)
@@ -88,9 +88,9 @@ class DeviceBook:
         self._waiting.pop(holder, None)
 
     def turns(self) -> list[Holder]:
-        """Return those for which there is room now. It is booked for them, and they shall ask again.
+        """Book room for waiting processes that fit now, in order of arrival. Return them: they try again.
 
-        Who came first goes first. One that needs less does not wait for another that does not fit.
+        A process that fits does not wait for an earlier one that does not fit.
         """
         found = []
         for holder, wanted in list(self._waiting.items()):
@@ -104,7 +104,7 @@ class DeviceBook:
         return booked + wanted.needs_gb <= wanted.total_gb
 
     def _holders(self, device: str) -> str:
-        """Say who holds how much, such as "xtts holds 5.1, f5tts 2.0 of 8.0 GB"."""
+        """Return the bookings as text, such as "xtts holds 5.1, f5tts 2.0 of 8.0 GB"."""
         held: dict[str, float] = {}
         total_gb = 0.0
         for (engine, _), each in self._booked.items():

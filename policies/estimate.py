@@ -9,11 +9,10 @@ from policies.language import by_script
 _CHARACTERS_A_SECOND = {"th": 11.0, "ja": 6.0, "zh": 4.5, "ko": 6.5}
 _ALPHABETIC = 14.0
 _SHORT = re.compile(r"[\d/\\\u00a2-\u00aa\u00ac-\u00ba\u00bc-\u00be\u00d7\u00f7\u203c-\u2bff]")
-"""Digits, and signs that are read by name, as ©: one character for a word or more. Those in a text that is
-ready to be spoken were left to the engine."""
+"""Digits, and signs that are read by name, such as ©: one character becomes at least one word."""
 _CHARACTERS_OF_SHORT = 8
-"""Of such a character in words. Measured with espeak over 54 languages, a digit takes 0.55 seconds in the
-middle, and 1.0 in Lithuanian."""
+"""The length of such a character in words. In espeak's 54 languages, a digit takes 0.55 seconds on average,
+and 1.0 seconds in Lithuanian."""
 _MARGIN = 1.2
 _SHORTEST_CAP_S = 10.0
 CAP_FACTOR = 4.0
@@ -24,7 +23,7 @@ def seconds(text: str, speed: float) -> float:
     short = len(_SHORT.findall(text))
     script = None if text.isascii() else by_script(text)
     pace = _CHARACTERS_A_SECOND.get(script, _ALPHABETIC) if script else _ALPHABETIC
-    # A number takes about as long in every script: where characters are slow, its words have fewer of them.
+    # A number takes about the same time in every script.
     plain_s = (len(text) - short) / pace + short * _CHARACTERS_OF_SHORT / _ALPHABETIC
     return plain_s / speed * _MARGIN
 
@@ -35,11 +34,10 @@ def written_length(text: str) -> int:
 
 
 def cap_seconds(estimated_s: float) -> float:
-    """Return how much audio an engine may make before we stop it: an engine that never ends costs money."""
+    """Return the most audio of an engine before it is stopped: an engine that never ends costs money."""
     return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
 
 
 def repeated_s(heard_s: float) -> tuple[float, float]:
-    """Return how much sound, at least and at most, repeats a sound of so long: about as much. Less leaves out
-    what was said, and more is none of it."""
+    """Return the least and the most seconds of a repetition of so much sound. Less would lack some speech."""
     return max(0.0, 0.95 * heard_s - 1.0), 1.05 * heard_s + 1.0

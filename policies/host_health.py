@@ -12,20 +12,20 @@ LONGEST_DELAY_S = 5.0
 
 
 def is_frozen(working: int, last_sign: float, now: float, limit_s: float) -> bool:
-    """Tell whether a host that has work in hand has shown no sign of doing it for longer than the limit.
+    """Return whether a host with work has shown no sign of progress for longer than the limit.
 
-    If it has no work, or all its work waits for slow readers, its silence means nothing.
+    `working` does not count work that waits for slow readers.
     """
     return working > 0 and now - last_sign > limit_s
 
 
 def is_idle(jobs: int, last_job: float, now: float, limit_s: float) -> bool:
-    """Tell whether a host that has no job has had none for the limit; a limit of 0 means never."""
+    """Return whether a host had no job for the limit; a limit of 0 means never."""
     return limit_s > 0.0 and not jobs and now - last_job >= limit_s
 
 
 class Crash(NamedTuple):
-    """The end of a process at a moment: whether it had work in hand, and whether it was still loading."""
+    """The end of a process: its moment, and whether it had work or was still loading."""
 
     at: float
     had_work: bool = False
@@ -33,13 +33,12 @@ class Crash(NamedTuple):
 
 
 def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
-    """Return how long to wait after a crash at `now`, or None to give up.
+    """Return the wait after a crash at `now`, or None to give up.
 
-    `crashes` are all crashes so far, with this one. The first restart is at once, so that a single crash
-    costs a customer nothing but the one answer. Each further one within the window waits longer. The fifth
-    without work is the last. A process that dies of its work is started for ever: otherwise a few requests
-    would take the engine from all. One that never gets ready is given up after the fifth death in a
-    row, however long each took: a large model may need half an hour to fail five times.
+    `crashes` are all crashes so far, with this one. The first restart is immediate, and each further one
+    within the window waits longer. After five crashes without work, the process is given up. A crash with
+    work never counts: otherwise a few requests could stop the engine for everyone. A process that crashed
+    five times in a row while loading is given up, even if that took half an hour.
     """
     if len(crashes) >= CRASHES and all(crash.was_loading for crash in crashes[-CRASHES:]):
         return None
@@ -54,22 +53,21 @@ def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
 SUSPECT_S = 600.0
 QUARANTINE_S = 900.0
 MOST = 1000
-"""Of each kind. Beyond that the oldest is forgotten: it costs one more death."""
+"""The most texts of each kind. The oldest is forgotten first, which costs one more crash."""
 
 
 class Verdicts(NamedTuple):
-    """The digests of one engine's texts that run alone, and of those that are refused."""
+    """The digests of one engine's texts that must run alone, and of its refused texts."""
 
     alone: tuple[bytes, ...] = ()
     refused: tuple[bytes, ...] = ()
 
 
 class SuspectTexts:
-    """The texts that may have killed hosts of one engine: which run alone, and which run no more.
+    """The texts that may have killed hosts of one engine.
 
-    A dead host does not say which of its jobs killed it, so each of them runs alone next time. A text that
-    kills a host in which nothing else runs is the killer. Texts are digests under a key that lives as long as
-    the server. The caller gives the time.
+    A dead host does not say which job killed it, so each of its jobs runs alone next time. If the host dies
+    again, that text is refused. Texts are digests under a key of this server process.
     """
 
     def __init__(self) -> None:
@@ -79,7 +77,7 @@ class SuspectTexts:
     def note_death(self, running: Sequence[bytes], now: float) -> bytes | None:
         """Note the digests that ran in a host when it died. Return the digest that is now in quarantine.
 
-        One death of a text that happened to run alone is not enough: a process may be killed from outside.
+        The first death of a text that ran alone is not enough: a process may be killed from outside.
         """
         if len(running) == 1 and self._suspects.pop(running[0], 0.0) > now:
             _add(self._quarantine, running[0], now + QUARANTINE_S)
@@ -89,7 +87,7 @@ class SuspectTexts:
         return None
 
     def note_whole(self, digest: bytes) -> bool:
-        """Note that a text was spoken to its end. Return whether it was a suspect until now."""
+        """Note that a text was spoken to its end. Return whether it was a suspect before."""
         return self._suspects.pop(digest, None) is not None
 
     def verdicts(self, now: float) -> Verdicts:

@@ -239,7 +239,8 @@ def sentences(
 
 def _tag_of(sentence: str, detect: Detect | None, unsure: str, scripted: str) -> str:
     """Return the tag of one sentence. `scripted` is the last language that was not in Latin letters."""
-    choice = _read_from(sentence, detect if _words(sentence) >= _FEWEST_WORDS else None, unsure)
+    words = sum(any(map(str.isalpha, word)) for word in sentence.split())
+    choice = _read_from(sentence, detect if words >= _FEWEST_WORDS else None, unsure)
     if choice is None:
         return unsure
     could_be = _ALSO_HAN if base(choice.tag) == "zh" else _SHARED.get(base(choice.tag), ())
@@ -252,10 +253,6 @@ def _is_latin(text: str) -> bool | None:
         return any(map(str.isalpha, text)) or None
     scripts = [_language_of(ord(character)) for character in text if character.isalpha()]
     return not any(scripts) if scripts else None
-
-
-def _words(text: str) -> int:
-    return sum(any(map(str.isalpha, word)) for word in text.split())
 
 
 def _phrase_starts(sentence: str) -> Iterator[int]:

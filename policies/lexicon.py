@@ -1,4 +1,4 @@
-"""Lexicons say how to speak words that no engine knows: which ones count for a text, and in what order."""
+"""Lexicons: the spoken forms of words that engines do not know, and their order for a text."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ _PINYIN = re.compile(r"(\([a-zü]{1,6}[1-5]\))+", re.IGNORECASE)
 _MOST_KEPT = 256
 _SOUNDS = frozenset(("Ll", "Lo", "Lu"))
 """Categories of the signs of IPA that are sounds, and not stress, length or accents."""
+_SPOKEN = _SOUNDS | {"Nd", "Nl", "No"}
 
 Words = Mapping[str, str]
 _Layers = tuple[tuple[int, str], ...]
 
 
 class Lexicon(msgspec.Struct, frozen=True):
-    """The entries for one text: what to say for a word, and how a word sounds for engines that know sounds.
+    """The entries for one text: the spoken forms of words, and the sounds of words for engines with phonemes.
 
-    `own` are the entries of the account or the request, as they were written: who adds words pays for them.
-    Two lexicons with the same digest are the same.
+    `own` are the entries of the account or the request, as written: an account pays for words that it adds.
+    Two lexicons with the same digest are equal.
     """
 
     words: Words = {}
@@ -54,10 +55,6 @@ class Lexicon(msgspec.Struct, frozen=True):
 
 
 EMPTY = Lexicon()
-
-
-class UnknownLexicon(Exception):
-    """No lexicon has this name."""
 
 
 class Lexicons:
@@ -76,22 +73,22 @@ class Lexicons:
 
     @property
     def has_own(self) -> bool:
-        """Tell whether the account has any."""
+        """Whether the account has any lexicon."""
         return bool(self._owners[0])
 
-    def for_text(self, requested: str | Words | None, tag: str) -> Lexicon:
-        """Return the lexicon for a text. Raises UnknownLexicon.
+    def for_text(self, requested: str | Words | None, tag: str) -> Lexicon | None:
+        """Return the lexicon for a text, or None if no lexicon has the requested name.
 
         `requested` is a name, `none`, or the request's own entries, which come before all others.
         """
         if requested == NONE_BY_NAME or (requested is None and not any(self._owners)):
             return EMPTY
         if requested is not None and not isinstance(requested, str):
-            layers = self._layers(None, tag)
-            return merge([requested, *map(self._words, layers)], own=1 + _own_layers(layers))
+            beside = self._layers(None, tag) or ()
+            return merge([requested, *map(self._words, beside)], own=1 + _own_layers(beside))
         layers = self._layers(requested, tag)
         if not layers:
-            return EMPTY
+            return None if layers is None else EMPTY
         lexicon = self._kept.get(layers)
         if lexicon is None:
             if len(self._kept) >= _MOST_KEPT:
@@ -101,13 +98,15 @@ class Lexicons:
             )
         return lexicon
 
-    def _layers(self, name: str | None, tag: str) -> _Layers:
-        """Return the owners and names of the lexicons that count, the strongest first."""
-        names = _chain(tag)
+    def _layers(self, name: str | None, tag: str) -> _Layers | None:
+        """Return the owners and names of the lexicons for a text, the strongest first. A lexicon may be named
+        for the tag, or a shorter form of it: `zh-Hant-TW`, `zh-Hant`, `zh`."""
+        parts = language.usual(tag).split("-")
+        names = ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
         if name is not None:
             usual = usual_name(name)
             if not any(usual in owner for owner in self._owners):
-                raise UnknownLexicon(name)
+                return None
             names = list(dict.fromkeys((usual, *names)))
         return tuple(
             (place, each)
@@ -148,7 +147,8 @@ def merge(layers: Sequence[Words], own: int = 0) -> Lexicon:
         words[word] = spoken if sound is None else word
         if sound is not None:
             sounds.append(sound)
-    return Lexicon(words, tuple(sounds), own_entries, _digest(entries))
+    digest = hashlib.sha256(msgspec.json.encode(sorted(entries.items()))).hexdigest()[:32]
+    return Lexicon(words, tuple(sounds), own_entries, digest)
 
 
 def count_added(words: Words, text: str) -> int:
@@ -221,7 +221,7 @@ def usual_name(name: str) -> str:
 
 
 def name_fault(name: str) -> str | None:
-    """Return what a name must be, if this one is not."""
+    """Return the description of a valid name, or None if this name is valid."""
     if name.lower() == NONE_BY_NAME or not _NAME.fullmatch(name):
         return "a name of 1 to 64 letters, digits, _, . and -, other than none"
     return None
@@ -233,10 +233,10 @@ def usual_words(words: Words) -> dict[str, str]:
 
 
 def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False) -> str | None:
-    """Return what the entries must be, if one is not.
+    """Return the description of valid entries, with the first entry that is wrong, or None if all are valid.
 
-    The answer has the number of the entry and not its text, because the text is the user's. If `is_named`,
-    it has the word: the reader wrote it in a file or a command. A word that is wrong itself is never named.
+    The entry is shown by its number, because its text is the user's. With `is_named`, it is shown by its word
+    unless the word itself is wrong: the operator wrote it in a file or a command.
     """
     if len(words) > most:
         return f"at most {most} words; got {len(words)}"
@@ -255,25 +255,11 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
             and not _IPA.fullmatch(spoken.strip())
         ):
             return f"words with what is said for them; between the slashes of {entry} is no IPA"
-        if not _is_spoken(_usual(spoken)):
+        # In IPA, stress and length alone are no sound.
+        if not any(unicodedata.category(sign) in _SPOKEN for sign in _usual(spoken)):
             return f"words with what is said for them; the spoken form of {entry} has no letter or digit"
     return None
 
 
-def _is_spoken(spoken: str) -> bool:
-    """Tell whether a spoken form has a letter or a digit; in IPA, stress and length alone are no sound."""
-    return any(unicodedata.category(sign) in (*_SOUNDS, "Nd", "Nl", "No") for sign in spoken)
-
-
 def _usual(text: str) -> str:
     return " ".join(cleaning.cleaned_text(text).split())
-
-
-def _chain(tag: str) -> list[str]:
-    """Return a tag and its shorter forms: `zh-Hant-TW`, `zh-Hant`, `zh`."""
-    parts = language.usual(tag).split("-")
-    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
-
-
-def _digest(entries: Words) -> str:
-    return hashlib.sha256(msgspec.json.encode(sorted(entries.items()))).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""The table of limits: a field of `PlanLimits` is one limit, and what reads or shows limits is made from it.
+"""The table of limits. Each field of `PlanLimits` is one limit.
 
-The configuration, an account's own terms, HTTP answers and the options of commands take a new limit from
-here. What enforces it reads it from `Terms`.
+The configuration, the terms of accounts, the HTTP API and the options of commands are built from this table.
+The code that enforces a limit reads it from `Terms`.
 """
 
 from __future__ import annotations
@@ -78,12 +78,9 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pace: Literal["live"] | None = None
 
 
-def _row(annotation: Any) -> LimitRow:
-    return next(extra for extra in get_args(annotation) if isinstance(extra, LimitRow))
-
-
 LIMITS: Mapping[str, LimitRow] = {
-    field.name: _row(field.type) for field in msgspec.structs.fields(PlanLimits)
+    field.name: next(extra for extra in get_args(field.type) if isinstance(extra, LimitRow))
+    for field in msgspec.structs.fields(PlanLimits)
 }
 AGREEABLE: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
 """The limits that a plan may leave to each account."""
@@ -94,7 +91,7 @@ OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_
 def with_limits(
     rows: Mapping[str, LimitRow], type_of: Callable[[LimitRow], Any], default: Any = msgspec.NODEFAULT
 ) -> Callable[[type[S]], type[S]]:
-    """Give a struct one more field for each limit. A class decorator: the struct keeps its name."""
+    """Return a class decorator that adds a field for each limit to a struct, which keeps its name."""
 
     def extend(base: type[S]) -> type[S]:
         fields = [(name, type_of(row), default) for name, row in rows.items()]

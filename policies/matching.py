@@ -17,12 +17,12 @@ _WORD = re.compile(r"\w{3,}")
 _TAG = re.compile(r"\b([a-z]{2}-[A-Za-z]{2})\b")
 _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
 _ONLY_ONE = ("gender", "language")
-"""A voice that is known to differ in one of these is no match, whatever else fits."""
+"""A voice that differs in one of these is no match."""
 _AKIN = ({"deep", "low"},)
 """Pairs of qualities that are alike. One counts half for the other."""
 
 Speaks = Callable[[Voice, str], bool]
-"""Tells whether an engine speaks this language with the voice."""
+"""Returns whether an engine speaks this language with the voice."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -39,10 +39,6 @@ class _Trait(NamedTuple):
     kind: str
     value: str
 
-    @property
-    def shown(self) -> str:
-        return f"{self.kind}: {self.value}"
-
 
 def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = None) -> list[Match]:
     """Return the voices that fit, the best first. If two fit equally, their ids decide.
@@ -56,7 +52,7 @@ def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = Non
     for voice in voices:
         points = _points(wishes, voice, speaks)
         if total := sum(points.values()):
-            reasons = tuple(trait.shown for trait in points if points[trait])
+            reasons = tuple(f"{trait.kind}: {trait.value}" for trait in points if points[trait])
             matches.append(Match(voice, round(total / most, 2), reasons))
     return sorted(matches, key=lambda each: (-each.score, each.voice.id))
 

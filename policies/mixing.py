@@ -1,4 +1,4 @@
-"""Mixes of voices: how many, with which weights, and what a mix is as one voice."""
+"""Mixes of voices: their limits, their weights, and the mix as one voice."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def fault(members: Sequence[Weighted]) -> str | None:
 
 
 def repeated(voices: Sequence[str]) -> str | None:
-    """Return what is wrong with a mix that has a voice twice, or None. A voice may have a name and an id, so
-    callers check what was sent, and the ids."""
+    """Return the fault of a mix that has a voice twice, or None. A voice has a name and an id, so callers
+    check both the sent words and the ids."""
     for number, voice in enumerate(voices):
         if voice in voices[:number]:
             return f"it has '{voice[:80]}' twice; give that voice the sum of the weights"
@@ -47,9 +47,9 @@ def shares(members: Sequence[Weighted]) -> tuple[Weighted, ...]:
 
 
 def mixed(voice: Voice, members: Sequence[Voice]) -> Voice:
-    """Return a voice with a mix as routing needs it: with its members, in the order of the mix.
+    """Return a voice with a mix in the form for routing: with its members, in the order of the mix.
 
-    Its revision follows theirs. It has the language and the gender that all of them have.
+    Its revision contains their revisions. It has their language and their gender, if these are equal.
     """
     revisions = ",".join(f"{member.id}={member.revision}" for member in members)
     return replace(

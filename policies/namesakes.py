@@ -1,4 +1,4 @@
-"""The names that clients know, shared among an engine's voices: one each, as long as there are enough."""
+"""The assignment of well-known names to an engine's voices: each name gets its own voice if possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from speech_engine import ANY_LANGUAGE, VoiceInfo
 
 _WORD = re.compile(r"[a-z]+")
 _GENDERS = ("female", "male")
-"""A voice of neither, or of unknown gender, may be of any."""
+"""A voice without one of these genders may be of any gender."""
 
 Names = Mapping[str, str | None]
 """The names in their order, each with its gender if it has one."""
@@ -21,7 +21,7 @@ Names = Mapping[str, str | None]
 class Share(msgspec.Struct, frozen=True):
     """The voice behind a name in texts of one language, whose tag is in small letters.
 
-    If all voices of this language are of another gender than the name, it has the voice's, `other_gender`.
+    If no voice of this language has the gender of the name, `other_gender` is the voice's gender.
     """
 
     language: str
@@ -41,23 +41,18 @@ def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, .
     language. Earlier names and earlier voices come first.
     """
     shares: dict[str, list[Share]] = {name: [] for name in names}
-    for tag in _tags(voices):
+    spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
+    for tag in dict.fromkeys((*spoken, *map(language.base, spoken))):
         for name, found in _Sharing(tag, names, voices).share().items():
             shares[name].append(found)
     return {name: tuple(found) for name, found in shares.items() if found}
 
 
 def find(shares: Sequence[Share], tag: str) -> Share | None:
-    """Return the share for a text: of its region, else of its language, or None if no voice speaks it."""
+    """Return the share for the region of a text, or else for its language. None: no voice speaks it."""
     by_language = {each.language: each for each in shares}
     exact = by_language.get(tag.lower()) or by_language.get(language.base(tag))
     return exact or by_language.get(ANY_LANGUAGE)
-
-
-def _tags(voices: Sequence[VoiceInfo]) -> list[str]:
-    """Return the regions and languages of voices, and ANY_LANGUAGE if one speaks all."""
-    spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
-    return list(dict.fromkeys((*spoken, *map(language.base, spoken))))
 
 
 class _Sharing:
@@ -82,10 +77,12 @@ class _Sharing:
         for name, pool in pools.items():
             if (free := next((voice for voice in pool if not self._bearers[voice]), None)) is not None:
                 self._give(name, free)
-        # What is left are aliases, as evenly as can be; those of a gender that no voice has come last.
+        # The other names become aliases, spread evenly. Names of a gender that no voice has come last.
+        near = [voice.id for voice in self._near]
         for name, pool in sorted(pools.items(), key=lambda each: not each[1]):
             if name not in self._found:
-                voice = min(pool or self._borne(), key=lambda each: len(self._bearers[each]))
+                borne = pool or [id_ for id_ in near if self._bearers[id_]] or near
+                voice = min(borne, key=lambda each: len(self._bearers[each]))
                 self._give(name, voice, "" if pool else self._genders[voice])
         return self._found
 
@@ -94,7 +91,7 @@ class _Sharing:
         self._bearers[voice].append(name)
 
     def _pool(self, gender: str | None) -> list[str]:
-        """Return the voices of a gender, else those that may be of it, or none."""
+        """Return the voices of a gender, or else the voices without a gender."""
         if gender is None:
             return [voice.id for voice in self._near]
         for sought in (gender.lower(), None):
@@ -102,10 +99,6 @@ class _Sharing:
                 if of_it := [voice.id for voice in voices if _gender(voice) == sought]:
                     return of_it
         return []
-
-    def _borne(self) -> list[str]:
-        near = [voice.id for voice in self._near]
-        return [id_ for id_ in near if self._bearers[id_]] or near
 
 
 def _speaks(voice: VoiceInfo, tag: str) -> bool:

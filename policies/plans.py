@@ -17,11 +17,11 @@ ConsentRule = Literal["required", "waived"]
 
 
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
-    """The prices of each kind of work; `clone` is for a voice at a provider. Without a price of its own,
-    `conversion` costs what the model's speech does, if that is by time, and `training` is not offered where
-    speech has a price.
+    """The prices of each kind of work; `clone` is for a voice at a provider.
 
-    `models` has other prices for some models. Its keys are `engine/model`, or the name of an engine.
+    If `conversion` is None, it has the price of the model's speech if that is by time. If `training` is None,
+    it is offered only where speech is free. `models` has other prices for some models. Its keys are
+    `engine/model`, or the name of an engine.
     """
 
     speech: Price = FREE
@@ -35,15 +35,15 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
 
     def of_conversion(self, engine: str, model: str) -> Price | None:
-        """Return the price of a conversion. None: it has none, as a recording has no characters."""
+        """Return the price of a conversion, or None if speech is sold by characters: a recording has none."""
         return self._conversion_beside(self.of_model(engine, model))
 
     def of_usual_conversion(self) -> Price | None:
-        """Return the price of a conversion by what `models` does not name, None as above."""
+        """Return the price of a conversion by a model without a price of its own, or None as above."""
         return self._conversion_beside(self.speech)
 
     def of_training(self) -> Price | None:
-        """Return the price of a training. None: it is not offered, as where speech is sold none is free."""
+        """Return the price of a training, or None if it is not offered: speech is sold."""
         if self.training is not None:
             return self.training
         is_sold = self.speech.micro or any(price.micro for price in self.models.values())
@@ -55,22 +55,21 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         return None if of_speech.per == "character" and of_speech.micro else of_speech
 
     def of_work(self, kind: Operation, engine: str, model: str) -> Price:
-        """Return the price of what a model says. What is not offered is refused before, and costs nothing."""
+        """Return the price of a model's work. Work without a price was refused before."""
         if kind == "speech":
-            # As `of_model`, without its call: every request comes here twice.
+            # This repeats `of_model` to save a call: every request comes here twice.
             return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
         return self.of_conversion(engine, model) or FREE
 
 
 class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
-    """What the accounts of one plan may do.
+    """The rights of the accounts of one plan.
 
-    `price` is a text for people ("$19"), and "" if the plan is free. If `engines` is None, all engines may
-    speak. If `local_only`, only engines that send the text to no other company may. `share` is the part of a
-    busy engine that its accounts get, compared with other plans. With `one_shot`, a request may bring the
-    recording of the voice that it wants. Voices from recordings that did not speak for `voices_unused_days`
-    are erased, and jobs are deleted `job_days` after their end; None leaves that to the server. `marking`
-    says whether its answers are marked, None leaves that to the engines.
+    `price` is a text for people ("$19"), or "" if the plan is free. If `engines` is None, all engines may
+    speak. If `local_only`, only engines that send no text to another company may speak. `share` is the weight
+    of its accounts on a busy engine. With `one_shot`, a request may bring the recording of its voice. Voices
+    of recordings are erased after `voices_unused_days` without use, and jobs `job_days` after their end; None
+    leaves that to the server. `marking` says whether answers are marked; None leaves that to the engines.
     """
 
     name: str
@@ -92,17 +91,17 @@ UNLIMITED = Plan(name="unlimited", one_shot=True)
 
 
 class Overrides(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
-    """The terms that one account has in place of its plan's. None leaves the plan's term."""
+    """The terms of one account that replace its plan's. None leaves the plan's term."""
 
     engines: tuple[str, ...] | None = None
     prices: Prices | None = None
 
 
 class Terms(PlanLimits[int], frozen=True, kw_only=True):
-    """What holds for one request: the plan, the account's own terms, and the caps of the key. Models that
-    work elsewhere speak only what `is_for_job`.
+    """The terms of one request: the plan, the account's own terms, and the caps of the key.
 
-    The account's limits count all its keys together. The key's limits count that key alone.
+    The account's limits count all its keys together. The key's limits count that key alone. Models on rented
+    machines speak only requests with `is_for_job`.
     """
 
     plan: str
@@ -134,17 +133,15 @@ class MissingLimits(Exception):
 
 
 def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> Terms:  # noqa: B008 - frozen
-    """Return what holds for a request.
-
-    Raises MissingLimits if the plan leaves a limit to the account, and the account has none.
-    """
+    """Return the terms of a request. Raises MissingLimits if the account lacks a limit of its own."""
     limits = limit_values(plan) | {name: own for name, own in limit_values(agreed).items() if own is not None}
     missing = tuple(name for name, limit in limits.items() if limit == "account")
     if missing:
         raise MissingLimits(plan.name, missing)
     for name, row in OF_KEYS.items():
         if row.per_request:
-            limits[name] = _lower(limits[name], getattr(caps, name))
+            lower = [limit for limit in (limits[name], getattr(caps, name)) if limit is not None]
+            limits[name] = min(lower, default=None)
     return Terms(
         plan=plan.name,
         is_paid=bool(plan.price),
@@ -160,9 +157,3 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
         voices_unused_days=plan.voices_unused_days,
         **limits,
     )
-
-
-def _lower(limit: int | None, cap: int | None) -> int | None:
-    if limit is None or cap is None:
-        return cap if limit is None else limit
-    return min(limit, cap)

@@ -1,6 +1,6 @@
-"""The price of a request in micro-credits, rounded once and upwards, and the cost of an attempt.
+"""The price of a request in micro-credits, rounded up once, and the cost of an attempt.
 
-Providers take the cost. It is money apart from credits, and changes no balance.
+The cost is money that a provider takes. It changes no balance of credits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MICRO = 1_000_000
 Per = Literal["minute", "character", "job"]
 
 Operation = Literal["speech", "clone", "conversion", "training"]
-"""What is charged for."""
+"""The kinds of charged work."""
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ FREE = Price(0, "job")
 
 
 def in_credits(micro: int) -> str:
-    """Write an amount as people do, exactly: `600`, `0.5`, `-0.000001`."""
+    """Return the exact amount in credits: `600`, `0.5`, `-0.000001`."""
     whole, part = divmod(abs(micro), MICRO)
     text = f"{whole}.{part:06}".rstrip("0").rstrip(".")
     return f"-{text}" if micro < 0 else text
@@ -49,9 +49,9 @@ class PricedPart(msgspec.Struct, frozen=True):
 
 
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
-    """Return the charge for what was written. If nothing was written, the charge is zero.
+    """Return the charge for the written sound. It is zero if nothing was written.
 
-    A price by job or by character charges the whole text: samples do not tell which characters they are.
+    A price by job or by character charges the whole text: samples do not show which characters they contain.
     """
     return total((PricedPart(price, samples, characters),), rate_hz)
 
@@ -104,8 +104,8 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
-    """Return the cost of an attempt. If the provider did not count its units, characters count instead; and
-    its units, where there are no characters: a recording was converted."""
+    """Return the cost of an attempt. Without the provider's count of units, characters count. For a rate by
+    character, units count if there are no characters, as in a conversion."""
     if rate.is_by_time:
         amount = seconds / _SECONDS[rate.per]
     elif rate.per == "job":

@@ -1,4 +1,4 @@
-"""How long to wait for a provider: before its next request, before a retry, and for the first audio."""
+"""The waits for a provider: before its next request, before a retry, and for the first audio."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _LONGEST_HEARING_S = 90.0
 
 
 def pace_wait_s(sent: Sequence[float], most: int, now: float) -> float:
-    """Return how long the next request waits, so that no minute has more than `most` requests.
+    """Return the wait before the next request, so that no minute has more than `most` requests.
 
-    `sent` are the moments of the last requests, the oldest first. Those before the window do not count.
+    `sent` are the moments of the last requests, the oldest first.
     """
     if len(sent) < most:
         return 0.0
@@ -26,10 +26,10 @@ def pace_wait_s(sent: Sequence[float], most: int, now: float) -> float:
 
 
 def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s: float) -> float | None:
-    """Return how long to wait after so many tries, or None if there is no other try.
+    """Return the wait after so many tries, or None if there is no other try.
 
-    If the provider said when to come back, we wait that long and a little more. Otherwise the delay doubles
-    with each try, less up to a half by `chance` (0 to 1): requests that failed together come back apart.
+    If the provider sent a time, the wait is a little longer than that. Otherwise the delay doubles with each
+    try, reduced by up to a half by `chance` (0 to 1), so that failed requests do not return together.
     """
     if tries >= TRIES:
         return None
@@ -41,24 +41,21 @@ def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s
 
 
 def first_audio_share_s(left_s: float, others: int) -> float:
-    """Return how much of the time that is left this candidate may take, with `others` behind it.
+    """Return the time to first audio for this candidate, with `others` behind it.
 
-    The last candidate may take all. Each one before it leaves two fifths for the next: a provider that is
-    silent for this long seldom speaks in the rest, and another one may.
+    The last candidate may take all the time. Each candidate before leaves two fifths for the next ones.
     """
     return left_s if others <= 0 else left_s * _FIRST_SHARE
 
 
 def is_late(misses: Sequence[float], now: float) -> bool:
-    """Tell whether an engine is late: it has missed its time to first audio twice within the window."""
+    """Return whether an engine has missed its time to first audio twice within the window."""
     return len(misses) >= 2 and now - misses[-2] < WINDOW_S
 
 
 def hearing_s(sound_s: float) -> float:
-    """Return how much longer the first audio may take of an engine that hears a sound of so long to its end
-    before it begins: the sound is uploaded, then worked on whole.
+    """Return the extra time to first audio of an engine that uploads and processes a whole sound first.
 
-    A quarter of the sound's length is ten times what a usual line needs, and five times what engines do. Who
-    has uploaded minutes of sound waits longer than who has sent a text.
+    A quarter of the sound's length is ten times the usual upload time, and five times the engines' time.
     """
     return min(_LONGEST_HEARING_S, _HEARING_SHARE * sound_s)

@@ -1,4 +1,4 @@
-"""When a provider's models end, and whether an alias or a route ends with them. Days are days of UTC."""
+"""The last days of a provider's models, and of the lists that contain them. Days are days of UTC."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import date
 from typing import NamedTuple
 
 WARNED_DAYS = 60
-"""From so many days before the end, operators are warned."""
+"""Operators are warned this many days before the end."""
 
 
 class Retirement(NamedTuple):
-    """The models of one list that end soon or have ended, the first to end first. `ends` is the day from
-    which the list has no model at all, if all of them end."""
+    """The models of one list that end soon or have ended, sorted by day. If all models of the list end,
+    `ends` is the last of their days."""
 
     models: tuple[tuple[str, date], ...]
     ends: date | None
@@ -22,7 +22,7 @@ class Retirement(NamedTuple):
 
 
 def find_retirement(days: Mapping[str, date | None], today: date) -> Retirement | None:
-    """Return what ends soon of a list of models with their last days, or None."""
+    """Return the retirement of a list of models with their last days, or None if none ends soon."""
     dated = [(name, day) for name, day in days.items() if day is not None]
     soon = sorted((pair for pair in dated if (pair[1] - today).days <= WARNED_DAYS), key=lambda pair: pair[1])
     if not soon:
@@ -31,7 +31,7 @@ def find_retirement(days: Mapping[str, date | None], today: date) -> Retirement 
 
 
 def parse_day(text: str) -> date | None:
-    """Return the day of `2027-01-06`. None for any other text: a provider may write what it likes."""
+    """Return the day of `2027-01-06`, or None for any other text: providers write many forms."""
     try:
         return date.fromisoformat(text) if len(text) == 10 else None
     except ValueError:

@@ -1,6 +1,6 @@
-"""How good a recording is for a voice that is made of it, and what a person can do to make it better.
+"""The quality of a recording for a voice, and advice on better recordings.
 
-The thresholds were found on generated voices. They are worth another look once people's own are at hand.
+The thresholds were found on generated voices, and should be checked with recordings of people.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import msgspec
 Rating = Literal["low", "medium", "high"]
 
 LEAST_SPEECH_S = 3.0
-"""No engine makes a voice of less."""
+"""The least speech for a voice."""
 
 _MARGIN_S = 0.15
-"""Kept before and after the speech: a word begins before it is loud."""
+"""The margin before and after the speech: a word begins before it is loud."""
 _SILENT_DB = -55.0
 _LEAST_CHANGE_DB = 4.0
 _NOT_HEARD = "nobody speaks in it: it is silent, or its level is far too low"
 
 
 class SampleMeasures(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured of a recording. Levels are in decibels below full scale.
+    """The measurements of a recording. Levels are in decibels below full scale.
 
-    `change_db` tells by how much the colour of the sound changes from moment to moment, as it does in speech
-    and not in noise or tones. Without a pause, the quietest moments of speech count as noise in `snr_db`.
+    `change_db` is the change of the spectrum over time, which is large in speech and small in noise or tones.
+    Without a pause, the quietest moments of speech count as noise in `snr_db`.
     """
 
     seconds: float
@@ -40,8 +40,8 @@ class SampleMeasures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleQuality(msgspec.Struct, frozen=True, kw_only=True):
-    """The rating of a recording. `reasons` are for its sender; the best has none. With a `refusal`, no voice
-    can be made of it. The speech is between `starts_s` and `ends_s`."""
+    """The rating of a recording. `reasons` explain a rating below the best to its sender. With a `refusal`,
+    it cannot be used for a voice. The speech is between `starts_s` and `ends_s`."""
 
     rating: Rating
     reasons: tuple[str, ...] = ()
@@ -55,12 +55,12 @@ class SampleQuality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stretch_s(quality: SampleQuality, seconds: float) -> tuple[float, float]:
-    """Return where the speech of a recording begins and ends, with margins: an engine gets only this."""
+    """Return the start and the end of the speech, with margins. An engine gets only this stretch."""
     return max(0.0, quality.starts_s - _MARGIN_S), min(seconds, quality.ends_s + _MARGIN_S)
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """What a recording needs for a rating of high, and of medium, and what to do if it has less."""
+    """The thresholds for the ratings high and medium, and the advice below them."""
 
     high: float
     medium: float
@@ -85,7 +85,7 @@ _PAUSE = "it has hardly any pause, so its noise cannot be told from the voice: l
 
 
 def judge_sample(measures: SampleMeasures) -> SampleQuality:
-    """Rate a recording: high if it has all that a good voice needs, low if it lacks much of one thing."""
+    """Rate a recording: high if all values are high, low if one is below medium."""
     met = [
         (measures.snr_db, _SNR),
         (measures.speech_s, _SPEECH),

@@ -70,7 +70,7 @@ def _between(at: int, one: Rewritten) -> int:
 
 
 def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten, ...]:
-    """Return what was rewritten in a piece. If an expansion is cut, both pieces have its whole source."""
+    """Return the rewritten ranges of a piece. If an expansion is cut, both pieces have its whole source."""
     first = bisect_right(segment.rewritten, begin, key=lambda one: one.spoken_end)
     last = bisect_left(segment.rewritten, end, key=lambda one: one.spoken_start)
     return tuple(
@@ -94,7 +94,7 @@ def _end_of_piece(spoken: str, begin: int, limit: int) -> int:
 
 
 def _is_within_a_letter(spoken: str, at: int) -> bool:
-    """Tell whether the characters on both sides of this place make one letter or sign together."""
+    """Return whether the characters on both sides of this place form one letter or sign."""
     if at == len(spoken):
         return False
     before, after = spoken[at - 1], spoken[at]

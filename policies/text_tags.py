@@ -1,7 +1,7 @@
-"""Names of a cast, emotions, and their tags in a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
+"""The tags of a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
 
-A name of the cast says who speaks, until the next name. An emotion says how, until the next emotion or the
-end of the turn. Anything else in brackets is a part of the text: some providers read tags of their own.
+A name of the cast changes the speaker until the next name. An emotion counts until the next emotion or the
+end of the turn. Other words in brackets are part of the text: some providers read tags of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
 
 
 def name_key(name: str) -> str:
-    """Return the form by which names are compared: `[ANA]` is Ana too."""
+    """Return the form in which names are compared: `[ANA]` is also Ana."""
     return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
 
 
@@ -41,7 +41,7 @@ def cast_fault(names: Sequence[str]) -> str | None:
 
 
 EmotionTags = Literal["drop", "refuse", "text"]
-"""What is done with tags that a voice cannot express. As `text`, all tags are read."""
+"""The treatment of tags that a voice cannot express. With `text`, all tags are read as text."""
 
 NEUTRAL = "neutral"
 
@@ -85,8 +85,8 @@ class Tag(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What one member says, from `start` to `end` of the text, without the name. A text without a cast is one
-    turn. `tags` are those within that may count."""
+    """The text of one speaker, from `start` to `end`, without the name. `tags` are the emotions in it. A text
+    without a cast is one turn."""
 
     name: str
     start: int
@@ -95,7 +95,7 @@ class Turn(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """What is said between two tags of a turn. `emotion` is that of the last tag, None without one."""
+    """The text between two tags of a turn. `emotion` is the last tag, None if there is none."""
 
     start: int
     end: int
@@ -103,12 +103,17 @@ class Passage(NamedTuple):
 
 
 def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
-    """Return the turns in order, without those that have nothing to say.
-
-    The text before the first name belongs to the first member.
-    """
+    """Return the turns in order, without silent ones. The first member speaks before the first name."""
     cast = {name_key(name): name for name in names}
-    found = _turns(text, _tags(text, cast), next(iter(cast.values()), ""))
+    found = list[Turn]()
+    name, start, within = next(iter(cast.values()), ""), 0, list[Tag]()
+    for tag in _tags(text, cast):
+        if tag.kind == "name":
+            found.append(Turn(name, start, tag.start, tuple(within)))
+            name, start, within = tag.value, tag.end, []
+        else:
+            within.append(tag)
+    found.append(Turn(name, start, len(text), tuple(within)))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
 
@@ -118,16 +123,19 @@ def first_emotion(text: str, start: int = 0, end: int = sys.maxsize) -> Tag | No
 
 
 def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
-    """Split a turn of a voice that can express these emotions, without passages that have nothing to say.
-
-    `[neutral]` counts for every voice. The words between tags that do not count are one passage.
-    """
-    found = _passages(turn, [tag for tag in turn.tags if tag.value in emotions or tag.value == NEUTRAL])
+    """Split a turn at the tags that a voice with these emotions can express, and return the passages that
+    have something to say. Every voice can express `[neutral]`."""
+    found, start, emotion = list[Passage](), turn.start, None
+    for tag in turn.tags:
+        if tag.value in emotions or tag.value == NEUTRAL:
+            found.append(Passage(start, tag.start, emotion))
+            start, emotion = tag.end, tag.value
+    found.append(Passage(start, turn.end, emotion))
     return tuple([each for each in found if cleaning.is_speech(text[each.start : each.end])])
 
 
 def without_emotions(text: str) -> str:
-    """Return the text with blanks in the place of its tags of emotions, so that places stay."""
+    """Return the text with its emotion tags replaced by blanks, so that places stay."""
     pieces, end = list[str](), 0
     for tag in _tags(text, {}) if "[" in text else ():
         pieces += [text[end : tag.start], " " * (tag.end - tag.start)]
@@ -143,22 +151,3 @@ def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsiz
         elif words in _EMOTIONS and not text.startswith("(", found.end()):
             # In Markdown, `[happy](address)` is a link, and its text is read.
             yield Tag("emotion", words, *found.span())
-
-
-def _turns(text: str, tags: Iterable[Tag], first: str) -> Iterator[Turn]:
-    name, start, within = first, 0, list[Tag]()
-    for tag in tags:
-        if tag.kind == "name":
-            yield Turn(name, start, tag.start, tuple(within))
-            name, start, within = tag.value, tag.end, []
-        else:
-            within.append(tag)
-    yield Turn(name, start, len(text), tuple(within))
-
-
-def _passages(turn: Turn, tags: Sequence[Tag]) -> Iterator[Passage]:
-    start, emotion = turn.start, None
-    for tag in tags:
-        yield Passage(start, tag.start, emotion)
-        start, emotion = tag.end, tag.value
-    yield Passage(start, turn.end, emotion)

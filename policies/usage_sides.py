@@ -1,4 +1,4 @@
-"""What usage is summed by: in answers, in their OpenAPI, and in the help of the command line."""
+"""The dimensions of usage sums, for the API, its OpenAPI document, and the command line."""
 
 from __future__ import annotations
 

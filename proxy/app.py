@@ -29,8 +29,7 @@ from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
-from proxy.speech.speaking import Speaking
-from proxy.speech.wiring import wire_speech
+from proxy.speech.speaking import Speaking, wire_speech
 
 
 class Worker:

@@ -48,10 +48,9 @@ from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.on_the_way import OnTheWay
 from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.source import Source
-from proxy.speech.speaking import Speaking
+from proxy.speech.speaking import OnTheWay, Speaking
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics

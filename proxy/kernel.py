@@ -28,8 +28,8 @@ from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_end
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import OneShotSamples
+from proxy.speech.speaking import SpeechMeans
 from proxy.speech.spill import SpillRoom
-from proxy.speech.wiring import SpeechMeans
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics

@@ -120,13 +120,13 @@ class _Walk:
         self._at = 0
         # Where the text of the link begins.
         self._link = 0
-        self._steps: Mapping[str, Callable[[Token], None]] = {
+        self._steps: Mapping[str, Callable[[Token], object]] = {
             "text": self._text,
             "text_special": self._special,
             "softbreak": self._line_end,
             "hardbreak": self._line_end,
             "code_inline": self._code,
-            "html_inline": self._html,
+            "html_inline": lambda token: self._skip(token.content),
             "link_open": self._link_opens,
             "link_close": self._link_closes,
             "image": self._image,
@@ -135,7 +135,10 @@ class _Walk:
     def follow(self, tokens: Iterable[Token]) -> None:
         """Take the tokens of a block. Raises _Lost."""
         for token in tokens:
-            self._steps.get(token.type, self._sign)(token)
+            if (step := self._steps.get(token.type)) is not None:
+                step(token)
+            else:
+                self._skip(token.markup)
 
     def _skip(self, written: str) -> int:
         """Pass what must stand here, and return where it began."""
@@ -183,9 +186,6 @@ class _Walk:
                 return
         raise _Lost
 
-    def _html(self, token: Token) -> None:
-        self._skip(token.content)
-
     def _link_opens(self, token: Token) -> None:
         self._skip("<" if token.markup == "autolink" else "[")
         self._link = self._at
@@ -211,9 +211,6 @@ class _Walk:
             host = marks.host_of(self._source, start, self._at)
             self._keep(self._source[host.start : host.stop], host.start)
 
-    def _sign(self, token: Token) -> None:
-        self._skip(token.markup)
-
 
 def _noting(rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInline, bool], bool]:
     """Return a rule that notes where what it found ends: the tokens do not tell."""
@@ -227,11 +224,6 @@ def _noting(rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInline,
     return found
 
 
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark").disable("text_join")
-    parser.inline.ruler.at("link", _noting(link))
-    parser.inline.ruler.at("image", _noting(image))
-    return parser
-
-
-_PARSER = _parser()
+_PARSER = MarkdownIt("commonmark").disable("text_join")
+_PARSER.inline.ruler.at("link", _noting(link))
+_PARSER.inline.ruler.at("image", _noting(image))

@@ -1,7 +1,6 @@
-"""A text as it is read: without its marks, and with the place of each character in the text that was sent.
+"""A text without its marks, with the place of each character in the text that was sent.
 
-Nothing is put in, so a text only becomes shorter. What is charged, and what has a limit, is the text that was
-sent.
+A reading only removes characters. Charges and limits count the text that was sent.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {
 
 
 class Reading(NamedTuple):
-    """What is read of a text, and the place of each of its characters there.
+    """The text to read, and the place of each of its characters in the sent text.
 
-    `ends` has where those end that are longer in the text: they are written as an entity.
+    `ends` has the ends of characters that are longer in the sent text, because they are written as entities.
     """
 
     text: str
@@ -43,16 +42,13 @@ class Reading(NamedTuple):
         return f"<Reading of {len(self.text)} characters>"
 
     def part(self, start: int, end: int) -> Reading:
-        """Return what is read of a part of the text that was sent."""
+        """Return the reading of a part of the sent text."""
         first, last = bisect_left(self.places, start), bisect_left(self.places, end)
         return Reading(self.text[first:last], self.places[first:last], self.ends)
 
 
 def read(text: str, markdown: Markdown) -> Reading | None:
-    """Return the reading of a text, or None if it is read as it is written.
-
-    It takes milliseconds, of a hostile text as well: call it in a thread.
-    """
+    """Return the reading of a text, or None without marks. It takes milliseconds: call it in a thread."""
     if not MAY_HAVE_MARKS[markdown](text):
         return None
     if markdown == "on":
@@ -67,13 +63,9 @@ def read(text: str, markdown: Markdown) -> Reading | None:
     if len(kept) == len(text) or not is_speech("".join(kept.values())):
         return None
     places = sorted(kept)
-    ends = _NO_ENDS if markdown != "on" else _ends_of_entities(text, kept)
+    ends = _NO_ENDS
+    if markdown == "on":
+        # Only the first place of an entity is kept.
+        entities = [each.span() for each in _ENTITY.finditer(text)]
+        ends = {start: end for start, end in entities if start in kept and start + 1 not in kept}
     return Reading("".join([kept[place] for place in places]), tuple(places), ends)
-
-
-def _ends_of_entities(text: str, kept: Mapping[int, str]) -> Mapping[int, int]:
-    """Of an entity only its first place is kept."""
-    found = _ENTITY.finditer(text)
-    return {
-        each.start(): each.end() for each in found if each.start() in kept and each.start() + 1 not in kept
-    }

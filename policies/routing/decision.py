@@ -59,12 +59,12 @@ class RoutingResult(msgspec.Struct, frozen=True):
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """The models that the request's `model` stands for.
+    """The models behind the request's `model`.
 
-    If `is_pinned`, the request names them itself, and no route replaces them. An alias is a default list.
-    `routed` is the route of the request's language, and `beyond_route` are the other models of the alias, for
-    voices of recordings that none of the route can speak. No operator wrote a list that `is_built_in`. The
-    engines in `unknown` are in the list, and have not been up yet.
+    If `is_pinned`, the request names the models itself, and no route replaces them. `routed` is the route of
+    the request's language. `beyond_route` are the other models of the alias, for recorded voices that no
+    model of the route can speak. A list that `is_built_in` was not written by the operator. The engines in
+    `unknown` are in the list, but have never been up.
     """
 
     models: tuple[Model, ...]
@@ -82,12 +82,12 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def steps(self) -> tuple[FoundStep, ...]:
-        """The post-steps. A request that names its models itself hears those, and none."""
+        """The post-steps. A request that names its models itself has none."""
         return () if self.routed is None or self.is_pinned else self.routed.steps
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The filter that refused one model, and why. None means that the model passed all of them."""
+    """The filter that refused one model, and its reason. None means that the model passed all filters."""
 
     model: Model
     refused_by: filters.Name | None = None
@@ -95,8 +95,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The candidates in order, or the `error` of the filter that refused the last of them. `steps` are the
-    post-steps of which the query has one, or none."""
+    """The candidates in order, or the `error` of the filter that refused the last one. `steps` are the
+    post-steps of the route."""
 
     voice: Voice
     query: RoutingQuery
@@ -108,21 +108,21 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lacks_post(self) -> bool:
-        """Whether its post-step cannot be done: in another language, the text might be spoken without."""
+        """Whether the post-step cannot be done. In another language, the route might have no post-step."""
         return self.query.post is not None and self.query.post.speaker is None
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """What the first candidate can express, by itself or by a post-step."""
+        """The emotions of the first candidate and of the post-steps."""
         of_steps = [found.step.emotion for found in self.steps if found.step.emotion is not None]
         return (*find_emotions(self.voice, self.candidates[0].model), *of_steps)
 
 
 def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None, rules: Rules) -> Decision:
-    """Apply the filters in their order. Without terms, the plan refuses nothing. If
-    no model of a route can speak a voice of recordings, the other models of the alias are asked.
+    """Apply the filters in their order, and return the decision, which may have an error. Raises nothing.
 
-    Raises nothing: the error is in the decision.
+    Without terms, the plan refuses nothing. If no model of a route can speak a recorded voice, the other
+    models of the alias are tried.
     """
     decision = _decide(offer, voice, query, terms, rules)
     error, routed, replace = decision.error, offer.routed, msgspec.structs.replace
@@ -130,7 +130,7 @@ def decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None,
     if not (lacks_voice and voice.is_recorded and offer.beyond_route and routed is not None):
         return decision
     if query.by_sentence and routed.route.sentences:
-        return decision  # they have the voice of their route
+        return decision  # these sentences have the voice of their route
     beyond = Offer(models=(), routed=replace(routed, models=offer.beyond_route))
     other = _decide(beyond, voice, query, terms, rules)
     if other.error is not None:
@@ -156,7 +156,7 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     error = None if able else _last_refusal(judged, inputs, route)
     if len(able) > 1:
         able = _ranked(able, is_built_in=offer.is_built_in)
-    # An engine of the list that has not been up yet, and may have the voice, may be natural.
+    # An engine that has never been up may have the voice, and may be natural.
     may_come = any(voice.samples or voice.on(engine) is not None for engine in offer.unknown)
     has_natural = may_come or any(model.info.is_trained for model, _ in able)
     if has_natural and able and not rules.robot_fallback:
@@ -166,7 +166,12 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
         voice=voice,
         query=query,
         route=route,
-        verdicts=tuple([_verdict(model, refuser, inputs) for model, refuser in judged]),
+        verdicts=tuple(
+            [
+                Verdict(model, of.name, of.refusal((model,), inputs).message) if of else Verdict(model)
+                for model, of in judged
+            ]
+        ),
         candidates=tuple(
             [
                 Candidate(
@@ -187,9 +192,9 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
 
 
 def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list[tuple[Model, Speaker]]:
-    """Order the models that can speak: a rule-based one comes last, unless the operator wrote the order.
+    """Order the able models: rule-based models come last, unless the operator wrote the order.
 
-    Of neighbours of one kind, those that have a voice of the voice's gender come first.
+    Among neighbours of one kind, models with a voice of the right gender come first.
     """
     if is_built_in:
         able = sorted(able, key=lambda each: not each[0].info.is_trained)
@@ -198,8 +203,7 @@ def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list
 
 
 def late_last(candidates: Sequence[Candidate], late: Container[str]) -> list[Candidate]:
-    """Return candidates in the order in which they are tried while these engines are late: each behind its
-    neighbours of the same kind. So it is skipped while another natural candidate can speak."""
+    """Return the candidates with those of late engines moved behind their neighbours of the same kind."""
     runs = groupby(candidates, key=lambda each: each.model.info.is_trained)
     return [each for _, run in runs for each in sorted(run, key=lambda each: each.model.engine in late)]
 
@@ -212,26 +216,20 @@ def _first_refusal(model: Model, inputs: FilterInput) -> Filter | None:
     return None
 
 
-def _verdict(model: Model, refuser: Filter | None, inputs: FilterInput) -> Verdict:
-    if refuser is None:
-        return Verdict(model)
-    return Verdict(model, refuser.name, refuser.refusal((model,), inputs).message)
-
-
 def _last_refusal(
     judged: Sequence[tuple[Model, Filter | None]], inputs: FilterInput, route: Route | None
 ) -> NoCandidate:
-    """Return the error of the last filter that a model reached. None has passed it."""
+    """Return the error of the last filter that a model reached. No model passed it."""
     last = max((refuser for _, refuser in judged if refuser is not None), key=FILTERS.index)
     error = last.refusal([model for model, refuser in judged if refuser is last], inputs)
     if last.name == "language" or route is not None:
-        # Without a route, the language has chosen no model, so it is not to blame.
+        # Without a route, the language did not select the models.
         error.message += filters.remark_on_guess(inputs.query)
     return error
 
 
 def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules: Rules) -> str:
-    """Return the route's front-end, or the language's own for a model that cannot read numbers."""
+    """Return the route's front-end, or the language's front-end for a model that cannot read numbers."""
     names = rules.front_ends
     if route is not None and route.front_end is not None:
         return route.front_end if route.front_end in names.installed else PLAIN
@@ -244,27 +242,27 @@ _Spoken = tuple[str, speech_engine.Voice]
 
 
 class NameOwners(msgspec.Struct, frozen=True):
-    """The names that own the engines' voices, for the callers and texts of the decisions they are made of.
+    """The names that own the engines' voices, according to some decisions.
 
-    In `first` is the first name that really speaks with a voice, in `later` the first that would if others
-    fail. A voice of another gender than a name is not the name's own.
+    `first` has the first name that speaks with a voice, `later` the first name that would speak with it after
+    a failure of others. A name never owns a voice of another gender.
     """
 
     first: Mapping[_Spoken, str]
     later: Mapping[_Spoken, str]
 
     def tell(self, decision: Decision) -> Decision:
-        """Return a decision whose candidates say of which name they are aliases."""
-        candidates = tuple([self._named(decision.voice, each) for each in decision.candidates])
-        return msgspec.structs.replace(decision, candidates=candidates)
-
-    def _named(self, voice: Voice, candidate: Candidate) -> Candidate:
-        if candidate.share is None:
-            return candidate
-        return msgspec.structs.replace(candidate, alias_of=self._alias_of(voice, candidate))
+        """Return the decision with `alias_of` set in its candidates."""
+        replace, voice = msgspec.structs.replace, decision.voice
+        candidates = [
+            each if each.share is None else replace(each, alias_of=self._alias_of(voice, each))
+            for each in decision.candidates
+        ]
+        return replace(decision, candidates=tuple(candidates))
 
     def _alias_of(self, voice: Voice, candidate: Candidate) -> str:
-        """Return whose voice it is: another name, the voice itself if it is no name's, or "" for its own."""
+        """Return the owner of the candidate's voice: another name, the engine's id if no name owns it, or ""
+        if `voice` owns it."""
         share, spoken = candidate.share, (candidate.model.engine, candidate.voice)
         own = ("", voice.id, share.name if share else "")
         owner = self.first.get(spoken, "")
@@ -275,7 +273,7 @@ class NameOwners(msgspec.Struct, frozen=True):
 
 
 def find_owners(decisions: Iterable[Decision]) -> NameOwners:
-    """Return who owns which voice. The decisions are on all names, in their order."""
+    """Return the owners of the voices, from the decisions on all names in their order."""
     first: dict[_Spoken, str] = {}
     later: dict[_Spoken, str] = {}
     for decision in decisions:
@@ -290,7 +288,7 @@ _LATER_S = 5.0
 
 
 def find_post(steps: Sequence[FoundStep], inputs: FilterInput) -> Post | None:
-    """Return the first step for the emotion of a query, with its engine. A conversion has none."""
+    """Return the first step for the emotion of a query, with its engine. Conversions have no post-step."""
     query = inputs.query
     if query.converts:
         return None
@@ -303,11 +301,11 @@ def find_post(steps: Sequence[FoundStep], inputs: FilterInput) -> Post | None:
 def _judge(found: FoundStep, inputs: FilterInput) -> Post:
     step, model, voice = found.step, found.model, found.voice
     if model is None or voice is None:
-        # It is for the operator to mend, or its engine is starting: the request is not wrong.
+        # The configuration is wrong, or the engine is starting. The request is not at fault.
         message = f"The post-step of this language's route cannot be done: {found.lack}."
         return Post(step, error=NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S))
     if not may_be_used(inputs.voice, "conversion"):
-        # Its speech is converted, in whatever voice.
+        # The post-step converts the speech of this voice, so the voice must allow conversion.
         return Post(step, error=_as_of_post_step(no_use(inputs.voice, "conversion")))
     query = RoutingQuery(
         language=inputs.query.language,
@@ -316,17 +314,16 @@ def _judge(found: FoundStep, inputs: FilterInput) -> Post:
         converts=True,
         receivers=_receivers(inputs.voice),
     )
-    asked = FilterInput(voice, query, inputs.terms, inputs.licences)
-    for filter_ in FILTERS:
-        if not filter_.passes(model, asked):
-            return Post(step, error=_as_of_post_step(filter_.refusal((model,), asked)))
+    inputs = inputs._replace(voice=voice, query=query)
+    if (refuser := _first_refusal(model, inputs)) is not None:
+        return Post(step, error=_as_of_post_step(refuser.refusal((model,), inputs)))
     speaker = find_speaker(voice, model, query)
     assert speaker is not None, "the filter of voices has found one"
     return Post(step, PostSpeaker(model, speaker.voice, voice, speaker.credential, step.pitch))
 
 
 def _receivers(voice: Voice) -> tuple[str, ...] | None:
-    """Return who may hear the speech, of the engines that are not local: those who may have its voice."""
+    """Return the engines that may receive the speech: those that may receive all its voices. None is all."""
     agreed = [each.providers for each in (voice, *voice.members) if each.providers is not None]
     if not agreed:
         return None
@@ -334,8 +331,8 @@ def _receivers(voice: Voice) -> tuple[str, ...] | None:
 
 
 def _as_of_post_step(refusal: NoCandidate) -> NoCandidate:
-    """Return the refusal of a model that the request has not named. What the operator has to mend is no
-    fault of the request, so it may be tried again."""
+    """Return the refusal of the post-step's model. Unless it is forbidden, the operator must mend it, so the
+    request may be tried again."""
     message = f"The post-step of this language's route cannot be done: {refusal.message}"
     if refusal.is_forbidden:
         refusal.field, refusal.message = "model", message

@@ -29,8 +29,7 @@ Name = Literal[
     "post",
     "ready",
 ]
-"""`language`, `pitch` and `emotion` are about what a model can do; `post` is about the post-step of its
-route. Only `ready` and `post` change while one waits."""
+"""The name of a filter. Only the results of `ready` and `post` change over time."""
 _READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
 _WORD = re.compile(r"[\w-]{1,32}")
@@ -39,7 +38,7 @@ _KNOWN_FROM = {
     "detected": "was detected in the text",
     "default": "is the server's default",
 }
-"""Where a language comes from that the request did not name."""
+"""How the language was found, if the request did not name it."""
 _USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
@@ -53,7 +52,7 @@ class FilterInput(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """`passes` judges one model. If none has passed, `refusal` makes the error for those that came so far."""
+    """`passes` judges one model. `refusal` makes the error for the models that reached this filter last."""
 
     name: Name
     passes: Callable[[Model, FilterInput], bool]
@@ -68,7 +67,7 @@ def is_allowed(model: Model, terms: Terms) -> bool:
 
 
 def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
-    """Tell whether a caller with these terms may know of this model. Without terms, the list is public."""
+    """Return whether a caller with these terms may see this model. `terms` is None for the public list."""
     if terms is not None and not is_allowed(model, terms):
         return False
     return licences.obstacle(model.engine, model.info, terms is not None and terms.is_paid) is None
@@ -81,7 +80,7 @@ def speaks(info: ModelInfo, tag: str) -> bool:
 
 
 def find_language(info: ModelInfo, tag: str) -> Language | None:
-    # Most tags match as they are written. This saves the table of a provider with seventy languages.
+    # Most tags match exactly. This avoids building a table for a provider with seventy languages.
     for known in info.languages:
         if known.tag == tag:
             return known
@@ -109,21 +108,19 @@ def _has_voice(model: Model, inputs: FilterInput) -> bool:
 
 def _no_voice(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     voice = inputs.voice
+    engines = sorted({binding.engine for binding in voice.bindings})
     if voice.members:
         message = f"{_names(models)} cannot speak with all voices of the mix '{voice.label}' together."
-        return NoCandidate("voice", "voice_not_available", message)
-    engines = sorted({binding.engine for binding in voice.bindings})
-    if voice.samples and not engines:
+    elif voice.samples and not engines:
         message = f"{_names(models)} cannot speak with '{voice.label}', which is a voice of recordings."
-        return NoCandidate("voice", "voice_not_available", message)
-    if all(model.info.trained_format and not model.info.speaks_samples for model in models):
+    elif all(model.info.trained_format and not model.info.speaks_samples for model in models):
         message = (
             f"{_names(models)} needs a model that was trained of '{voice.label}'; "
             "POST /v1/audio/voice_models brings one."
         )
-        return NoCandidate("voice", "voice_not_available", message)
-    where = ", ".join(engines) or "no engine"
-    message = f"The voice '{voice.label}' is on {where}, not on {_names(models)}."
+    else:
+        where = ", ".join(engines) or "no engine"
+        message = f"The voice '{voice.label}' is on {where}, not on {_names(models)}."
     return NoCandidate("voice", "voice_not_available", message)
 
 
@@ -140,10 +137,10 @@ def _no_mix(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
             f"{_names(alike)} has one and the same voice for several members of the mix: mix voices that are "
             "not each other's aliases."
         )
-        return NoCandidate("voice.mix", "unsupported_value", message)
-    most = max(model.info.most_mixed if model.info.mixes else 0 for model in models)
-    able = f"mixes at most {most} voices" if most else "cannot mix voices"
-    return NoCandidate("voice.mix", "unsupported_value", f"{_names(models)} {able}.")
+    else:
+        most = max(model.info.most_mixed if model.info.mixes else 0 for model in models)
+        message = f"{_names(models)} {f'mixes at most {most} voices' if most else 'cannot mix voices'}."
+    return NoCandidate("voice.mix", "unsupported_value", message)
 
 
 def _has_samples(model: Model, inputs: FilterInput) -> bool:
@@ -175,11 +172,10 @@ def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
     terms = inputs.terms
     if terms is None:
         return True
-    return is_allowed(model, terms) and not (inputs.query.converts and _has_no_price(model, terms))
-
-
-def _has_no_price(model: Model, terms: Terms) -> bool:
-    return terms.prices.of_conversion(model.engine, model.info.id) is None
+    if not inputs.query.converts:
+        return is_allowed(model, terms)
+    price = terms.prices.of_conversion(model.engine, model.info.id)
+    return is_allowed(model, terms) and price is not None
 
 
 def _not_in_plan(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
@@ -206,7 +202,7 @@ def _is_licensed(model: Model, inputs: FilterInput) -> bool:
 
 
 def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    """Return the error of the first model, which the caller prefers."""
+    """Return the error of the first model, which has the highest priority."""
     first = models[0]
     if inputs.licences.obstacle(first.engine, first.info, is_paid=False) is not None:
         message = f"The operator of this server has not accepted the {_licence(first)}."
@@ -226,7 +222,7 @@ def _use(inputs: FilterInput) -> str:
 
 
 def _may_hear(model: Model, inputs: FilterInput) -> bool:
-    """Tell whether who speaks in the recording lets this engine have it."""
+    """Return whether the speaker in the recording allows this engine to receive it."""
     return model.info.is_local or inputs.query.receivers is None or model.engine in inputs.query.receivers
 
 
@@ -242,7 +238,7 @@ def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def no_use(voice: Voice, use: str) -> NoCandidate:
-    """Return the refusal of a voice whose consent does not name this use of it."""
+    """Return the refusal of a voice whose consent does not name this use."""
     message = f"The consent of the voice '{voice.label}' does not name {use}."
     return NoCandidate("voice", "consent_not_given", message, is_forbidden=True)
 
@@ -265,7 +261,7 @@ def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
 
 
 def remark_on_guess(query: RoutingQuery) -> str:
-    """Return what to say of a language that neither the request nor the voice named."""
+    """Return the sentence on a language that neither the request nor the voice named."""
     known_from = _KNOWN_FROM.get(query.source)
     if known_from is None:
         return ""
@@ -278,7 +274,7 @@ def remark_on_guess(query: RoutingQuery) -> str:
 
 
 def _some(tags: Sequence[str]) -> str:
-    """Name all languages if they are few, else those that most texts are in."""
+    """Return all languages if they are few, or else the most common ones."""
     if len(tags) <= _MOST_LISTED:
         return ", ".join(tags) or "none"
     usual = [tag for tag in _USUAL if tag in tags]
@@ -292,10 +288,9 @@ def _has_pitch(model: Model, inputs: FilterInput) -> bool:
 def _no_pitch(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     low, high = models[0].info.pitch
     name = models[0].name
+    message = f"'pitch' must be from {low:g} to {high:g} on {name}."
     if low == high:
         message = f"{name} cannot change the pitch: leave out 'pitch', or name another model."
-    else:
-        message = f"'pitch' must be from {low:g} to {high:g} on {name}."
     return NoCandidate("pitch", "unsupported_value", message)
 
 
@@ -311,7 +306,7 @@ def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     emotion, name = inputs.query.emotion or "", models[0].name
     if inputs.voice.is_recorded:
         name = f"{name} with '{inputs.voice.label}'"
-    # A word is repeated. Anything else might be a text that was to be spoken.
+    # Only a single word is repeated: anything else might be a text to speak.
     if _WORD.fullmatch(emotion):
         message = f"'emotion' is '{emotion}', which {name} cannot express; it knows: {known}."
     else:
@@ -333,7 +328,7 @@ def _not_repeated(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     post = inputs.query.post
     if post is not None and post.error is not None:
         return post.error
-    # Both would take a slot of the same few, and each could wait for the other.
+    # Both jobs would need a slot of the same engine, and each could wait for the other.
     message = f"{_names(models)} cannot speak what its own engine repeats in the post-step of the route."
     return NoCandidate("model", "unsupported_model", message)
 

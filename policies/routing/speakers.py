@@ -1,8 +1,8 @@
-"""How a model speaks a voice: with what was trained of it, a binding, recordings, or a mix of voices."""
+"""The form of a voice on a model: a trained model, a binding, recordings, or a mix of voices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -14,18 +14,21 @@ from policies.routing.values import Binding, Model, RoutingQuery, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Trained
 
 MOST_SAMPLES = 4
-"""The most recordings with which a voice is spoken, the first ones. While a model listens to a recording of
-half a minute, nobody else may be spoken on; and a host has room for ninety, which many voices share."""
+"""The most recordings of a voice that a model gets. While a model listens to a recording of half a minute,
+its slot is taken; and many voices share the memory of a host, which holds ninety recordings."""
 
 Lack = Literal["", "length", "text", "limit"]
-"""What the recordings of a voice lack for a model: they are too short, their words are not known, or they
-are past its limit: then the model gets a part, and which words are in that is not known."""
+"""The reason why a model cannot use the recordings of a voice: they are too short (`length`), their words
+are unknown (`text`), or they are too long (`limit`), so the words of the part that is used are unknown."""
 
 
 class Speaker(NamedTuple):
-    """A voice as one model gets it. With an `obstacle` or a `lack`, the model cannot speak with it, nor in
-    a text's language unless it `is_able`. `share` is what it has as one of OpenAI's names. A mix is not
-    distinct if shares have made two of its members one."""
+    """A voice in the form that one model gets.
+
+    With an `obstacle` or a `lack`, the model cannot speak with it. If it is not `is_able`, the voice does not
+    speak the language of the text. `share` is the engine's voice behind one of OpenAI's names. A mix is not
+    `is_distinct` if its shares give two members the same voice.
+    """
 
     voice: speech_engine.Voice
     credential: str = ""
@@ -41,8 +44,8 @@ class Speaker(NamedTuple):
 
 
 def find_speaker(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
-    """Return how the model speaks the voice in the query's language and emotion, or None if it does not have
-    the voice at all."""
+    """Return how the model speaks the voice in the query's language and emotion. Return None if the model
+    does not have the voice."""
     if voice.members:
         return _find_mix(voice, model, query)
     digest = voice.trained_for(model.info)
@@ -65,8 +68,8 @@ def _find_untrained(voice: Voice, model: Model, query: RoutingQuery) -> Speaker 
 
 
 def find_emotions(voice: Voice, model: Model) -> tuple[str, ...]:
-    """Return what the voice can express on the model, each once: what the model can by itself, then the tags
-    of the voice's recordings. A mix has those tags that all its voices of recordings have."""
+    """Return the emotions of the voice on the model, each once: those of the model, then the tags of the
+    voice's recordings. A mix has the tags that all its recorded voices share."""
     recorded = [
         each
         for each in voice.members or (voice,)
@@ -78,19 +81,19 @@ def find_emotions(voice: Voice, model: Model) -> tuple[str, ...]:
 
 
 def needs_text(infos: Iterable[ModelInfo]) -> bool:
-    """Tell whether every model that could speak with a recording must know its words."""
+    """Return whether every model that could use a recording must know its words."""
     able = [info for info in infos if info.speaks_samples or is_cloned_for(info)]
     return bool(able) and all(info.needs_sample_text and not is_cloned_for(info) for info in able)
 
 
 def is_cloned_for(info: ModelInfo) -> bool:
-    """Tell whether a voice can be cloned for the model. What speaks from recordings here needs no clone."""
+    """Return whether a voice can be cloned for the model. A local model that speaks samples needs none."""
     return info.clones and not (info.is_local and info.speaks_samples)
 
 
 def may_receive(voice: Voice, model: Model) -> bool:
-    """Tell whether the people behind a voice let this engine have it, or the runner that works for it. A
-    local engine always may."""
+    """Return whether the consent of a voice allows this engine, or its runner, to receive it. A local engine
+    is always allowed."""
     if model.info.is_local:
         return True
     providers = voice.providers
@@ -100,19 +103,19 @@ def may_receive(voice: Voice, model: Model) -> bool:
 
 
 def may_be_used(voice: Voice, use: str) -> bool:
-    """Tell whether the people behind a voice have agreed to this use of it."""
+    """Return whether the consent of a voice, and of all its members, allows this use."""
     if voice.uses is not None and use not in voice.uses:
         return False
     return all(may_be_used(member, use) for member in voice.members)
 
 
 def can_mix(voice: Voice, info: ModelInfo) -> bool:
-    """Tell whether the model can blend as many voices as this voice has. A single voice needs no blending."""
+    """Return whether the model can blend as many voices as this voice has."""
     return not voice.members or (info.mixes and len(voice.members) <= info.most_mixed)
 
 
 def _is_recorded_in(emotion: str | None, voice: Voice, model: Model) -> bool:
-    """Tell whether only the voice's recordings have this emotion: what was trained of them has none."""
+    """Return whether only the voice's recordings have this emotion. A trained model has no emotions."""
     if emotion is None or emotion in model.info.emotions:
         return False
     has_tag = any(sample.tag == emotion for sample in voice.samples)
@@ -120,16 +123,16 @@ def _is_recorded_in(emotion: str | None, voice: Voice, model: Model) -> bool:
 
 
 def _needs_samples(binding: Binding | None, info: ModelInfo) -> bool:
-    """Tell whether a model speaks a voice of recordings by them: a clone that is ready goes before."""
+    """Return whether a model speaks a voice from its recordings. A clone that is ready has priority."""
     return info.speaks_samples and (binding is None or bool(binding.obstacle))
 
 
 def _speaker_of_samples(info: ModelInfo, recorded: tuple[Sample, ...], emotion: str | None) -> Speaker:
-    """Give the model the recordings of one tag and never a blend of several: those of the emotion, or the
-    plain ones if there is none, or if the model can express it by itself."""
+    """Return the recordings of one tag. They are those of the emotion, or the plain ones if there are none
+    or if the model can express the emotion itself."""
     tag = "" if emotion is None or emotion in info.emotions else emotion
     plain = tuple([each for each in recorded if not each.tag])
-    # Without the emotion, the plain ones are judged: it is for the filter of emotions to refuse it.
+    # If the emotion has no recording, the filter of emotions refuses it. Here the plain ones are judged.
     samples = tuple([each for each in recorded if each.tag == tag]) or plain
     least_s, most_s = info.sample_s
     long_enough = tuple(each for each in samples if not each.seconds or each.seconds >= least_s)
@@ -144,8 +147,8 @@ def _speaker_of_samples(info: ModelInfo, recorded: tuple[Sample, ...], emotion: 
 
 
 def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
-    """Blend the members. All of them must be on the engine, and with one provider account. What was trained
-    of one cannot be blended, but its recordings can."""
+    """Blend the members. All must be on the engine, under one provider account. A trained model cannot be
+    blended, but the recordings of its voice can."""
     speakers = [_find_untrained(member, model, query) for member in voice.members]
     found = [speaker for speaker in speakers if speaker is not None]
     if len(found) < len(speakers):
@@ -155,6 +158,7 @@ def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None
         if isinstance(speaker.voice, (Mix, Trained)):
             return None
         parts.append((speaker.voice, weight))
+    voices = [speaker.voice for speaker in found]
     credentials = {speaker.credential for speaker in found if speaker.credential}
     if len(credentials) > 1:
         return None
@@ -164,11 +168,6 @@ def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None
         next((speaker.obstacle for speaker in found if speaker.obstacle), ""),
         next((speaker.lack for speaker in found if speaker.lack), ""),
         all(speaker.is_able for speaker in found),
-        is_distinct=_are_distinct(found),
+        # The configuration may repeat a voice, but a share must not be the voice of another member.
+        is_distinct=all(each.share is None or voices.count(each.voice) == 1 for each in found),
     )
-
-
-def _are_distinct(speakers: Sequence[Speaker]) -> bool:
-    """Tell whether no share is a voice that another member is too. What the configuration repeats may be."""
-    voices = [speaker.voice for speaker in speakers]
-    return all(speaker.share is None or voices.count(speaker.voice) == 1 for speaker in speakers)

@@ -18,9 +18,9 @@ PLAIN = "plain"
 class Binding(msgspec.Struct, frozen=True):
     """A voice on one engine, as the engine knows it.
 
-    `credential` is the provider account that has the voice; empty is any. An `obstacle` says why the engine
-    cannot speak with it now. With `shares`, the language of the text decides which of the engine's voices it
-    is, and `voice` is the first of them.
+    `credential` is the provider account that has the voice; "" means any account. `obstacle` says why the
+    engine cannot speak with it now. With `shares`, the language of the text selects one of several voices of
+    the engine, and `voice` is the first of them.
     """
 
     engine: str
@@ -33,15 +33,13 @@ class Binding(msgspec.Struct, frozen=True):
 class Voice(msgspec.Struct, frozen=True, kw_only=True):
     """A voice as routing sees it, from the configuration, an engine's list or the library.
 
-    A `cast` has no bindings: it has names, and the voice that each name speaks with. `samples` are
-    recordings: each model that speaks samples has this voice without a binding. Their `language` is only what
-    their speaker said, so it does not overrule what a text shows by itself. Of the engines that are not
-    local, only `providers` may receive it, and it may be used for `uses` alone; None is all. A `mix` has the
-    ids of voices and their weights. Before it is routed, `members` has those voices.
-    `account` is the owner. `consent` is the digest of the record by which its speaker agreed, "" without one.
-    `clips` are the ids and digests of those recordings that can be erased alone. `trained` has formats, and
-    of each the digest of the model that was trained for the voice: each model that takes that format has the
-    voice by it.
+    A `cast` has no bindings: it pairs each name with the voice that speaks it. `samples` are recordings: a
+    model that speaks samples needs no binding for this voice. The language of a recorded voice was stated by
+    its speaker, so the language detected in a text has priority. Only `providers`, among engines that are not
+    local, may receive the voice, and only for `uses`; None allows all. A `mix` has the ids of voices and
+    their weights; routing fills `members` with these voices. `account` is the owner. `consent` is the digest
+    of the speaker's consent record, or "". `clips` are the ids and digests of the recordings that can be
+    erased separately. `trained` pairs each format with the digest of a model trained for this voice.
     """
 
     id: str
@@ -67,16 +65,16 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_recorded(self) -> bool:
-        """Whether it comes of recordings: it has no language of its own, but speaks what its engine can."""
+        """Whether it is made of recordings. Such a voice speaks every language that its engine speaks."""
         return any(each.samples or each.trained for each in (self, *self.members))
 
     def trained_for(self, info: ModelInfo) -> str:
-        """Return the digest of what was trained of this voice for such a model, or "" if nothing was."""
+        """Return the digest of the model that was trained for this voice in the format of `info`, or ""."""
         return next((digest for name, digest in self.trained if name == info.trained_format), "")
 
     @property
     def label(self) -> str:
-        """The voice in messages: an account's own by its name, since its id tells a person nothing."""
+        """The voice in messages. A person recognizes an account's own voice by its name, not by its id."""
         return self.id if self.account is None else self.name
 
     def on(self, engine: str) -> Binding | None:
@@ -113,11 +111,10 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class PostStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a route does to speech before anybody hears it: `engine` repeats it in its `voice`, so many
-    semitones higher.
+    """A conversion at the end of a route: `engine` repeats the speech in its `voice`, shifted by `pitch`.
 
-    The engine may be named with one of its models, as `engine/model`. With an `emotion`, only what is asked
-    for in that is repeated, and whoever speaks first need not know it.
+    `engine` may also be one model, as `engine/model`. With an `emotion`, the step applies only to speech in
+    that emotion, and the first model does not need to support it.
     """
 
     engine: str
@@ -127,17 +124,17 @@ class PostStep(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def when(self) -> str | None:
-        """Its condition, as the configuration has it."""
+        """The condition in the syntax of the configuration."""
         return None if self.emotion is None else f"emotion:{self.emotion}"
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """The models that speak a language, in order, and the front-end that prepares its texts.
 
-    Candidates are `engine/model`. Without any, the request's own models speak. With `sentences`, the route
-    speaks the sentences of its language in texts of several languages. If the request's voice is on none of
-    its engines, `voice` speaks them. What they say is repeated by the first step of `post` that is for its
-    emotion. A route that `is_shipped` may name models that the engines here do not have.
+    Candidates are `engine/model`. Without candidates, the request's own models speak. With `sentences`, the
+    route speaks the sentences of its language in texts of several languages. If none of its engines has the
+    request's voice, `voice` speaks instead. The first step of `post` for the emotion repeats the speech. A
+    route that `is_shipped` may name models that are not installed.
     """
 
     language: str
@@ -175,8 +172,7 @@ class Routes:
 
 
 class FoundStep(msgspec.Struct, frozen=True):
-    """A post-step with the model and the voice that it names, as they are now. Without one of them, `lack`
-    says why."""
+    """A post-step with its current model and voice. If one of them is missing, `lack` says why."""
 
     step: PostStep
     model: Model | None = None
@@ -185,8 +181,7 @@ class FoundStep(msgspec.Struct, frozen=True):
 
 
 class PostSpeaker(msgspec.Struct, frozen=True):
-    """Who repeats what a candidate speaks: this model, with this voice of its engine, which is that of the
-    voice `whose`."""
+    """The model that repeats the speech of a candidate. `voice` is its engine's form of the voice `whose`."""
 
     model: Model
     voice: speech_engine.Voice
@@ -196,7 +191,7 @@ class PostSpeaker(msgspec.Struct, frozen=True):
 
 
 class Post(msgspec.Struct, frozen=True):
-    """The post-step that a request has on its route, and who repeats it. If nobody can, `error` says why."""
+    """The post-step of a request, with its speaker. If no model can do it, `error` says why."""
 
     step: PostStep
     speaker: PostSpeaker | None = None
@@ -204,11 +199,11 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request needs from its candidates. `source` is where its language is known from.
+    """The needs of a request. `source` tells how its language was found.
 
-    With `by_sentence`, the request said `auto` in the place of a language. One that `converts` has a
-    recording in place of a text: of the engines that are not local, only `receivers` may have that, and None
-    is all. With a `post`, what the candidates speak is repeated.
+    With `by_sentence`, the request gave `auto` as its language. A request that `converts` has a recording
+    instead of a text: among engines that are not local, only `receivers` may get it; None allows all. With a
+    `post`, another model repeats the speech of the candidates.
     """
 
     language: str
@@ -224,12 +219,12 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True):
     """One way to speak a request: this model, with this voice of its engine, under this credential.
 
-    `share` is what the request's voice has here as one of OpenAI's names. With `alias_of`, that is only
-    another name for the voice of that name. What it speaks is repeated by `post`, if there is one. `models`
-    are both of theirs, and `speaker` names them as an answer does. What it `ignores` is reported by these
-    names: for `emotion`, its text has no tags, and `text_key` is its front-end and whether that is so. A
-    rule-based model `is_robot` where a natural one could speak, too. `substitute` is the engine's voice, if
-    the answer has to tell it.
+    `share` is the engine's voice behind one of OpenAI's names. With `alias_of`, the same voice also has that
+    other name. `post` repeats the speech. `models` are the speaking and the repeating model, and `speaker`
+    names them as in an answer. `ignores` are the names of the parameters that it does not follow: if
+    `emotion` is among them, its text is prepared without tags. `text_key` is its front-end, and whether tags
+    are removed. A rule-based model `is_robot` if a natural model could speak, too. `substitute` is the
+    engine's voice, if the answer must state it.
     """
 
     model: Model
@@ -262,31 +257,21 @@ class Candidate(msgspec.Struct, frozen=True):
 
     @property
     def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:
-        """What tells its sound from that of others: its models and voices."""
+        """The key of its sound: its models and voices."""
         if self.post is None:
             return self.speaker, self.voice, None, 0.0
         return self.speaker, self.voice, self.post.voice, self.post.pitch
 
 
-class NoCandidate(Exception):
-    """No model is left. `field` is the request's field that refused the last one, and `code` says why.
+class NoCandidate(msgspec.Struct):
+    """The reason why no model is left. The request's `field` excluded the last model.
 
-    If `is_forbidden`, an engine could speak the request, and the plan, a licence or the consent forbids that.
-    With `retry_after_s`, an engine will be able to speak it soon.
+    If `is_forbidden`, an engine could speak the request, but the plan, a licence or the consent forbids it.
+    If `retry_after_s` is set, an engine will be able to speak the request soon.
     """
 
-    def __init__(
-        self,
-        field: str,
-        code: str,
-        message: str,
-        *,
-        is_forbidden: bool = False,
-        retry_after_s: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.field = field
-        self.code = code
-        self.message = message
-        self.is_forbidden = is_forbidden
-        self.retry_after_s = retry_after_s
+    field: str
+    code: str
+    message: str
+    is_forbidden: bool = False
+    retry_after_s: float | None = None

@@ -22,9 +22,9 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
+from proxy.speech.speech_body import VoiceReference
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span
-from proxy.speech.voice_reference import VoiceReference
 from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]

@@ -7,14 +7,37 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 import av
+import numpy as np
 
-from proxy.audio.formats import SAMPLE_BYTES, Chunk, Codec, OutputForm, machine_tags, silence
-from proxy.audio.frames_ogg import last_granule
-from proxy.audio.libav import Sink, audio_frame
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, Codec, OutputForm, SoundFailed, machine_tags, silence
+from proxy.audio.frames import OPUS_RATE_HZ, last_granule
 
-# Ogg counts Opus samples at this rate, whatever the rate of the input is.
-_OPUS_CLOCK_HZ = 48_000
+
+def audio_frame(pcm: bytes, rate_hz: int, position: int = 0) -> av.AudioFrame:
+    """Make one mono frame. `position` is the place of its first sample in the stream."""
+    samples = np.frombuffer(pcm, "<i2").astype(np.int16, copy=False)
+    frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+    frame.sample_rate = rate_hz
+    frame.time_base = Fraction(1, rate_hz)
+    frame.pts = position
+    return frame
+
+
+class Sink:
+    """The file that a muxer writes into. Like a socket, it cannot seek."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._held += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._held)
+        self._held.clear()
+        return taken
+
 
 _EMPTY_ANSWER_S = 0.1
 
@@ -103,7 +126,7 @@ class CompressedEncoder:
         if self._codec.container != "ogg":
             return self._muxed_end
         granule = last_granule(data) or 0
-        return granule * self._rate_hz // _OPUS_CLOCK_HZ - self._delay
+        return granule * self._rate_hz // OPUS_RATE_HZ - self._delay
 
     def _advance(self, end: int) -> int:
         end = max(self._covered, min(end, self._fed))

@@ -1,14 +1,13 @@
-"""Encoders from PCM to a client's format: each one gives one valid stream, piece by piece.
+"""Encoders from PCM to a client's format. Each one gives one valid stream, piece by piece.
 
-An encoder is synchronous and belongs to one request. Its owner may close it at any point.
+An encoder is synchronous and belongs to one request. Its owner may close it at any time.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, OutputForm, wav_header
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, OutputForm, SoundFailed, wav_header
 
 
 class Encoder(Protocol):
@@ -22,12 +21,12 @@ class Encoder(Protocol):
 
 
 def open_encoder(form: OutputForm) -> Encoder:
-    """Open an encoder for one answer, whose length is not known yet. It takes PCM at the form's rate."""
+    """Open an encoder for one answer of unknown length. It takes PCM at the form's rate."""
     codec = AUDIO_FORMATS[form.format].codec
     if codec is None:
         rate_hz = form.sample_rate_hz
         return _Plain(wav_header(None, rate_hz) if form.format == "wav" else b"", rate_hz)
-    # Imported here: see proxy/audio/libraries.py.
+    # proxy/audio/libraries.py explains this late import.
     from proxy.audio.compressed import CompressedEncoder
 
     return CompressedEncoder(codec, form)

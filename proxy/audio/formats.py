@@ -1,4 +1,4 @@
-"""The formats of answers with their rates, chunks of them, and a WAV's header.
+"""The formats of answers with their rates, chunks of sound, and a WAV's header.
 
 This module imports no codec, so that parsing a request does not load one.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 OUTPUT_RATE_HZ = 24_000
-"""The usual rate of every mono answer, whatever the engine's own: clients of `pcm` never look at headers."""
+"""The usual rate of every answer, independent of the engine: clients of `pcm` do not read headers."""
 
 RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 """The rates that a request may name."""
@@ -29,8 +29,8 @@ _RIFF_REST = WAV_HEADER_BYTES - 8
 
 
 _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-# From 16 kbit/s on, a player takes twice the bytes that `least_bytes_per_s` asks of a slow client. Ogg has
-# pages around an Opus of 8.
+# From 16 kbit/s on, a player takes twice the bytes that `least_bytes_per_s` demands of a slow client. The
+# pages of Ogg add enough bytes to an Opus of 8 kbit/s.
 _MPEG_2 = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MP3_KBITS = {
     8_000: _MPEG_2[:7],
@@ -38,15 +38,15 @@ _MP3_KBITS = {
     **dict.fromkeys((44_100, 48_000), _MPEG_1),
 }
 _OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(8, 257))
-# An AAC frame has at most 6 bits for a sample, and the encoder does not reach that.
+# An AAC frame has at most 6 bits a sample, and the encoder does not reach that.
 _AAC_KBITS = {rate: range(16, rate * 5 // 1000 + 1) for rate in RATES_HZ}
 _KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
 
 
 class Codec(NamedTuple):
-    """How libav makes a format: its container and codec, with their options, and the usual kbit/s by rate.
+    """The container and codec of libav for a format, with their options, and the usual kbit/s by rate.
 
-    A container `takes_tags` if they harm no player. MP3 and AAC would get ID3 in front of their first frame.
+    A container `takes_tags` if tags harm no player. MP3 and AAC would get ID3 in front of their first frame.
     """
 
     container: str
@@ -58,9 +58,9 @@ class Codec(NamedTuple):
 
 
 class AudioFormat(NamedTuple):
-    """One format of answers. Without a codec it is the samples themselves.
+    """One format of answers. Without a codec, it has plain samples.
 
-    `rates_hz` are those that it can have, the usual one first. `kbits` are the allowed kbit/s by rate.
+    `rates_hz` are the supported rates, the usual one first. `kbits` are the allowed kbit/s by rate.
     """
 
     media_type: str
@@ -69,8 +69,8 @@ class AudioFormat(NamedTuple):
     kbits: Mapping[int, Sequence[int]] = {}
 
 
-# Every option here serves the first bytes: by default each encoder gathers far more before it gives any.
-# Clients pick a decoder by the media type, so it names what is really there.
+# Every option makes the first bytes come early: by default, encoders buffer much more. Clients pick a decoder
+# by the media type, so it is exact.
 AUDIO_FORMATS: dict[str, AudioFormat] = {
     # No ID3 and no Xing frame: clients join the bodies of several answers. Without the bit reservoir, a
     # frame depends on no frame before it. That costs nothing at this rate and gives the first one earlier.
@@ -115,7 +115,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
     ),
     "wav": AudioFormat("audio/wav"),
     "pcm": AudioFormat("audio/pcm"),
-    # What telephones speak: a byte for each sample, without a header.
+    # The formats of telephones: a byte for each sample, without a header.
     "g711_ulaw": AudioFormat("audio/PCMU", Codec("mulaw", "pcm_mulaw", {}, {}, {}), (8_000,)),
     "g711_alaw": AudioFormat("audio/PCMA", Codec("alaw", "pcm_alaw", {}, {}, {}), (8_000,)),
 }
@@ -128,8 +128,8 @@ MEDIA_TYPES: dict[str, str] = {name: format_.media_type for name, format_ in AUD
 class OutputForm(msgspec.Struct, frozen=True):
     """The form of an answer's sound. `kbit_s` is None for the usual number of the format at this rate.
 
-    `is_usual` means that the client named no rate and no bits: then what an engine encoded itself may have
-    others. With a `source`, a container with room for it says that a machine spoke, and IPTC's word for it.
+    `is_usual` means that the client named no rate and no bits: then an engine's own encoding may have others.
+    With a `source`, a container with tags states that a machine spoke, with this word of IPTC.
     """
 
     format: str
@@ -141,13 +141,13 @@ class OutputForm(msgspec.Struct, frozen=True):
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 RULES = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
-"""IPTC's words for what a trained model made, and for what a program made by rules."""
+"""IPTC's words for sound of a trained model, and for sound of a program with rules."""
 
 COMMENT = "Spoken by a machine (synthetic speech)."
 
 
 def machine_tags(source: str) -> dict[str, str]:
-    """Return what a tagged container says, for people and for tools."""
+    """Return the tags of a container, for people and for tools."""
     return {"comment": COMMENT, "DIGITALSOURCETYPE": source}
 
 
@@ -156,40 +156,38 @@ USUAL_FORMS: dict[str, OutputForm] = {
 }
 
 
-class FormFault(ValueError):
-    """A format cannot have what the `field` of a request wants. `expected` says what it can have."""
+class FormFault(NamedTuple):
+    """A format does not support the `field` of a request. `expected` describes the supported values."""
 
-    def __init__(self, field: str, expected: str) -> None:
-        super().__init__(f"{field} must be {expected}")
-        self.field = field
-        self.expected = expected
+    field: str
+    expected: str
 
 
-def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm:
-    """Return the form of an answer whose request names a rate, or the kbit/s. Raises FormFault."""
+def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm | FormFault:
+    """Return the form of an answer whose request names a rate or the kbit/s, or the fault in it."""
     known, usual = AUDIO_FORMATS[format_], USUAL_FORMS[format_]
     rate_hz = rate_hz or usual.sample_rate_hz
     if rate_hz not in known.rates_hz:
-        raise FormFault("sample_rate", f"{_listed(sorted(set(known.rates_hz)))} for {format_}")
+        return FormFault("sample_rate", f"{_listed(sorted(set(known.rates_hz)))} for {format_}")
     if kbit_s is None:
-        # Samples without a codec of several bit rates are the same at the usual rate, named or not.
+        # A format without a choice of bit rates is the same at the usual rate, named or not.
         is_usual = rate_hz == usual.sample_rate_hz and not known.kbits
         return usual if is_usual else OutputForm(format_, rate_hz, is_usual=False)
     if not known.kbits:
-        raise FormFault("bitrate", f"left out: {format_} has no choice of it")
+        return FormFault("bitrate", f"left out: {format_} has no choice of it")
     if kbit_s not in (allowed := known.kbits[rate_hz]):
         shown = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else _listed(allowed)
-        raise FormFault("bitrate", f"{shown} for {format_} at {rate_hz} Hz")
+        return FormFault("bitrate", f"{shown} for {format_} at {rate_hz} Hz")
     return OutputForm(format_, rate_hz, kbit_s, is_usual=False)
 
 
 def bytes_a_second(form: OutputForm) -> float:
-    """Return the most bytes of a second of sound in this form, as our encoders make it."""
+    """Return the most bytes of a second of sound in this form from our encoders."""
     codec = AUDIO_FORMATS[form.format].codec
     kbit_s = form.kbit_s or (codec.kbits.get(form.sample_rate_hz) if codec else None)
     if kbit_s is None:
         return SAMPLE_BYTES * form.sample_rate_hz + _FRAMING_BYTES
-    # Some encoders keep to their bit rate in the mean alone.
+    # Some encoders keep their bit rate only on average.
     return kbit_s * 1000 / 8 * 1.25 + _FRAMING_BYTES
 
 
@@ -200,8 +198,8 @@ def _listed(numbers: Sequence[int]) -> str:
 class Chunk(msgspec.Struct, frozen=True):
     """The next bytes of an answer, and the number of samples that they add.
 
-    The samples of all chunks add up to exactly what went in, and they are never ahead of the bytes: when a
-    stream is cut short, the bill is for what a listener could hear.
+    The samples of all chunks add up to the exact input, and they are never ahead of the bytes: if a stream is
+    cut short, the bill is for the audible sound.
     """
 
     data: bytes = b""
@@ -215,7 +213,7 @@ class Chunk(msgspec.Struct, frozen=True):
         return Chunk(self.data + later.data, self.samples + later.samples, later.sample_rate_hz)
 
     def split(self, at: int) -> tuple[Chunk, Chunk]:
-        """Return the first so many bytes with their share of the samples, and the rest."""
+        """Return the first `at` bytes with their share of the samples, and the rest."""
         samples = self.samples * at // max(1, len(self.data))
         return (
             Chunk(self.data[:at], samples, self.sample_rate_hz),
@@ -224,9 +222,9 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Tail(msgspec.Struct):
-    """The last bytes of an answer. They are kept back until the settlement.
+    """The last bytes of an answer, which are held back until the settlement.
 
-    `rest` is what is kept back now. After the first sound it is never empty, so that there is a last chunk.
+    `rest` has the bytes held back now. After the first sound it is never empty, so there is a last chunk.
     """
 
     rest: Chunk = Chunk()
@@ -243,9 +241,9 @@ def silence(samples: int) -> bytes:
 
 
 def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[bytes, bytes]:
-    """Return the true header for a WAV that was streamed, and what comes after its last sample.
+    """Return the true header for a WAV that was streamed, and the tag after its last sample.
 
-    The header is as long as the streamed one. A tag comes after the samples: see `wav_header`.
+    The header is as long as the streamed one.
     """
     data_bytes = streamed_bytes - WAV_HEADER_BYTES
     header = wav_header(data_bytes // SAMPLE_BYTES, rate_hz)
@@ -255,13 +253,9 @@ def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[byt
     return header[:4] + riff_bytes.to_bytes(4, "little") + header[8:], _WAV_TAG
 
 
-def _info_chunk(comment: str) -> bytes:
-    text = comment.encode() + b"\0"
-    body = b"INFOICMT" + len(text).to_bytes(4, "little") + text + b"\0" * (len(text) % 2)
-    return b"LIST" + len(body).to_bytes(4, "little") + body
-
-
-_WAV_TAG = _info_chunk(COMMENT)
+_TEXT = COMMENT.encode() + b"\0"
+_INFO = b"INFOICMT" + len(_TEXT).to_bytes(4, "little") + _TEXT + b"\0" * (len(_TEXT) % 2)
+_WAV_TAG = b"LIST" + len(_INFO).to_bytes(4, "little") + _INFO
 
 
 def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:
@@ -289,3 +283,17 @@ def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: 
         b"data",
         data_bytes,
     )
+
+
+STEP_S = 0.1
+OFFSET_DB = -0.691
+SILENCE_POWER = 10 ** ((-70.0 - OFFSET_DB) / 10)
+
+
+def is_sound(power: float) -> bool:
+    """Tell whether a step of this power is more than silence."""
+    return power > SILENCE_POWER
+
+
+class SoundFailed(Exception):
+    """A step or an encoder broke. That is the server's fault, so the request fails and costs nothing."""

@@ -9,8 +9,86 @@ from typing import Protocol
 
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, OutputForm
 from proxy.audio.frames_mp3 import Mp3Frames
-from proxy.audio.frames_ogg import OpusPages
 from speech_engine import EngineFailed
+
+OPUS_RATE_HZ = 48_000
+"""Positions count samples at this rate, independent of the rate of the sound."""
+
+_MARK = b"OggS"
+_HEADER_BYTES = 27
+_FIRST_PAGE = 2
+_HEAD = b"OpusHead"
+_PRE_SKIP_AT = 10
+_NO_PACKET_ENDS = -1
+
+
+def last_granule(pages: bytes) -> int | None:
+    """Return the position at the end of the last whole packet in `pages`, or None without one.
+
+    Every page is whole. A muxer buffers packets, so only its pages show the written sound.
+    """
+    granule = None
+    at = 0
+    while (size := page_bytes(pages, at)) is not None:
+        position = int.from_bytes(pages[at + 6 : at + 14], "little", signed=True)
+        if position != _NO_PACKET_ENDS:
+            granule = position
+        at += size
+    return granule
+
+
+def page_bytes(data: bytes, at: int) -> int | None:
+    """Return the length of the page that begins at `at`, or None if there is no whole page."""
+    if not data.startswith(_MARK, at) or at + _HEADER_BYTES > len(data):
+        return None
+    body_at = at + _HEADER_BYTES + data[at + 26]
+    end = body_at + sum(data[at + _HEADER_BYTES : body_at])
+    return end - at if end <= len(data) else None
+
+
+class OpusPages:
+    """Opus in Ogg. When several files follow each other, each one counts from its own start."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._begun = 0
+        self._position = 0
+
+    def feed(self, data: bytes) -> Chunk:
+        held = self._held + data
+        at = samples = 0
+        while (size := page_bytes(held, at)) is not None:
+            samples += self._samples(held[at : at + size])
+            at += size
+        if at + len(_MARK) <= len(held) and not held.startswith(_MARK, at):
+            raise EngineFailed("the engine's Opus stream is broken between two pages")
+        self._held = held[at:]
+        return Chunk(held[:at], samples, OPUS_RATE_HZ)
+
+    def flush(self) -> Chunk:
+        if self._held and not self._begun:
+            raise EngineFailed("the engine's Opus stream ended before its first whole page")
+        return Chunk(sample_rate_hz=OPUS_RATE_HZ)
+
+    def _samples(self, page: bytes) -> int:
+        """Return the samples that end in this page and in no page before."""
+        if page[5] & _FIRST_PAGE:
+            body = page[_HEADER_BYTES + page[26] :]
+            if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:
+                raise EngineFailed("the engine's Ogg stream holds something other than Opus")
+            # Positions include the first samples, which a decoder needs to start, and does not play.
+            self._position = int.from_bytes(body[_PRE_SKIP_AT : _PRE_SKIP_AT + 2], "little")
+            self._begun += 1
+            return 0
+        if not self._begun:
+            raise EngineFailed("the engine's Opus stream has no beginning")
+        position = int.from_bytes(page[6:14], "little", signed=True)
+        if position == _NO_PACKET_ENDS or position <= self._position:
+            return 0
+        new_samples = position - self._position
+        self._position = position
+        return new_samples
+
 
 _ADTS_RATES_HZ = (
     *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000),
@@ -21,10 +99,9 @@ _ADTS_BLOCK_SAMPLES = 1024
 
 
 class Frames(Protocol):
-    """`feed` takes an engine's bytes as they come, and gives whole frames only. `flush` comes at the end.
+    """`feed` takes an engine's bytes and returns whole frames only. `flush` is called at the end.
 
-    Both raise EngineFailed when the bytes are not in the format. A last frame that is cut is dropped: no
-    player can use it.
+    Both raise EngineFailed if the bytes are not in the format. An incomplete last frame is dropped.
     """
 
     def feed(self, data: bytes) -> Chunk: ...
@@ -33,13 +110,13 @@ class Frames(Protocol):
 
 
 COUNTED_FORMATS = frozenset({"mp3", "aac", "opus", "pcm", "g711_ulaw", "g711_alaw"})
-"""Those whose frames pass unchanged. The server encodes the others again."""
+"""The formats whose frames pass unchanged. The server encodes the others again."""
 
 
 def open_frames(form: OutputForm, *, keeps_original: bool = False) -> Frames | None:
-    """Return the frames of a form, or None if the server has to encode again.
+    """Return the frames of a form, or None if the server must encode again.
 
-    It must encode FLAC, whose frames do not say how long they are, and WAV, whose sizes have to be true.
+    It must encode FLAC, whose frames have no length, and WAV, whose sizes must be true.
     """
     match form.format:
         case "mp3":
@@ -56,7 +133,7 @@ def open_frames(form: OutputForm, *, keeps_original: bool = False) -> Frames | N
 
 
 class RawFrames:
-    """Samples of one or two bytes without a header, at the rate that the engine is known to give."""
+    """Samples of one or two bytes without a header, at the known rate of the engine."""
 
     def __init__(self, rate_hz: int, sample_bytes: int) -> None:
         self._rate_hz = rate_hz

@@ -1,6 +1,6 @@
-"""An engine's own MP3: its frames are counted, its tags and indexes are taken out.
+"""An engine's own MP3: its frames are counted, and its tags and indexes are removed.
 
-Clients join several answers, and a tag would end up in the middle. A Xing frame plays as silence.
+Clients join several answers, so a tag would be in the middle. A Xing frame plays as silence.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
 _VBRI_MARKS = (b"VBRI",)
 _MOST_TAKEN_OUT = 2**20
-"""The most bytes of manifests, pictures and indexes that are kept of one file."""
+"""The most bytes of manifests, pictures and indexes that are stored of one file."""
 _MANIFEST_MARK = b"jumdc2pa"
-"""The description of a C2PA store, as a tag has it."""
+"""The description of a C2PA store in a tag."""
 # By (MPEG 1, mono).
 _SIDE_INFO_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
 
@@ -42,7 +42,7 @@ class FrameHeader(msgspec.Struct, frozen=True):
     sample_rate_hz: int
 
     index_at: int
-    """Where a Xing or Info mark stands when the frame is an index: behind the side information."""
+    """The place of a Xing or Info mark in an index frame: after the side information."""
 
 
 def frame_header(data: bytes) -> FrameHeader | None:
@@ -60,24 +60,24 @@ def frame_header(data: bytes) -> FrameHeader | None:
 
 
 class TakenOut(NamedTuple):
-    """Bytes of a file that are no sound. They stood behind so many bytes of its sound."""
+    """Bytes of a file that are no sound. They came after `at` bytes of its sound."""
 
     at: int
     data: bytes
 
 
 class Original(NamedTuple):
-    """A file as it came: so many bytes of sound, which the answer has, and in between what it has not."""
+    """An original file: the number of its bytes of sound, and the other bytes with their places."""
 
     sound_bytes: int
     taken_out: tuple[TakenOut, ...]
 
 
 class Mp3Frames:
-    """MPEG 1, 2 and 2.5 layer III at any bit rate. Several files that follow each other are one stream.
+    """MPEG 1, 2 and 2.5 layer III at any bit rate. Successive files are one stream.
 
-    `has_manifest` tells that a tag held a signed manifest. It is for the file as it came, which can be made
-    again from `original` and the sound if this `keeps_original`.
+    `has_manifest` tells that a tag had a signed manifest, which is valid only for the original file. With
+    `keeps_original`, that file can be rebuilt from `original` and the sound.
     """
 
     def __init__(self, *, keeps_original: bool = False) -> None:
@@ -86,7 +86,7 @@ class Mp3Frames:
         self._taken_out: list[TakenOut] = []
         self._given_bytes = 0
         self._tag_end = b""
-        # What is not read yet begins at `_at`.
+        # The unread bytes begin at `_at`.
         self._held = b""
         self._at = 0
         self._skip = 0
@@ -141,7 +141,7 @@ class Mp3Frames:
         return Chunk(sample_rate_hz=self._sample_rate_hz)
 
     def _keep_taken_out(self, taken: list[tuple[int, int]]) -> None:
-        """Keep what was read and is not taken. A file with more of it than sound has no place in memory."""
+        """Store the bytes that are no sound, up to a limit."""
         begin = 0
         for start, end in (*taken, (self._at, self._at)):
             if begin < start:
@@ -164,10 +164,10 @@ class Mp3Frames:
         self._skip -= dropped
 
     def _plain_run(self) -> tuple[int, int]:
-        """Find the end and the number of the whole frames at the front whose headers are known already.
+        """Return the end and the number of the whole frames at the front whose headers are known already.
 
-        Nearly all frames of a stream are like that. They are stepped over at once: one by one, they would
-        cost more than everything else that the server does for a clip that passes.
+        Nearly all frames are like that. They are skipped together: one by one, they would cost more than all
+        other work on a passing clip.
         """
         held, at = self._held, self._at
         begin = held[at : at + _HEADER_BYTES]
@@ -182,7 +182,7 @@ class Mp3Frames:
         return run_end, frames + more
 
     def _mixed_run(self, at: int) -> tuple[int, int]:
-        """Find the end and the number of the whole frames from `at` on with any of the known headers."""
+        """Return the end and the number of the whole frames from `at` on with any known header."""
         if self._run is None or self._frame is None:
             any_of = b"(?:" + b"|".join(_frame_expression(*seen) for seen in self._seen.items()) + b")"
             self._frame = re.compile(any_of, re.DOTALL)
@@ -227,7 +227,7 @@ class Mp3Frames:
 
 
 def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
-    """Return what the spans cover. Where they touch, nothing has to be joined."""
+    """Return the bytes of the spans, without a join if they touch."""
     if not spans:
         return b""
     end = spans[0][0]
@@ -261,7 +261,7 @@ def _equal_frames(held: bytes, at: int, begin: bytes, header: FrameHeader) -> in
 
 
 def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
-    """Build the expression for a whole frame that begins with these four bytes and has no index in it."""
+    """Return the expression for a whole frame that begins with these four bytes and has no index."""
     index, vbri = header.index_at - _HEADER_BYTES, _VBRI_AT - _HEADER_BYTES
     marks = b"(?!.{%d}(?:Xing|Info))(?!.{%d}VBRI)" % (index, vbri)
     return re.escape(begin) + marks + b".{%d}" % (header.frame_bytes - _HEADER_BYTES)
@@ -283,13 +283,8 @@ def _tag_bytes(held: bytes, at: int) -> int | None:
 
 
 def _is_tag_frame(frame: bytes, header: FrameHeader) -> bool:
-    """Tell whether a frame holds an index instead of sound: its side information is all zeros."""
-    if not _has_index_mark(frame, 0, header):
+    """Return whether a frame has an index instead of sound: its side information is all zeros."""
+    is_vbri = frame[_VBRI_AT : _VBRI_AT + 4] in _VBRI_MARKS
+    if not is_vbri and frame[header.index_at : header.index_at + 4] not in _INDEX_MARKS:
         return False
-    at = _VBRI_AT if frame[_VBRI_AT : _VBRI_AT + 4] in _VBRI_MARKS else header.index_at
-    return not any(frame[_HEADER_BYTES + 2 : at])
-
-
-def _has_index_mark(held: bytes, at: int, header: FrameHeader) -> bool:
-    mark_at, vbri_at = at + header.index_at, at + _VBRI_AT
-    return held[mark_at : mark_at + 4] in _INDEX_MARKS or held[vbri_at : vbri_at + 4] in _VBRI_MARKS
+    return not any(frame[_HEADER_BYTES + 2 : _VBRI_AT if is_vbri else header.index_at])

@@ -1,7 +1,7 @@
 """The large libraries of sound: libav, numpy and soxr, 26 MiB in memory.
 
-A worker that only passes on what engines encoded never loads them. So the modules of this room that need them
-are imported inside functions. To load them takes a tenth of a second, too long for the event loop.
+A worker that only passes on encoded sound never loads them. So modules that need them are imported inside
+functions. The import takes a tenth of a second, which is too long for the event loop.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import importlib
 
-_MODULES = ("compressed", "loudness", "resample", "speed")
+_MODULES = ("compressed", "loudness", "fitting")
 _loaded: set[str] = set()
 
 
 def load() -> None:
-    """Load them. A worker whose engines give PCM does so before it serves."""
+    """Load them. A worker whose engines give PCM calls this before it serves."""
     for module in _MODULES:
         importlib.import_module(f"proxy.audio.{module}")
         _loaded.add(module)
 
 
 async def ensure_loaded() -> None:
-    """Load them in a thread, unless they are loaded. Call it before an engine makes PCM."""
+    """Load them in a thread, unless they are loaded. It is called before an engine makes PCM."""
     if len(_loaded) < len(_MODULES):
         await asyncio.to_thread(load)

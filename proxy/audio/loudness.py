@@ -1,4 +1,4 @@
-"""The loudness of speech, as ITU-R BS.1770 measures it, and a gain that changes it without clipping."""
+"""The loudness of speech by ITU-R BS.1770, and a gain without clipping."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES
-from proxy.audio.silence import OFFSET_DB, SILENCE_POWER, STEP_S
+from proxy.audio.formats import OFFSET_DB, OUTPUT_RATE_HZ, SAMPLE_BYTES, SILENCE_POWER, STEP_S
 
 Samples = NDArray[np.floating[Any]]
 
 _STEPS_A_BLOCK = 4
 _RELATIVE_GATE = 0.1
-"""Ten decibels below the mean of the sound: pauses do not count."""
+"""Pauses, ten decibels below the mean of the sound, do not count."""
 
 _FULL_SCALE = 32768.0
 
 _IMPULSE_RESPONSE_S = 0.1
-"""Length of the filters' impulse response. After it, the response is 100 dB lower."""
+"""The length of the filters' impulse response. After it, the response is 100 dB lower."""
 
 _KNEE_AMPLITUDE = 0.8
 """Samples above this part of full scale are bent, so that none is clipped."""
 
 
 def lufs(powers: list[float]) -> float | None:
-    """Compute the gated loudness of steps of sound, in order. None means that all of it is silence."""
+    """Return the gated loudness of steps of sound, in order, or None if all is silence."""
     steps = np.asarray(powers)
     if len(steps) == 0:
         return None
@@ -91,10 +90,8 @@ class Gain:
 
 @lru_cache(maxsize=8)
 def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
-    """Build the standard's two filters as one spectrum, for any rate.
-
-    The standard gives its filters for 48 kHz only. These are made from the analogue filters behind them.
-    """
+    """Return the standard's two filters as one spectrum, for any rate. The standard defines them only for
+    48 kHz, so they are built from the underlying analogue filters."""
     taps = round(_IMPULSE_RESPONSE_S * sample_rate_hz)
     click = np.zeros(taps)
     click[0] = 1.0
@@ -104,7 +101,7 @@ def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
 
 
 def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Build the filter for the effect of a head on sound: 4 dB more above about 1.7 kHz."""
+    """Return the filter for the effect of a head on sound: 4 dB more above about 1.7 kHz."""
     corner_hz, gain_db, q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     high = 10 ** (gain_db / 20)
@@ -115,7 +112,7 @@ def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
 
 
 def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Build the filter by which deep sounds count less. `OFFSET_DB` makes up for the standard's gain."""
+    """Return the filter that reduces deep sounds. `OFFSET_DB` compensates the standard's gain."""
     corner_hz, q = 38.13547087602444, 0.5003270373238773
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Protocol
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, OutputForm
-from proxy.audio.steps import Step, feed_through, flush_through
 from speech_engine import EngineFailed
 
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 8_000, 192_000
 
 
+class Step(Protocol):
+    """Takes and returns PCM in whole samples. It may hold some sound back until `flush`, which is the end."""
+
+    def feed(self, pcm: bytes) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
 class Sound:
     """The sound of one answer. `feed` takes an engine's sound, `flush` is called at its end, `close` always.
 
-    The samples of the chunks add up to what a listener hears, after the speed has changed. `factor` is the
-    part of the speed that the engine did not do itself.
+    The samples of the chunks add up to the audible length, after the change of speed. `factor` is the part of
+    the speed that the engine did not apply itself.
     """
 
     def __init__(
@@ -50,11 +58,19 @@ class Sound:
         pcm = self._half + pcm
         # A cloud engine's chunks may end inside a sample.
         whole = len(pcm) - len(pcm) % SAMPLE_BYTES
-        self._half = pcm[whole:]
-        return self._encoder.feed(feed_through(self._steps, pcm[:whole]))
+        self._half, pcm = pcm[whole:], pcm[:whole]
+        for step in self._steps:
+            if not pcm:
+                break
+            pcm = step.feed(pcm)
+        return self._encoder.feed(pcm)
 
     def flush(self) -> Chunk:
-        return self._encoder.feed(flush_through(self._steps)) + self._encoder.flush()
+        pcm = b""
+        for step in self._steps:
+            # The rest of a step goes through the steps after it.
+            pcm = (step.feed(pcm) if pcm else b"") + step.flush()
+        return self._encoder.feed(pcm) + self._encoder.flush()
 
     def close(self) -> None:
         self._encoder.close()
@@ -64,12 +80,12 @@ def _fitting(source_rate_hz: int, rate_hz: int, factor: float) -> list[Step]:
     # The imports stand here for the reason that proxy/audio/libraries.py gives.
     steps: list[Step] = []
     if source_rate_hz != rate_hz:
-        from proxy.audio.resample import Resample
+        from proxy.audio.fitting import Resample
 
         steps.append(Resample(source_rate_hz, rate_hz))
     # The rounding error of 1.1 / 1.1 must not cost a filter.
     if not math.isclose(factor, 1.0, rel_tol=1e-6):
-        from proxy.audio.speed import Speed
+        from proxy.audio.fitting import Speed
 
         steps.append(Speed(factor, rate_hz))
     return steps

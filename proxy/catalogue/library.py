@@ -16,7 +16,7 @@ from collections import ChainMap
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from policies.lexicon import Lexicon, Lexicons, UnknownLexicon, Words
+from policies.lexicon import Lexicon, Lexicons, Words
 from policies.routing import Voice
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
@@ -135,16 +135,16 @@ class AccountLibrary:
 
     def lexicon(self, requested: str | Words | None, tag: str) -> Lexicon:
         """Return the lexicon for a text in this language and a request's `lexicon`. Raises InvalidRequest."""
-        try:
-            return self._lexicons.for_text(requested, tag)
-        except UnknownLexicon as error:
-            name = str(error)
+        lexicon = self._lexicons.for_text(requested, tag)
+        if lexicon is None:
+            name = str(requested)
             raise InvalidRequest(
                 f"The lexicon '{name[:80]}' does not exist. "
                 f"{possible(name, self._lexicons.names, 'lexicons')}",
                 param="lexicon",
                 code="lexicon_not_found",
-            ) from None
+            )
+        return lexicon
 
 
 NOTHING = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))

@@ -1,4 +1,4 @@
-"""An answer that has begun: what its client took of the sound, and what it pays for."""
+"""An answer that has begun: the sound that its client took, and the charged samples."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from proxy.speech.whole_file import AnswerFile, FileStream, SpilledBytes
 
 
 class Answer:
-    """An answer that has begun: its first bytes exist, so its headers may go out.
+    """An answer that has begun: its first bytes exist, so its headers may be sent.
 
-    One that goes out whole has a `promise` of room.
+    An answer that is sent whole has a `promise` of room.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class Answer:
         self._hold = hold
         self._room = room
         self._promise = promise
-        # What taps do with the bytes as they are given out, and when the client has taken them.
+        # The hooks of taps for bytes that are given out, and for bytes that the client has taken.
         self._listeners, self._taken = taps.chunk, taps.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
-        # The chunks that were given out and have not been taken by the client yet.
+        # The chunks that were given out, but not yet taken by the client.
         self._unwritten: list[Chunk] = []
-        # Of an answer that goes out whole: the sound that was made, and what is kept of it until it has gone.
+        # The sound of an answer that is sent whole, and its files.
         self._made = Chunk()
         self._is_collected = False
         self._kept: list[SpilledBytes] = []
         self._reading: Deadline | None = None
-        # The samples that were given out when the client left: a recorded answer goes on without it.
+        # The samples that were given out when the client left: a recorded answer continues without it.
         self._given_at_departure: int | None = None
 
     async def next_chunk(self) -> bytes | None:
@@ -89,7 +89,7 @@ class Answer:
     async def settle(self) -> None:
         """Settle the request as finished, and return when that is on the disk.
 
-        What goes out after that counts as written. If the client leaves before, it does not.
+        The last bytes, sent after that, count as written. If the client leaves before, they do not.
         """
         tally = self.call.tally
         before = tally.samples
@@ -104,9 +104,9 @@ class Answer:
             raise
 
     async def collect(self) -> int:
-        """Wait for all sound, and return the size of its file. From now on, the chunks are that file's.
+        """Wait for all sound, and return the size of its file. Later chunks are pieces of that file.
 
-        The sound is kept on the disk, as the client may be slow. A clip of the cache is there already.
+        The sound is stored on the disk, because the client may be slow. A cached clip is there already.
         """
         pace = self._new_pace()
         with pace.resting():
@@ -116,7 +116,7 @@ class Answer:
             whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
         if self._promise is not None:
             self._promise.keep_used()
-        # The taps have had the sound. From now on, they get its file.
+        # The taps have had the sound. Now they get its file.
         self._listeners, self._taken = self.taps.piece, []
         self._is_collected = True
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
@@ -124,7 +124,7 @@ class Answer:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Raise ReaderTooSlow as soon as others need the room of what was collected: the client may stall."""
+        """Raise ReaderTooSlow in the block when others need the room of the collected sound."""
         deadline = self._reading = Deadline()
         try:
             with deadline:
@@ -137,33 +137,33 @@ class Answer:
             self._reading = None
 
     def run_ahead(self) -> None:
-        """Read the rest in a task of its own, because the client is slow: the engine must not wait for it."""
+        """Read the rest in a separate task, so that the engine does not wait for a slow client."""
         if self._prefetch is None and self.speech.holds_engine:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Give the sound at the pace at which it plays. The engine does not wait for that."""
+        """Give the sound at the pace at which it plays. The engine does not wait for it."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
 
     def note_departure(self) -> None:
-        """Note that the client has left: of what is made from now on, nothing reaches it."""
+        """Note that the client has left: it gets no more sound."""
         self._given_at_departure = self.samples
 
     def count_broken(self) -> None:
-        """Count as written what was given out before the client left, as the answer broke off.
+        """Count the samples of an answer that broke off: those that were given out before the client left.
 
-        What was collected for a client that then was too slow counts whole.
+        If a whole answer was collected and its client was too slow, all samples count.
         """
         self._forget_unheard()
         if self._is_collected and self._was_cut:
             self._count_made()
 
     def count_sent(self, share: float) -> None:
-        """Count only this share as written: the client left, and the rest of the sound did not reach it.
+        """Count only this share as written, because the client left before it got the rest.
 
-        Of a whole answer, all that a provider has made counts: it bills that, whatever reached the client.
+        If a provider has made a whole answer, all of it counts, because the provider bills it.
         """
         self._count_written()
         self._forget_unheard()
@@ -182,7 +182,7 @@ class Answer:
                 await kept.close()
 
     async def _streamed(self, pace: ReaderPace) -> WholeBytes:
-        """Return the bytes as a stream would have them."""
+        """Return the bytes of the answer in the form of a stream."""
         speech, rate_hz = self.speech, self.speech.sample_rate_hz
         if speech.kept is not None and self._rewriter is None:
             self._made = Chunk(b"", speech.kept.samples, rate_hz)
@@ -201,7 +201,7 @@ class Answer:
         return kept
 
     async def _finished(self, file: AnswerFile, pace: ReaderPace) -> WholeBytes:
-        """Return the file that goes out: this one, or the one that a tap writes in its place."""
+        """Return the file to send: this file, or the one that a tap writes from it."""
         if (tap := self._rewriter) is None:
             return file
         finished = self._keep(pace)
@@ -209,11 +209,11 @@ class Answer:
             if not await tap.whole(file, finished):
                 return file
         except TooLongToSign:
-            # The sound was made in full, wherever its client is now.
+            # All sound was made, even if the client has left.
             self._given_at_departure = None
             self._count_made()
             raise
-        # Only the tap's file goes out.
+        # Only the tap's file is sent.
         await self._kept[0].close()
         return finished
 
@@ -244,7 +244,7 @@ class Answer:
             tally.samples = min(tally.samples, self._given_at_departure)
 
     def _count_made(self) -> None:
-        """Count all sound that was made for a whole answer, if that is more than what was given out."""
+        """Count all sound that was made for a whole answer, if it is more than the counted sound."""
         tally = self.call.tally
         if self._made.samples > tally.samples:
             tally.samples = 0

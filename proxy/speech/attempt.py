@@ -1,4 +1,4 @@
-"""One try of an engine for a part of a request, and what came out of it."""
+"""One try of an engine for a part of a request, and its output."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ class AttemptOutput(Protocol):
 
     @property
     def has_manifest(self) -> bool:
-        """Whether the provider signed its sound. Such a manifest is for the provider's own file alone."""
+        """Whether the provider signed its sound. The manifest is valid only for the provider's own file."""
         ...
 
     @property
     def original(self) -> Original | None:
-        """What that file has besides the sound, if the request asks for provenance."""
+        """The rest of that file besides the sound, if the request has `provenance`."""
         ...
 
 
 class Heard(Protocol):
-    """The sound that an engine is given to repeat: a recording, or what another engine has spoken so far."""
+    """The sound that an engine repeats: a recording, or the speech of another engine so far."""
 
     @property
     def seconds(self) -> float: ...
 
     @property
     def was_heard_out(self) -> bool:
-        """Whether the engine that has it has heard its end."""
+        """Whether the engine has heard its end."""
         ...
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number. It repeats what is `heard`, or speaks without.
+    """One try of one engine, for the part with this number. It repeats the `heard` sound, if there is one.
 
-    `was_dispatched` is true when the engine has the job and has not said that it did nothing. Before that,
-    the job waits in the server's own queue, and no provider bills for it.
+    `was_dispatched` is true while the engine has the job, unless it reported that it did nothing. Before, the
+    job waits in the server's own queue, and no provider bills for it.
     """
 
     part: int
@@ -64,22 +64,21 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def may_have_begun(self) -> bool:
-        """Whether there may be something to bill: who hears all of a sound first has done nothing before its
-        end."""
+        """Whether there may be work to bill. An engine that hears all first works only after the end."""
         if self.heard is not None and self.model.info.hears_all_first and not self.heard.was_heard_out:
             return False
         return self.was_dispatched
 
     @property
     def was_submitted(self) -> bool:
-        """Whether the engine has the text, and bills from that moment on."""
+        """Whether the engine has the text, and bills on submission."""
         return self.may_have_begun and self.model.info.billed_on_submit
 
     def spent(self) -> SpentAttempt:
         heard_s = self.heard.seconds if self.heard is not None and self.was_submitted else 0.0
         seconds, units = max(self.output.seconds, heard_s), self.output.units
         if units is None and self.heard is not None and self.may_have_begun:
-            # It was cut off before the provider told: there are no characters that could count instead.
+            # It was cut off before the provider's count, and a recording has no characters to count.
             a_minute = self.model.info.units_a_minute
             units = None if a_minute is None else a_minute * seconds / 60
         return SpentAttempt(

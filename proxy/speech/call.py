@@ -1,9 +1,8 @@
-"""The call of a speech: the one value that goes the whole way, and its tally, by which the ledger settles."""
+"""The call of a speech, which all stages share, and its tally, from which the ledger settles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -26,11 +25,11 @@ Pronunciations = Mapping[tuple[Alphabet, ...], tuple[Pronunciation, ...]]
 
 
 class PreparedText(msgspec.Struct, frozen=True):
-    """A part as one front-end lets it be spoken.
+    """The text of a part after one front-end.
 
-    `characters` are the charged ones: those that were sent, and those that the account's own lexicon added.
+    `characters` are the charged ones: the sent characters and those that the account's own lexicon added.
     `written_characters` count numbers as if they were written out. `pronunciations` has the sounds of the
-    lexicon's words, by the alphabets that a candidate's model takes.
+    lexicon's words, by the alphabets of a candidate's model.
     """
 
     segments: tuple[Segment, ...]
@@ -45,13 +44,13 @@ class PreparedText(msgspec.Struct, frozen=True):
 
 
 class PartRun(msgspec.Struct, eq=False):
-    """One part of a request while it is spoken, and the model that speaks it or tries to.
+    """The state of one part of a request while it is spoken.
 
-    `text` is what is read of it; `places` are those of its characters in the user's text, if marks were left
-    out. `texts` has those of its candidates, or why there is none. A `source` is repeated in place of a text.
-    What the model speaks is repeated by `post`, if there is one.
-    `begins` is the sample of the answer at which the part begins, None before its turn. `heard` is the
-    candidate that has given audio.
+    `text` is the text to read. If marks were removed from it, `places` are the positions of its characters in
+    the user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A
+    `source` is converted instead of a text. `model` is the last model that was tried, and `post` repeats its
+    speech. `begins` is the first sample of the part in the answer, None before its turn. `heard` is the
+    candidate that gave audio.
     """
 
     number: int
@@ -73,21 +72,21 @@ class PartRun(msgspec.Struct, eq=False):
 
     @property
     def speaker(self) -> str:
-        """The model as `engine/model`, and behind a comma who repeats that; "" before one was tried."""
+        """The model as `engine/model`, and after a comma the repeating model; "" before the first try."""
         if self.model is None:
             return ""
         return self.model.name if self.post is None else f"{self.model.name}, {self.post.model.name}"
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """The model that speaks, and the one that repeats that."""
+        """The model that speaks, and the model that repeats its speech."""
         if self.model is None:
             return ()
         return (self.model,) if self.post is None else (self.model, self.post.model)
 
     @property
     def engine(self) -> str:
-        """The engine, or both of them with a plus between."""
+        """The engine of the model, or both engines joined by a plus."""
         if self.model is None:
             return ""
         return self.model.engine if self.post is None else f"{self.model.engine}+{self.post.model.engine}"
@@ -98,7 +97,7 @@ class PartRun(msgspec.Struct, eq=False):
 
     @property
     def measured(self) -> PreparedText | Part:
-        """What has the charged characters and the estimate: the prepared text, or the part without one."""
+        """The source of charged characters and estimate: the prepared text, or else the part."""
         text = self.texts.get(self.text_key)
         return text if isinstance(text, PreparedText) else self.part
 
@@ -111,36 +110,36 @@ class PartRun(msgspec.Struct, eq=False):
         return "speech" if self.source is None else "conversion"
 
     def leave_out_marks(self, reading: Reading) -> None:
-        """Take the part's text from the reading of the whole, unless only marks would be left out of it."""
+        """Take the part's text from the reading of the whole text, unless nothing would be left to say."""
         read = reading.part(self.part.start, self.part.end)
         if is_speech(read.text):
             self.text, self.places, self.place_ends = read
 
     def pass_over(self) -> None:
-        """Note that the part is left out, as nothing in it can be spoken. It costs nothing."""
+        """Leave the part out, because nothing in it can be spoken. It costs nothing."""
         self.model, self.post, self.is_passed_over = None, None, True
 
     def give_to(self, candidate: Candidate) -> None:
-        """Note that this candidate speaks the part, or tries to."""
+        """Note that this candidate is tried now."""
         self.model = candidate.model
         self.post = candidate.post
         self.text_key = candidate.text_key
 
     def text_read(self, *, is_untagged: bool) -> str:
-        """Return what is read of the part. Without tags it is as long, so places stay."""
+        """Return the text of the part. Removed tags become blanks, so places stay."""
         return text_tags.without_emotions(self.text) if is_untagged else self.text
 
     def text_for(self, candidate: Candidate) -> PreparedText:
-        """Return the text that a candidate speaks. Raises EngineError if there is none."""
+        """Return the prepared text of a candidate. Raises EngineError if there is none."""
         text = self.texts[candidate.text_key]
         if isinstance(text, EngineError):
             raise text
         return text
 
     def dearest(self, terms: Terms) -> tuple[int, float]:
-        """Return the highest price of the part, and its longest estimate, by any of its candidates.
+        """Return the highest price and the longest estimate of the part over its candidates.
 
-        The pause after the part is sent, so it is charged with the part.
+        The pause after the part is sound of the answer, so it is charged with the part.
         """
         price_, longest_s = 0, 0.0
         for candidate in self.part.candidates:
@@ -157,13 +156,13 @@ class PartRun(msgspec.Struct, eq=False):
 
 
 class Tally:
-    """The sound and the attempts of a request so far. The streams and the pipeline write it while they speak.
+    """The sound and the attempts of a request so far. The streams and the pipeline write it.
 
-    `began` is the moment of `time.monotonic` since which the client waits for the first audio.
-    `cache` is the state of the audio cache for this request. A clip `names` the engine and the model that
-    spoke it; otherwise they follow from the parts, joined by a plus. Once it `is_held`, the request has a row
-    in usage, however it ends, and the `rows` of features are committed with it. After the headers,
-    `told_robot` is whether they tell that a rule-based voice speaks in place of a natural one.
+    The client waits for the first audio since `began`, a moment of `time.monotonic`. `cache` is the state of
+    the audio cache for this request. A cached clip sets `names`, its engine and model; otherwise they follow
+    from the parts, joined by a plus. Once it `is_held`, the request gets a row in usage, and the `rows` of
+    features are committed with it. `told_robot` is None before the headers; then it tells whether they
+    announce a rule-based voice in place of a natural one.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
@@ -189,7 +188,7 @@ class Tally:
 
     @property
     def current_part(self) -> PartRun:
-        """The part whose turn it is. When the answer breaks, its engine is to blame."""
+        """The part whose turn it is. If the answer breaks, its engine has failed."""
         for part in reversed(self.parts):
             if part.begins is not None:
                 return part
@@ -197,12 +196,12 @@ class Tally:
 
     @property
     def speaking(self) -> list[Candidate]:
-        """The speaker of each part. A part to come has its first candidate."""
+        """The speaker of each part. For a later part, it is the first candidate."""
         return [run.heard or run.candidates[0] for run in self.parts if not run.is_passed_over]
 
     @property
     def substitute(self) -> str:
-        """The voices heard so far that the answer has to tell, joined by commas; "" for none."""
+        """The substituted voices so far, which the answer must state, joined by commas; "" for none."""
         found: dict[str, None] = {}
         for run in self.parts:
             if run.heard is not None and run.heard.substitute:
@@ -210,13 +209,13 @@ class Tally:
         return ", ".join(found)
 
     def replay(self, names: tuple[str, str], speakers: Sequence[str]) -> None:
-        """Note who speaks in a kept answer: the engine and the model, and the speaker of each part."""
+        """Note the engine and the model of a cached answer, and the speaker of each part."""
         self.names = names
         for run, speaker in zip(self.parts, speakers, strict=True):
             run.heard = next((each for each in run.candidates if each.speaker == speaker), None)
 
     def tell(self) -> str:
-        """Return the voices for the headers, which go out now."""
+        """Return the substituted voices for the headers, which are sent now."""
         found: dict[str, None] = {}
         self.told_robot = False
         for each in self.speaking:
@@ -231,7 +230,7 @@ class Tally:
         self.sample_rate_hz = chunk.sample_rate_hz
 
     def written_parts(self) -> list[tuple[PartRun, int]]:
-        """Return each part with its written samples. The last ones may end inside a part."""
+        """Return each part with its written samples."""
         written: list[tuple[PartRun, int]] = []
         end = self.samples
         for run in reversed(self.parts):
@@ -242,7 +241,7 @@ class Tally:
         return written
 
     def _spent_post(self, run: PartRun, part: SpentPart, model: Model) -> SpentPart:
-        """Return what was spent on repeating a part: it is as long, and has no characters of its own."""
+        """Return the spending on the repetition of a part. It is as long, and has no characters."""
         tries = [each for each in self.attempts if each.part == run.number and each.model == model]
         return msgspec.structs.replace(
             part,
@@ -254,12 +253,12 @@ class Tally:
         )
 
     def spent(self) -> Spent:
-        """Return what the ledger settles: frozen, as things stand now."""
+        """Return the state for the settlement by the ledger."""
         parts: list[SpentPart] = []
         engines: dict[str, None] = {}
         models: dict[str, None] = {}
         characters, source = 0, self._request.source
-        # The hold covers the recording's length. What an engine adds is free.
+        # The hold covers the length of the recording. Sound that an engine adds is free.
         most = None if source is None else max(1, int(source.seconds * self.sample_rate_hz))
         for run, samples in self.written_parts():
             if run.is_passed_over:
@@ -307,25 +306,23 @@ class Tally:
         )
 
 
-class OpenTap(Protocol):
-    """Opens a tap of a call, before anything is looked up or held. It may refuse: RequestFailed."""
-
-    def __call__(self, call: SpeechCall, /) -> Tap: ...
+OpenTap = Callable[["SpeechCall"], Tap]
+"""Opens a tap of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
 
 
 class OfJob(msgspec.Struct, frozen=True):
-    """The job that a call is of. `step` names its work over all attempts, each with an id of its own."""
+    """The job of a call. All attempts at a `step` share its name; each attempt is a call with its own id."""
 
     job: str
     step: str
 
 
 class SpeechCall(msgspec.Struct, frozen=True, eq=False):
-    """A request that was admitted and planned. Only its tally changes: it counts what came out so far.
+    """A request that was admitted and planned. Only its tally changes.
 
-    `clip` is its path in the audio cache, None without one; `openers` are those of its taps, in order. One
-    that `goes_whole` is sent when all is there, one that `is_paced` as fast as it plays. Nobody waits for one
-    that is `of_job`: it is no stream of its plan, and engines speak it behind all listeners.
+    `clip` is its path in the audio cache, if any; `openers` open its taps, in order. An answer that
+    `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call `of_job`
+    has no listener: it does not count as a stream of its plan, and engines serve it last.
     """
 
     id: str
@@ -351,7 +348,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored(self) -> tuple[str, ...]:
-        """Return what speakers do not follow of the request. A part to come has its first candidate."""
+        """Return the names of the request's parameters that at least one speaker ignores."""
         request, speakers = self.request, self.tally.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
@@ -372,20 +369,18 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         return msgspec.structs.replace(form, source=source)
 
     def form_by(self, speaker: str) -> OutputForm:
-        """Return the form of the answer if this is its speaker. What is spared gets no tag."""
+        """Return the form of the answer of this speaker. A spared speaker gets no tag."""
         return self.request.form if self.plan.spares(speaker) else self.form
 
     @property
     def sound_form(self) -> OutputForm:
-        """The form that the speech is made in: PCM if it is filtered, which comes before encoding."""
+        """The form of the speech before the filter, if there is one: filters take PCM."""
         treatment = self.plan.treatment
         return self.form if treatment is None or treatment.filter is None else _pcm(self.form)
 
     def part_form(self, candidate: Candidate) -> OutputForm:
-        """Return the form in which a candidate makes a part: several parts meet as PCM, encoded as one.
-
-        One whose speech is left as it is makes the answer itself.
-        """
+        """Return the form in which a candidate makes a part. Several parts are joined as PCM. A candidate
+        that is spared makes the final form."""
         plan, form = self.plan, self.request.form
         is_whole = len(plan.parts) == 1
         if plan.treatment is None:

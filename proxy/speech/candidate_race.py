@@ -1,11 +1,11 @@
-"""The race of a part's candidates: they are tried in order, or side by side, until one gives audio."""
+"""The race of a part's candidates: they are tried in order, or in parallel, until one gives audio."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,9 +44,9 @@ _log = structlog.get_logger()
 IDLE_S = 300.0
 """A call without a listener may wait this long for its first audio."""
 _NEARLY_S = 0.1
-"""A try that ends so shortly before its time was ended by it."""
+"""A try that ends within this time before its deadline was ended by the deadline."""
 _LEAST_SHARE = 0.25
-"""An engine that had less of the time to first audio than this has not missed it."""
+"""The least share of the time to first audio after which a silent engine counts as late."""
 
 WaitUntilFree = Callable[[str], Awaitable[None]]
 """Waits until the engine of this name has finished the previous part of the same request. Without this wait,
@@ -54,7 +54,7 @@ the next part would spend its own time in the engine's queue."""
 
 
 class FirstAudio:
-    """Finds the engine for a part: it takes what a race needs, and starts one for each part."""
+    """Finds the engine for a part: it starts a race for each part."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class FirstAudio:
         source, hearing = call.request.source, [each.model.info for each in part.candidates]
         sound_s = 0.0 if source is None else source.seconds
         if (post := part.candidates[0].post) is not None:
-            # The repeating engine begins with their first sound.
+            # The repeating engine begins with the first sound of a candidate.
             budget_s += post.model.info.first_audio_s or 0.0
             sound_s, hearing = part.estimated_s, [post.model.info]
         if any(each.hears_all_first for each in hearing):
@@ -101,12 +101,12 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return candidates in the order in which they are tried now."""
+        """Return the candidates in the order of the tries."""
         late = self._engines.late.names
         return late_last(candidates, late) if late else candidates
 
     def note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
-        """Note that a candidate used all its time to first audio, if that tells of its engine."""
+        """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
         if is_local and not call.is_idle and within_s >= _LEAST_SHARE * self.budget_s(call, run.part):
             self._engines.late.note_miss(candidate, run.part.language, within_s)
@@ -117,7 +117,7 @@ class FirstAudio:
     async def attempt(
         self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
     ) -> CandidateStream:
-        """Try one candidate up to its first audio. If the try fails or is cancelled, nothing runs on."""
+        """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running."""
         deadline = Deadline()
         moment = time.monotonic() + left_s
         stream: CandidateStream | None = None
@@ -125,7 +125,7 @@ class FirstAudio:
             with deadline.at(moment):
                 form = call.part_form(candidate)
                 job = job_of(call, run, candidate, form)
-                # Money is held already for what has begun elsewhere, before a kill perhaps.
+                # If a rented machine has begun the step, perhaps before a kill, its money is held already.
                 if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
                     await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
                 if candidate.post is not None:
@@ -168,17 +168,19 @@ class FirstAudio:
                 events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
             await stream.begin(events, heard)
         except EngineError as error:
-            # If an engine refused a text, it has not begun the job, and no provider bills for it, unless the
-            # provider has counted something.
+            # An engine that refused a text has not begun the job, and no provider bills for it, unless there
+            # is some output or a count of units.
             if not isinstance(error, (EngineFailed, EngineTimeout)):
-                _take_back(each for each in call.tally.attempts if each is attempt or each.output is stream)
+                for each in call.tally.attempts:
+                    if each is attempt or each.output is stream:
+                        each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
             raise
         finally:
             if not stream.has_begun:
                 await stream.close()
 
     def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
-        """Raise RepeaterAway if the repeating engine is known to be away, so no speech is paid in vain."""
+        """Raise RepeaterAway if the repeating engine is known to be away, before speech is paid for."""
         try:
             self._engines[post.model.engine].expect(Convert(post_job_of(job, candidate, post)))
         except EngineUnavailable as error:
@@ -193,7 +195,7 @@ class FirstAudio:
         moment: float,
         spoken: FirstSpeech,
     ) -> EngineStream:
-        """Open the engine that repeats what another speaks, as an attempt of its own."""
+        """Open the engine that repeats the speech, as a separate attempt."""
         attempt = Attempt(
             part=first.part,
             model=post.model,
@@ -211,7 +213,7 @@ class FirstAudio:
         attempt = Attempt(
             part=run.number,
             model=model,
-            # A provider that follows instructions bills them as text. The account does not pay for them.
+            # A provider bills instructions as text. The account does not pay for them.
             characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
@@ -222,7 +224,7 @@ class FirstAudio:
 
 
 class CandidateRace:
-    """One run through the candidates of a part, one after the other or side by side."""
+    """One run through the candidates of a part, in order or in parallel."""
 
     def __init__(
         self,
@@ -251,7 +253,7 @@ class CandidateRace:
             if stream is None:
                 continue
             if self._call.tally.told_robot is False and stream.candidate.is_robot:
-                # The headers went out meanwhile, and say nothing of it.
+                # The headers were sent meanwhile, without this substitute.
                 await run_to_end(stream.close())
                 continue
             self._run.give_to(stream.candidate)
@@ -260,9 +262,9 @@ class CandidateRace:
         raise self._failure
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
-        """Try one candidate. None means: try the next one. `_failure` says why."""
+        """Try one candidate. Return None if it failed; then `_failure` has the error."""
         if self._wait_for_part_before is not None:
-            # An engine may be busy with this request. The deadline moves by the same time.
+            # The engine may be busy with the previous part. The deadline moves by the waited time.
             since = time.monotonic()
             for model in candidate.models:
                 await self._wait_for_part_before(model.engine)
@@ -295,14 +297,14 @@ class CandidateRace:
             try:
                 await run_to_end(self._stop_losers())
             except asyncio.CancelledError:
-                # The caller has left meanwhile: the winner is to be closed, too.
+                # The caller was cancelled meanwhile, so the winner is closed, too.
                 if winner is not None:
                     await run_to_end(winner.close())
                 raise
         return winner
 
     async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:
-        """Start a candidate. If it takes too long, start the next one too. The first to speak wins."""
+        """Start a candidate. If it takes too long, start the next one, too. The first to speak wins."""
         self._start(candidate)
         while self._running:
             newest = next(reversed(self._running.values()))
@@ -322,7 +324,7 @@ class CandidateRace:
         self._running[asyncio.create_task(self._try_candidate(candidate))] = candidate
 
     async def _stop_losers(self) -> None:
-        """Cancel the other candidates. One that has just begun to speak is closed."""
+        """Cancel the other candidates. Close a stream that has just begun."""
         for task in self._running:
             task.cancel()
         if not self._running:
@@ -333,12 +335,6 @@ class CandidateRace:
                 await late.close()
 
 
-def _take_back(attempts: Iterable[Attempt]) -> None:
-    """Note that these engines have not begun, unless there is something of theirs."""
-    for attempt in attempts:
-        attempt.was_dispatched &= attempt.output.units is not None or attempt.output.seconds > 0
-
-
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
-    """Return the facts for the operator's log. Most clients learn only that the engine failed."""
+    """Return the facts for the operator's log, which most clients do not see."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}

@@ -20,8 +20,7 @@ from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
 from proxy.speech.attempt import Heard
 from proxy.speech.deadline import Deadline
-from proxy.speech.interpolated_words import InterpolatedWords, ToldWords
-from proxy.speech.word_times import SpokenWord, WordPlaces
+from proxy.speech.word_times import InterpolatedWords, SpokenWord, ToldWords, WordPlaces
 from speech_engine import (
     Audio,
     Encoded,
@@ -39,16 +38,16 @@ from speech_engine.host.engine_stream import EngineStream
 from speech_engine.text.cleaning import is_speech
 
 STALL_S = 20.0
-"""The longest pause between two chunks. Nothing else notices a frozen host."""
+"""The longest pause between two chunks. A longer pause means that the host is frozen."""
 _TURN_S = 2.0
-"""The most sound that is encoded at once, if an engine has it ready. Slow speech becomes more sound."""
+"""The most sound that is encoded before other requests get a turn, at the usual speed."""
 _PAST_CAP_S = 1.0
-"""What an engine may make past the cap of an answer. Engines stop by themselves at what they are allowed, so
-only sound past the cap tells that there was more to say."""
+"""The seconds that an engine may make past the cap of an answer. Engines stop at their limit, so only sound
+past the cap shows that the speech is too long."""
 
 
 class CapReached(UnsupportedText):
-    """The speech is far longer than its text lets one expect. The speech until then is charged."""
+    """The speech is much longer than its text should need. The speech up to the cap is charged."""
 
     def __init__(self, cap_s: float) -> None:
         super().__init__(
@@ -59,12 +58,11 @@ class CapReached(UnsupportedText):
 class CandidateStream:
     """A candidate that speaks, as a `SpeechStream`.
 
-    `seconds` counts its sound so far, `units` is the provider's own count. The engine's stream is closed as
-    soon as it has finished, so that its slot does not wait for the client.
+    `seconds` counts its sound so far, and `units` is the provider's own count. The engine's stream is closed
+    when it has finished, so that its slot does not wait for the client.
     """
 
     holds_engine = True
-    """Of a slow client's answers, a host keeps only what all its spools have room for."""
     kept = None
 
     def __init__(
@@ -88,7 +86,7 @@ class CandidateStream:
         self.units: float | None = None
         self._places = places
         self._words: list[SpokenWord] = []
-        # When each segment begins in the answer, and after the last one its end.
+        # The start of each segment in the answer, and after the last one the end.
         self._moments: list[tuple[int, float]] = []
         self._interpolated: InterpolatedWords | None = None
         self._told: ToldWords | None = None
@@ -115,7 +113,7 @@ class CandidateStream:
             if self._told is None:
                 self._told = ToldWords(self._places, self._words)
             return self._told.so_far(self.seconds / self._factor if self._finished else None)
-        # One that joins sentences speaks them together or apart, as they fit: words would come and go.
+        # A model that joins sentences may speak them together or apart, so their times are unknown.
         if info.joins_segments or not isinstance(self._out, Sound):
             return None
         if self._interpolated is None:
@@ -131,7 +129,7 @@ class CandidateStream:
         return self._out.original if isinstance(self._out, Mp3Frames) else None
 
     def job_with_deadline(self, left_s: float) -> SpeechJob:
-        """Return the job for the engine, with the time that is left, and with room to pass the cap."""
+        """Return the job for the engine, with the remaining time, and a limit slightly above the cap."""
         job = msgspec.structs.replace(self.job, deadline_s=max(0.0, left_s))
         if job.max_samples is None:
             return job
@@ -139,9 +137,9 @@ class CandidateStream:
         return msgspec.structs.replace(job, max_samples=job.max_samples + room)
 
     async def begin(self, events: EngineStream, heard: Heard | None = None) -> None:
-        """Read events until there are bytes of audio to send. The caller keeps the time.
+        """Read events until there are bytes of audio to send. The caller limits the time.
 
-        Whose events repeat what is `heard` may last about as long as that.
+        If the events repeat a `heard` sound, they may last about as long as that.
         """
         self._events = events
         self._heard = heard
@@ -158,7 +156,7 @@ class CandidateStream:
         self.has_begun = True
 
     async def next_chunk(self) -> Chunk | None:
-        """Return what `begin` read, then the other chunks as they come, without the `last_chunk`."""
+        """Return the chunk from `begin`, and then the next ones, up to the `last_chunk`."""
         if self._first.data:
             chunk, self._first = self._first, Chunk()
             return chunk
@@ -173,15 +171,15 @@ class CandidateStream:
         return None
 
     def last_chunk(self) -> Chunk:
-        """Return the flushed end of the sound, which is never empty. Call it after the other chunks."""
+        """Return the flushed end of the sound, which is never empty. It is called after the other chunks."""
         if self._out is None:
-            # The text has no sound, as in ".". A short silence is a valid file, and an empty answer is not.
+            # The text has no sound, as in ".". A short silence is a valid file; an empty answer is not.
             self._out = Sound(self.sample_rate_hz, self._form)
             self._tail.rest = self._out.feed(silence(self.sample_rate_hz // 10))
         return self._tail.rest + self._out.flush()
 
     async def close(self) -> None:
-        """End the engine's work, if it is not over, and free the encoder."""
+        """Stop the engine's work, and free the encoder."""
         self._deadline.close()
         try:
             if self._events is not None:
@@ -204,8 +202,7 @@ class CandidateStream:
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
-            # An engine may have all of its sound ready, and encoding takes time: others get a turn before
-            # more of it. The end needs none, and a short answer has no more.
+            # The engine may have all of its sound ready, and encoding takes time: other requests get a turn.
             self._turn_ends_s = self.seconds + self._turn_s
             await asyncio.sleep(0)
         return self._convert(event)
@@ -250,13 +247,13 @@ class CandidateStream:
         return self._tail.push(chunk)
 
     def _count(self, samples: int, rate_hz: int) -> None:
-        # In seconds: audio that an engine encoded itself may have another rate than the engine states.
+        # The unit is seconds, because an engine's own encoding may have another rate than stated.
         self.seconds += samples / rate_hz
         said_s = self.seconds
         if self._heard is not None:
             if self.seconds > estimate.repeated_s(self._heard.seconds)[1]:
                 raise EngineFailed("The engine has made far more sound than it heard.")
-            # The text is too long only if it was so as it was spoken.
+            # Only the length of the original speech counts for the cap.
             said_s = min(said_s, self._heard.seconds)
         if said_s > self._cap_s:
             raise CapReached(self._cap_s)
@@ -267,6 +264,6 @@ class CandidateStream:
         for word in words.words:
             seconds = word.sample_offset / self._rate_hz / self._factor
             spoken_word = self._places.locate(words.segment, word, seconds)
-            # The words of one expansion are one word of the text. It begins with the first of them.
+            # The words of one expansion are one word of the text, which begins with the first of them.
             if not self._words or self._words[-1].place != spoken_word.place:
                 self._words.append(spoken_word)

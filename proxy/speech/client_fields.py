@@ -1,6 +1,6 @@
-"""Fields of a request that only some engines know: taken where a model allows them, else named as ignored.
+"""Engine-specific fields of a request. Each is passed to models that take it, or else reported as ignored.
 
-Any other field is not looked at, and no answer repeats its name.
+Unknown fields are not read, and no answer repeats their names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FOREIGN_FIELDS = NEVER_PASSED | {
     *("lang_code", "volume_multiplier", "normalization_options", "return_download_link", "provider"),
     "stream",
 }
-"""Fields of known servers. An answer may name them: the names are these, and no text of a client's."""
+"""Fields of known servers. An answer may name them, because the names are fixed."""
 
 _ADDRESS = re.compile(r"://|^\s*(?:(?:data|file|blob|https?|ftp|[a-z]):[^ ]|[/\\~])", re.IGNORECASE)
 
@@ -33,11 +33,11 @@ Extra = tuple[tuple[str, str], ...]
 """Names with their values as JSON, in the order of the names: equal fields are equal values."""
 
 NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
-"""What most requests have beyond our own fields."""
+"""The result for most requests, which have no such fields."""
 
 
 def read_extra(sent: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tuple[Extra, tuple[str, ...]]:
-    """Return the fields that some model takes, and the names of known ones that none does.
+    """Return the fields that some model takes, and the names of known fields that no model takes.
 
     Raises InvalidRequest for a value that is too large or that may be an address.
     """
@@ -69,7 +69,7 @@ def _checked(name: str, value: msgspec.Raw) -> str:
 
 
 def _texts(name: str, value: object, depth: int) -> Iterator[str]:
-    """Yield all texts in a value. Raises InvalidRequest if it is too deep, or names what is never passed."""
+    """Yield all texts in a value. Raises InvalidRequest if it is too deep or has a forbidden field."""
     if isinstance(value, str):
         yield value
     if not isinstance(value, dict | list):

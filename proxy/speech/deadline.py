@@ -1,4 +1,4 @@
-"""Moments that move on: a timer that costs nothing when its moment moves, and the end of a block."""
+"""A timer whose moment can be moved at no cost, and a deadline for blocks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Self
 
 
 class MovingTimer:
-    """A timer for a moment that moves on again and again. It calls `expire` when the moment has passed.
+    """A timer for a moment that moves later again and again. It calls `expire` after the moment.
 
-    It fires too early, and sets itself again: to move the moment on costs nothing. Without a moment there is
-    no timer. Close it at the end.
+    If the moment has moved, the timer fires early and sets itself again. So a move costs nothing.
     """
 
     _moment = math.inf
@@ -38,11 +37,11 @@ class MovingTimer:
         return self.at(time.monotonic() + seconds)
 
     def rest(self) -> None:
-        """Wait for no moment, until the next one is set."""
+        """Remove the moment, until the next one is set."""
         self._moment = math.inf
 
     def expire(self) -> None:
-        """Do what is due at the moment."""
+        """Act at the moment."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -65,7 +64,7 @@ class MovingTimer:
 
 
 class Deadline(MovingTimer):
-    """A deadline for blocks of one task after the other, as `asyncio.timeout_at` is for one block.
+    """A deadline for successive blocks of one task, like `asyncio.timeout_at` for one block.
 
         with deadline.at(moment):
             await …
@@ -79,13 +78,13 @@ class Deadline(MovingTimer):
     _has_expired = False
 
     def expire(self) -> None:
-        """End the block now, if there is one."""
+        """End the current block now, if there is one."""
         if self._task is not None and not self._has_expired:
             self._has_expired = True
             self._task.cancel()
 
     def __enter__(self) -> None:
-        # With the loop, which it would look up three times for each answer.
+        # The loop is passed, because a look-up costs time.
         task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancels = task, task.cancelling()
@@ -98,7 +97,7 @@ class Deadline(MovingTimer):
             return
         self._has_expired = False
         assert task is not None
-        # If others cancelled the task as well, it was cancelled, and not late.
+        # If the task was also cancelled from outside, it ends as cancelled, not as late.
         if task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error
 

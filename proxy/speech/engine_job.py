@@ -13,12 +13,12 @@ from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.client_fields import decoded, extra_of
-from speech_engine import ModelInfo, SpeechJob, UnsupportedInstructions, Urgency
+from speech_engine import SpeechJob, UnsupportedInstructions, Urgency
 
 
 def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
-    """Return the job of who speaks a part in this form. Raises EngineError if it has no text, or takes fewer
-    instructions."""
+    """Return the job of a candidate for a part in this form. Raises EngineError if the candidate has no text
+    or takes fewer instructions."""
     request, part, text = call.request, run.part, run.text_for(candidate)
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
@@ -37,7 +37,8 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
     can_pass_through = (
         factor == 1.0
         and form.format in heard.formats
-        and (form.is_usual or _is_given(form, heard))
+        # The bits of the model's own encoding are not known.
+        and (form.is_usual or (form.kbit_s is None and form.sample_rate_hz == heard.encoded_hz))
         and form.format in COUNTED_FORMATS
     )
     return SpeechJob(
@@ -93,13 +94,8 @@ def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Spee
     )
 
 
-def _is_given(form: OutputForm, info: ModelInfo) -> bool:
-    """Tell whether a model's own encoding surely is what the client named. Its bits are not known."""
-    return form.kbit_s is None and form.sample_rate_hz == info.encoded_hz
-
-
 class Listening(msgspec.Struct, frozen=True):
-    """How soon a listener hears a part, as fields of `SpeechJob`. An engine serves the most urgent first."""
+    """The urgency of a part, as fields of `SpeechJob`. An engine serves the most urgent job first."""
 
     urgency: Urgency
     plays_in_s: float
@@ -107,7 +103,7 @@ class Listening(msgspec.Struct, frozen=True):
 
 
 def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
-    """Return how soon a part is heard, seen from `now` of `time.monotonic`. The lengths are estimates."""
+    """Return the urgency of a part at the moment `now` of `time.monotonic`. The lengths are estimates."""
     follows_s = 0.0
     for later in call.tally.parts[run.number + 1 :]:
         if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too

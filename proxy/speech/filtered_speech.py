@@ -18,8 +18,7 @@ async def begin_filtered(
 ) -> Speech:
     """Begin a speech through a filter, which is opened first: if that fails, nothing is spoken.
 
-    `begin` gets the time that the call has waited. If a model speaks whose sound is left as it is, the filter
-    is closed unused.
+    `begin` gets the time that the call has waited. If the speaker is spared, the filter is closed unused.
     """
     opened = await filter_.open(call.sound_form.sample_rate_hz, within_s)
     filtered: FilteredSpeech | None = None
@@ -28,7 +27,11 @@ async def begin_filtered(
         speech = await begin(time.monotonic() - call.tally.began)
         if call.plan.treatment_of(speech.engine) is None:
             has_begun = True
-            await _close_unused(opened, speech)
+            try:
+                await opened.close()
+            except BaseException:
+                await speech.close()
+                raise
             return speech
         filtered = FilteredSpeech(speech, opened, call.form)
         await filtered.begin()
@@ -39,18 +42,10 @@ async def begin_filtered(
             await (filtered or opened).close()
 
 
-async def _close_unused(filter_: OpenFilter, speech: Speech) -> None:
-    try:
-        await filter_.close()
-    except BaseException:
-        await speech.close()
-        raise
-
-
 class FilteredSpeech:
     """A `Speech` that filters the PCM of another one, after its levels, pauses and speed, and encodes it.
 
-    A filter may hold sound back, so `begin` reads until there are bytes to send. It counts what went through.
+    A filter may hold sound back, so `begin` reads until there are bytes to send.
     """
 
     kept = None

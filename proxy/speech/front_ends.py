@@ -1,4 +1,4 @@
-"""The front-ends: each turns a user's text into segments for the candidates that name it."""
+"""The front-ends: each turns a user's text into segments for its candidates."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _log = structlog.get_logger()
 
 _NO_SECTIONS: Mapping[str, PluginSection] = {}
 _THREADS = 8
-"""Front-ends have their own threads: one that hangs takes no threads from other work."""
+"""Front-ends have their own threads, so that a front-end that hangs blocks no other work."""
 
 
 T = TypeVar("T")
 
 Prepare = Callable[[str, str, Words], tuple[Segment, ...]]
-"""A front-end's `prepare`: of a text, its language, and a lexicon's words. Raises EngineError only."""
+"""A front-end's `prepare`, for a text, its language, and a lexicon's words. Raises only EngineError."""
 
 
 class FrontEnds:
@@ -40,7 +40,7 @@ class FrontEnds:
 
     @property
     def names(self) -> FrontEndNames:
-        """The names for routing. If two front-ends are made for one language, the first name is used."""
+        """The names for routing. If two front-ends are made for one language, the first name counts."""
         of_languages = {
             tag: name
             for name in sorted(self._by_name, reverse=True)
@@ -49,7 +49,7 @@ class FrontEnds:
         return FrontEndNames(frozenset(self._by_name), of_languages)
 
     def revision(self, name: str) -> str:
-        """Return the revision of a front-end. It changes whenever the segments change."""
+        """Return the revision of a front-end, which changes with its segments."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
     async def read(self, text: str, markdown: Markdown, within_s: float) -> Reading | None:
@@ -64,10 +64,8 @@ class FrontEnds:
     async def use(
         self, front_end: str, work: Callable[[Prepare], T], *, is_short: bool, within_s: float | None = None
     ) -> T:
-        """Do the work that needs a front-end, in a thread: it may use large dictionaries, and a lexicon may
-        make much of a few characters. Short work with a quick front-end is done at once.
-
-        Raises EngineError, and what `work` itself raises.
+        """Do work with a front-end in a thread: large dictionaries and lexicons take time. Short work with a
+        quick front-end is done at once. Raises EngineError, and the errors of `work`.
         """
         prepare = partial(self._prepare, front_end)
         if is_short and getattr(self._by_name[front_end], "is_quick", False):
@@ -116,7 +114,7 @@ async def open_front_ends(
 
 
 def routed_front_ends(config: Config) -> frozenset[str]:
-    """Return the front-ends of those routes that a configured engine can speak."""
+    """Return the front-ends of the routes that a configured engine can speak."""
     spoken = (
         route
         for route in config.routes

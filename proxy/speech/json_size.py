@@ -1,7 +1,7 @@
-"""How large a JSON text will be once it is decoded, found by a count that builds nothing.
+"""The size of a JSON text after decoding, counted without decoding it.
 
-A body of lists takes up to fifty times its bytes, and decoding keeps the interpreter's lock. A limit on a
-list's length comes too late: it is checked when the list is built.
+Decoded lists take up to fifty times the bytes of the text, and decoding keeps the interpreter's lock. A limit
+on the length of a list comes too late: it is checked after the list was built.
 """
 
 from __future__ import annotations
@@ -9,26 +9,29 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MOST_STRUCTURE = 8 * 1024
-"""A thousand words of a lexicon have 2000 bytes of it, and 500 chapters 3000."""
+"""A thousand words of a lexicon need 2000 bytes of structure, and 500 chapters need 3000."""
 ESCAPE_BYTES = 6
 """The most bytes that JSON needs for a character: `\\u00e9`."""
 
 _SLICE = 16 * 1024
-# The bytes of UTF-8 behind the first one of a character.
+# The bytes of UTF-8 after the first byte of a character.
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _BLANKS = b" \t\r\n"
 
 
 class JsonSize(NamedTuple):
-    """`structure` counts the bytes outside of texts that are no blanks: each value has one at least, and a
-    number one for each digit. There are about so many `characters`, or more if they are escaped."""
+    """The size of a JSON text.
+
+    `structure` counts the bytes outside of strings that are no blanks: at least one for each value, and one
+    for each digit of a number. `characters` is about the number of characters in strings.
+    """
 
     structure: int
     characters: int
 
 
 def json_size(text: bytes | memoryview, most_structure: int = MOST_STRUCTURE) -> JsonSize:
-    """Measure valid JSON. It stops behind `most_structure`. Other threads get their turn between slices."""
+    """Measure valid JSON. It stops after `most_structure`. Other threads run between slices."""
     structure = characters = 0
     is_in_text = is_escaped = False
     for first in range(0, len(text), _SLICE):

@@ -24,9 +24,9 @@ _log = structlog.get_logger()
 class LanguageDetection:
     """A function from a text to its likely languages. It returns none without a detector, or if it fails.
 
-    The function runs in the event loop: a detector must be fast, and a thread would cost much more time.
-    The answers for the last short texts are kept: a plan asks twice, and many requests are alike. So texts of
-    users stay in memory for a while, half a megabyte at most. They go nowhere else.
+    It runs in the event loop: a detector must be fast, and a thread would cost more time. The results for the
+    last short texts are cached, because each plan needs them twice. So up to half a megabyte of users' texts
+    stays in memory for a while.
     """
 
     def __init__(self, name: str, detector: Detector | None) -> None:
@@ -48,7 +48,7 @@ class LanguageDetection:
 
     def _rank(self, text: str, usual: str) -> tuple[str, ...]:
         tags: Iterable[object] = self._rank_text(text, usual)
-        # A tag of another type would break routing far from here, and the detector would be hard to blame.
+        # A tag of another type would break routing far from here.
         return tuple([tag for tag in tags if isinstance(tag, str) and tag.isascii() and tag])
 
     def _detect_only(self, text: str, _usual: str) -> tuple[object, ...]:
@@ -61,9 +61,9 @@ async def open_detector(
     name: str = SHIPPED,
     section: PluginSection = PluginSection(),  # noqa: B008 - frozen
 ) -> AsyncIterator[LanguageDetection]:
-    """Open the detector `name` with its section's settings. Others stay closed: they may be slow and large.
+    """Open the detector `name` with its section's settings.
 
-    If it is not installed or fails, that is logged. Then no language is detected, as with "".
+    If it is not installed or fails, this is logged, and no language is detected, as with "".
     """
     async with AsyncExitStack() as stack:
         detector = None

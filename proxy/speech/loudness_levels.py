@@ -1,4 +1,4 @@
-"""The loudness of each voice, as this worker has measured it, and the gain that brings it to one level."""
+"""The measured loudness of each voice in this worker, and the gain to a common level."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from policies.routing import Candidate
-from proxy.audio.formats import SAMPLE_BYTES
-from proxy.audio.silence import STEP_S, is_sound
+from proxy.audio.formats import SAMPLE_BYTES, STEP_S, is_sound
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.speech.speech_stream import PcmReader
 from speech_engine import Voice
@@ -38,10 +37,8 @@ _Key = tuple[str, Voice, Voice | None, float, str | None]
 
 
 class LoudnessLevel:
-    """The level of one voice. It is measured over the first seconds of the voice, and then kept.
-
-    So the voice's own loud and soft sentences stay as they are.
-    """
+    """The level of one voice, measured over its first seconds. Its loud and soft sentences keep their
+    difference."""
 
     def __init__(self) -> None:
         self._powers: list[float] = []
@@ -54,9 +51,9 @@ class LoudnessLevel:
     def meter(self, rate_hz: int) -> Meter:
         """Return a meter for a stream of the voice. Feed it until the level is known.
 
-        A voice is measured once for all rates: what a low rate leaves out adds hardly any loudness.
+        A voice is measured once for all rates: high frequencies add hardly any loudness.
         """
-        # Imported here, as below: see proxy/audio/libraries.py.
+        # proxy/audio/libraries.py explains this late import.
         from proxy.audio.loudness import Meter
 
         return Meter(rate_hz, self._powers)
@@ -72,7 +69,7 @@ class LoudnessLevel:
 
 
 class LoudnessLevels:
-    """The levels of all voices in this worker. The voice that was used longest ago is forgotten first."""
+    """The levels of all voices in this worker. The least recently used voice is forgotten first."""
 
     def __init__(self, erased: ErasedVoices | None = None) -> None:
         self._erased = erased or ErasedVoices()
@@ -81,9 +78,9 @@ class LoudnessLevels:
     def find(
         self, candidate: Candidate, voices: Collection[str] = (), emotion: str | None = None
     ) -> LoudnessLevel:
-        """Return the level of a candidate's voice in an emotion: who whispers is softer than who shouts.
+        """Return the level of a candidate's voice in an emotion: a whisper is softer than a shout.
 
-        If one of `voices` was erased, it is not kept.
+        If one of `voices` was erased, the level is not stored.
         """
         if self._erased.are_any_erased(voices):
             return LoudnessLevel()
@@ -100,7 +97,7 @@ class LoudnessLevels:
         self._known.clear()
 
     def forget_samples(self, digests: Collection[str]) -> None:
-        """Forget the voices that are made of any of these recordings or models."""
+        """Forget the voices that use any of these recordings or models."""
         for key in [
             key
             for key in self._known

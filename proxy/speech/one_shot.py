@@ -1,32 +1,26 @@
-"""Recordings that come with a request, and speak for that request alone.
+"""Recordings that come with a request, for that request alone.
 
-They are lent to the engines under a random digest. When the request is over, however it ended, the digest
-means nothing any more, and the engines have forgotten what they derived.
+Engines get them under a random digest. At the end of the request, the digest becomes unknown, and the engines
+drop all data that they derived.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
+from proxy.engines.engine_list import Engines
 from proxy.engines.sample_source import ModelFileReader, SampleSource, SampleUnavailable
 from speech_engine import EngineError, ModelInfo
 from speech_engine.host.engine_stream import run_to_end
 
 _log = structlog.get_logger()
-
-
-class DropsSamples(Protocol):
-    """Whatever may hold recordings, or something that was derived from them."""
-
-    async def drop_samples(self, digests: Collection[str]) -> None: ...
 
 
 class LentRecording:
@@ -59,7 +53,7 @@ class OneShotSamples:
         return await self._kept.model(tenant, digest)
 
     @asynccontextmanager
-    async def lend(self, account: str, recording: LentRecording, engines: DropsSamples) -> AsyncIterator[str]:
+    async def lend(self, account: str, recording: LentRecording, engines: Engines) -> AsyncIterator[str]:
         """Lend a recording to the engines while the block runs. Gives a digest that cannot be guessed."""
         digest = f"once-{secrets.token_hex(16)}"
         self._lent[account, digest] = recording
@@ -80,7 +74,7 @@ def _derive(recording: LentRecording, info: ModelInfo) -> bytes:
     return derive(recording.master, recording.quality, spec)
 
 
-async def _drop(engines: DropsSamples, digest: str) -> None:
+async def _drop(engines: Engines, digest: str) -> None:
     try:
         await engines.drop_samples([digest])
     except EngineError as error:

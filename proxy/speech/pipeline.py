@@ -1,4 +1,4 @@
-"""The one path of every speech: look-up → text → hold → first audio → bytes → settlement → last bytes."""
+"""The path of every speech: look-up → text → hold → first audio → bytes → settlement → last bytes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _log = structlog.get_logger()
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """The way of an answer to its client.
+    """The delivery of an answer to its client.
 
-    `write` sends all chunks, then settles, then sends the last bytes. `sent_share` is None while the client
-    is there. When it has left: the share of the written bytes that had left this machine.
+    `write` sends all chunks, then settles, then sends the last bytes. `sent_share` returns None while the
+    client is connected, and then the share of the written bytes that had left this machine.
     """
 
     write: Callable[[Answer], Awaitable[None]]
@@ -43,7 +43,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """What an answer has before an engine speaks. One that goes out whole has room on the disk."""
+    """The resources of an answer before an engine speaks. `room` is for an answer that is sent whole."""
 
     lookup: LookUp
     hold: Hold
@@ -151,12 +151,12 @@ class Pipeline:
             if answer is not None:
                 await answer.close()
         finally:
-            # Even if the client leaves meanwhile: features count on hearing of each end.
+            # Features need each end, even if the client leaves meanwhile.
             if call.tally.attempts:
                 self._note_end(call, answer)
 
     def _note_end(self, call: SpeechCall, answer: Answer | None) -> None:
-        """Count what engines have spoken, and tell the features of the answer's end."""
+        """Count the spoken seconds, and notify the features of the answer's end."""
         tally = call.tally
         if answer is not None:
             for note in self._ended:

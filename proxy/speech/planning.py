@@ -9,21 +9,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice, Source
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
-from policies.routing import (
-    Candidate,
-    Decision,
-    FrontEndNames,
-    PostSpeaker,
-    Route,
-    RoutingQuery,
-    Rules,
-    Voice,
-)
+from policies.routing import Candidate, Decision, FrontEndNames, PostSpeaker, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
@@ -35,10 +27,10 @@ from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"
 OWN_CLIP = "clip_"
-"""The beginnings of the ids of saved voices and of their clips, which storage/rows.py makes."""
+"""The prefixes of the ids of saved voices and of their clips, which storage/rows.py makes."""
 
 _NO_LANGUAGE = LanguageChoice("und", "default")
-"""Of a recording: which language is spoken in it changes nothing."""
+"""The language of a recording, which does not matter for a conversion."""
 _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
@@ -47,10 +39,9 @@ _MOST_DECISIONS = 2000
 class Part(msgspec.Struct, frozen=True):
     """A part of the text, from `start` to `end`, that one engine speaks with one voice in one language.
 
-    `candidates` are tried in order. `characters` are the charged ones: a name of a cast before the part is
-    charged, and is not spoken. `source` tells how the language is known, `route` which route matched.
-    `pause_s` is the silence between this part and the next one. `emotion` is that in which it is spoken, by
-    the model itself or by recordings.
+    `candidates` are tried in order. `characters` are charged: they include a name of a cast before the part,
+    which is not spoken. `source` tells how the language was found, and `route` is the route that matched.
+    `pause_s` is the silence after the part. `emotion` is spoken by the model itself or by recordings.
     """
 
     voice: Voice
@@ -68,13 +59,12 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def post(self) -> PostSpeaker | None:
-        """The engine that repeats the speech of its candidates. All of them have the same."""
+        """The model that repeats the speech. All candidates have the same."""
         return self.candidates[0].post
 
     @property
     def description(self) -> str:
-        """The part for an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3`, and who repeats
-        that, as in `post rvc/standard`."""
+        """The part for an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3, post rvc/x`."""
         route = f"route {self.route}" if self.route else "no route"
         names = ", ".join(candidate.model.name for candidate in self.candidates)
         post = f", post {self.post.model.name}" if self.post is not None else ""
@@ -82,13 +72,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
-    """The parts that will be spoken, and the terms.
+    """The parts to speak, and the terms.
 
-    Most plans have one part. The parts are in the order of the text, and their characters add up to it.
-    `voice` and `language` are those that the answer names. `voices` has the ids of all that speak and of the
-    requested one: a cast goes with its members, and a voice with the clips that it speaks with. `own_voices`
-    are those of them that an account saved, and may erase. `treatment` is what is done to the sound, None if
-    nothing is.
+    Most plans have one part. The parts are in the order of the text, and their characters add up to it. The
+    answer names `voice` and `language`. `voices` has the ids of the requested voice and of all that speak,
+    with the members of casts and the clips of recorded voices. `own_voices` are the ids among them that an
+    account saved, and may erase. `treatment` changes the sound, unless it is None.
     """
 
     voice: Voice
@@ -101,7 +90,7 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     treatment: Treatment | None = None
 
     def treatment_of(self, speaker: str) -> Treatment | None:
-        """Return what the answer gets if this is its speaker, or if these are, joined by commas."""
+        """Return the treatment of the answer of this speaker, or of several, joined by commas."""
         treatment = self.treatment
         return None if treatment is None or self.spares(speaker) else treatment
 
@@ -115,18 +104,15 @@ class SpeechPlan(msgspec.Struct, frozen=True):
 
 
 class _KnownDecision(NamedTuple):
-    """A decision, and what it was made of besides its names."""
+    """A decision, and the inputs that are not part of its key."""
 
     terms: Terms | None
     revision: int
     decision: Decision
 
-    def is_for(self, voice: Voice, terms: Terms | None, revision: int) -> bool:
-        return self.decision.voice is voice and self.terms is terms and self.revision == revision
-
 
 def no_proof() -> None:
-    """Refuse a request for a proof of where speech comes from: this server makes none."""
+    """Refuse a request for a signed manifest: this server makes none."""
     raise InvalidRequest(
         "'provenance' cannot be c2pa here: this server signs no manifests.", param="provenance"
     )
@@ -135,7 +121,7 @@ def no_proof() -> None:
 class Planner:
     """Makes plans. `detect` and `default_language` are for requests that name no language.
 
-    `pause_ms` is the pause between two parts. It is as much shorter as the speech is faster.
+    `pause_ms` is the pause between two parts. Faster speech shortens it in proportion.
     """
 
     def __init__(
@@ -156,16 +142,16 @@ class Planner:
         self._pause_s = pause_ms / 1000
         self._treat = treat
         self._check_provenance = check_provenance
-        # The choice of the speaker does not depend on the text, and most requests ask for the same few
-        # voices. A plain dict, because threads plan as well.
+        # The decision does not depend on the text, and most requests use a few voices. It is a plain dict
+        # because threads plan, too.
         self._decisions: dict[object, _KnownDecision] = {}
 
     def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
 
-        When no candidate is left, it raises InvalidRequest or NotFound with the field that excluded the last
-        one. It raises NotAllowed when the plan or a licence did, and UpstreamFailed when an engine has never
-        been up, so that its voices are not known.
+        If no candidate is left, it raises InvalidRequest or NotFound with the field that excluded the last
+        candidate, or NotAllowed if the plan or a licence excluded it. It raises UpstreamFailed if an engine
+        has never been up, so its voices are unknown.
         """
         check_length(request, terms)
         if request.provenance is not None:
@@ -177,13 +163,12 @@ class Planner:
         return self._build_plan(voice, request, terms, parts, own)
 
     def _with_pauses(self, parts: Sequence[Part], spans: Sequence[Span], speed: float) -> list[Part]:
-        """Put a pause before each part but the first, unless it goes on in another emotion: speakers do not
-        stop for that."""
+        """Add a pause before each part except the first, unless only the emotion changes."""
         pause_s = self._pause_s / speed
         heard = [(span.turn, part.voice.id, part.language) for span, part in zip(spans, parts, strict=True)]
         goes_on = [this == following for this, following in pairwise(heard)]
         return [
-            part if is_same else msgspec.structs.replace(part, pause_s=pause_s)
+            part if is_same else replace(part, pause_s=pause_s)
             for part, is_same in zip(parts, [*goes_on, True], strict=True)
         ]
 
@@ -195,12 +180,15 @@ class Planner:
         plain_parts: Sequence[Part],
         own: AccountLibrary,
     ) -> SpeechPlan:
-        # Merged once a language, since a cast may have many parts.
+        # Each language is merged once, since a cast may have many parts.
         lexicons: dict[str, Lexicon] = {}
         for part in plain_parts:
             if part.language not in lexicons:
                 lexicons[part.language] = own.lexicon(request.lexicon, part.language)
-        parts = [_with_lexicon(part, lexicons[part.language]) for part in plain_parts]
+        parts = [
+            part if (words := lexicons[part.language]) is EMPTY else replace(part, lexicon=words)
+            for part in plain_parts
+        ]
         voices = {voice.id, *(part.voice.id for part in parts)}
         voices.update(member.id for part in parts for member in part.voice.members)
         voices.update(clip for part in parts for clip in _clips_of(part))
@@ -218,7 +206,7 @@ class Planner:
         )
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
-        """Plan a request. What takes milliseconds is done in a thread: a long text, or lexicons to merge."""
+        """Plan a request. Long texts and lexicons to merge take milliseconds, so a thread plans them."""
         is_long = len(request.text) > _LONG_TEXT_CHARACTERS
         has_parts = request.by_sentence or "[" in request.text  # or tags
         is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
@@ -229,15 +217,12 @@ class Planner:
     def explain(
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
     ) -> list[tuple[Span, Decision]]:
-        """Explain how `plan` would decide. The errors of parts are in the decisions.
-
-        Without terms, no plan limits the decision.
-        """
+        """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
         spans = self._spans(request, terms, own).spans
         return [(span, self.decide(request, terms, span, own)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
-        """List what is missing of the voice and of this language's routes: nothing else tells why."""
+        """Return the missing things of the voice and of this language's routes, for an operator."""
         remarks = [
             f"the voice {decision.voice.id} is not offered: {why}"
             for why in self._catalogue.missing_bindings(decision.voice)
@@ -248,13 +233,11 @@ class Planner:
                 fate = "goes on without some" if route == decision.route else "is passed over"
                 remarks.append(f"the route {route.language} {fate}: {missing}")
             if route == decision.route:
-                return [*remarks, *self._unprepared(route)]
+                name = route.front_end
+                if name is not None and name not in self._rules.front_ends.installed:
+                    remarks.append(f"the front_end {name} is not there, so plain prepares the text")
+                break
         return remarks
-
-    def _unprepared(self, route: Route) -> list[str]:
-        if route.front_end is None or route.front_end in self._rules.front_ends.installed:
-            return []
-        return [f"the front_end {route.front_end} is not there, so plain prepares the text"]
 
     def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
         return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span, own))
@@ -264,7 +247,7 @@ class Planner:
         decision = self.decide(request, terms, span, own)
         query = decision.query
         if terms.is_for_job:
-            span = span._replace(plain=())  # without a listener, it waits for candidates that can express it
+            span = span._replace(plain=())  # a job waits for candidates that can express the emotion
         if (error := decision.error) is not None:
             raise self.failure(error, request.model, query, advice_for(decision, self._catalogue, terms))
         source, text = request.source, request.text[span.start : span.end]
@@ -282,16 +265,16 @@ class Planner:
         )
 
     def choose(self, voice: Voice, request: SpeechRequest) -> LanguageChoice:
-        """Choose the language of a whole text that this voice speaks."""
+        """Return the language in which this voice speaks the text."""
         return self._splitter.choose(voice, request.language, "request", request.text)
 
     def decide(
         self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = NOTHING
     ) -> Decision:
-        """Decide who speaks a part. The error is in the decision when no candidate is left.
+        """Return the decision on a part. If no candidate is left, it has an error.
 
-        If no model speaks the detected language, one may speak another likely one. Raises NotFound
-        when the model is unknown, and UpstreamFailed.
+        If no model speaks the detected language, other likely languages are tried. Raises NotFound if the
+        model is unknown, and UpstreamFailed.
         """
         text = request.text[span.start : span.end]
         if request.source is not None:
@@ -321,7 +304,8 @@ class Planner:
         names = (request.model, span.voice.id, chosen, *style, id(terms))
         revision = self._catalogue.revision
         known = self._decisions.get(names)
-        if known is not None and known.is_for(span.voice, terms, revision):
+        is_same = known is not None and known.terms is terms and known.revision == revision
+        if known is not None and is_same and known.decision.voice is span.voice:
             return known.decision
         query = RoutingQuery(
             language=chosen.tag,
@@ -336,7 +320,7 @@ class Planner:
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
         decision = self._catalogue.with_aliases(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
-            # What people own is theirs to delete: nothing here outlives a request with it. And the voice of a
+            # Saved voices can be deleted, so no decision with one may outlive its request. The voice of a
             # post-step may be one that the operator saved.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
@@ -346,8 +330,8 @@ class Planner:
     def failure(
         self, error: routing.NoCandidate, model: str, query: RoutingQuery, advice: str = ""
     ) -> InvalidRequest | NotAllowed | UpstreamFailed:
-        """Make the error, with `advice` at its end. It is no 400 if an engine that starts may have what is
-        missing, or if the voice is not ready yet."""
+        """Return the error for the client, with `advice` at its end. It is UpstreamFailed if the voice is not
+        ready yet, or if a starting engine may provide the missing thing."""
         if error.retry_after_s is not None:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
@@ -359,7 +343,7 @@ class Planner:
 
 
 def _clips_of(part: Part) -> list[str]:
-    """List the clips with which the candidates of a part, and the engine that repeats them, may speak."""
+    """Return the ids of the clips that the candidates and the post-step of a part may use."""
     post = part.post
     voices = (part.voice, *part.voice.members, *(() if post is None else (post.whose,)))
     clips = [clip for voice in voices for clip in voice.clips]
@@ -378,10 +362,6 @@ def _main_language(parts: Sequence[Part]) -> str:
     for part in parts:
         spoken[part.language] += part.characters
     return spoken.most_common(1)[0][0]
-
-
-def _with_lexicon(part: Part, words: Lexicon) -> Part:
-    return part if words is EMPTY else msgspec.structs.replace(part, lexicon=words)
 
 
 def check_length(request: SpeechRequest, terms: Terms) -> None:

@@ -1,7 +1,7 @@
-"""What one engine speaks, repeated by another while it still speaks: both are one stream of an engine.
+"""Two engines as one stream: the second repeats the speech of the first while the first still speaks.
 
-The sound that waits between them is bounded, so a listener who is slow slows down both. It can be read only
-once: what the second engine has taken is gone, and if that fails, the next candidate speaks.
+The sound between them is bounded, so a slow listener slows down both. It can be read only once: if the second
+engine fails, the next candidate speaks.
 """
 
 from __future__ import annotations
@@ -10,34 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS
+import speech_engine
+from proxy.audio.formats import SAMPLE_BYTES, USUAL_FORMS, SoundFailed
 from proxy.audio.frames_mp3 import Original
 from proxy.audio.sound import Sound
-from proxy.audio.steps import SoundFailed
 from proxy.errors import HostLost
 from proxy.speech.speech_request import SOURCE_HZ
-from speech_engine import (
-    Audio,
-    ContentRefused,
-    Encoded,
-    EngineBusy,
-    EngineCannot,
-    EngineError,
-    EngineFailed,
-    EngineUnavailable,
-    Event,
-    Finished,
-    ProviderCount,
-    Started,
-    UnsupportedInstructions,
-    UnsupportedLanguage,
-    UnsupportedOption,
-    UnsupportedText,
-    UnusableSample,
-    VoiceNotFound,
-    Word,
-    Words,
-)
+from speech_engine import Audio, Encoded, EngineError, EngineFailed, Event, Finished, Started, Word, Words
 from speech_engine.host.engine_stream import EngineStream, run_to_end
 from speech_engine.pcm import PcmPieces
 
@@ -45,23 +24,27 @@ MOST_WAITING = 10
 """The most pieces of 100 ms that wait between the engines."""
 
 _OF_REQUESTS = (
-    *(UnsupportedLanguage, UnsupportedText, UnsupportedInstructions, UnsupportedOption),
-    *(VoiceNotFound, ContentRefused, UnusableSample),
+    speech_engine.UnsupportedLanguage,
+    speech_engine.UnsupportedText,
+    speech_engine.UnsupportedInstructions,
+    speech_engine.UnsupportedOption,
+    speech_engine.VoiceNotFound,
+    speech_engine.ContentRefused,
+    speech_engine.UnusableSample,
 )
-"""The errors of an engine by which a request is at fault. Who repeats a speech got nothing of the request."""
+"""The errors that blame the request. From a repeating engine, they cannot be the request's fault."""
 
 
-class RepeaterAway(EngineUnavailable):
-    """Who repeats is not there, has no room, or never can. All candidates have the same, so what another one
-    speaks would be bought in vain."""
+class RepeaterAway(speech_engine.EngineUnavailable):
+    """The repeating engine is away, busy or unable. All candidates share it, so no other one is tried."""
 
 
 class FirstSpeech:
-    """What the first engine has made so far, as the output of its attempt, and its sound that waits.
+    """The output of the first engine so far, and its sound that waits for the second engine.
 
-    One task puts the sound in, and the second engine takes it. A `failure` ends it as silence does: who
-    repeats must not take the failure of another for its own. If it `ends_only_whole`, nothing ends what has
-    failed: who hears all first would upload the rest, and be paid for it.
+    One task puts the sound in, and the second engine takes it. A `failure` ends the sound like silence, so
+    that the second engine does not report it as its own. With `ends_only_whole`, the sound has no end after a
+    failure: otherwise an engine that hears all first would upload and bill the rest.
     """
 
     has_manifest = False
@@ -74,7 +57,7 @@ class FirstSpeech:
         self.was_heard_out = False
         self.failure: EngineError | None = None
         self.words: deque[tuple[Words, int]] = deque()
-        # When each segment begins, in seconds.
+        # The start of each segment in seconds.
         self.moments: deque[tuple[int, float]] = deque()
         self.has_sound = asyncio.Event()
         self._pieces: deque[bytes] = deque()
@@ -87,7 +70,7 @@ class FirstSpeech:
 
     @property
     def was_taken(self) -> bool:
-        """Whether all of the sound was taken, and no more will come."""
+        """Whether the second engine has taken all of the sound."""
         return self._is_over and not self._pieces
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -103,7 +86,7 @@ class FirstSpeech:
         return self._pieces.popleft()
 
     async def read(self, events: EngineStream) -> None:
-        """Read all that the first engine makes, as fast as it is taken. The engine is closed at the end."""
+        """Read the first engine's events, as fast as the sound is taken, and close the engine."""
         is_whole = False
         try:
             while await self._take(await events.next_event()):
@@ -119,14 +102,14 @@ class FirstSpeech:
             try:
                 await events.close()
             finally:
-                # Last of all: who hears the end of the sound finds this task done, and what it raises.
+                # This is the last step: at the end of the sound, this task is done and has its result.
                 self._is_over = is_whole or not self._ends_only_whole
                 self._changed.set()
                 if self._sound is not None:
                     self._sound.close()
 
     async def _take(self, event: Event | None) -> bool:
-        """Take an event. Return whether there may be more of them."""
+        """Take an event. Return whether more events may follow."""
         match event:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz
@@ -135,7 +118,7 @@ class FirstSpeech:
                 await self._put(self._heard(event))
             case Words() if self._rate_hz:
                 self.words.append((event, self._rate_hz))
-            case ProviderCount(units=units):
+            case speech_engine.ProviderCount(units=units):
                 self.units = units
             case Finished(units=units):
                 self.units = self.units if units is None else units
@@ -164,21 +147,21 @@ class FirstSpeech:
             self.has_sound.set()
 
     async def _wait(self) -> None:
-        """Wait until the other one has put or taken a piece: never do both of them wait."""
+        """Wait until the other side has put or taken a piece. Both sides never wait at once."""
         self._changed.clear()
         await self._changed.wait()
 
 
 Repeat = Callable[[FirstSpeech], EngineStream]
-"""Opens the second engine with the PCM of the first."""
+"""Opens the second engine with the PCM of the first engine."""
 
 
 class PostStream:
-    """An `EngineStream`: the sound of the second engine, with the times and segments of the first.
+    """An `EngineStream`: the sound of the second engine, with the word times and segments of the first.
 
-    The second begins when the first has made a sound: until then it would take a slot from others. A
-    failure of the first comes after what the second makes of the sound before it; at once if the second
-    `hears_all_first`, as it has made nothing then, and another candidate may speak.
+    The second engine is opened at the first sound, so that it takes no slot before. A failure of the first
+    engine is raised after the sound that was made before it. It is raised at once if the second engine
+    `hears_all_first`: it has made no sound yet, so another candidate may speak.
     """
 
     def __init__(self, first: EngineStream, repeat: Repeat, *, hears_all_first: bool = False) -> None:
@@ -227,7 +210,7 @@ class PostStream:
                     self._reading.exception()
 
     async def _begin(self) -> None:
-        """Wait for the first sound, and let it be repeated. Without any, there is nothing to repeat."""
+        """Wait for the first sound, and open the second engine. Without sound, the stream ends."""
         self._reading = asyncio.create_task(self.spoken.read(self._first))
         heard = asyncio.create_task(self.spoken.has_sound.wait())
         try:
@@ -242,7 +225,7 @@ class PostStream:
         self._ready += (Started(SOURCE_HZ), Finished())
 
     async def _next_of(self, second: EngineStream) -> Event | None:
-        """Return the next event of the second. Raise what ends the first before one that hears all of it."""
+        """Return the next event of the second engine. A failure of the first may come before."""
         if self._reading is None or not self._hears_all_first:
             return await second.next_event()
         coming = asyncio.create_task(second.next_event())
@@ -255,7 +238,7 @@ class PostStream:
             await run_to_end(_ended(coming))
 
     def _check_first(self) -> None:
-        """Raise what has ended the first engine too early."""
+        """Raise the failure of the first engine, if it has failed."""
         if self.spoken.failure is not None:
             raise self.spoken.failure
         if self._reading is not None and self._reading.done():
@@ -273,7 +256,7 @@ class PostStream:
                 self._tell_words()
                 self._has_sound = True
                 self._ready.append(event)
-            case ProviderCount():
+            case speech_engine.ProviderCount():
                 self._ready.append(event)
             case Finished():
                 self._is_over = True
@@ -290,7 +273,7 @@ class PostStream:
                 raise EngineFailed("The engine of the post-step gave no whole answer.")
 
     def _tell_words(self) -> None:
-        """Tell the words so far, with their times in samples of the second engine."""
+        """Queue the words so far, with their times in samples of the second engine."""
         while self.spoken.words and self._rate_hz:
             told, rate_hz = self.spoken.words.popleft()
             words = [
@@ -300,7 +283,7 @@ class PostStream:
             self._ready.append(Words(tuple(words), told.segment))
 
     def _tell_audio(self, pcm: bytes) -> None:
-        """Give the sound the number of the segment that was spoken at its time."""
+        """Queue the sound under the segment that was spoken at its time."""
         while pcm:
             moments, size = self.spoken.moments, len(pcm)
             while moments and (begins := round(moments[0][1] * self._rate_hz)) <= self._samples:
@@ -314,17 +297,19 @@ class PostStream:
 
 
 async def _ended(task: asyncio.Task[Event | None]) -> None:
-    """Wait for the end of a task. Its error counts no more."""
+    """Wait for the end of a task, and ignore its error."""
     await asyncio.wait((task,))
     if not task.cancelled():
         task.exception()
 
 
 def as_own(error: EngineError) -> EngineError:
-    """Return the error of the repeating engine, for which no request is to blame."""
+    """Return the error of the repeating engine in a form that does not blame the request."""
     if isinstance(error, HostLost):
         return error
-    if isinstance(error, (EngineUnavailable, EngineBusy, EngineCannot)):
+    if isinstance(
+        error, (speech_engine.EngineUnavailable, speech_engine.EngineBusy, speech_engine.EngineCannot)
+    ):
         return RepeaterAway(error.message, detail=error.detail, retry_after_s=error.retry_after_s)
     if not isinstance(error, _OF_REQUESTS):
         return error

@@ -3,13 +3,124 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Generic, TypeVar
 
 from proxy.audio.formats import Chunk
-from proxy.speech.sound_queue import SoundQueue
 from proxy.speech.speech_stream import SpeechStream
-from proxy.speech.spill import ReaderPace, SpillRoom
+from proxy.speech.spill import ReaderPace, SpillFile, SpillRoom
+
+MEMORY_BYTES = 1024 * 1024
+"""The most sound of a queue in memory: 22 seconds of PCM."""
+
+BLOCK_BYTES = 256 * 1024
+"""The bytes that are written to the file, or read from it, at a time."""
+
+_MOST_READ = 4096
+"""The most chunks that are read at a time: chunks of some formats are small."""
+
+
+class SoundQueue:
+    """Chunks in order, for one writer and one reader. `on_broken` is called if others need its room.
+
+    The first chunks are in memory, the next ones in the file, and the newest wait to be written there. So an
+    engine never waits for a client.
+    """
+
+    def __init__(
+        self, room: SpillRoom, on_broken: Callable[[], None], pace: ReaderPace | None = None
+    ) -> None:
+        self._on_broken = on_broken
+        self._file = SpillFile(room, self._break_off, pace)
+        self.pace = self._file.pace
+        self._first: deque[Chunk] = deque()
+        self._first_bytes = 0
+        self._filed: deque[tuple[int, int, int]] = deque()
+        self._newest: list[Chunk] = []
+        self._newest_bytes = 0
+        self._read_to = 0
+        # Writer and reader use the file in turn: what is just being written cannot be read.
+        self._filing = asyncio.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._first or self._filed or self._newest)
+
+    @property
+    def is_broken(self) -> bool:
+        return self._file.is_broken
+
+    async def push(self, chunk: Chunk) -> None:
+        """Add a chunk. Raises ReaderTooSlow if there is no room for this queue."""
+        self.check()
+        if not self._filed and not self._newest and self._first_bytes < MEMORY_BYTES:
+            self._first.append(chunk)
+            self._first_bytes += len(chunk.data)
+            return
+        self._newest.append(chunk)
+        self._newest_bytes += len(chunk.data)
+        if self._newest_bytes >= BLOCK_BYTES:
+            async with self._filing:
+                await self._write()
+
+    async def pop(self) -> Chunk:
+        """Return the next chunk; there must be one. Raises ReaderTooSlow if the queue was broken off."""
+        if not self._first:
+            async with self._filing:
+                await self._read()
+        self.check()
+        chunk = self._first.popleft()
+        self._first_bytes -= len(chunk.data)
+        self.pace.take(chunk)
+        return chunk
+
+    async def close(self) -> None:
+        self._forget()
+        await self._file.close()
+
+    def check(self) -> None:
+        """Raise ReaderTooSlow if the queue was broken off."""
+        self._file.check()
+
+    async def _write(self) -> None:
+        data = b"".join([chunk.data for chunk in self._newest])
+        filed = [(len(chunk.data), chunk.samples, chunk.sample_rate_hz) for chunk in self._newest]
+        if not data:
+            return  # the reader has taken them already
+        await self._file.append(data)
+        self._newest.clear()
+        self._newest_bytes = 0
+        self._filed.extend(filed)
+
+    async def _read(self) -> None:
+        self.check()
+        if not self._filed:
+            self._first.extend(self._newest)
+            self._first_bytes, self._newest_bytes = self._newest_bytes, 0
+            self._newest.clear()
+            return
+        at, count = self._read_to, 0
+        ends = [
+            count := count + size for size, _, _ in islice(self._filed, _MOST_READ) if count < BLOCK_BYTES
+        ]
+        data = await self._file.read(at, count)
+        # Pop them after the read: if it is cancelled, the sound is still in the file.
+        for end in ends:
+            size, samples, rate_hz = self._filed.popleft()
+            self._first.append(Chunk(data[end - size : end], samples, rate_hz))
+        self._first_bytes = count
+        self._read_to += count
+
+    def _break_off(self) -> None:
+        self._forget()
+        self._on_broken()
+
+    def _forget(self) -> None:
+        for chunks in (self._first, self._filed, self._newest):
+            chunks.clear()
+        self._first_bytes = self._newest_bytes = 0
+
 
 S = TypeVar("S", bound=SpeechStream)
 
@@ -17,8 +128,8 @@ S = TypeVar("S", bound=SpeechStream)
 class Prefetch(Generic[S]):
     """A task that begins a stream and reads it ahead, so that its engine never waits.
 
-    A next part is read before its turn, and a slow client's answer while `send` waits. `stream` is set when
-    an engine speaks, `finished` when none speaks any more.
+    The next part is read before its turn, and the answer of a slow client while `send` waits. `stream` is set
+    when an engine speaks, and `finished` when it has ended.
     """
 
     holds_engine = False
@@ -36,7 +147,7 @@ class Prefetch(Generic[S]):
         self._task.add_done_callback(self._end)
 
     async def wait_begun(self) -> S:
-        """Wait for the first sound, but do not take it. Raises what the engines raised."""
+        """Wait for the first sound, but do not take it. Raises the error of the engines."""
         await self._wait_for_more()
         if self.stream is None:
             self._task.result()
@@ -45,7 +156,7 @@ class Prefetch(Generic[S]):
 
     async def next_chunk(self) -> Chunk | None:
         """Return the next chunk, or None before the last one. If the call is cancelled, no sound is lost."""
-        # All chunks may be ready: other requests still get a turn between any two.
+        # All chunks may be ready: other requests get a turn between two chunks.
         await asyncio.sleep(0)
         if not await self._wait_for_more():
             self._task.result()
@@ -71,7 +182,7 @@ class Prefetch(Generic[S]):
             self._task.cancel()
 
     async def close(self) -> None:
-        """Stop, and return when nothing runs any more. A failure that no caller has read is dropped."""
+        """Stop, and return when the task has ended. A failure that was not raised yet is dropped."""
         self.stop()
         await asyncio.wait((self._task,))
         if not self._task.cancelled():

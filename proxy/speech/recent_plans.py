@@ -1,4 +1,4 @@
-"""The plans of the last requests without their texts: another text is not planned as a whole again."""
+"""The plans of recent requests without their texts, reused for other texts."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 _MOST_KEPT = 2000
 _MOST_LANGUAGES = 8
 _MOST_EXTRA = 4096
-"""The most characters of fields beyond ours in a request whose plan is kept."""
+"""The most characters of engine-specific fields in a request whose plan is kept."""
 
 Concern = Callable[[SpeechRequest, SpeechPlan], OpenTap | None]
-"""Tells whether an answer of this plan concerns it, and how its tap is opened then. It looks at no
-field that is `UNPLANNED`."""
+"""Returns the opener of a tap for this plan, or None. It reads no field that is `UNPLANNED`."""
 
 
 class _Pattern(msgspec.Struct, frozen=True):
-    """The plan of a text without the text, its taps, and what names its clip besides the text."""
+    """A plan without its text, with the openers of its taps, and the name of its clip without the text."""
 
     plan: SpeechPlan
     openers: tuple[OpenTap, ...]
@@ -47,8 +46,8 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 
 class _Recent(msgspec.Struct, frozen=True, eq=False):
-    """What was planned for a request with some texts, by the languages that they show, and everything that it
-    was made of besides the request and the account. It keeps no library alive: see `_forget_with`."""
+    """The plans of a request, by the language of the text, with the inputs that are not part of the key. It
+    keeps no library alive: see `_forget_with`."""
 
     terms: Terms
     own: ReferenceType[AccountLibrary]
@@ -66,13 +65,14 @@ _Key = tuple[str, SpeechRequest]
 class RecentPlans:
     """Plans calls, for one revision of the configuration.
 
-    Of most requests, the text changes nothing but the language, the length and the name of the clip. All else
-    is used again, but only for the same account and request, under the very same terms and library, while the
-    catalogue is the same. Terms and libraries are looked up every five seconds, and are other objects if
-    anything has changed: an account that was changed has no use of what it was allowed before. A plan says
-    where a clip would be, and never that there is one.
+    In most requests, the text only changes the language, the length and the name of the clip. The rest of a
+    plan is reused for the same account and request, with the identical terms and library, while the catalogue
+    is the same. Terms and libraries are looked up every five seconds, and become other objects after a
+    change. So an account never profits from its former rights. A plan has the path of a clip, and does not
+    know whether it exists.
 
-    A library may be large, and has what was erased since: its plans go with it, and never keep it.
+    A library may be large, and may contain voices that were erased since. So its plans do not keep it alive,
+    and are removed with it.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class RecentPlans:
         self._recent: dict[_Key, _Recent] = {}
 
     def client_fields(self) -> frozenset[str]:
-        """Return the fields beyond ours that a request may have for some model."""
+        """Return the engine-specific fields that at least one model takes."""
         return self._catalogue.client_fields()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget the plans with this voice. Those made of a library that has it go with the library."""
+        """Forget the plans with this voice. Plans from a library are removed with the library."""
         del digests
         for key, recent in list(self._recent.items()):
             if any(voice in pattern.plan.voices for pattern in recent.patterns.values()):
@@ -107,15 +107,17 @@ class RecentPlans:
     ) -> SpeechCall:
         """Plan a request, and return its call. Raises what `Planner.plan` raises.
 
-        A voice that is `lent` for this request alone leaves nothing behind.
+        With a voice that is `lent` for this request, nothing is kept.
         """
         if lent is not None:
             own = own.having(lent)
         is_own = lent is not None or request.source is not None
-        is_own = is_own or isinstance(request.lexicon, Mapping) or _is_large(request)
+        is_own = is_own or isinstance(request.lexicon, Mapping)
+        if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
+            is_own = True
         has_tags = "[" in request.text and first_emotion(request.text) is not None
         if is_own or has_tags or request.cast or request.by_sentence:
-            # Its parts follow from its text, or more came with it than is kept.
+            # Its parts depend on the text, or the request brings data that must not be kept.
             plan = await self._planner.plan_in_thread(request, terms, own)
             pattern = self._pattern(caller.account, request, plan)
         else:
@@ -126,7 +128,7 @@ class RecentPlans:
             if recent is not None and recent.is_for(terms, own, revision):
                 known = recent.patterns.get(self._planner.choose(recent.voice, request))
             if known is None:
-                # The revision came first: what changes while a thread plans must not be missed.
+                # The revision was read first, so that a change while a thread plans is not missed.
                 plan = await self._planner.plan_in_thread(request, terms, own)
                 pattern = self._pattern(caller.account, request, plan)
                 library = ref(own, partial(_forget_with, self._recent, key))
@@ -145,7 +147,7 @@ class RecentPlans:
     def _keep(
         self, key: _Key, planned: _Recent, pattern: _Pattern, own: AccountLibrary, request: SpeechRequest
     ) -> None:
-        """Keep the plan of a whole text in the language that it shows."""
+        """Keep the plan of a text, by the language of the text."""
         plan = pattern.plan
         part, choice = plan.parts[0], self._planner.choose(plan.voice, request)
         is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))
@@ -163,11 +165,7 @@ class RecentPlans:
 
 
 def _forget_with(kept: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
-    """Forget what was planned for a library that is gone."""
+    """Forget the plans of a library that was garbage-collected."""
     recent = kept.get(key)
     if recent is not None and recent.own is library:
         del kept[key]
-
-
-def _is_large(request: SpeechRequest) -> bool:
-    return bool(request.extra) and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA

@@ -1,4 +1,4 @@
-"""The relay: the parts of a text, equally loud, with pauses, through one encoder, as one speech."""
+"""The relay joins the parts of a text into one speech, equally loud and with pauses."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def begin_speech(
 ) -> Awaitable[Speech]:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
-    This takes no longer than the first part's budget to first audio, less the time that the call has waited.
-    If the loudness of a new voice has to be measured, it takes up to a second more.
+    The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
+    measurement of a new voice may take another second.
     """
     parts = call.tally.parts
     if len(parts) == 1:
@@ -81,7 +81,7 @@ class Relay:
         self._tail = Tail()
         self._first = Chunk()
         self._words: list[SpokenWord] = []
-        # How many words of each part are among them, for those parts whose words have times.
+        # The number of words so far from each part whose words have times.
         self._known_words: dict[int, int] = {}
 
     @property
@@ -92,10 +92,7 @@ class Relay:
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        """The words of those parts whose words have times.
-
-        A part's turn comes when the one before is over, so they only grow.
-        """
+        """The words of the parts whose words have times. They only grow, because parts come in order."""
         for number, (run, prefetch) in enumerate(zip(self._runs, self._prefetches, strict=False)):
             words = None if run.begins is None or prefetch.stream is None else prefetch.stream.words
             if words is None or run.begins is None:
@@ -152,8 +149,8 @@ class Relay:
         return None
 
     def _passes_over(self, error: EngineError) -> bool:
-        """Go on behind a part of signs alone, such as emojis, if no engine reads them and there is anything
-        else to speak. Return whether this is done."""
+        """Skip a part of signs alone, such as emojis, if no engine reads them and another part can be spoken.
+        Return whether it was skipped."""
         run, behind = self._runs[self._number], self._number + 1
         if _is_mute(run, error) and (self._fed or behind < len(self._runs)):
             run.pass_over()
@@ -164,33 +161,27 @@ class Relay:
         return False
 
     def _end_part(self) -> bytes:
-        """End the turn of a part, and return its last samples and the pause after it.
-
-        An engine's own PCM may end in the middle of a wave, so every part is faded here.
-        """
+        """End the turn of a part, and return its last samples, faded out, and the pause after it."""
         pause_s = self._runs[self._number].part.pause_s
         self._number, self._part = self._number + 1, None
         return self._fade.flush() + silence(round(pause_s * self.sample_rate_hz))
 
     async def _begin_turn(self, number: int) -> PcmReader | LevelSound:
-        """Begin the turn of a part: its sound at the common level. Now the next part may be prefetched."""
+        """Begin the turn of a part, and prefetch the next one. Return its sound at the common level."""
         prefetch, stream = await self._begin_part(number)
         if number + 1 < len(self._runs):
             self._prefetch_part(number + 1)
         sound = PcmReader(prefetch)
-        return self._leveled(sound, stream)
-
-    def _leveled(self, sound: PcmReader, stream: CandidateStream) -> PcmReader | LevelSound:
         if self._levels is None:
             return sound
         level = self._levels.find(stream.candidate, self._call.plan.own_voices, stream.job.emotion)
         return LevelSound(sound, level, self.sample_rate_hz)
 
     async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
-        """Wait for the first sound of a part. If it failed during the part before it, try it once more.
+        """Wait for the first sound of a part. If it failed during the previous part, try it once more.
 
-        An engine that was busy then may be free now, and no listener has waited yet. The second try has the
-        time that is left since the part's turn came.
+        An engine that was busy may be free now, and the listener has not waited yet. The second try has the
+        rest of the time since the part's turn began.
         """
         if number == 0:
             self._prefetch_part(0, self._waited_s)
@@ -213,20 +204,19 @@ class Relay:
         return self._prefetches[number]
 
     async def _wait_until_free(self, number: int, engine: str) -> None:
-        """Wait for the part before, if it has the same engine and the engine does one job at a time."""
+        """Wait for the previous part, if it has the same engine and the engine does one job at a time."""
         before = [model.engine for model in self._runs[number - 1].models]
         if engine in before and self._first_audio.has_one_slot(engine):
             await self._prefetches[number - 1].finished.wait()
 
 
 def _has_several_voices(plan: SpeechPlan) -> bool:
-    """Tell whether different voices, or one in several emotions, may speak in one answer: one may be louder
-    than another."""
+    """Return whether several voices, or one in several emotions, may speak: they differ in loudness."""
     voices = {(candidate.sound, part.emotion) for part in plan.parts for candidate in part.candidates}
     return len(voices) > 1
 
 
 def _is_mute(run: PartRun, error: EngineError) -> bool:
-    """Tell whether there was nothing to say: signs alone, which no engine reads."""
+    """Return whether the part has only signs, which no engine reads."""
     has_words = any(map(str.isalnum, run.text_read(is_untagged=run.candidates[0].text_key[1])))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words

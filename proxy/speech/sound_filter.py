@@ -1,4 +1,4 @@
-"""What changes the sound of an answer, whichever engines speak it. The way of a speech knows no mark."""
+"""The interface of filters for the sound of an answer. The speech path does not know any filter."""
 
 from __future__ import annotations
 
@@ -10,57 +10,52 @@ import msgspec
 from policies.plans import Terms
 from policies.routing import Model
 
-NOBODY: frozenset[str] = frozenset()
-
 
 class OpenFilter(Protocol):
-    """The filter of one answer. What comes out is as long as what went in, after `flush`. Close it.
-
-    It fails as an engine does: EngineError.
-    """
+    """The filter of one answer. After `flush`, its output is as long as its input. Raises EngineError."""
 
     async def feed(self, pcm: bytes) -> bytes: ...
 
     async def flush(self) -> bytes:
-        """Return the rest, after which it is over."""
+        """Return the rest. The filter takes no more."""
         ...
 
     async def close(self) -> None: ...
 
 
 class SoundFilter(Protocol):
-    """It takes PCM after levels, pauses and speed, before it is encoded. What it is due for never
-    goes out without it."""
+    """Filters PCM after levels, pauses and speed, and before encoding. Without it, such sound is not sent."""
 
     @property
     def key(self) -> object:
-        """What the sound depends on. It is in the names of kept answers."""
+        """The identity of the filter in the names of cached answers."""
         ...
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """What an answer says of it."""
+        """The headers of a filtered answer."""
         ...
 
     async def open(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
-        """Open it for one answer: its process may have to load. Raises EngineUnavailable."""
+        """Open it for one answer, perhaps after its process has loaded. Raises EngineUnavailable."""
         ...
 
 
 class Treatment(msgspec.Struct, frozen=True):
-    """What an answer gets. A tag in its file says whether a trained model or rules made the sound; a filter
-    may change the sound. What a model of `spared` speaks goes without both.
+    """The treatment of an answer: a tag in its file that names the kind of its source, and perhaps a filter.
+
+    Speech of the models in `spared` gets neither.
     """
 
     filter: SoundFilter | None = None
-    spared: frozenset[str] = NOBODY
+    spared: frozenset[str] = frozenset()
 
 
 class Treat(Protocol):
     def __call__(self, models: Sequence[Model], terms: Terms, *, has_parts: bool) -> Treatment | None:
-        """Decide on the treatment of an answer that some of these models may speak."""
+        """Return the treatment of an answer by these models, or None."""
         ...
 
 
 def untreated(models: Sequence[Model], terms: Terms, *, has_parts: bool) -> None:
-    """Leave each answer as it is."""
+    """Return None: no answer is treated."""

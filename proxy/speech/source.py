@@ -1,4 +1,4 @@
-"""Where an answer may come from without an engine: from what was spoken before."""
+"""The interface of a cache of speech."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxy.speech.tap import Tap
 
 
 class KeptSpeech(Speech, WholeSound, Protocol):
-    """An answer from before, as it went out then."""
+    """A cached answer, as it was sent before."""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -29,7 +29,7 @@ class KeptSpeech(Speech, WholeSound, Protocol):
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """What a source has for a call, after it waited for an equal one. The tap tells it how the call ends."""
+    """The result of a look-up, perhaps after a wait for an equal call. The tap observes the call."""
 
     kept: KeptSpeech | None = None
     tap: Tap | None = None
@@ -38,20 +38,20 @@ class LookUp(msgspec.Struct, frozen=True):
 
 
 class Source(Protocol):
-    """What may answer in place of an engine."""
+    """A cache that may answer instead of an engine."""
 
     def is_used(self, request: SpeechRequest, terms: Terms) -> bool:
-        """Tell whether this request may be answered from here, and its answer kept."""
+        """Return whether this request may be answered from the cache, and its answer stored."""
         ...
 
     def name_without_text(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> bytes:
-        """Return what names the answer besides its text, if the first candidates speak."""
+        """Return the name of the answer by the first candidates, without its text."""
         ...
 
     def path(self, name_without_text: bytes, text: str) -> str:
-        """Return where the answer is."""
+        """Return the path of the answer."""
         ...
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
-        """Look for the answer of a call. The sound of one that the tap hears to its end is kept."""
+        """Look up the answer of a call. If the tap observes a whole answer, its sound is stored."""
         ...

@@ -1,22 +1,63 @@
-"""How speech is made in one revision of the configuration: for the endpoint of speech, and for features."""
+"""The speech path, wired for one revision of the configuration."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
+from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import SAVED_THINGS, Library
+from proxy.config.sections import Server
+from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest
+from proxy.ledger import Ledger
+from proxy.ledger.budgets import Budgets
 from proxy.speech.call import SpeechCall
+from proxy.speech.candidate_race import FirstAudio
+from proxy.speech.front_ends import FrontEnds
+from proxy.speech.language_detection import LanguageDetection
+from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
-from proxy.speech.recent_plans import RecentPlans
+from proxy.speech.planning import Planner, no_proof
+from proxy.speech.recent_plans import Concern, RecentPlans
+from proxy.speech.sound_filter import Treat, untreated
+from proxy.speech.source import Source
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.wiring import SpeechPath
+from proxy.speech.spill import SpillRoom
+from proxy.speech.text_preparation import TextPreparation
+from proxy.telemetry.metrics import Metrics
+
+
+class OnTheWay(NamedTuple):
+    """The parts of features in the speech path.
+
+    `concerns` open taps, and `treat` changes the sound. `check_provenance` refuses requests for a proof. The
+    functions in `ended` get each request at its end.
+    """
+
+    concerns: Sequence[Concern] = ()
+    treat: Treat | None = None
+    check_provenance: Callable[[], None] | None = None
+    ended: Sequence[Callable[[SpeechCall], None]] = ()
+
+    @classmethod
+    def of_all(cls, parts: Iterable[OnTheWay]) -> OnTheWay:
+        """Combine several. Only the first `treat` and the first `check_provenance` count."""
+        all_ = [*parts]
+        return cls(
+            [concern for each in all_ for concern in each.concerns],
+            next((each.treat for each in all_ if each.treat is not None), None),
+            next((each.check_provenance for each in all_ if each.check_provenance is not None), None),
+            [note for each in all_ for note in each.ended],
+        )
 
 
 class Speaking:
-    """It speaks once it is wired: features have it before they give what they do on the way of speech."""
+    """Plans calls, and has the pipeline. It works after `wire`: features get it before the path is wired."""
 
     plans: RecentPlans
     pipeline: Pipeline
@@ -31,15 +72,67 @@ class Speaking:
     async def call(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, lent: Voice | None = None
     ) -> SpeechCall:
-        """Plan a request with what its account has now. Raises what `Planner.plan` raises."""
+        """Plan a request with the account's current voices and lexicons. Raises as `Planner.plan`."""
         own = await self._library.get(caller.account)
         try:
             return await self.plans.call(id_, caller, request, terms, own, lent)
         except InvalidRequest as failure:
-            # Another worker may have saved it a moment ago.
+            # Another worker may have saved the voice or lexicon a moment ago.
             newer = None
             if failure.code in SAVED_THINGS:
                 newer = await self._library.read_again(caller.account)
             if newer is None:
                 raise
             return await self.plans.call(id_, caller, request, terms, newer, lent)
+
+
+class SpeechMeans(NamedTuple):
+    """The objects of a worker that all revisions of the speech path share."""
+
+    engines: Engines
+    front_ends: FrontEnds
+    detector: LanguageDetection
+    levels: LoudnessLevels
+    source: Source
+    ledger: Ledger
+    metrics: Metrics
+    spill_room: SpillRoom
+
+
+class SpeechPath(NamedTuple):
+    """The planner, its recent plans, and the pipeline of one revision."""
+
+    planner: Planner
+    plans: RecentPlans
+    pipeline: Pipeline
+
+
+def wire_speech(
+    means: SpeechMeans,
+    server: Server,
+    catalogue: Catalogue,
+    budgets: Budgets,
+    features: OnTheWay,
+) -> SpeechPath:
+    planner = Planner(
+        catalogue,
+        means.front_ends.names,
+        means.detector,
+        server.default_language,
+        server.turn_pause_ms,
+        features.treat or untreated,
+        features.check_provenance or no_proof,
+        robot_fallback=server.robot_fallback,
+    )
+    pipeline = Pipeline(
+        TextPreparation(means.front_ends),
+        FirstAudio(catalogue, means.engines, budgets, server.first_audio_s),
+        means.levels,
+        means.source,
+        means.ledger,
+        means.metrics,
+        means.spill_room,
+        features.ended,
+    )
+    plans = RecentPlans(planner, catalogue, means.source, tuple(features.concerns))
+    return SpeechPath(planner, plans, pipeline)

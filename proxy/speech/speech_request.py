@@ -21,8 +21,7 @@ from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
-from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody
-from proxy.speech.voice_reference import SentVoice, sent_voice
+from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SentVoice, SpeechBody, sent_voice
 
 MAX_BODY_BYTES = 256 * 1024
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
@@ -231,7 +230,11 @@ def _sent(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str
                 size = json_size(memoryview(value), room)
                 room -= size.structure
                 if room >= 0 and size.characters > most_characters and len(body) > _LARGE_BYTES:
-                    raise _too_long(field.key, most_characters)
+                    raise InvalidRequest(
+                        f"Invalid '{field.key}': too long. It has more than {most_characters} characters.",
+                        param=field.key,
+                        code="string_above_max_length",
+                    )
             # What is too large stays as it was sent. No field takes that, which is a fault as any other.
             sent[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -271,9 +274,17 @@ def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
     except fields.FieldFaults as error:
         fault = error.faults[0]
     if fault.kind == "missing":
-        raise _missing(fault.field)
+        raise InvalidRequest(
+            f"Missing required parameter: '{fault.field}'.",
+            param=fault.field,
+            code="missing_required_parameter",
+        )
     if fault.kind == "unknown":
-        raise _unknown(fault)
+        raise InvalidRequest(
+            f"Unknown parameter: '{fault.field[:80]}'; it must be {fault.expected}.",
+            param=fault.field[:80],
+            code="unknown_parameter",
+        )
     raise _invalid(fault)
 
 
@@ -282,28 +293,6 @@ def _fill(raw: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
         if raw.get(key) is None and default is not None:
             raw[key] = default
     return raw
-
-
-def _missing(field: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Missing required parameter: '{field}'.", param=field, code="missing_required_parameter"
-    )
-
-
-def _too_long(field: str, most: int) -> InvalidRequest:
-    return InvalidRequest(
-        f"Invalid '{field}': too long. It has more than {most} characters.",
-        param=field,
-        code="string_above_max_length",
-    )
-
-
-def _unknown(fault: fields.FieldFault) -> InvalidRequest:
-    return InvalidRequest(
-        f"Unknown parameter: '{fault.field[:80]}'; it must be {fault.expected}.",
-        param=fault.field[:80],
-        code="unknown_parameter",
-    )
 
 
 def _invalid(fault: fields.FieldFault) -> InvalidRequest:
@@ -375,9 +364,8 @@ def _emotion(word: str) -> str | None:
 
 
 def sent_form(format_: str, body: SpeechBody) -> OutputForm:
-    """Return the form of sound that a body asks for, in this format. Raises InvalidRequest."""
-    try:
-        return form_of(format_, body.sample_rate, body.bitrate)
-    except FormFault as fault:
-        wrong = fields.FieldFault(fault.field, "wrong", fault.expected, getattr(body, fault.field))
-        raise _invalid(wrong) from None
+    """Return the form of the sound of a request, in this format. Raises InvalidRequest."""
+    form = form_of(format_, body.sample_rate, body.bitrate)
+    if isinstance(form, FormFault):
+        raise _invalid(fields.FieldFault(form.field, "wrong", form.expected, getattr(body, form.field)))
+    return form

@@ -11,19 +11,19 @@ from proxy.audio.formats import Chunk
 from proxy.speech.word_times import SpokenWord
 
 PIECE_BYTES = 48 * 1024
-"""The most bytes of a chunk of sound that exists as a whole. In base64 they are 64 KiB, without padding."""
+"""The most bytes of a piece of a whole sound. In base64 they are 64 KiB, without padding."""
 
 
 class WholeBytes(Protocol):
-    """Bytes of which all are there, and their number is known."""
+    """Complete bytes of a known number."""
 
     @property
     def size(self) -> int: ...
 
     async def read(self, at: int, count: int) -> bytes:
-        """Return so many bytes from this one on, or what is left. Raises EngineError if they are gone.
+        """Return `count` bytes from `at` on, or the rest. Raises EngineError if they are gone.
 
-        Read pieces: `at` is a multiple of `PIECE_BYTES`, and `count` is that number.
+        `at` must be a multiple of `PIECE_BYTES`, and `count` must be `PIECE_BYTES`.
         """
         ...
 
@@ -47,15 +47,14 @@ class WholeSound(WholeBytes, Protocol):
 class SpeechStream(Protocol):
     """A speech that has begun: its first bytes exist, in the format of the request.
 
-    It has one owner, in one task. The samples of all its chunks add up to its length. `next_chunk` and
-    `last_chunk` raise EngineError if it breaks, and a cancelled `next_chunk` ends it. The owner always calls
-    `close`, which leaves nothing running; a second call does nothing.
+    One task owns it. The samples of all chunks add up to its length. `next_chunk` and `last_chunk` raise
+    EngineError if it breaks, and a cancelled `next_chunk` ends it. The owner always calls `close`, which
+    leaves nothing running; a second call does nothing.
     """
 
     @property
     def holds_engine(self) -> bool:
-        """Whether its engine waits for its reader: then a slow client takes a slot from others, or
-        memory of a host that all of them share."""
+        """Whether the engine waits for the reader, so that a slow client blocks a slot or a host's memory."""
         ...
 
     async def next_chunk(self) -> Chunk | None:
@@ -70,19 +69,19 @@ class SpeechStream(Protocol):
 
 
 class Speech(SpeechStream, Protocol):
-    """A whole speech, with what an answer tells about it."""
+    """A whole speech, with the facts for its answer."""
 
     @property
     def engine(self) -> str:
-        """The speaker as `engine/model`. A comma and a blank join several, in their order.
+        """The speaker as `engine/model`. Several are joined by a comma and a blank, in order.
 
-        For a part whose turn has not come, it is the candidate that will be tried first.
+        The speaker of a later part is its first candidate.
         """
         ...
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:
-        """The words that were timed so far: all of them at the last chunk. None without timed words."""
+        """The timed words so far, complete at the last chunk. None if words have no times."""
         ...
 
     @property
@@ -90,7 +89,7 @@ class Speech(SpeechStream, Protocol):
 
     @property
     def kept(self) -> WholeSound | None:
-        """The whole sound, if it is there before it is read."""
+        """The whole sound, if it is complete before it is read."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""Sound on the disk that a client has not taken yet: files without names, and the room that they share.
+"""Sound on the disk that a client has not taken yet: files without names, and their shared room.
 
-When the room of a worker is used up, the slowest client's answer breaks off, if it does not keep up with its
-sound. An answer that goes out whole is promised its room before an engine speaks.
+When the room of a worker is used up, the answer of the slowest client that does not keep up breaks off. An
+answer that goes out whole gets its room before an engine speaks.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from proxy.speech.speech_stream import SpeechStream
 _MEGABYTE = 1024 * 1024
 
 _CREDIT_S = 2.0
-"""So much sound counts as taken in the first second: a reader that has just begun is not slow yet."""
+"""The seconds of sound that count as taken at first: a reader that has just begun is not slow yet."""
 
 _KEEPS_UP = 1.0
-"""The pace of a listener, in seconds of sound a second."""
+"""The pace of a listener in seconds of sound a second."""
 
 _WHOLE_SHARE = 3 / 4
-"""The most of the room for answers that go out whole. The rest is for streams."""
+"""The share of the room for answers that go out whole. The rest is for streams."""
 
 _MORE_SHARE = 1 / 2
-"""The most of it for an account that has some of it already: others find room for their first."""
+"""The share that an account with a whole answer may fill, so that other accounts have room for one."""
 
 T = TypeVar("T")
 
@@ -42,9 +42,9 @@ _log = structlog.get_logger()
 
 
 class ReaderPace:
-    """How quickly a client takes the sound that is ready for it: in seconds of sound a second.
+    """The pace at which a client takes ready sound, in seconds of sound a second.
 
-    All files of an answer share one, since the sound of a later part waits for the same client.
+    All files of an answer share one pace, since the sound of a later part waits for the same client.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, account: str = "") -> None:
@@ -65,7 +65,7 @@ class ReaderPace:
 
     @contextmanager
     def resting(self) -> Iterator[None]:
-        """Leave out the time of the block: the client waits for us, or shall not have more yet."""
+        """Exclude the time of the block: the client waits for the server, or is paced by it."""
         self._rests_since = self._clock()
         try:
             yield
@@ -75,7 +75,7 @@ class ReaderPace:
 
 
 class RoomPromise:
-    """Room that one whole answer has before it is spoken. Its files fill it; past it, they take more."""
+    """The room that one whole answer gets before it is spoken. Its files fill it, and may then take more."""
 
     def __init__(self, room: SpillRoom, account: str, size: int) -> None:
         self.account = account
@@ -88,31 +88,31 @@ class RoomPromise:
         return max(self._promised, self._used)
 
     def use(self, count: int) -> int:
-        """Note that the files grow by so many bytes, or shrink. Return by how many its size did."""
+        """Note that the files grow or shrink by `count` bytes. Return the change of the promise's size."""
         before = self.size
         self._used += count
         return self.size - before
 
     def lacks(self, count: int) -> int:
-        """Return how many of these further bytes have no room in it."""
+        """Return how many of `count` more bytes do not fit in it."""
         return max(0, self._used + count - self.size)
 
     def shrink(self) -> int:
-        """Promise no more than what is used. Return by how many bytes the size changed."""
+        """Reduce the promise to its used bytes. Return the change of the size."""
         before, self._promised = self.size, 0
         return self.size - before
 
     def keep_used(self) -> None:
-        """Give back what the files have not filled: they are complete."""
+        """Give back the unused bytes: the files are complete."""
         self._room.release(self)
 
     def close(self) -> None:
-        """Give back all that no file has."""
+        """Give back all bytes that no file uses."""
         self._room.release(self, is_over=True)
 
 
 class SpillRoom:
-    """The room on the disk for the sound that clients have not taken yet, for all of one worker.
+    """The room on the disk of one worker for sound that clients have not taken yet.
 
     The files have no names, so a killed worker leaves none behind.
     """
@@ -134,7 +134,7 @@ class SpillRoom:
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)
 
     def promise(self, account: str, count: int) -> RoomPromise:
-        """Promise room to a whole answer. Only clients that do not keep up lose theirs. Raises NoRoom."""
+        """Promise room to a whole answer. Only clients that do not keep up lose room. Raises NoRoom."""
         has_some = any(each.account == account and each.size for each in self._promises)
         most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
         while count:
@@ -145,7 +145,7 @@ class SpillRoom:
             late = self._late()
             late_wholes = [each for each in late if each.promise is not None]
             if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
-                # No answer is broken off in vain.
+                # There would not be enough room, so no answer breaks off.
                 _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
                 raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0)
             self._break_off(late_wholes if of_wholes > 0 else late)
@@ -155,16 +155,16 @@ class SpillRoom:
         return promise
 
     def release(self, promise: RoomPromise, *, is_over: bool = False) -> None:
-        """Take back what was promised and is not used."""
+        """Take back the unused bytes of a promise."""
         self._used += promise.shrink()
         if is_over:
             self._promises.pop(promise, None)
 
     def take(self, file: SpillFile, count: int) -> None:
-        """Take room for so many bytes. Slow clients make it; this one may be among them.
+        """Take room for `count` bytes. Answers of slow clients break off for it, perhaps this one.
 
-        If all keep up, a whole answer breaks off itself, and never the sound of others. For a stream, the
-        account whose streams have the most makes room.
+        If all clients keep up, a whole answer breaks off itself. For a stream, a stream of the account with
+        the largest streams breaks off.
         """
         self._files[file] = None
         promise = file.promise
@@ -182,7 +182,7 @@ class SpillRoom:
         return [each for each in self._files if each.pace.value < _KEEPS_UP]
 
     def _largest(self) -> list[SpillFile]:
-        """Return the streams of the account whose streams have the most."""
+        """Return the streams of the account whose streams are the largest together."""
         sizes = Counter[str]()
         streams = [each for each in self._files if each.promise is None]
         for each in streams:
@@ -196,9 +196,9 @@ class SpillRoom:
 
 
 class SpillFile:
-    """Bytes of one answer on the disk, once there are any. `on_broken` is called if the room was needed.
+    """Bytes of one answer on the disk. `on_broken` is called if others need the room; then it `was_cut`.
 
-    One caller at a time writes. `close` may come at any time. It `was_cut` if others needed its room.
+    One caller at a time may write. `close` may be called at any time.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class SpillFile:
         self.check()
 
     async def read(self, at: int, count: int) -> bytes:
-        """Return these bytes. Raises ReaderTooSlow if they are gone."""
+        """Return `count` bytes from `at`. Raises ReaderTooSlow if they are gone."""
         self.check()
         file = self._file
         assert file is not None
@@ -253,12 +253,12 @@ class SpillFile:
             raise ReaderTooSlow("The client took its answer too slowly, and there was no room to keep it.")
 
     def break_off(self) -> None:
-        """Forget all bytes, and give the room back: others need it."""
+        """Discard all bytes, because others need the room."""
         self.was_cut = True
         self._break()
 
     async def empty(self) -> None:
-        """Give the room back, for other bytes of this file."""
+        """Discard all bytes, so that the file can be written again."""
         self._forget()
         if (shrinking := self._shrink()) is not None:
             await asyncio.shield(shrinking)
@@ -288,12 +288,12 @@ class SpillFile:
         self.size = 0
 
     def _shrink(self) -> asyncio.Future[None] | None:
-        """Give the disk its bytes back: until the client takes something, the file may stay open for long."""
+        """Free the disk at once: the file may stay open until the client reads again."""
         file = self._file
         return None if file is None else self._begin_work(lambda: _cut_off(file))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        # If this call is cancelled, the thread goes on, and `close` waits for it.
+        # If this call is cancelled, the thread continues, and `close` waits for it.
         return await asyncio.shield(self._begin_work(work))
 
     def _begin_work(self, work: Callable[[], T]) -> asyncio.Future[T]:
@@ -308,7 +308,7 @@ def _sizes(files: list[SpillFile]) -> int:
 
 
 def _cut_off(file: IO[bytes]) -> None:
-    # A disk that fails even here has said so before.
+    # A failing disk was reported before.
     with suppress(OSError):
         os.ftruncate(file.fileno(), 0)
 
@@ -321,7 +321,7 @@ def _write_all(file: IO[bytes], data: bytes, at: int) -> None:
 
 
 AHEAD_S = 5.0
-"""So much is sent ahead, or a slow moment of the network would be a gap."""
+"""The seconds that are sent ahead, so that a slow moment of the network is no gap."""
 
 _PIECE_S = 0.5
 
@@ -329,11 +329,10 @@ _PIECE_S = 0.5
 class PacedStream:
     """A stream that gives its sound in small pieces, at most `AHEAD_S` before they play.
 
-    `is_hurried` tells when to stop waiting: the server ends, or the client has gone.
+    `is_hurried` tells when to stop waiting: the server stops, or the client has left.
     """
 
     holds_engine = False
-    """What it reads from is read ahead."""
 
     def __init__(self, sound: SpeechStream, is_hurried: Callable[[], bool], pace: ReaderPace) -> None:
         self._sound = sound
@@ -349,7 +348,9 @@ class PacedStream:
             if chunk is None:
                 return None
             self._rest = chunk
-        piece, self._rest = self._rest.split(self._piece_bytes())
+        seconds = self._rest.samples / self._rest.sample_rate_hz
+        size = max(1, round(len(self._rest.data) * _PIECE_S / max(seconds, _PIECE_S)))
+        piece, self._rest = self._rest.split(size)
         await self._wait(piece.samples / piece.sample_rate_hz)
         return piece
 
@@ -358,10 +359,6 @@ class PacedStream:
 
     async def close(self) -> None:
         await self._sound.close()
-
-    def _piece_bytes(self) -> int:
-        seconds = self._rest.samples / self._rest.sample_rate_hz
-        return max(1, round(len(self._rest.data) * _PIECE_S / max(seconds, _PIECE_S)))
 
     async def _wait(self, seconds: float) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""Splits a text into parts that are spoken one by one: by voice, by emotion, and sentences by language."""
+"""Splits a text into parts: by voice, by emotion, and by the language of its sentences."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from speech_engine.text.sentences import sentence_ends
 
 
 class Span(NamedTuple):
-    """A piece of the text: its place, its voice, and the characters that it is charged for.
+    """A piece of the text with its place, its voice, and its charged characters.
 
-    `language` is None while it is not known. `source` tells how it is known. `turn` is the number of its turn
-    in a dialogue. If a tag changed its emotion, `plain` are the candidates of its turn without one.
+    `language` is None while it is unknown, and `source` tells how it was found. `turn` is the number of its
+    turn in a dialogue. If a tag changed its emotion, `plain` are the candidates of its turn without a tag.
     """
 
     start: int
@@ -41,18 +41,18 @@ class Span(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """The pieces of a text, and the voice that stands for the whole."""
+    """The pieces of a text, and the voice that represents the whole."""
 
     voice: Voice
     spans: tuple[Span, ...]
 
 
 MOST_PARTS = 256
-"""The most parts of a text. Each of them is a job of its own."""
+"""The most parts of a text. Each part is a separate job."""
 
 Decide = Callable[[Span], Decision]
 _Texts = tuple[str, str]
-"""A text as it was sent, and without tags, which show no language."""
+"""A text as it was sent, and the same text without tags."""
 DecideFor = Callable[[SpeechRequest, Span], Decision]
 
 
@@ -65,7 +65,7 @@ class TextSplitter:
         self._default = default
 
     def choose(self, voice: Voice, tag: str | None, source: Source, spoken_text: str) -> LanguageChoice:
-        """Choose the language in which a voice speaks a text. The tag is the one that is known, if any."""
+        """Return the language in which a voice speaks a text: that of `tag`, if it is known."""
         if tag is not None:
             return LanguageChoice(tag, source)
         if voice.language and voice.is_recorded:
@@ -73,23 +73,23 @@ class TextSplitter:
         return language.choose(None, voice.language, spoken_text, self._detect, self._default)
 
     def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
-        """Yield the other languages for a span that no model speaks in the chosen one."""
+        """Yield other languages for a span, if no model speaks the chosen language."""
         if span.language is None:
             spoken_text = text[span.start : span.end]
             yield from language.alternatives(choice, spoken_text, self._detect, self._usual(span.voice))
 
     def split(self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor) -> Spans:
-        """Split the text, in its order. The characters of the pieces add up to it.
+        """Split the text, in its order. The characters of the pieces add up to its length.
 
         `own` has the account's voices. Raises InvalidRequest for an unknown voice, and for a text that has
-        nothing to say but tags.
+        only tags.
         """
         text = request.text
         try:
             voice, spans = self._split_by_voice(request, own, decide)
         except InvalidRequest as failure:
             if failure.code == "voice_not_found":
-                # The model decides which voices there are, so a wrong one is named first.
+                # The model determines the voices, so an error in the model comes first.
                 self._catalogue.check_model(request.model)
             raise
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
@@ -98,14 +98,14 @@ class TextSplitter:
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
         if len(spans) == 1 and spans[0].characters == len(text):
-            # Most texts are one piece, which was made with all its characters.
+            # Most texts are one piece, which already has all characters.
             return Spans(voice, tuple(spans))
         return Spans(voice, tuple(_share_characters(spans, len(text))))
 
     def _split_by_voice(
         self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor
     ) -> tuple[Voice, list[Span]]:
-        """Return the voice of the whole and its turns, each of them split where the emotion changes."""
+        """Return the voice of the whole text, and its turns, split where the emotion changes."""
         if not request.cast:
             if request.mix:
                 voice = self._mixed_voice(request, own)
@@ -144,9 +144,9 @@ class TextSplitter:
         request: SpeechRequest,
         decide: DecideFor,
     ) -> list[Span]:
-        """Give each turn its voice and language, and split it where its emotion changes."""
+        """Return the turns with their voices and languages, split where the emotion changes."""
         _check_number(turns)
-        # No language shows in a tag. Places stay as they are.
+        # Tags show no language, so they are replaced by blanks. Places stay.
         untagged = replace(request, text=_untagged(request))
         emotion, tag = request.emotion, request.language
         spans = [
@@ -166,21 +166,21 @@ class TextSplitter:
         return parts
 
     def _usual(self, voice: Voice) -> str:
-        """Return the language of texts that show none: that of the recording's speaker, if one is known."""
+        """Return the language of texts that show none: that of the recording's speaker, or the default."""
         return voice.language if voice.language and voice.is_recorded else self._default
 
     def _mixed_voice(self, request: SpeechRequest, own: AccountLibrary) -> Voice:
         id_ = mixing.mixed_id(request.mix)
         mix = Voice(id=id_, name=id_, mix=request.mix)
         resolved = resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
-        # Of ids, because usage keeps it: a name may be a person's, who may erase the voice.
+        # Usage stores this id, so it has the ids of voices: a name may be personal data.
         id_ = mixing.mixed_id(resolved.mix)
         return replace(resolved, id=id_, name=id_)
 
     def _fill_languages(self, spans: list[Span], text: str, decide: Decide) -> list[Span]:
-        """Give short turns, whose language cannot be detected, the language of the whole dialogue.
+        """Set the language of the whole dialogue in turns that are too short to detect theirs.
 
-        A turn whose voice does not speak that language keeps the default: of a recording, its speaker's.
+        A turn whose voice does not speak that language keeps the default.
         """
         if spans[0].language is not None:
             return spans
@@ -199,7 +199,7 @@ class TextSplitter:
         return filled
 
     def _split_by_sentence(self, spans: Sequence[Span], texts: _Texts, decide: Decide) -> Iterator[Span]:
-        """Split turns into sentences while there is room for parts. The rest of a turn stays one piece."""
+        """Split turns into sentences, up to the most parts. Then the rest of a turn stays one piece."""
         room = MOST_PARTS - len(spans)
         for span in spans:
             main = decide(span).query
@@ -212,7 +212,7 @@ class TextSplitter:
             yield last if last.end == span.end else (routed or whole)._replace(start=last.start)
 
     def _sentences(self, original: Span, whole: Span, texts: _Texts, decide: Decide) -> Iterator[Span]:
-        """Join sentences that are spoken alike: that makes fewer jobs, and a better melody."""
+        """Yield the sentences of a span. Neighbours with equal speakers are joined: the melody is better."""
         text, spoken_text = (each[whole.start : whole.end] for each in texts)
         main = whole.language or self._default
         is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
@@ -228,9 +228,9 @@ class TextSplitter:
             yield part._replace(start=whole.start + found[0].start, end=whole.start + found[-1].end)
 
     def _route_other_language(self, span: Span, is_main_routed: bool, decide: Decide) -> Span | None:
-        """Find the voice for sentences in another language. None means that they stay with the rest.
+        """Return the span for sentences in another language, or None if they stay with the rest.
 
-        When the rest has a route of its own, they do not stay: that route is not meant for them.
+        If the rest has a route for sentences, they do not stay: that route is for another language.
         """
         if (routed := self._route_sentences(span, decide)) is not None:
             return routed
@@ -239,13 +239,13 @@ class TextSplitter:
             return None
         if decision.error is None:
             return span if is_main_routed else None
-        # Letters that no candidate can read would be noise, so that is an error, as for a whole text.
+        # No candidate can read these letters. The span stays alone, so that planning reports the error.
         return span if base(span.language or "") in language.OF_A_SCRIPT else None
 
     def _route_sentences(self, span: Span, decide: Decide) -> Span | None:
-        """Route a span by the route for sentences of its language, with its own voice or the route's.
+        """Return the span with its own voice or the voice of its language's route for sentences.
 
-        None means that there is no such route, or that no candidate there can speak with either voice.
+        Return None if there is no such route, or if none of its candidates can speak with either voice.
         """
         decision = decide(span)
         route = decision.route
@@ -265,9 +265,8 @@ def _untagged(request: SpeechRequest) -> str:
 
 
 def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> Iterator[Span]:
-    """Split a turn where its emotion changes. A tag counts if the voice can express it on the model that
-    would speak first without the tag, or if the route has a post-step for it. All passages have the language
-    of the turn."""
+    """Split a turn where its emotion changes. A tag counts if the first model without the tag can express it,
+    or if the route has a post-step for it. All passages have the language of the turn."""
     if not turn.tags:
         yield span
         return
@@ -293,7 +292,7 @@ def _check_number(parts: Sequence[object]) -> None:
 
 
 def _combine_voices(members: Mapping[str, Voice]) -> Voice:
-    """Make one voice that stands for several: its name is made of their names."""
+    """Return one voice that represents several, under their joined ids."""
     ids = dict.fromkeys(voice.id for voice in members.values())
     if len(ids) == 1:
         return next(iter(members.values()))
@@ -302,7 +301,7 @@ def _combine_voices(members: Mapping[str, Voice]) -> Voice:
 
 
 def _join_silent_pieces(pieces: Sequence[LanguageSpan], spoken_text: str) -> Iterator[LanguageSpan]:
-    """Join a piece that says nothing with the one before it, and the first one with the next."""
+    """Yield the pieces with silent ones joined to the previous piece, or a first one to the next."""
     waiting: LanguageSpan | None = None
     for piece in pieces:
         if waiting is None:
@@ -319,7 +318,7 @@ def _join_silent_pieces(pieces: Sequence[LanguageSpan], spoken_text: str) -> Ite
 
 
 def _share_characters(spans: Sequence[Span], length: int) -> Iterator[Span]:
-    """Charge every character to a span. A tag belongs to the speaker behind it, or to the last speaker."""
+    """Yield the spans with their charged characters. A tag counts for the span after it, or the last one."""
     begin = 0
     for number, span in enumerate(spans, 1):
         end = length if number == len(spans) else span.end
@@ -331,8 +330,8 @@ EMOTION = "emotion"
 
 
 def candidates_of(request: SpeechRequest, span: Span, decision: Decision) -> tuple[Candidate, ...]:
-    """Return the candidates for a part. Those that cannot express its tags leave them out; those that cannot
-    express the emotion that a tag gave it come last. Raises InvalidRequest if the request refuses both."""
+    """Return the candidates for a part. A candidate that cannot express its tags ignores them. Candidates for
+    the plain turn come last. Raises InvalidRequest if the request refuses both."""
     candidates, mode = decision.candidates, request.emotion_tags
     tag = None if mode == "text" else text_tags.first_emotion(request.text, span.start, span.end)
     if tag is not None:
@@ -350,7 +349,7 @@ def candidates_of(request: SpeechRequest, span: Span, decision: Decision) -> tup
 
 
 def inexpressible(tag: Tag, place: int, candidate: Candidate, param: str = "input") -> InvalidRequest:
-    """Return the refusal of a tag at a place of this field."""
+    """Return the refusal of a tag at a place in the field `param`."""
     return InvalidRequest(
         f"Invalid '{param}': '[{tag.value}]' at character {place} is an emotion that {candidate.model.name} "
         "cannot express here. With 'emotion_tags' drop it is left out, with text it is read.",

@@ -1,4 +1,4 @@
-"""Taps: what features do with an answer while it goes by. The way of a speech names no feature."""
+"""Taps: they let features observe an answer. The speech path names no feature."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ _HOOKS = (
 
 
 class Tap:
-    """A concern of one answer. It changes no sound. What a subclass leaves as it is here is never called."""
+    """An observer of one answer. It changes no sound. Only overridden hooks are called."""
 
     hears: ClassVar[tuple[str, ...]] = ()
     rewrites = False
-    """Whether `whole` writes another file. It may know that from `begin` on."""
+    """Whether `whole` writes another file. It is known from `begin` on."""
 
     def __init_subclass__(cls) -> None:
         cls.hears = tuple(name for name in _HOOKS if getattr(cls, name) is not getattr(Tap, name))
 
     async def take_place(self) -> None:
-        """Take what the answer needs: its credits are held, no engine speaks yet. Raises RequestFailed."""
+        """Take resources after the hold and before an engine speaks. Raises RequestFailed."""
 
     def begin(self, speech: Speech) -> None:
         """The first audio is there: the speaker is known."""
 
     def headers(self) -> Iterable[_RawHeader]:
-        """Return what the head of the answer says of it. That of a whole answer comes after `whole`."""
+        """Return headers for the answer. For a whole answer, it is called after `whole`."""
         return ()
 
     def chunk(self, data: bytes) -> None:
-        """The next bytes of the sound, also the last ones, before they go out. May raise EngineError."""
+        """Take the next bytes of the sound before they are sent. May raise EngineError."""
 
     def taken(self) -> None:
-        """The client has taken all bytes so far."""
+        """Note that the client has taken all bytes so far."""
 
     async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
-        """Write a file in the place of this one. Return False if this one goes out. Raises RequestFailed."""
+        """Write a file that replaces this one. Return False to keep this one. Raises RequestFailed."""
         return False
 
     def piece(self, data: bytes) -> None:
-        """The next bytes of a whole answer's file, as they go out. May raise EngineError."""
+        """Take the next bytes of a whole answer's file as they are sent. May raise EngineError."""
 
     def settle(self, spent: Spent) -> Spent:
-        """Add what is to be committed with the settlement of an answer that has come to its end."""
+        """Return `spent` with rows to commit with the settlement of a finished answer."""
         return spent
 
     def finish(self) -> None:
-        """It is settled, if it came to its end, and the client has it."""
+        """Note that the answer is settled and delivered."""
 
     def fail(self, error: EngineError) -> EngineError:
         """Return the error that the client gets."""
         return error
 
     def end(self, error: BaseException | None) -> None:
-        """Once, always, and the last tap first."""
+        """End the tap. It is called exactly once, and for the last tap first."""
 
 
 def end_all(taps: list[Tap], error: BaseException | None) -> None:
-    """End each, whatever others raise."""
+    """End each tap, even if others raise."""
     while taps:
         tap = taps.pop()
         if "end" in tap.hears:
@@ -77,7 +77,7 @@ def end_all(taps: list[Tap], error: BaseException | None) -> None:
 
 
 class Taps:
-    """The taps of one answer, by what they listen to. One of them may rewrite a whole file."""
+    """The hooks of an answer's taps, by name. One tap may rewrite a whole file."""
 
     def __init__(self, taps: Sequence[Tap]) -> None:
         self.rewriter: Tap | None = None

@@ -1,7 +1,6 @@
-"""The texts of a call as they will be spoken: prepared before its hold, so that the hold knows them.
+"""The preparation of a call's texts, before its hold.
 
-An estimate or a limit by the written text would be a free ride: a few digits, or one entry of a lexicon, can
-become minutes of sound.
+A few digits, or one entry of a lexicon, can become minutes of sound. So the hold needs the prepared texts.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ from policies import estimate
 from policies.lexicon import count_added, find_pronunciations, sounding_length
 from policies.markdown.reading import MAY_HAVE_MARKS
 from proxy.errors import InvalidRequest, from_engine
-from proxy.speech.call import PartRun, PreparedText, Pronunciations, SpeechCall
+from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
-from proxy.speech.speech_request import SourceSound
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
 
 MOST_SPOKEN_CHARACTERS = 40_000
-"""Of all parts together: about ten times the longest text."""
+"""The limit of all parts together: about ten times the longest text."""
 
 _SHORT_CHARACTERS = 1000
 _SHORT_PARTS = 4
@@ -31,13 +29,16 @@ class TextPreparation:
         self._front_ends = front_ends
 
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
-        """Prepare each part by each front-end that a candidate of it names.
+        """Prepare each part with each front-end of its candidates.
 
-        Each front-end may take half of the time that is left. Raises RequestFailed if no candidate of a part
-        can have a text, or if the text becomes far too long.
+        Each front-end may take half of the remaining time. Raises RequestFailed if no candidate of a part has
+        a text, or if the text becomes far too long.
         """
-        if call.request.source is not None:
-            _say_nothing(call.tally.parts, call.request.source)
+        if (source := call.request.source) is not None:
+            # The engine takes the words and the length from the recording.
+            silent = PreparedText((), 0, 0, 0, source.seconds)
+            for run in call.tally.parts:
+                run.texts.update((candidate.text_key, silent) for candidate in run.candidates)
             return
         if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
             await self._leave_out_marks(call, within_s / 2)
@@ -64,13 +65,6 @@ class TextPreparation:
                 run.leave_out_marks(reading)
 
 
-def _say_nothing(runs: Sequence[PartRun], source: SourceSound) -> None:
-    """Give each part an empty text: who repeats a recording takes what is said from that, and its length."""
-    text = PreparedText((), 0, 0, 0, source.seconds)
-    for run in runs:
-        run.texts.update((candidate.text_key, text) for candidate in run.candidates)
-
-
 def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:
     """Return the parts that each front-end prepares, with their tags or without."""
     found: dict[tuple[str, bool], list[PartRun]] = {}
@@ -83,7 +77,7 @@ def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[
 
 
 def _is_short(runs: Sequence[PartRun]) -> bool:
-    """Tell whether the texts are prepared in no time. Entries of the account's own may add any length."""
+    """Return whether the texts are prepared quickly. The account's own lexicon may add any length."""
     characters = 0
     for run in runs:
         lexicon = run.part.lexicon
@@ -142,7 +136,7 @@ def _prepare_parts(
 
 
 def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: int) -> PreparedText:
-    """Measure a text as it will be spoken. What is longer than `room` is refused first: it may be huge."""
+    """Measure a prepared text. Raises InvalidRequest if it is longer than `room`."""
     lexicon = run.part.lexicon
     spoken = segments[0].spoken if len(segments) == 1 else " ".join([each.spoken for each in segments])
     if len(spoken) > room or (written_characters := estimate.written_length(spoken)) > room:
@@ -154,13 +148,13 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         segments=segments,
         spoken_characters=len(spoken),
         written_characters=written_characters,
-        # What a front-end writes out is not charged, and what shrinks the text is not given back.
+        # Characters that a front-end adds are not charged, and removed ones are not refunded.
         characters=run.part.characters + min(growth, added),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
-        pronunciations=_find_pronunciations(run, segments) if lexicon.sounds else {},
+        pronunciations={
+            each: find_pronunciations(lexicon, each, segments)
+            for each in {candidate.model.info.phonemes for candidate in run.candidates}
+        }
+        if lexicon.sounds
+        else {},
     )
-
-
-def _find_pronunciations(run: PartRun, segments: tuple[Segment, ...]) -> Pronunciations:
-    alphabets = {candidate.model.info.phonemes for candidate in run.candidates}
-    return {each: find_pronunciations(run.part.lexicon, each, segments) for each in alphabets}

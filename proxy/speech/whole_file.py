@@ -1,7 +1,4 @@
-"""The file of an answer that goes out whole: made, kept on the disk, and then given in pieces.
-
-Nothing of its length is ever in memory.
-"""
+"""The file of an answer that is sent whole: it is collected on the disk, and then sent in pieces."""
 
 from __future__ import annotations
 
@@ -13,14 +10,11 @@ from proxy.speech.speech_stream import PIECE_BYTES, WholeBytes
 from proxy.speech.spill import ReaderPace, RoomPromise, SpillFile, SpillRoom
 
 BLOCK_BYTES = 5 * PIECE_BYTES
-"""What is written to the disk at a time. No piece is half in memory."""
+"""The bytes that are written to the disk at a time. A piece is never split between memory and disk."""
 
 
 class SpilledBytes:
-    """Bytes that are collected until all are there: a few in memory, the others in a file. Close it.
-
-    `on_cut` is called if others needed its room.
-    """
+    """Collected bytes: the newest in memory, the others in a file. `on_cut` is called if it was cut."""
 
     def __init__(
         self, room: SpillRoom, pace: ReaderPace, promise: RoomPromise | None, on_cut: Callable[[], None]
@@ -35,7 +29,7 @@ class SpilledBytes:
 
     @property
     def was_cut(self) -> bool:
-        """Whether others needed its room."""
+        """Whether its bytes were discarded because others needed the room."""
         return self._file.was_cut
 
     async def add(self, data: bytes) -> None:
@@ -58,7 +52,7 @@ class SpilledBytes:
         return bytes(self._newest[at : at + count])
 
     async def clear(self) -> None:
-        """Forget all bytes: others come in their place."""
+        """Discard all bytes."""
         self._newest.clear()
         await self._file.empty()
 
@@ -80,7 +74,7 @@ class AnswerFile:
         self._streamed_bytes = streamed.size
         self._head, self._tag = b"", b""
         if form.format == "wav":
-            # It began as a stream of unknown length; now the sizes are known, and players trust them.
+            # It began as a stream of unknown length. Now the sizes are known.
             self._head, self._tag = true_wav(streamed.size, rate_hz, is_tagged=bool(form.source))
 
     @property
@@ -88,7 +82,7 @@ class AnswerFile:
         return self._streamed_bytes + len(self._tag)
 
     async def read(self, at: int, count: int) -> bytes:
-        """The last piece has the tag on top."""
+        """Return `count` bytes. The last piece also has the tag."""
         data = await self._streamed.read(at, count)
         if at + len(data) == self._streamed_bytes:
             data += self._tag
@@ -131,4 +125,4 @@ class FileStream:
         return self._last
 
     async def close(self) -> None:
-        """It holds nothing: the file is its owner's."""
+        """Do nothing: the owner closes the file."""

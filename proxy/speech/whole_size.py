@@ -1,4 +1,4 @@
-"""How large a whole answer may become, known before an engine speaks: by all that its engines may make."""
+"""The largest possible size of a whole answer, computed before an engine speaks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from proxy.speech.spill import RoomPromise, SpillRoom
 from proxy.speech.whole_file import BLOCK_BYTES
 
 MOST_SIGNED_BYTES = 32 * 2**20
-"""Of an answer with a manifest inside."""
+"""The limit for an answer with a manifest inside."""
 MOST_JSON_BYTES = 256 * 2**20
-"""Of an answer in JSON. A client has to have all of it in memory before it can read any."""
+"""The limit for an answer in JSON, which a client must hold in memory as a whole."""
 
 _MIB = 2**20
 
 
 def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
-    """Refuse a whole answer that may become too large. Raises InvalidRequest.
+    """Raise InvalidRequest for a whole answer that may become too large.
 
-    An answer from before is as large as it is. Any other answer may become as long as the cap of its text.
+    The size of a cached answer is known. Other answers may become as long as the cap of their text.
     """
     request = call.request
     if request.answer != "json" and request.provenance is None:
@@ -34,17 +34,17 @@ def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
 
 
 def most_s(call: SpeechCall) -> float:
-    """Return the most seconds that all parts may take: past its cap, an engine is stopped."""
+    """Return the most seconds of all parts: an engine is stopped at its cap."""
     return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.tally.parts])
 
 
 def room_bytes(call: SpeechCall, kept: KeptSpeech | None, *, is_rewritten: bool) -> int:
-    """Return the room on the disk for a whole answer: for its sound, and again for a file in its place.
+    """Return the room on the disk for a whole answer: for its sound, and again for a rewritten file.
 
-    What a provider has spoken is billed, so all that it may speak has room. What is ours is estimated.
+    A provider bills all speech, so its longest speech must fit. For local engines, the estimate counts.
     """
     if kept is not None:
-        # It is on the disk, and only read again.
+        # The cached file is on the disk already.
         sizes = [kept.size] if is_rewritten else []
     else:
         speakers = [candidate for run in call.tally.parts for candidate in run.candidates]
@@ -53,7 +53,7 @@ def room_bytes(call: SpeechCall, kept: KeptSpeech | None, *, is_rewritten: bool)
         seconds = most_s(call) if is_billed else sum([_estimated_s(run) + run.part.pause_s for run in runs])
         sizes = [int(seconds * bytes_a_second(call.request.form))]
     files = 2 if is_rewritten else 1
-    # The newest bytes of a file are in memory.
+    # The newest bytes of a file, less than a block, are in memory.
     return files * sum([size // BLOCK_BYTES * BLOCK_BYTES for size in sizes])
 
 
@@ -71,7 +71,7 @@ def _too_large(field: str, value: str, most_bytes: float, allowed_bytes: int) ->
 
 
 class WholeRoom:
-    """The room of one answer. Without it the answer is refused, and free of charge. Leave it."""
+    """The room of one answer. An answer without room is refused before it costs anything."""
 
     def __init__(self, call: SpeechCall, room: SpillRoom, room_bytes: int) -> None:
         self.promise: RoomPromise | None = None
@@ -83,12 +83,12 @@ class WholeRoom:
     def of(
         cls, call: SpeechCall, kept: KeptSpeech | None, room: SpillRoom, *, is_rewritten: bool
     ) -> WholeRoom:
-        """Raises InvalidRequest for an answer that may become too large."""
+        """Compute the room. Raises InvalidRequest for an answer that may become too large."""
         check_size(call, kept)
         return cls(call, room, room_bytes(call, kept, is_rewritten=is_rewritten))
 
     def take(self) -> None:
-        """Take it before an engine speaks. Raises RequestFailed."""
+        """Take the room before an engine speaks. Raises RequestFailed."""
         try:
             self.promise = self._room.promise(self._call.caller.account, self._room_bytes)
         except NoRoom as lacking:
@@ -97,6 +97,6 @@ class WholeRoom:
             raise failure from None
 
     def leave(self) -> None:
-        """Give it back. Call it in any case."""
+        """Give the room back. It must be called in any case."""
         if self.promise is not None:
             self.promise.close()

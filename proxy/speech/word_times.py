@@ -1,11 +1,15 @@
-"""The times of words: where a spoken word is in the user's text, and when it begins."""
+"""The words of an answer: their places in the user's text, and their times.
+
+If an engine gives no times, the words of a sentence share its time by their length.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -13,10 +17,8 @@ from speech_engine import Segment, Word
 
 
 class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A word of the user's text, by its place there, and the moment in the answer at which it begins.
-
-    One `is_interpolated` if no engine gave its moment: it was computed from those around it.
-    """
+    """A word by its place in the user's text, and its start in the answer. If no engine gave its time, it
+    `is_interpolated` from its neighbours."""
 
     start_seconds: float
     source_start: int
@@ -32,11 +34,11 @@ _Range = tuple[int, int]
 
 
 class WordPlaces:
-    """Maps an engine's places within `spoken` to places in the text that the user sent.
+    """Maps an engine's places within `spoken` to places in the user's text.
 
-    A rewritten word maps to the whole that it was made of. Other places are exact when characters were only
-    composed, removed or collapsed, and proportional when not. `text` begins at `begin` of the user's text; if
-    marks were left out of it, `places` are those of its characters there, and `ends` the ends of longer ones.
+    A rewritten word maps to its whole source. Other places are exact if characters were composed, removed or
+    collapsed, and proportional if not. `text` begins at `begin` of the user's text. If marks were removed
+    from it, `places` are the positions of its characters there, and `ends` the ends of longer characters.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class WordPlaces:
         return SpokenWord(round(seconds, 3), *self.as_sent(ranges[first][0], ranges[last][1]))
 
     def as_sent(self, start: int, end: int) -> _Range:
-        """Return the place in the user's text of a piece of `text`, which is not empty."""
+        """Return the place in the user's text of a piece of `text` that is not empty."""
         if self._places is not None:
             last = len(self._places) - 1
             final = self._places[min(end - 1, last)]
@@ -71,7 +73,7 @@ class WordPlaces:
         return start + self._begin, end + self._begin
 
     def _ranges(self, segment: Segment) -> list[_Range]:
-        """List the range in the text for each character of `spoken`."""
+        """Return the range in the text for each character of `spoken`."""
         found: list[_Range] = []
         begin, start = 0, segment.source_start
         for one in segment.rewritten:
@@ -92,7 +94,7 @@ class WordPlaces:
         found = []
         for place, following in pairwise([*aligned, len(source)]):
             end = place + 1
-            # An accent of its own belongs to its letter.
+            # A separate accent belongs to its letter.
             while end < following and unicodedata.category(source[end])[0] == "M":
                 end += 1
             found.append((start + place, start + end))
@@ -100,7 +102,7 @@ class WordPlaces:
 
 
 def _aligned(spoken: str, source: str) -> list[int] | None:
-    """Find the place in the source of each spoken character. None means that the two differ."""
+    """Return the place in the source of each spoken character, or None if the two texts differ."""
     places: list[int] = []
     at = 0
     for character in spoken:
@@ -119,9 +121,157 @@ def _same(spoken: str, written: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _first_part(character: str) -> str:
-    """Give the letter without its accent: the user may have written `é` as `e` and an accent."""
+    """Return the letter without its accent: the user may have written `é` as `e` and an accent."""
     return unicodedata.normalize("NFD", character)[0]
 
 
 def _may_vanish(written: str) -> bool:
     return written.isspace() or unicodedata.category(written)[0] in "CM"
+
+
+# Chinese and Japanese words have no blanks, so each character is a word. Dashes separate words.
+_IDEOGRAPHS = r"\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_TOKEN = re.compile(rf"[{_IDEOGRAPHS}]|[^\s\u2012-\u2015\u2026{_IDEOGRAPHS}]+")
+
+
+class InterpolatedWords:
+    """The words of the finished sentences, with times within their sentence.
+
+    `moments` grows: it has the number of each sentence that began, with its start in the answer, and at the
+    end the next number with the end of the sound. The words only grow, too. If a sentence with words has no
+    moment, because the engine joined sentences, no more words get a time.
+    """
+
+    def __init__(self, places: WordPlaces, moments: Sequence[tuple[int, float]]) -> None:
+        self._places = places
+        self._moments = moments
+        self._seen = 0
+        self._found: list[SpokenWord] = []
+        self._is_whole = True
+
+    def so_far(self) -> Sequence[SpokenWord] | None:
+        """Return the timed words so far, or None if no word will ever have a time."""
+        while self._seen < len(self._moments):
+            following, until_s = self._moments[self._seen]
+            number, since_s = self._moments[self._seen - 1] if self._seen else (-1, 0.0)
+            self._seen += 1
+            self._is_whole = self._is_whole and not any(map(self._has_words, range(number + 1, following)))
+            if self._is_whole and 0 <= number < len(self._places.segments):
+                self._found += interpolate(self._places, number, since_s, until_s)
+        return self._found if self._found or self._is_whole else None
+
+    def _has_words(self, number: int) -> bool:
+        segments = self._places.segments
+        return number < len(segments) and any(find_words(self._places.text, segments[number]))
+
+
+def interpolate(places: WordPlaces, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
+    """Return the words of a sentence that have a letter or a digit, with times between two moments."""
+    text, segment = places.text, places.segments[number]
+    words = list(find_words(text, segment))
+    lengths = _lengths(text, words, segment)
+    a_letter_s = (until_s - since_s) / (sum(lengths) or 1.0)
+    befores = accumulate(lengths, initial=0.0)
+    return [
+        SpokenWord(round(min(until_s, since_s + a_letter_s * before), 3), *places.as_sent(start, end), True)
+        for (start, end), before in zip(words, befores, strict=False)
+    ]
+
+
+def find_words(text: str, segment: Segment) -> Iterator[_Range]:
+    """Yield the places of the words with a letter or a digit, without the punctuation around them."""
+    for token in _TOKEN.finditer(text, segment.source_start, segment.source_end):
+        start, end = token.span()
+        if not any(map(str.isalnum, token[0])):
+            continue
+        while unicodedata.category(text[start])[0] == "P":
+            start += 1
+        while unicodedata.category(text[end - 1])[0] == "P":
+            end -= 1
+        yield start, end
+
+
+def _lengths(text: str, words: list[_Range], segment: Segment) -> list[float]:
+    """Return the spoken letters of each word: `12` is as long as `twelve`."""
+    rewritten = segment.rewritten
+    # The spoken letters for each rewritten character.
+    rates = [
+        letters(segment.spoken[one.spoken_start : one.spoken_end]) / max(1, one.source_end - one.source_start)
+        for one in rewritten
+    ]
+    lengths: list[float] = []
+    at = 0
+    for start, end in words:
+        length = 0.0
+        while at < len(rewritten) and rewritten[at].source_start < end:
+            one = rewritten[at]
+            first, last = max(start, one.source_start), min(end, one.source_end)
+            if first < last:
+                length += letters(text[start:first]) + rates[at] * (last - first)
+                start = last
+            # A rewriting that extends further belongs to the next word, too.
+            if one.source_end > end:
+                break
+            at += 1
+        lengths.append(length + letters(text[start:end]))
+    return lengths
+
+
+def letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
+class ToldWords:
+    """The words of `given`, which grows, and between them all other words with a letter or a digit.
+
+    A word without a time gets one when the next given word comes, or when the sound is complete: it shares
+    the time with the previous word, by their length. So the words only grow.
+    """
+
+    def __init__(self, places: WordPlaces, given: Sequence[SpokenWord]) -> None:
+        self._text = places.text
+        self._places = places
+        self._given = given
+        self._seen = 0
+        self._written = _written(places)
+        self._next = next(self._written, None)
+        # The start and the letters of the last given word.
+        self._since_s = 0.0
+        self._letters = 0
+        self._found: list[SpokenWord] = []
+
+    def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
+        """Return the timed words so far. `whole_s` is the length of the sound when it is complete."""
+        while self._seen < len(self._given):
+            word = self._given[self._seen]
+            self._seen += 1
+            self._fill(list(self._before(word.source_start)), word.start_seconds)
+            self._found.append(word)
+            self._since_s, self._letters = word.start_seconds, 0
+            while self._next is not None and self._place(self._next)[0] < word.source_end:
+                self._letters += letters(self._text[slice(*self._next)])
+                self._next = next(self._written, None)
+        if whole_s is not None:
+            self._fill(list(self._before(None)), whole_s)
+        return self._found
+
+    def _place(self, written: _Range) -> _Range:
+        return self._places.as_sent(*written)
+
+    def _before(self, until: int | None) -> Iterator[_Range]:
+        """Yield the words without a given time, up to a place in the user's text."""
+        while self._next is not None and (until is None or self._place(self._next)[1] <= until):
+            yield self._next
+            self._next = next(self._written, None)
+
+    def _fill(self, words: list[_Range], until_s: float) -> None:
+        lengths = [self._letters, *(letters(self._text[start:end]) for start, end in words)]
+        a_letter_s = max(0.0, until_s - self._since_s) / sum(lengths) if words else 0.0
+        for written, before in zip(words, accumulate(lengths), strict=False):
+            seconds = round(self._since_s + a_letter_s * before, 3)
+            self._found.append(SpokenWord(seconds, *self._place(written), True))
+
+
+def _written(places: WordPlaces) -> Iterator[_Range]:
+    for segment in places.segments:
+        yield from find_words(places.text, segment)

@@ -73,17 +73,14 @@ class Decoder:
     async def decode_samples(self, data: bytes) -> Decoded:
         """Decode an upload to bare samples, as `decode` does."""
         made = await read_apart(self._helper, data, self._within_s, checked_sound)
-        self._warn_of(made.lacks)
+        if made.lacks and not self._has_warned:
+            self._has_warned = True
+            _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in made.lacks[:5]])
         return made
 
     async def close(self) -> None:
         """End all processes. No upload may be in one any more."""
         await self._helper.close()
-
-    def _warn_of(self, lacks: tuple[str, ...]) -> None:
-        if lacks and not self._has_warned:
-            self._has_warned = True
-            _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in lacks[:5]])
 
 
 def checked_sound(answer: bytes) -> Decoded | Undecoded:

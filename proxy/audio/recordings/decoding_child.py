@@ -11,7 +11,7 @@ import av
 import msgspec
 import numpy as np
 
-from proxy.audio.libav import Sink, audio_frame
+from proxy.audio.compressed import Sink, audio_frame
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.helpers.job_confinement import confine_job

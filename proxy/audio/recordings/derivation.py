@@ -1,17 +1,16 @@
-"""The sample that an engine gets, made of a master: its speech alone, at one level and at the engine's rate.
+"""The sample for an engine, derived from a master: only speech, at one level and at the engine's rate.
 
-Nothing of this is kept beside the master: another engine wants another rate and length.
+Derived samples are not stored, because each engine needs another rate and length.
 """
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
-
-# It ships no types.
 import soxr  # type: ignore[import-untyped]
 
 from policies.sample_quality import SampleQuality, stretch_s
+from proxy.audio.fitting import Resample
 from proxy.audio.loudness import Gain, Meter, lufs
 from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import UnusableRecording
@@ -22,14 +21,14 @@ LEVEL_LUFS = -20.0
 
 _MOST_GAIN_DB = 35.0
 _CUT_WITHIN = 0.3
-"""The share of the longest length in which the best place for a cut is looked for."""
+"""The share of the longest length that is searched for a quiet place to cut."""
 _STEP_S = 0.02
 _PAUSE_STEPS = 5
 _SCALE = np.float32(32767)
 
 
 class SampleSpec(msgspec.Struct, frozen=True):
-    """What an engine's model takes: seconds of sound, and its sample rate."""
+    """The requirements of a model: the seconds of sound, and the sample rate."""
 
     least_s: float
     most_s: float
@@ -50,7 +49,8 @@ def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
     if whole.rate_hz != spec.rate_hz:
         samples = soxr.resample(samples, whole.rate_hz, spec.rate_hz, quality="HQ")
     samples = samples[: round(spec.most_s * spec.rate_hz)]
-    return _softly_ended(_levelled(_pcm(samples), spec.rate_hz))
+    fade = FadeOut()
+    return fade.feed(_levelled(pcm_of(samples), spec.rate_hz)) + fade.flush()
 
 
 def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
@@ -67,7 +67,7 @@ def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[i
 
 
 def _quietest_cut(samples: Floats, most: int, rate_hz: int) -> int:
-    """Return where to cut before `most`: in the middle of the quietest moment that is not far before it."""
+    """Return the place for a cut shortly before `most`, in the middle of the quietest moment."""
     step = round(_STEP_S * rate_hz)
     first = round(most * (1 - _CUT_WITHIN))
     steps = (most - first) // step
@@ -89,10 +89,24 @@ def _levelled(pcm: bytes, rate_hz: int) -> bytes:
     return Gain(min(LEVEL_LUFS - level, _MOST_GAIN_DB)).feed(pcm)
 
 
-def _softly_ended(pcm: bytes) -> bytes:
-    fade = FadeOut()
-    return fade.feed(pcm) + fade.flush()
-
-
-def _pcm(samples: Floats) -> bytes:
+def pcm_of(samples: Floats) -> bytes:
     return bytes(np.clip(np.rint(samples * _SCALE), -_SCALE, _SCALE).astype("<i2").data)
+
+
+_PIECE_S = 5
+_SILENT = 10 ** (-55 / 20) * 2**15
+
+
+def whole_sound(master: bytes, rate_hz: int) -> bytes:
+    """Return all of a master. It takes milliseconds for each second of sound: call it in a thread."""
+    whole = Master(master)
+    resample = Resample(whole.rate_hz, rate_hz)
+    piece = _PIECE_S * whole.rate_hz
+    starts = range(0, whole.samples, piece)
+    made = [resample.feed(pcm_of(whole.read(start, start + piece))) for start in starts]
+    return b"".join([*made, resample.flush()])
+
+
+def is_silent(pcm: bytes) -> bool:
+    samples = np.frombuffer(pcm, "<i2")
+    return not len(samples) or max(int(samples.max()), -int(samples.min())) < _SILENT

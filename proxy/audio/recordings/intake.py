@@ -76,7 +76,7 @@ class RecordingIntake:
         A place is waited for: the caller counts the uploads. Raises InvalidRequest, which names the field
         `param`: a recording is not too long, nor silent. Raises NoPlace.
         """
-        from proxy.audio.recordings.whole_sound import is_silent, whole_sound
+        from proxy.audio.recordings.derivation import is_silent, whole_sound
 
         async with self._decoder.turn(account, waits=True):
             try:

@@ -1,4 +1,4 @@
-"""What is measured of a recording: where its speech is, and how much noise, treble and distortion it has.
+"""The measurements of a recording: the place of its speech, its noise, treble and distortion.
 
 It needs numpy alone, and reads the recording a few seconds at a time.
 """
@@ -76,7 +76,7 @@ def measure(master: Master) -> SampleMeasures:
 
 
 def find_speech(levels: Levels) -> NDArray[np.bool_]:
-    """Tell which steps have speech: they stand out of the floor. Short gaps belong to it, blips do not."""
+    """Return which steps have speech, above the noise floor. Short gaps count as speech, blips do not."""
     _, _, threshold = _thresholds(levels)
     speech = _without_runs(levels > threshold, value=False, shorter_than=round(_GAP_S / STEP_S))
     return _without_runs(speech, value=True, shorter_than=round(_BLIP_S / STEP_S))
@@ -157,7 +157,7 @@ def _change_db(bands: NDArray[np.float64]) -> float:
 
 
 def _bandwidth_hz(found: _Analysis, speech: NDArray[np.bool_]) -> float:
-    """Return up to where the voice has energy. The noise of the pauses is not the voice's."""
+    """Return the highest frequency of the voice, without the noise of the pauses."""
     if not speech.any():
         return 0.0
     mean = found.bins[speech].mean(axis=0, dtype=np.float64)

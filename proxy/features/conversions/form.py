@@ -18,8 +18,8 @@ from proxy.http.form_values import json_or_text
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
+from proxy.speech.speech_body import VoiceName
 from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechRequest
-from proxy.speech.voice_reference import VoiceName
 
 FILE, CONSENT = "file", "consent"
 STATED = "true"
@@ -179,12 +179,12 @@ def output_of(form: ConversionForm) -> OutputForm:
             f"'provenance' cannot be c2pa with {format_}, but with {', '.join(MANIFEST_FORMATS)}.",
             param="provenance",
         )
-    try:
-        return form_of(format_, form.sample_rate, form.bitrate)
-    except FormFault as fault:
+    made = form_of(format_, form.sample_rate, form.bitrate)
+    if isinstance(made, FormFault):
         raise InvalidRequest(
-            f"Invalid value for '{fault.field}': it must be {fault.expected}.", param=fault.field
-        ) from None
+            f"Invalid value for '{made.field}': it must be {made.expected}.", param=made.field
+        )
+    return made
 
 
 def _extra(form: ConversionForm) -> Extra:

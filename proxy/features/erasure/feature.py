@@ -11,8 +11,8 @@ from proxy.errors import from_engine
 from proxy.feature import BackedUp, Feature, House, Opened, Served
 from proxy.features.erasure import journal
 from proxy.speech.call import OpenTap, SpeechCall
-from proxy.speech.on_the_way import OnTheWay
 from proxy.speech.planning import SpeechPlan
+from proxy.speech.speaking import OnTheWay
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.tap import Tap
 from proxy.storage.tables import Table

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 import structlog
 
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines import environments
 from proxy.engines.environments import EnvironmentRefused

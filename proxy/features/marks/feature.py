@@ -12,7 +12,7 @@ from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Serve
 from proxy.features.marks import manifest_records, receipt_records
 from proxy.features.marks.section import MARK_KEYS, MARKING, RECEIPT_KEYS, TEST_CERTIFICATE
 from proxy.kept import key_ring
-from proxy.speech.on_the_way import OnTheWay
+from proxy.speech.speaking import OnTheWay
 
 _SMALL = 1024 * 1024
 

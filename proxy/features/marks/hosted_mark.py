@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import SoundFailed
 from proxy.helpers.helper import Helper, HelperDied, HelperRefused, Life
 from speech_engine.host.pipe_messages import (
     CloseMarkStream,

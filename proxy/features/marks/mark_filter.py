@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from policies.plans import Terms
 from policies.routing import Model
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import SoundFailed
 from proxy.features.marks.answer_marks import AnswerMark
 from proxy.features.marks.marker import RETRY_S, Marker
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.speech.planning import SpeechPlan, no_proof
-from proxy.speech.sound_filter import NOBODY, OpenFilter, Treatment
+from proxy.speech.sound_filter import OpenFilter, Treatment
 from speech_engine import EngineUnavailable
 
 
@@ -36,7 +36,7 @@ class Marks:
         marking = self._rules.decide(models, terms.marking)
         if marking is None:
             return None
-        spared = NOBODY if has_parts else self._rules.spared(models, terms.marking)
+        spared = frozenset[str]() if has_parts else self._rules.spared(models, terms.marking)
         return MarkTreatment(filter=self._filter, spared=spared, marking=marking)
 
     def check_provenance(self) -> None:

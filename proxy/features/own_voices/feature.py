@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from proxy.feature import Feature, House, HouseRevision, Opened, Served
 from proxy.features.own_voices.records import TABLE
-from proxy.speech.on_the_way import OnTheWay
+from proxy.speech.speaking import OnTheWay
 
 
 @asynccontextmanager

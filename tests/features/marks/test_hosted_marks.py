@@ -12,7 +12,7 @@ import msgspec
 import psutil
 import pytest
 
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks import hosted_mark

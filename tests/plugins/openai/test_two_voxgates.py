@@ -13,7 +13,7 @@ import pytest
 
 from plugins.tone.decode import decode, decode_timbres
 from plugins.tone.timbre import Timbre
-from proxy.audio.frames_ogg import page_bytes
+from proxy.audio.frames import page_bytes
 from tests.server import TONE, Server, running
 from tests.sound import decoded
 from tests.speech_clips import wav

@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import AUDIO_FORMATS, FORMATS, USUAL_FORMS
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import AUDIO_FORMATS, FORMATS, USUAL_FORMS, SoundFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
 from tests.tables import each_row
@@ -181,11 +180,3 @@ def test_libsndfile_hears_the_same_as_libav(audio_format: str) -> None:
     data = body(encoded(open_encoder(USUAL_FORMS[audio_format]), cut(tone(440, 0.5), [960])))
     samples, sample_rate_hz = soundfile.read(io.BytesIO(data))
     assert len(samples) / sample_rate_hz == pytest.approx(0.5, abs=PADDING_S[audio_format])
-
-
-@each_row("audio_format", ["mp3", "opus", "aac", "flac"])
-def test_an_encoder_shows_its_state(audio_format: str) -> None:
-    encoder = open_encoder(USUAL_FORMS[audio_format])
-    encoder.feed(tone(440, 0.02))
-    assert "480 samples in, 0 out>" in repr(encoder)
-    encoder.close()

@@ -18,8 +18,16 @@ from tests.sound import PADDING_S, Heard, a_law_samples, decoded, mu_law_samples
 from tests.tables import each_row
 
 G711 = {"g711_ulaw": (mu_law_samples, "mulaw"), "g711_alaw": (a_law_samples, "alaw")}
+
+
+def _form(name: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm:
+    form = form_of(name, rate_hz, kbit_s)
+    assert isinstance(form, OutputForm)
+    return form
+
+
 FORMS = [
-    form_of(name, rate_hz, None)
+    _form(name, rate_hz, None)
     for name, format_ in AUDIO_FORMATS.items()
     for rate_hz in sorted(set(format_.rates_hz))
 ]
@@ -84,7 +92,7 @@ def test_what_8_khz_cannot_carry_is_filtered_out_and_not_folded_down(form: Outpu
 @each_row(("name", "rate_hz", "kbit_s"), KBITS)
 def test_the_bits_a_second_are_those_that_were_named(name: str, rate_hz: int, kbit_s: int) -> None:
     noise = np.random.default_rng(1).normal(0, 6_000, 3 * rate_hz).clip(-32_000, 32_000).astype("<i2")
-    form = form_of(name, rate_hz, kbit_s)
+    form = _form(name, rate_hz, kbit_s)
     data = body(encoded(open_encoder(form), cut(noise.tobytes(), [9_600])))
     if name == "mp3":
         with av.open(io.BytesIO(data), "r") as container:
@@ -119,9 +127,10 @@ def test_a_rate_that_changes_nothing_is_the_usual_form() -> None:
 def test_what_a_format_cannot_have_names_its_field(
     name: str, rate_hz: int | None, kbit_s: int | None, field: str, said: str
 ) -> None:
-    with pytest.raises(FormFault, match=said) as caught:
-        form_of(name, rate_hz, kbit_s)
-    assert caught.value.field == field
+    fault = form_of(name, rate_hz, kbit_s)
+    assert isinstance(fault, FormFault)
+    assert fault.field == field
+    assert said in fault.expected
 
 
 def test_every_rate_that_a_request_may_name_has_usual_bits() -> None:

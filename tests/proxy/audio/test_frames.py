@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import USUAL_FORMS, Chunk
-from proxy.audio.frames import AdtsFrames, RawFrames, open_frames
+from proxy.audio.frames import AdtsFrames, OpusPages, RawFrames, open_frames
 from proxy.audio.frames_mp3 import Mp3Frames, frame_header
-from proxy.audio.frames_ogg import OpusPages
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import decoded, tone

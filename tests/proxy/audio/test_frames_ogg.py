@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.audio.frames_ogg import last_granule
+from proxy.audio.frames import last_granule
 
 
 def page(granule: int, lacing: list[int]) -> bytes:

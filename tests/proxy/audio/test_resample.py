@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.audio.resample import Resample
-from proxy.audio.steps import SoundFailed
+from proxy.audio.fitting import Resample
+from proxy.audio.formats import SoundFailed
 from tests.proxy.audio.pieces import cut
 from tests.sound import decoded, tone
 from tests.tables import each_row

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.audio.formats import FORMATS, USUAL_FORMS
+from proxy.audio.formats import FORMATS, USUAL_FORMS, SoundFailed
 from proxy.audio.sound import FADE_SAMPLES, Sound
-from proxy.audio.steps import SoundFailed
 from speech_engine import EngineFailed
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.audio.speed import Speed
+from proxy.audio.fitting import Speed
 from tests.proxy.audio.pieces import cut
 from tests.sound import decoded, tone
 from tests.tables import each_row

@@ -12,9 +12,8 @@ import av
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.audio.formats import USUAL_FORMS
-from proxy.audio.libav import audio_frame
-from proxy.audio.steps import SoundFailed
+from proxy.audio.compressed import audio_frame
+from proxy.audio.formats import USUAL_FORMS, SoundFailed
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.word_times import WordPlaces

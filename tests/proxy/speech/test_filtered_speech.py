@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from proxy.audio.formats import FORMATS, Chunk, OutputForm
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import FORMATS, Chunk, OutputForm, SoundFailed
 from proxy.features.marks.marker import day_of, installation_bits
 from proxy.speech.call import SpeechCall
 from proxy.speech.filtered_speech import FilteredSpeech, begin_filtered

@@ -14,7 +14,7 @@ from plugins.pycld2.detector import Cld2Detector
 from policies import estimate, language, lexicon, segments, text_tags
 from policies.text_tags import EMOTIONS
 from proxy.engines import registry
-from proxy.speech import interpolated_words
+from proxy.speech import word_times
 from proxy.speech.front_ends import open_front_ends
 from proxy.speech.speech_body import MAX_INPUT
 from speech_engine import Segment
@@ -75,7 +75,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "words of a lexicon": lambda text: list(words_of(WORDS).find(text)),
     "added by a lexicon": lambda text: lexicon.count_added(WORDS, text),
     "length": lambda text: estimate.seconds(text, 1.0),
-    "words for times": lambda text: list(interpolated_words.find_words(text, Segment(text, 0, len(text)))),
+    "words for times": lambda text: list(word_times.find_words(text, Segment(text, 0, len(text)))),
     "espeak": lambda text: safe_text.safe(text, "roa/pt"),
     "sounds": sounds.safe_text,
     "transcript": lambda text: transcript.Reader("en").says_all(text, f"{text} y"),

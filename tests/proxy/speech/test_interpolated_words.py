@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from plugins.latin.front_end import LatinFrontEnd
 from plugins.plain.plugin import PlainFrontEnd
 from policies import segments
-from proxy.speech import interpolated_words
-from proxy.speech.interpolated_words import InterpolatedWords
-from proxy.speech.word_times import SpokenWord, WordPlaces
+from proxy.speech import word_times
+from proxy.speech.word_times import InterpolatedWords, SpokenWord, WordPlaces
 from speech_engine import Encoded, Event, Finished, Rewritten, Segment, Started, Word, Words
 from tests.plugins.front_ends import TEXTS
 from tests.proxy.api.inside import inside
@@ -108,7 +107,7 @@ def calls_for(text: str, segment: Segment) -> int:
     def count(frame: FrameType, event: str, _about: object) -> None:
         nonlocal counted
         # What the collector of garbage calls is no part of it.
-        counted += frame.f_code.co_filename == interpolated_words.__file__ and event in {"call", "c_call"}
+        counted += frame.f_code.co_filename == word_times.__file__ and event in {"call", "c_call"}
 
     places = WordPlaces(text, (segment,))
     before = sys.getprofile()
@@ -138,13 +137,13 @@ def test_twice_the_words_are_twice_the_work(made: Callable[[int], tuple[str, Seg
 
 def test_each_sentence_is_computed_once_and_only_for_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
-    real = interpolated_words.interpolate
+    real = word_times.interpolate
 
     def counting(places: WordPlaces, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
         computed.append(number)
         return real(places, number, since_s, until_s)
 
-    monkeypatch.setattr(interpolated_words, "interpolate", counting)
+    monkeypatch.setattr(word_times, "interpolate", counting)
     moments = [(0, 0.0), (1, 1.0)]
     words = InterpolatedWords(WordPlaces("A. B.", (Segment("A.", 0, 3), Segment("B.", 3, 5))), moments)
     assert computed == []

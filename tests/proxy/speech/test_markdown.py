@@ -15,8 +15,7 @@ from plugins.plain.plugin import PlainFrontEnd
 from plugins.tone.decode import decode
 from policies import segments
 from policies.markdown.reading import read
-from proxy.speech.interpolated_words import InterpolatedWords
-from proxy.speech.word_times import WordPlaces
+from proxy.speech.word_times import InterpolatedWords, WordPlaces
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded

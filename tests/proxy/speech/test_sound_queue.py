@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow
-from proxy.speech import sound_queue, spill
-from proxy.speech.sound_queue import BLOCK_BYTES, MEMORY_BYTES, SoundQueue
+from proxy.speech import prefetch, spill
+from proxy.speech.prefetch import BLOCK_BYTES, MEMORY_BYTES, SoundQueue
 from proxy.speech.spill import ReaderPace, SpillRoom
 
 BLOCK = Chunk(bytes(BLOCK_BYTES), 7, 22_050)
@@ -62,8 +62,8 @@ def test_what_comes_out_is_what_went_in_however_they_alternate(
         return came_out
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sound_queue, "MEMORY_BYTES", 100)
-        patch.setattr(sound_queue, "BLOCK_BYTES", 64)
+        patch.setattr(prefetch, "MEMORY_BYTES", 100)
+        patch.setattr(prefetch, "BLOCK_BYTES", 64)
         assert asyncio.run(play()) == went_in
 
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.speech.interpolated_words import ToldWords
-from proxy.speech.word_times import SpokenWord, WordPlaces
+from proxy.speech.word_times import SpokenWord, ToldWords, WordPlaces
 from speech_engine import Finished, Segment, Started, Word, Words
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound

@@ -15,8 +15,7 @@ from functools import partial
 import structlog
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm
-from proxy.audio.steps import SoundFailed
+from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.content import Range, StoredFile

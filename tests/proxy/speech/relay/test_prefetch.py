@@ -17,8 +17,7 @@ from proxy.audio.sound import FADE_SAMPLES
 from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
-from proxy.speech.prefetch import Prefetch
-from proxy.speech.sound_queue import MEMORY_BYTES
+from proxy.speech.prefetch import MEMORY_BYTES, Prefetch
 from proxy.speech.spill import SpillRoom
 from proxy.speech.word_times import WordPlaces
 from speech_engine import (

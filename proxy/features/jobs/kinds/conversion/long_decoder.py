@@ -96,7 +96,7 @@ def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
 
 
 def _heard(made: Decoded) -> bytes:
+    from proxy.audio.recordings.derivation import whole_sound
     from proxy.audio.recordings.master import make_master
-    from proxy.audio.recordings.whole_sound import whole_sound
 
     return whole_sound(make_master(made.pcm, made.rate_hz, made.sample_bytes), SOURCE_HZ)

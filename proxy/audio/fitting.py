@@ -7,10 +7,39 @@ from collections.abc import Iterator
 
 import av
 import av.filter
+import numpy as np
+import soxr  # type: ignore[import-untyped]
 
-from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, silence
-from proxy.audio.libav import audio_frame
-from proxy.audio.steps import SoundFailed
+from proxy.audio.compressed import audio_frame
+from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, SoundFailed, silence
+
+_PEAK = np.float32(32767)
+
+
+class Resample:
+    """A `Step`. After the flush, n samples have become n x target / source, rounded.
+
+    It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent. To a lower rate
+    it also filters out what that rate cannot have.
+    """
+
+    def __init__(self, source_rate_hz: int, target_rate_hz: int = OUTPUT_RATE_HZ) -> None:
+        self._stream = soxr.ResampleStream(source_rate_hz, target_rate_hz, 1, dtype="float32", quality="HQ")
+
+    def feed(self, pcm: bytes) -> bytes:
+        return self._resampled(pcm, last=False)
+
+    def flush(self) -> bytes:
+        return self._resampled(b"", last=True)
+
+    def _resampled(self, pcm: bytes, *, last: bool) -> bytes:
+        try:
+            floats = self._stream.resample_chunk(np.frombuffer(pcm, "<i2").astype(np.float32), last=last)
+        except RuntimeError as error:
+            raise SoundFailed(f"resampling failed: {error}") from error
+        # A loud sound overshoots between its samples, and would crack without the clip.
+        return bytes(np.clip(np.rint(floats), -_PEAK, _PEAK).astype("<i2").data)
+
 
 SLOWEST, FASTEST = 0.25, 4.0
 
