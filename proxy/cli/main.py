@@ -113,11 +113,11 @@ def worker(config_file: ConfigFile = None) -> None:
     """Speak the jobs of a server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from proxy.processes.shared_things import check_settings
+    from proxy.processes.runtime import check_worker_settings
 
     def load() -> Config:
         config = replace(load_config(config_file), serves=False)
-        check_settings(config)
+        check_worker_settings(config)
         return config
 
     def announce(_base_url: str, _dev_key: str | None) -> None:

@@ -21,10 +21,9 @@ from msgspec.structs import replace
 
 from proxy.config import addresses, natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
-from proxy.config.feature_sections import Sections
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
-from proxy.config.reader import ConfigError, Reader
+from proxy.config.reader import ConfigError, Reader, Sections
 from proxy.config.routes import read_routes, shipped_routes
 from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
 from proxy.config.sections import (
@@ -313,30 +312,30 @@ def read_server(reader: Reader, value: object) -> Server:
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
     section = reader.section(Storage, value, "storage") or Storage()
-    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(section.url, environ, folder))
+    return Storage(_address(reader, "storage.url", section.url, addresses.check_storage, environ, folder))
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
     section = reader.section(LimitsStore, value, "limits") or LimitsStore()
-    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(section.url, environ, folder))
+    return LimitsStore(_address(reader, "limits.url", section.url, addresses.check_limits, environ, folder))
 
 
-class _Url:
-    """The reader of one `url` key. A fault never repeats the address, which may hold a password."""
-
-    def __init__(self, reader: Reader, key: str, check: Callable[[str], None]) -> None:
-        self._reader = reader
-        self._key = key
-        self._check = check
-
-    def read(self, written: str, environ: Mapping[str, str], folder: Path) -> str:
-        try:
-            url = resolve(written, environ, folder)
-            self._check(url)
-        except (SecretMissing, ValueError) as error:
-            self._reader.fault(self._key, str(error))
-            return written
-        return url
+def _address(
+    reader: Reader,
+    key: str,
+    written: str,
+    check: Callable[[str], None],
+    environ: Mapping[str, str],
+    folder: Path,
+) -> str:
+    """Return the address that `written` names. A fault never repeats it, because it may hold a password."""
+    try:
+        url = resolve(written, environ, folder)
+        check(url)
+    except (SecretMissing, ValueError) as error:
+        reader.fault(key, str(error))
+        return written
+    return url
 
 
 def check_shared(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:

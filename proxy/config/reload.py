@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.feature_sections import Sections
+from proxy.config.reader import Sections
 from proxy.config.sections import KINDS, Config, Server
 
 NEEDS_RESTART = (

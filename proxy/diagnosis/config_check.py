@@ -15,8 +15,7 @@ from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wr
 from proxy.config.reader import nearest
 from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
-from proxy.diagnosis.model_check import models
-from proxy.diagnosis.retirement_check import retirements
+from proxy.diagnosis.model_check import models, retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec

@@ -1,5 +1,7 @@
-"""`voxgate check`: the post-steps of a route. One that can never be done is wrong, since each request that it
-is for is refused; of anything else there is a note."""
+"""`voxgate check`: the post-steps of a route.
+
+A step that can never be done is wrong, because its requests are refused. Every other fault is a note.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,8 @@ from proxy.config.finding import ProbeResults
 from proxy.config.reader import hint
 from speech_engine import ModelInfo
 
-
-class Never(NamedTuple):
-    """Why a step can never be done, and what to do."""
-
-    found: str
-    do: str
+Never = tuple[str, str]
+"""The reason why a step can never be done, and the remedy."""
 
 
 class Judged(NamedTuple):
@@ -52,7 +50,7 @@ def is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
 
 
 def like(voice: str, results: ProbeResults, engine: str) -> str:
-    """Return what may be meant by a voice that an engine lacks."""
+    """Return a hint for a voice that an engine lacks."""
     near = hint(voice, sorted(results.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists its voices"
 
@@ -93,13 +91,13 @@ def _never(config: Config, results: ProbeResults, step: PostStep) -> Never | Non
     info = next((each for each in named if each.converts), None)
     if named and info is None:
         able = [f"{engine}/{each.id}" for each in infos if each.converts]
-        return Never(
+        return (
             f"the post-step {step.engine} cannot be done: it does not convert",
             f"name {able[0]}" if able else "name an engine that converts, or leave the step out",
         )
     if info is not None and not info.pitch[0] <= step.pitch <= info.pitch[1]:
         low, high = info.pitch
-        return Never(
+        return (
             f"the post-step {step.engine} cannot be done: it has no pitch of {step.pitch:g}",
             "leave out pitch: it cannot change that"
             if low == high
@@ -118,16 +116,18 @@ def _no_voice(config: Config, results: ProbeResults, engine: str, step: PostStep
     if step.voice in results.saved_voices or not is_missing(engine, voice, results):
         return None
     if section is not None:
-        return Never(f"{engine} has no voice {voice!r}", like(voice, results, engine))
-    return Never(
+        return f"{engine} has no voice {voice!r}", like(voice, results, engine)
+    return (
         f"{engine} has no voice {step.voice!r}, and none of that name is saved for all accounts",
         f"{like(voice, results, engine)}; or save one for all accounts",
     )
 
 
 def _circles(config: Config, route: Route) -> list[tuple[str, str]]:
-    """Return the engines that repeat what the candidates' engines speak, each with one of these that repeats
-    its own speech by other routes: each request holds a slot of the one and waits for a slot of the other."""
+    """Return pairs of engines that repeat each other's speech, by this route and by others.
+
+    Each of their requests holds a slot of one engine and waits for a slot of the other.
+    """
     repeated: dict[str, set[str]] = {}
     for each in config.routes:
         for speaks in _speaking(each):

@@ -98,8 +98,8 @@ def _route(
     if route.voice is not None and route.voice not in config.voices and "/" not in route.voice:
         warnings.append(f"there is no voice {route.voice!r} here")
     if post.never:
-        found = "; ".join((*notes, *warnings, *(each.found for each in post.never)))
-        return wrong("route", found, "; ".join(each.do for each in post.never), name=route.language)
+        found = "; ".join((*notes, *warnings, *(found for found, _ in post.never)))
+        return wrong("route", found, "; ".join(do for _, do in post.never), name=route.language)
     return (note if warnings else ok)("route", "; ".join((*notes, *warnings)), name=route.language)
 
 

@@ -1,7 +1,7 @@
 """A worker's process: `python -m proxy.processes.worker PIPE_FD NUMBER [HTTP_FD] [CONTROL_FD]`.
 
-The supervisor alone starts it. Worker 0 has the control socket, and is the one that makes the dev key. A
-`voxgate worker` has no HTTP.
+The supervisor alone starts it. Worker 0 has the control socket, and makes the dev key. A `voxgate worker` has
+no HTTP.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
-from proxy.processes import shared_things
+from proxy.kept.vault import VaultFailed, recording_path, recordings_folder
+from proxy.kernel import Kernel
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
-from proxy.processes.supervisor_inbox import SupervisorInbox, read_config
-from proxy.processes.supervisor_line import SupervisorLine
+from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, read_config
+from proxy.storage import blobs, wrapped_keys
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import (
-    Broken,
-    Ready,
-    Revision,
-)
+from speech_engine.host.pipe_messages import Broken, Ready, Revision
 
 _GREETING_S = 3.0
 """How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
+_LOOKED_AT = 20
+"""The newest recordings, of which one has to be in the folder: some may have been lost."""
 
 _log = structlog.get_logger()
 
@@ -151,12 +150,33 @@ async def _serve(
 async def _make_sure(worker: Worker, config: Config) -> None:
     """Look once at what could do harm. Raises StorageFailed."""
     if not config.serves:
-        await shared_things.check(worker.kernel)
+        await check_shared(worker.kernel)
         return
     # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
     is_open = not (config.server.dev_key or is_local(config.server.host))
     if is_open and await dev_key.revoke(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
+
+
+async def check_shared(kernel: Kernel) -> None:
+    """Raise VaultFailed if the database needs other master keys, or its recordings are elsewhere."""
+    masters = kernel.vault.masters
+    keys = masters.read_if_any()
+    if keys is None:
+        raise VaultFailed(f"{masters.missing}; give this worker the key of its server")
+    for use in await wrapped_keys.list_masters(kernel.store):
+        if not keys.knows(use.prefix):
+            raise VaultFailed(
+                f"vault.master_key: key {use.id} sealed what the server keeps, and is not configured here"
+            )
+    newest = await blobs.list_newest(kernel.store, _LOOKED_AT)
+    section, data = kernel.config.vault, Path(kernel.config.data)
+    paths = [recording_path(section, data, account, digest) for account, digest in newest]
+    if paths and not await asyncio.to_thread(lambda: any(path.exists() for path in paths)):
+        raise VaultFailed(
+            f"vault.folder: {recordings_folder(section, data)} has none of the newest recordings; name the "
+            "folder of the server"
+        )
 
 
 def _has_local_engine(config: Config, plugins: Registry) -> bool:

@@ -11,17 +11,7 @@ import structlog
 
 from proxy.helpers.child import Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import (
-    Message,
-    MetricsReport,
-    PlansInUse,
-    Question,
-    Ready,
-    Reply,
-    VoiceForgotten,
-    WorkerGivenUp,
-    WorkerQuestion,
-)
+from speech_engine.host import pipe_messages
 
 _log = structlog.get_logger()
 
@@ -31,7 +21,7 @@ class WorkerAnswer(NamedTuple):
 
     worker: int
     generation: int
-    answer: Reply
+    answer: pipe_messages.Reply
 
 
 class Workers:
@@ -47,7 +37,7 @@ class Workers:
         count: int,
         begin: Callable[[int], Awaitable[Child]],
         on_served: Callable[[str | None], None],
-        on_question: Callable[[int, WorkerQuestion], None] = lambda _number, _question: None,
+        on_question: Callable[[int, pipe_messages.WorkerQuestion], None] = lambda _number, _question: None,
         on_end: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._begin = begin
@@ -75,9 +65,9 @@ class Workers:
     def ready(self) -> list[int]:
         return [number for number, keeper in enumerate(self._keepers) if keeper.state == "ready"]
 
-    def list_failed(self) -> list[WorkerGivenUp]:
+    def list_failed(self) -> list[pipe_messages.WorkerGivenUp]:
         return [
-            WorkerGivenUp(number, keeper.reason)
+            pipe_messages.WorkerGivenUp(number, keeper.reason)
             for number, keeper in enumerate(self._keepers)
             if keeper.state == "failed"
         ]
@@ -94,17 +84,17 @@ class Workers:
             keeper.retire()
         await asyncio.gather(*(keeper.stop(within_s) for keeper in self._keepers))
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: pipe_messages.Message) -> None:
         for number in range(len(self)):
             self.answer(number, message)
 
-    def answer(self, number: int, message: Message) -> None:
+    def answer(self, number: int, message: pipe_messages.Message) -> None:
         child = self._keepers[number].child
         if child is not None:
             child.send(message)
 
     async def ask(
-        self, question: Callable[[int], Question], numbers: list[int], within_s: float
+        self, question: Callable[[int], pipe_messages.Question], numbers: list[int], within_s: float
     ) -> list[WorkerAnswer]:
         """Ask workers, and return the answers that come in time. `question` makes one from its number.
 
@@ -125,7 +115,7 @@ class Workers:
             for key in answers:
                 del self._answers[key]
 
-    async def ask_to_forget(self, question: Callable[[int], Question], within_s: float) -> bool:
+    async def ask_to_forget(self, question: Callable[[int], pipe_messages.Question], within_s: float) -> bool:
         """Let all workers forget a voice. Return whether all did; what a dead one had in memory is gone."""
         lives = {
             number: keeper.generation
@@ -136,7 +126,7 @@ class Workers:
         silent = {
             each.worker
             for each in answers
-            if isinstance(each.answer, VoiceForgotten) and each.answer.is_silent
+            if isinstance(each.answer, pipe_messages.VoiceForgotten) and each.answer.is_silent
         }
         return all(
             number in silent
@@ -161,20 +151,20 @@ class Workers:
                     answer.cancel()
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)
-            self.tell(WorkerGivenUp(number, reason))
+            self.tell(pipe_messages.WorkerGivenUp(number, reason))
         if self._is_served or not self.ready:
             return
         if all(keeper.state in ("ready", "failed") for keeper in self._keepers):
             self._is_served = True
             self._on_served(self._dev_key)
 
-    def _said(self, number: int, message: Message) -> None:
+    def _said(self, number: int, message: pipe_messages.Message) -> None:
         match message:
-            case Ready():
+            case pipe_messages.Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case MetricsReport() | PlansInUse() | VoiceForgotten():
+            case pipe_messages.MetricsReport() | pipe_messages.PlansInUse() | pipe_messages.VoiceForgotten():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
                     answer.set_result(WorkerAnswer(number, self._keepers[number].generation, message))
-            case _ if isinstance(message, WorkerQuestion):
+            case _ if isinstance(message, pipe_messages.WorkerQuestion):
                 self._on_question(number, message)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy import features
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.feature_sections import Section
+from proxy.config.reader import Section
 from proxy.features.all import all_features, all_sections
 from proxy.features.own_voices import records as voices
 from proxy.storage import tombstones

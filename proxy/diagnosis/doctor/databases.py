@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from proxy.config import addresses
-from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.errors import CommandRefused
@@ -19,6 +19,11 @@ from proxy.kept import data_folder
 from proxy.storage import accounts
 from proxy.storage.schema import shipped
 from proxy.storage.store import StorageFailed
+
+if TYPE_CHECKING:
+    from proxy.storage.postgres import PostgresStore
+
+R = TypeVar("R")
 
 ANSWER_S = 4.0
 WHOLE_S = 5.0
@@ -65,7 +70,7 @@ def database(config: Config) -> Iterator[Finding]:
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """Open the database to read it. If it has no log file, no lock is taken.
+    """Open the database to read it, without a lock if it has no log file.
 
     A lock would leave files behind, and their owner may be another user than the server.
     """
@@ -96,24 +101,34 @@ def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield wrong("database", f"it is damaged: {verdict.splitlines()[0]}", _RESTORE)
 
 
-def _postgres(url: str) -> Finding:
+def in_postgres(url: str, query: Callable[[PostgresStore], Coroutine[None, None, R]]) -> R:
+    """Run a query on a connection of its own. Raise StorageFailed."""
     # Imported here: a server with SQLite needs no driver.
     from proxy.storage.postgres import PostgresStore
 
-    async def ask() -> int:
+    async def answer() -> R:
         store = await PostgresStore.open(url, ANSWER_S)
         try:
-            (row,) = await store.read("SELECT to_regclass('schema_version') IS NOT NULL AS is_there")
-            version: int = (await store.read(_VERSION))[0]["version"] if row["is_there"] else 0
-            return version
+            return await query(store)
         finally:
             await store.close()
 
+    return asyncio.run(answer())
+
+
+async def _postgres_schema(store: PostgresStore) -> int:
+    (row,) = await store.read("SELECT to_regclass('schema_version') IS NOT NULL AS is_there")
+    version: int = (await store.read(_VERSION))[0]["version"] if row["is_there"] else 0
+    return version
+
+
+def _postgres(url: str) -> Finding:
     try:
-        return _of_version(asyncio.run(ask()), f"PostgreSQL at {addresses.show_storage(url)}")
+        schema = in_postgres(url, _postgres_schema)
     except StorageFailed as error:
         do = "start it, or mend [storage] url: host, database, user, password"
         return wrong("database", str(error), do)
+    return _of_version(schema, f"PostgreSQL at {addresses.show_storage(url)}")
 
 
 def _of_version(version: int, where: str) -> Finding:
@@ -180,21 +195,10 @@ def _count(config: Config) -> dict[str, int]:
         configured: dict[str, int] = {row["name"]: row["accounts"] for row in answer["data"]}
         missing: dict[str, int] = answer["missing"]
         return configured | missing
-    if is_postgres(config.storage.url):
-        return asyncio.run(_in_postgres(config.storage.url))
+    if addresses.is_postgres(config.storage.url):
+        return in_postgres(config.storage.url, accounts.by_plan)
     file = Path(config.data) / "voxgate.db"
     if not file.exists():
         return {}
     with closing(open_to_read(file)) as connection:
         return dict(connection.execute(accounts.BY_PLAN).fetchall())
-
-
-async def _in_postgres(url: str) -> dict[str, int]:
-    # Imported here: a server with SQLite needs no driver.
-    from proxy.storage.postgres import PostgresStore
-
-    store = await PostgresStore.open(url, ANSWER_S)
-    try:
-        return await accounts.by_plan(store)
-    finally:
-        await store.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -12,7 +11,7 @@ from typing import Any
 from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
-from proxy.diagnosis.doctor.databases import ANSWER_S, open_to_read
+from proxy.diagnosis.doctor.databases import in_postgres, open_to_read
 from proxy.features.all import all_tables
 from proxy.kept.master_keys import FILE, MasterKeySource, VaultFailed
 from proxy.kept.sealing import MasterKeys
@@ -84,21 +83,10 @@ def _of_files(config: Config) -> Iterator[Finding]:
 def _read(config: Config, sql: str) -> list[Mapping[str, Any]]:
     """Run a query, and change nothing. Without a database there are no rows."""
     if addresses.is_postgres(config.storage.url):
-        return asyncio.run(_read_postgres(config.storage.url, sql))
+        return in_postgres(config.storage.url, lambda store: store.read_long(sql))
     file = Path(config.data) / DATABASE
     if not file.exists():
         return []
     with closing(open_to_read(file)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(sql)]
-
-
-async def _read_postgres(url: str, sql: str) -> list[Mapping[str, Any]]:
-    # Imported here: a server with SQLite needs no driver.
-    from proxy.storage.postgres import PostgresStore
-
-    store = await PostgresStore.open(url, ANSWER_S)
-    try:
-        return await store.read_long(sql)
-    finally:
-        await store.close()
