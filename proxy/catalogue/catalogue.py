@@ -35,7 +35,7 @@ from proxy.catalogue.post_steps import find_step
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
 from proxy.config.reader import hint, nearest, possible
-from proxy.config.sections import Config, Remark
+from proxy.config.sections import Remark
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice
@@ -361,8 +361,7 @@ class Catalogue:
         return "no engine has it: see voxgate check" if self._own.is_silent(name) else ""
 
     def unusable_models(self) -> list[Remark]:
-        """Return the configured models that cannot speak: their engine is up and has no such model, or their
-        licence is not accepted."""
+        """Return the models that cannot speak: their engine lacks them, or their licence is not accepted."""
         known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 

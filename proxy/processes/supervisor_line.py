@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -27,9 +28,10 @@ _RELOAD_S = 20.0
 """The supervisor reads the file, and asks a worker for up to 5 s which plans are in use."""
 _SPREAD_S = 10.0
 _BOOKING_S = 5.0
-_log = structlog.get_logger()
 _SWITCH_S = 15.0
 """A host that does not end is killed after four seconds; another switch may be under way."""
+
+_log = structlog.get_logger()
 
 _A = TypeVar(
     "_A", pipe_messages.ReloadResult, pipe_messages.ErasureSpread, pipe_messages.EngineSwitched, Booked
@@ -37,7 +39,7 @@ _A = TypeVar(
 
 
 class SupervisorLine:
-    """The questions under way. `on_answer` is called with what comes over the pipe."""
+    """The worker's questions to its supervisor, each with a number that the answer repeats."""
 
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
@@ -45,7 +47,7 @@ class SupervisorLine:
         self._waiting: dict[int, asyncio.Future[pipe_messages.SupervisorAnswer]] = {}
 
     async def reload(self) -> pipe_messages.ReloadResult:
-        """Return what came of a reload. Raises UpstreamFailed if the supervisor does not answer in time."""
+        """Reload the configuration. Raises UpstreamFailed if the supervisor does not answer in time."""
         try:
             return await self._ask(pipe_messages.ReloadQuestion, _RELOAD_S, pipe_messages.ReloadResult)
         except TimeoutError:
@@ -53,10 +55,9 @@ class SupervisorLine:
 
     async def spread(self, tombstone: Tombstone) -> bool:
         """Let every worker of this server forget a voice. Return whether all did, and its streams ended."""
-
-        def question(number: int) -> pipe_messages.ErasureQuestion:
-            return pipe_messages.ErasureQuestion(number, tombstone.subject, tombstone.digests)
-
+        question = partial(
+            pipe_messages.ErasureQuestion, subject=tombstone.subject, digests=tombstone.digests
+        )
         try:
             return (await self._ask(question, _SPREAD_S, pipe_messages.ErasureSpread)).is_everywhere
         except TimeoutError:
@@ -66,10 +67,7 @@ class SupervisorLine:
         self, engine: str, action: pipe_messages.EngineAction, breaks_off: bool
     ) -> pipe_messages.EngineSwitched:
         """Load, unload or restart an engine. Raises UpstreamFailed without an answer in time."""
-
-        def question(number: int) -> pipe_messages.EngineQuestion:
-            return pipe_messages.EngineQuestion(number, engine, action, breaks_off)
-
+        question = partial(pipe_messages.EngineQuestion, engine=engine, action=action, breaks_off=breaks_off)
         try:
             return await self._ask(question, _SWITCH_S, pipe_messages.EngineSwitched)
         except TimeoutError:
@@ -81,12 +79,10 @@ class SupervisorLine:
 
     async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         """Book memory on a device, as a `MemoryBook` does."""
-
-        def question(number: int) -> BookingQuestion:
-            return BookingQuestion(number, holder, needs_gb, *found)
-
         try:
-            booked = await self._ask(question, _BOOKING_S, Booked)
+            booked = await self._ask(
+                lambda number: BookingQuestion(number, holder, needs_gb, *found), _BOOKING_S, Booked
+            )
         except TimeoutError:
             return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
         return LoadRefusal(booked.refusal, lasting=booked.lasting) if booked.refusal else None
@@ -119,7 +115,7 @@ class SupervisorLine:
 
 
 class SupervisorInbox:
-    """The messages, in their order, from now on. When the supervisor dies, `own_sockets` are removed and the
+    """The supervisor's messages, in their order. If the supervisor dies, `own_sockets` are removed and the
     worker ends."""
 
     def __init__(self, pipe: ParentPipe, own_sockets: Sequence[str]) -> None:
@@ -139,7 +135,7 @@ class SupervisorInbox:
         pipe.watch(on_message, on_end)
 
     async def follow(self, worker: Worker, front: Front, line: SupervisorLine) -> None:
-        """Do what the messages say, for ever."""
+        """Apply the messages to the worker until the task is cancelled."""
         while True:
             match await self._messages.get():
                 case pipe_messages.HostState() as state:
@@ -180,20 +176,14 @@ def read_config(revision: pipe_messages.Revision) -> Config:
 async def _send_reply(
     pipe: ParentPipe, worker: Worker, question: pipe_messages.PlansQuestion | pipe_messages.ForgetQuestion
 ) -> None:
-    match question:
-        case pipe_messages.PlansQuestion():
-            await _send_plans(pipe, worker, question)
-        case pipe_messages.ForgetQuestion(number, subject, digests):
-            tombstone = Tombstone(subject=subject, account="", digests=digests, began=0)
-            pipe.send(pipe_messages.VoiceForgotten(number, await worker.erasing.forget(tombstone)))
-
-
-async def _send_plans(pipe: ParentPipe, worker: Worker, question: pipe_messages.PlansQuestion) -> None:
+    if isinstance(question, pipe_messages.ForgetQuestion):
+        tombstone = Tombstone(subject=question.subject, account="", digests=question.digests, began=0)
+        pipe.send(pipe_messages.VoiceForgotten(question.question, await worker.erasing.forget(tombstone)))
+        return
     try:
         used = await accounts.plans_in_use(worker.store)
     except StorageFailed as error:
         _log.error("storage.failed", reason=str(error))
         return  # no answer: the supervisor leaves everything as it is
-    pipe.send(
-        pipe_messages.PlansInUse(question.question, tuple(name for name in question.names if name in used))
-    )
+    names = tuple(name for name in question.names if name in used)
+    pipe.send(pipe_messages.PlansInUse(question.question, names))
