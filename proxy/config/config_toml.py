@@ -113,7 +113,7 @@ def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
 
 
 def built_in_models() -> dict[str, list[str]]:
-    """Return the aliases that are there without a configuration, each with its candidates."""
+    """Return the built-in aliases, each with its candidates."""
     return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
 
 
@@ -152,7 +152,7 @@ def _parse(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        # ValueError is tomllib's own error, and that of bytes that are no text and of endless numbers.
+        # ValueError is raised for wrong TOML, for bytes that are not text, and for endless numbers.
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
@@ -193,7 +193,7 @@ def _read(
     folder: Path,
     layer: natural.Layer,
 ) -> Config:
-    """Read the kernel's sections. The aliases of `layer` are there without a word of the file."""
+    """Read the kernel's sections. The aliases of `layer` need no entry in the file."""
     shipped = natural.shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
@@ -222,7 +222,7 @@ def _read(
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=models,
-        # A line `default = true` is an order that the operator wrote, too.
+        # A line `default = true` also changes the order, by the operator's choice.
         built_in_models=frozenset(
             name for name, fulls in offered.items() if name not in written and models[name] == fulls
         ),

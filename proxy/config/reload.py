@@ -58,7 +58,7 @@ def merge(running: Config, read: Config, sections: Sections) -> Reload:
 
 
 def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
-    """Give all sections but [server] by their names, in the order in which a reload tells of them."""
+    """Yield all sections except [server] with their names, in the order of a reload's result."""
     for name in config.__struct_fields__:
         if name == "plugins":
             for kind in KINDS:

@@ -55,9 +55,8 @@ class SupervisorLine:
 
     async def spread(self, tombstone: Tombstone) -> bool:
         """Let every worker of this server forget a voice. Return whether all did, and its streams ended."""
-        question = partial(
-            pipe_messages.ErasureQuestion, subject=tombstone.subject, digests=tombstone.digests
-        )
+        subject, digests = tombstone.subject, tombstone.digests
+        question = partial(pipe_messages.ErasureQuestion, subject=subject, digests=digests)
         try:
             return (await self._ask(question, _SPREAD_S, pipe_messages.ErasureSpread)).is_everywhere
         except TimeoutError:
