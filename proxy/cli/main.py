@@ -17,8 +17,7 @@ import typer
 
 from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
-from proxy.cli.admin_requests import ask, failures
-from proxy.cli.asking import runner, typer_group
+from proxy.cli.admin_requests import failures, runner, show_answer, typer_group
 from proxy.cli.backup import backup, restore
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
@@ -28,7 +27,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
-from proxy.commands.command import Command, Group, by_name
+from proxy.commands.command import Ask, Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.all import all_commands, load_config
@@ -151,7 +150,7 @@ def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
     data = Path(load_config(config_file).data)
     if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
-    ask(config_file, form, _reload_result, "POST", "reload")
+    show_answer(Ask("POST", "reload"), config_file, form, _reload_result)
 
 
 def _reload_result(answer: dict[str, Any]) -> list[Part]:

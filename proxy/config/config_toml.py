@@ -23,35 +23,13 @@ from proxy.config import addresses, natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.model_names import put_defaults_first, read_models, shipped_models
 from proxy.config.plans import read_plans
-from proxy.config.reader import ConfigError, Reader, Sections
+from proxy.config.reader import ConfigError as ConfigError
+from proxy.config.reader import Reader, Sections
 from proxy.config.routes import read_routes, shipped_routes
 from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
-from proxy.config.sections import (
-    KINDS,
-    Config,
-    EngineSection,
-    LimitsStore,
-    Server,
-    Storage,
-    Upstream,
-    VaultSection,
-    VoiceSection,
-)
+from proxy.config.sections import KINDS, LimitsStore, Server, Storage, Upstream, VaultSection
+from proxy.config.sections import Config as Config
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
-
-__all__ = [
-    "Config",
-    "ConfigError",
-    "EngineSection",
-    "Server",
-    "Storage",
-    "VoiceSection",
-    "built_in_models",
-    "built_in_voices",
-    "known_names",
-    "load",
-    "voices_to_bind",
-]
 
 T = TypeVar("T")
 

@@ -27,9 +27,9 @@ class WorkerAnswer(NamedTuple):
 class Workers:
     """All workers. `begin` starts the process of a number.
 
-    `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and
-    one of them is ready. `on_question` is called with a worker's number and its question, and `on_end` with
-    that of a worker that has ended.
+    `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and one
+    worker is ready. `on_question` is called with a worker's number and its question. `on_end` is called with
+    the number of a worker that has ended.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Workers:
         self._on_end = on_end
         self._on_question = on_question
         self._on_served = on_served
-        self._is_served = False
+        self.have_served = False
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
         self._answers: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
@@ -56,10 +56,6 @@ class Workers:
     @property
     def have_failed(self) -> bool:
         return all(keeper.state == "failed" for keeper in self._keepers)
-
-    @property
-    def have_served(self) -> bool:
-        return self._is_served
 
     @property
     def ready(self) -> list[int]:
@@ -96,9 +92,9 @@ class Workers:
     async def ask(
         self, question: Callable[[int], pipe_messages.Question], numbers: list[int], within_s: float
     ) -> list[WorkerAnswer]:
-        """Ask workers, and return the answers that come in time. `question` makes one from its number.
+        """Send a question to workers, and return the answers that come in time.
 
-        One that dies meanwhile is not waited for.
+        `question` makes a message from the question's number. A worker that dies meanwhile is not waited for.
         """
         id_ = next(self._questions)
         answers = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
@@ -116,7 +112,7 @@ class Workers:
                 del self._answers[key]
 
     async def ask_to_forget(self, question: Callable[[int], pipe_messages.Question], within_s: float) -> bool:
-        """Let all workers forget a voice. Return whether all did; what a dead one had in memory is gone."""
+        """Let all workers forget a voice. Return whether all did. A dead worker has no memory, and counts."""
         lives = {
             number: keeper.generation
             for number, keeper in enumerate(self._keepers)
@@ -152,10 +148,10 @@ class Workers:
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)
             self.tell(pipe_messages.WorkerGivenUp(number, reason))
-        if self._is_served or not self.ready:
+        if self.have_served or not self.ready:
             return
         if all(keeper.state in ("ready", "failed") for keeper in self._keepers):
-            self._is_served = True
+            self.have_served = True
             self._on_served(self._dev_key)
 
     def _said(self, number: int, message: pipe_messages.Message) -> None:
