@@ -64,7 +64,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     with data_folder.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
         copy = sqlite_backup.restore(file, data, all_tables())
-        # What was erased since the backup must not come back with it.
+        # Voices that were erased since the backup must not come back.
         replayed = asyncio.run(replay_erasures(config))
     _print(copy, form, _then(data, is_replaced, replayed))
 

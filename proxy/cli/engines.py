@@ -115,7 +115,7 @@ def _batches(engines: list[dict[str, Any]]) -> list[Part]:
 
 
 def _card(figures: dict[str, float]) -> str:
-    """Show the card's memory in use by all processes, and its load if it tells one."""
+    """Show the card's memory in use by all processes, and its load if it is known."""
     if "device_memory_total_bytes" not in figures:
         return ""
     used, total = (figures[f"device_memory_{name}_bytes"] / 1024**3 for name in ("used", "total"))

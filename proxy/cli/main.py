@@ -165,7 +165,7 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 _OF_FEATURES = all_commands()
 
-# Both in the order of the help: first what a new operator needs.
+# Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
     *(serve, worker, say, convert, train, reload, check, doctor, PLANS, usage, AUDIT),
 )
@@ -205,7 +205,7 @@ def make_app(only: str = "") -> typer.Typer:
 
 
 def _asked_for() -> str:
-    """Return the name of the command or group that is to run; nothing where all of them may be shown."""
+    """Return the name of the command or group to run, or "" if the help may show all of them."""
     if "_VOXGATE_COMPLETE" in os.environ or len(sys.argv) < 2:
         return ""
     return sys.argv[1] if sys.argv[1] in _COMMANDS.keys() | _GROUPS.keys() else ""
@@ -214,7 +214,7 @@ def _asked_for() -> str:
 def banner(base: str, key: str | None, config_file: Path | None = None) -> str:
     """Return the text for a server that serves. Its lines can be copied and run.
 
-    `config_file` is what `--config` named: without it, the commands would use the books of another server.
+    `config_file` is the value of `--config`: without it, the commands would use another server's database.
     The key of this machine goes into the fragment of the page's address, which a browser never sends.
     """
     config = "" if config_file is None else f" --config {shlex.quote(str(config_file))}"

@@ -81,7 +81,7 @@ def _part(part: dict[str, Any]) -> list[Part]:
 
 
 def _post_step(step: dict[str, Any]) -> str:
-    """Return a post-step in a line: what is done, or why not, and what the plan adds for it."""
+    """Return a line for a post-step: its use and price, or the reason why it is not used."""
     when = f" when {step['when']}" if step["when"] else ""
     if not step["is_used"]:
         return f"post-step {step['engine']} as {step['voice']}{when}: not used, {step['reason']}"

@@ -1,4 +1,4 @@
-"""Read config.toml into one frozen `Config`. An error names the file, the key, and what would be right.
+"""Read config.toml into one frozen `Config`. An error names the file, the key, and the right form.
 
 Precedence: shipped defaults < natural.toml < the file < VOXGATE_SECTION__KEY < the command line. The result
 is plain data: the supervisor reads it once and sends it to every worker.
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from proxy.config import addresses, natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
-from proxy.config.model_names import put_defaults_first, read_models, shipped_models
+from proxy.config.model_names import put_defaults_first, read_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError as ConfigError
 from proxy.config.reader import Reader, Sections
@@ -88,11 +88,6 @@ def built_in_voices() -> frozenset[str]:
 def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
     """Return the names that the operator may bind to a voice, each with its language and gender."""
     return dict(natural.shipped()["voices_to_bind"])
-
-
-def built_in_models() -> dict[str, list[str]]:
-    """Return the built-in aliases, each with its candidates."""
-    return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
 
 
 def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
@@ -188,7 +183,8 @@ def _read(
         kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
     }
     check_runners(reader, engines, plugins["runner"])
-    written, offered = read_models(reader, raw.get("models", {}), engines), shipped_models(built_in, engines)
+    written = read_models(reader, raw.get("models", {}), engines)
+    offered = read_models(Reader("defaults"), built_in, engines)
     models = put_defaults_first(_beside(written, offered), built_in, engines)
     return Config(
         server=server,

@@ -85,7 +85,7 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
     """Return the struct. Raises FieldFaults.
 
     Unknown keys are ignored here: see `unknown`. If a struct inside this one forbids them, they are faults.
-    With `null_is_absent`, a null counts only for a field that tells it from an absent one.
+    With `null_is_absent`, a null counts only for a field that `takes_null`.
     """
     values: dict[str, Any] = {}
     faults: list[FieldFault] = []
@@ -108,7 +108,7 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
     try:
         return type_(**values)
     except ValueError as error:
-        # A struct refuses values that are wrong together by `ValueError("FIELD: what it must be")`.
+        # A struct refuses a wrong combination of values by `ValueError("FIELD: right form")`.
         field_name, _, expected = str(error).partition(": ")
         raise FieldFaults([FieldFault(field_name, "wrong", expected)]) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from proxy.config.reader import Reader, hint
 from proxy.config.sections import Config, EngineSection, Remark
@@ -35,11 +35,6 @@ def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tu
             _check_model(reader, key, name, engines)
         models[alias] = tuple(name for name in names if name.partition("/")[0] in engines)
     return {alias: names for alias, names in models.items() if names}
-
-
-def shipped_models(value: Mapping[str, Any], engines: Engines) -> dict[str, tuple[str, ...]]:
-    """Return the built-in aliases whose engine is configured."""
-    return read_models(Reader("defaults"), dict(value), engines)
 
 
 def put_defaults_first(

@@ -119,7 +119,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
 
 
 def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: Engines) -> Prices:
-    """Return the prices of a plan, or those that were agreed with one account."""
+    """Return the prices of a plan, or the agreed prices of an account."""
     for name in written:
         if name not in (*_KINDS, "models"):
             reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))

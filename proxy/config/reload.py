@@ -30,7 +30,7 @@ class Reload(NamedTuple):
 
 
 def merge(running: Config, read: Config, sections: Sections) -> Reload:
-    """Merge the running configuration with the one that was read. `sections` are those of features."""
+    """Merge the running configuration with the new one. `sections` are those of features."""
     differing = [
         field
         for field in Server.__struct_fields__

@@ -14,7 +14,7 @@ KEY_IS_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such
 
 
 class SecretMissing(Exception):
-    """A named secret is not there. The message says what to do and never holds a secret."""
+    """A named secret is missing. The message has the remedy, and never a secret."""
 
 
 def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
@@ -25,7 +25,9 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
     kind, colon, name = text.partition(":")
     if not colon or kind not in ("env", "file"):
         return text
-    secret = _variable(name, environ) if kind == "env" else _content(folder / name)
+    if kind == "env" and name not in environ:
+        raise SecretMissing(f"env:{name} is not set; export {name}, or use file:PATH")
+    secret = environ[name] if kind == "env" else _content(folder / name)
     if not secret.strip():
         raise SecretMissing(f"{text} is empty")
     return secret.strip()
@@ -89,12 +91,6 @@ def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> d
         and name not in secrets
         and not any(word in name for word in _SECRET_WORDS)
     }
-
-
-def _variable(name: str, environ: Mapping[str, str]) -> str:
-    if name not in environ:
-        raise SecretMissing(f"env:{name} is not set; export {name}, or use file:PATH")
-    return environ[name]
 
 
 def _content(file: Path) -> str:

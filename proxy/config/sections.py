@@ -1,4 +1,4 @@
-"""The sections of a configuration as frozen structs. Each field describes what would be right there."""
+"""The sections of a configuration as frozen structs. The description of a field is its right form."""
 
 from __future__ import annotations
 

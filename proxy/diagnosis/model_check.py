@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
 from policies.retirement import Retirement, find_retirement, parse_day
@@ -34,7 +35,7 @@ def models(
 
 
 def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[ModelInfo, ...]:
-    """Return what an engine with imported models speaks with: it has no others. Raise EngineConfigError."""
+    """Return the models of an engine that has only imported models, else (). Raise EngineConfigError."""
     section = config.engines[engine]
     spec = registry.engine(engine, section, config.data)
     imported = () if isinstance(spec, RemoteSpec) else spec.models
@@ -55,18 +56,18 @@ def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
 
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
-    """Return the models of engines whose settings list them, that answered, or that have imported ones."""
+    """Return the models of engines whose settings list them, that answered, or that have imported models."""
     listed = model_names.listed_models(config)
     found: dict[str, Sequence[str]] = {}
     for name, section in config.engines.items():
         named = [info.id for info in results.models.get(name, ())]
         try:
             settings = registry.first_settings(name, section, config.data)
-            # A preset lists models, too. It stands in the settings, and not in the file.
+            # A preset lists models, too, in the settings and not in the file.
             by_settings = getattr(settings, "models", None)
             imported = [info.id for info in imported_infos(config, registry, name)]
         except EngineConfigError:
-            by_settings, imported = None, []  # the finding of the engine says so
+            by_settings, imported = None, []  # the finding of the engine has the reason
         of_settings = list(by_settings) if isinstance(by_settings, tuple | list) else []
         if models := listed.get(name) or of_settings or named or imported:
             found[name] = models
@@ -145,21 +146,15 @@ def _ending(name: str, retirement: Retirement, today: date) -> Finding:
 def _last_day(
     config: Config, registry: Registry, models: Mapping[str, tuple[ModelInfo, ...]], full: str
 ) -> date | None:
-    """Return the last day of a model: as the running server knows it, or else its settings."""
+    """Return the last day of a model from the running server, else from the settings of its engine."""
     engine, _, id_ = full.partition("/")
-    known = next((info.shutdown_date for info in models.get(engine, ()) if info.id == id_), "")
-    return parse_day(known or _day_by_settings(config, registry, engine, id_))
-
-
-def _day_by_settings(config: Config, registry: Registry, engine: str, model: str) -> str:
+    day = next((info.shutdown_date for info in models.get(engine, ()) if info.id == id_), "")
     section = config.engines.get(engine)
-    if section is None:
-        return ""
-    try:
-        settings = registry.first_settings(engine, section, config.data)
-    except EngineConfigError:
-        return ""  # the note of `retirements` says so
-    return settings.shutdown_date(model) if isinstance(settings, KnowsShutdowns) else ""
+    if not day and section is not None:
+        with suppress(EngineConfigError):  # `retirements` yields a note about it
+            settings = registry.first_settings(engine, section, config.data)
+            day = settings.shutdown_date(id_) if isinstance(settings, KnowsShutdowns) else ""
+    return parse_day(day)
 
 
 def _is_unreadable(config: Config, registry: Registry, engine: str) -> bool:

@@ -78,7 +78,7 @@ def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
 def _route(
     config: Config, registry: Registry, results: ProbeResults, sick: Collection[str], route: Route
 ) -> Finding:
-    """Judge a route. A fault is only a note, because requests skip what is missing."""
+    """Judge a route. A fault is only a note, because requests skip missing candidates."""
     faults = {
         full: _fault(config, registry, results, sick, full, route.language) for full in route.candidates
     }

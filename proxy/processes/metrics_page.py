@@ -134,9 +134,9 @@ def _page(sums: _Figures) -> Iterator[Metric]:
 
 class MetricsPage(Collector):
     """The metrics page. `ask` returns the reports that come in time; `workers` is the number of workers.
-    Requests name it by an address, a name without a dot, or one of `names`.
 
-    A thread of the library serves the page, so it calls `ask` through the event loop.
+    A request's Host must be an address, a name without a dot, or one of `names`. A thread of the library
+    serves the page, so it calls `ask` through the event loop.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class MetricsPage(Collector):
 
 
 Figures = Mapping[tuple[str, str], Mapping[str, float]]
-"""By engine and process: what `batch_figures` and `device_figures` of `speech_engine.host` name."""
+"""The results of `batch_figures` and `device_figures` of `speech_engine.host`, by engine and process."""
 
 _LABELS = ("engine", "process")
 _MetricKind = type[GaugeMetricFamily] | type[CounterMetricFamily]
@@ -285,7 +285,7 @@ _METRICS: dict[str, tuple[_MetricKind, str, str]] = {
 
 
 def batch_metrics(figures: Figures) -> Iterable[Metric]:
-    """Return the metrics of all batched models and cards. A host has those that it reported."""
+    """Return the metrics of all batched models and cards, as far as their hosts report them."""
     rows = GaugeMetricFamily("voxgate_batch_rows", "Rows in the model.", labels=(*_LABELS, "urgency"))
     for labels, values in figures.items():
         if "rows_live" in values:

@@ -1,4 +1,4 @@
-"""A worker's messages with its supervisor, over the pipe: the worker's questions, and what is sent to it."""
+"""A worker's messages with its supervisor, over the pipe: its questions, and the messages to it."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def ending_models(config: Config) -> Iterator[Finding]:
 
 
 def models(config: Config) -> Iterator[Finding]:
-    """Read the imported models that engines and marks name, and compare them with what was imported."""
+    """Read the imported models that engines and marks name, and compare each file with its stored digest."""
     store, names = ModelStore(config.data), dict.fromkeys(_speaking(config))
     named = (section.settings.get(MODEL) for section in config.plugins_of("mark").values())
     names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
@@ -137,7 +137,7 @@ def models(config: Config) -> Iterator[Finding]:
         try:
             model = store.find(name)
         except UnusableModel:
-            continue  # the check of the engines says so
+            continue  # the check of the engines reports it
         if model is not None:
             yield _model(model)
 
@@ -184,7 +184,7 @@ def _speaking(config: Config) -> dict[str, list[str]]:
 
 
 class _TooSlow(Exception):
-    """A disk is too slow for what is left of the time."""
+    """A disk is too slow for the time of the check."""
 
 
 def _model(model: StoredModel) -> Finding:
