@@ -90,6 +90,11 @@ def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
     return dict(natural.shipped()["voices_to_bind"])
 
 
+def built_in_models() -> dict[str, list[str]]:
+    """Return the built-in aliases, each with its candidates."""
+    return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
+
+
 def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
     """Return the data folder, before the rest is read. A wrong one is reported later."""
     section = raw.get("server")

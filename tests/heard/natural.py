@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config import natural
+from proxy.config import config_toml, natural
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
 from proxy.features.models.listing import Listed, open_galleries
@@ -68,7 +68,7 @@ def shipped(folder: Path) -> Iterator[Server]:
         interpreter(speaker.engine)
         put(speaker.model, data)
     ready = [_listed(speaker.model) for speaker in (JOE, KOKORO)]
-    natural.write(data, natural_layer(natural.Layer(), ready, natural.shipped()["models"]))
+    natural.write(data, natural_layer(natural.Layer(), ready, config_toml.built_in_models()))
     with server.running(folder, (ROOT / "config.toml").read_text()) as live:
         yield live
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config import natural
+from proxy.config import config_toml, natural
 from proxy.engines import registry
 from proxy.features.models import natural_voices
 from proxy.features.models.listing import open_galleries
@@ -68,7 +68,7 @@ FORMS = {
 
 def written(sections: str, candidates: list[str]) -> str:
     listed = ", ".join(f'"{each}"' for each in candidates)
-    aliases = "".join(f"{alias} = [{listed}]\n" for alias in natural.shipped()["models"])
+    aliases = "".join(f"{alias} = [{listed}]\n" for alias in config_toml.built_in_models())
     return f"{HEAD}\n{sections}" + (f"[models]\n{aliases}" if candidates else "")
 
 
@@ -92,14 +92,14 @@ def test_each_counts_as_it_did(tmp_path: Path, subtests: pytest.Subtests) -> Non
                     key, _, value = line.partition(" = ")
                     assert str(said.pop(key)).replace("'", '"') == value.strip('"')
                 assert said.keys() <= {"plugin"}
-            for alias in natural.shipped()["models"]:
+            for alias in config_toml.built_in_models():
                 assert config.models[alias] == tuple(dict.fromkeys((*candidates, ESPEAK)))
 
 
 def test_what_is_written_today_counts_too(tmp_path: Path) -> None:
-    galleries, built_in = open_galleries(registry.load()), natural.shipped()["models"]
+    galleries, built_in = open_galleries(registry.load()), config_toml.built_in_models()
     layer = natural_voices.natural_layer(
-        natural.Layer(), natural_voices.chosen(galleries), natural.shipped()["models"]
+        natural.Layer(), natural_voices.chosen(galleries), config_toml.built_in_models()
     )
     for listed in galleries.listed:
         layer, _ = natural_voices.with_speech(layer, listed, built_in)

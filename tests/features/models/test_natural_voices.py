@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import natural
+from proxy.config import config_toml
 from proxy.config.natural import Layer
 from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
@@ -53,7 +53,7 @@ def test_an_index_that_takes_connections_and_says_nothing_is_away(monkeypatch: p
 
 
 def test_joe_speaks_the_quick_name_kokoro_the_others_and_espeak_the_rest() -> None:
-    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], natural.shipped()["models"])
+    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], config_toml.built_in_models())
     assert layer.engines == {
         "kokoro": {"model": "kokoro-int8"},
         "piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"},
