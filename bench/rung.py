@@ -26,8 +26,7 @@ from policies.plans import UNLIMITED, Plan, Prices, terms
 from policies.price import MICRO, Price
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
-from proxy.config.config_toml import Config, EngineSection, Server, Storage, VoiceSection
-from proxy.config.sections import LimitsStore
+from proxy.config.sections import Config, EngineSection, LimitsStore, Server, Storage, VoiceSection
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.http.connection import Connection

@@ -32,8 +32,9 @@ from policies.routing import (
 from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
 from proxy.config.config_toml import Config, known_names
-from proxy.config.model_names import ModelNameFault, find_misnamed
+from proxy.config.model_names import find_misnamed
 from proxy.config.reader import hint, nearest, possible
+from proxy.config.sections import Remark
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice
@@ -358,16 +359,15 @@ class Catalogue:
         """Return why no engine can speak with this voice, or "". The reason is public."""
         return "no engine has it: see voxgate check" if self._own.is_silent(name) else ""
 
-    def unusable_models(self) -> list[ModelNameFault]:
-        """Return the configured models that cannot speak: their engine is up and has no such model, or their
-        licence is not accepted."""
+    def unusable_models(self) -> list[Remark]:
+        """Return the models that cannot speak: their engine lacks them, or their licence is not accepted."""
         known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 
-    def _unlicensed(self) -> list[ModelNameFault]:
+    def _unlicensed(self) -> list[Remark]:
         """Return the models that do not serve until the operator accepts their licence."""
         return [
-            ModelNameFault(
+            Remark(
                 model.name,
                 f"its licence, {model.info.licence!r}, is not accepted: "
                 f"engines.{model.engine}.accept_licence",

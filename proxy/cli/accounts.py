@@ -102,11 +102,7 @@ def accounts_grant(
 
 
 @ACCOUNTS.command("correct", tables.entry, context_settings=_SIGNED)
-def accounts_correct(
-    account: Account,
-    credits: Credits,
-    reason: _Reason,
-) -> Ask:
+def accounts_correct(account: Account, credits: Credits, reason: _Reason) -> Ask:
     """Add credits, or remove some (-5), to correct a mistake."""
     body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
     return Ask("POST", path("accounts", account, "corrections"), body)

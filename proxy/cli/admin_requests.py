@@ -1,16 +1,21 @@
-"""The requests of commands to the admin handlers: of a running server, or on the store itself.
+"""Commands that send requests to the admin handlers: of a running server, or on the store itself.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import sys
+from collections.abc import Callable, Generator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.commands.command import Ask
+import typer
+
+from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.command import Ask, Command, Group, Here, KnownAnswer
 from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
 from proxy.errors import CommandRefused
@@ -24,28 +29,15 @@ _SHORT_S = 30.0
 _LONG_S = 3600.0
 
 
-def ask(
-    config_file: Path | None,
-    form: Form,
-    show: Show,
-    method: str,
-    path: str,
-    body: Any = None,
-    **query: str | int | None,
-) -> Any:
-    """Ask once. Print the answer, and return it."""
-    return show_answer(Ask(method, path, body, query), config_file, form, show)
-
-
 def show_answer(ask: Ask, config_file: Path | None, form: Form, show: Show) -> Any:
-    """Ask. Print the answer, and return it."""
+    """Send a request. Print the answer, and return it."""
     found = answer_to(ask, config_file, form)
     print_answer(found, form, show)
     return found
 
 
 def answer_to(ask: Ask, config_file: Path | None, form: Form) -> Any:
-    """Ask, and return the answer. Raise CommandRefused."""
+    """Send a request, and return the answer. Raise CommandRefused."""
     import asyncio
 
     from proxy.processes.admin_client import admin_client, ask_once
@@ -55,7 +47,7 @@ def answer_to(ask: Ask, config_file: Path | None, form: Form) -> Any:
     config = load_config(config_file)
     if ask.question and asks(is_sure=False):
         if ask.looks:
-            # A person is asked about nothing that does not exist.
+            # It fails here if the thing does not exist.
             ask_once(config, "GET", ask.path, **ask.query)
         be_sure(False, ask.question)
     data = {name: _read(file) for name, file in ask.files.items()}
@@ -86,7 +78,7 @@ def _read(file: Path) -> bytes:
 
 
 async def _rows(client: AdminClient, ask: Ask, with_names: bool) -> Any:
-    """Ask for rows. Tables also get the names of the accounts whose ids are in them."""
+    """Return rows, for tables also with the names of accounts whose ids are in them."""
     answer = await (
         _all_pages(client, ask.path, **ask.query)
         if ask.pages == "all"
@@ -139,8 +131,78 @@ def copy(
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what a command may fail with, in one line for the person who typed it."""
+    """Return the exceptions that are shown to the operator as one line."""
     from proxy.config.config_toml import ConfigError
     from proxy.storage.store import StorageFailed
 
     return (ConfigError, CommandRefused, StorageFailed)
+
+
+def typer_group(group: Group) -> typer.Typer:
+    made = typer.Typer(help=group.about, no_args_is_help=True)
+    for name, function in group.by_hand.items():
+        made.command(name)(function)
+    for command in group.commands:
+        made.command(command.name, **command.settings)(runner(command))
+    return made
+
+
+def runner(command: Command) -> Callable[..., None]:
+    """Return a function for typer, with the command's options, `--config` and `--json`."""
+
+    def run(*, form: Form, config_file: Path | None = None, **given: Any) -> None:
+        here = Here(config_file, form, load_config)
+        status = _run(command, here, {**given, **dict.fromkeys(places, here)})
+        if status:
+            sys.exit(status)
+
+    own = inspect.signature(command.ask, eval_str=True).parameters.values()
+    places = [each.name for each in own if each.annotation is Here]
+    shared = {"form": Printed} if command.is_alone else {"config_file": ConfigFile, "form": Printed}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        *(each.replace(kind=keyword) for each in own if each.name not in places),
+        *(
+            inspect.Parameter(name, keyword, default=None, annotation=option)
+            for name, option in shared.items()
+        ),
+    ]
+    run.__doc__ = command.ask.__doc__
+    # typer reads the options of a command from both.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
+    """Send the request, print the answer, and return the command's status."""
+    step = command.ask(**given)
+    if step is None:
+        return 0
+    if isinstance(step, KnownAnswer):
+        then = step.then
+        print_answer(step.answer, here.form, lambda answer: (*command.show(answer), *then))
+        return step.status
+    if isinstance(step, Generator):
+        return _run_all(command, here, step)
+    try:
+        answer = answer_to(step, here.config_file, here.form)
+    except failures() as error:
+        if step.failed == 1:
+            raise
+        typer.secho(str(error), fg="red", err=True)
+        return step.failed
+    print_answer(answer, here.form, command.show)
+    return step.status(answer)
+
+
+def _run_all(command: Command, here: Here, steps: Generator[Ask, Any, int | None]) -> int:
+    answer = None
+    while True:
+        try:
+            asked = steps.send(answer)
+        except StopIteration as end:
+            return end.value or 0
+        answer = answer_to(asked, here.config_file, here.form)
+        if asked.shows(answer):
+            print_answer(answer, here.form, command.show)

@@ -1,4 +1,4 @@
-"""`voxgate backup` and `voxgate restore`: copies of the SQLite database, or of all that is kept.
+"""`voxgate backup` and `voxgate restore`: copies of the SQLite database, or of all data.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -64,9 +64,9 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     with data_folder.locked(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
         copy = sqlite_backup.restore(file, data, all_tables())
-        # What was erased since the backup must not come back with it.
+        # Voices that were erased since the backup must not come back.
         replayed = asyncio.run(replay_erasures(config))
-    _print(copy, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
+    _print(copy, form, _then(data, is_replaced, replayed))
 
 
 def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Form) -> None:
@@ -89,17 +89,15 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
             is_replaced = (data / sqlite_backup.DATABASE).exists()
             whole = whole_restore.restore(file, config, taken, agree)
             replayed = asyncio.run(replay_erasures(config))
-    _print_whole(whole, form, f"{_again(replayed)}{_kept(data, is_replaced)}Now run voxgate ledger verify.")
+    _print_whole(whole, form, _then(data, is_replaced, replayed))
 
 
-def _again(replayed: int) -> str:
-    return f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
-
-
-def _kept(data: Path, is_replaced: bool) -> str:
+def _then(data: Path, is_replaced: bool, replayed: int) -> str:
     from proxy.storage import sqlite_backup
 
-    return f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
+    again = f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
+    old = f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
+    return f"{again}{old}Now run voxgate ledger verify."
 
 
 def _config(config_file: Path | None, instead: str) -> Config:

@@ -1,6 +1,6 @@
 """`voxgate check` and `voxgate doctor`: their findings, in one table.
 
-The imports inside functions are slow: a command has what it examines, and `voxgate --help` needs none of it.
+The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
 
 from __future__ import annotations
@@ -56,34 +56,32 @@ def check(
             spoken, models = asyncio.run(check_live(loaded, plugins))
             results = msgspec.structs.replace(results, models={**results.models, **models})
         findings = [*check_config(loaded, plugins, results), *missing_plans(loaded), *spoken]
-    print_findings(findings, form)
-    if _has_faults(findings):
-        sys.exit(1)
+    _report(findings, form)
 
 
 def doctor(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Find why this machine cannot serve, and say what to do. Nothing is started."""
     from proxy.diagnosis.doctor.examination import examine
 
-    findings = list(examine(config_file))
-    print_findings(findings, form)
-    if _has_faults(findings):
+    _report(list(examine(config_file)), form)
+
+
+def _report(findings: list[Finding], form: Form) -> None:
+    if not print_findings(findings, form):
         sys.exit(1)
 
 
-def _has_faults(findings: list[Finding]) -> bool:
-    return any(finding.verdict == "wrong" for finding in findings)
-
-
-def print_findings(findings: list[Finding], form: Form) -> None:
-    """Print findings as a table, or as JSON."""
+def print_findings(findings: list[Finding], form: Form) -> bool:
+    """Print findings as a table, or as JSON. Return whether nothing is wrong."""
+    is_ok = all(finding.verdict != "wrong" for finding in findings)
     rows = [
         {"check": f.what, "name": f.name, "state": f.verdict, "found": f.found, "do": f.do} for f in findings
     ]
-    print_answer({"ok": not _has_faults(findings), "data": rows}, form, lambda _: [_table(findings)])
+    print_answer({"ok": is_ok, "data": rows}, form, lambda _: [_table(findings)])
+    return is_ok
 
 
 def _table(findings: list[Finding]) -> Grid:
-    # The advice stands behind what was found: a column of its own would leave 80 columns too little room.
+    # The advice follows in the same column: a column of its own would be too narrow in 80 columns.
     rows = [(_MARKS[f.verdict], f.what, f.name, f"{f.found} → {f.do}" if f.do else f.found) for f in findings]
     return Grid(("", "what", "name", "found"), rows)

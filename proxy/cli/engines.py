@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.cli.admin_requests import ask
+from proxy.cli.admin_requests import show_answer
 from proxy.cli.diagnosis import print_findings
 from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.command import Ask
 from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
@@ -65,8 +66,8 @@ def _switch(name: str, action: str, now: bool, config_file: ConfigFile, form: Fo
     loaded = load_config(config_file)
     if not supervisor.is_running(loaded):
         raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
-    body = {"action": action, "now": now}
-    ask(config_file, form, _switched, "POST", f"engines/{quote(name, safe='')}/switch", body)
+    switch = Ask("POST", f"engines/{quote(name, safe='')}/switch", {"action": action, "now": now})
+    show_answer(switch, config_file, form, _switched)
 
 
 def _switched(answer: dict[str, Any]) -> list[Part]:
@@ -114,7 +115,7 @@ def _batches(engines: list[dict[str, Any]]) -> list[Part]:
 
 
 def _card(figures: dict[str, float]) -> str:
-    """Show the card's memory in use by all processes, and its load if it tells one."""
+    """Show the card's memory in use by all processes, and its load if it is known."""
     if "device_memory_total_bytes" not in figures:
         return ""
     used, total = (figures[f"device_memory_{name}_bytes"] / 1024**3 for name in ("used", "total"))

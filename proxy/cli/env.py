@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 env = typer.Typer(help="Environments: Pythons for plugins that need packages.", no_args_is_help=True)
 
-_LOOK_LIKE = " (run voxgate env list to see them)"
-
 
 @env.callback()
 def _of_the_service() -> None:
@@ -118,7 +116,9 @@ def env_remove(
             f"{', '.join(sorted(others))} runs in the environment of {plugin}, too; add --shared to delete it"
         )
     if not gone and not stale:
-        raise CommandRefused(f"this installation has no environment of {plugin!r}{_LOOK_LIKE}")
+        raise CommandRefused(
+            f"this installation has no environment of {plugin!r} (run voxgate env list to see them)"
+        )
     rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
     print_answer({"data": rows}, form, _environments_table)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,25 +30,21 @@ _STEP_S = 600.0
 
 def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let the newest master key seal everything. It goes on where it was ended."""
-    from rich.console import Console
-
-    with Console(stderr=True, quiet=form is True).status("wrapping keys anew") as status:
-        rotated = _rotate(config_file, status)
-    print_answer(rotated, form, _result)
-    if rotated["damaged"] or rotated["missing"]:
-        sys.exit(1)
-
-
-def _rotate(config_file: Path | None, status: Status) -> dict[str, Any]:
     import asyncio
+
+    from rich.console import Console
 
     from proxy.processes.admin_client import admin_client
 
-    async def rotate() -> dict[str, Any]:
+    async def rotate(status: Status) -> dict[str, Any]:
         async with admin_client(load_config(config_file), _STEP_S) as client:
             return await _all_steps(client, status)
 
-    return asyncio.run(rotate())
+    with Console(stderr=True, quiet=form is True).status("wrapping keys anew") as status:
+        rotated = asyncio.run(rotate(status))
+    print_answer(rotated, form, _result)
+    if rotated["damaged"] or rotated["missing"]:
+        sys.exit(1)
 
 
 async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
@@ -88,7 +83,7 @@ KEYS = Group(
 
 
 class _OfAnAccount(TyperCommand):
-    """A command that says what to type if the account comes without its option."""
+    """A command whose error shows the right line if the account is typed without its option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         first = args[0] if args and not args[0].startswith("-") else None

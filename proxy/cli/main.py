@@ -17,8 +17,7 @@ import typer
 
 from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
-from proxy.cli.admin_requests import ask, failures
-from proxy.cli.asking import runner, typer_group
+from proxy.cli.admin_requests import failures, runner, show_answer, typer_group
 from proxy.cli.backup import backup, restore
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
@@ -28,7 +27,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
-from proxy.commands.command import Command, Group, by_name
+from proxy.commands.command import Ask, Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.all import all_commands, load_config
@@ -113,11 +112,11 @@ def worker(config_file: ConfigFile = None) -> None:
     """Speak the jobs of a server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from proxy.processes.shared_things import check_settings
+    from proxy.processes.runtime import check_worker_settings
 
     def load() -> Config:
         config = replace(load_config(config_file), serves=False)
-        check_settings(config)
+        check_worker_settings(config)
         return config
 
     def announce(_base_url: str, _dev_key: str | None) -> None:
@@ -151,7 +150,7 @@ def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
     data = Path(load_config(config_file).data)
     if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
-    ask(config_file, form, _reload_result, "POST", "reload")
+    show_answer(Ask("POST", "reload"), config_file, form, _reload_result)
 
 
 def _reload_result(answer: dict[str, Any]) -> list[Part]:
@@ -166,7 +165,7 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 _OF_FEATURES = all_commands()
 
-# Both in the order of the help: first what a new operator needs.
+# Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
     *(serve, worker, say, convert, train, reload, check, doctor, PLANS, usage, AUDIT),
 )
@@ -206,7 +205,7 @@ def make_app(only: str = "") -> typer.Typer:
 
 
 def _asked_for() -> str:
-    """Return the name of the command or group that is to run; nothing where all of them may be shown."""
+    """Return the name of the command or group to run, or "" if the help may show all of them."""
     if "_VOXGATE_COMPLETE" in os.environ or len(sys.argv) < 2:
         return ""
     return sys.argv[1] if sys.argv[1] in _COMMANDS.keys() | _GROUPS.keys() else ""
@@ -215,7 +214,7 @@ def _asked_for() -> str:
 def banner(base: str, key: str | None, config_file: Path | None = None) -> str:
     """Return the text for a server that serves. Its lines can be copied and run.
 
-    `config_file` is what `--config` named: without it, the commands would use the books of another server.
+    `config_file` is the value of `--config`: without it, the commands would use another server's database.
     The key of this machine goes into the fragment of the page's address, which a browser never sends.
     """
     config = "" if config_file is None else f" --config {shlex.quote(str(config_file))}"

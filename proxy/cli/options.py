@@ -36,7 +36,9 @@ def apply_service_environment(config_file: Path | None) -> Path | None:
 
     Nothing is added if --config, VOXGATE_CONFIG or ./config.toml names another configuration.
     """
-    found = _service()
+    unit = os.environ.get(NAMED_BY)
+    places = _PLACES if unit is None else (unit,)
+    found = next((Path(place) for place in places if os.path.isfile(place)), None)
     if found is None:
         return config_file
     here = Path("config.toml")
@@ -47,12 +49,6 @@ def apply_service_environment(config_file: Path | None) -> Path | None:
         for name, value in variables.items():
             os.environ.setdefault(name, value)
     return config_file
-
-
-def _service() -> Path | None:
-    named = os.environ.get(NAMED_BY)
-    places = (named,) if named is not None else _PLACES
-    return next((Path(place) for place in places if os.path.isfile(place)), None)
 
 
 def _read(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
@@ -66,7 +62,7 @@ def _read(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
         if setting == "Environment":
             yield from _variables("\n".join(_words(file, value, is_needed)))
         else:
-            # Often root's alone, since it has secrets. A command that needs them says which it misses.
+            # Often only root can read it, since it has secrets. A command reports each secret that it lacks.
             yield from _variables(_text(Path(value.strip().removeprefix("-")), is_needed=False))
 
 

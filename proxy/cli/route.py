@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import ask
+from proxy.cli.admin_requests import show_answer
 from proxy.cli.options import ConfigFile, Printed
+from proxy.commands.command import Ask
 from proxy.commands.options import named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
@@ -56,7 +57,7 @@ def explain(
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "emotion": emotion}
     fields |= {"account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
-    ask(config_file, form, _explanation, "POST", "route/explain", body)
+    show_answer(Ask("POST", "route/explain", body), config_file, form, _explanation)
 
 
 def _explanation(answer: dict[str, Any]) -> list[Part]:
@@ -80,7 +81,7 @@ def _part(part: dict[str, Any]) -> list[Part]:
 
 
 def _post_step(step: dict[str, Any]) -> str:
-    """Return a post-step in a line: what is done, or why not, and what the plan adds for it."""
+    """Return a line for a post-step: its use and price, or the reason why it is not used."""
     when = f" when {step['when']}" if step["when"] else ""
     if not step["is_used"]:
         return f"post-step {step['engine']} as {step['voice']}{when}: not used, {step['reason']}"

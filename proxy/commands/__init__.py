@@ -1,1 +1,1 @@
-"""What a command of the command line is: its options, what it asks, and the tables of the answer."""
+"""The parts of a command: its options, its request, and the tables of the answer."""

@@ -1,8 +1,8 @@
-"""Commands as values: what each asks of the handlers under /admin, and how the answer is shown.
+"""Commands as values: the request of each to the handlers under /admin, and how its answer is shown.
 
 A command is a function of its arguments and options, as typer reads them, which returns an `Ask`. The command
-line asks it, over control.sock or on the store, and prints the answer as JSON or by `show`. One that works on
-files needs nobody: it has a parameter `here: Here`, and returns a `KnownAnswer`.
+line sends it, over control.sock or to the store, and prints the answer as JSON or by `show`. A command that
+works on files sends no request: it has a parameter `here: Here`, and returns a `KnownAnswer`.
 """
 
 from __future__ import annotations
@@ -19,23 +19,15 @@ if TYPE_CHECKING:
     from proxy.config.sections import Config
 
 
-def no_fault(_answer: Any) -> int:
-    return 0
-
-
-def is_shown(_answer: Any) -> bool:
-    return True
-
-
 class Ask(NamedTuple):
     """A request to the handlers under /admin.
 
-    A form with `files` is sent if there are some, while stderr says for what `work`. `pages` are "named" if
-    the rows have ids of accounts, whose names the tables show; "all" are also read to the last one. A person
-    at a terminal answers `question` first, and `looks` says that the thing is looked for before that.
-    `status` is the command's, by the answer, and `failed` its status if there is none. An answer that is no
-    JSON goes into the new file `to`, and the answer is then its name and size. Of several answers, those are
-    printed which `shows` says.
+    With `files`, a form is sent, and stderr names the `work` of the server meanwhile. With `pages` "named",
+    the tables show the names of accounts in place of their ids; with "all", every page is read, too. A person
+    at a terminal answers `question` first. If `looks` is true, the command fails before the question where
+    the thing does not exist. `status` returns the command's status for an answer, and `failed` is its status
+    without an answer. An answer that is not JSON goes into the new file `to`; then its name and size are
+    printed. Of several answers, only those are printed for which `shows` returns true.
     """
 
     method: str
@@ -48,10 +40,10 @@ class Ask(NamedTuple):
     question: str = ""
     looks: bool = True
     is_long: bool = False
-    status: Callable[[Any], int] = no_fault
+    status: Callable[[Any], int] = lambda _answer: 0
     failed: int = 1
     to: Path | None = None
-    shows: Callable[[Any], bool] = is_shown
+    shows: Callable[[Any], bool] = lambda _answer: True
 
 
 class KnownAnswer(NamedTuple):
@@ -63,8 +55,7 @@ class KnownAnswer(NamedTuple):
 
 
 class Here(NamedTuple):
-    """Where a command works: `--config` as it was given, how the answer will be printed, and what loads a
-    configuration."""
+    """The context of a command: its `--config`, the form of its output, and the loader of configurations."""
 
     config_file: Path | None
     form: Form
@@ -76,13 +67,13 @@ class Here(NamedTuple):
 
 
 Asking = Callable[..., Ask | Generator[Ask, Any, int | None] | KnownAnswer | None]
-"""A generator asks more than once, gets each answer, and may return the command's status. None: the command
-has already said what there is to say."""
+"""A generator sends several requests, gets each answer, and may return the command's status. A command that
+returns None has printed its output itself."""
 A = TypeVar("A", bound=Asking)
 
 
 class Command(NamedTuple):
-    """A command with its name. If it `is_alone`, it reads no configuration. `settings` are typer's."""
+    """A command with its name. If it `is_alone`, it has no `--config`. `settings` are for typer."""
 
     name: str
     ask: Asking
@@ -92,7 +83,7 @@ class Command(NamedTuple):
 
 
 class Group:
-    """Commands behind one name: `voxgate consents …`. `by_hand` are those that do more than ask."""
+    """Commands behind one name: `voxgate consents …`. `by_hand` are plain functions of typer."""
 
     def __init__(self, name: str, about: str, by_hand: Mapping[str, Callable[..., None]] = {}) -> None:
         self.name = name
@@ -111,7 +102,7 @@ class Group:
 
 
 def by_name(groups: Iterable[Group]) -> dict[str, Group]:
-    """Return groups by their names. Those of one name are one group, which one of them describes."""
+    """Return groups by their names. Groups of the same name become one, with the first description."""
     joined: dict[str, Group] = {}
     for group in groups:
         whole = joined.setdefault(group.name, Group(group.name, ""))
@@ -122,8 +113,8 @@ def by_name(groups: Iterable[Group]) -> dict[str, Group]:
 
 
 def path(kind: str, name: str, *behind: str) -> str:
-    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name that a path would
-    # still lose is refused, because the path would mean something else.
+    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name such as ".." is
+    # refused, because a path would lose it and mean something else.
     if not name.strip("./") or name.endswith("/"):
         listing = {"requests": "usage", "webhook_endpoints": "webhooks list"}.get(kind, f"{kind} list")
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")

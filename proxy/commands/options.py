@@ -1,5 +1,4 @@
-"""Options and arguments that several commands share, the readers of numbers and times in them, and the
-question before what cannot be undone."""
+"""Shared options and arguments of commands, their readers, and the question before a final change."""
 
 from __future__ import annotations
 
@@ -66,20 +65,20 @@ def span_s(text: str) -> int | None:
 
 
 def asks(is_sure: bool) -> bool:
-    """Tell whether a person is there, and did not say that it is sure."""
+    """Tell whether a person at a terminal must confirm."""
     return not is_sure and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def needs_yes(is_sure: bool) -> None:
-    """Raise CommandRefused if a script does not say --yes: no person is there to be asked."""
+    """Raise CommandRefused if a script lacks --yes."""
     if not is_sure and not asks(is_sure):
         raise CommandRefused("nothing was changed: without a terminal, add --yes")
 
 
 def be_sure(is_sure: bool, question: str) -> None:
-    """Ask about what cannot be undone, on a terminal. Raise CommandRefused if the answer is no.
+    """Ask a person at a terminal before a final change. Raise CommandRefused if the answer is no.
 
-    A script has no terminal, and is not asked: it says what it means.
+    A script has no terminal, and gets no question.
     """
     if not asks(is_sure):
         return
@@ -93,7 +92,7 @@ R = TypeVar("R")
 def limit_options(
     rows: Mapping[str, LimitRow], type_: Any, default: Any, help_: Callable[[LimitRow], str]
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Give a command an option for each limit. The command gets them all in its parameter `limits`."""
+    """Add an option for each limit to a command, which gets all of them in its parameter `limits`."""
 
     def extend(command: Callable[..., R]) -> Callable[..., R]:
         options = [

@@ -1,4 +1,4 @@
-"""Answers as JSON for a program, or as tables for a person. Tables of one group are in its file.
+"""Answers as JSON for a program, or as tables for a person. A group's own tables are in its file.
 
 rich is imported where something is drawn: it is slow, and neither help nor JSON needs it.
 """
@@ -58,10 +58,10 @@ class Grid(NamedTuple):
 
 
 Part = Grid | Line
-"""What an answer is shown as: tables, and lines between them."""
+"""A part of a shown answer."""
 Show = Callable[[Any], Iterable[Part]]
 Cell = Callable[[dict[str, Any]], Any]
-"""What reads the text of a cell from a row of an answer."""
+"""Returns the value of a cell from a row of an answer."""
 Columns = Mapping[str, str | Cell]
 
 
@@ -84,9 +84,9 @@ def print_answer(value: Any, form: Form, show: Show) -> None:
 
 
 def grid(answer: Mapping[str, Any], columns: Columns, wide: tuple[str, ...] = ()) -> Grid:
-    """Make a table of an answer's rows: each column shows a field, or what a function reads of a row.
+    """Make a table of an answer's rows: each column shows a field, or the result of a function.
 
-    Accounts have their names, if the answer came with them.
+    Accounts are shown by their names, if the answer has them.
     """
     names = account_names(answer)
     named = [{**row, "account": names.get(row.get("account"), row.get("account"))} for row in answer["data"]]
@@ -137,7 +137,7 @@ def keys(answer: dict[str, Any]) -> list[Part]:
         "created": time_in("created"),
         "caps": lambda row: facts(row["caps"]),
     }
-    # Without names there are only ids, and the maker of a key has just named the account.
+    # Without names there are only ids, and `keys create` has just named the account.
     unnamed = () if account_names(answer) else ("account",)
     return [grid(answer, columns, wide=(*unnamed, "ends with", "created", "caps"))]
 
@@ -159,7 +159,7 @@ def movement(answer: dict[str, Any]) -> list[Part]:
 
 
 def account_names(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the names of accounts by their ids, if the answer came with them."""
+    """Return the names of accounts by their ids, if the answer has them."""
     names: Mapping[str, str] = answer.get("account_names", _NO_NAMES)
     return names
 

@@ -1,6 +1,6 @@
-"""The addresses in `[storage] url` and `[limits] url`: what they name, shown without a password.
+"""The addresses in `[storage] url` and `[limits] url`: their checks, and their display without a password.
 
-A check raises ValueError with what would be right. No message repeats an address: it may hold a password.
+A check raises ValueError with the right form. No message repeats an address: it may hold a password.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def show_storage(url: str) -> str:
 
 
 def check_limits(url: str) -> None:
-    """Raise ValueError if this is no place to count requests in."""
+    """Raise ValueError if this is no address of a store for counts."""
     if is_memory(url):
         return
     if not url.startswith((*_REDIS, _SOCKET)):

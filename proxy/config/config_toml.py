@@ -1,4 +1,4 @@
-"""Read config.toml into one frozen `Config`. An error names the file, the key, and what would be right.
+"""Read config.toml into one frozen `Config`. An error names the file, the key, and the right form.
 
 Precedence: shipped defaults < natural.toml < the file < VOXGATE_SECTION__KEY < the command line. The result
 is plain data: the supervisor reads it once and sends it to every worker.
@@ -21,38 +21,15 @@ from msgspec.structs import replace
 
 from proxy.config import addresses, natural
 from proxy.config.engines import check_runners, read_engines, read_plugins
-from proxy.config.feature_sections import Sections
-from proxy.config.model_names import put_defaults_first, read_models, shipped_models
+from proxy.config.model_names import put_defaults_first, read_models
 from proxy.config.plans import read_plans
-from proxy.config.reader import ConfigError, Reader
+from proxy.config.reader import ConfigError as ConfigError
+from proxy.config.reader import Reader, Sections
 from proxy.config.routes import read_routes, shipped_routes
 from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
-from proxy.config.sections import (
-    KINDS,
-    Config,
-    EngineSection,
-    LimitsStore,
-    Server,
-    Storage,
-    Upstream,
-    VaultSection,
-    VoiceSection,
-)
+from proxy.config.sections import KINDS, LimitsStore, Server, Storage, Upstream, VaultSection
+from proxy.config.sections import Config as Config
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
-
-__all__ = [
-    "Config",
-    "ConfigError",
-    "EngineSection",
-    "Server",
-    "Storage",
-    "VoiceSection",
-    "built_in_models",
-    "built_in_voices",
-    "known_names",
-    "load",
-    "voices_to_bind",
-]
 
 T = TypeVar("T")
 
@@ -114,7 +91,7 @@ def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
 
 
 def built_in_models() -> dict[str, list[str]]:
-    """Return the aliases that are there without a configuration, each with its candidates."""
+    """Return the built-in aliases, each with its candidates."""
     return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
 
 
@@ -153,7 +130,7 @@ def _parse(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        # ValueError is tomllib's own error, and that of bytes that are no text and of endless numbers.
+        # ValueError is raised for wrong TOML, for bytes that are not text, and for endless numbers.
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
@@ -194,7 +171,7 @@ def _read(
     folder: Path,
     layer: natural.Layer,
 ) -> Config:
-    """Read the kernel's sections. The aliases of `layer` are there without a word of the file."""
+    """Read the kernel's sections. The aliases of `layer` need no entry in the file."""
     shipped = natural.shipped()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
@@ -211,7 +188,8 @@ def _read(
         kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
     }
     check_runners(reader, engines, plugins["runner"])
-    written, offered = read_models(reader, raw.get("models", {}), engines), shipped_models(built_in, engines)
+    written = read_models(reader, raw.get("models", {}), engines)
+    offered = read_models(Reader("defaults"), built_in, engines)
     models = put_defaults_first(_beside(written, offered), built_in, engines)
     return Config(
         server=server,
@@ -223,7 +201,7 @@ def _read(
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,
         models=models,
-        # A line `default = true` is an order that the operator wrote, too.
+        # A line `default = true` also changes the order, by the operator's choice.
         built_in_models=frozenset(
             name for name, fulls in offered.items() if name not in written and models[name] == fulls
         ),
@@ -313,30 +291,30 @@ def read_server(reader: Reader, value: object) -> Server:
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
     section = reader.section(Storage, value, "storage") or Storage()
-    return Storage(_Url(reader, "storage.url", addresses.check_storage).read(section.url, environ, folder))
+    return Storage(_address(reader, "storage.url", section.url, addresses.check_storage, environ, folder))
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
     section = reader.section(LimitsStore, value, "limits") or LimitsStore()
-    return LimitsStore(_Url(reader, "limits.url", addresses.check_limits).read(section.url, environ, folder))
+    return LimitsStore(_address(reader, "limits.url", section.url, addresses.check_limits, environ, folder))
 
 
-class _Url:
-    """The reader of one `url` key. A fault never repeats the address, which may hold a password."""
-
-    def __init__(self, reader: Reader, key: str, check: Callable[[str], None]) -> None:
-        self._reader = reader
-        self._key = key
-        self._check = check
-
-    def read(self, written: str, environ: Mapping[str, str], folder: Path) -> str:
-        try:
-            url = resolve(written, environ, folder)
-            self._check(url)
-        except (SecretMissing, ValueError) as error:
-            self._reader.fault(self._key, str(error))
-            return written
-        return url
+def _address(
+    reader: Reader,
+    key: str,
+    written: str,
+    check: Callable[[str], None],
+    environ: Mapping[str, str],
+    folder: Path,
+) -> str:
+    """Return the address that `written` names. A fault never repeats it, because it may hold a password."""
+    try:
+        url = resolve(written, environ, folder)
+        check(url)
+    except (SecretMissing, ValueError) as error:
+        reader.fault(key, str(error))
+        return written
+    return url
 
 
 def check_shared(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:

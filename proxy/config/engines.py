@@ -64,7 +64,7 @@ def read_engines(
 def _credentials(
     reader: Reader, engine: Mapping[str, Any], engine_key: str, environ: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, dict[str, Any]], str]:
-    """Read [engines.NAME.credentials.LABEL]. The second value says which secret is missing, if one is.
+    """Read [engines.NAME.credentials.LABEL]. The second value names a missing secret, or is "".
 
     A missing secret does not drop its label: voices that belong to it would be taken for lost.
     """
@@ -86,7 +86,7 @@ def resolve_settings(
 ) -> tuple[dict[str, Any], str]:
     """Replace env: and file: by the secrets that they name.
 
-    If a secret is missing, the second value says so: only this plugin does not serve.
+    The second value names a missing secret, or is "". Without its secret, only this plugin does not serve.
     """
     for where in fields.find_too_wide(settings, key):
         reader.fault(where, "must be a number that fits 64 bits")
@@ -136,8 +136,8 @@ def read_plugins(
 def check_runners(
     reader: Reader, engines: Mapping[str, EngineSection], runners: Mapping[str, PluginSection]
 ) -> None:
-    """Note faults of the engines that work elsewhere. Rented time is spent while nobody looks, so a day needs
-    its ceiling."""
+    """Report faults of engines with a runner. Rented time costs money without supervision, so the budget of a
+    day is required."""
     for name, section in engines.items():
         key = f"engines.{name}"
         if not section.runner:
@@ -151,7 +151,7 @@ def check_runners(
 
 
 def credentials_of(section: EngineSection) -> tuple[str, ...]:
-    """Return the labels of a cloud engine's accounts, those too whose secrets are missing."""
+    """Return the labels of a cloud engine's accounts, also of accounts whose secrets are missing."""
     has_own = API_KEY in section.settings or not section.credentials
     return (*([DEFAULT_CREDENTIAL] if has_own else ()), *section.credentials)
 
@@ -165,9 +165,9 @@ class KeySettings(NamedTuple):
 
 
 def settings_by_key(type_: type[msgspec.Struct], section: EngineSection) -> list[KeySettings]:
-    """Return the settings once for each key: those of the section itself, then those of each credential.
+    """Return the settings once for each key: first of the section itself, then of each credential.
 
-    A credential's settings stand before the section's. An operator may write a list of keys as `api_key`.
+    A credential's settings override the section's. An operator may write a list of keys as `api_key`.
     """
     found: list[KeySettings] = []
     if API_KEY in section.settings or not section.credentials:

@@ -1,7 +1,7 @@
 """Read mappings (a JSON body, a TOML table) into frozen structs, one field at a time.
 
-msgspec stops at the first fault. Here, each fault has its field, and what would be right there by the field's
-description. So the same code makes a client's 400 and an operator's configuration error.
+msgspec stops at the first fault. Here, each fault has its field and that field's description. The same code
+makes a client's 400 and an operator's configuration error.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class FieldFaults(Exception):
 
 
 class Field(NamedTuple):
-    """`takes_null` is of a field that may be left out and may be null: the two are not the same. A field
-    `has_choices` if its value is one of a few texts."""
+    """A field of a struct. If it `takes_null`, null and absence are different values. It `has_choices` if its
+    value is one of a few texts."""
 
     name: str
     key: str
@@ -85,7 +85,7 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
     """Return the struct. Raises FieldFaults.
 
     Unknown keys are ignored here: see `unknown`. If a struct inside this one forbids them, they are faults.
-    With `null_is_absent`, a null counts only for a field that tells it from an absent one.
+    With `null_is_absent`, a null counts only for a field that `takes_null`.
     """
     values: dict[str, Any] = {}
     faults: list[FieldFault] = []
@@ -108,7 +108,7 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
     try:
         return type_(**values)
     except ValueError as error:
-        # A struct refuses values that are wrong together by `ValueError("FIELD: what it must be")`.
+        # A struct refuses a wrong combination of values by `ValueError("FIELD: right form")`.
         field_name, _, expected = str(error).partition(": ")
         raise FieldFaults([FieldFault(field_name, "wrong", expected)]) from None
 
@@ -124,7 +124,7 @@ def _value(field: Field, value: object) -> Any:
 
 
 def _closed(annotation: Any) -> type[msgspec.Struct] | None:
-    """Return the struct of a field if it forbids other keys. Its faults are then named one by one."""
+    """Return the struct of a field if it forbids other keys, so that each fault inside has its own name."""
     if get_origin(annotation) is Annotated:
         return _closed(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

@@ -11,9 +11,9 @@ from speech_engine import ModelInfo
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The thing that was checked, the verdict, and what to do. Only the verdict `wrong` makes a command fail.
+    """The checked thing, the verdict, and the remedy. Only the verdict `wrong` makes a command fail.
 
-    `name` tells things of one kind apart: engines, plans, rules. A `note` needs no action.
+    `name` is the name of an engine, a plan or a rule. A `note` needs no action.
     """
 
     what: str
@@ -36,9 +36,11 @@ def wrong(what: str, found: str, do: str = "", *, name: str = "") -> Finding:
 
 
 class ProbeResults(msgspec.Struct, frozen=True):
-    """The models of the engines that answered, the voices of those that know all theirs, and the
-    languages of the front-ends. `address` is where the running server listens, which knows `saved_voices` of
-    those that post-steps name."""
+    """The models of the engines that answered, and the languages of the front-ends.
+
+    `voices` has only engines that know all their voices. `address` is that of the running server.
+    `saved_voices` are the voices of post-steps that this server has saved.
+    """
 
     models: Mapping[str, tuple[ModelInfo, ...]] = {}
     voices: Mapping[str, frozenset[str]] = {}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from proxy.config.reader import Reader, hint
-from proxy.config.sections import Config, EngineSection
+from proxy.config.sections import Config, EngineSection, Remark
 
 Engines = Mapping[str, EngineSection]
 Known = Mapping[str, Sequence[str]]
@@ -15,13 +15,6 @@ Known = Mapping[str, Sequence[str]]
 
 STANDARD = "standard"
 """The model of an engine that has only one, whatever voices it has."""
-
-
-class ModelNameFault(NamedTuple):
-    """A model's name that is wrong. `where` is an alias, or the key of a route, a cost or a price."""
-
-    where: str
-    reason: str
 
 
 class _Name(NamedTuple):
@@ -42,11 +35,6 @@ def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tu
             _check_model(reader, key, name, engines)
         models[alias] = tuple(name for name in names if name.partition("/")[0] in engines)
     return {alias: names for alias, names in models.items() if names}
-
-
-def shipped_models(value: Mapping[str, Any], engines: Engines) -> dict[str, tuple[str, ...]]:
-    """Return the built-in aliases whose engine is configured."""
-    return read_models(Reader("defaults"), dict(value), engines)
 
 
 def put_defaults_first(
@@ -83,10 +71,10 @@ CLONE = "clone"
 """The line in `costs` for making a voice at the provider. It is no model."""
 
 
-def find_misnamed(config: Config, known: Known) -> list[ModelNameFault]:
-    """Return the names of models that their engine does not have."""
+def find_misnamed(config: Config, known: Known) -> list[Remark]:
+    """Return the wrong names of models, each by its alias, or by the key of its route, cost or price."""
     return [
-        ModelNameFault(
+        Remark(
             name.where,
             f"{name.engine} has no model of {f'{name.engine}/{name.model}'!r}; "
             f"{hint(name.model, known[name.engine])}",
@@ -96,12 +84,12 @@ def find_misnamed(config: Config, known: Known) -> list[ModelNameFault]:
     ]
 
 
-def find_without_cost(config: Config, known: Known) -> list[ModelNameFault]:
+def find_without_cost(config: Config, known: Known) -> list[Remark]:
     """Return the models without a cost, of engines with a budget: the budget would not count them."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
     offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}
     return [
-        ModelNameFault(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
+        Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
         for engine, model in sorted(offered)
         if _is_unseen(config.engines.get(engine), model)
     ]

@@ -1,7 +1,7 @@
 """natural.toml in the data folder: natural voices, as a layer above the defaults and beneath the file.
 
-Commands write it whole, and no person need read it. It may come from a stranger's backup, so a section with
-more than commands write does not count, and a server starts without it.
+Only commands write it. It may come from a stranger's backup, so a section with other keys than commands write
+is left out, and a server starts without it.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ _HEAD = """\
 """
 
 Plugins = Callable[[], Mapping[str, str]]
-"""Return the plugins whose engines may stand here, each with the setting that lists its models, or ""."""
+"""Returns the plugins whose engines may be in the file, each with its setting for a list of models, or ""."""
 LeaveOut = Callable[[str, str], None]
-"""Called with the name of a section that is left out, and why. It may raise."""
+"""Called with the name of a section that is left out, and the reason. It may raise."""
 
 _NO_KEYS = re.compile(
     r"""#[^\n]*|\"{3}(?:[^"\\]|\\.|\"(?!\"\"))*+(?:\"{3}|\\?\Z)|'{3}.*?(?:'{3}|\Z)"""
     r"""|\"(?:[^"\\\n]|\\[^\n])*+\"?|'[^'\n]*'?""",
     re.DOTALL,
 )
-"""Comments and texts: dots in them part no key."""
+"""Comments and texts: a dot in them does not separate keys."""
 _Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
 _Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
 _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
 
 
 class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The keys of an engine's section, to write and to read. Some plugins have a list of models beside."""
+    """The keys of an engine's section. Some plugins also have a list of models."""
 
     plugin: str = ""
     model: ModelName = ""
@@ -58,9 +58,9 @@ class EngineKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """What natural.toml says: sections of engines, and aliases with their candidates.
+    """The content of natural.toml: sections of engines, and aliases with their candidates.
 
-    Built-in candidates that an alias does not name come after those that it names.
+    Built-in candidates of an alias come after the candidates here.
     """
 
     engines: dict[str, dict[str, Any]] = {}
@@ -73,7 +73,7 @@ class Layer(msgspec.Struct, frozen=True):
 
 @cache
 def shipped() -> Mapping[str, Any]:
-    """Return the defaults, which lie beneath this layer."""
+    """Return the shipped defaults, which are beneath this layer."""
     return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
 
 
@@ -86,7 +86,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
-    """Return what commands write of a layer, or None without a file, and `leave_out` the rest.
+    """Return the layer, or None without a file. `leave_out` gets each section that commands do not write.
 
     Raise ConfigError if the file makes no sense."""
     file = data / FILE
@@ -120,7 +120,7 @@ def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
 def _of_engines(
     engines: Container[str], models: Mapping[str, list[str]], leave_out: LeaveOut
 ) -> dict[str, list[str]]:
-    """Return aliases with those candidates whose engines are given."""
+    """Return the aliases without the candidates of other engines."""
     found = {}
     for alias, candidates in models.items():
         own = [each for each in candidates if each.partition("/")[0] in engines]
@@ -148,8 +148,8 @@ def _engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str,
 
 
 def _content(file: Path) -> bytes:
-    """Read a file that may be anything: a pipe would keep every command waiting, and a device never ends."""
-    # No link either: only voxgate writes here, and never makes one.
+    """Return the content of a plain file. A pipe would block every command, and a device has no end."""
+    # No link either, because voxgate never makes one.
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -164,9 +164,10 @@ def _content(file: Path) -> bytes:
 
 
 def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
-    """Return the candidates of each alias that needs no file: the layer's, then the built-in ones.
+    """Return the candidates of each alias that needs no file: the layer's, then the built-in candidates.
 
-    In `engines`, an engine of the operator's may have the name of one here. Elsewhere it costs money.
+    An operator's engine in `engines` with a name of this layer counts only if it has the same plugin and no
+    runner, which would cost money.
     """
     meant = {**shipped()["engines"], **layer.engines}
     same = [
@@ -183,10 +184,10 @@ def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[
 
 
 def lay_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:
-    """Put a layer beneath a file's tables, in place. Return the sections of the layer that count.
+    """Put a layer beneath a file's tables, in place. Return the sections of the layer that have an effect.
 
-    A file that has no engines has the shipped ones. An alias in it that is a copy of a shipped one is as good
-    as none: a copied file chooses nothing.
+    A file without engines has the shipped engines. An alias that is a copy of a shipped alias has no effect:
+    a copied file is no choice of the operator.
     """
     counting = []
     engines = raw.get("engines", copy.deepcopy(shipped()["engines"]))
@@ -202,7 +203,7 @@ def lay_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:
 
 
 def write(data: Path, layer: Layer, remark: str = "") -> Path:
-    """Write a layer, whole or not at all. Raise OSError. `remark` is a line that says why it is so."""
+    """Write a layer, whole or not at all. Raise OSError. `remark` is a comment about the reason."""
     made = _written(data, layer, remark)
     try:
         return made.rename(data / FILE)
@@ -212,7 +213,7 @@ def write(data: Path, layer: Layer, remark: str = "") -> Path:
 
 
 def write_first(data: Path, layer: Layer, remark: str) -> None:
-    """Write a layer, unless there is a file: voices in use may be in it. Raise OSError."""
+    """Write a layer, unless the file exists: it may name voices in use. Raise OSError."""
     made = _written(data, layer, remark)
     try:
         with suppress(FileExistsError):

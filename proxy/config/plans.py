@@ -1,4 +1,4 @@
-"""Read [plans.NAME]. The file has credits; a plan has exact micro-credits."""
+"""Read [plans.NAME]. People write and read credits; a plan and the ledger have whole micro-credits."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
 
 
 def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: Engines) -> Prices:
-    """Return the prices of a plan, or those that were agreed with one account."""
+    """Return the prices of a plan, or the agreed prices of an account."""
     for name in written:
         if name not in (*_KINDS, "models"):
             reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))
@@ -146,7 +146,7 @@ def _price(reader: Reader, key: str, value: object) -> Price:
 
 
 def _micro(reader: Reader, key: str, credits: float) -> int:
-    """Return exact micro-credits. Rounding would make another price than the one that people read."""
+    """Return exact micro-credits. A rounded price would differ from the price in the file."""
     try:
         return micro(credits)
     except ValueError:

@@ -1,13 +1,18 @@
-"""The reader of all sections. It collects faults with their file and key, and guesses misspelt names."""
+"""The reader of all sections, and how a feature declares its own section."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from proxy.config import fields
-from proxy.config.sections import Remark
+from proxy.config.sections import Config, Remark
+
+T = TypeVar("T")
 
 _MOST_SHOWN = 12
 _MOST_COMPARED = 500
@@ -19,7 +24,7 @@ _LISTS = {
     "saved voices": "voxgate voices list",
     "voices": "GET /v1/audio/voices",
 }
-"""What lists all names of a kind. Other kinds have few."""
+"""The command or endpoint that lists all names of a kind. Other kinds have few names."""
 
 
 class ConfigError(Exception):
@@ -78,6 +83,37 @@ class Reader:
         return self.struct(type_, value, key)
 
 
+class Section(NamedTuple, Generic[T]):
+    """A feature's own section of config.toml: `Section("toy", ToySection)` in the feature's `section.py`.
+
+    Its keys are the fields of that struct, which all have a default. A section with more rules has its own
+    `read`, which notes faults, and may return any type. Without the section in the file, `read` gets {}.
+    VOXGATE_NAME__KEY sets a key if the section may come `from_environment`. A reload applies a change unless
+    the section `needs_restart`. The section is read and checked even where its feature does not open.
+    """
+
+    name: str
+    type_: type[T]
+    read: Callable[[Reader, object, Mapping[str, str], Path], T] | None = None
+    from_environment: bool = True
+    needs_restart: bool = False
+
+    def of(self, config: Config) -> T:
+        """Return the section of a configuration. A worker receives it as plain data, which is typed here."""
+        return msgspec.convert(config.features.get(self.name, {}), self.type_)
+
+    def read_from(self, reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> T:
+        """Return the section from its value in the file. env: names are in `environ`, file: in `folder`."""
+        if self.read is not None:
+            return self.read(reader, value, environ, folder)
+        struct: Any = self.type_
+        found: T | None = reader.section(struct, value, self.name)
+        return self.type_() if found is None else found
+
+
+Sections = tuple[Section[Any], ...]
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     # The address of a database may hold its password.
@@ -85,13 +121,13 @@ def _shown(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like this one, if any is."""
+    """Return the known name that is most similar to this one, if there is one."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 
 def possible(name: str, known: Iterable[str], kind: str) -> str:
-    """Return the sentences that follow an unknown name: all names if they are few, else those that are most
-    like it, and where the list is."""
+    """Return the sentences that follow an unknown name: all names if they are few, else the most similar
+    names and the place of the list."""
     # A provider may have thousands of voices, and a comparison with each takes time.
     names = [each for each, _ in zip(known, range(_MOST_COMPARED), strict=False)]
     is_short = len(names) <= _MOST_SHOWN or kind not in _LISTS
@@ -104,7 +140,7 @@ def possible(name: str, known: Iterable[str], kind: str) -> str:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return a hint: the name that is most like this one, or all names."""
+    """Return a hint: the most similar name, or all names."""
     names = list(known)
     near = nearest(name, names)
     return f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"

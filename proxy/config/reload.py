@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.config.feature_sections import Sections
+from proxy.config.reader import Sections
 from proxy.config.sections import KINDS, Config, Server
 
 NEEDS_RESTART = (
@@ -30,7 +30,7 @@ class Reload(NamedTuple):
 
 
 def merge(running: Config, read: Config, sections: Sections) -> Reload:
-    """Merge the running configuration with the one that was read. `sections` are those of features."""
+    """Merge the running configuration with the new one. `sections` are those of features."""
     differing = [
         field
         for field in Server.__struct_fields__
@@ -58,7 +58,7 @@ def merge(running: Config, read: Config, sections: Sections) -> Reload:
 
 
 def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
-    """Give all sections but [server] by their names, in the order in which a reload tells of them."""
+    """Yield all sections except [server] with their names, in the order of a reload's result."""
     for name in config.__struct_fields__:
         if name == "plugins":
             for kind in KINDS:

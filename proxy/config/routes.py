@@ -62,7 +62,7 @@ def read_routes(
         if section is None:
             continue
         route = _route(section, _read_post(reader, f"{key}.post", section.post, engines))
-        # A copy of a shipped route asks for no more than the shipped one does.
+        # A copy of a shipped route has the same effect as the shipped route.
         if (same := msgspec.structs.replace(route, is_shipped=True)) in shipped:
             route = same
         if route.language in routes:
@@ -76,7 +76,7 @@ def read_routes(
 
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
-    """Return the shipped routes, also those without an engine, of which there is no warning."""
+    """Return the shipped routes, also the routes without an engine, which cause no warning."""
     return tuple(_route(msgspec.convert(written, RouteSection), is_shipped=True) for written in value)
 
 
@@ -94,7 +94,7 @@ def _route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped
 def _read_post(
     reader: Reader, key: str, written: Sequence[Mapping[str, Any]], engines: Engines
 ) -> tuple[PostStep, ...]:
-    """Return the post-steps of a route. One behind a step for all speech would never be done."""
+    """Return the post-steps of a route. A step after a step for all speech is a fault: it has no effect."""
     steps: list[PostStep] = []
     known = set[str | None]()
     for number, table in enumerate(written, 1):

@@ -14,7 +14,7 @@ KEY_IS_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such
 
 
 class SecretMissing(Exception):
-    """A named secret is not there. The message says what to do and never holds a secret."""
+    """A named secret is missing. The message has the remedy, and never a secret."""
 
 
 def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
@@ -25,7 +25,9 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
     kind, colon, name = text.partition(":")
     if not colon or kind not in ("env", "file"):
         return text
-    secret = _variable(name, environ) if kind == "env" else _content(folder / name)
+    if kind == "env" and name not in environ:
+        raise SecretMissing(f"env:{name} is not set; export {name}, or use file:PATH")
+    secret = environ[name] if kind == "env" else _content(folder / name)
     if not secret.strip():
         raise SecretMissing(f"{text} is empty")
     return secret.strip()
@@ -34,7 +36,7 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
 def named_secret(
     reader: Reader, key: str, written: str, environ: Mapping[str, str], folder: Path, what: str = "it"
 ) -> str:
-    """Return what is named, else "" after a fault. It never repeats what was written, which may be a key."""
+    """Return the named secret, or "" after a fault. The fault never repeats `written`, which may be a key."""
     if not written.startswith(("env:", "file:")):
         reader.fault(key, f'must be "env:NAME" or "file:PATH"; {what} is never written in this file')
         return ""
@@ -79,7 +81,7 @@ _SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "API_KEY", "ACCESS
 def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
     """Return the environment for a host, which runs other people's code.
 
-    It has what a process and its numerical libraries need, and nothing else: any other variable of a
+    It has only the variables that a process and its numerical libraries need: any other variable of a
     server may be secret. VOXGATE_SECTION__KEY and the configuration's own secrets never pass.
     """
     return {
@@ -91,17 +93,11 @@ def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> d
     }
 
 
-def _variable(name: str, environ: Mapping[str, str]) -> str:
-    if name not in environ:
-        raise SecretMissing(f"env:{name} is not set; export {name}, or use file:PATH")
-    return environ[name]
-
-
 def _content(file: Path) -> str:
     try:
         with file.open() as opened:
             return opened.read(_MOST_CHARACTERS)  # a device has no end
     except OSError as error:
         raise SecretMissing(f"file:{file} cannot be read: {error.strerror}") from None
-    except ValueError:  # also a path that can be none
+    except ValueError:  # also for an impossible path
         raise SecretMissing(f"file:{file} is not text") from None

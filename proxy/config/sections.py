@@ -1,4 +1,4 @@
-"""The sections of a configuration as frozen structs. Each field describes what would be right there."""
+"""The sections of a configuration as frozen structs. The description of a field is its right form."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from speech_engine.plugin import InstanceKind
 
 
 class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[vault]: the keys that seal what people own, and where it lies. The keys are resolved, in base64.
+    """[vault]: the keys that seal recordings and other personal data, and their folder.
 
-    Without `master_key`, the key is a file in the data folder.
+    The keys are resolved, in base64. Without `master_key`, the key is a file in the data folder.
     """
 
     master_key: Annotated[
@@ -40,7 +40,7 @@ _OPERATOR = "voxgate"
 
 
 class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[consent]: to whom owners of voices consent. `comparer` compares the speakers of consent and sample."""
+    """[consent]: the operator named in consents. `comparer` compares the speakers of consent and sample."""
 
     operator: Annotated[
         str,
@@ -202,11 +202,11 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineSection(msgspec.Struct, frozen=True):
-    """[engines.NAME]: these keys are the server's. All others are the plugin's own settings.
+    """[engines.NAME]: the server's keys, and all other keys as the plugin's `settings`.
 
     `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
-    `credentials` has the settings of each named account at the provider, which differ from the others'.
-    If one of its secrets is missing, `fault` says so.
+    `credentials` has the settings that differ for each named account at the provider. `fault` names a missing
+    secret.
     """
 
     plugin: _Text
@@ -281,8 +281,8 @@ class PluginSection(msgspec.Struct, frozen=True):
 class VoiceSection(msgspec.Struct, frozen=True):
     """[voices.NAME]: any other key is the name of an engine, with the voice's id on that engine.
 
-    A `cast` has no engines. It has names, and the voice that each name speaks with. One of OpenAI's names,
-    which are shipped, has neither: the engines' plugins say how they speak it.
+    A `cast` has no engines, but names and the voice of each name. OpenAI's names, which are shipped, have
+    neither: the plugins of engines map them to voices.
     """
 
     language: _Text | None = None
@@ -303,7 +303,7 @@ class VoiceSection(msgspec.Struct, frozen=True):
 
 
 class Remark(NamedTuple):
-    """A note for the operator about a key that is no fault."""
+    """A note for the operator about a key of the configuration."""
 
     key: str
     text: str
@@ -312,9 +312,9 @@ class Remark(NamedTuple):
 class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
-    `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file that have
-    no effect, and `natural` the sections of natural.toml that have one. `built_in_models` are the names of
-    those lists in `models` that no operator wrote. A `voxgate worker` never `serves`: no client reaches it.
+    `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file without an
+    effect, and `natural` the effective sections of natural.toml. `built_in_models` are the keys of `models`
+    that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients.
     """
 
     server: Server = Server()

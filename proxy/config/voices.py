@@ -14,7 +14,7 @@ from proxy.config.sections import ConsentSection, EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
 _ONCE_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
-"""The engines that OpenAI's names were bound to as they were shipped before: files have copies of that."""
+"""The engines to which OpenAI's names were bound in older defaults, of which files have copies."""
 _OWN = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
 
 
@@ -54,7 +54,7 @@ def _check_engines(
 ) -> None:
     """Report unknown keys: a misspelt name is a fault, and an engine without a section is a warning.
 
-    Of those that are `once_bound`, nothing is said.
+    An engine in `once_bound` is never reported.
     """
     known = [*_OWN, *engines]
     for name in table:

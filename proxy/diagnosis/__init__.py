@@ -1,1 +1,1 @@
-"""What is wrong with a configuration or a machine: check, doctor, plugin check, live check."""
+"""The faults of a configuration or a machine: check, doctor, plugin check, live check."""

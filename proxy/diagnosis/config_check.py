@@ -15,8 +15,7 @@ from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wr
 from proxy.config.reader import nearest
 from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
-from proxy.diagnosis.model_check import models
-from proxy.diagnosis.retirement_check import retirements
+from proxy.diagnosis.model_check import models, retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
@@ -61,7 +60,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
 
 
 def _voices(config: Config, registry: Registry) -> list[str]:
-    """Return the voices that an engine is configured for."""
+    """Return the voices with a configured engine."""
     names = names_of_engines(registry, config)
     return [
         name for name, section in config.voices.items() if not section.is_known_name or who_knows(name, names)
@@ -69,7 +68,7 @@ def _voices(config: Config, registry: Registry) -> list[str]:
 
 
 def _natural(config: Config) -> Iterator[Finding]:
-    """Say which sections come from natural.toml, and which file that is."""
+    """Yield a finding about the sections that come from natural.toml, and a note if they do not count."""
     for remark in config.warnings:
         if remark.key == natural.FILE:
             yield note("config", remark.text, "run voxgate voices natural, or delete it", name=remark.key)
@@ -91,7 +90,7 @@ def _server(config: Config, running_at: str) -> list[Finding]:
 
 
 def _settings(config: Config, registry: Registry) -> list[Finding]:
-    """Judge the settings and the names in [front_ends] and the like."""
+    """Return findings about the settings of plugins that are no engines, and about the detector."""
     findings = []
     for kind in KINDS:
         for name, section in config.plugins_of(kind).items():
@@ -146,7 +145,7 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
 
 
 def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
-    """Say what the licence of imported models forbids, and what would allow it."""
+    """Return a finding about the limits of the licence of imported models, with the remedy."""
     terms, section = terms_of(licence), config.engines[name]
     found = f"{models} is under {licence}: {terms.says}"
     is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
@@ -159,7 +158,7 @@ def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
     if not is_forbidden:
         return ok("licence", found, name=name)
     if f"engines.{name}" in config.natural and not section.paid_use_basis:
-        # The operator did not choose it, and others speak to those who pay: there is nothing to do.
+        # The operator did not choose the model, and plans with a price use other models.
         return ok("licence", f"{found}; plans with a price do not have it", name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
@@ -170,19 +169,14 @@ def _plan(plan: Plan) -> str:
     kinds = ("speech", "cached", "clone", "conversion", "training")
     of_kinds = {kind: getattr(plan.prices, kind) for kind in kinds}
     prices = {kind: price for kind, price in of_kinds.items() if price is not None} | dict(plan.prices.models)
+    words = {None: "unlimited", "account": "per account"}
     parts = [
         plan.price or "free",
-        *(f"{name} {_limit(limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
+        *(f"{name} {words.get(limit, limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
         *(f"{what} {_price(price)}" for what, price in prices.items()),
         *([] if plan.marking is None else [f"marked {'always' if plan.marking else 'never'}"]),
     ]
     return ", ".join(parts)
-
-
-def _limit(limit: float | str | None) -> str:
-    if limit is None:
-        return "unlimited"
-    return "per account" if limit == "account" else str(limit)
 
 
 def _price(price: Price) -> str:

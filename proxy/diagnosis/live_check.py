@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
 
+import speech_engine
 from policies import price
 from policies.language import base
 from policies.routing import Model
@@ -19,21 +19,6 @@ from proxy.engines.engine_list import open_engines
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.telemetry.metrics import Metrics
-from speech_engine import (
-    ANY_LANGUAGE,
-    Audio,
-    EngineError,
-    EngineFailed,
-    EngineVoice,
-    Finished,
-    ModelInfo,
-    Segment,
-    Speak,
-    SpeechJob,
-    Started,
-    Voice,
-    VoiceNotFound,
-)
 from speech_engine.host.engine_stream import SlotStream
 
 LONGEST_S = 60.0
@@ -41,20 +26,18 @@ _log = structlog.get_logger()
 _SENTENCE = "Hello, this is a test."
 _IN_ANY_LANGUAGE = "1, 2, 3."
 
-
-class LiveResults(NamedTuple):
-    """One finding for each key, and the models that the engines named."""
-
-    findings: list[Finding]
-    models: dict[str, tuple[ModelInfo, ...]]
+Models = dict[str, tuple[speech_engine.ModelInfo, ...]]
 
 
-async def check_live(config: Config, registry: Registry) -> LiveResults:
-    """Let each key speak. The providers' charge is in no account's usage."""
+async def check_live(config: Config, registry: Registry) -> tuple[list[Finding], Models]:
+    """Let each key speak. Return a finding for each key, and the models that the engines named.
+
+    The providers' charge is in no account's usage.
+    """
     cloud = {name: section for name, section in config.engines.items() if _is_cloud(config, registry, name)}
     only = replace(config, engines=cloud)
     findings: list[Finding] = []
-    models: dict[str, tuple[ModelInfo, ...]] = {}
+    models: Models = {}
     async with open_engines(registry, only, Metrics().engines) as engines:
         catalogue = Catalogue(only, engines)
         for name, engine in engines.items():
@@ -64,7 +47,7 @@ async def check_live(config: Config, registry: Registry) -> LiveResults:
             else:
                 findings.append(wrong("live", engine.reason, name=name))
     none = [ok("live", "no engine of the cloud is configured", name="none")]
-    return LiveResults(findings or none, {name: known for name, known in models.items() if known})
+    return (findings or none, {name: known for name, known in models.items() if known})
 
 
 def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
@@ -82,36 +65,36 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
             found = await _speak(catalogue, engine.name, key)
     except TimeoutError:
         return wrong("live", f"It was silent for {LONGEST_S:g} s.", name=name)
-    except EngineError as error:
+    except speech_engine.EngineError as error:
         return wrong("live", error.reason or type(error).__name__, name=name)
     return ok("live", found, name=name)
 
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    """Speak the sentence, and describe the result. Raise EngineError."""
+    """speech_engine.Speak the sentence, and describe the result. Raise speech_engine.EngineError."""
     if not key.welcome.models:
-        raise EngineFailed(key.reason or "It names no model.")
+        raise speech_engine.EngineFailed(key.reason or "It names no model.")
     info = key.welcome.models[0]
     job = _job(info, _voice(catalogue, engine, key))
     loop = asyncio.get_running_loop()
     began = loop.time()
     first_ms, audio_bytes, rate_hz, units = 0.0, 0, info.sample_rate_hz, None
-    speech = SlotStream(key.engine, key.slots, Speak(job), _log)
+    speech = SlotStream(key.engine, key.slots, speech_engine.Speak(job), _log)
     try:
         while (event := await speech.next_event()) is not None:
             match event:
-                case Started(sample_rate_hz=stated_hz):
+                case speech_engine.Started(sample_rate_hz=stated_hz):
                     rate_hz = stated_hz
-                case Audio(pcm=pcm):
+                case speech_engine.Audio(pcm=pcm):
                     first_ms = first_ms or (loop.time() - began) * 1000
                     audio_bytes += len(pcm)
-                case Finished(units=counted):
+                case speech_engine.Finished(units=counted):
                     units = counted
     finally:
         await speech.close()
     seconds = audio_bytes / 2 / rate_hz
     if not seconds:
-        raise EngineFailed("It gave no audio.")
+        raise speech_engine.EngineFailed("It gave no audio.")
     parts = [f"{engine}/{info.id}", f"{seconds:.2f} s of audio", f"first byte after {first_ms:.0f} ms"]
     if units is not None:
         parts.append(f"{units:g} units")
@@ -121,7 +104,7 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     return ", ".join(parts)
 
 
-def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> Voice:
+def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> speech_engine.Voice:
     """Return the first voice that the configuration binds, else the engine's first voice."""
     bound = (
         binding.voice
@@ -129,30 +112,31 @@ def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> Voice:
         for binding in voice.bindings
         if binding.engine == engine
     )
-    voice = next(bound, None) or next((EngineVoice(voice.id) for voice in key.welcome.voices), None)
+    own = (speech_engine.EngineVoice(voice.id) for voice in key.welcome.voices)
+    voice = next(bound, None) or next(own, None)
     if voice is None:
-        raise VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
+        raise speech_engine.VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
     return voice
 
 
-def _job(info: ModelInfo, voice: Voice) -> SpeechJob:
+def _job(info: speech_engine.ModelInfo, voice: speech_engine.Voice) -> speech_engine.SpeechJob:
     tag = "en" if _speaks_english(info) else info.languages[0].tag
     text = _text(info)
-    return SpeechJob(
+    return speech_engine.SpeechJob(
         id="check_live",
         tenant="check",
         model=info.id,
         voice=voice,
-        segments=(Segment(text, 0, len(text)),),
+        segments=(speech_engine.Segment(text, 0, len(text)),),
         language=tag,
         deadline_s=LONGEST_S,
     )
 
 
-def _text(info: ModelInfo) -> str:
+def _text(info: speech_engine.ModelInfo) -> str:
     return _SENTENCE if _speaks_english(info) else _IN_ANY_LANGUAGE
 
 
-def _speaks_english(info: ModelInfo) -> bool:
+def _speaks_english(info: speech_engine.ModelInfo) -> bool:
     tags = {language.tag for language in info.languages}
-    return not tags or ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}
+    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}

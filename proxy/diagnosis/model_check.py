@@ -1,9 +1,12 @@
-"""`voxgate check`: the models that aliases name, as far as the models of their engines are known."""
+"""The findings about models: names that their engines lack, and models that a provider will switch off."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime
 
+from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
@@ -11,7 +14,10 @@ from proxy.config.model_names import STANDARD
 from proxy.config.sections import EngineSection
 from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
+from speech_engine.plugin import KnowsShutdowns
 
+RETIREMENT = "retirement"
+_STAYS = "name a model that stays, before or after it in the list"
 _HOW = "start the server and check again, or let the engine answer with check --live"
 
 
@@ -21,15 +27,15 @@ def models(
     """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
     known = known_models(config, registry, results)
     faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
-    faulty = {fault.where for fault in faults}
+    faulty = {fault.key for fault in faults}
     for alias, names in config.models.items():
         if alias not in faulty:
             yield _alias(config, registry, known, sick, alias, names)
-    yield from (wrong("model", fault.reason, name=fault.where) for fault in faults)
+    yield from (wrong("model", fault.text, name=fault.key) for fault in faults)
 
 
 def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[ModelInfo, ...]:
-    """Return what an engine with imported models speaks with: it has no others. Raise EngineConfigError."""
+    """Return the models of an engine that has only imported models, else (). Raise EngineConfigError."""
     section = config.engines[engine]
     spec = registry.engine(engine, section, config.data)
     imported = () if isinstance(spec, RemoteSpec) else spec.models
@@ -50,18 +56,18 @@ def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
 
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
-    """Return the models of engines whose settings list them, that answered, or that have imported ones."""
+    """Return the models of engines whose settings list them, that answered, or that have imported models."""
     listed = model_names.listed_models(config)
     found: dict[str, Sequence[str]] = {}
     for name, section in config.engines.items():
         named = [info.id for info in results.models.get(name, ())]
         try:
             settings = registry.first_settings(name, section, config.data)
-            # A preset lists models, too. It stands in the settings, and not in the file.
+            # A preset lists models, too, in the settings and not in the file.
             by_settings = getattr(settings, "models", None)
             imported = [info.id for info in imported_infos(config, registry, name)]
         except EngineConfigError:
-            by_settings, imported = None, []  # the finding of the engine says so
+            by_settings, imported = None, []  # the finding of the engine has the reason
         of_settings = list(by_settings) if isinstance(by_settings, tuple | list) else []
         if models := listed.get(name) or of_settings or named or imported:
             found[name] = models
@@ -99,3 +105,66 @@ def _may_be_wrong(config: Config, registry: Registry, full: str) -> bool:
     plugin = registry.plugins("engine").get(section.plugin)
     is_cloud = plugin is not None and not isinstance(plugin.create, Hosted)
     return is_cloud or model != STANDARD
+
+
+def retirements(
+    config: Config,
+    registry: Registry,
+    models: Mapping[str, tuple[ModelInfo, ...]],
+    today: date | None = None,
+) -> Iterator[Finding]:
+    """Yield a finding for each list with a model that ends soon or has ended, and for silent engines.
+
+    A missing secret hides no day: the address and the preset tell the provider.
+    """
+    today = today or datetime.now(UTC).date()
+    lists = {
+        **{f"alias {alias}": names for alias, names in config.models.items()},
+        **{f"route {route.language}": route.named_models for route in config.routes},
+    }
+    for name, full_names in lists.items():
+        days = {full: _last_day(config, registry, models, full) for full in full_names}
+        if (retirement := find_retirement(days, today)) is not None:
+            yield _ending(name, retirement, today)
+    named = dict.fromkeys(full.partition("/")[0] for full_names in lists.values() for full in full_names)
+    for engine in named:
+        if engine not in models and _is_unreadable(config, registry, engine):
+            yield note(RETIREMENT, "not checked: its settings have a fault", "mend its section", name=engine)
+
+
+def _ending(name: str, retirement: Retirement, today: date) -> Finding:
+    ends = ", ".join(
+        f"{model} {'ends' if day > today else 'ended'} on {day} ({abs((day - today).days)} days)"
+        for model, day in retirement.models
+    )
+    if retirement.has_ended(today):
+        return wrong(RETIREMENT, f"{ends}; nothing is left", "name a model that stays", name=name)
+    rest = "; nothing is left then" if retirement.ends is not None else ""
+    return note(RETIREMENT, f"{ends}{rest}", _STAYS if retirement.ends is not None else "", name=name)
+
+
+def _last_day(
+    config: Config, registry: Registry, models: Mapping[str, tuple[ModelInfo, ...]], full: str
+) -> date | None:
+    """Return the last day of a model from the running server, else from the settings of its engine."""
+    engine, _, id_ = full.partition("/")
+    day = next((info.shutdown_date for info in models.get(engine, ()) if info.id == id_), "")
+    section = config.engines.get(engine)
+    if not day and section is not None:
+        with suppress(EngineConfigError):  # `retirements` yields a note about it
+            settings = registry.first_settings(engine, section, config.data)
+            day = settings.shutdown_date(id_) if isinstance(settings, KnowsShutdowns) else ""
+    return parse_day(day)
+
+
+def _is_unreadable(config: Config, registry: Registry, engine: str) -> bool:
+    """Tell whether an engine would know the last days of its models, but its settings have a fault."""
+    section = config.engines.get(engine)
+    plugin = registry.plugins("engine").get(section.plugin) if section is not None else None
+    if section is None or plugin is None or not issubclass(plugin.settings, KnowsShutdowns):
+        return False
+    try:
+        registry.first_settings(engine, section, config.data)
+    except EngineConfigError:
+        return True
+    return False

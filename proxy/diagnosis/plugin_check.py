@@ -27,8 +27,6 @@ from speech_engine.testing.verdicts import RuleVerdict, verdicts
 
 _PATIENCE_S = 600.0
 
-Create = Callable[[], AbstractAsyncContextManager[Engine]]
-
 
 def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iterator[Finding]:
     """Yield a finding for each plugin and each rule. `config` may have settings for the engines."""
@@ -46,7 +44,7 @@ def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iter
         configured = [plugin for plugin in engines if _sections(plugin, config)]
         for plugin in engines:
             if configured and plugin not in configured:
-                # Of several engines in a folder, an author tries those that the configuration has.
+                # Of several engines in a folder, only the configured engines are tried.
                 yield ok("engine", "not tried: the configuration has no section of it", name=plugin.name)
             else:
                 yield from _check_engine(folder, loaded, plugin, config, voice)
@@ -115,7 +113,7 @@ async def _check_in_process(
 
 
 @asynccontextmanager
-async def _open_refreshed(create: Create) -> AsyncIterator[Engine]:
+async def _open_refreshed(create: Callable[[], AbstractAsyncContextManager[Engine]]) -> AsyncIterator[Engine]:
     """Open an engine and refresh it, as a server does when it starts."""
     async with create() as engine:
         if isinstance(engine, EngineRefreshes):

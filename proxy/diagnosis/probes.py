@@ -1,4 +1,4 @@
-"""The probes of `voxgate check`: it asks front-ends, and a running server for its engines."""
+"""The probes of `voxgate check`: the languages of front-ends, and the engines of a running server."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from proxy.kept import data_folder
 from speech_engine import Language, ModelInfo
 
 _ANY_PITCH = {"lowest": -12.0, "highest": 12.0}
+_NO_PITCH = {"lowest": 0.0, "highest": 0.0}
 
 
 def ask(config: Config, registry: Registry) -> ProbeResults:
-    """Ask all of them. The results are without those that do not answer."""
+    """Return what front-ends and a running server answer. Without an answer, the results are empty."""
     # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
@@ -33,11 +34,13 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
             rows = ask_once(config, "GET", "engines")["data"]
             server = ask_once(config, "GET", "server")
             address = f"{server['host']}:{server['port']}"
-            saved = frozenset(name for name in _of_post_steps(config) if _is_saved(config, name))
+            voices = {step.voice for route in config.routes for step in route.post} - config.voices.keys()
+            saved = frozenset(name for name in voices if "/" not in name and _is_saved(config, name))
         except (CommandRefused, TimeoutError):
             pass  # it starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
-    there = [row for row in rows if row["name"] in config.engines and _is_same(config, row) and row["models"]]
+    plugins = {name: section.plugin for name, section in config.engines.items()}
+    there = [row for row in rows if plugins.get(row["name"]) == row["plugin"] and row["models"]]
     return ProbeResults(
         {row["name"]: _models(row) for row in there},
         {
@@ -51,12 +54,6 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     )
 
 
-def _of_post_steps(config: Config) -> set[str]:
-    """Return the voices of post-steps that the operator may have saved."""
-    named = {step.voice for route in config.routes for step in route.post}
-    return {name for name in named if name not in config.voices and "/" not in name}
-
-
 def _is_saved(config: Config, name: str) -> bool:
     from proxy.processes.admin_client import ask_once
 
@@ -68,14 +65,9 @@ def _is_saved(config: Config, name: str) -> bool:
     return all(part["voice"].startswith("voice_") for part in answer["parts"])
 
 
-def _is_same(config: Config, row: Mapping[str, Any]) -> bool:
-    return bool(config.engines[row["name"]].plugin == row["plugin"])
-
-
 def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Return models with their languages, their last days, whether they are due for marks, and how they
-    convert: the check reads nothing else."""
-    # A server of before an update does not tell, and is not blamed for it.
+    """Return models with the fields that the check reads. The other fields have no true values."""
+    # A server from before an update does not send these two.
     own_speech = row.get("own_speech", row["languages"])
     converting = row.get("converting", dict.fromkeys(row["languages"], _ANY_PITCH))
     return tuple(
@@ -86,14 +78,11 @@ def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
             shutdown_date=row["shutdown_dates"].get(name, ""),
             is_speech=name in own_speech,
             converts=name in converting,
-            pitch=_pitch(converting.get(name)),
+            pitch=(pitch["lowest"], pitch["highest"]),
         )
         for name, languages in row["languages"].items()
+        for pitch in [converting.get(name) or _NO_PITCH]
     )
-
-
-def _pitch(range_: Mapping[str, float] | None) -> tuple[float, float]:
-    return (0.0, 0.0) if range_ is None else (range_["lowest"], range_["highest"])
 
 
 async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import structlog
 
-from proxy.config.config_toml import Config, EngineSection
 from proxy.config.engines import credentials_of
+from proxy.config.sections import Config, EngineSection
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.engines.late_engines import LateEngines

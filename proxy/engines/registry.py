@@ -19,10 +19,9 @@ import pluggy
 import structlog
 
 from proxy.config import fields
-from proxy.config.config_toml import EngineSection
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
-from proxy.config.sections import PluginSection
+from proxy.config.sections import EngineSection, PluginSection
 from proxy.engines.stored_models import (
     MODEL_PATH,
     MODEL_PATHS,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from proxy.commands.command import Command, Group
     from proxy.config.config_toml import Config
-    from proxy.config.feature_sections import Sections
+    from proxy.config.reader import Sections
     from proxy.feature import Feature
     from proxy.storage.store import Store
     from proxy.storage.tables import Tables

@@ -1,4 +1,4 @@
-"""The CLI's way to the admin handlers: over control.sock to a live server, else on the store itself."""
+"""The CLI's client of the admin handlers: over control.sock to a live server, else on the store itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LISTED = ("consent", "job", "webhook")
 
 
 class AdminClient:
-    """A client of the admin handlers. `is_live` tells whether a server answers."""
+    """A client of the admin handlers. `is_live` is true if a server answers."""
 
     def __init__(self, http: httpx2.AsyncClient, is_live: bool) -> None:
         self._http = http
@@ -39,7 +39,7 @@ class AdminClient:
         **query: str | int | None,
     ) -> Any:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
-        # The files' own names stay here: the server needs none.
+        # The server needs no file names, so they are not sent.
         sent = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
         given = _given(query)
         return await self._json(
@@ -47,7 +47,7 @@ class AdminClient:
         )
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
-        """Yield an answer that is no JSON, as it comes. Raise CommandRefused."""
+        """Yield the parts of an answer that is not JSON. Raise CommandRefused."""
         try:
             async with self._http.stream("GET", f"/admin/{path}", params=_given(query)) as answer:
                 if answer.is_error:
@@ -71,14 +71,14 @@ class AdminClient:
 
 @asynccontextmanager
 async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> AsyncIterator[AdminClient]:
-    """Give a client. Raise DataHeld if a server holds the data folder but does not answer."""
+    """Yield a client. Raise DataHeld if a server holds the data folder but does not answer."""
     async with asyncio.timeout(within_s):
         if (live := await _live_transport(Path(config.data))) is not None:
             # A silent server gets our own message, before the time of the block is up.
             async with _http(live, within_s - _TELLING_S) as http:
                 yield AdminClient(http, is_live=True)
             return
-    # Imported here: beside a live server a command needs none of the server, and starts twice as fast.
+    # Imported here: with a live server a command does not need it, and starts twice as fast.
     from proxy.processes.admin_direct import direct_transport
 
     async with direct_transport(config) as transport, _http(transport, None) as http:
@@ -105,7 +105,7 @@ def _refusal(error: Mapping[str, str]) -> CommandRefused:
 
 
 def _unanswered(error: Exception) -> CommandRefused:
-    # It probably stopped in the middle, perhaps with the work done.
+    # The server probably stopped meanwhile, perhaps after the work.
     return CommandRefused(
         f"the server did not answer ({type(error).__name__}); see what it has done, then try again"
     )

@@ -1,4 +1,4 @@
-"""What a worker's process does until its end: it serves clients, or it works on wishes alone."""
+"""The main work of a worker's process: it serves clients, or it only works on queued wishes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SETTLE_S = 10.0
 
 
 class Front(Protocol):
-    """It runs until it is stopped, and its end is that of the process."""
+    """The main work of a process. The process ends when `run` returns."""
 
     def revise(self, config: Config) -> None:
         """Take on a new revision of the configuration."""
         ...
 
     def stop(self, within_s: int | None = None) -> None:
-        """Take nothing new. What is under way has until the end of the drain, or so long."""
+        """Refuse new work. Work under way may go on until the end of the drain, or for `within_s`."""
         ...
 
     async def run(self) -> None: ...
@@ -61,7 +61,7 @@ class HttpFront:
 
 
 class WorkFront:
-    """Serves no requests. At its end the attempts under way have the time of the drain; then others go on."""
+    """Serves no requests. At its end, attempts under way have the time of the drain before others go on."""
 
     def __init__(self, wishes: Sequence[WishKind[Any]], config: Config) -> None:
         self._wishes = wishes

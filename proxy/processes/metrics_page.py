@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, NamedTuple, get_args
 from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
-from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
 from speech_engine import Urgency
-from speech_engine.host.pipe_messages import (
-    HostState,
-)
+from speech_engine.host.pipe_messages import HostState
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
@@ -53,18 +51,99 @@ class _PageHandler(WSGIRequestHandler):
         """Write nothing: a scrape is no event."""
 
 
+_LASTING = ("counter", "histogram")
+
+
+class WorkerMetrics(NamedTuple):
+    """The metrics of one worker in one of its lives."""
+
+    worker: int
+    generation: int
+    text: str
+
+
+class _Family(NamedTuple):
+    name: str
+    documentation: str
+    kind: str
+
+
+_Place = tuple[str, tuple[tuple[str, str], ...]]
+"""One figure in its family: its sample's name and its labels."""
+
+_Figures = dict[_Family, dict[_Place, float]]
+
+
+class MetricsSum:
+    """The sum of the workers' reports, with the counters of all lives that ever answered.
+
+    A counter must not fall when a worker is restarted or late: Prometheus would count the rest of the sum
+    again. The multiprocess mode of `prometheus_client` (0.26) would keep a file of 64 KiB for each life of a
+    worker, also after kill -9; it leaves out families without a figure, and mixes the `Metrics` of a process.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[int, tuple[int, _Figures]] = {}
+        self._of_ended_lives: _Figures = {}
+
+    def add_up(self, reports: Iterable[WorkerMetrics]) -> Iterator[Metric]:
+        """Sum the figures that have the same name and labels."""
+        sums: _Figures = {}
+        for report in reports:
+            families = _parse(report.text)
+            lasting = {family: figures for family, figures in families.items() if family.kind in _LASTING}
+            _add(sums, {family: figures for family, figures in families.items() if family not in lasting})
+            self._remember(report, lasting)
+        for figures in (self._of_ended_lives, *(figures for _, figures in self._last.values())):
+            _add(sums, figures)
+        return _page(sums)
+
+    def _remember(self, report: WorkerMetrics, lasting: _Figures) -> None:
+        generation, before = self._last.get(report.worker, (report.generation, {}))
+        if generation != report.generation:
+            _add(self._of_ended_lives, before)
+        self._last[report.worker] = (report.generation, lasting)
+
+
+def _parse(text: str) -> _Figures:
+    """Return the figures of a page by family. A family without a figure is there, too."""
+    return {
+        _Family(page.name, page.documentation, page.type): {
+            (sample.name, tuple(sample.labels.items())): sample.value for sample in page.samples
+        }
+        for page in text_string_to_metric_families(text)
+    }
+
+
+def _add(sums: _Figures, more: _Figures) -> None:
+    for family, figures in more.items():
+        sum_ = sums.setdefault(family, {})
+        for place, value in figures.items():
+            # All workers share one store and one cache: each of them reports the whole.
+            is_whole = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes"))
+            sum_[place] = max(sum_.get(place, 0.0), value) if is_whole else sum_.get(place, 0.0) + value
+
+
+def _page(sums: _Figures) -> Iterator[Metric]:
+    for family, figures in sums.items():
+        page = Metric(*family)
+        for (name, labels), value in figures.items():
+            page.add_sample(name, dict(labels), value)
+        yield page
+
+
 class MetricsPage(Collector):
     """The metrics page. `ask` returns the reports that come in time; `workers` is the number of workers.
-    Requests name it by an address, a name without a dot, or one of `names`.
 
-    A thread of the library serves the page, so it calls `ask` through the event loop.
+    A request's Host must be an address, a name without a dot, or one of `names`. A thread of the library
+    serves the page, so it calls `ask` through the event loop.
     """
 
     def __init__(
         self,
         address: str,
         workers: int,
-        ask: Callable[[], Awaitable[list[WorkerMetrics]]],
+        ask: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
         hosts: Callable[[], Iterable[HostState]],
         names: Callable[[], Sequence[str]] = tuple,
         batches: Callable[[], Figures] = dict,
@@ -151,7 +230,7 @@ class MetricsPage(Collector):
 
     def _reports(self) -> list[WorkerMetrics]:
         assert self._loop is not None
-        gathering = self._gather()
+        gathering = self._ask()
         try:
             answer = asyncio.run_coroutine_threadsafe(gathering, self._loop)
         except RuntimeError:
@@ -163,54 +242,50 @@ class MetricsPage(Collector):
             answer.cancel()  # the answers would come too late
             return []
 
-    async def _gather(self) -> list[WorkerMetrics]:
-        return await self._ask()
-
 
 Figures = Mapping[tuple[str, str], Mapping[str, float]]
-"""By engine and process: what `batch_figures` and `device_figures` of `speech_engine.host` name."""
+"""The results of `batch_figures` and `device_figures` of `speech_engine.host`, by engine and process."""
 
 _LABELS = ("engine", "process")
+_MetricKind = type[GaugeMetricFamily] | type[CounterMetricFamily]
 
 
-class _HostMetric(NamedTuple):
-    kind: type[GaugeMetricFamily] | type[CounterMetricFamily]
-    name: str
-    help: str
-
-
-_METRICS = {
-    "steps": _HostMetric(CounterMetricFamily, "voxgate_batch_steps", "Steps of a batched model."),
-    "step_width": _HostMetric(GaugeMetricFamily, "voxgate_batch_step_rows", "Mean rows in a step."),
-    "step_width_limit": _HostMetric(
-        GaugeMetricFamily, "voxgate_batch_step_rows_limit", "Most rows in a step."
+_METRICS: dict[str, tuple[_MetricKind, str, str]] = {
+    "steps": (CounterMetricFamily, "voxgate_batch_steps", "Steps of a batched model."),
+    "step_width": (GaugeMetricFamily, "voxgate_batch_step_rows", "Mean rows in a step."),
+    "step_width_limit": (GaugeMetricFamily, "voxgate_batch_step_rows_limit", "Most rows in a step."),
+    "step_seconds": (GaugeMetricFamily, "voxgate_batch_step_seconds", "Mean time of a step."),
+    "realtime_factor": (
+        GaugeMetricFamily,
+        "voxgate_batch_realtime_factor",
+        "Seconds of sound made in a second of work.",
     ),
-    "step_seconds": _HostMetric(GaugeMetricFamily, "voxgate_batch_step_seconds", "Mean time of a step."),
-    "realtime_factor": _HostMetric(
-        GaugeMetricFamily, "voxgate_batch_realtime_factor", "Seconds of sound made in a second of work."
+    "dry_listeners": (CounterMetricFamily, "voxgate_batch_dry_listeners", "Listeners whose sound paused."),
+    "width_halvings": (
+        CounterMetricFamily,
+        "voxgate_batch_halvings",
+        "Steps for which the device lacked memory.",
     ),
-    "dry_listeners": _HostMetric(
-        CounterMetricFamily, "voxgate_batch_dry_listeners", "Listeners whose sound paused."
-    ),
-    "width_halvings": _HostMetric(
-        CounterMetricFamily, "voxgate_batch_halvings", "Steps for which the device lacked memory."
-    ),
-    "device_memory_used_bytes": _HostMetric(
+    "device_memory_used_bytes": (
         GaugeMetricFamily,
         "voxgate_device_memory_used_bytes",
         "Memory of the card that is in use, by anybody.",
     ),
-    "device_memory_total_bytes": _HostMetric(
-        GaugeMetricFamily, "voxgate_device_memory_total_bytes", "Memory of the card."
+    "device_memory_total_bytes": (
+        GaugeMetricFamily,
+        "voxgate_device_memory_total_bytes",
+        "Memory of the card.",
     ),
-    "device_utilisation": _HostMetric(
-        GaugeMetricFamily, "voxgate_device_utilisation", "The part of the time in which the card computes."
+    "device_utilisation": (
+        GaugeMetricFamily,
+        "voxgate_device_utilisation",
+        "The part of the time in which the card computes.",
     ),
 }
 
 
 def batch_metrics(figures: Figures) -> Iterable[Metric]:
-    """Return the metrics of all batched models and cards. A host has those that it reported."""
+    """Return the metrics of all batched models and cards, as far as their hosts report them."""
     rows = GaugeMetricFamily("voxgate_batch_rows", "Rows in the model.", labels=(*_LABELS, "urgency"))
     for labels, values in figures.items():
         if "rows_live" in values:

@@ -1,7 +1,7 @@
 """Tar files of plain files alone: written so that any tar reads them, and read as if a stranger wrote them.
 
-`tarfile` reads links, devices, sparse files and headers of any size; here whatever is no plain file is
-refused by its header. Nothing is compressed, so what comes out is never larger than what was read.
+`tarfile` reads links, devices, sparse files and headers of any size. Here, a member that is no plain file is
+refused by its header. Nothing is compressed, so the output is never larger than the input.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MOST_OCTAL = 8**11
 
 
 class BadArchive(StorageFailed):
-    """A tar that is damaged, or has more in it than plain files."""
+    """A tar that is damaged, or has members that are no plain files."""
 
 
 class ArchivedFile(NamedTuple):
-    """One file of an archive. Its bytes are read before the next member, or passed over."""
+    """One file of an archive. Its bytes must be read before the next member, or they are skipped."""
 
     name: str
     size: int
@@ -39,7 +39,7 @@ class ArchivedFile(NamedTuple):
 
 
 def first_bytes(name: str) -> bytes:
-    """Return how an archive begins whose first member has this name."""
+    """Return the first bytes of an archive whose first member has this name."""
     return name.encode().ljust(100, b"\0")
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from proxy.config.addresses import is_local
+from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import CannotServe
 from proxy.kept import data_folder
 
@@ -22,6 +23,16 @@ def check_dev_key(host: str) -> None:
         raise CannotServe(
             f"server.dev_key: the dev key has no limits and is for this machine alone, and {host} can be "
             "reached from elsewhere; leave it out and run voxgate keys create"
+        )
+
+
+def check_worker_settings(config: Config) -> None:
+    """Raise ConfigError if the configuration shares nothing with a server."""
+    if config.storage.url == "sqlite":
+        raise ConfigError("storage.url: a worker needs its server's PostgreSQL; SQLite is one server's own")
+    if not config.vault.folder:
+        raise ConfigError(
+            "vault.folder: a worker keeps sound where its server finds it; name the folder that both share"
         )
 
 

@@ -1,6 +1,6 @@
-"""`voxgate serve`: it owns the port, the hosts and the workers; it starts, reloads, drains and ends them.
+"""The supervisor of `voxgate serve`: it starts, reloads, drains and ends the hosts and the workers.
 
-`voxgate worker` is the same without a port.
+`voxgate worker` has the same supervisor without a port.
 """
 
 from __future__ import annotations
@@ -27,37 +27,20 @@ from proxy.features.all import all_sections
 from proxy.helpers.child import Child
 from proxy.kept import data_folder
 from proxy.processes import runtime
-from proxy.processes.metrics_page import ANSWER_S, MetricsPage
-from proxy.processes.metrics_sum import WorkerMetrics
+from proxy.processes.metrics_page import ANSWER_S, MetricsPage, WorkerMetrics
 from proxy.processes.workers import Workers
+from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.pipe_messages import (
-    EngineQuestion,
-    EngineSwitched,
-    EngineWanted,
-    ErasureQuestion,
-    ErasureSpread,
-    ForgetQuestion,
-    Message,
-    MetricsQuestion,
-    MetricsReport,
-    PlansInUse,
-    PlansQuestion,
-    ReloadQuestion,
-    ReloadResult,
-    Revision,
-    WorkerQuestion,
-)
 
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
 
 _PLANS_S = 5.0
-"""For a worker to ask the database which plans are in use."""
+"""The time that a worker has to read from the database which plans are in use."""
 
 _FORGET_S = 8.0
-"""For a worker to forget a voice, and to end its streams."""
+"""The time that a worker has to forget a voice, and to end its streams."""
 
 _log = structlog.get_logger()
 
@@ -153,14 +136,14 @@ class Supervisor:
         )
         self._switch = EngineSwitch(self._hosts)
         self._stopping = asyncio.Event()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[object]] = set()
         self._reloading = asyncio.Lock()
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -188,18 +171,15 @@ class Supervisor:
         await self._hosts.stop(0.0)
         _log.info("server.drain.complete")
 
-    def _reload_soon(self) -> None:
-        self._reload_in_turn(lambda _result: None)
-
-    def _on_question(self, number: int, message: WorkerQuestion) -> None:
+    def _on_question(self, number: int, message: pipe_messages.WorkerQuestion) -> None:
         match message:
-            case ReloadQuestion():
-                self._reload_for_worker(number, message)
-            case ErasureQuestion():
+            case pipe_messages.ReloadQuestion(question):
+                self._answer_soon(self._reload_for_worker(number, question))
+            case pipe_messages.ErasureQuestion():
                 self._answer_soon(self._spread_erasure(number, message))
-            case EngineQuestion():
+            case pipe_messages.EngineQuestion():
                 self._answer_soon(self._switch_engine(number, message))
-            case EngineWanted(engine):
+            case pipe_messages.EngineWanted(engine):
                 self._answer_soon(self._switch.load_wanted(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
@@ -209,43 +189,39 @@ class Supervisor:
             case BookingOver(holder):
                 self._hosts.release(number, holder)
 
-    async def _switch_engine(self, number: int, message: EngineQuestion) -> None:
+    async def _switch_engine(self, number: int, message: pipe_messages.EngineQuestion) -> None:
         refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
-        self._workers.answer(number, EngineSwitched(message.question, refusal))
+        self._workers.answer(number, pipe_messages.EngineSwitched(message.question, refusal))
 
-    async def _spread_erasure(self, number: int, message: ErasureQuestion) -> None:
+    async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(
-            lambda question: ForgetQuestion(question, message.subject, message.digests), _FORGET_S
+            lambda question: pipe_messages.ForgetQuestion(question, message.subject, message.digests),
+            _FORGET_S,
         )
-        self._workers.answer(number, ErasureSpread(message.question, is_everywhere))
+        self._workers.answer(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
 
-    def _reload_for_worker(self, number: int, message: ReloadQuestion) -> None:
-        def answer(result: ReloadResult) -> None:
-            # After the revision, on the same pipe: a worker with the answer serves the new configuration.
-            self._workers.answer(number, msgspec.structs.replace(result, question=message.question))
-
-        self._reload_in_turn(answer)
-
-    def _reload_in_turn(self, on_result: Callable[[ReloadResult], None]) -> None:
-        async def reload() -> None:
-            async with self._reloading:
-                on_result(await self._reload())
-
-        self._answer_soon(reload())
-
-    def _answer_soon(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+    def _answer_soon(self, work: Coroutine[None, None, object]) -> None:
+        task: asyncio.Task[object] = asyncio.create_task(work)
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _reload(self) -> ReloadResult:
-        """Read the file again. A faulty file changes nothing. The log names the keys that need a restart."""
+    async def _reload_for_worker(self, number: int, question: int) -> None:
+        result = await self._reload()
+        # After the revision, on the same pipe: a worker with the answer serves the new configuration.
+        self._workers.answer(number, msgspec.structs.replace(result, question=question))
+
+    async def _reload(self) -> pipe_messages.ReloadResult:
+        """Read the file again, after reloads under way. A faulty file changes nothing."""
+        async with self._reloading:
+            return await self._read_again()
+
+    async def _read_again(self) -> pipe_messages.ReloadResult:
         try:
             reload = merge(self._config, self._reread(), all_sections())
             await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))
-            return ReloadResult(0, refusal=str(error))
+            return pipe_messages.ReloadResult(0, refusal=str(error))
         _warn(reload.config)
         self._config = reload.config
         self._revision += 1
@@ -256,7 +232,7 @@ class Supervisor:
             changed=reload.changed,
             needs_restart=reload.needs_restart,
         )
-        return ReloadResult(0, reload.changed, reload.needs_restart)
+        return pipe_messages.ReloadResult(0, reload.changed, reload.needs_restart)
 
     async def _keep_plans_in_use(self, reload: Reload) -> None:
         """Raise ConfigError if accounts have, or may have, a plan that the new file lacks."""
@@ -264,24 +240,28 @@ class Supervisor:
         if not dropped:
             return
         answers = await self._workers.ask(
-            lambda question: PlansQuestion(question, dropped), self._workers.ready[:1], _PLANS_S
+            lambda question: pipe_messages.PlansQuestion(question, dropped), self._workers.ready[:1], _PLANS_S
         )
-        used = [each.answer.names for each in answers if isinstance(each.answer, PlansInUse)]
+        used = [each.answer.names for each in answers if isinstance(each.answer, pipe_messages.PlansInUse)]
         names = ", ".join(sum(used, ()) or dropped)
         if not used:
             raise ConfigError(f"plans: whether accounts are on {names} is not known just now")
         if any(used):
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
-    def _newest(self) -> Revision:
-        return Revision(self._revision, msgspec.msgpack.encode(self._config), self._began)
+    def _newest(self) -> pipe_messages.Revision:
+        return pipe_messages.Revision(self._revision, msgspec.msgpack.encode(self._config), self._began)
 
     async def _begin_worker(self, number: int) -> Child:
         inherit = [] if self._http is None else [self._http.fileno()]
         if number == 0:
             inherit.append(self._control.fileno())
         child = await Child.start("proxy.processes.worker", str(number), inherit=tuple(inherit))
-        state: list[Message] = [self._newest(), *self._hosts.states.values(), *self._workers.list_failed()]
+        state: list[pipe_messages.Message] = [
+            self._newest(),
+            *self._hosts.states.values(),
+            *self._workers.list_failed(),
+        ]
         for message in state:
             child.send(message)
         return child
@@ -296,9 +276,9 @@ class Supervisor:
         self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
     async def _metrics(self) -> list[WorkerMetrics]:
-        answers = await self._workers.ask(MetricsQuestion, self._workers.ready, ANSWER_S)
+        answers = await self._workers.ask(pipe_messages.MetricsQuestion, self._workers.ready, ANSWER_S)
         return [
             WorkerMetrics(each.worker, each.generation, each.answer.text)
             for each in answers
-            if isinstance(each.answer, MetricsReport)
+            if isinstance(each.answer, pipe_messages.MetricsReport)
         ]

@@ -1,30 +1,28 @@
-"""A worker's questions to its supervisor, over the pipe: a reload, an erasure for all, an engine's load, and
-memory for a process of its own."""
+"""A worker's messages with its supervisor, over the pipe: its questions, and the messages to it."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
+import msgspec
+import structlog
+
 from policies.device_book import TRY_AGAIN_S, DeviceMemory, LoadRefusal
+from proxy.app import Worker
+from proxy.config.config_toml import Config
 from proxy.errors import UpstreamFailed
+from proxy.processes.fronts import Front
+from proxy.storage import accounts
+from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
+from proxy.telemetry import logs
+from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
-from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import (
-    EngineAction,
-    EngineQuestion,
-    EngineSwitched,
-    EngineWanted,
-    ErasureQuestion,
-    ErasureSpread,
-    ReloadQuestion,
-    ReloadResult,
-    SupervisorAnswer,
-    WorkerQuestion,
-)
+from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 
 _RELOAD_S = 20.0
 """The supervisor reads the file, and asks a worker for up to 5 s which plans are in use."""
@@ -33,58 +31,57 @@ _BOOKING_S = 5.0
 _SWITCH_S = 15.0
 """A host that does not end is killed after four seconds; another switch may be under way."""
 
-_A = TypeVar("_A", ReloadResult, ErasureSpread, EngineSwitched, Booked)
+_log = structlog.get_logger()
+
+_A = TypeVar(
+    "_A", pipe_messages.ReloadResult, pipe_messages.ErasureSpread, pipe_messages.EngineSwitched, Booked
+)
 
 
 class SupervisorLine:
-    """The questions under way. `on_answer` is called with what comes over the pipe."""
+    """The worker's questions to its supervisor, each with a number that the answer repeats."""
 
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[SupervisorAnswer]] = {}
+        self._waiting: dict[int, asyncio.Future[pipe_messages.SupervisorAnswer]] = {}
 
-    async def reload(self) -> ReloadResult:
-        """Return what came of a reload. Raises UpstreamFailed if the supervisor does not answer in time."""
+    async def reload(self) -> pipe_messages.ReloadResult:
+        """Reload the configuration. Raises UpstreamFailed if the supervisor does not answer in time."""
         try:
-            return await self._ask(ReloadQuestion, _RELOAD_S, ReloadResult)
+            return await self._ask(pipe_messages.ReloadQuestion, _RELOAD_S, pipe_messages.ReloadResult)
         except TimeoutError:
             raise UpstreamFailed("The server has not read its configuration yet; see its log.") from None
 
     async def spread(self, tombstone: Tombstone) -> bool:
         """Let every worker of this server forget a voice. Return whether all did, and its streams ended."""
-
-        def question(number: int) -> ErasureQuestion:
-            return ErasureQuestion(number, tombstone.subject, tombstone.digests)
-
+        subject, digests = tombstone.subject, tombstone.digests
+        question = partial(pipe_messages.ErasureQuestion, subject=subject, digests=digests)
         try:
-            return (await self._ask(question, _SPREAD_S, ErasureSpread)).is_everywhere
+            return (await self._ask(question, _SPREAD_S, pipe_messages.ErasureSpread)).is_everywhere
         except TimeoutError:
             return False
 
-    async def switch(self, engine: str, action: EngineAction, breaks_off: bool) -> EngineSwitched:
+    async def switch(
+        self, engine: str, action: pipe_messages.EngineAction, breaks_off: bool
+    ) -> pipe_messages.EngineSwitched:
         """Load, unload or restart an engine. Raises UpstreamFailed without an answer in time."""
-
-        def question(number: int) -> EngineQuestion:
-            return EngineQuestion(number, engine, action, breaks_off)
-
+        question = partial(pipe_messages.EngineQuestion, engine=engine, action=action, breaks_off=breaks_off)
         try:
-            return await self._ask(question, _SWITCH_S, EngineSwitched)
+            return await self._ask(question, _SWITCH_S, pipe_messages.EngineSwitched)
         except TimeoutError:
             raise UpstreamFailed("The engine's hosts have not ended yet; see the log.") from None
 
     def want(self, engine: str) -> None:
         """Say that a request waits for an engine that loads on demand."""
-        self._pipe.send(EngineWanted(engine))
+        self._pipe.send(pipe_messages.EngineWanted(engine))
 
     async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         """Book memory on a device, as a `MemoryBook` does."""
-
-        def question(number: int) -> BookingQuestion:
-            return BookingQuestion(number, holder, needs_gb, *found)
-
         try:
-            booked = await self._ask(question, _BOOKING_S, Booked)
+            booked = await self._ask(
+                lambda number: BookingQuestion(number, holder, needs_gb, *found), _BOOKING_S, Booked
+            )
         except TimeoutError:
             return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
         return LoadRefusal(booked.refusal, lasting=booked.lasting) if booked.refusal else None
@@ -95,9 +92,11 @@ class SupervisorLine:
     def release(self, holder: str) -> None:
         self._pipe.send(BookingOver(holder))
 
-    async def _ask(self, question: Callable[[int], WorkerQuestion], within_s: float, kind: type[_A]) -> _A:
+    async def _ask(
+        self, question: Callable[[int], pipe_messages.WorkerQuestion], within_s: float, kind: type[_A]
+    ) -> _A:
         number = next(self._numbers)
-        waiting: asyncio.Future[SupervisorAnswer] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[pipe_messages.SupervisorAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = waiting
         try:
             self._pipe.send(question(number))
@@ -108,7 +107,82 @@ class SupervisorLine:
         assert isinstance(answer, kind), "the number is of this question"
         return answer
 
-    def on_answer(self, answer: SupervisorAnswer) -> None:
+    def on_answer(self, answer: pipe_messages.SupervisorAnswer) -> None:
         waiting = self._waiting.get(answer.question)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
+
+
+class SupervisorInbox:
+    """The supervisor's messages, in their order. If the supervisor dies, `own_sockets` are removed and the
+    worker ends."""
+
+    def __init__(self, pipe: ParentPipe, own_sockets: Sequence[str]) -> None:
+        self._pipe = pipe
+        self._messages: asyncio.Queue[pipe_messages.Message] = asyncio.Queue()
+        self._answering: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+
+        def on_message(message: pipe_messages.Message) -> None:
+            tell(loop, self._messages.put_nowait, message)
+
+        def on_end() -> None:
+            logs.flush_logs()
+            for address in own_sockets:
+                remove_socket(address)
+
+        pipe.watch(on_message, on_end)
+
+    async def follow(self, worker: Worker, front: Front, line: SupervisorLine) -> None:
+        """Apply the messages to the worker until the task is cancelled."""
+        while True:
+            match await self._messages.get():
+                case pipe_messages.HostState() as state:
+                    worker.engines.update_host(state)
+                case pipe_messages.WorkerGivenUp() as other:
+                    worker.server_state.given_up[other.worker] = other.reason
+                case pipe_messages.MetricsQuestion(question):
+                    self._pipe.send(pipe_messages.MetricsReport(question, worker.metrics.text()))
+                case pipe_messages.PlansQuestion() | pipe_messages.ForgetQuestion() as question:
+                    # In a task: the database may be slow, streams take a moment to end, and the supervisor
+                    # sends other messages.
+                    task = asyncio.create_task(_send_reply(self._pipe, worker, question))
+                    self._answering.add(task)
+                    task.add_done_callback(self._answering.discard)
+                case pipe_messages.Revision() as revision:
+                    config = read_config(revision)
+                    worker.revise(config)
+                    front.revise(config)
+                    _log.info("config.reload.complete", revision=revision.number)
+                case (
+                    pipe_messages.ReloadResult()
+                    | pipe_messages.ErasureSpread()
+                    | pipe_messages.EngineSwitched()
+                    | Booked() as answer
+                ):
+                    line.on_answer(answer)
+                case pipe_messages.Drain():
+                    worker.server_state.is_draining = True
+                    front.stop()
+                case unexpected:
+                    _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
+
+
+def read_config(revision: pipe_messages.Revision) -> Config:
+    return msgspec.msgpack.decode(revision.config, type=Config)
+
+
+async def _send_reply(
+    pipe: ParentPipe, worker: Worker, question: pipe_messages.PlansQuestion | pipe_messages.ForgetQuestion
+) -> None:
+    if isinstance(question, pipe_messages.ForgetQuestion):
+        tombstone = Tombstone(subject=question.subject, account="", digests=question.digests, began=0)
+        pipe.send(pipe_messages.VoiceForgotten(question.question, await worker.erasing.forget(tombstone)))
+        return
+    try:
+        used = await accounts.plans_in_use(worker.store)
+    except StorageFailed as error:
+        _log.error("storage.failed", reason=str(error))
+        return  # no answer: the supervisor leaves everything as it is
+    names = tuple(name for name in question.names if name in used)
+    pipe.send(pipe_messages.PlansInUse(question.question, names))

@@ -1,7 +1,7 @@
 """A whole installation as one tar file: the database, the sealed recordings, all keys, and the configuration.
 
-What can be had again is not in it: caches, models, environments. The journal of erasures comes last: what is
-erased while the recordings are copied is in it.
+Caches, models and environments are not in it, because they can be made again. The journal of erasures comes
+last, so that it names each recording that is erased during the copy.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from proxy.storage.disk_names import DiskName, UnsafeName
 from proxy.storage.store import StorageFailed
 
 ABOUT = "voxgate-backup.json"
-"""The first member. It says what the others are."""
+"""The first member. It describes the others."""
 CONFIG = "config.toml"
 RECORDINGS = "voices"
 FORMAT = 1
 
 
 class BackupFacts(msgspec.Struct, frozen=True):
-    """What is known of a whole backup. `schema` is 0 where the database is PostgreSQL's, and not in it."""
+    """The facts of a whole backup. `schema` is 0 for PostgreSQL, whose database is not in the backup."""
 
     format: int
     voxgate: str
@@ -45,9 +45,9 @@ class BackupFacts(msgspec.Struct, frozen=True):
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """A whole backup that was made, or put back. `files` names what is in it, besides `recordings`.
+    """A whole backup that was made or restored. `files` are its members besides the `recordings`.
 
-    `variables` are those that the configuration takes secrets from, and no backup has.
+    `variables` are the environment variables with the configuration's secrets, which no backup has.
     """
 
     file: str
@@ -98,12 +98,8 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
         source = Path(config.source)
         # First of all: a restore on an empty machine looks here for its folders.
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
-        if copy is not None:
-            files += (
-                [sqlite_backup.DATABASE]
-                if _add_file(archive, sqlite_backup.DATABASE, Path(copy.file))
-                else []
-            )
+        if copy is not None and _add_file(archive, sqlite_backup.DATABASE, Path(copy.file)):
+            files.append(sqlite_backup.DATABASE)
     names = (master_keys.FILE, *_files(is_last=False), natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
     recordings = _add_recordings(archive, recordings_folder(config.vault, data))
@@ -114,7 +110,7 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
 
 @contextmanager
 def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.Copy | None]:
-    """Give a copy of the database, and remove it afterwards. None: it is PostgreSQL's."""
+    """Yield a copy of the database, or None for PostgreSQL. Remove the copy at the end."""
     if is_postgres(config.storage.url):
         yield None
         return
@@ -139,7 +135,7 @@ def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
 
 
 def _add_recordings(archive: BinaryIO, root: Path) -> int:
-    """Add the whole files of a vault. Those that an erasure removes meanwhile are in the journal."""
+    """Add the complete files of a vault. The journal names the files that are erased meanwhile."""
     added = 0
     for path in sorted(vault_files.list_files(root)):
         try:
@@ -151,7 +147,7 @@ def _add_recordings(archive: BinaryIO, root: Path) -> int:
 
 
 def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
-    """Add a file as it is now, if there is one. What others append meanwhile is left out."""
+    """Add a file, if it exists, with its size of now: bytes that are appended meanwhile are left out."""
     try:
         source = path.open("rb")
     except FileNotFoundError:
@@ -162,6 +158,6 @@ def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
 
 
 def _files(*, is_last: bool) -> list[str]:
-    """Name the files of features. What is erased meanwhile is in those that come last."""
+    """Return the names of the features' files. The last files are journals, which must be newest."""
     all_ = [each for feature in all_features() for each in feature.backed_up]
     return [each.name for each in all_ if (each.merge is not None) is is_last]

@@ -1,7 +1,7 @@
-"""A whole backup put back: unpacked beside its place and checked first; only then, file by file, in place.
+"""Restore a whole backup: it is unpacked and checked beside its place, then put in place file by file.
 
-The backup may be a stranger's. Each member has a name that is known here or is that of a recording, and a
-bound; anything else refuses all of it. What it replaces stays under its name with `.before`.
+The backup may come from a stranger. A member must have a known name or that of a recording, and a bounded
+size; anything else refuses the whole backup. A replaced file stays under its name with `.before`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,7 @@ from proxy.kept import data_folder, key_ring, master_keys
 from proxy.kept.vault import recordings_folder
 from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
-from proxy.processes.whole_backup import (
-    ABOUT,
-    CONFIG,
-    FORMAT,
-    RECORDINGS,
-    BackupFacts,
-    Whole,
-    private,
-)
+from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
 from proxy.storage import sqlite_backup
 from proxy.storage.disk_names import DiskName, UnsafeName
 from proxy.storage.flush import flush
@@ -70,9 +62,9 @@ def read_config(file: Path) -> bytes | None:
 def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
     """Put a whole backup in the place of what a data folder has. The caller holds the folder.
 
-    `taken` is the configuration, if it is that of the backup. `agree` gets the settings that the backup
-    brings, and raises if they must not count. Raises StorageFailed, and has changed nothing then, unless a
-    disk failed in the middle: a second restore mends that.
+    `taken` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
+    backup brings, and raises if the operator refuses them. Raises StorageFailed without a change, unless a
+    disk failed in the middle: a second restore repairs that.
     """
     data, sound = Path(config.data), recordings_folder(config.vault, Path(config.data))
     try:
@@ -106,12 +98,12 @@ def _opened(file: Path) -> Iterator[Iterator[ArchivedFile]]:
 
 @contextmanager
 def without_trace(path: Path) -> Iterator[None]:
-    """Remove a file and its folders after a failure, as far as they are new and have nothing else in them."""
+    """After a failure, remove the file and its folders if they are new and otherwise empty."""
     new = [each for each in (path, *path.parents) if not each.exists()]
     try:
         yield
     except DataHeld:
-        raise  # they are another process's
+        raise  # the files belong to another process
     except BaseException:
         for each in new:
             with suppress(OSError):
@@ -121,7 +113,7 @@ def without_trace(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
-    """Give two empty folders on the disks of the data and of the recordings, and remove them afterwards."""
+    """Yield two empty folders on the disks of the data and of the recordings. Remove them at the end."""
     stages = [folder / f"{_STAGE}{os.getpid()}" for folder in (data, sound)]
     with without_trace(sound):
         sound.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -183,7 +175,7 @@ def _recording(name: str) -> tuple[DiskName, DiskName]:
 
 
 def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:
-    """Check what was unpacked. Give the database that may be put in place, if it is in the backup."""
+    """Check the unpacked files. Return the checked database, or None if it is PostgreSQL's."""
     has = "postgresql" if is_postgres(config.storage.url) else "sqlite"
     if unpacked.about.database != has:
         raise StorageFailed(
@@ -205,13 +197,13 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
             sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), all_tables())
         )
     except StorageFailed as error:
-        # Where it was unpacked is gone when the operator reads this.
-        said = str(error).replace(str(unpacked.stage / DATABASE), f"{DATABASE} in {file}")
-        raise StorageFailed(said) from None
+        # The folder of the unpacked file is gone when the operator reads this.
+        reason = str(error).replace(str(unpacked.stage / DATABASE), f"{DATABASE} in {file}")
+        raise StorageFailed(reason) from None
 
 
 def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -> Iterator[str]:
-    """Yield lines for the settings that are new here. Raise StorageFailed for forbidden ones."""
+    """Yield lines for the settings that are new here. Raise StorageFailed for forbidden settings."""
 
     def refuse(section: str, why: str) -> None:
         raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
@@ -239,11 +231,11 @@ _SINGLE = {
     **{each.name: each.most_bytes for each in _BACKED_UP},
     DATABASE: 2**62,
 }
-"""The members besides recordings, and the most bytes of each. A database is as large as the tar, at most."""
+"""The members besides recordings, with the largest size of each. Only the tar bounds a database."""
 
 
 def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
-    """Put all in place but the database, which comes last: a second restore mends a kill in between."""
+    """Put every file in place except the database, which comes last: a second restore repairs a kill."""
     owner = data.stat()
     for account, digest in unpacked.recordings:
         (sound / account).mkdir(mode=0o700, exist_ok=True)
@@ -261,7 +253,7 @@ def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
 
 
 def _put(part: Path, target: Path) -> None:
-    """Put a file in its place. Another one that was there stays as `.before`."""
+    """Put a file in its place. A different old file stays as `.before`."""
     if _is_same(part, target):
         return  # a second restore must not lose the first one's `.before`, and a link stays one
     if target.exists() or target.is_symlink():
@@ -275,13 +267,13 @@ def _is_same(part: Path, target: Path) -> bool:
 
 _SECRET = re.compile(r"(^|_)(key|token|secret|password|auth)\Z")
 _WITHOUT_SECRETS = ("models", "routes", "voices", "plans", "webhooks")
-"""Sections whose names are those of accounts and aliases, and say nothing of what they hold."""
+"""Sections that hold no secrets: their keys are names of accounts and aliases, such as "token"."""
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _QUERY = re.compile(r"(?<=\?).+")
 
 
 def shown_lines(file: str, tables: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each entry, in printable ASCII: a stranger may have written it. No secret is shown."""
+    """Yield a line for each entry, in printable ASCII and without secrets: a stranger may have written it."""
     for section, table in tables.items():
         for name, value in table.items() if isinstance(table, dict) else [("", table)]:
             shown = {
@@ -304,10 +296,10 @@ def _without_secrets(key: str, value: Any) -> Any:
 
 @contextmanager
 def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Config, bytes | None]]:
-    """Give the configuration of this machine, or on an empty machine that of the backup, with its text.
+    """Yield the configuration of this machine. Without one, yield the backup's, with its text.
 
     The backup's configuration is put in place when the block ends without a failure. Raises ConfigError, and
-    StorageFailed if the backup's data would lie outside of its folder: its author must not choose whose
+    StorageFailed if the backup's data would lie outside of its folder: its author must not choose which
     folders are replaced.
     """
     place = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)

@@ -1,7 +1,7 @@
 """A worker's process: `python -m proxy.processes.worker PIPE_FD NUMBER [HTTP_FD] [CONTROL_FD]`.
 
-The supervisor alone starts it. Worker 0 has the control socket, and is the one that makes the dev key. A
-`voxgate worker` has no HTTP.
+The supervisor alone starts it. Worker 0 has the control socket, and makes the dev key. A `voxgate worker` has
+no HTTP.
 """
 
 from __future__ import annotations
@@ -29,35 +29,34 @@ from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
-from proxy.processes import shared_things
+from proxy.kept.vault import VaultFailed, recording_path, recordings_folder
+from proxy.kernel import Kernel
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
-from proxy.processes.supervisor_inbox import SupervisorInbox, read_config
-from proxy.processes.supervisor_line import SupervisorLine
+from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, read_config
+from proxy.storage import blobs, wrapped_keys
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import (
-    Broken,
-    Ready,
-    Revision,
-)
+from speech_engine.host.pipe_messages import Broken, Ready, Revision
 
 _GREETING_S = 3.0
 """How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
+_LOOKED_AT = 20
+"""The newest recordings, of which one has to be in the folder: some may have been lost."""
 
 _log = structlog.get_logger()
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # uvicorn sends the signal once more when it has served. The lines of the last requests may still wait.
+    # uvicorn sends the signal again at its end. The log lines of the last requests may still wait.
     signal.signal(signal.SIGTERM, _end_by_signal)
     pipe_fd, number, *sockets = map(int, sys.argv[1:])
     logs.configure_logs("worker", worker=number)
-    forbid_dumps()  # the supervisor has said so if it cannot be done
+    forbid_dumps()  # the supervisor logs a failure
     pipe = ParentPipe(pipe_fd)
     revision = pipe.receive()
     if not isinstance(revision, Revision):
@@ -100,7 +99,7 @@ def _end_by_signal(number: int, _frame: object) -> None:
 async def _serve(
     pipe: ParentPipe, config: Config, http: socket.socket | None, control: list[socket.socket], began: int
 ) -> None:
-    # First of all: a migration may wait for minutes, and the supervisor may die meanwhile.
+    # Before the store opens: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
@@ -124,7 +123,7 @@ async def _serve(
         ]
         helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in wishes]
         if control and http is not None:
-            # Only worker number 0 of a server has both: one is enough.
+            # Only worker number 0 of a server has both sockets.
             helping.append(
                 asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
             )
@@ -149,9 +148,9 @@ async def _serve(
 
 
 async def _make_sure(worker: Worker, config: Config) -> None:
-    """Look once at what could do harm. Raises StorageFailed."""
+    """Check once that the worker can do no harm. Raises StorageFailed and VaultFailed."""
     if not config.serves:
-        await shared_things.check(worker.kernel)
+        await check_same_server(worker.kernel)
         return
     # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
     is_open = not (config.server.dev_key or is_local(config.server.host))
@@ -159,8 +158,29 @@ async def _make_sure(worker: Worker, config: Config) -> None:
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
 
 
+async def check_same_server(kernel: Kernel) -> None:
+    """Raise VaultFailed if the database needs other master keys, or its recordings are elsewhere."""
+    masters = kernel.vault.masters
+    keys = masters.read_if_any()
+    if keys is None:
+        raise VaultFailed(f"{masters.missing}; give this worker the key of its server")
+    for use in await wrapped_keys.list_masters(kernel.store):
+        if not keys.knows(use.prefix):
+            raise VaultFailed(
+                f"vault.master_key: key {use.id} sealed what the server keeps, and is not configured here"
+            )
+    newest = await blobs.list_newest(kernel.store, _LOOKED_AT)
+    section, data = kernel.config.vault, Path(kernel.config.data)
+    paths = [recording_path(section, data, account, digest) for account, digest in newest]
+    if paths and not await asyncio.to_thread(lambda: any(path.exists() for path in paths)):
+        raise VaultFailed(
+            f"vault.folder: {recordings_folder(section, data)} has none of the newest recordings; name the "
+            "folder of the server"
+        )
+
+
 def _has_local_engine(config: Config, plugins: Registry) -> bool:
-    """Tell whether an engine gives PCM for sure: those of the cloud mostly give what a client can have."""
+    """Tell whether an engine surely sends PCM: cloud engines mostly send the format of the client."""
     for name, section in config.engines.items():
         try:
             spec = plugins.engine(name, section, config.data)
@@ -172,7 +192,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
 
 
 def _helped(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
-    """End the worker if a helper broke: it no longer reads its supervisor's messages. The next one does."""
+    """End the worker if a helper task failed, because it may no longer read its supervisor's messages."""
     if helper.cancelled() or (failure := helper.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
@@ -182,7 +202,7 @@ def _helped(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
 
 
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
-    """Tell the supervisor that we serve, when the engines have started or failed."""
+    """Send `Ready` to the supervisor when the engines have started or failed."""
     needs_key = makes_key and config.server.dev_key
     key = await dev_key.ensure(worker.store, Path(config.data)) if needs_key else None
     await worker.engines.wait_until_started(SETTLE_S)

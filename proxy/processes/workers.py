@@ -11,17 +11,7 @@ import structlog
 
 from proxy.helpers.child import Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import (
-    Message,
-    MetricsReport,
-    PlansInUse,
-    Question,
-    Ready,
-    Reply,
-    VoiceForgotten,
-    WorkerGivenUp,
-    WorkerQuestion,
-)
+from speech_engine.host import pipe_messages
 
 _log = structlog.get_logger()
 
@@ -31,15 +21,15 @@ class WorkerAnswer(NamedTuple):
 
     worker: int
     generation: int
-    answer: Reply
+    answer: pipe_messages.Reply
 
 
 class Workers:
     """All workers. `begin` starts the process of a number.
 
-    `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and
-    one of them is ready. `on_question` is called with a worker's number and its question, and `on_end` with
-    that of a worker that has ended.
+    `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and one
+    worker is ready. `on_question` is called with a worker's number and its question. `on_end` is called with
+    the number of a worker that has ended.
     """
 
     def __init__(
@@ -47,14 +37,14 @@ class Workers:
         count: int,
         begin: Callable[[int], Awaitable[Child]],
         on_served: Callable[[str | None], None],
-        on_question: Callable[[int, WorkerQuestion], None] = lambda _number, _question: None,
+        on_question: Callable[[int, pipe_messages.WorkerQuestion], None] = lambda _number, _question: None,
         on_end: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._begin = begin
         self._on_end = on_end
         self._on_question = on_question
         self._on_served = on_served
-        self._is_served = False
+        self.have_served = False
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
         self._answers: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
@@ -68,16 +58,12 @@ class Workers:
         return all(keeper.state == "failed" for keeper in self._keepers)
 
     @property
-    def have_served(self) -> bool:
-        return self._is_served
-
-    @property
     def ready(self) -> list[int]:
         return [number for number, keeper in enumerate(self._keepers) if keeper.state == "ready"]
 
-    def list_failed(self) -> list[WorkerGivenUp]:
+    def list_failed(self) -> list[pipe_messages.WorkerGivenUp]:
         return [
-            WorkerGivenUp(number, keeper.reason)
+            pipe_messages.WorkerGivenUp(number, keeper.reason)
             for number, keeper in enumerate(self._keepers)
             if keeper.state == "failed"
         ]
@@ -94,21 +80,21 @@ class Workers:
             keeper.retire()
         await asyncio.gather(*(keeper.stop(within_s) for keeper in self._keepers))
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: pipe_messages.Message) -> None:
         for number in range(len(self)):
             self.answer(number, message)
 
-    def answer(self, number: int, message: Message) -> None:
+    def answer(self, number: int, message: pipe_messages.Message) -> None:
         child = self._keepers[number].child
         if child is not None:
             child.send(message)
 
     async def ask(
-        self, question: Callable[[int], Question], numbers: list[int], within_s: float
+        self, question: Callable[[int], pipe_messages.Question], numbers: list[int], within_s: float
     ) -> list[WorkerAnswer]:
-        """Ask workers, and return the answers that come in time. `question` makes one from its number.
+        """Send a question to workers, and return the answers that come in time.
 
-        One that dies meanwhile is not waited for.
+        `question` makes a message from the question's number. A worker that dies meanwhile is not waited for.
         """
         id_ = next(self._questions)
         answers = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
@@ -125,8 +111,8 @@ class Workers:
             for key in answers:
                 del self._answers[key]
 
-    async def ask_to_forget(self, question: Callable[[int], Question], within_s: float) -> bool:
-        """Let all workers forget a voice. Return whether all did; what a dead one had in memory is gone."""
+    async def ask_to_forget(self, question: Callable[[int], pipe_messages.Question], within_s: float) -> bool:
+        """Let all workers forget a voice. Return whether all did. A dead worker has no memory, and counts."""
         lives = {
             number: keeper.generation
             for number, keeper in enumerate(self._keepers)
@@ -136,7 +122,7 @@ class Workers:
         silent = {
             each.worker
             for each in answers
-            if isinstance(each.answer, VoiceForgotten) and each.answer.is_silent
+            if isinstance(each.answer, pipe_messages.VoiceForgotten) and each.answer.is_silent
         }
         return all(
             number in silent
@@ -161,20 +147,20 @@ class Workers:
                     answer.cancel()
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)
-            self.tell(WorkerGivenUp(number, reason))
-        if self._is_served or not self.ready:
+            self.tell(pipe_messages.WorkerGivenUp(number, reason))
+        if self.have_served or not self.ready:
             return
         if all(keeper.state in ("ready", "failed") for keeper in self._keepers):
-            self._is_served = True
+            self.have_served = True
             self._on_served(self._dev_key)
 
-    def _said(self, number: int, message: Message) -> None:
+    def _said(self, number: int, message: pipe_messages.Message) -> None:
         match message:
-            case Ready():
+            case pipe_messages.Ready():
                 self._dev_key = message.dev_key or self._dev_key
-            case MetricsReport() | PlansInUse() | VoiceForgotten():
+            case pipe_messages.MetricsReport() | pipe_messages.PlansInUse() | pipe_messages.VoiceForgotten():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
                     answer.set_result(WorkerAnswer(number, self._keepers[number].generation, message))
-            case _ if isinstance(message, WorkerQuestion):
+            case _ if isinstance(message, pipe_messages.WorkerQuestion):
                 self._on_question(number, message)

@@ -12,11 +12,19 @@ import msgspec
 import pytest
 
 from proxy.config import config_toml
-from proxy.config.config_toml import EngineSection, Server, Storage, VoiceSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
-from proxy.config.sections import ConsentSection, LimitsStore, Upstream, VaultSection
+from proxy.config.sections import (
+    ConsentSection,
+    EngineSection,
+    LimitsStore,
+    Server,
+    Storage,
+    Upstream,
+    VaultSection,
+    VoiceSection,
+)
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.features.all import all_sections, load_config

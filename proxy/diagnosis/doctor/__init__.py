@@ -1,1 +1,1 @@
-"""`voxgate doctor`: the reasons why this machine cannot serve, and what to do. It starts nothing."""
+"""`voxgate doctor`: the reasons why this machine cannot serve, and the remedies. It starts nothing."""

@@ -1,24 +1,40 @@
-"""The checks of databases: each must answer, be whole and take writes, and have only configured plans."""
+"""The checks of databases and of the vault.
+
+A database must answer, be whole and take writes, and have only configured plans. The master keys must open
+the vault's keys, and every recording must have its file.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from proxy.config import addresses
-from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.errors import CommandRefused
+from proxy.features.all import all_tables
 from proxy.kept import data_folder
-from proxy.storage import accounts
+from proxy.kept.master_keys import FILE, MasterKeySource, VaultFailed
+from proxy.kept.sealing import MasterKeys
+from proxy.kept.vault import recording_path
+from proxy.storage import accounts, blobs, wrapped_keys
+from proxy.storage.disk_names import UnsafeName
 from proxy.storage.schema import shipped
+from proxy.storage.sqlite_backup import DATABASE
 from proxy.storage.store import StorageFailed
+from proxy.storage.wrapped_keys import MasterUse
+
+if TYPE_CHECKING:
+    from proxy.storage.postgres import PostgresStore
+
+R = TypeVar("R")
 
 ANSWER_S = 4.0
 WHOLE_S = 5.0
@@ -52,20 +68,20 @@ def database(config: Config) -> Iterator[Finding]:
     if addresses.is_postgres(config.storage.url):
         yield _postgres(config.storage.url)
         return
-    file = Path(config.data) / "voxgate.db"
+    file = Path(config.data) / DATABASE
     if not file.exists():
         yield ok("database", "none yet; the first start makes it")
         return
     try:
-        with closing(open_to_read(file)) as connection:
+        with closing(_open_to_read(file)) as connection:
             yield _of_version(_sqlite_schema(connection), "sqlite")
             yield from _whole(connection)
     except sqlite3.Error as error:
         yield wrong("database", f"{file}: {error}", _RESTORE)
 
 
-def open_to_read(file: Path) -> sqlite3.Connection:
-    """Open the database to read it. If it has no log file, no lock is taken.
+def _open_to_read(file: Path) -> sqlite3.Connection:
+    """Open the database to read it, without a lock if it has no log file.
 
     A lock would leave files behind, and their owner may be another user than the server.
     """
@@ -96,24 +112,34 @@ def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield wrong("database", f"it is damaged: {verdict.splitlines()[0]}", _RESTORE)
 
 
-def _postgres(url: str) -> Finding:
+def _in_postgres(url: str, query: Callable[[PostgresStore], Coroutine[None, None, R]]) -> R:
+    """Run a query on a connection of its own. Raise StorageFailed."""
     # Imported here: a server with SQLite needs no driver.
     from proxy.storage.postgres import PostgresStore
 
-    async def ask() -> int:
+    async def answer() -> R:
         store = await PostgresStore.open(url, ANSWER_S)
         try:
-            (row,) = await store.read("SELECT to_regclass('schema_version') IS NOT NULL AS is_there")
-            version: int = (await store.read(_VERSION))[0]["version"] if row["is_there"] else 0
-            return version
+            return await query(store)
         finally:
             await store.close()
 
+    return asyncio.run(answer())
+
+
+async def _postgres_schema(store: PostgresStore) -> int:
+    (row,) = await store.read("SELECT to_regclass('schema_version') IS NOT NULL AS is_there")
+    version: int = (await store.read(_VERSION))[0]["version"] if row["is_there"] else 0
+    return version
+
+
+def _postgres(url: str) -> Finding:
     try:
-        return _of_version(asyncio.run(ask()), f"PostgreSQL at {addresses.show_storage(url)}")
+        schema = _in_postgres(url, _postgres_schema)
     except StorageFailed as error:
         do = "start it, or mend [storage] url: host, database, user, password"
         return wrong("database", str(error), do)
+    return _of_version(schema, f"PostgreSQL at {addresses.show_storage(url)}")
 
 
 def _of_version(version: int, where: str) -> Finding:
@@ -155,6 +181,8 @@ def limits(config: Config) -> Iterator[Finding]:
         client.close()
 
 
+_WHAT = "vault"
+_BRING = "bring that key back: name it in [vault] old_master_keys, or put it into the file that it was in"
 _MOVE = "move them: voxgate accounts set-plan ACCOUNT PLAN"
 
 
@@ -171,7 +199,7 @@ def missing_plans(config: Config) -> Iterator[Finding]:
 
 
 def _count(config: Config) -> dict[str, int]:
-    """Count the open accounts of each plan. The database is only read: it may be of an older voxgate."""
+    """Count the open accounts of each plan, without a migration: the database may be of an older voxgate."""
     # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
@@ -180,21 +208,76 @@ def _count(config: Config) -> dict[str, int]:
         configured: dict[str, int] = {row["name"]: row["accounts"] for row in answer["data"]}
         missing: dict[str, int] = answer["missing"]
         return configured | missing
-    if is_postgres(config.storage.url):
-        return asyncio.run(_in_postgres(config.storage.url))
-    file = Path(config.data) / "voxgate.db"
+    if addresses.is_postgres(config.storage.url):
+        return _in_postgres(config.storage.url, accounts.by_plan)
+    file = Path(config.data) / DATABASE
     if not file.exists():
         return {}
-    with closing(open_to_read(file)) as connection:
+    with closing(_open_to_read(file)) as connection:
         return dict(connection.execute(accounts.BY_PLAN).fetchall())
 
 
-async def _in_postgres(url: str) -> dict[str, int]:
-    # Imported here: a server with SQLite needs no driver.
-    from proxy.storage.postgres import PostgresStore
-
-    store = await PostgresStore.open(url, ANSWER_S)
+def vault(config: Config) -> Iterator[Finding]:
     try:
-        return await accounts.by_plan(store)
-    finally:
-        await store.close()
+        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.masters_sql(all_tables())))
+        source = MasterKeySource(config.vault, Path(config.data))
+        masters = source.read_if_any()
+    except VaultFailed as error:
+        yield wrong(_WHAT, str(error), _BRING)
+        return
+    except (sqlite3.Error, StorageFailed):
+        return  # the check of the database reports it, or the tables do not exist yet
+    if not uses:
+        yield ok(_WHAT, "nothing is sealed yet")
+        return
+    yield from _master_keys(uses, masters)
+    yield from _recordings(config)
+    if source.is_beside_the_data:
+        do = "keep a copy of it elsewhere, apart from copies of the data folder"
+        yield note(_WHAT, f"the master key lies beside the data that it opens, in {FILE}", do)
+
+
+def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[Finding]:
+    for use in uses:
+        if masters is None or not masters.knows(use.prefix):
+            yield wrong(_WHAT, f"{use.rows} keys need master key {use.id}, which is not configured", _BRING)
+        elif use.prefix != masters.newest.prefix:
+            yield note(
+                _WHAT, f"{use.rows} keys hang on old master key {use.id}", "voxgate keys rotate-master"
+            )
+    if masters is None:
+        return
+    used = {use.prefix for use in uses}
+    if masters.newest.prefix in used:
+        yield ok(_WHAT, f"master key {masters.newest.id.hex()} opens what it sealed")
+    for old in masters.older:
+        if old.prefix not in used:
+            do = "remove it from [vault] old_master_keys; keep it as long as backups from its time"
+            yield note(_WHAT, f"nothing needs old master key {old.id.hex()}", do)
+
+
+def _recordings(config: Config) -> Iterator[Finding]:
+    names = [(row["account"], row["digest"]) for row in _rows(config, blobs.LIST)]
+    try:
+        missing = sum(not recording_path(config.vault, Path(config.data), *name).exists() for name in names)
+    except UnsafeName as unsafe:
+        do = "somebody else wrote that row: restore a backup that you made yourself"
+        yield wrong(_WHAT, f"a row of the table blobs names no recording: {unsafe}", do)
+        return
+    if missing:
+        do = "copy the folder of the recordings back from where it was kept"
+        yield wrong(_WHAT, f"the files of {missing} of {len(names)} recordings are missing", do)
+    else:
+        yield ok(_WHAT, f"{len(names)} recordings have their files")
+
+
+def _rows(config: Config, sql: str) -> list[Mapping[str, Any]]:
+    """Run a query, and change nothing. Without a database there are no rows."""
+    if addresses.is_postgres(config.storage.url):
+        return _in_postgres(config.storage.url, lambda store: store.read_long(sql))
+    file = Path(config.data) / DATABASE
+    if not file.exists():
+        return []
+    with closing(_open_to_read(file)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql)]

@@ -17,8 +17,7 @@ from policies.retirement import WARNED_DAYS
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.retirement_check import WHAT as RETIREMENT
-from proxy.diagnosis.retirement_check import retirements
+from proxy.diagnosis.model_check import RETIREMENT, retirements
 from proxy.engines import registry
 from proxy.engines.stored_models import MODEL, ModelStore, StoredModel, model_names, verify
 from speech_engine.licences import terms_of
@@ -114,11 +113,8 @@ def _release(version: str) -> tuple[int, ...]:
 
 def engines(config: Config) -> Iterator[Finding]:
     loaded = registry.load()
-    bad = [
-        finding
-        for finding in check_config(config, loaded)
-        if finding.verdict == "wrong" and finding.what != RETIREMENT
-    ]
+    findings = check_config(config, loaded)
+    bad = [each for each in findings if each.verdict == "wrong" and each.what != RETIREMENT]
     for each in bad:
         found = each.found if each.name in each.found else f"{each.name}: {each.found}"
         yield wrong(each.what, found, each.do or _DO.get(each.what, ""))
@@ -133,7 +129,7 @@ def ending_models(config: Config) -> Iterator[Finding]:
 
 
 def models(config: Config) -> Iterator[Finding]:
-    """Read the imported models that engines and marks name, and compare them with what was imported."""
+    """Read the imported models that engines and marks name, and compare each file with its stored digest."""
     store, names = ModelStore(config.data), dict.fromkeys(_speaking(config))
     named = (section.settings.get(MODEL) for section in config.plugins_of("mark").values())
     names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
@@ -141,16 +137,16 @@ def models(config: Config) -> Iterator[Finding]:
         try:
             model = store.find(name)
         except UnusableModel:
-            continue  # the check of the engines says so
+            continue  # the check of the engines reports it
         if model is not None:
-            yield _model(model, _Patience(time.monotonic() + _READ_S))
+            yield _model(model)
 
 
 def licences(config: Config) -> Iterator[Finding]:
-    """Name the imported models that may not be sold, whether an engine speaks with them or not.
+    """Name the imported models that may not be sold, also models without an engine.
 
-    Nothing is to do for those that an engine has a basis for, and for those of natural.toml alone: others
-    speak to those who pay.
+    A model needs no action if its engines have a basis for paid use, or if natural.toml alone names it: plans
+    with a price do not get such a model.
     """
     stored = (model for model in ModelStore(config.data).every() if isinstance(model, StoredModel))
     found = [model.manifest for model in stored if model.is_current]
@@ -188,24 +184,19 @@ def _speaking(config: Config) -> dict[str, list[str]]:
 
 
 class _TooSlow(Exception):
-    """A disk is too slow for what is left of the time."""
+    """A disk is too slow for the time of the check."""
 
 
-class _Patience:
-    """Ends the reading of large files on a slow disk: the doctor waits for no check much longer."""
+def _model(model: StoredModel) -> Finding:
+    """Read a model, for as long as the doctor waits: a slow disk needs more time for large files."""
+    name, until = model.manifest.name, time.monotonic() + _READ_S
 
-    def __init__(self, until: float) -> None:
-        self._until = until
-
-    def __call__(self, _what: str, _done: int, _of: int) -> None:
-        if time.monotonic() > self._until:
+    def stop_when_late(_what: str, _done: int, _of: int) -> None:
+        if time.monotonic() > until:
             raise _TooSlow
 
-
-def _model(model: StoredModel, patience: _Patience) -> Finding:
-    name = model.manifest.name
     try:
-        fault = verify(model, patience)
+        fault = verify(model, stop_when_late)
     except _TooSlow:
         do = f"voxgate models verify {name} has the time"
         return note("model", f"{name}: too large to be read whole here; the sizes are right", do)

@@ -7,7 +7,6 @@ import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
@@ -62,19 +61,6 @@ def sockets() -> Iterator[Finding]:
         yield ok("sockets", f"in {base}")
 
 
-class FileSystem(Protocol):
-    """The result of statvfs for a file system."""
-
-    @property
-    def f_bavail(self) -> int: ...
-    @property
-    def f_frsize(self) -> int: ...
-    @property
-    def f_files(self) -> int: ...
-    @property
-    def f_favail(self) -> int: ...
-
-
 def data_folder(config: Config) -> Iterator[Finding]:
     data = Path(config.data)
     there = _nearest(data)
@@ -91,7 +77,7 @@ def data_folder(config: Config) -> Iterator[Finding]:
     yield ok("data folder", str(data) if there == data else f"{data}; the first start makes it")
 
 
-def disk(config: Config, measure: Callable[[Path], FileSystem] = os.statvfs) -> Iterator[Finding]:
+def disk(config: Config, measure: Callable[[Path], os.statvfs_result] = os.statvfs) -> Iterator[Finding]:
     measured = measure(_nearest(Path(config.data)))
     free = measured.f_bavail * measured.f_frsize
     found = f"{free / 1e9:,.2f} GB free"

@@ -1,4 +1,4 @@
-"""The checks of the server: whether it runs on this data folder and answers, and who has its ports."""
+"""The checks of the server: it runs on this data folder, it answers, and its ports are its own or free."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _idle(data: Path) -> Finding:
 
 
 def _ask(address: str, path: str) -> Any | None:
-    """Return the answer of the control socket, or None if it is late, no JSON, or an error."""
+    """Return the answer of the control socket, or None if it is late, not JSON, or an error."""
     transport = httpx2.HTTPTransport(uds=address, verify=False)
     try:
         with httpx2.Client(transport=transport, timeout=ANSWER_S) as client:
@@ -63,7 +63,7 @@ def _ask(address: str, path: str) -> Any | None:
 
 
 def _running(config: Config) -> Any | None:
-    """Return where the server of this data folder listens, as it says itself: options may have moved it."""
+    """Return the running server's own addresses, which options may have changed, or None without a server."""
     data = Path(config.data)
     address = runtime.control_address(data) if data_folder.is_held(data) else None
     return _ask(address, "server") if address else None
@@ -104,7 +104,7 @@ def metrics_port(config: Config) -> Iterator[Finding]:
 
 
 def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterator[Finding]:
-    """Look at the place that the configuration names, while the running server listens elsewhere."""
+    """Yield a note if the configured address is taken, while the running server has another address."""
     if (refused := _refused(host, number)) is not None:
         taken = refused.errno == errno.EADDRINUSE
         why = "is taken by another program" if taken else f"cannot be used: {refused.strerror or refused}"
@@ -127,7 +127,7 @@ def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Co
 
 
 def _refused(host: str, number: int) -> OSError | None:
-    """Return why a server could not listen there. The socket is only bound, so no client can connect."""
+    """Return the reason why a server cannot listen there. The socket is only bound: no client can connect."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

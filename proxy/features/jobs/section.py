@@ -7,8 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from proxy.config.feature_sections import Section
 from proxy.config.plans import JobDays
+from proxy.config.reader import Section
 from proxy.config.sections import Switch
 
 

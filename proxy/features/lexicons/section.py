@@ -7,8 +7,7 @@ from pathlib import Path
 
 from policies import lexicon
 from policies.lexicon import Words
-from proxy.config.feature_sections import Section
-from proxy.config.reader import Reader
+from proxy.config.reader import Reader, Section
 
 
 def _read(reader: Reader, value: object, _environ: Mapping[str, str], _folder: Path) -> dict[str, Words]:

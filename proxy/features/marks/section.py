@@ -8,8 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from proxy.config.feature_sections import Section
-from proxy.config.reader import Reader
+from proxy.config.reader import Reader, Section
 from proxy.config.secret import KEY_IS_RIGHT, is_key, named_secret
 from proxy.config.sections import Switch
 

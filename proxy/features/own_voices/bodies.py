@@ -26,7 +26,10 @@ from proxy.http.body import (
 from proxy.http.form import RequestForm
 from proxy.http.form_values import form_values
 from proxy.http.lists import iso, iso_or_none
+from proxy.http.replies import shown_as
 from proxy.speech.speech_body import MixMember, mix_shares
+from proxy.storage import trained_models
+from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 
 Cast = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from proxy.config.feature_sections import Section
+from proxy.config.reader import Section
 from proxy.config.sections import Hosts, Switch
 
 

@@ -31,7 +31,7 @@ from proxy.features.jobs.core.steps import Steps
 from proxy.kept.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
-from proxy.processes import shared_things
+from proxy.processes.worker import check_same_server
 from proxy.speech.answer import Answer
 from proxy.storage.postgres import PostgresStore
 from proxy.storage.sqlite import SqliteStore
@@ -116,7 +116,7 @@ async def main(file: str, role: str, days: str, point: str = "", number: str = "
     move_clock(float(days))
     async with open_worker(config, registry.load()) as worker:
         if not config.serves:
-            await shared_things.check(worker.kernel)
+            await check_same_server(worker.kernel)
         kinds = [kind for kind in worker.wishes if isinstance(kind, Steps | FileSteps)]
         if point:
             arm(point, int(number))

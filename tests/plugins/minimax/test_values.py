@@ -11,7 +11,7 @@ from fakes.minimax import rules
 from plugins.minimax import models, plugin, reading
 from plugins.minimax.models import MODELS
 from plugins.minimax.plugin import MinimaxSettings
-from proxy.config.config_toml import EngineSection
+from proxy.config.sections import EngineSection
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec
 from tests.tables import each_row

@@ -15,7 +15,7 @@ import pytest
 from plugins.openai import plugin
 from plugins.openai.settings import OpenAISettings
 from proxy.config import fields
-from proxy.config.config_toml import EngineSection
+from proxy.config.sections import EngineSection
 from proxy.engines.registry import InProcessSpec, load
 from speech_engine import Language
 from tests.tables import each_row

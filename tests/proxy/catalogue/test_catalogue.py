@@ -9,7 +9,7 @@ from policies import plans
 from policies.plans import Plan
 from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.config.config_toml import Config, EngineSection, VoiceSection
+from proxy.config.sections import Config, EngineSection, VoiceSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.routing import RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine

@@ -11,11 +11,10 @@ import pytest
 
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
-from proxy.config.feature_sections import Section
-from proxy.config.reader import Reader
+from proxy.config.reader import Reader, Section
 from proxy.config.reload import merge
 from proxy.config.sections import Switch
-from proxy.processes.supervisor_inbox import read_config
+from proxy.processes.supervisor_line import read_config
 from speech_engine.host.pipe_messages import Revision
 from tests.tables import each_row
 

@@ -13,8 +13,7 @@ from structlog.testing import capture_logs
 from policies import plans
 from policies.routing import FrontEndNames
 from proxy.app import open_worker
-from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
-from proxy.config.sections import PluginSection
+from proxy.config.sections import Config, EngineSection, PluginSection, Server, VoiceSection
 from proxy.engines.registry import Registry
 from proxy.http.replies import encode_json
 from proxy.speech.front_ends import open_front_ends

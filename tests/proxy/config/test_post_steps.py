@@ -233,5 +233,5 @@ def test_a_model_that_the_engine_lacks_is_told_with_its_route(tmp_path: Path) ->
 
     loaded = load(tmp_path, route('[{ engine = "tone/small", voice = "soft" }]'))
     (fault,) = find_misnamed(loaded, {"tone": ("standard",)})
-    assert fault.where == "routes.th"
-    assert "tone/small" in fault.reason
+    assert fault.key == "routes.th"
+    assert "tone/small" in fault.text

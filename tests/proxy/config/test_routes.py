@@ -198,7 +198,7 @@ def test_a_shipped_route_is_never_judged_by_the_models_of_an_engine_of_that_name
             # What the operator wrote is judged.
             named = f"{engine}/{routed[engine]}"
             written = load(tmp_path, f'{text}[[routes]]\nlanguage = "de"\ncandidates = ["{named}"]')
-            assert [each.where for each in find_misnamed(written, {engine: [model]})] == ["routes.de"]
+            assert [each.key for each in find_misnamed(written, {engine: [model]})] == ["routes.de"]
 
 
 def test_check_asks_for_nothing_where_the_file_is_as_it_is_shipped() -> None:

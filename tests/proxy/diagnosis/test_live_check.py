@@ -35,7 +35,7 @@ def unconfigured_logs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def found(folder: Path, engine: Scripted, text: str = ONE) -> list[Finding]:
-    return (await check_live(load(folder, text), with_engines({"cloud": engine}))).findings
+    return (await check_live(load(folder, text), with_engines({"cloud": engine})))[0]
 
 
 async def test_a_live_check_tells_what_was_heard_and_what_it_costs(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_a_live_check_that_went_wrong_is_told_in_words(
 
 async def test_engines_of_this_machine_are_left_alone(tmp_path: Path) -> None:
     results = await check_live(load(tmp_path, "[engines.tone]\nhosted = false"), with_engines({}))
-    (finding,) = results.findings
+    (finding,) = results[0]
     assert (finding.verdict, finding.found) == ("ok", "no engine of the cloud is configured")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from proxy.config.finding import Finding, ProbeResults
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
-from proxy.diagnosis.retirement_check import WHAT, retirements
+from proxy.diagnosis.model_check import RETIREMENT, retirements
 from proxy.engines import registry
 from speech_engine import ModelInfo
 from tests.proxy.config.files import load
@@ -57,7 +57,7 @@ def test_a_running_server_knows_it_better(tmp_path: Path) -> None:
     named = {
         each.name: each
         for each in check_config(config, registry.load(), ProbeResults({"openai": (info,)}))
-        if each.what == WHAT
+        if each.what == RETIREMENT
     }
     assert "openai/other end" in named["alias mine"].found
 
@@ -69,7 +69,7 @@ def test_doctor_says_it_too(tmp_path: Path) -> None:
         "alias tts-1-hd",
         "route fr",
     }
-    assert not [each for each in installation.engines(config) if each.what == WHAT]
+    assert not [each for each in installation.engines(config) if each.what == RETIREMENT]
     (none,) = installation.ending_models(load(tmp_path, "[engines.tone]\n"))
     assert none.verdict == "ok"
 

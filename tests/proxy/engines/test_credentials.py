@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import open_engines
 from proxy.telemetry.metrics import Metrics

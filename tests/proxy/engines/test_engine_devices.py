@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.config_toml import EngineSection
+from proxy.config.sections import EngineSection
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError
 from tests import server

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.telemetry.metrics import Metrics

@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from proxy import errors
 from proxy.app import open_worker
-from proxy.config.config_toml import Config, Server
+from proxy.config.sections import Config, Server
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
 from tests import server

@@ -9,8 +9,7 @@ from itertools import islice
 
 import pytest
 
-from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage
-from proxy.processes.metrics_sum import WorkerMetrics
+from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage, WorkerMetrics
 from tests.server import free_port
 from tests.tables import each_row
 

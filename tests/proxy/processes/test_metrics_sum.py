@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.features.cache.cache import CacheMetrics
-from proxy.processes.metrics_sum import MetricsSum, WorkerMetrics
+from proxy.processes.metrics_page import MetricsSum, WorkerMetrics
 from proxy.telemetry.metrics import Metrics
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.kept import data_folder
 from proxy.processes import supervisor

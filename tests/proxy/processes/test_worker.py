@@ -12,8 +12,7 @@ import msgspec
 import pytest
 
 from proxy.access import dev_key
-from proxy.config.config_toml import Config, Storage
-from proxy.config.sections import Server
+from proxy.config.sections import Config, Server, Storage
 from proxy.features.all import open_store
 from proxy.helpers.child import Child
 from proxy.kept import data_folder

@@ -20,7 +20,7 @@ from policies.routing import Binding, Offer, Route, Voice
 from policies.text_tags import EMOTIONS
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import InvalidRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.config.config_toml import Server
+from proxy.config.sections import Server
 from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken

@@ -12,7 +12,7 @@ from policies.plans import Plan, Prices
 from policies.price import Price
 from policies.routing import Route
 from proxy.catalogue.catalogue import Catalogue
-from proxy.config.config_toml import Config, EngineSection, VoiceSection
+from proxy.config.sections import Config, EngineSection, VoiceSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosted import HostedEngine
 from proxy.engines.in_process import InProcessEngine

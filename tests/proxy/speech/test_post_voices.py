@@ -16,7 +16,7 @@ from policies.routing import Binding, PostStep, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
 from proxy.catalogue.post_steps import find_step
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import NotAllowed

@@ -12,7 +12,7 @@ from policies.plans import Plan
 from policies.routing import Binding, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
-from proxy.config.config_toml import Config, EngineSection
+from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.http.replies import encode_json

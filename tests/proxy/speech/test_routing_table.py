@@ -15,7 +15,7 @@ from policies.plans import Plan
 from policies.routing import Binding, FrontEndNames, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceShelf
-from proxy.config.config_toml import Config, EngineSection, Server, VoiceSection
+from proxy.config.sections import Config, EngineSection, Server, VoiceSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
 from proxy.errors import RequestFailed

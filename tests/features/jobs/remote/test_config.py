@@ -76,7 +76,7 @@ def test_what_a_runner_costs_needs_no_line_in_costs(tmp_path: Path) -> None:
     models = '[models]\na = ["far/standard"]\nb = ["paid/m"]\n'
     paid = '[engines.paid]\nplugin = "openai"\napi_key = "k"\nbudget_usd_day = 1\n'
     config, _ = opened(tmp_path, f"{FAR}{paid}{CARDS}{models}")
-    assert [fault.where for fault in find_without_cost(config, {})] == ["paid/m"]
+    assert [fault.key for fault in find_without_cost(config, {})] == ["paid/m"]
 
 
 @pytest.mark.parametrize(

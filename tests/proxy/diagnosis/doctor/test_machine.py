@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -47,13 +46,9 @@ def test_a_runtime_folder_with_a_long_path_is_not_used(tmp_path: Path) -> None:
     assert run_doctor(tmp_path, "sockets", XDG_RUNTIME_DIR="")[0] == "ok"
 
 
-class Measured(NamedTuple):
-    """A file system of a size that a test can choose."""
-
-    f_bavail: int
-    f_frsize: int = 4096
-    f_files: int = 1000
-    f_favail: int = 500
+def _measured(f_bavail: int, f_files: int = 1000, f_favail: int = 500) -> os.statvfs_result:
+    """Return the room of a file system with blocks of 4096 bytes."""
+    return os.statvfs_result((4096, 4096, 0, 0, f_bavail, f_files, 0, f_favail, 0, 255))
 
 
 def test_a_folder_that_is_not_there_is_fine_and_is_not_made(tmp_path: Path) -> None:
@@ -84,15 +79,17 @@ def test_a_folder_that_nobody_can_write_is_wrong(tmp_path: Path) -> None:
 @each_row(
     ("measured", "state"),
     [
-        (Measured(f_bavail=2**20), "ok"),
-        (Measured(f_bavail=2**16), "note"),
-        (Measured(f_bavail=2**10), "wrong"),
-        (Measured(f_bavail=0), "wrong"),
-        (Measured(f_bavail=2**20, f_favail=0), "wrong"),
-        (Measured(f_bavail=2**20, f_files=0, f_favail=0), "ok"),
+        (_measured(f_bavail=2**20), "ok"),
+        (_measured(f_bavail=2**16), "note"),
+        (_measured(f_bavail=2**10), "wrong"),
+        (_measured(f_bavail=0), "wrong"),
+        (_measured(f_bavail=2**20, f_favail=0), "wrong"),
+        (_measured(f_bavail=2**20, f_files=0, f_favail=0), "ok"),
     ],
 )
-def test_a_disk_is_full_by_its_blocks_or_its_files(tmp_path: Path, measured: Measured, state: str) -> None:
+def test_a_disk_is_full_by_its_blocks_or_its_files(
+    tmp_path: Path, measured: os.statvfs_result, state: str
+) -> None:
     assert only(machine.disk(configured(tmp_path), lambda _folder: measured)).verdict == state
 
 

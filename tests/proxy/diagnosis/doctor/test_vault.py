@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config.config_toml import Config
 from proxy.config.sections import VaultSection
-from proxy.diagnosis.doctor.vault import vault
+from proxy.diagnosis.doctor.databases import vault
 from proxy.features.all import load_config, open_store
 from proxy.kept.master_keys import MasterKeySource, rotate_some
 from proxy.kept.vault import Vault
