@@ -19,10 +19,9 @@ from speech_engine.device import Device
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
-from speech_engine.host.far_fetch import fetched
+from speech_engine.host.far_calls import fetched
 from speech_engine.host.far_training import HttpLine, OpenLine, train
-from speech_engine.host.messages import Failed, introduction
-from speech_engine.host.remote_frames import FarIntroduction, Packer, RemoteFrame
+from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, introduction
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.plugin import Context, Logger, worker_plugin
