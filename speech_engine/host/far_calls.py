@@ -33,7 +33,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def direct_opener() -> urllib.request.OpenerDirector:
-    """Return what asks a server itself: neither a proxy of the environment nor a redirect is taken."""
+    """Return an opener that takes neither a proxy of the environment nor a redirect."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
 
 
@@ -58,7 +58,7 @@ def until_answered(
     is_over: threading.Event,
     lost: type[Exception] = LineLost,
 ) -> T:
-    """Repeat a call until it does not raise `lost`. It is raised after the last try, or once `is_over`."""
+    """Repeat a call until it does not raise `lost`. Raises `lost` after the last try, or once `is_over`."""
     for tries_left in reversed(range(tries)):
         try:
             return call()
@@ -73,15 +73,15 @@ _TRIES = 3
 _PAUSE_S = 2.0
 _SOCKET_S = 20.0
 _MOST_S = 120.0
-"""For one recording: a thread cannot be broken off."""
+"""The longest time for one recording, since a thread cannot be cancelled."""
 _BLOCK_BYTES = 64 * 1024
 
 
 async def fetched(
     sample: RemoteSample, schemes: tuple[str, ...] = ("https",), pause_s: float = _PAUSE_S
 ) -> bytes:
-    """Return a recording. Raises EngineFailed if it is not what was said, and EngineUnavailable if nobody
-    answers."""
+    """Return a recording. Raises EngineFailed if it differs from the announced one, and EngineUnavailable if
+    the server does not answer."""
     if sample.url.partition("://")[0] not in schemes:
         raise EngineFailed(f"A recording is fetched over {' or '.join(schemes)} alone.")
     if not 0 < sample.size <= MOST_BYTES:

@@ -182,19 +182,20 @@ def decoder(type_: Any) -> Any:
     return msgspec.msgpack.Decoder(type_).decode
 
 
+# The pieces of remote work. The far end packs their frames, and the server reads them. A runner cannot.
+
 _MOST_DATA_BYTES = MOST_PIECE_BYTES * 7 // 10
 """Base64 adds a third, and JSON some bytes."""
 
 
 class FarIntroduction(msgspec.Struct, frozen=True, tag="introduction"):
-    """The first frame of every result: what the engine has."""
+    """The first frame of every result: the engine's description."""
 
     hello: HelloReply
 
 
 RemoteFrame = Event | Failed | FarIntroduction | TrainingEnd
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[RemoteFrame]).decode
 
 
@@ -208,7 +209,7 @@ class Packer:
 
     def add(self, frame: RemoteFrame) -> RemotePiece | None:
         """Add a frame. Return the piece that was full without it."""
-        data = _encode(frame)
+        data = encode(frame)
         piece = self._take(is_last=False) if self._bytes + len(data) > _MOST_DATA_BYTES else None
         self._frames.append(data)
         self._bytes += len(data)
@@ -218,7 +219,7 @@ class Packer:
         return self._take(is_last=True)
 
     def _take(self, *, is_last: bool) -> RemotePiece:
-        data = _encode([msgspec.Raw(frame) for frame in self._frames])
+        data = encode([msgspec.Raw(frame) for frame in self._frames])
         piece = RemotePiece(number=self._number, data=data, is_last=is_last)
         self._frames, self._bytes = [], 0
         self._number += 1
@@ -226,6 +227,6 @@ class Packer:
 
 
 def frames_of(pieces: Iterable[RemotePiece]) -> Iterator[RemoteFrame]:
-    """Return the frames of pieces in their order. Raises msgspec.MsgspecError for what is none of ours."""
+    """Yield the frames of pieces in their order. Raises msgspec.MsgspecError for a piece without frames."""
     for piece in pieces:
         yield from _decode(piece.data)
