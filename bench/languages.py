@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 
 from bench.languages_tuning import texts
-from plugins.py3langid.detector import load
-from plugins.py3langid.plugin import LangidSettings
-from plugins.pycld2.detector import Cld2Detector
+from plugins.py3langid.plugin import LangidSettings, load
+from plugins.pycld2.plugin import Cld2Detector
 from policies import language
 from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import Sample, samples

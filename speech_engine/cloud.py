@@ -158,9 +158,6 @@ class EventStream:
         return [b"\n".join(data)] if data else []
 
 
-_BETWEEN = " "
-
-
 class Call(NamedTuple):
     """The text of one call; its audio counts as the audio of `segment`, the first in the call."""
 
@@ -178,7 +175,7 @@ def joined(segments: Sequence[Segment], most_characters: int) -> tuple[Call, ...
     """
     calls: list[Call] = []
     for number, segment in enumerate(segments):
-        text = f"{calls[-1].text}{_BETWEEN}{segment.spoken}" if calls else ""
+        text = f"{calls[-1].text} {segment.spoken}" if calls else ""
         if calls and len(text) <= most_characters:
             calls[-1] = Call(text, calls[-1].segment)
         else:

@@ -129,29 +129,9 @@ class UnusableSample(EngineError):
 
 
 _BY_NAME: dict[str, type[EngineError]] = {
-    cls.__name__: cls
-    for cls in (
-        EngineFailed,
-        EngineCannot,
-        EngineUnavailable,
-        EngineBusy,
-        EngineStumbled,
-        EngineLimited,
-        EngineUnauthorized,
-        EngineForbidden,
-        EngineExhausted,
-        EngineTimeout,
-        UnsupportedLanguage,
-        UnsupportedText,
-        UnsupportedInstructions,
-        UnsupportedOption,
-        UnsupportedRequest,
-        VoiceNotFound,
-        NoCloneRoom,
-        CloneNameUsed,
-        ContentRefused,
-        UnusableSample,
-    )
+    name: kind
+    for name, kind in tuple(globals().items())
+    if isinstance(kind, type) and issubclass(kind, EngineError) and kind is not EngineError
 }
 
 

@@ -1,6 +1,4 @@
-"""PCM, 16-bit mono. A provider's is cut for `Audio` into whole samples, 100 ms at most, no more than the job
-allows.
-"""
+"""PCM, 16-bit mono. The pieces of `Audio` are whole samples, 100 ms at most, within the limit of the job."""
 
 from __future__ import annotations
 
@@ -23,11 +21,11 @@ class PcmInMemory:
         self._second_bytes = _SAMPLE_BYTES * sample_rate_hz
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return _Reading(self._pcm, self._second_bytes)
+        return PcmReader(self._pcm, self._second_bytes)
 
 
-class _Reading:
-    """One reading of a recording. A generator would have to be closed by its reader."""
+class PcmReader:
+    """One reading of a recording, in pieces. The caller would have to close a generator."""
 
     def __init__(self, pcm: bytes, piece_bytes: int) -> None:
         self._pcm = pcm

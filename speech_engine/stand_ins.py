@@ -1,4 +1,4 @@
-"""Modules that look installed, for libraries that import more than they need. A worker's `boot` puts them."""
+"""Modules that look installed, for libraries that import more than they need. A worker's `boot` adds them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class _StandIn(ModuleType):
-    """A module that looks installed. Nothing of it is ever called."""
-
-    def __init__(self, name: str, **values: object) -> None:
-        super().__init__(name)
-        self.__spec__ = ModuleSpec(name, None)
-        self.__dict__.update(values)
-
-
 def put(name: str, **values: object) -> None:
     """Let `name` be imported as a module with these values, unless it was imported before."""
-    sys.modules.setdefault(name, _StandIn(name, **values))
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None)
+    module.__dict__.update(values)
+    sys.modules.setdefault(name, module)
 
 
 def put_torchaudio() -> None:

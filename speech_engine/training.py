@@ -200,8 +200,9 @@ class FilePiece(msgspec.Struct, frozen=True, kw_only=True, tag="file_piece"):
 
 
 class FarPiece(msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
-    """The next piece of a file that a far end sends. They are numbered from 0 in each file; who sends a
-    number again goes on from there. `digest` is the SHA-256 of these data, and a checkpoint has its step."""
+    """The next piece of a file that a far end sends. They are numbered from 0 in each file. After a number
+    that was sent before, the file goes on from there. `digest` is the SHA-256 of these data, and a checkpoint
+    has its step."""
 
     role: FileRole
     number: int

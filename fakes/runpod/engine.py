@@ -11,8 +11,8 @@ from typing import Any
 from fakes.runpod.working import echo
 from speech_engine import Hosted
 from speech_engine.device import CPU
+from speech_engine.host.far_calls import fetched
 from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
-from speech_engine.host.far_fetch import fetched
 from speech_engine.host.far_training import HttpLine
 from speech_engine.host.log import HostLogger
 from speech_engine.runner import decode_work

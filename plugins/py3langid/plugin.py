@@ -3,14 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
+from typing import Protocol
 
 import msgspec
 
-from plugins.py3langid.detector import LangidDetector, load
 from speech_engine.plugin import Context, Missing, Plugin
+
+_LOOKED_AT = 2000
+_FEWEST_LETTERS = 3
+_LEAST = 0.2
+"""The least probability of an answer. Below one in five, most answers are wrong. A higher bar would
+cost as many right answers as it would avoid wrong ones."""
+
+_SHORT_LETTERS = 40
+_USUAL_FAVOUR = 6.0
+"""How many times likelier a short text is in the usual language than the classifier says."""
+
+_MOST_GUESSES = 3
+
+_SPOKEN_AS = {"pcm": "en"}
+"""The classifier calls English with Nigerian names Pidgin. An English voice reads both."""
+
+
+class Classifier(Protocol):
+    """The part of py3langid's identifier that this plugin uses."""
+
+    def rank(self, text: str) -> Sequence[tuple[str, float]]: ...
+
+
+class LangidDetector:
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+
+    def detect(self, text: str) -> str | None:
+        """Detect as `Detector.detect` says, in the first 2,000 characters."""
+        return next(iter(self.rank(text)), None)
+
+    def rank(self, text: str, usual: str = "") -> tuple[str, ...]:
+        """Rank as `RankingDetector.rank` says, in the first 2,000 characters."""
+        seen = text[:_LOOKED_AT]
+        letters = sum(map(str.isalpha, seen))
+        if letters < _FEWEST_LETTERS:
+            return ()
+        favour = _USUAL_FAVOUR if letters < _SHORT_LETTERS else 1.0
+        ranked = [
+            (likely * favour if _SPOKEN_AS.get(tag, tag) == usual else likely, tag)
+            for tag, likely in self._classifier.rank(seen)
+        ]
+        ranked.sort(reverse=True)
+        if ranked[0][0] < _LEAST:
+            return ()
+        return tuple(dict.fromkeys(_SPOKEN_AS.get(tag, tag) for _, tag in ranked[:_MOST_GUESSES]))
+
+
+def load(languages: Iterable[str]) -> LangidDetector:
+    """Load the classifier, which takes about a second.
+
+    Raise ImportError without the library, and ValueError for an unknown language.
+    """
+    # The import is here because the model takes about 76 MB, and a server may use another detector.
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    tags = set(languages)
+    classifier.set_languages(tags | {"pcm"} if "en" in tags else tags)
+    return LangidDetector(classifier)
+
 
 _LANGUAGES = (
     *("ar", "bg", "cs", "de", "en", "es", "fa", "fi", "fr", "ha", "hi", "hu", "id", "ig", "it", "ja", "ko"),

@@ -81,10 +81,6 @@ def _sign_first(match: re.Match[str]) -> str:
     return f"{minus}{numbers}{scale}{currency.name}"
 
 
-def _sign_last(match: re.Match[str]) -> str:
-    return _exact(match["quantity"], _BEHIND[match["sign"]])
-
-
 def _exact(written: str, currency: _Currency) -> str:
     """Say an amount with decimals as a number of coins and a number of their hundredths."""
     parts = _HUNDREDTHS.match(written)
@@ -99,6 +95,6 @@ def _exact(written: str, currency: _Currency) -> str:
 
 RULES = (
     Rule(_SIGN_FIRST, _sign_first),
-    Rule(_SIGN_LAST, _sign_last),
+    Rule(_SIGN_LAST, lambda match: _exact(match["quantity"], _BEHIND[match["sign"]])),
     Rule(_PERCENT, lambda match: f"{quantity(match[1])}เปอร์เซ็นต์"),
 )

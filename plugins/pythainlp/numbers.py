@@ -54,11 +54,8 @@ def quantity(written: str, between: str = "ถึง") -> str:
     def in_words(part: re.Match[str]) -> str:
         if part["number"] is not None:
             return number(part["number"])
-        minus = "ลบ" if _is_first(part) else between
+        is_first = not any(map(str.isdecimal, part.string[: part.start()]))
+        minus = "ลบ" if is_first else between
         return _SIGNS.get(part["sign"], minus)
 
     return _PART.sub(in_words, written)
-
-
-def _is_first(part: re.Match[str]) -> bool:
-    return not any(character.isdecimal() for character in part.string[: part.start()])

@@ -20,7 +20,6 @@ from plugins.pythainlp import (
     english,
     measures,
     sentences,
-    times,
 )
 from plugins.pythainlp.english import English
 from plugins.pythainlp.repeats import Repeats
@@ -58,7 +57,6 @@ class Reader:
         blanks = Blanks(draft, begins, lambda reading: self._rested(reading, turn), turn)
         blanks.apply(english.NAMES)
         blanks.apply(dates.RULES)
-        blanks.apply(times.RULES)
         blanks.apply(dialling.RULES)
         blanks.apply(amounts.RULES)
         blanks.apply(measures.RULES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from speech_engine.comparer import Comparer
 from speech_engine.host import plugin_process
@@ -29,14 +29,11 @@ async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("comparer", begin, log) as comparer:
         pipe.send(ComparerReady(comparer.scale.same, comparer.scale.other))
-        # Libraries prepare themselves anew in every thread that they are called from.
-        with ThreadPoolExecutor(1) as thread:
-            while True:
-                question = await questions.get()
-                pipe.send(await loop.run_in_executor(thread, _compared, comparer, question, log))
+        answer = partial(_compared, comparer, log)
+        await plugin_process.answer_in_thread(questions, answer, pipe)
 
 
-def _compared(comparer: Comparer, question: ComparisonQuestion, log: HostLogger) -> ComparisonScore:
+def _compared(comparer: Comparer, log: HostLogger, question: ComparisonQuestion) -> ComparisonScore:
     try:
         score = float(comparer.compare(question.one, question.other))
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound

@@ -1,6 +1,6 @@
-"""The far end of remote work: one engine on a rented machine, and what it was asked to do.
+"""The far end of remote work: one engine on a rented machine, and its work.
 
-It begins no key twice while it lives. Recordings are in memory, and gone after the work that brought them.
+It begins no key twice while it lives. Recordings are in memory alone, and are dropped after their work.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from speech_engine.device import Device
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
-from speech_engine.host.far_fetch import fetched
+from speech_engine.host.far_calls import fetched
 from speech_engine.host.far_training import HttpLine, OpenLine, train
-from speech_engine.host.messages import Failed, introduction
-from speech_engine.host.remote_frames import FarIntroduction, Packer, RemoteFrame
+from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, introduction
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.host.slots import Slots, batch_of
 from speech_engine.plugin import Context, Logger, worker_plugin
@@ -32,8 +31,8 @@ from speech_engine.work import Work, job_with_samples, with_deadline
 
 QUEUE = 64
 MOST_KEPT = 64
-"""The answers that are over and can be had again. Machines live for some minutes, and servers look every few
-seconds: many more must not end in between, since what is not fetched is paid for twice."""
+"""The number of finished answers that can be fetched again. Servers look every few seconds. An answer
+that is not fetched is paid for twice."""
 
 Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
@@ -89,12 +88,9 @@ class FarEnd:
         self._hello = introduction(engine)
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
         self._answers: OrderedDict[str, FarAnswer] = OrderedDict()
-        # How many works use each recording: who ends first must not take it from the others.
+        # The number of works that use each recording. The last one to end drops it.
         self._users: Counter[str] = Counter()
         self.idle_since = time.monotonic()
-
-    def __repr__(self) -> str:
-        return f"<FarEnd, {self.running} running>"
 
     @property
     def running(self) -> int:

@@ -2,7 +2,7 @@
 
     POST /run {"input": WORK}   GET /status/KEY   GET /stream/KEY?since=N   POST /cancel/KEY   GET /health
 
-Each has `Authorization: Bearer TOKEN`. The work's key is its id. Nothing else is served, and to nobody else.
+Each has `Authorization: Bearer TOKEN`. The work's key is its id. All other calls are refused.
 """
 
 from __future__ import annotations
@@ -41,9 +41,6 @@ class FarServer:
         self._thread = Thread(target=self._http.serve_forever, name="far-server", daemon=True)
         self._thread.start()
 
-    def __repr__(self) -> str:
-        return f"<FarServer of {self._far_end!r}>"
-
     @property
     def port(self) -> int:
         return int(self._http.server_address[1])
@@ -53,7 +50,7 @@ class FarServer:
         self._http.server_close()
 
     def _answer(self, method: str, path: str, body: bytes) -> _Reply:
-        """FarAnswer in the loop of the far end. A thread of the server calls it."""
+        """Answer a request in the loop of the far end. A thread of the server calls this."""
         called = asyncio.run_coroutine_threadsafe(self._called(method, path, body), self._loop)
         return called.result(_ANSWER_S)
 
@@ -87,7 +84,7 @@ class FarServer:
         answer = self._far_end.find(key)
         if answer is None:
             return 404, {"error": "There is no such work."}
-        # A status is asked for again and again: it has the pieces when there are all.
+        # Clients poll the status, so it has the pieces only when all are there.
         is_shown = answer.is_over or field == "stream"
         pieces = [as_json(piece) for piece in answer.pieces[since:]] if is_shown else []
         shown: dict[str, object] = {"id": key, "status": _status(answer)}
@@ -104,7 +101,7 @@ def _status(answer: FarAnswer) -> str:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection. `answer` is called for those who have the token, `expected` is theirs."""
+    """One connection. `answer` is called for a request whose authorization is `expected`."""
 
     timeout = _SOCKET_S
 
@@ -126,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(*self._judged(int(length)))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: the provider keeps what is printed."""
+        """Log nothing: the provider stores all printed lines."""
 
     def _judged(self, length: int) -> _Reply:
         if not hmac.compare_digest(self.headers.get("authorization", "").encode(), self._expected):

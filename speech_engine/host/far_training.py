@@ -1,7 +1,7 @@
 """A training at the far end: a process trains, as beside a server, and a thread relays its pipe over HTTP.
 
-All that is learnt goes to the server at once, so nothing is lost with the machine but the steps since the
-last checkpoint. An address is a secret: it is in no message of an error.
+Each checkpoint goes to the server at once, so a lost machine costs only the steps since the last one. An
+address is a secret: it is in no message of an error.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ _TRIES = 10
 PAUSE_S = 6.0
 """A server that is started anew is away for some seconds."""
 _LIVES = 3
-"""So many processes are begun if what one learns from breaks off."""
+"""The number of processes that are started if the inputs of a training break off."""
 _PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
 _PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYTORCH_", "XDG_")
-"""What a process gets of the environment: the rest may be a key."""
+"""The variables that a process gets. Any other one may hold a key."""
 
 
 class _InputBroken(Exception):
-    """What a process learns from has broken off. Another process may get all of it."""
+    """The inputs of a process have broken off. Another process may get all of them."""
 
 
 class TrainingLine(Protocol):
     """The line to the server of one training. A thread uses it."""
 
     def inputs(self) -> Iterator[bytes]:
-        """Yield what the process gets, as its pipe has it. Raises LineLost, and EngineFailed if the server
-        wants the training no more."""
+        """Yield the inputs of the process, as bytes of its pipe. Raises LineLost, and EngineFailed if the
+        server has given the training up."""
         ...
 
     def tell(self, told: FarTold) -> None:
-        """Tell the server, which has it when this returns. Raises as `inputs` does."""
+        """Send to the server, which has stored it when this returns. Raises as `inputs` does."""
         ...
 
 
@@ -82,9 +82,6 @@ class HttpLine:
             raise EngineFailed(f"A training's server is reached over {' or '.join(schemes)} alone.")
         self._url = url
         self._opener = direct_opener()
-
-    def __repr__(self) -> str:
-        return "<HttpLine>"
 
     def inputs(self) -> Iterator[bytes]:
         yield from self._asked(None)
@@ -103,9 +100,9 @@ class HttpLine:
 
 
 async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
-    """Train in a process of its own, and return how that has ended. What it made is at the server by then.
+    """Train in a process of its own, and return its end. The server has all files by then.
 
-    Cancelled, it leaves nothing. Raises EngineFailed, and EngineCannot if another try would end alike.
+    If this is cancelled, nothing stays. Raises EngineFailed, and EngineCannot if another try would fail too.
     """
     relay = _Relay(begin, line)
     stopping = asyncio.get_running_loop().call_later(stop_s, relay.stop_soon)
@@ -136,18 +133,15 @@ class _Relay:
         self._told_at = -_TOLD_EVERY_S
         self._stage = ""
 
-    def __repr__(self) -> str:
-        return f"<_Relay of {self._begin!r}>"
-
     def stop_soon(self) -> None:
-        """Have it write a checkpoint and end."""
+        """Let the process write a checkpoint and end."""
         self._must_stop = True
         if self._pipe is not None and self._feeding.acquire(blocking=False):
             self._pipe.send(Drain(0.0))
             self._feeding.release()
 
     def end(self) -> None:
-        """End it at once."""
+        """End the process at once."""
         self._is_over.set()
         if self._process is not None:
             self._process.kill()
@@ -217,7 +211,7 @@ class _Relay:
         return self._process, self._pipe
 
     def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
-        """Pass all on that it learns from, unless nobody takes it any more."""
+        """Pass on all inputs of the training, unless its process has ended."""
         with self._feeding:
             until_answered(partial(self._feed_once, process, pipe), _TRIES, PAUSE_S, self._is_over)
         if self._must_stop:
@@ -237,7 +231,7 @@ class _Relay:
             raise
 
     def _tell_progress(self, progress: TrainingProgress) -> None:
-        """Tell it now and then. The next one says more, so nobody waits for a server that is away."""
+        """Report the progress every few seconds. A report is dropped while the server does not answer."""
         now = time.monotonic()
         if progress.stage == self._stage and now < self._told_at + _TOLD_EVERY_S:
             return
@@ -254,9 +248,6 @@ class _FileOut:
     def __init__(self) -> None:
         self._data = bytearray()
         self._number = 0
-
-    def __repr__(self) -> str:
-        return f"<_FileOut at piece {self._number}>"
 
     def take(self, piece: FilePiece) -> Iterator[FarPiece]:
         self._data += piece.data

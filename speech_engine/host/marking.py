@@ -7,9 +7,7 @@ number of streams, and each gets its turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
 
 from speech_engine.host import plugin_process
 from speech_engine.host.log import HostLogger
@@ -28,7 +26,6 @@ from speech_engine.host.pipe_messages import (
 from speech_engine.mark import Mark, MarkStream
 
 _Step = OpenMarkStream | MarkSound | CloseMarkStream
-_Work = TypeVar("_Work")
 
 
 class _Marking:
@@ -60,25 +57,13 @@ class _Marking:
         return marked + stream.flush() if step.is_last else marked
 
 
-def _found(mark: Mark, question: MarkQuestion, log: HostLogger) -> MarkAnswer:
+def _found(mark: Mark, log: HostLogger, question: MarkQuestion) -> MarkAnswer:
     try:
         found = mark.detect(question.pcm, question.sample_rate_hz, question.keys)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
         log.warning("mark.detect.failed", error=type(error).__name__)
         return MarkAnswer(question.number, failure=type(error).__name__)
     return MarkAnswer(question.number, found)
-
-
-async def _work(
-    work: asyncio.Queue[_Work], do: Callable[[_Work], MarkedSound | MarkAnswer | None], pipe: ParentPipe
-) -> None:
-    # Libraries prepare themselves anew in every thread that they are called from.
-    with ThreadPoolExecutor(1) as thread:
-        while True:
-            step = await work.get()
-            answer = await asyncio.get_running_loop().run_in_executor(thread, do, step)
-            if answer is not None:
-                pipe.send(answer)
 
 
 async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
@@ -96,9 +81,9 @@ async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
         marking = _Marking(mark, log)
         pipe.send(MarkReady())
         async with asyncio.TaskGroup() as group:
-            group.create_task(_work(steps, marking.take, pipe))
+            group.create_task(plugin_process.answer_in_thread(steps, marking.take, pipe))
             # A detection takes seconds, and no answer should wait for it.
-            group.create_task(_work(questions, lambda question: _found(mark, question, log), pipe))
+            group.create_task(plugin_process.answer_in_thread(questions, partial(_found, mark, log), pipe))
 
 
 if __name__ == "__main__":

@@ -25,12 +25,8 @@ from speech_engine.host.pipe_messages import Message
 
 _LENGTH = struct.Struct("<I")
 HEAD_BYTES = _LENGTH.size
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-
-
-def encode(message: Message) -> bytes:
-    return _encoder.encode(message)
+encode: Callable[[Message], bytes] = msgspec.msgpack.Encoder().encode
+unpack: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
 
 
 def pack(message: Message) -> bytes:
@@ -38,12 +34,8 @@ def pack(message: Message) -> bytes:
     return head(frame) + frame
 
 
-def unpack(frame: bytes) -> Message:
-    return _decoder.decode(frame)
-
-
 def head(frame: bytes) -> bytes:
-    """The head of a frame: its length."""
+    """Return the head of a frame, which is its length."""
     return _LENGTH.pack(len(frame))
 
 

@@ -10,17 +10,19 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import BeginPlugin, Broken
+from speech_engine.host.pipe_messages import BeginPlugin, Broken, Message
 from speech_engine.plugin import Context, Kind, worker_plugin
 
+Q = TypeVar("Q")
 Serve = Callable[[ParentPipe, BeginPlugin, HostLogger], Awaitable[None]]
 
 
@@ -34,6 +36,18 @@ async def open_confined(kind: Kind, begin: BeginPlugin, log: HostLogger) -> Asyn
         for lack in confine(begin.needs):
             log.warning("host.confinement.missing", what=lack)
         yield plugin
+
+
+async def answer_in_thread(
+    questions: asyncio.Queue[Q], answer: Callable[[Q], Message | None], pipe: ParentPipe
+) -> None:
+    """Answer questions for ever, one after the other, in one thread: libraries prepare each thread anew."""
+    with ThreadPoolExecutor(1) as thread:
+        while True:
+            question = await questions.get()
+            found = await asyncio.get_running_loop().run_in_executor(thread, answer, question)
+            if found is not None:
+                pipe.send(found)
 
 
 async def _life(serve: Serve, pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:

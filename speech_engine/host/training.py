@@ -2,7 +2,7 @@
 says what is sent.
 
 It reads the engine's model, gives up programs, the network and writing files, and then takes recordings. One
-thread trains; the one that reads the pipe notes a wish to stop, and ends the process when its parent ends.
+thread trains. Another one reads the pipe, notes a request to stop, and ends the process with its parent.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Talk:
 
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
         if not self._steps:
-            # It would be the last life's once more, and whoever counts them would think that this one got on.
+            # It would repeat the checkpoint of the process before, and count as progress of this one.
             return
         self.file("checkpoint", pieces, step)
         self._kept_at = time.monotonic()
@@ -123,7 +123,9 @@ class _Process:
         settings = msgspec.json.decode(self._begin.settings, type=settings_type)
         context = Context(self._log, device=self._device)
         async with create(self._begin.name, settings, context) as trainer:
-            self._confine()
+            lacks = confine()
+            for lack in lacks if forbid_writing() else (*lacks, "landlock"):
+                self._log.warning("host.confinement.missing", what=lack)
             self._pipe.send(training.TrainerReady())
             # Nothing else runs in this loop: the trainer may keep it for hours.
             self._answer(trainer)
@@ -136,13 +138,6 @@ class _Process:
                 self._talk.must_stop = True
             case training.RecordingPiece() | training.FilePiece() | training.Train():
                 self._questions.put(message)
-
-    def _confine(self) -> None:
-        lacks = confine()
-        if not forbid_writing():
-            lacks = (*lacks, "landlock")
-        for lack in lacks:
-            self._log.warning("host.confinement.missing", what=lack)
 
     def _answer(self, trainer: training.Trainer) -> None:
         try:
@@ -172,7 +167,7 @@ class _Process:
     def _told(
         self, trainer: training.Trainer, order: training.TrainingOrder, voice: training.TrainedVoice
     ) -> training.TrainingDone:
-        """Send the voice, and the forms that it can have: for want of one, hours are not thrown away."""
+        """Send the voice, then its other forms. A form that fails does not take the voice with it."""
         self._talk.progress(
             training.TrainingProgress(stage="exporting", step=voice.steps, of=order.most_steps)
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 
@@ -170,7 +169,7 @@ class EngineContract:
     async def test_each_step_may_run_in_another_task(self) -> None:
         async with self.engine() as engine, speaking(engine, self.job_for(engine)) as events:
             async with asyncio.timeout(self.patience_s):
-                while not isinstance(await asyncio.create_task(_next(events)), Finished):
+                while not isinstance(await asyncio.create_task(anext(events)), Finished):
                     pass
 
     async def test_a_cloned_voice_speaks_until_it_is_deleted(self) -> None:
@@ -306,7 +305,3 @@ class EngineContract:
         except VoiceNotFound:
             return
         raise ContractBroken("a voice that was deleted raises VoiceNotFound")
-
-
-async def _next(events: AsyncGenerator[Event, None]) -> Event:
-    return await anext(events)

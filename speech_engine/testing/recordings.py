@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from functools import cache
 
@@ -12,7 +12,7 @@ from speech_engine.engine import EngineConverts
 from speech_engine.events import Audio, Event, Started
 from speech_engine.host.sample_shelf import SampleShelf
 from speech_engine.models import ModelInfo
-from speech_engine.pcm import nearest_samples, wav_file
+from speech_engine.pcm import PcmReader, nearest_samples, wav_file
 from speech_engine.values import Sample, SpeechJob
 
 CLONE_S = 12.0
@@ -75,22 +75,11 @@ async def converted(engine: EngineConverts, job: SpeechJob, pcm: bytes) -> tuple
         return tuple([event async for event in events])
 
 
-class PcmRecording:
+class PcmRecording(PcmReader):
     """PCM that comes in pieces, as from a client."""
 
     def __init__(self, pcm: bytes) -> None:
-        self._pcm = pcm
-        self._at = 0
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece = self._pcm[self._at : self._at + _PIECE_BYTES]
-        if not piece:
-            raise StopAsyncIteration
-        self._at += len(piece)
-        return piece
+        super().__init__(pcm, _PIECE_BYTES)
 
 
 def _sound(spoken: Sequence[Event]) -> tuple[bytes, int]:

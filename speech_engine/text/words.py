@@ -114,9 +114,8 @@ class _Ends(dict[int, bool]):
         self._boundaries = boundaries
 
     def __missing__(self, end: int) -> bool:
-        may_end = self[end] = _ends(self._text, end, self._boundaries) and not _goes_on_as_number(
-            self._text, end
-        )
+        goes_on = self._text[end - 1].isdigit() and _MORE_DIGITS.match(self._text, end)
+        may_end = self[end] = not goes_on and _ends(self._text, end, self._boundaries)
         return may_end
 
 
@@ -154,18 +153,14 @@ def _ends(text: str, end: int, boundaries: Collection[int] | None) -> bool:
 
 
 def _is_within_number(text: str, start: int) -> bool:
-    """A part of a number, or an amount of money, is no word: a brand `99` is not in `0,99`."""
+    """Tell whether a part of a number or of an amount begins here: a brand `99` is not in `0,99`."""
     before = text[max(0, start - _BEFORE) : start]
     return text[start].isdigit() and _MORE_DIGITS_BEFORE.search(before) is not None
 
 
-def _goes_on_as_number(text: str, end: int) -> bool:
-    return text[end - 1].isdigit() and _MORE_DIGITS.match(text, end) is not None
-
-
 def _of_one_sigma(lowered: str) -> str:
-    """Returns a text in which the sigma at the end of a word is as any other: which one a capital becomes
-    depends on what stands beside it."""
+    """Returns a text in which a final sigma is a usual one. The neighbours of a capital decide which one it
+    becomes."""
     return lowered.replace("ς", "σ")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from plugins.latin.agreement import Nouns, with_plurals, words
-from plugins.latin.language import Currency, Large, Tables, Unit, by_sign
+from plugins.latin.language import Currency, Large, Nouns, Tables, Unit, by_sign, with_plurals, words
 
 TABLES = Tables(
     currencies=by_sign(

@@ -12,8 +12,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.py3langid.detector import LangidDetector, load
-from plugins.py3langid.plugin import LangidSettings, missing, voxgate_register
+from plugins.py3langid.plugin import LangidDetector, LangidSettings, load, missing, voxgate_register
 from speech_engine import Context
 from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import samples

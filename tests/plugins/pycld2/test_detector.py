@@ -10,8 +10,7 @@ import structlog
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from plugins.pycld2.detector import Cld2Detector
-from plugins.pycld2.plugin import voxgate_register
+from plugins.pycld2.plugin import Cld2Detector, voxgate_register
 from speech_engine import Context
 from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import samples

@@ -17,7 +17,7 @@ from speech_engine import Context, EngineUnauthorized, SpeechJob
 from speech_engine.device import CPU
 from speech_engine.host.far_end import FarAnswer, open_far_end
 from speech_engine.host.far_server import FarServer
-from speech_engine.host.remote_frames import FarIntroduction, frames_of
+from speech_engine.host.messages import FarIntroduction, frames_of
 from speech_engine.runner import NotBegun, RemotePiece, RemoteWork
 from speech_engine.testing import job
 from speech_engine.work import Speak

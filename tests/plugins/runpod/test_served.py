@@ -19,8 +19,8 @@ from fakes.runpod.jobs_api import Desk
 from fakes.runpod.queue import JobQueue
 from proxy.audio.formats import wav_header
 from speech_engine.device import CPU
+from speech_engine.host.far_calls import fetched
 from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
-from speech_engine.host.far_fetch import fetched
 from speech_engine.host.far_training import HttpLine
 from speech_engine.runner import decode_work
 from speech_engine.training import BeginTraining

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from plugins.espeak import safe_text
 from plugins.openai.realtime import transcript
-from plugins.pycld2.detector import Cld2Detector
+from plugins.pycld2.plugin import Cld2Detector
 from policies import estimate, language, lexicon, segments, text_tags
 from policies.text_tags import EMOTIONS
 from proxy.engines import registry

@@ -26,8 +26,7 @@ from speech_engine import (
 from speech_engine.device import CPU
 from speech_engine.host.far_end import MOST_KEPT, FarEnd, open_far_end
 from speech_engine.host.far_server import FarServer
-from speech_engine.host.messages import Failed
-from speech_engine.host.remote_frames import FarIntroduction, RemoteFrame, frames_of
+from speech_engine.host.messages import Failed, FarIntroduction, RemoteFrame, frames_of
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece, RemoteSample, RemoteWork, decode_work
 from tests.tables import each_row
 

@@ -11,8 +11,7 @@ from proxy.features.jobs.remote.work import introduction_of
 from proxy.storage import introductions
 from proxy.storage.store import Store
 from speech_engine import API_VERSION, EngineError, EngineFailed
-from speech_engine.host.messages import Failed, HelloReply, decoder, encode
-from speech_engine.host.remote_frames import FarIntroduction
+from speech_engine.host.messages import Failed, FarIntroduction, HelloReply, decoder, encode
 
 AGAIN_S = 60.0
 LONGEST_S = 3600.0

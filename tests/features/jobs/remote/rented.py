@@ -11,8 +11,8 @@ import structlog
 
 from speech_engine import Context, EngineFailed, EngineTimeout, Plugin
 from speech_engine.device import CPU
+from speech_engine.host.far_calls import fetched
 from speech_engine.host.far_end import FarEnd, FarTrainer, Fetch, open_far_end
-from speech_engine.host.far_fetch import fetched
 from speech_engine.host.far_training import OpenLine
 from speech_engine.runner import (
     CannotTell,
