@@ -22,8 +22,8 @@ from rvc.lib.infer_pack.attentions import MultiHeadAttention
 
 from plugins.rvc.checkpoint import read_voice
 from plugins.rvc.generator import SINE, take_excitation
-from plugins.rvc.networks import Layout, build_generator, fold_weight_norms
-from plugins.rvc.voice_rules import WIDTHS
+from plugins.rvc.networks import build_generator, fold_weight_norms
+from plugins.rvc.voice_rules import WIDTHS, VoiceLayout
 from speech_engine.host.weights import fill
 from speech_engine.training import TrainingError
 
@@ -83,7 +83,7 @@ def compare(network: _Voice, data: bytes, frames: int) -> float:
 class _Voice(torch.nn.Module):  # type: ignore[misc]
     """A voice as ONNX has it. Its frames without pitch are noise, which is drawn within."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: VoiceLayout) -> None:
         super().__init__()
         self._layout = layout
         self.network = build_generator(layout)

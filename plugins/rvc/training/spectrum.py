@@ -10,7 +10,6 @@ import torch
 from torch.nn.functional import pad
 
 _QUIETEST = 1e-5
-_LINEAR_HZ, _HZ_A_MEL = 1000.0, 200.0 / 3.0
 _LOG_STEP = np.log(6.4) / 27.0
 
 
@@ -51,23 +50,12 @@ def mel(spectra: Any, sizes: SpectrumSizes) -> Any:
 @lru_cache
 def _filters(sizes: SpectrumSizes) -> Any:
     """Return triangles on Slaney's mel scale, each of the area of its width: (bands, frequencies)."""
-    edges = _hz_of(np.linspace(0.0, _mel_of(sizes.rate_hz / 2), sizes.bands + 2))
+    # Up to 1,000 Hz, which is 15 mels, the scale is linear, and logarithmic above.
+    highest = 15 + np.log(sizes.rate_hz / 2000) / _LOG_STEP
+    mels = np.linspace(0.0, highest, sizes.bands + 2)
+    edges = np.where(mels < 15, mels * (200 / 3), 1000 * np.exp(_LOG_STEP * (mels - 15)))
     hz = np.linspace(0.0, sizes.rate_hz / 2, sizes.fft // 2 + 1)
     rising = (hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - hz) / np.diff(edges)[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
-
-
-def _mel_of(hz: float) -> float:
-    """Return how high a frequency is: linear up to 1,000 Hz, logarithmic above."""
-    if hz < _LINEAR_HZ:
-        return hz / _HZ_A_MEL
-    return float(_LINEAR_HZ / _HZ_A_MEL + np.log(hz / _LINEAR_HZ) / _LOG_STEP)
-
-
-def _hz_of(mels: Any) -> Any:
-    knee = _LINEAR_HZ / _HZ_A_MEL
-    return np.where(
-        mels < knee, mels * _HZ_A_MEL, _LINEAR_HZ * np.exp(_LOG_STEP * (np.maximum(mels, knee) - knee))
-    )
