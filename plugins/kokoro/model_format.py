@@ -1,7 +1,4 @@
-"""The files of a Kokoro model, and their check before a runtime sees them.
-
-Nothing here needs onnxruntime: the check runs where a model is imported, too.
-"""
+"""The files of a Kokoro model, and their check, which does not need onnxruntime."""
 
 from __future__ import annotations
 

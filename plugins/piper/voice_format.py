@@ -1,7 +1,4 @@
-"""The files of a Piper voice, and their check before a runtime sees them.
-
-Nothing here needs onnxruntime: the check runs where a voice is imported, too.
-"""
+"""The files of a Piper voice, and their check, which does not need onnxruntime."""
 
 from __future__ import annotations
 
