@@ -1,14 +1,21 @@
-"""Mark a stream of sound. A frame is changed as soon as it is complete, 20 ms after its beginning."""
+"""The mark, and its streams. A frame is changed as soon as it is complete, 20 ms after its beginning."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.spread.grid import BIN_HZ, FRAMES_A_SECOND, Floats, Grid
-from speech_engine.mark import require_rate
+from plugins.spread.coding import pattern_of
+from plugins.spread.detection import find
+from plugins.spread.grid import BIN_HZ, FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid
+from plugins.spread.plugin import SpreadSettings
+from speech_engine.mark import Detection, MarkKey, require_rate
+from speech_engine.plugin import Context
 
 _DEPTH: Final = np.float32(0.1)
 """The mark's amplitude over that of the sound that hides it: 20 dB below."""
@@ -160,3 +167,34 @@ class SpreadStream:
         self._sound, self._added = self._sound[size:], self._added[size:]
         self._out += size
         return bytes(np.clip(marked, _LOWEST, _HIGHEST).astype("<i2"))
+
+
+class SpreadMark:
+    """The mark at one strength. Its detector finds marks of any strength."""
+
+    def __init__(self, strength: float = 1.0) -> None:
+        self._strength = strength
+
+    def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
+        """Open a stream, see `Mark.open`."""
+        begin = secrets.randbelow(PERIOD_TILES) * FRAMES_A_TILE
+        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload), begin, self._strength)
+
+    def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
+        """Search for marks, see `Mark.detect`: first in the sound as it is, then at other speeds."""
+        match = find(pcm, sample_rate_hz, [key.secret for key in keys])
+        if not match.is_found:
+            return Detection(match.score, match.threshold)
+        return Detection(
+            match.score,
+            match.threshold,
+            keys[match.key].id,
+            match.payload,
+            match.begin_s,
+            match.seconds,
+        )
+
+
+@asynccontextmanager
+async def create(_name: str, settings: SpreadSettings, _context: Context) -> AsyncIterator[SpreadMark]:
+    yield SpreadMark(settings.strength)
