@@ -11,7 +11,6 @@ import time
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from itertools import count
 
 from plugins.tone.voices import Behaviour, commit, delay
 from speech_engine.errors import UnusableSample
@@ -87,8 +86,8 @@ class Conversion:
             return pcm
         loud = (each * self._gain for each in array("h", pcm))
         if self._turn:
-            hum = (_HUM * math.sin(self._turn * number) for number in count(self._hummed))
-            loud = map(lambda each, more: each / 2 + more, loud, hum)
+            turn, hummed = self._turn, enumerate(loud, self._hummed)
+            loud = (each / 2 + _HUM * math.sin(turn * number) for number, each in hummed)
         made = array("h", (max(-32768, min(32767, round(each))) for each in loud))
         self._hummed += len(made)
         return made.tobytes()

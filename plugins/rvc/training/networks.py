@@ -160,10 +160,12 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def _config(rate_hz: int) -> VoiceConfig:
     """Return RVC's usual sizes for this rate."""
-    begin: tuple[Any, ...] = (SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], 192, 192, 768, 2, 6, 3, 0, "1")
-    blocks = ([3, 7, 11], [[1, 3, 5]] * 3)
-    rates = (list(_UPSAMPLING[rate_hz]), 512, list(_KERNELS[rate_hz]), 109, 256, rate_hz)
-    return VoiceConfig(*begin, *blocks, *rates)
+    values: tuple[Any, ...] = (
+        *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], 192, 192, 768, 2, 6, 3, 0, "1"),
+        *([3, 7, 11], [[1, 3, 5]] * 3, list(_UPSAMPLING[rate_hz]), 512),
+        *(list(_KERNELS[rate_hz]), 109, 256, rate_hz),
+    )
+    return VoiceConfig(*values)
 
 
 def _config_of(shape: Mapping[str, tuple[int, ...]], rate_hz: int) -> VoiceConfig:
@@ -183,8 +185,9 @@ def _config_of(shape: Mapping[str, tuple[int, ...]], rate_hz: int) -> VoiceConfi
     if width != 768:
         raise UnusableModel(f"{_file('generator', rate_hz)}: it hears {width} numbers a frame, not 768")
     kernels = kernels[: len(kernels) // len(_UPSAMPLING[rate_hz])]
-    return VoiceConfig(
+    values: tuple[Any, ...] = (
         *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], inter, hidden, wide, hidden // head, layers),
         *(kernel, 0, "1", kernels, [[1, 3, 5]] * len(kernels), list(_UPSAMPLING[rate_hz]), initial),
         *(list(_KERNELS[rate_hz]), speakers, gin, rate_hz),
     )
+    return VoiceConfig(*values)
