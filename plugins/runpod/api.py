@@ -113,9 +113,10 @@ class Api:
         while True:
             tries += 1
             outcome = await self._outcome(request)
-            is_answer = isinstance(outcome, Said)
-            pause = pause_s(tries, random.random(), outcome.headers if is_answer else {})
-            if pause is None or not may_repeat(outcome.status if is_answer else outcome, is_safe=is_safe):
+            result = outcome.status if isinstance(outcome, Said) else outcome
+            headers = outcome.headers if isinstance(outcome, Said) else {}
+            pause = pause_s(tries, random.random(), headers)
+            if pause is None or not may_repeat(result, is_safe=is_safe):
                 break
             await self._sleep(pause)
         if isinstance(outcome, EngineError):

@@ -104,7 +104,8 @@ class RvcFiles:
         if form == "index":
             if header.vectors is None:
                 raise UnusableModel("this voice has no index")
-            write_flat_index(_pieces(file, header.vectors), *header.vectors.shape, target)
+            count, width = header.vectors.shape
+            write_flat_index(_pieces(file, header.vectors), count, width, target)
         elif form == "pth":
             _export_pth(file, header, target)
         else:

@@ -61,6 +61,7 @@ def layout(
     initial: int = 32,
 ) -> VoiceLayout:
     rates, kernels = _UPSAMPLING[rate_hz]
+    config: tuple[Any, ...]
     if is_full:
         inner = [1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", [3, 7, 11], [[1, 3, 5]] * 3]
         config = (*inner, rates, 512, kernels, 109, 256, rate_hz)

@@ -82,8 +82,8 @@ def test_what_a_voice_costs_beyond_a_usual_one_counts_in_the_weight_of_its_windo
         window = SoundWindow(0, bytes(2 * 2 * GIVEN_HZ), 0, 0, GIVEN_HZ, is_last=True)
         return work_of(window, voice.cost).weight
 
-    blocks: tuple[Any, ...] = ("1", [7, 11], [[1, 3, 5]] * 2)
-    large = USUAL._replace(config=VoiceConfig(*USUAL.config[:9], *blocks, *USUAL.config[12:]))
+    values: tuple[Any, ...] = (*USUAL.config[:9], "1", [7, 11], [[1, 3, 5]] * 2, *USUAL.config[12:])
+    large = USUAL._replace(config=VoiceConfig(*values))
     larger = large._replace(config=VoiceConfig(*large.config[:13], 640, *large.config[14:]))
     assert weight(layout()) == 2.0
     assert weight(USUAL) == pytest.approx(2.0, rel=0.02)
