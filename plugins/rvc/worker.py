@@ -1,4 +1,4 @@
-"""The worker of RVC: HuBERT and voices in a batch, in the environment that has torch."""
+"""The worker of RVC, which runs in the environment with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spectra by which a voice is compared with its recordings: linear, and in bands of the mel scale."""
+"""The spectra that compare a voice with its recordings: linear ones, and bands of the mel scale."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOG_STEP = np.log(6.4) / 27.0
 
 
 class SpectrumSizes(NamedTuple):
-    """The sizes of the spectra at one rate, with which voices of that rate are trained everywhere."""
+    """The sizes of the spectra at one rate, as in any training with RVC."""
 
     rate_hz: int
     fft: int
@@ -33,7 +33,7 @@ SPECTRA = {
 
 
 def linear(sounds: Any, sizes: SpectrumSizes) -> Any:
-    """Return spectra (rows, frequencies, frames) of sounds (rows, samples): a frame for each hop."""
+    """Return the spectra (rows, frequencies, frames) of sounds (rows, samples), with a frame for each hop."""
     around = (sizes.fft - sizes.hop) // 2
     window = torch.hann_window(sizes.fft, device=sounds.device)
     padded = pad(sounds[:, None], (around, around), mode="reflect")[:, 0]
@@ -49,7 +49,7 @@ def mel(spectra: Any, sizes: SpectrumSizes) -> Any:
 
 @lru_cache
 def _filters(sizes: SpectrumSizes) -> Any:
-    """Return triangles on Slaney's mel scale, each of the area of its width: (bands, frequencies)."""
+    """Return triangular filters of one area on Slaney's mel scale: (bands, frequencies)."""
     # Up to 1,000 Hz, which is 15 mels, the scale is linear, and logarithmic above.
     highest = 15 + np.log(sizes.rate_hz / 2000) / _LOG_STEP
     mels = np.linspace(0.0, highest, sizes.bands + 2)
