@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.mark_chance import Chance
 from bench.mark_masking import margins_db
 from plugins.spread.detection import Match, find
-from plugins.spread.spread_mark import SpreadMark
+from plugins.spread.stream import SpreadMark
 from proxy.audio.fitting import Speed
 from proxy.audio.loudness import Meter, lufs
 from tests.plugins.spread.clips import (

@@ -1,7 +1,4 @@
-"""The files of an AudioSeal model, and the check of its sizes before anything is built from it.
-
-Nothing here needs torch: the check runs where a model is imported, too.
-"""
+"""The files of an AudioSeal model, and the check of its sizes, which does not need torch."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ FIXED: Final[Mapping[str, Any]] = {
     "compress": 2,
     "disable_norm_outer_blocks": 0,
 }
-"""What all streaming models have in common. Those that hear the future cannot mark a stream."""
+"""The values of all streaming models. Other models need later sound, so they cannot mark a stream."""
 
 
 class NetworkSizes(NamedTuple):

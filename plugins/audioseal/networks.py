@@ -1,4 +1,4 @@
-"""AudioSeal's two networks, built from a model's folder: only after their sizes were checked."""
+"""AudioSeal's two networks, built from a model's folder after a check of their sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-# Else each network is compiled anew for each length of sound, for minutes.
+# Otherwise torch compiles each network again for each length of sound, which takes minutes.
 os.environ.setdefault("NO_TORCH_COMPILE", "1")
 
 # isort: split
@@ -31,7 +31,7 @@ from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
 
 _OLD_NAME: Final = re.compile(r"(?<=\.)(conv\.conv|convtr\.convtr)\.(?!inner_conv\.)")
-"""Published checkpoints are older than a part of the names."""
+"""An older name of tensors, which published checkpoints have."""
 _NORMS: Final = (
     (".weight_g", ".weight_v"),
     (".parametrizations.weight.original0", ".parametrizations.weight.original1"),
@@ -39,11 +39,11 @@ _NORMS: Final = (
 """The names of a weight's lengths and directions, of older and newer versions of torch."""
 
 _PIECE: Final = 10 * 16_000
-"""The samples that the detector hears at once: more would take gigabytes."""
+"""The samples that the detector reads at once. More would take gigabytes."""
 
 
 class Hearing(NamedTuple):
-    """What the detector says of each sample: how surely it is marked, and each bit, above zero for a one."""
+    """The detector's output for each sample: the certainty of the mark, and bits, above zero for a one."""
 
     sure: Floats
     bits: Floats
@@ -57,22 +57,21 @@ class Networks:
         self._detector = detector
         self._threads = threads
         self._lock = threading.Lock()
-        # The package's own `streaming` reaches none of them, since they stand in containers of torch.
+        # The package's own `streaming` does not reach these, because they are in containers of torch.
         self._parts = [part for part in generator.modules() if isinstance(part, StreamingModule)]
 
     def open_stream(self, payload: int) -> MarkedStream:
         return MarkedStream(self, payload)
 
     def new_states(self) -> list[Any]:
-        """Return the states of a new stream."""
-        # The package has no other way to keep more than one stream.
+        # The package has no other way to have more than one stream.
         states = [part._init_streaming_state(1) for part in self._parts]  # noqa: SLF001
         for state in states:
             state.init_stream()
         return states
 
     def mark(self, samples: Floats, message: torch.Tensor, states: list[Any]) -> Floats:
-        """Return what is to be added to whole hops of a stream. Its states go on."""
+        """Return the mark for whole hops of a stream, and advance its states."""
         torch.set_num_threads(self._threads)  # counts for the thread that says it
         sound = torch.from_numpy(samples)[None, None]
         with self._lock, torch.inference_mode():
@@ -83,18 +82,16 @@ class Networks:
         return np.asarray(added[0, 0].numpy(), np.float32)
 
     def hear(self, samples: Floats) -> Hearing:
-        """Return what the detector says of a sound."""
+        """Return the detector's output for a sound."""
         torch.set_num_threads(self._threads)
         pieces = [samples[at : at + _PIECE] for at in range(0, len(samples), _PIECE)]
         with torch.inference_mode():
-            parts = [self._hear(np.pad(piece, (0, -len(piece) % HOP)))[:, : len(piece)] for piece in pieces]
+            padded = (torch.from_numpy(np.pad(piece, (0, -len(piece) % HOP))) for piece in pieces)
+            outputs = [self._detector.detector(sound[None, None])[0].numpy() for sound in padded]
+            parts = [each[:, : len(piece)] for each, piece in zip(outputs, pieces, strict=True)]
         whole = np.concatenate(parts, axis=1) if parts else np.zeros((2 + BITS, 0), np.float32)
         sure = 1 / (1 + np.exp(whole[0] - whole[1]))
         return Hearing(np.asarray(sure, np.float32), whole[2:])
-
-    def _hear(self, piece: Floats) -> Floats:
-        said = self._detector.detector(torch.from_numpy(piece)[None, None])
-        return np.asarray(said[0].numpy(), np.float32)
 
 
 class MarkedStream:
@@ -111,14 +108,17 @@ class MarkedStream:
 
 
 def load_networks(folder: Path, threads: int) -> Networks:
-    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    """Read a model. Raise UnusableModel with the fault of its files."""
     check_model(MODEL_FORMAT, folder)
-    # It packs the weights anew at each call, which makes the first sound three times as late.
+    # mkldnn packs the weights again at each call, which makes the first sound three times as late.
     torch.backends.mkldnn.enabled = False
     sizes = read_network_sizes(FolderContents(MODEL_FORMAT.files, folder))
     generator, detector = build(sizes)
     for network, name in ((generator, "generator.safetensors"), (detector, "detector.safetensors")):
-        _fill(network, folder / name)
+        try:
+            fill(network, _plain(read_tensors(folder / name)), name)
+        except KeyError as error:
+            raise UnusableModel(f"{name}: {error}") from None
     networks = Networks(generator, detector, threads)
     networks.open_stream(0).add_mark(np.zeros(HOP, np.float32))
     return networks
@@ -139,14 +139,6 @@ def build(sizes: NetworkSizes) -> tuple[Any, Any]:
     generator = create_generator(AudioSealWMConfig(nbits=BITS, seanet=seanet, decoder=decoder))
     detector = create_detector(AudioSealDetectorConfig(nbits=BITS, seanet=seanet))
     return generator.eval().requires_grad_(False), detector.eval().requires_grad_(False)
-
-
-def _fill(network: Any, file: Path) -> None:
-    tensors = read_tensors(file)
-    try:
-        fill(network, _plain(tensors), file.name)
-    except KeyError as error:
-        raise UnusableModel(f"{file.name}: {error}") from None
 
 
 def _plain(tensors: Mapping[str, Any]) -> dict[str, Any]:

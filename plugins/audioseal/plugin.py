@@ -11,9 +11,9 @@ from speech_engine.plugin import Hosted, Plugin, missing_model
 
 
 class AudioSealSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`model_path` is the folder of the model; the server fills it in for an imported one.
+    """The server sets `model_path` for an imported model. `strength` scales the mark.
 
-    `strength` scales the mark. `threads` of the processor may work on one step.
+    A step uses `threads` of the processor.
     """
 
     model_path: str = ""

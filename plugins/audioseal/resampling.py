@@ -1,4 +1,4 @@
-"""A resampler that moves nothing: each sound is at the same time in the input and in the output."""
+"""A resampler without delay: each sound has the same time in the input and the output."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Floats = NDArray[np.float32]
 _CROSSINGS: Final = 16
 """The half width of the filter, in samples of the lower rate: a millisecond or two."""
 _PASSED: Final = 0.92
-"""The part of the band that is kept."""
+"""The share of the band that passes."""
 
 
 class Resampler:
-    """Takes a stream at one whole rate, and gives it at another."""
+    """Changes the rate of a stream."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         divisor = gcd(from_hz, to_hz)
         self._up, self._down = to_hz // divisor, from_hz // divisor
         self.half = 0 if from_hz == to_hz else ceil(_CROSSINGS * from_hz / min(from_hz, to_hz))
-        """The samples of the input after a time that the output at that time needs."""
+        """The later samples of the input that an output sample needs."""
         self._filters = _filters(from_hz, to_hz, self.half) if self.half else None
         self._kept = np.zeros(max(0, self.half - 1), np.float32)
         self._begin = -len(self._kept)
         self._next = 0
 
     def feed(self, samples: Floats) -> Floats:
-        """Return all that is known now."""
+        """Return the output that is known now."""
         if self._filters is None:
             return samples
         sound = np.concatenate([self._kept, samples])
@@ -55,7 +55,7 @@ class Resampler:
 
 @lru_cache(8)
 def _filters(from_hz: int, to_hz: int, half: int) -> Floats:
-    """Return a filter for each place that an output may have between two inputs."""
+    """Return a filter for each place of an output sample between two input samples."""
     up = to_hz // gcd(from_hz, to_hz)
     places = np.arange(up)[:, None] / up
     distances = np.arange(-half + 1, half + 1)[None, :] - places

@@ -1,4 +1,4 @@
-"""A sound being marked, as it comes. Only what the network adds is resampled, so the sound keeps its band."""
+"""Mark a stream of sound. Only the mark is resampled, so the sound keeps its bandwidth."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from plugins.audioseal.resampling import Floats, Resampler
 from speech_engine.mark import require_rate
 
 AddMark = Callable[[Floats], Floats]
-"""Takes whole hops of sound, and returns what is to be added to them."""
+"""A function that takes whole hops of sound and returns their mark."""
 
 _BATCH: Final = 10 * HOP
-"""The first bytes come at once. Later, hops are computed together, which takes a quarter of the time."""
+"""The first bytes come at once. Later hops are computed in batches, in a quarter of the time."""
 _FULL: Final = np.float32(32768)
 
 
@@ -29,18 +29,20 @@ class SealStream:
         self._down, self._up = Resampler(sample_rate_hz, RATE_HZ), Resampler(RATE_HZ, sample_rate_hz)
         self._tail = np.zeros(sample_rate_hz // 10, np.float32)
         self._low = np.zeros(0, np.float32)
-        """The sound that the network has not got yet."""
+        """The sound that the network has not read yet."""
         self._sound = np.zeros(0, np.float32)
-        """The samples that are not out yet."""
-        # The resamplers look ahead. So that the first byte is not late, the first milliseconds have no mark.
+        """The samples that were not returned yet."""
+        # The resamplers need later sound. To keep the first byte early, the first milliseconds have no mark.
         self._lead = self._down.half + self._up.half * sample_rate_hz // RATE_HZ + 2 if self._up.half else 0
         self._skipped = 0
         self._mark = np.zeros(self._lead, np.float32)
-        """What is to be added to them, as far as it is known."""
+        """The mark for these samples, as far as it is known."""
         self._has_begun = False
 
     def feed(self, pcm: bytes) -> bytes:
-        self._take(np.frombuffer(pcm, "<i2").astype(np.float32))
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        self._sound = np.concatenate([self._sound, samples])
+        self._low = np.concatenate([self._low, self._down.feed(samples / _FULL)])
         if self._has_begun and len(self._low) < _BATCH:
             return b""
         self._hear(len(self._low) // HOP * HOP)
@@ -53,12 +55,8 @@ class SealStream:
         self._sound = self._sound[:rest]
         return self._give()
 
-    def _take(self, samples: Floats) -> None:
-        self._sound = np.concatenate([self._sound, samples])
-        self._low = np.concatenate([self._low, self._down.feed(samples / _FULL)])
-
     def _hear(self, count: int) -> None:
-        """Let the network hear so much of the sound."""
+        """Let the network read `count` samples."""
         if not count:
             return
         self._has_begun = True

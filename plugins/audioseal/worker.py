@@ -1,4 +1,4 @@
-"""The worker of the mark: AudioSeal's networks, in the environment that has torch."""
+"""The worker of the mark, which runs in the environment with torch."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from speech_engine.mark import PAYLOAD_BITS, Detection, MarkKey, require_rate
 from speech_engine.model_files import UnusableModel
 
 THRESHOLD: Final = 0.5
-"""The share of marked samples in the best second, from which on a sound counts as marked."""
+"""The least share of marked samples in the best second of a marked sound."""
 
 _SURE: Final = 0.5
 _UNCLEAR: Final = 0.1
-"""A bit whose mean is nearer to the middle is not read, and then none is."""
+"""If the mean of a bit is nearer to the middle, no payload is read."""
 
 
 class AudioSealMark:
-    """The mark as the server asks for it. It knows no keys: `Detection.key` is the empty text."""
+    """The mark of AudioSeal. It has no keys, so `Detection.key` is empty."""
 
     def __init__(self, networks: Networks, strength: float) -> None:
         self._networks = networks
         self._strength = strength
 
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SealStream:
-        """Open a stream as `Mark.open` says. Its mark has the payload's low 16 bits."""
+        """Open a stream, see `Mark.open`. Its mark has the payload's low 16 bits."""
         require_rate(sample_rate_hz)
         if not 0 <= payload < 1 << PAYLOAD_BITS:
             raise ValueError(f"a payload has {PAYLOAD_BITS} bits")
@@ -43,7 +43,7 @@ class AudioSealMark:
         return SealStream(sample_rate_hz, stream.add_mark, self._strength)
 
     def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
-        """Look for the mark as `Mark.detect` says, of any server. Without keys, nothing is looked for."""
+        """Search for the mark of any server, see `Mark.detect`. Without keys, nothing is searched."""
         require_rate(sample_rate_hz)
         samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
         if not keys or not samples.any():
@@ -52,7 +52,7 @@ class AudioSealMark:
 
 
 def found_in(hearing: Hearing) -> Detection:
-    """Judge what the detector says: by the best second, since a sound may be marked in parts."""
+    """Judge the detector's output by the best second, because a sound may be marked in parts."""
     is_marked = hearing.sure > _SURE
     second = min(RATE_HZ, len(is_marked))
     if not second:

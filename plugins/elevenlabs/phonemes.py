@@ -6,6 +6,7 @@ it, and a lexicon may change with each request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -28,17 +29,13 @@ def taken_by(model: str, *, is_timed: bool) -> tuple[Alphabet, ...]:
 
 
 def tagged(segments: Sequence[Segment], pronunciations: Sequence[Pronunciation]) -> tuple[Segment, ...]:
+    # A tag is for one word, and cannot write some signs.
     tags = {
         each.word: f'<phoneme alphabet="ipa" ph="{each.sounds}">{each.word}</phoneme>'
         for each in pronunciations
-        if _is_fit(each)
+        if each.alphabet == "ipa"
+        and not re.search(r"\s", each.word)
+        and not _UNFIT & {*each.word, *each.sounds}
     }
     words, replace = words_of(tags), msgspec.structs.replace
     return tuple(replace(each, spoken=words.replaced(each.spoken), rewritten=()) for each in segments)
-
-
-def _is_fit(pronunciation: Pronunciation) -> bool:
-    """Return whether a tag can hold this: a tag is for one word, and cannot write some signs."""
-    characters = pronunciation.word + pronunciation.sounds
-    is_one = not any(character.isspace() for character in pronunciation.word)
-    return pronunciation.alphabet == "ipa" and is_one and not _UNFIT & set(characters)

@@ -6,7 +6,6 @@ PCM goes out in pieces of 100 ms, and MP3 as it comes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from speech_engine.events import Audio, Encoded
 from speech_engine.pcm import PcmPieces
@@ -14,23 +13,9 @@ from speech_engine.pcm import PcmPieces
 _SAMPLE_BYTES = 2
 
 
-class Sound(Protocol):
-    """The sound of a whole job. `samples` counts the audio so far, at the rate of Started."""
-
-    @property
-    def samples(self) -> int: ...
-
-    @property
-    def is_full(self) -> bool: ...
-
-    def feed(self, segment: int, data: bytes) -> Iterator[Audio | Encoded]: ...
-
-    def end_of_call(self) -> None:
-        """Note that the next bytes begin a new answer."""
-        ...
-
-
 class PcmSound:
+    """The sound of a job as PCM. `samples` counts the audio so far, at the rate of Started."""
+
     def __init__(self, sample_rate_hz: int, most_samples: int | None) -> None:
         self.samples = 0
         fault = "ElevenLabs was asked for PCM and gave something else."
@@ -46,6 +31,7 @@ class PcmSound:
             yield Audio(segment, pcm)
 
     def end_of_call(self) -> None:
+        """Note that the next bytes begin a new answer."""
         self._pieces.begin()
 
 
@@ -78,3 +64,6 @@ class Mp3Sound:
 
     def end_of_call(self) -> None:
         """Do nothing: MP3 files in a row are one stream."""
+
+
+Sound = PcmSound | Mp3Sound

@@ -12,7 +12,7 @@ from array import array
 LEVEL_LUFS = -20.0
 """The loudness of every voice, by ITU-R BS.1770. `python -m bench.espeak_levels` makes the tables for it."""
 
-# In decibels. Most voices are here with what fits English best, and four more languages well.
+# The gains in decibels. They fit English best, and four more languages well.
 # fmt: off
 _GAINS_DB = {
     "f1": -0.4, "f2": -0.7, "f3": 0.2, "f4": -0.6, "f5": 0.8, "Alicia": -0.8, "Andrea": -3.9, "Annie": 0.2,
@@ -32,7 +32,7 @@ _MORE_DB = {
     "de": {"steph": 0.5, "Andy": 0.4},
 }
 # fmt: on
-"""What the shipped voices need besides in a language."""
+"""The additional gains in a language."""
 
 _LOUDEST = 200
 _STEPS = 0.55
@@ -40,7 +40,7 @@ _STEPS = 0.55
 
 _KNEE = 0x5900
 _ROOM = 0.15 * 0x8000
-"""Samples above the knee, at -3.2 dB, are bent into so much room. The highest peak is -1.5 dB."""
+"""Samples above the knee, at -3.2 dB, are bent into this room. The highest peak is -1.5 dB."""
 
 _ABOVE_KNEE = re.compile(rb"[\x59-\xa6]")
 """The higher byte of a sample above the knee, of either sign."""
@@ -55,7 +55,7 @@ def volume_of(variant: str, language: str, volume: float) -> int:
 
 
 def factor_of(volume: int) -> float:
-    """Return what the library does with a volume: how much louder than at 100 it speaks."""
+    """Return the amplitude of a volume over that of the volume 100."""
     return math.floor(volume * _STEPS) / math.floor(100 * _STEPS)
 
 

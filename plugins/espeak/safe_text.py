@@ -1,7 +1,7 @@
-"""Texts that cannot harm the library, which does not check the length of what it takes for one word.
+"""Make texts safe for the library, which does not check the length of a word.
 
-espeak-ng 1.52 writes past its buffers for some texts, and ends the process with the jobs of all. What
-is replaced becomes one blank, so that the times of words still count the characters of the text.
+espeak-ng 1.52 writes past its buffers for some texts, and ends the process with all of its jobs. Each unsafe
+character becomes one blank, so that word times still count the characters of the text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNREAD = re.compile(
 # A sign with a name, as ©, is spoken by its name. Within a word, the name may not fit.
 _SIGN = re.compile(r"(?<=[^\W\d_])([^\w\s])(?=[^\W\d_])")
 
-# Letters with dots are one word for it, as in U.S.A.: it collects them in a buffer of some two hundred bytes.
+# The library takes letters with dots, as in U.S.A., for one word. Its buffer has some two hundred bytes.
 _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
 
 # After three times the same letter, as in "W W W W", most voices leave out the others up to a pause.
@@ -34,11 +34,11 @@ _UNBEARABLE = {"roa/pt": "©"}
 
 _LONG = re.compile(r"\S{40,}")
 _MOST_CHARACTERS, _MOST_BYTES = 64, 120
-"""Of a word. Longer ones are no words of any language that the voice speaks."""
+"""The longest word. No language of the voice has longer words."""
 
 
 def safe(text: str, identifier: str) -> str:
-    """Return the text with blanks in place of what the library cannot bear from this voice file."""
+    """Return the text with blanks in place of characters that are unsafe for this voice file."""
     if (sign := _UNBEARABLE.get(identifier)) is not None:
         text = text.replace(sign, " ")
     without = _SIGN.sub(_without_name, _UNREAD.sub(_plain, _UNSAFE.sub(" ", text)))
@@ -48,7 +48,7 @@ def safe(text: str, identifier: str) -> str:
 
 
 def _plain(letter: re.Match[str]) -> str:
-    """Return the letter of a styled one, as of 𝓗 or Ⓗ, and a blank for what has none."""
+    """Return the plain letter of a styled one, such as 𝓗 or Ⓗ, or a blank."""
     plain = unicodedata.normalize("NFKC", letter[0])
     return plain if len(plain) == 1 and plain.isalnum() and not _UNREAD.match(plain) else " "
 
@@ -59,7 +59,7 @@ def _without_name(sign: re.Match[str]) -> str:
 
 
 def _cut(word: str) -> str:
-    """Return a long run without blanks, with a blank where a word in it becomes too long."""
+    """Return a long run of characters with a blank wherever a word in it becomes too long."""
     characters: list[str] = []
     length = size = 0
     for character in word:

@@ -56,17 +56,12 @@ def _clamped(value: float, lowest: int, highest: int) -> int:
     return round(min(max(value, lowest), highest))
 
 
-def _pitch_factor(semitones: float) -> float:
-    factor = (2 ** (semitones / 12) - _FIXED_PART) / _MOVED_PART
-    return min(max(factor, 0.5), 2.0)
-
-
 def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
     """Return the utterance of a job, with speed and pitch brought into range.
 
     Raise UnsupportedLanguage or VoiceNotFound if the engine lacks the language or the voice.
     """
-    factor = _pitch_factor(job.pitch)
+    factor = min(max((2 ** (job.pitch / 12) - _FIXED_PART) / _MOVED_PART, 0.5), 2.0)
     variant = variant_for(job.voice)
     identifier = identifier_for(job.language)
     return Utterance(

@@ -129,7 +129,9 @@ class _Library:
                 # ends the speech.
                 is_stopped = True
                 pcm = b"" if samples is None else ctypes.string_at(samples, count * BYTES_PER_SAMPLE)
-                is_stopped = not take(pcm, _marks(events))
+                listed = takewhile(lambda event: event.type != _END_OF_LIST, events)
+                words = (event for event in listed if event.type == _WORD)
+                is_stopped = not take(pcm, [Mark(each.text_position - 1, each.sample) for each in words])
             return int(is_stopped)
 
         self._callback = _Callback(on_audio)  # kept, because the library has only its address
@@ -145,11 +147,6 @@ class _Library:
 
     def end(self) -> None:
         self._c.espeak_Terminate()
-
-
-def _marks(events: Iterable[_Event]) -> list[Mark]:
-    until_end = takewhile(lambda event: event.type != _END_OF_LIST, events)
-    return [Mark(event.text_position - 1, event.sample) for event in until_end if event.type == _WORD]
 
 
 def _opened(build: Build) -> int:

@@ -1,6 +1,6 @@
-"""Makes the networks of F5-TTS and Vocos importable beside any torch, without what trains and loads them.
+"""Make the networks of F5-TTS and Vocos importable with any torch, without the modules for training.
 
-Import this module before `f5_tts` and `vocos`. Both packages would import far more than their networks need.
+Import this module before `f5_tts` and `vocos`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from speech_engine.stand_ins import put, put_torchaudio
 
 
 def _folder(package: str, *parts: str) -> list[str]:
-    """Return where a package's modules lie, without importing it."""
+    """Return the folders of a package's modules, without importing it."""
     spec = find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)

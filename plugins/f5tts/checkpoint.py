@@ -1,4 +1,4 @@
-"""The networks of an F5-TTS model, built from its folder: only after their sizes were checked."""
+"""The networks of an F5-TTS model, built from its folder after a check of their sizes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Checkpoint(NamedTuple):
     vocabulary: Mapping[str, int]
 
 
-# What torch has no types for, as it is not installed here.
+# torch is not installed where types are checked.
 class Vocoder(torch.nn.Module):  # type: ignore[misc]
-    """Vocos: a spectrogram in, sound out. The names of its parts are those in its file."""
+    """Vocos, which turns spectrograms into sound. Its parts have the names of its file."""
 
     def __init__(self, sizes: model_format.VocoderSizes) -> None:
         super().__init__()
@@ -43,12 +43,11 @@ class Vocoder(torch.nn.Module):  # type: ignore[misc]
         self.head = ISTFTHead(sizes.dim, _FFT, model_format.HOP, padding="center")
 
     def forward(self, mels: Any) -> Any:
-        """Return the sound of spectrograms (rows, bands, frames)."""
         return self.head(self.backbone(mels))
 
 
 class _WideMoments(torch.nn.Module):  # type: ignore[misc]
-    """The embedding of a moment, computed in full: in few bits, late moments would be one and the same."""
+    """The embedding of a moment in float32. In fewer bits, late moments would be equal."""
 
     def __init__(self, network: Any, precision: Any) -> None:
         super().__init__()
@@ -62,7 +61,7 @@ class _WideMoments(torch.nn.Module):  # type: ignore[misc]
 def load_checkpoint(
     folder: Path, version: str, precision: str, device: str, progress: Progress
 ) -> Checkpoint:
-    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    """Read a model. Raise UnusableModel with the fault of its files."""
     progress(0.0, "checking the model")
     check_model(model_format.MODEL_FORMAT, folder)
     contents = FolderContents(model_format.MODEL_FORMAT.files, folder)
@@ -84,9 +83,9 @@ def load_checkpoint(
 
 
 def build_network(sizes: model_format.Sizes, version: str, *, is_masked: bool = True) -> Any:
-    """Return the network without its weights. If it `is_masked`, no row hears what pads another one."""
+    """Return the network without its weights. If it `is_masked`, padding has no effect on any row."""
     with warnings.catch_warnings():
-        # About the memory that a mask takes. Without one, the rows of a step would differ from each alone.
+        # It warns about the mask's memory. Without a mask, rows in company would differ from rows alone.
         warnings.simplefilter("ignore", UserWarning)
         return DiT(
             dim=sizes.dim,
@@ -107,7 +106,7 @@ def build_network(sizes: model_format.Sizes, version: str, *, is_masked: bool = 
 
 
 def _narrowed(network: Any, precision: Any) -> Any:
-    """Give the layers that are asked at each step their precision. The others stay as they are."""
+    """Give the layers of each step this precision. The other layers stay in float32."""
     if precision == torch.float32:
         return network
     network.to(precision)

@@ -1,4 +1,4 @@
-"""Where a segment is cut: it fits with the voice's recording into what the network was trained on."""
+"""Cut a segment into pieces, each of which fits into the network together with the voice's recording."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _ENDS: Final = (
     re.compile(r"(?=\s)"),
     re.compile("(?<=[^\\s\u0e40-\u0e44])(?=[^\\s\u0e30-\u0e3a\u0e45\u0e47-\u0e4e\u0300-\u036f])"),
 )
-"""After a sentence, a clause, a word; and between two letters, but never before a mark that belongs to the
-letter before it, nor between a Thai vowel and the consonant after it."""
+"""The places to cut, best first: after a sentence, a clause, a word, a letter. A letter keeps its marks, and
+a Thai vowel keeps the consonant after it."""
 _LEAST_PART: Final = 0.3
-"""Of the longest piece: a cut at a better place makes no shorter one."""
+"""The shortest piece that a cut at a better place may make, as a share of the longest piece."""
 _LEAST_FIRST_S: Final = 0.8
 
 
 def pieces(text: str, most_s: float, seconds: Callable[[str], float], first_s: float = 0.0) -> list[str]:
-    """Cut a text into pieces of at most `most_s` seconds, as `seconds` tells. Nothing but spaces is lost.
+    """Cut a text into pieces of at most `most_s` by `seconds`. Only spaces are lost.
 
-    With `first_s`, the first piece ends with a sentence or a clause of so many seconds, if there is one: a
-    listener then hears something soon.
+    With `first_s`, the first piece is a sentence or clause of at most that length, if there is one. So a
+    listener hears something soon.
     """
     return [piece for piece in map(str.strip, _cut(text.strip(), most_s, seconds, first_s)) if piece]
 
@@ -47,10 +47,10 @@ def _last_end(
     most_s: float,
     seconds: Callable[[str], float],
 ) -> int:
-    """Return the last of the best places that leave a piece neither too short nor too long, or 0."""
+    """Return the last of the best places that make a piece of a fitting length, or 0."""
     fitting = _longest(text, most_s, seconds)
     for kind in ends:
-        # One character more, as some places are told by what follows.
+        # One character more, because some patterns look at the next character.
         found = [match.start() for match in kind.finditer(text, 1, fitting + 1)]
         best = max((end for end in found if end <= fitting), default=0)
         if best and seconds(text[:best]) >= least_s:
@@ -59,7 +59,7 @@ def _last_end(
 
 
 def _longest(text: str, most_s: float, seconds: Callable[[str], float]) -> int:
-    """Return how many characters are no longer than this: at least one."""
+    """Return the number of characters that fit into `most_s`, at least one."""
     least, most = 1, len(text)
     while least < most:
         middle = (least + most + 1) // 2

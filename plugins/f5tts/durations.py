@@ -1,7 +1,6 @@
-"""How long a text takes, by its characters and their script, at the pace of a recording.
+"""The duration of a text by its characters and their script, at the pace of a recording.
 
-The project's own function counts bytes, of which a Thai letter has three and a Latin one has one: a Thai text
-after a Portuguese recording would get three times its time.
+The project's own function counts bytes. A Thai letter has three, so a Thai text would be too slow.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ import unicodedata
 from typing import Final
 
 LEAST_S: Final = 0.8
-"""The network needs some room even for one word."""
+"""The shortest duration, even for one word."""
 SLOWEST, FASTEST = 2.0, 0.5
-"""How far from the usual pace a recording may be. Beyond, its words are not all that is heard in it."""
+"""The limits of a recording's pace. Beyond them, its transcript cannot be complete."""
 
 _ALPHABETIC_S: Final = 1 / 14
 _PAUSE_S: Final = 0.25
 _PAUSES: Final = frozenset(".!?…。！？;:—，、,；：")
 _SCRIPTS: Final = (
-    # Of Thai, the letters that stand on the line; the marks above and below them take no time of their own.
+    # Only the Thai letters on the line count. The marks above and below them take no time.
     (re.compile("[\u0e00-\u0eff]"), 1 / 8.5),
     (re.compile("[\u0590-\u06ff]"), 1 / 11),
     (re.compile("[\u0900-\u0dff]"), 1 / 9),
@@ -32,18 +31,17 @@ _DIGIT_S: Final = 0.45
 
 
 def usual_s(text: str) -> float:
-    """Return the seconds that a text takes at a usual pace: the sum of its characters."""
+    """Return the seconds of a text at the usual pace."""
     return sum(map(_character_s, text))
 
 
 def pace_of(recording_s: float, text: str) -> float:
-    """Return how much slower than usual a recording of this text is spoken: 1.0 is the usual pace."""
+    """Return a recording's pace: 1.0 is usual, 2.0 is half as fast."""
     usual = usual_s(text)
     return min(SLOWEST, max(FASTEST, recording_s / usual)) if usual else 1.0
 
 
 def spoken_s(text: str, pace: float) -> float:
-    """Return the seconds that a text takes at a pace."""
     return max(LEAST_S, usual_s(text) * pace)
 
 

@@ -1,8 +1,7 @@
-"""The way from noise to a spectrogram, for many rows at once: each row gets what it would get alone.
+"""Turn noise into spectrograms, for many rows at once. Each row gets the same result in any company.
 
-The project's own `sample` lets padding into the norms of the text's layers and, as shipped, into the
-attention: the shorter rows of a batch are then wrong by several per cent. Here a row's text is embedded once,
-by itself; each row has its own moment, its own number of steps and its own noise.
+The project's own `sample` lets padding into the norms and the attention, so the shorter rows of a batch are
+wrong by several per cent. Here each row has its own text embedding, moment, number of steps and noise.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _SWAY = -1.0
 
 
 class FlowRow:
-    """One text on its way to a spectrogram, behind that of its voice's recording."""
+    """A text that becomes a spectrogram, which begins with that of the voice's recording."""
 
     def __init__(self, mels: Any, texts: tuple[Any, Any], noise: Any, moments: Sequence[float]) -> None:
         self.texts = texts
@@ -47,13 +46,12 @@ class FlowRow:
         return self.taken == self.steps
 
     def spectrogram(self, first: int) -> Any:
-        """Return what was made, from this frame on. Frames of the recording stay as they were."""
-        whole = torch.cat([self.mels[: self.recorded], self.now[self.recorded :]])
-        return whole[first:]
+        """Return the spectrogram from frame `first` on, with the recording's own frames."""
+        return torch.cat([self.mels[: self.recorded], self.now[self.recorded :]])[first:]
 
 
 class _Pack(NamedTuple):
-    """What a group of rows needs at each of its steps, side by side."""
+    """The padded tensors of a group of rows, which each step needs."""
 
     rows: tuple[FlowRow, ...]
     mels: Any
@@ -62,7 +60,7 @@ class _Pack(NamedTuple):
 
 
 class BatchedFlow:
-    """Takes steps with one model. `strictness` is how much the text and the recording count."""
+    """Takes steps with one model. A higher `strictness` gives text and recording more weight."""
 
     def __init__(self, checkpoint: Checkpoint, strictness: float) -> None:
         self._network = checkpoint.network
@@ -77,17 +75,19 @@ class BatchedFlow:
         return f"<BatchedFlow, {len(self._pack.rows) if self._pack else 0} rows in a pack>"
 
     def join(self, mels: Any, numbers: Sequence[int], frames: int, steps: int, seed: int) -> FlowRow:
-        """Return a row of so many frames, those of the recording among them. Raise OutOfMemory."""
+        """Return a row of this many frames, with those of the recording. Raise OutOfMemory."""
         noise = torch.randn((frames, MELS), generator=torch.Generator().manual_seed(seed))
         text = torch.tensor([list(numbers)], device=self._device)
         try:
             with torch.inference_mode():
                 embed = self._network.text_embed
-                told, untold = (
-                    embed(text, seq_len=frames, drop_text=is_left)[0] for is_left in (False, True)
+                with_text, without = (
+                    embed(text, seq_len=frames, drop_text=drop)[0] for drop in (False, True)
                 )
-                texts = (told.to(self._precision), untold.to(self._precision))
-                return FlowRow(mels.to(self._device), texts, noise.to(self._device), _moments(steps))
+                texts = (with_text.to(self._precision), without.to(self._precision))
+                even = get_epss_timesteps(steps, "cpu", torch.float32)
+                moments = (even + _SWAY * (torch.cos(torch.pi / 2 * even) - 1 + even)).tolist()
+                return FlowRow(mels.to(self._device), texts, noise.to(self._device), moments)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from None
 
@@ -117,7 +117,7 @@ class BatchedFlow:
 
     def _flow(self, now: Any, pack: _Pack, moments: Any) -> Any:
         network = self._network
-        # Where it looks for texts that were embedded before.
+        # The network looks here for embedded texts.
         network.text_cond, network.text_uncond = pack.texts
         try:
             both = network(
@@ -131,8 +131,8 @@ class BatchedFlow:
             )
         finally:
             network.clear_cache()
-        told, untold = both.float().chunk(2)
-        return told + (told - untold) * self._strictness
+        with_text, without = both.float().chunk(2)
+        return with_text + (with_text - without) * self._strictness
 
     def _packed(self, rows: tuple[FlowRow, ...]) -> _Pack:
         if self._pack is None or self._pack.rows != rows:
@@ -156,13 +156,7 @@ class BatchedFlow:
         return torch.tensor(numbers, device=self._device)
 
 
-def _moments(steps: int) -> list[float]:
-    even = get_epss_timesteps(steps, "cpu", torch.float32)
-    moments: list[float] = (even + _SWAY * (torch.cos(torch.pi / 2 * even) - 1 + even)).tolist()
-    return moments
-
-
 def out_of_memory(error: BaseException) -> OutOfMemory:
-    """Return the error for the loop, without the error's frames, which hold what was allocated."""
+    """Return the error for the loop. The frames of the old error's traceback hold the allocated memory."""
     error.__traceback__ = None
     return OutOfMemory()

@@ -1,4 +1,4 @@
-"""F5-TTS as the host's batch loop drives it: rows of text in, the sound of each as a whole out."""
+"""F5-TTS for the host's batch loop, which puts texts in and takes the whole sound of each out."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from speech_engine.values import Segment, SpeechJob
 
 USUAL_STEPS = STEPS[""]
 STEP_S = 0.5 / USUAL_STEPS
-"""The sound that a step makes of a second in it, about: half of a row is recording."""
+"""The seconds of sound that a step makes of a second of a row. About half of a row is recording."""
 
 FIRST_S = 2.5
-"""How long the first piece of an answer should be: short, but until the second one can be there."""
+"""The length of an answer's first piece: short, but long enough to make the second one meanwhile."""
 LONGEST_S = 10.0
-"""A longer piece gains nothing, and comes late."""
+"""The longest piece. A longer one gains nothing and comes later."""
 USUAL_RECORDING_S = 8.0
 _FADE_S = 0.005
 
 
 class F5Row(NamedTuple):
-    """One piece of text on its way to sound. `first` is the frame where it begins. Its recording was
-    `raised`, and its sound is lowered again."""
+    """A piece of text that becomes sound from frame `first` on. Its recording was `raised`, so the sound is
+    lowered by this factor."""
 
     flow: FlowRow
     first: int
@@ -39,7 +39,7 @@ class F5Row(NamedTuple):
 
 
 class F5Model:
-    """A `BatchModel` that weighs its rows. `steps` has the number of each model's steps, by its id."""
+    """A `BatchModel` that weighs its rows. `steps` maps a model's id to its number of steps."""
 
     rate_hz = RATE_HZ
 
@@ -61,7 +61,7 @@ class F5Model:
             self._reader.numbers(self._reader.clean(segment.spoken))
 
     def cut(self, job: SpeechJob, voice: F5Voice) -> list[tuple[int, Segment]]:
-        """Cut a job's segments so that each fits behind the voice's recording. Return also whose each is."""
+        """Cut a job's segments into pieces that fit, each with the number of its segment."""
         most_s = min(LONGEST_S, MOST_S - voice.seconds - LEAST_S)
         return [
             (number, Segment(piece, segment.source_start, segment.source_end))
@@ -75,14 +75,15 @@ class F5Model:
         ]
 
     def expected(self, job: SpeechJob, voice: F5Voice | None) -> list[RowWork]:
-        """Tell the rows that a job will be: of its segments, or of pieces of them for a usual voice."""
+        """Return the work of the rows that a job will have."""
         steps = self._steps.get(job.model, USUAL_STEPS)
         texts = [segment.spoken for segment in job.segments]
         recording_s, pace = (voice.seconds, voice.pace) if voice else (USUAL_RECORDING_S, 1.0)
         found = [spoken_s(text, pace) for text in texts]
         if voice is None:
-            # Pieces as long as they may be: where exactly a text is cut makes no difference here.
-            found = [part for seconds in found for part in _parts(seconds, LONGEST_S)]
+            # An estimate needs no exact cuts, so pieces have the longest length.
+            whole_and_rest = [divmod(seconds, LONGEST_S) for seconds in found]
+            found = [part for n, rest in whole_and_rest for part in (*[LONGEST_S] * int(n), rest) if part]
         return [RowWork(seconds, recording_s + seconds, steps) for seconds in found]
 
     def join(self, spec: RowSpec[F5Voice]) -> F5Row:
@@ -112,7 +113,7 @@ class F5Model:
         self._flow.leave(row.flow)
 
     def warm_up_rows(self, weight: int, threads: int) -> list[F5Row]:
-        """Return rows of noise that have this weight together, so that the first listener need not wait."""
+        """Return rows of noise with this weight in all. So the first listener does not wait."""
         torch.set_num_threads(threads)  # counts for the thread that says it
         noise = torch.randint(-3000, 3000, (round(USUAL_RECORDING_S * RATE_HZ),), dtype=torch.int16)
         voice = make_voice(noise.numpy().tobytes(), "")
@@ -125,7 +126,7 @@ class F5Model:
 
 
 def pcm_of(sound: Any) -> bytes:
-    """Return 16-bit PCM that begins and ends softly: rows know no neighbour to blend with."""
+    """Return 16-bit PCM that begins and ends softly."""
     count = min(round(_FADE_S * RATE_HZ), len(sound) // 2)
     ramp = torch.linspace(0.0, 1.0, count + 1, device=sound.device)[:-1]
     sound = sound.clone()
@@ -133,8 +134,3 @@ def pcm_of(sound: Any) -> bytes:
     sound[len(sound) - count :] *= ramp.flip(0)
     pcm = (sound.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16)
     return bytes(pcm.cpu().numpy().astype("<i2").tobytes())
-
-
-def _parts(seconds: float, most_s: float) -> list[float]:
-    whole, rest = divmod(seconds, most_s)
-    return [most_s] * int(whole) + ([rest] if rest else [])

@@ -1,7 +1,6 @@
-"""The files of an F5-TTS model, and the check of its sizes before anything is built from it.
+"""The files of an F5-TTS model, and the check of its sizes before a network is built. It does not need torch.
 
-Nothing here needs torch: the check runs where a model is imported, too. A checkpoint's `config.yaml` is not
-read: the sizes follow from the tensors.
+A checkpoint's `config.yaml` is not read, because the sizes follow from the tensors.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ HOP = 256
 FRAMES_A_SECOND = RATE_HZ / HOP
 MELS = 100
 MOST_S = 30.0
-"""What the network was trained on: a recording and what is spoken with it, together."""
+"""The longest sound of the training: a recording and the text after it."""
 SAMPLE_S = (3.0, 12.0)
 
 STEPS = {"": 16, "-turbo": 7, "-hd": 32}
-"""The models of one checkpoint, by the end of their names: each takes so many steps."""
+"""The number of steps of a checkpoint's models, by the ends of their names."""
 
 V0_SIGN = "mel_spec."
-"""What tensors are called that the project's code wrote in the days of v0 alone. Nothing needs them."""
+"""The names of tensors that only code of v0 wrote. They are not needed."""
 
 _FFT = 1024
 _KERNEL = 7
@@ -45,12 +44,12 @@ _LETTERS = {
     "yo": tuple("ẹọṣ"),
     "zh": ("ni3", "hao3"),
 }
-"""What a vocabulary has if it was made for a language, and for any other one, an "a". Some
-letters of most scripts are in all: the vocabulary of the published model has half of the Thai ones."""
+"""Letters that a vocabulary for a language has; for other languages it is an "a". Every vocabulary has some
+letters of most scripts: that of the published model has half of the Thai ones."""
 
 
 class Sizes(NamedTuple):
-    """The sizes of the network that makes spectrograms. `has_norms` tells that of queries and keys."""
+    """The sizes of the network that makes spectrograms. `has_norms` is about queries and keys."""
 
     vocabulary: int
     dim: int
@@ -71,7 +70,7 @@ class VocoderSizes(NamedTuple):
 
 
 def read_sizes(model: ModelContents) -> Sizes:
-    """Return the sizes that the tensors and the vocabulary tell. Raise UnusableModel."""
+    """Return the sizes by the tensors and the vocabulary. Raise UnusableModel."""
     tensors = model.tensors("weights")
     if not any(name.startswith("transformer.transformer_blocks.") for name in tensors):
         raise UnusableModel("model.safetensors: it is no F5-TTS model: it has no transformer_blocks")
@@ -104,7 +103,7 @@ def read_sizes(model: ModelContents) -> Sizes:
 
 def read_vocabulary(model: ModelContents) -> dict[str, int]:
     """Return each character with its number: the line on which it stands. Raise UnusableModel."""
-    # Some editors begin a text with a mark of its bytes' order. The first character is after it.
+    # Some editors begin a text with a byte order mark.
     lines = model.text("vocabulary").removeprefix("\ufeff").split("\n")
     if lines[-1] == "":
         del lines[-1]
@@ -115,7 +114,7 @@ def read_vocabulary(model: ModelContents) -> dict[str, int]:
 
 
 def told_version(model: ModelContents) -> str:
-    """Return the version that the tensors tell, or "", as most do not tell. Raise UnusableModel."""
+    """Return the version by the tensors, or "", as for most models. Raise UnusableModel."""
     tensors = model.tensors("weights")
     if any(name.startswith(V0_SIGN) for name in tensors):
         return "v0"
@@ -123,7 +122,7 @@ def told_version(model: ModelContents) -> str:
 
 
 def read_vocoder_sizes(model: ModelContents) -> VocoderSizes:
-    """Return the sizes of the network that makes sound of spectrograms. Raise UnusableModel."""
+    """Return the sizes of the vocoder. Raise UnusableModel."""
     tensors = model.tensors("vocoder")
     if "backbone.embed.weight" not in tensors:
         raise UnusableModel("vocos.safetensors: these are not the weights of Vocos (vocos-mel-24khz)")
@@ -182,7 +181,7 @@ def _shape(model: ModelContents, name: str, dimensions: int) -> tuple[int, ...]:
 
 
 def _count(names: Mapping[str, object], prefix: str) -> int:
-    """Return how many layers these names have: the highest number, and one."""
+    """Return the number of layers in these names: the highest number plus one."""
     beginning = re.compile(re.escape(prefix) + r"(\d{1,4})\.")
     found = [int(match[1]) for name in names if (match := beginning.match(name))]
     return max(found, default=-1) + 1

@@ -18,10 +18,10 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class F5Settings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`version` is that of the network, which its files do not tell: "v0" for checkpoints that were trained
-    from F5TTS_Base, "v1" for those from F5TTS_v1_Base. `cfg` is how strictly the text and the recording are
-    followed. `precision` is that of the network: below float32, a text sounds a little different in other
-    company. `width` is in seconds, recordings included.
+    """`version` is "v0" for checkpoints trained from F5TTS_Base, and "v1" for those from F5TTS_v1_Base.
+
+    A higher `cfg` follows text and recording more strictly. Below float32 `precision`, a text sounds a little
+    different in other company. `width` is in seconds, with recordings.
     """
 
     version: Version = "v1"
@@ -41,7 +41,7 @@ HOSTED = Hosted(
         "safetensors>=0.8,<1",
         "x-transformers==2.31.10",
     ),
-    # f5-tts asks for what training and a page need. torchaudio would bring another torch.
+    # f5-tts requires packages for training and a web page. torchaudio would install another torch.
     bare=(
         "f5-tts==1.1.22",
         "vocos==0.1.0",
@@ -61,7 +61,7 @@ _no_model = missing_model(
 
 
 def missing(settings: F5Settings) -> tuple[Missing, ...]:
-    """Tell the want of a model, or of the version that it has."""
+    """Return whether the model is missing, or `version` differs from the model's."""
     if lacking := _no_model(settings):
         return lacking
     try:

@@ -1,4 +1,4 @@
-"""Text as the model reads it: one number for each character, and for each syllable of Chinese."""
+"""Turn texts into the model's tokens: one for each character, and one for each syllable of Chinese."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class TextReader:
         self._languages = frozenset(map(_base, languages))
 
     def judge_language(self, language: str) -> None:
-        """Raise UnsupportedLanguage for one that the model was not imported for."""
+        """Raise UnsupportedLanguage unless the model was imported for this language."""
         if _base(language) not in self._languages:
             raise UnsupportedLanguage(f"This model does not speak the language {_base(language)!r}.")
 
     def clean(self, text: str) -> str:
-        """Return a text without the signs that the vocabulary lacks. Raise UnsupportedText for a letter.
+        """Return a text without signs that the vocabulary lacks. A capital that it lacks becomes small.
 
-        A capital that it lacks becomes small.
+        Raise UnsupportedText if it lacks a letter.
         """
         clean = " ".join(text.encode(errors="replace").decode().split())
         if not all(self._is_known(character) for character in set(clean)):
@@ -41,7 +41,7 @@ class TextReader:
         return clean
 
     def clean_words(self, text: str) -> str:
-        """Return the words of a recording as they stand before what is spoken. Raise UnsupportedText."""
+        """Return the words of a recording, which precede the text. Raise UnsupportedText."""
         try:
             clean = self.clean(text)
         except UnsupportedText as error:
@@ -70,7 +70,7 @@ def spell(text: str) -> list[str]:
     try:
         tokens: list[str] = convert_char_to_pinyin([text])[0]
     except IndexError:
-        # It takes any run of three-byte letters for Chinese, and finds fewer syllables than letters.
+        # The function takes any three-byte letters for Chinese, and finds fewer syllables than letters.
         return list(text)
     return tokens
 

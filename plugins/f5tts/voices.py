@@ -1,6 +1,6 @@
-"""A voice as the model hears it: the spectrogram of a recording, and its words. It stays in memory alone.
+"""A voice: the spectrogram of a recording, and its words. It is stored in memory only.
 
-The host keeps it under the recording's digest, and forgets it with it.
+The host stores it under the recording's digest and deletes it with the recording.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from speech_engine.errors import UnusableSample
 
 LEAST_S = 1.0
 REVISION = "raised"
-"""Of what is made of a recording. It is in the models' digests: what was spoken with an older one, and is in
-the cache, is spoken anew."""
+"""The version of `make_voice`. It is a part of the models' digests, so cached audio of an older version is
+not used."""
 _RAISED_TO = 0.1
-"""The root mean square that the project raises a quieter recording to. The speech gets as quiet again."""
+"""Quieter recordings are raised to this root mean square. The speech is lowered by the same factor."""
 _QUIETEST = 1e-5
 _PAUSE_S = 0.05
 """Silence after the recording, so that its last word does not run into the first one of the text."""
 
 
 class F5Voice(NamedTuple):
-    """`mels` are (frames, bands); what is made begins at `first`. The `pace` is 1.0 for a usual one. The
-    recording is so many times as quiet as what the model hears of it: it is `raised`."""
+    """`mels` are (frames, bands), and speech begins at frame `first`. A usual `pace` is 1.0.
+
+    The recording was made `raised` times as loud.
+    """
 
     mels: Any
     first: int
@@ -61,5 +63,5 @@ def make_voice(recording: bytes, words: str) -> F5Voice:
     sound = np.concatenate([sound * np.float32(raised), np.zeros(round(_PAUSE_S * RATE_HZ), np.float32)])
     with torch.inference_mode():
         mels = get_vocos_mel_spectrogram(torch.from_numpy(sound).unsqueeze(0))[0].T.contiguous()
-    # The project cuts its own sound so, though the spectrogram has one frame more.
+    # The project cuts its own sound at this frame, too. The spectrogram has one frame more.
     return F5Voice(mels, len(sound) // HOP, words, pace_of(seconds, words), raised)

@@ -1,4 +1,4 @@
-"""The worker of F5-TTS: its model in a batch, in the environment that has torch."""
+"""The worker of F5-TTS, which runs in the environment with torch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from speech_engine.model_files import ModelManifest, UnusableModel, read_manifes
 from speech_engine.samples import weighted_samples
 
 MOST_CHARACTERS = 200
-"""About two pieces: a longer segment is cut where the front-end of its language would cut it better."""
+"""About two pieces. The front-end of a language cuts longer segments better than this engine."""
 
 
 class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
@@ -45,7 +45,7 @@ class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if not any(info.id == job.model for info in self._infos):
             raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
-        # Its voice is a stretch of sound, of which there is no mean.
+        # A voice is a recording, so several voices have no mean.
         ((given, _),) = weighted_samples(job.voice, "F5-TTS")
         sample = best_sample(given.samples)
 

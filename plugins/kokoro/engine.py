@@ -1,7 +1,4 @@
-"""Kokoro as an engine over a network: what a text's pieces are, and how each sounds with a voice's style.
-
-It knows espeak-ng only as a function that tells sounds; `worker.py` has that function.
-"""
+"""The engine of Kokoro. It gets espeak-ng as a function from `worker.py`."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
 
 _SILENT = 0.01
-"""Of a piece's peak. Kokoro's own silence is a thousand times quieter."""
+"""The share of a piece's peak below which it is silent. Kokoro's silence is a thousand times quieter."""
 _BREATH_MS = 40
-"""The silence before the first sound of a piece that goes on with a sentence."""
+"""The silence before a piece that continues a sentence."""
 
 
 class KokoroEngine(OnnxEngine[StyleVoice]):
@@ -69,9 +66,9 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
 
 
 def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[np.float32]:
-    """Return a sound with no more silence than fits, where its sentence was cut.
+    """Return a sound without the silence that does not fit where its sentence was cut.
 
-    The network begins and ends each piece with the silence of a sentence: together about a second.
+    The network begins and ends each piece with the silence of a sentence, together about a second.
     """
     loud = np.flatnonzero(np.abs(sound) > _SILENT * np.max(np.abs(sound), initial=0.0))
     if not len(loud):

@@ -1,7 +1,4 @@
-"""The files of a Kokoro model, and their check before a runtime sees them.
-
-Nothing here needs onnxruntime: the check runs where a model is imported, too.
-"""
+"""The files of a Kokoro model, and their check, which does not need onnxruntime."""
 
 from __future__ import annotations
 
@@ -81,7 +78,7 @@ class KokoroModel(NamedTuple):
 
 
 def read_model(model: ModelContents) -> KokoroModel:
-    """Return what the files say of one another. Raise UnusableModel with what is wrong."""
+    """Read the model's files. Raise UnusableModel with their fault."""
     symbols = _symbols(model)
     voices = tuple(_voice(model, name) for name in model.tensors("voices"))
     if not any(voice.reading.espeak for voice in voices):

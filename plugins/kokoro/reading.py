@@ -1,7 +1,4 @@
-"""Texts as Kokoro reads them: espeak-ng's sounds in the model's own alphabet, as numbers, in pieces.
-
-A function of the worker, which alone knows espeak-ng, says how a text sounds.
-"""
+"""Turn texts into pieces of numbers: espeak-ng's sounds, written in the model's own alphabet."""
 
 from __future__ import annotations
 
@@ -13,22 +10,21 @@ from speech_engine import UnsupportedText
 from speech_engine.text.sounds import Phonemize, Piece, after_cut, cut_place, ends_clause, safe_text
 
 MOST_SOUNDS = 120
-"""Of one piece, some seven seconds: a listener waits for all of it, and an engine that is silent for twenty
-seconds is taken for dead. The model would take 510."""
+"""The longest piece, some seven seconds. A listener waits for all of it. The model would take 510 sounds."""
 FIRST_SOUNDS = 40
-"""Of the first piece, some two seconds. A later one may be longer by half of what was said before it: so it
-is made while that plays, if the model needs less than two thirds of the time that its sound lasts."""
+"""The longest first piece, some two seconds. A later one may be longer by half of the sounds before it, so
+that it is ready in time."""
 
 CLAUSE_REST_MS, WORD_REST_MS = 380, 40
-"""The silence after a piece whose sentence goes on, as the model itself has it inside a sentence."""
+"""The silence after a piece whose sentence continues, as inside a sentence of the model."""
 
 _PAD = 0
 
-# The model has one letter for each of these. espeak-ng writes two.
+# The model has one letter for each of these. espeak-ng writes two letters.
 _PAIRS = {"dʒ": "ʤ", "tʃ": "ʧ", "eɪ": "A", "aɪ": "I", "aʊ": "W", "ɔɪ": "Y"}
 _AMERICAN = {"oʊ": "O", "ɜː": "ɜɹ", "ɪə": "iə", "ː": "", "ɾ": "T"}
 _BRITISH = {"eə": "ɛː", "iə": "ɪə", "əʊ": "Q"}
-# English voices never met these, and those stand nearest.
+# English voices did not learn these sounds, so the nearest ones replace them.
 _NEAREST = {"ɚ": "əɹ", "r": "ɹ", "x": "k", "c\u0327": "k", "ɬ": "l", "ʔ": "t", "ʲ": "", "ɐ": "ə"}
 _ALPHABETS = {"en-US": (_PAIRS, _AMERICAN, _NEAREST), "en-GB": (_PAIRS, _BRITISH, _NEAREST)}
 _ELSEWHERE = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": "\u00e7"})
@@ -53,7 +49,7 @@ def read_text(
 
 
 def own_alphabet(sounds: str, reading: Reading) -> str:
-    """Return espeak-ng's sounds as the model learned them."""
+    """Return espeak-ng's sounds in the model's alphabet."""
     written = unicodedata.normalize("NFD", sounds)
     for table in _ALPHABETS.get(reading.tag, _ELSEWHERE):
         for old, new in table.items():

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker of Kokoro: the only file that loads piper-tts, and with it espeak-ng, in its own host process.
-
-piper-tts tells how a text sounds.
-"""
+"""The worker of Kokoro. Only this file loads piper-tts, which contains espeak-ng."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ def _read(folder: Path) -> tuple[KokoroModel, VoiceList]:
     model = read_model(FolderContents(MODEL_FORMAT.files, folder))
     digest, languages = (manifest.digest, manifest.languages) if manifest else (folder.name, ())
     voices = VoiceList(model.voices, digest, languages)
-    # Of a language that it cannot read, the operator hears now, and not the first listener.
+    # An unreadable language fails at the start, and not at the first request.
     for language in {voice.reading.espeak for voice in voices.voices}:
         reader.read("a", language)
     return model, voices

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from plugins.minimax.models import MP3, PCM, SAMPLE_RATE_HZ
 from speech_engine import Audio, Encoded, Event, SpeechJob
@@ -12,27 +11,9 @@ from speech_engine.pcm import PcmPieces
 _PIECE_BYTES = 16 * 1024
 
 
-class Output(Protocol):
+class PcmOutput:
     """The output of one job. If `is_full`, the job has all that it may get; the rest need not be read."""
 
-    @property
-    def format(self) -> str: ...
-
-    @property
-    def is_full(self) -> bool: ...
-
-    def begin(self) -> None:
-        """Begin the audio of another call."""
-        ...
-
-    def events(self, segment: int, audio: bytes) -> Iterator[Event]: ...
-
-
-def output_for(job: SpeechJob, bitrate: int) -> Output:
-    return Mp3Output(job, bitrate) if MP3 in job.formats else PcmOutput(job)
-
-
-class PcmOutput:
     format = PCM
 
     def __init__(self, job: SpeechJob) -> None:
@@ -44,6 +25,7 @@ class PcmOutput:
         return self._pieces.is_full
 
     def begin(self) -> None:
+        """Begin the audio of another call."""
         self._pieces.begin()
 
     def events(self, segment: int, audio: bytes) -> Iterator[Event]:
@@ -74,3 +56,10 @@ class Mp3Output:
             if self._left is not None:
                 self._left -= len(data)
             yield Encoded(MP3, data)
+
+
+Output = PcmOutput | Mp3Output
+
+
+def output_for(job: SpeechJob, bitrate: int) -> Output:
+    return Mp3Output(job, bitrate) if MP3 in job.formats else PcmOutput(job)

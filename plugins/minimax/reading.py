@@ -80,18 +80,13 @@ class SpeechReader:
             self.units = answer.extra_info.usage_characters
         status = answer.data.status if answer.data else None
         self.is_over = is_whole or status == _END
-        audio = _bytes_of(answer)
+        try:
+            audio = bytes.fromhex((answer.data and answer.data.audio) or "")
+        except ValueError:
+            raise EngineFailed("MiniMax sent audio that is not in hexadecimal.") from None
         if audio and not (self.is_over and self._has_sound):
             self._has_sound = True
             yield audio
-
-
-def _bytes_of(answer: SpeechAnswer) -> bytes:
-    digits = (answer.data and answer.data.audio) or ""
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise EngineFailed("MiniMax sent audio that is not in hexadecimal.") from None
 
 
 def characters(text: str) -> int:

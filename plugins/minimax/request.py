@@ -62,10 +62,9 @@ def _weights(voice: Voice) -> tuple[wire.TimbreWeight, ...]:
     if not all(weight > 0 for _, weight in voice.parts):
         raise VoiceNotFound("Every voice of a blend has a weight above 0.")
     total = sum(weight for _, weight in voice.parts)
-    return tuple(_weight(part, weight / total) for part, weight in voice.parts)
-
-
-def _weight(part: object, share: float) -> wire.TimbreWeight:
-    if not isinstance(part, EngineVoice):
-        raise VoiceNotFound("MiniMax blends voices of its account only, no samples.")
-    return wire.TimbreWeight(part.id, max(1, round(100 * share)))
+    weights = []
+    for part, weight in voice.parts:
+        if not isinstance(part, EngineVoice):
+            raise VoiceNotFound("MiniMax blends voices of its account only, no samples.")
+        weights.append(wire.TimbreWeight(part.id, max(1, round(100 * weight / total))))
+    return tuple(weights)

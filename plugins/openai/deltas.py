@@ -1,7 +1,4 @@
-"""Turn speech that comes as server-sent events into audio bytes.
-
-Several kinds of servers are understood.
-"""
+"""Turn speech that comes as server-sent events of several kinds of servers into audio bytes."""
 
 from __future__ import annotations
 
@@ -49,7 +46,9 @@ class Deltas:
             raise in_band(detail_of(event))
         if kind.endswith(".done"):
             self.is_done = True
-            self.units = _units(event)
+            usage = event.get("usage", event.get("token_usage"))
+            total = usage.get("total_tokens") if isinstance(usage, dict) else None
+            self.units = float(total) if isinstance(total, (int, float)) else None
         # OpenAI calls the field `audio`; LiveKit and vLLM-Omni call it `delta`.
         elif (audio := event.get("audio", event.get("delta"))) is not None:
             yield audio_bytes(audio)
@@ -88,19 +87,14 @@ class AudioBody:
                 return ()
             self._is_known = True
             piece = self._head
-            if _are_events(self._answer, piece):
+            # The label counts only if the bytes may be both.
+            is_labelled = "event-stream" in self._answer.headers.get("content-type", "")
+            if not kinds.is_audio(piece) if is_labelled else kinds.is_events(piece):
                 self._deltas = Deltas()
         if self._deltas is None:
             return (piece,)
         audio = self._deltas.feed(piece)
         return chain(audio, self._deltas.end()) if self.is_over else audio
-
-
-def _are_events(answer: HttpAnswer, head: bytes) -> bool:
-    """Return whether the bytes are events. The label counts only if the bytes leave it open."""
-    if "event-stream" in answer.headers.get("content-type", ""):
-        return not kinds.is_audio(head)
-    return kinds.is_events(head)
 
 
 def audio_bytes(audio: object) -> bytes:
@@ -109,9 +103,3 @@ def audio_bytes(audio: object) -> bytes:
         return binascii.a2b_base64(audio if isinstance(audio, str) else "-", strict_mode=True)
     except (binascii.Error, ValueError):
         raise EngineFailed("The provider sent an event whose audio is not Base64.") from None
-
-
-def _units(event: dict[str, Any]) -> float | None:
-    usage = event.get("usage", event.get("token_usage"))
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return float(total) if isinstance(total, (int, float)) else None

@@ -11,10 +11,7 @@ _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 def is_text(head: bytes) -> bool:
-    """Return whether an answer begins with printable text.
-
-    No codec begins with text. PCM that did would be noise near full scale from its first sample.
-    """
+    """Return whether an answer begins with printable text. No codec begins so, and PCM would be noise."""
     return bool(head) and _PRINTABLE.issuperset(head[:HEAD_BYTES]) and not is_wav(head)
 
 
@@ -39,10 +36,7 @@ def is_opus(head: bytes) -> bool:
 
 
 def is_aac(head: bytes) -> bool:
-    """Return whether the bytes begin with an ADTS frame.
-
-    Its header is like that of MP3, except for a layer that MP3 does not have.
-    """
+    """Return whether the bytes begin with an ADTS frame. Its header has a layer that MP3 does not have."""
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
 
 
@@ -55,8 +49,5 @@ def is_audio(head: bytes) -> bool:
 
 
 def may_be_pcm(head: bytes) -> bool:
-    """Return whether the bytes may be PCM.
-
-    The first samples may look like the header of a frame, but hardly like one of these words.
-    """
+    """Return whether the bytes may be PCM, which hardly begins with the name of a format."""
     return not is_text(head) and not is_encoded(head)

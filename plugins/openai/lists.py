@@ -20,7 +20,7 @@ _LIST_S = 8.0
 """The longest wait for a list. A whole refresh has ten seconds."""
 _NO_LIST = (403, 404, 405, 501)
 """The list does not exist, or this key may not read it. Some keys may only speak. A 403 for a list that the
-key could read before is a failure all the same."""
+key could read before is still a failure."""
 
 
 class Lists:

@@ -1,6 +1,6 @@
-"""Presets: what is known of a kind of server, so that its section needs a key or an address, and little else.
+"""Presets for kinds of servers, so that a section needs little more than a key or an address.
 
-They follow the servers' own documentation and the models' cards. None was tried live.
+They follow the servers' own documentation and the models' cards. They were not tested against live servers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ PresetName = Literal["", "openrouter", "assemblyai", "azure", "groq", "vllm-omni
 class PresetModel(NamedTuple):
     """A model that a server of this kind may run.
 
-    `languages` are tags. With `language_names`, the server wants the language of a request by its English
-    name. With `by_language`, the name of the model says the language: `{}` in it is the tag's first part. A
-    model that `clones` speaks with a recording. `max_characters` is the longest text of a request, if it is
-    the model's own.
+    `languages` are tags. With `language_names`, a request names its language in English. With `by_language`,
+    the name of the model contains the language: `{}` is the tag's first part. A model that `clones` speaks
+    with a recording. `max_characters` is the model's own limit, if it has one.
     """
 
     languages: tuple[str, ...] = ()
@@ -35,7 +34,7 @@ class PresetModel(NamedTuple):
 
 
 class PresetVoice(NamedTuple):
-    """What the name of a voice says of it."""
+    """The language and gender of a voice, known by its name."""
 
     language: str
     gender: str | None = None
@@ -44,10 +43,9 @@ class PresetVoice(NamedTuple):
 class Preset(NamedTuple):
     """The settings of a kind of server, its models and its voices by patterns of their names.
 
-    `required` are the settings that only the operator knows, each with what it must be.
-    `model_list` is the path of the list of models, if the server has a better one than the usual paths.
-    `unlisted` are the voices of a server that has no list of them. If it `knows_names`, it
-    takes OpenAI's names as they are.
+    `required` are settings that only the operator knows, each with an explanation. `model_list` is the path
+    of a better list of models than the usual ones. `unlisted` are the voices of a server without such a list.
+    A server that `knows_names` accepts OpenAI's names.
     """
 
     settings: Mapping[str, Any]
@@ -85,12 +83,12 @@ _VOXCPM2 = (
 _VLLM_OMNI = Preset(
     {
         "base_url": "http://127.0.0.1:8091/v1",
-        # Only these two come piece by piece, and only at the speed 1; all others come when all is said.
+        # Only these two formats are streamed, and only at the speed 1.
         "formats": ("pcm", "wav"),
         "extra": {"stream_format": "audio"},
         "speed": (1.0, 1.0),
         "recordings": "json",
-        # Its other models do not look at them, and it refuses longer ones.
+        # Its other models ignore instructions, and it refuses longer ones.
         "instructions": ("Qwen/Qwen3-TTS-12Hz-*-CustomVoice", "Qwen/Qwen3-TTS-12Hz-*-VoiceDesign"),
         "max_instructions": 500,
         "billed_on_submit": False,
@@ -128,7 +126,7 @@ _KOKORO = Preset(
         for letter, language in _KOKORO_LANGUAGES.items()
         for sex, gender in (("f", "female"), ("m", "male"))
     },
-    # It has voices of its own behind them, and lists only its own.
+    # It accepts OpenAI's names, but lists only its own voices.
     knows_names=True,
 )
 
@@ -136,12 +134,12 @@ _OPENROUTER = Preset(
     {
         "base_url": "https://openrouter.ai/api/v1",
         "formats": ("mp3", "pcm"),
-        # Each provider behind it has a range of its own, or none.
+        # Each of its providers has its own range, or none.
         "speed": (1.0, 1.0),
     },
     {"x-ai/grok-voice-*": PresetModel(max_characters=15_000)},
     model_list="/models?output_modalities=speech",
-    # Each model has its provider's.
+    # Each model has its provider's voices.
     unlisted=(),
 )
 
@@ -210,5 +208,5 @@ PRESETS: Mapping[str, Preset] = {
 
 @lru_cache(1024)
 def preset_model(preset: PresetName, id_: str) -> PresetModel | None:
-    """Return what a preset knows of a model, if it knows it. Without a preset, nothing is known."""
+    """Return the preset's entry for a model, or None."""
     return PRESETS[preset].model(id_) if preset else None

@@ -109,7 +109,8 @@ def detail_of(answer: object) -> RefusalDetail:
         return RefusalDetail()
     codes = [_text(inner.get(key)) for key in ("code", "type", "error")]
     known = next((code for code in codes if code in _CODES), None)
-    field = _text(inner.get("param")) or _checked_field(_text(inner.get("message")))
+    checked = _CHECKED.match(_text(inner.get("message")))
+    field = _text(inner.get("param")) or (checked[1] if checked else "")
     return RefusalDetail(known or next(filter(None, codes), ""), field)
 
 
@@ -121,11 +122,6 @@ def _class(status: int, detail: RefusalDetail) -> type[errors.EngineError]:
     if status == 403:
         return _CODES.get(detail.code, errors.EngineForbidden)
     return _STATUSES.get(status, errors.EngineFailed)
-
-
-def _checked_field(message: str) -> str:
-    found = _CHECKED.match(message)
-    return found[1] if found else ""
 
 
 def _text(value: Any) -> str:

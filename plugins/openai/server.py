@@ -1,6 +1,4 @@
-"""The settings that say where a provider's server is, how it knows its customer, and until when it
-serves a model.
-"""
+"""The settings of a provider's server: its address, the key, and the last days of its models."""
 
 from __future__ import annotations
 
@@ -11,9 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-# The days from which known hosts no longer serve their speech models. OpenAI's are those of its own SDK
-# (openai 3.52), Azure's those of its documentation of 2026-07-07. A list that a host gives itself is newer,
-# and counts first.
+# The days after which known hosts end their speech models: OpenAI's from its SDK (openai 3.52), Azure's from
+# its documentation of 2026-07-07. A host's own list is newer, so it has priority.
 _OF_OPENAI = {
     "tts-1": "2027-01-06",
     "tts-1-hd": "2027-01-06",
@@ -30,7 +27,7 @@ _OF_AZURE = {
     "tts-1": "2026-12-15",
     "tts-hd": "2026-12-15",
     "tts-1-hd": "2026-12-15",
-    # Of its two versions the older one ends on 2026-10-15. A deployment's name does not tell which it is.
+    # The older of two versions ends on 2026-10-15. A deployment's name does not tell the version.
     "gpt-4o-mini-tts": "2026-12-15",
     "gpt-realtime-2.1-mini": "2027-06-25",
 }
@@ -43,7 +40,7 @@ _BY_HOST: Mapping[str, Mapping[str, str]] = {
 
 
 def shutdown_day(base_url: str, model: str) -> str:
-    """Return the day of a model at the host of an address, or an empty text."""
+    """Return the last day of a model at a host, or an empty text."""
     host = (urlsplit(base_url).hostname or "").lower()
     for known, days in _BY_HOST.items():
         if host == known or host.endswith(f".{known}"):
@@ -52,7 +49,7 @@ def shutdown_day(base_url: str, model: str) -> str:
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A server with OpenAI's API. Azure's has two forms: with an `api_version` it is the older one."""
+    """A server with OpenAI's API. `api_version` selects the older of Azure's two forms."""
 
     base_url: Annotated[
         str,

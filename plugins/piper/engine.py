@@ -1,7 +1,4 @@
-"""Piper as an engine over networks: what a text's pieces are, and how each sounds by a speaker.
-
-It knows espeak-ng only as a function that tells sounds; `worker.py` has that function.
-"""
+"""The engine of Piper. It gets espeak-ng as a function from `worker.py`."""
 
 from __future__ import annotations
 
@@ -60,7 +57,7 @@ class PiperEngine(OnnxEngine[Speaker]):
         values: dict[str, Any] = {
             INPUT: np.array([piece.numbers], np.int64),
             LENGTHS: np.array([len(piece.numbers)], np.int64),
-            # A made speaker is spoken slower and played faster.
+            # The sound of a shifted speaker is made slower and played faster.
             SCALES: np.array((noise, config.length * voice.faster / speed, rhythm), np.float32),
         }
         if SPEAKER in network.inputs:
@@ -70,7 +67,7 @@ class PiperEngine(OnnxEngine[Speaker]):
 
 
 def resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:
-    """Resample a whole piece by its spectrum. Its ends are quiet, so that they may meet."""
+    """Resample a whole piece by its spectrum. That needs quiet ends."""
     if rate_hz == wanted_hz:
         return sound
     spectrum = np.fft.rfft(sound)

@@ -17,12 +17,11 @@ _Scale = Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] | None
 
 
 class PiperSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`voices` are the imported ones to speak with, the default first. Without any, all of them speak.
+    """`voices` are the imported voices to use, the default first. Without any, all are used.
 
-    `model_paths` are their folders; the server fills them in. Voices are loaded when they are needed, into
-    `voices_mb` megabytes at most. `noise` and `rhythm` replace the voices' own scales of chance: if both are
-    0, a text always sounds alike. `shift` makes more speakers of one: by the semitones that each voice gets.
-    Without a line, one that is alone of its gender in its language gets two; false is for none.
+    The server sets `model_paths` to their folders. Voices are loaded on demand, into `voices_mb` megabytes.
+    `noise` and `rhythm` replace the voices' own randomness. If both are 0, a text always sounds the same.
+    `shift` maps voices to semitones, each of which makes another speaker. See `VoiceList`.
     """
 
     voices: tuple[str, ...] = ()

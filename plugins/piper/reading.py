@@ -1,7 +1,4 @@
-"""Texts as the network reads them: numbers for sounds, cut into pieces that are not too long.
-
-A function of the worker, which alone knows espeak-ng, says how a text sounds.
-"""
+"""Turn texts into pieces of numbers, one or more for each of espeak-ng's sounds."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from speech_engine import UnsupportedLanguage, UnsupportedText
 from speech_engine.text.sounds import Phonemize, Piece, cut_sounds, safe_text
 
 MOST_SOUNDS = 150
-"""Of one piece, about ten seconds: a listener waits for all of it, and nothing stops one operator."""
+"""The longest piece, about ten seconds. A listener waits for all of it, and it cannot be stopped at once."""
 
 _THAI = re.compile(r"[\u0e00-\u0e7f]")
 
@@ -44,7 +41,7 @@ def _is_heard(sounds: list[str], config: VoiceConfig) -> bool:
 
 
 def _piece(sounds: list[str], config: VoiceConfig) -> Piece:
-    """Put a pad after each sound, as the networks learned it. A sound that one does not know is left out."""
+    """Return the numbers of sounds, with a pad after each. Unknown sounds are left out."""
     pad = config.symbols[PAD]
     numbers = [*config.symbols[BEGIN], *pad]
     for sound in sounds:

@@ -1,7 +1,4 @@
-"""The files of a Piper voice, and their check before a runtime sees them.
-
-Nothing here needs onnxruntime: the check runs where a voice is imported, too.
-"""
+"""The files of a Piper voice, and their check, which does not need onnxruntime."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ _TAG = re.compile(r"[a-z]{2,3}([_-][A-Za-z0-9]{1,8}){0,4}")
 _SPEAKER_NAME = re.compile(r"[\w .()+-]{1,80}")
 _READINGS = ("espeak", "text")
 _UNREAD = {"th": "Thai", "zh": "Chinese", "cmn": "Chinese", "ja": "Japanese", "he": "Hebrew", "ar": "Arabic"}
-"""Languages that need a reader of their own, which the environment has not."""
+"""Languages that need their own reader, which the environment lacks."""
 
 
 class VoiceConfig(NamedTuple):
@@ -54,7 +51,7 @@ class VoiceConfig(NamedTuple):
 
 
 def read_config(model: ModelContents) -> VoiceConfig:
-    """Return the configuration of a voice. Raise UnusableModel with what is wrong."""
+    """Return the configuration of a voice. Raise UnusableModel with its fault."""
     reading = model.value("config", "phoneme_type") or "espeak"
     espeak_voice = model.value("config", "espeak.voice")
     if not isinstance(espeak_voice, str) or not _TAG.fullmatch(espeak_voice):

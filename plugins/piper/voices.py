@@ -1,4 +1,4 @@
-"""The voices of the engine: each imported file, each of its speakers, and those that are made of others."""
+"""The voices of the engine: the speakers of each imported file, and speakers made by a shift of pitch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ from speech_engine.model_files import FolderContents, check_model, find_manifest
 from speech_engine.values import Voice
 
 SHIFTS = (2.6, 5.3)
-"""Semitones that make two more speakers of one, whom a comparer tells apart. Downwards, words suffer."""
+"""The shifts in semitones that make two more speakers of one. Downward shifts would harm the words."""
 
 _MOST_LISTED = 32
-"""Of one file's speakers. Some files have a thousand; clients may name the others all the same."""
+"""The most listed speakers of a file. Some files have a thousand. Clients may name the others, too."""
 
 
 class ImportedVoice(NamedTuple):
-    """One imported file. `bytes` is the memory that it needs once it is loaded, as an estimate.
-
-    `genders` is by speaker, "" for the only one.
-    """
+    """One imported file. `bytes` estimates its memory. `genders` is by speaker, or "" for the only one."""
 
     name: str
     folder: Path
@@ -41,7 +38,7 @@ class ImportedVoice(NamedTuple):
 
 
 class Speaker(NamedTuple):
-    """One speaker of a file, or another one that is made of it: `semitones` higher in pitch and formants."""
+    """A speaker of a file, with pitch and formants raised by `semitones`."""
 
     voice: ImportedVoice
     number: int
@@ -49,7 +46,7 @@ class Speaker(NamedTuple):
 
     @property
     def faster(self) -> float:
-        """How much faster the sound is played. It was spoken as much slower, so its length stays."""
+        """The factor of the playback speed. The speech is made slower by the same factor."""
         return float(2.0 ** (self.semitones / 12.0))
 
     @property
@@ -61,9 +58,9 @@ class Speaker(NamedTuple):
 class VoiceList:
     """All voices, the default one first. `shift` has the shifts of speakers by their ids.
 
-    A speaker has two, unless `shift` says otherwise; False is none for all. Clients see those that it says,
-    and those of a speaker who is the only one of a gender in a language. The others are known all the same:
-    a voice that clients use stays when another one is imported.
+    Without an entry, a speaker has two shifts; if `shift` is False, none. Lists show the shifts of `shift`,
+    and those of the only speaker of a gender in its language. The other shifts can be used, too, so that a
+    voice in use stays when another one is imported.
     """
 
     def __init__(
@@ -90,12 +87,12 @@ class VoiceList:
             for id_, speaker in self._by_id.items()
             if speaker.number < _MOST_LISTED and id_ == _id(speaker.voice, speaker.number)
         }
-        # What is made comes last: names that are shared out go to real speakers first.
+        # Shifted speakers come last, so that shared names go to real speakers first.
         self._shown |= made
         self._by_id = {**shifted, **self._by_id}
 
     def _shifted(self, shifts: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
-        """Return the speakers that are made of others. Raise EngineFailed if there is no such other one."""
+        """Return the shifted speakers. Raise EngineFailed if `shifts` names an unknown speaker."""
         for id_ in shifts.keys() - self._by_id.keys():
             known = ", ".join(self._by_id)[:400]
             raise EngineFailed(f"shift: there is no voice {id_[:80]!r}; known: {known}")
@@ -127,7 +124,7 @@ class VoiceList:
         return one_model(tags, max(voice.config.rate_hz for voice in self.voices), digest.hexdigest()[:32])
 
     def find(self, voice: Voice, language: str) -> Speaker:
-        """Return the speaker that a voice means. Raise VoiceNotFound or UnsupportedLanguage."""
+        """Return the speaker of a voice. Raise VoiceNotFound or UnsupportedLanguage."""
         return find_voice("Piper", self._by_id, lambda speaker: speaker.voice.languages, voice, language)
 
 
@@ -148,7 +145,7 @@ def _description(speaker: Speaker) -> str:
 
 
 def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
-    """Check each voice's folder, and return what is in it. Raise UnusableModel or EngineFailed."""
+    """Check the folders, and return their voices. Raise UnusableModel or EngineFailed."""
     voices = []
     for path in map(Path, folders):
         check_model(MODEL_FORMAT, path)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker of Piper: the only file that loads piper-tts, and with it espeak-ng, in its own host process.
-
-piper-tts tells how a text sounds.
-"""
+"""The worker of Piper. Only this file loads piper-tts, which contains espeak-ng."""
 
 from __future__ import annotations
 
@@ -30,18 +27,18 @@ async def _create(name: str, settings: PiperSettings, context: Context) -> Async
             f"[engines.{name}] has no voice: voxgate models import FILE --engine piper --name …"
         )
     voices = await asyncio.to_thread(read_voices, settings.model_paths, settings.voices_mb * 2**20)
-    # Of a voice that it cannot read, the operator hears now, and not the first listener.
+    # An unreadable voice fails at the start, and not at the first request.
     for voice in voices:
         try:
             reader.read("a", voice.config.espeak_voice)
         except EngineFailed as fault:
             raise EngineUnavailable(f"{voice.name}: {fault}") from fault
-    # One more than texts: a voice may be loaded meanwhile.
+    # One more thread than texts, to load a voice.
     with ThreadPoolExecutor(settings.slots + 1, thread_name_prefix=name) as threads:
         engine = PiperEngine(settings, context, VoiceList(voices, settings.shift), reader.read, threads)
         context.progress(0.5, "loading the default voice")
         try:
-            # So that the first listener need not wait for it.
+            # So the first listener does not wait for it.
             async with engine.shelf.lend(voices[0]):
                 pass
             yield engine

@@ -1,13 +1,13 @@
-"""One layer of the package's transformers, for rows that each have a past of their own.
+"""A layer of the package's transformers for several rows, each with its own past.
 
-What is a matrix times all rows is done for all of them at once; each row then hears its own past. So a row
-gets what it would get alone, and rows may come, go and be of any length.
+Matrices are applied to all rows at once. Attention is computed for each row alone, so a row gets the same
+result in any company.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch.nn.functional import gelu, scaled_dot_product_attention
@@ -15,24 +15,8 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 _PERIOD: Final = 10_000.0
 
 
-class Past(Protocol):
-    """The keys and values of one row."""
-
-    @property
-    def length(self) -> int:
-        """The position that comes next."""
-        ...
-
-    def add(self, layer: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
-        """Keep the keys and values of new positions, (1, heads, positions, width) each. Return those that
-        they may hear, themselves among them, and a mask, or None for all."""
-        ...
-
-    def advance(self, positions: int) -> None: ...
-
-
 def pass_through(layers: Any, x: Any, pasts: Sequence[Past]) -> Any:
-    """Return what layers make of new positions, (rows, positions, width), and let the rows remember them."""
+    """Return the layers' output for new positions, (rows, positions, width), and add these to the pasts."""
     count = x.shape[1]
     turns = _turns(layers[0].self_attn.dim_per_head, [past.length for past in pasts], count)
     for number, layer in enumerate(layers):
@@ -85,12 +69,15 @@ def _turned(x: Any, turns: tuple[Any, Any]) -> Any:
 
 
 def moved(keys: Any, by: int) -> Any:
-    """Return what keys, (rows, heads, positions, width), would be so many positions later."""
+    """Return keys, (rows, heads, positions, width), as they would be `by` positions later."""
     return _turned(keys, _turns(keys.shape[-1], [by], 1))
 
 
 class WholePast:
-    """All positions of a row, in room that was made for them at once: (layers, 2, heads, capacity, width)."""
+    """The keys and values of all positions of a row, in one tensor: (layers, 2, heads, capacity, width).
+
+    `length` is the next position.
+    """
 
     def __init__(self, room: Any, length: int = 0) -> None:
         self._room = room
@@ -106,10 +93,14 @@ class WholePast:
 
     @property
     def values(self) -> Any:
-        """What is remembered: (layers, 2, heads, length, width)."""
+        """The keys and values so far: (layers, 2, heads, length, width)."""
         return self._room[:, :, :, : self.length]
 
     def add(self, layer: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
+        """Store the keys and values of new positions, (1, heads, positions, width) each.
+
+        Return all keys and values that the new positions attend to, and a mask, or None for no mask.
+        """
         count = keys.shape[2]
         end = self.length + count
         room = self._room[layer]
@@ -123,7 +114,7 @@ class WholePast:
 
 
 class RecentPast:
-    """The last positions of a row: a position hears `context` of them, itself among them."""
+    """The keys and values of a row's last positions. A position attends to `context` of them, with itself."""
 
     def __init__(self, layers: int, context: int) -> None:
         self._context = context
@@ -134,7 +125,7 @@ class RecentPast:
         kept, count = self._kept[layer], keys.shape[2]
         if kept is not None:
             keys, values = torch.cat([kept[0], keys], dim=2), torch.cat([kept[1], values], dim=2)
-        # A copy, so that what is older is not held.
+        # A copy, so that older positions are freed.
         last = slice(1 - self._context, None)
         self._kept[layer] = keys[:, :, last].clone(), values[:, :, last].clone()
         total = keys.shape[2]
@@ -143,3 +134,6 @@ class RecentPast:
 
     def advance(self, positions: int) -> None:
         self.length += positions
+
+
+Past = WholePast | RecentPast

@@ -1,7 +1,7 @@
-"""The codec in pieces: sound from latents as they come, and latents from a recording, a second at a time.
+"""The codec in pieces: it turns latents into sound as they come, and a recording into latents.
 
-Its convolutions keep what they need of the past in the package's own form. Its transformers hear so many
-positions and no more: what is older is forgotten, where the package keeps it all.
+The convolutions keep their state in the package's form. The transformers keep only the positions of their
+context, while the package keeps all positions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The language model of Pocket TTS, for many rows at once: each row gets the latents that it would get alone.
+"""The language model of Pocket TTS for many rows at once. Each row gets the same latents in any company.
 
-A step gives each row a latent: 80 ms of sound. A text of several chunks is spoken chunk after chunk, each
-from the voice's state anew, as the package does.
+A step gives each row a latent, which is 80 ms of sound. Each chunk of a text begins with the voice's state,
+as in the package.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from plugins.pocket.text import Chunk
 TEMPERATURE: Final = 0.3
 _STD: Final = TEMPERATURE**0.5
 _FIRST_FRAMES: Final = 6
-"""So many frames cannot be the last: before speech begins, the model may seem to be at the end."""
+"""The least frames of a chunk. Before speech begins, the model may seem to be at the end."""
 _TOKENS_A_SECOND, _SPARE_S = 3.0, 2.0
 
 _DECODES: Final = {"lsd": lsd_decode, "drifting": drifting_decode, "pointwise": pointwise_decode}
 
 
 def most_frames(tokens: int) -> int:
-    """Return after how many frames a chunk must have ended."""
+    """Return the most frames of a chunk."""
     return math.ceil((tokens / _TOKENS_A_SECOND + _SPARE_S) * (RATE_HZ / FRAME))
 
 
 class DecodingRow:
-    """One text on its way to latents. `waiting` are those without sound yet, and where a chunk begins.
+    """A text that becomes latents. `waiting` has latents without sound, and whether a chunk begins there.
 
     If `has_failed`, the model did not come to the end of a chunk.
     """
@@ -68,7 +68,8 @@ class DecodingRow:
         frame = self.frames
         if is_end and self._ended_at is None and frame >= _FIRST_FRAMES:
             self._ended_at = frame
-        last = fixed if fixed is not None else self._last()
+        ended_at = None if self._ended_at is None else self._ended_at + self.chunk.frames_after
+        last = ended_at if fixed is None else fixed
         if last is not None and frame >= last:
             self.is_over = not self._chunks
             return True
@@ -80,12 +81,9 @@ class DecodingRow:
             return True
         return False
 
-    def _last(self) -> int | None:
-        return None if self._ended_at is None else self._ended_at + self.chunk.frames_after
-
 
 class BatchedDecoder:
-    """Makes latents with one model. `fixed_frames` lets each chunk have so many, whatever the model says."""
+    """Makes latents with one model. `fixed_frames` sets the number of frames of each chunk."""
 
     def __init__(self, networks: Networks, fixed_frames: int | None = None) -> None:
         self._model = networks.language_model
@@ -100,7 +98,7 @@ class BatchedDecoder:
         return row
 
     def step(self, rows: Sequence[DecodingRow]) -> None:
-        """Give each row one latent more, or let it begin its next chunk."""
+        """Give each row one more latent, or let it begin its next chunk."""
         with torch.inference_mode():
             latents = torch.stack([self._model.bos_emb if row.latent is None else row.latent for row in rows])
             x = self._model.input_linear(latents[:, None])
@@ -114,7 +112,7 @@ class BatchedDecoder:
                 self._read_chunk(row)
 
     def remember(self, x: Any) -> Any:
-        """Return the state after these positions, (1, positions, width): what a voice is to the model."""
+        """Return the state after these positions, (1, positions, width). It represents a voice."""
         sizes = self._sizes
         empty = torch.empty((sizes.layers, 2, sizes.shared_heads, 0, HEAD))
         past = WholePast.after(empty, x.shape[1])

@@ -1,6 +1,6 @@
-"""Pocket TTS as the host's batch loop drives it: rows of text in, pieces of sound out.
+"""Pocket TTS for the host's batch loop, which puts texts in and takes pieces of sound out.
 
-Several models may be in memory, one for each language. A step asks each of them once, for all of its rows.
+Several models may be in memory, one for each language. A step runs each of them once for all of its rows.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from speech_engine.host.batch_model import RowSpec, RowStep
 
 STEP_S: Final = FRAME / RATE_HZ
 _NEXT_FRAMES: Final = 4
-"""The fewest frames that make more sound after the first one. One alone takes twice as long for its sound as
-eight at once."""
+"""The fewest frames of a later piece. One frame alone takes twice as long for its sound as eight at once."""
 
 
 class LoadedModel(NamedTuple):
@@ -37,14 +36,14 @@ class LoadedModel(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """A voice, and the model that made it: a row speaks with both."""
+    """A voice and the model that made it."""
 
     model: LoadedModel
     voice: PocketVoice
 
 
 class PocketRow:
-    """One segment on its way from text to sound."""
+    """A segment that becomes sound."""
 
     def __init__(self, model: LoadedModel, decoding: DecodingRow) -> None:
         self.model = model
@@ -60,7 +59,7 @@ class PocketRow:
 
 
 class PocketModel:
-    """A `BatchModel`. Only the model thread may call it. `threads` of the processor work on one step."""
+    """A `BatchModel`. Only the model thread may call it. A step uses `threads` of the processor."""
 
     rate_hz = RATE_HZ
 
@@ -99,7 +98,7 @@ class PocketModel:
         row.stream = None
 
     def warm_up_rows(self, model: LoadedModel, count: int) -> list[PocketRow]:
-        """Return rows with a voice of noise, so that the first listener need not wait for a cold model."""
+        """Return rows with a voice of noise, so that the first listener does not wait for a cold model."""
         torch.set_num_threads(self._threads)
         sizes = model.networks.sizes
         noise = torch.randn((sizes.layers, 2, sizes.shared_heads, 130, HEAD))

@@ -1,7 +1,4 @@
-"""The files of a Pocket TTS model, and the check of its tensors before anything is built from them.
-
-Nothing here needs torch: the check runs where a model is imported, too.
-"""
+"""The files of a Pocket TTS model, and the check of its tensors. It does not need torch."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _READING: Final = {
     "padding": (),
     "truncation": (),
 }
-"""What a vocabulary may do with a text. Others run endless patterns, or add unknown tokens."""
+"""The allowed steps of a vocabulary. Others may run endless patterns or add unknown tokens."""
 _MEMBERS: Final = ("normalizers", "pretokenizers", "decoders")
 
 
@@ -47,7 +44,7 @@ def find_sizes(model: ModelContents, published: Sequence[PocketSizes] = PUBLISHE
 
 
 def _unknown(model: ModelContents, published: Sequence[PocketSizes]) -> UnusableModel:
-    """Say how a model differs from the published one whose tensors' names are the most like its own."""
+    """Return an error with the difference from the most similar published model."""
     has = set(model.tensors("weights"))
     nearest = min((set(shapes_of(sizes)) for sizes in published), key=lambda names: len(names ^ has))
     lacks, more = sorted(nearest - has), sorted(has - nearest)
@@ -64,7 +61,7 @@ def check_pocket(model: ModelContents) -> ModelFacts:
 
 
 def check_tokenizer(model: ModelContents, tokens: int) -> None:
-    """Raise UnusableModel for a vocabulary of another size, or one that does other things with a text."""
+    """Raise UnusableModel for a vocabulary of another size, or with other steps."""
     content = model.json("tokenizer")
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise _wrong("it is not a vocabulary of the tokenizers library")
@@ -112,9 +109,9 @@ def _judge_part(part: str, each: Any, known: Sequence[str]) -> None:
 
 
 def _is_map(encoded: Any) -> bool:
-    """Tell whether a map of characters is one: the library panics over others.
+    """Return whether this is a valid map of characters. The library panics over others.
 
-    It is the length of a table, the table of numbers of 32 bits in blocks of 256, and texts in UTF-8.
+    It has the length of a table, the table of 32-bit numbers in blocks of 256, and texts in UTF-8.
     """
     try:
         data = base64.b64decode(encoded, validate=True)
@@ -126,7 +123,7 @@ def _is_map(encoded: Any) -> bool:
 
 
 def _parts_in(part: Any) -> list[Any]:
-    """Return a part of a vocabulary, or all in its sequence."""
+    """Return a part of a vocabulary, or all parts of a sequence."""
     if part is None:
         return []
     if isinstance(part, dict) and part.get("type") == "Sequence":

@@ -1,6 +1,6 @@
-"""The networks of a model, built from its folder: only after its tensors were compared with the published.
+"""The networks of a model, built from its folder after a comparison with the published models.
 
-The package builds them; its own ways of loading are not used, since they follow addresses in a description.
+The package builds them. Its loaders are not used, because they fetch the addresses in a description.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logging.getLogger("pocket_tts").setLevel(logging.ERROR)
 
 
 class Networks(NamedTuple):
-    """A model in memory: what turns text into latents, and latents into sound and back."""
+    """A model in memory: the language model makes latents of text, and the codec makes sound of latents."""
 
     sizes: PocketSizes
     language_model: Any
@@ -43,7 +43,7 @@ class _Both(NamedTuple):
 
 
 def load_networks(folder: Path, published: Sequence[PocketSizes] = PUBLISHED) -> Networks:
-    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    """Read a model. Raise UnusableModel with the fault of its files."""
     contents = FolderContents(MODEL_FORMAT.files, folder)
     sizes = find_sizes(contents, published)
     check_tokenizer(contents, sizes.tokens)
@@ -58,7 +58,7 @@ def load_networks(folder: Path, published: Sequence[PocketSizes] = PUBLISHED) ->
 
 
 def build(sizes: PocketSizes, tokenizer: Path) -> Networks:
-    """Return networks of these sizes, with whatever numbers."""
+    """Return networks of these sizes with random weights."""
     config = Config(**description(sizes, tokenizer))
     try:
         model = FlowLMModel.from_pydantic_config(
@@ -73,7 +73,7 @@ def build(sizes: PocketSizes, tokenizer: Path) -> Networks:
 
 
 def description(sizes: PocketSizes, tokenizer: Path) -> dict[str, Any]:
-    """Return what the package calls a configuration. It names nothing that could be fetched."""
+    """Return the package's configuration, without any address."""
     transformer = {
         "d_model": sizes.dim,
         "hidden_scale": 1,

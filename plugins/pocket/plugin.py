@@ -15,10 +15,10 @@ _Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 
 
 class PocketSettings(BatchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`models` are the imported ones to speak with, the first one by default. Without any, all of them speak.
+    """`models` are the imported models to use, the default first. Without any, all are used.
 
-    `model_paths` are their folders; the server fills them in. They are loaded when they are needed, into
-    `models_mb` megabytes at most. `threads` of the processor may work on one step.
+    The server sets `model_paths` to their folders. Models are loaded on demand, into `models_mb` megabytes. A
+    step uses `threads` of the processor.
     """
 
     models: tuple[str, ...] = ()
@@ -46,10 +46,10 @@ HOSTED = Hosted(
         "typing-extensions>=4.10",
         "einops>=0.8,<1",
     ),
-    # It asks for a web server and a command line, too, and it forgets PyYAML.
+    # pocket-tts also requires a web server and a command line, but not PyYAML, which it needs.
     bare=("pocket-tts==4.0.1",),
     constraints="constraints.txt",
-    # A recording that asks for absurd amounts of memory fails alone, and not the machine.
+    # A recording that needs too much memory fails alone.
     memory_mb=32_768,
 )
 

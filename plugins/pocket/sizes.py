@@ -1,6 +1,6 @@
-"""The sizes of the published models, and the names and shapes of all tensors that follow from them.
+"""The sizes of the published models, and the names and shapes of their tensors.
 
-A published model comes with a description in YAML, which is not read here: its tensors say which it is.
+The description in YAML of a published model is not read, because its tensors identify it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 
 
 class CodecSide(NamedTuple):
-    """One side of the codec: its convolutions, and its transformer, which hears `context` positions."""
+    """The encoder or decoder of the codec. Its transformer attends to `context` positions."""
 
     width: int
     filters: int
@@ -36,9 +36,9 @@ class CodecSide(NamedTuple):
 
 
 class PocketSizes(NamedTuple):
-    """The sizes of a model, and what it is used with. Without a `rank` or `z`, those are 0.
+    """The sizes of a model and its settings. `rank` and `z` are 0 if it has none.
 
-    A text is over when the model's sureness of it is above `ends_above`.
+    A text ends when the model's certainty of the end is above `ends_above`.
     """
 
     name: str
@@ -102,9 +102,13 @@ def shapes_of(sizes: PocketSizes) -> dict[str, Shape]:
         ("mimi.decoder.", _decoder(sizes.decoder)),
         ("mimi.encoder_transformer.", _codec_transformer(sizes.encoder)),
         ("mimi.decoder_transformer.", _codec_transformer(sizes.decoder)),
-        ("mimi.", _between(sizes)),
     )
-    return {f"{prefix}{name}": shape for prefix, shapes in parts for name, shape in shapes}
+    between = {
+        "mimi.quantizer.output_proj.weight": (sizes.decoder.width, LATENT, 1),
+        "mimi.downsample.conv.conv.weight": (sizes.latent, sizes.encoder.width, 2 * POSITIONS),
+        "mimi.upsample.convtr.convtr.weight": (sizes.decoder.width, 1, 2 * POSITIONS),
+    }
+    return between | {f"{prefix}{name}": shape for prefix, shapes in parts for name, shape in shapes}
 
 
 _Shapes = Iterator[tuple[str, Shape]]
@@ -176,12 +180,6 @@ def _codec_transformer(side: CodecSide) -> _Shapes:
         scales = {f"layer_scale_{number}.scale": (side.width,) for number in (1, 2)}
         for name, shape in {**_layer(side.width, side.width, side.width, side.inner), **scales}.items():
             yield f"transformer.layers.{layer}.{name}", shape
-
-
-def _between(sizes: PocketSizes) -> _Shapes:
-    yield "quantizer.output_proj.weight", (sizes.decoder.width, LATENT, 1)
-    yield "downsample.conv.conv.weight", (sizes.latent, sizes.encoder.width, 2 * POSITIONS)
-    yield "upsample.convtr.convtr.weight", (sizes.decoder.width, 1, 2 * POSITIONS)
 
 
 def _layer(dim: int, queries: int, keys: int, inner: int) -> Mapping[str, Shape]:

@@ -1,7 +1,7 @@
-"""Text as the model reads it: chunks of at most fifty tokens, made as the package makes them.
+"""Turn texts into chunks of at most fifty tokens, as the package does.
 
-The server's front-ends have written numbers as words and cut the text into sentences. What the model's
-vocabulary lacks is refused by name.
+The server's front-ends have written numbers as words and cut the text into sentences. Unknown letters are
+refused by name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BRACKETS: Final = dict.fromkeys("()[]", "")
 
 
 class Preparation(NamedTuple):
-    """What is written otherwise, by character, before a text is read."""
+    """The replacements of characters in a text."""
 
     replaces: Mapping[str, str] = {}
     removes_semicolons: bool = False
@@ -41,7 +41,7 @@ _BY_LANGUAGE: Final = {
 
 
 def preparation_of(language: str, sizes: PocketSizes) -> Preparation:
-    """Return how texts are prepared for a model of this language. Of an unknown one, nothing is replaced."""
+    """Return the preparation for a model of this language. For an unknown language it is empty."""
     base = language.split("-")[0].lower()
     if base == "en" and sizes.z:
         return _ENGLISH_OF_SMALL
@@ -50,13 +50,13 @@ def preparation_of(language: str, sizes: PocketSizes) -> Preparation:
 
 CHUNK_TOKENS: Final = 50
 MOST_TOKENS: Final = 200
-"""A chunk that has no mark where it could be cut may be longer, and skip words, but not without end."""
+"""The limit of a chunk without a place to cut. Longer chunks of fifty tokens may skip words."""
 _MORE_FRAMES: Final = 2
 _NOTHING: Final = "The text has nothing that this model can speak."
 
 
 class Chunk(NamedTuple):
-    """What is spoken at once. After the model's end come `frames_after` frames."""
+    """A part of a text that is spoken at once. `frames_after` frames follow the model's end."""
 
     tokens: tuple[int, ...]
     frames_after: int
@@ -81,7 +81,7 @@ class TextReader:
 
     def chunks(self, text: str) -> tuple[Chunk, ...]:
         """Return the chunks of a text. Raise UnsupportedText."""
-        # Half of a character cannot be written as UTF-8, and this one begins the names of marks.
+        # Half a character cannot be written as UTF-8, and \uffff begins the names of marks.
         clean = text.encode(errors="replace").decode().replace("\uffff", " ")
         try:
             prepared, _ = prepare_text_prompt(clean, **self._how)
@@ -116,7 +116,7 @@ class TextReader:
 
 
 def unknown_token(tokenizer: Any) -> int | None:
-    """Return the number that stands for what a vocabulary lacks, or None if it spells everything in bytes."""
-    # The library tells no other way: it is what no vocabulary has.
+    """Return the token for unknown characters, or None if the vocabulary spells them in bytes."""
+    # The library has no other way to learn it. No vocabulary has this character.
     found = tokenizer.encode("\U0010fffd")
     return found[-1] if 0 < len(found) <= 2 else None

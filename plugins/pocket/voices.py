@@ -1,6 +1,6 @@
-"""A voice as the model knows it, derived from recordings. It is biometric: it stays in memory alone.
+"""A voice, derived from recordings. It is biometric, so it is stored in memory only.
 
-The host keeps it under the recordings' digests and the model's name, and forgets it with them.
+The host stores it under the recordings' digests and the model's name, and deletes it with them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _QUIETEST: Final = 1e-4
 
 
 class PocketVoice(NamedTuple):
-    """What the language model remembers after a voice: (layers, 2, heads, positions, width)."""
+    """The language model's state after a voice: (layers, 2, heads, positions, width)."""
 
     state: Any
 
@@ -40,9 +40,9 @@ class PocketVoice(NamedTuple):
 def make_voice(
     networks: Networks, recordings: Sequence[bytes], tick: Callable[[], None] = lambda: None
 ) -> PocketVoice:
-    """Make a voice of recordings, 16-bit mono at RATE_HZ. Raise UnusableSample for too little of it.
+    """Make a voice of recordings, 16-bit mono at RATE_HZ. Raise UnusableSample if they are too short.
 
-    `tick` is called after each second of it.
+    `tick` is called after each second of a recording.
     """
     pcm = np.concatenate([np.frombuffer(each, "<i2") for each in recordings])
     sound = torch.from_numpy(pcm.astype(np.float32) / 32768.0)[: int(SAMPLE_S[1] * RATE_HZ)]
@@ -60,13 +60,12 @@ def make_voice(
 
 
 def mix(parts: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
-    """Return the mean of voices by their weights, which add up to 1: as many positions as the shortest has.
+    """Return the mean of voices by their weights, which add up to 1. It is as long as the shortest.
 
-    All begin with their first position, on which the model leans whatever follows, and end with their last
-    ones: a voice ends on a pause, and one that is cut in a word would be spoken on. A key is turned by its
-    place, so those of a longer voice are turned to the places of the shortest.
+    Each voice gives its first position, which the model needs most, and its last ones, because a voice must
+    end on a pause. A key depends on its position, so the keys of longer voices are moved.
 
-    It is the mean of what the model made of each voice. Of prompts, it would be two people at once.
+    A mean of prompts in place of states would sound like two people at once.
     """
     torch.set_num_threads(1)  # counts for the thread that says it
     length = min(voice.state.shape[3] for voice, _ in parts)
@@ -75,7 +74,7 @@ def mix(parts: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
         mean = torch.zeros((*first.shape[:3], length, first.shape[4]))
         for voice, weight in parts:
             extra = voice.state.shape[3] - length
-            # Layer by layer, since turning takes as much memory again.
+            # Layer by layer, because moving a layer doubles its memory.
             for into, own in zip(mean, voice.state, strict=True):
                 into[:, :, :1].add_(own[:, :, :1], alpha=weight)
                 into[:1, :, 1:].add_(moved(own[:1, :, extra + 1 :], -extra), alpha=weight)

@@ -1,4 +1,4 @@
-"""The worker of Pocket TTS: its models in a batch, in the environment that has torch."""
+"""The worker of Pocket TTS, which runs in the environment with torch."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from speech_engine.model_files import FolderContents, ModelManifest, UnusableMod
 from speech_engine.samples import weighted_samples
 
 MOST_CHARACTERS = 300
-"""A few chunks: a longer segment would come late where it is the next one."""
+"""A few chunks. A longer segment would delay the sound after the segment before it."""
 MOST_MIXED = 3
 _BYTES_A_NUMBER = 4
 
 
 class ImportedModel(NamedTuple):
-    """A model as it was imported. `bytes` is the memory that it needs once it is loaded."""
+    """An imported model. `bytes` is its memory once it is loaded."""
 
     folder: Path
     manifest: ModelManifest
@@ -84,7 +84,7 @@ class ImportedModel(NamedTuple):
 
 
 class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
-    """Speaks with recordings of any voice, or of some whose mean is a voice."""
+    """Speaks with recordings of one voice, or with the mean of several voices."""
 
     def __init__(
         self,
@@ -117,14 +117,14 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
     async def _voice(
         self, job: SpeechJob, voices: tuple[tuple[Samples, float], ...], model: LoadedModel
     ) -> PocketVoice:
-        """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
+        """Make a voice, or the mean of several, which only its job keeps."""
         made = [(await asyncio.to_thread(self._make, job, voice, model), weight) for voice, weight in voices]
         return made[0][0] if len(made) == 1 else await asyncio.to_thread(mix, made)
 
     def _make(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
-        """Read all texts, so that a bad one is refused before the first is spoken, and make a voice.
+        """Check all texts before the first is spoken, and make a voice.
 
-        Beside the steps: a voice takes seconds, in which all others must hear on.
+        This runs beside the batch's steps, because a voice takes seconds.
         """
         for segment in job.segments:
             model.reader.chunks(segment.spoken)
@@ -135,8 +135,7 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
             return make_voice(model.networks, recordings, self._context.tick)
 
         def make_alone(_recordings: Sequence[bytes]) -> PocketVoice:
-            # One at a time, for its memory. A job that waited finds the voice that another made of the same
-            # recordings.
+            # One at a time, to save memory. A job that waited may find the voice made by another job.
             with self._one_voice:
                 return derived(job, voice.samples, make)
 
@@ -151,7 +150,7 @@ def load(model: ImportedModel) -> LoadedModel:
 
 
 def read_model(folder: Path) -> ImportedModel:
-    """Return what is known of an imported model. Raise UnusableModel."""
+    """Return an imported model without loading it. Raise UnusableModel."""
     manifest = read_manifest(folder)
     sizes = find_sizes(FolderContents(MODEL_FORMAT.files, folder))
     if len(manifest.languages) != 1:

@@ -1,7 +1,7 @@
-"""The network's input from a recording: its level, its speech without long silences, and 40 bands of it.
+"""The network's input: a recording at one level, without long silences, in 40 bands.
 
-This does what Resemblyzer does with librosa, to the sixth digit. librosa compiles itself at its first use,
-which takes a minute on a slow machine.
+It equals Resemblyzer's own input to the sixth digit, but does not need librosa, which compiles itself for up
+to a minute at its first use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ IsSpeech = Callable[[bytes], bool]
 def audible_speech(pcm: bytes, is_speech: IsSpeech) -> Floats:
     """Return a recording raised to the level of the training, without its long silences."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32767)
-    # Of too little nothing can be said, but the network answers all the same.
+    # A very short recording is padded, although its result means nothing.
     samples = np.pad(samples, (0, max(0, _LEAST_SAMPLES - len(samples))))
     level = 20 * np.log10(np.sqrt(np.mean(np.square(samples, dtype=np.float64))) + 1e-9)
     if level < _LEVEL_DB:

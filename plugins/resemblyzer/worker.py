@@ -1,4 +1,4 @@
-"""The worker of the comparer: Resemblyzer's network, in the environment that has torch."""
+"""The worker of the comparer, which runs Resemblyzer's network in the environment with torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCALE = SpeakerScale(same=0.85, other=0.70)
 
 
 class ResemblyzerComparer:
-    """Compares the mean of what the network makes of each slice of a recording."""
+    """Compares recordings by the mean of the network's outputs for their slices."""
 
     def __init__(self, weights: Path, threads: int) -> None:
         state = torch.load(weights, map_location="cpu", weights_only=True)["model_state"]
@@ -62,7 +62,7 @@ class ResemblyzerComparer:
 
 
 def _begins(samples: int) -> list[int]:
-    """Return the hops at which slices begin. The last one may go beyond the end, but not by much."""
+    """Return the hops at which slices begin. The last slice may end a little after the recording."""
     hops = -(-(samples + 1) // HOP)
     begins = list(range(0, max(1, hops - _SLICE + _STEP + 1), _STEP))
     covered = (samples - begins[-1] * HOP) / (_SLICE * HOP)

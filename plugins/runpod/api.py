@@ -1,7 +1,6 @@
-"""Exchange a request and an answer with one of Runpod's servers, or with a pod of ours.
+"""Send requests to Runpod's servers and to our pods: the key, the retries, and the errors for refusals.
 
-This file knows the key, when a request is sent again, and what a refusal means. It passes on no word of an
-answer, since it may quote a text.
+The text of an answer is never passed on, because it may quote a customer's text.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from plugins.runpod.retrying import is_temporary, may_repeat, pause_s, retry_after_s
 from speech_engine import (
     Context,
     EngineError,
@@ -22,6 +21,7 @@ from speech_engine import (
     EngineLimited,
     EngineStumbled,
     EngineUnauthorized,
+    EngineUnavailable,
     HttpRequest,
     UnsupportedRequest,
     cloud,
@@ -34,6 +34,11 @@ Sleep = Callable[[float], Awaitable[None]]
 _WITHIN_S = 10.0
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 """A result of minutes of sound, in base64."""
+MOST_TRIES = 4
+MOST_PAUSE_S = 10.0
+"""The longest pause. A call should end within a minute, so a longer `retry-after` goes to the caller."""
+_FIRST_PAUSE_S = 0.5
+_TEMPORARY = frozenset({408, 429})
 
 _SENTENCES: dict[type[EngineError], str] = {
     EngineUnauthorized: "Runpod does not accept the key.",
@@ -47,7 +52,7 @@ _NOT_THERE = "Runpod does not know the endpoint, pod or address that the setting
 
 
 class Said(NamedTuple):
-    """A whole answer."""
+    """The status, headers and body of an answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -57,11 +62,11 @@ class Said(NamedTuple):
         return f"<Said {self.status}, {len(self.body)} bytes>"
 
     def read(self, type_: type[T]) -> T:
-        """Return what it says. Raises EngineFailed if it says something else."""
+        """Return the decoded body. Raises EngineFailed if the body has another form."""
         return cloud.decoded(type_, self.body, "Runpod's answer is not what it promises.")
 
     def refusal(self) -> EngineError:
-        """Return the error for a status that is no success."""
+        """Return the error for a status other than success."""
         kind: type[EngineError] = UnsupportedRequest
         if self.status in (401, 403):
             kind = EngineUnauthorized if self.status == 401 else EngineForbidden
@@ -74,7 +79,7 @@ class Said(NamedTuple):
 
 
 class Api:
-    """One server. `sleep` is how it waits before it asks again."""
+    """The client of one server. It calls `sleep` before a retry."""
 
     def __init__(self, root: str, key: str, context: Context, sleep: Sleep = asyncio.sleep) -> None:
         self._root = root.rstrip("/")
@@ -95,10 +100,12 @@ class Api:
         is_safe: bool = False,
         within_s: float = _WITHIN_S,
     ) -> Said:
-        """Return the answer, whatever its status. A GET is sent again after a failure that may pass, and so
-        is what `is_safe` to send twice; anything else only if no connection was made.
+        """Return the answer with any status.
 
-        Raises EngineUnavailable if nothing was sent; EngineTimeout or EngineFailed if it may have been.
+        A GET, a DELETE and a request that `is_safe` are retried after a temporary failure. Any other request
+        is retried only if no connection was made.
+
+        Raises EngineUnavailable if nothing was sent, and EngineTimeout or EngineFailed if it may have been.
         """
         request = self._request(method, path, body, within_s)
         is_safe = is_safe or method in ("GET", "DELETE")
@@ -106,10 +113,10 @@ class Api:
         while True:
             tries += 1
             outcome = await self._outcome(request)
-            told = outcome.status if isinstance(outcome, Said) else outcome
+            result = outcome.status if isinstance(outcome, Said) else outcome
             headers = outcome.headers if isinstance(outcome, Said) else {}
             pause = pause_s(tries, random.random(), headers)
-            if pause is None or not may_repeat(told, is_safe=is_safe):
+            if pause is None or not may_repeat(result, is_safe=is_safe):
                 break
             await self._sleep(pause)
         if isinstance(outcome, EngineError):
@@ -118,7 +125,6 @@ class Api:
         return outcome
 
     async def rest(self, seconds: float) -> None:
-        """Wait before the next question."""
         await self._sleep(seconds)
 
     async def _outcome(self, request: HttpRequest) -> Said | EngineError:
@@ -146,11 +152,47 @@ class Api:
 
 
 def checked(said: Said, *fine: int) -> Said:
-    """Return an answer with one of these statuses. Raises the error of any other."""
+    """Return the answer if it has one of these statuses. Raises its refusal otherwise."""
     if said.status not in fine:
         raise said.refusal()
     return said
 
 
 class InDoubt(EngineFailed):
-    """It is not known whether Runpod has begun what it was asked for. Nobody may ask again before it is."""
+    """Raised if it is unknown whether Runpod began the work. Find that out before any retry."""
+
+
+def is_temporary(status: int) -> bool:
+    return status in _TEMPORARY or status >= 500
+
+
+def may_repeat(outcome: int | EngineError, *, is_safe: bool) -> bool:
+    """Return whether a request may be sent again after this status or failure.
+
+    A request that `is_safe` has the same effect twice. Any other request may be sent again only if no
+    connection was made.
+    """
+    if isinstance(outcome, EngineUnavailable):
+        return True
+    return is_safe and (isinstance(outcome, EngineError) or is_temporary(outcome))
+
+
+def pause_s(tries: int, dice: float, headers: Mapping[str, str]) -> float | None:
+    """Return the pause after this number of tries, or None if there is no further try.
+
+    `dice`, from 0 to 1, spreads callers that failed together. The pause is at least the `retry-after`.
+    """
+    if tries >= MOST_TRIES:
+        return None
+    asked_s = retry_after_s(headers) or 0.0
+    pause = max(asked_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * dice)
+    return pause if pause <= MOST_PAUSE_S * 1.5 and asked_s <= MOST_PAUSE_S else None
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds of `retry-after`, or None if it is missing or a date. Runpod sends no dates."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if isfinite(seconds) and seconds >= 0 else None

@@ -1,4 +1,4 @@
-"""The management API v2: pods are listed, made, read and terminated, and prices are read."""
+"""The management API v2: list, create, read and terminate pods, and read prices."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 
 import msgspec
 
-from plugins.runpod.api import Api, InDoubt, checked
-from plugins.runpod.reaper import SeenPod
-from plugins.runpod.retrying import is_temporary
+from plugins.runpod.api import Api, InDoubt, checked, is_temporary
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.runner import NotBegun
 
@@ -19,7 +17,7 @@ _GONE_PAUSE_S = 1.0
 
 
 class Pod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A pod. `cost` is what it costs in an hour as it is now, None if Runpod does not say."""
+    """A pod. `cost` is its present price for an hour, or None if Runpod does not say."""
 
     id: str
     name: str = ""
@@ -32,16 +30,15 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def made_at(self) -> float:
-        """When it was made, in seconds since 1970. If that cannot be read, it counts as very old: it is then
-        ended too early, and never too late."""
+        """The time of its creation in seconds since 1970, or 0 if that cannot be read.
+
+        So a pod without a readable time ends too early, and never too late.
+        """
         try:
             made = datetime.fromisoformat(self.created_at or "")
         except ValueError:
             return 0.0
         return made.timestamp() if made.tzinfo else 0.0
-
-    def seen(self) -> SeenPod:
-        return SeenPod(self.id, self.name, self.status, self.made_at)
 
 
 class _Pods(msgspec.Struct, frozen=True):
@@ -63,7 +60,7 @@ class _Gpus(msgspec.Struct, frozen=True):
 
 
 class NoMachine(EngineUnavailable):
-    """There is no machine for such an order now. Nothing was made."""
+    """Raised if no machine fits the order now. No pod was created."""
 
 
 class Cloud:
@@ -76,11 +73,11 @@ class Cloud:
         return f"<Cloud {self._api!r}>"
 
     async def pods(self) -> tuple[Pod, ...]:
-        """Return all pods of the account, whoever made them."""
+        """Return all pods of the account, including those of other deployments."""
         return checked(await self._api.ask("GET", "pods"), 200).read(_Pods).pods
 
     async def pod(self, id_: str) -> Pod | None:
-        """Return a pod, None if it is no more."""
+        """Return the pod, or None if it is terminated."""
         said = await self._api.ask("GET", f"pods/{id_}")
         if said.status == 404:
             return None
@@ -88,7 +85,7 @@ class Cloud:
         return None if pod.status == "TERMINATED" else pod
 
     async def prices(self, *, is_secure: bool) -> dict[str, float]:
-        """Return what a pod with one GPU costs in an hour, by the GPU's name."""
+        """Return the price of a pod with one GPU for an hour, by the GPU's name."""
         said = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
         found: dict[str, float] = {}
         for gpu in checked(said, 200).read(_Gpus).gpus:
@@ -98,7 +95,7 @@ class Cloud:
         return found
 
     async def create(self, order: dict[str, Any]) -> Pod:
-        """Make a pod. Raises NoMachine or NotBegun if there surely is none, and InDoubt if there may be."""
+        """Create a pod. Raises NoMachine or NotBegun if none was created, and InDoubt if that is unknown."""
         try:
             said = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
         except EngineUnavailable as error:
@@ -107,7 +104,7 @@ class Cloud:
             raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
         refused = said.refusal()
         if said.status == 400:
-            # Which of an order's faults it is, only its words say. For another GPU all else is the same.
+            # Only the message of a 400 names the fault. The caller tries the next GPU, which may help.
             raise NoMachine("Runpod has no such machine now.", detail=refused.detail)
         if said.status not in (200, 201):
             if said.status < 400 or (is_temporary(said.status) and said.status != 429):
@@ -119,7 +116,7 @@ class Cloud:
             raise InDoubt("Runpod made a pod without saying what it is called.") from None
 
     async def terminate(self, id_: str) -> None:
-        """Terminate a pod, and return when it is gone. Raises EngineError while that is not sure."""
+        """Terminate a pod and wait until it is gone. Raises EngineError if that is not certain."""
         said = await self._api.ask("DELETE", f"pods/{id_}")
         checked(said, 200, 204, 404, 409)
         for _ in range(_GONE_LOOKS):

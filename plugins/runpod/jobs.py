@@ -1,4 +1,4 @@
-"""The jobs API: of an endpoint of Runpod's queue, and of a pod of ours, which serves the same."""
+"""The jobs API. An endpoint of Runpod's queue and our own pods serve the same one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from plugins.runpod.api import Api, InDoubt, Said, checked
-from plugins.runpod.retrying import is_temporary
+from plugins.runpod.api import Api, InDoubt, checked, is_temporary
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
-from speech_engine.runner import NotBegun, RemotePiece, RemoteStatus, RunnerHealth
+from speech_engine.runner import OPEN, NotBegun, RemotePiece, RemoteState, RemoteStatus, RunnerHealth
 
 MOST_RUN_BYTES = 9_900_000
-"""Runpod takes 10 MB. The rest is for what stands around the work."""
+"""Runpod takes 10 MB. The rest is for the JSON around the work."""
 _RUN_S = 30.0
 _FORGET_MS = 10_000
+_PAUSE_S = 1.0
+_MOST_LOOKS = 5
 
 _STATUSES: dict[str, RemoteStatus] = {
     "IN_QUEUE": "queued",
@@ -27,7 +28,7 @@ _STATUSES: dict[str, RemoteStatus] = {
 
 
 class JobTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What /status says. `error` is not read, as it may quote a text."""
+    """The answer of /status. Its `error` is not read, because it may quote a text."""
 
     id: str
     status: str
@@ -40,7 +41,7 @@ class JobTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def remote_status(self) -> RemoteStatus:
-        """Its state. One that nobody knows is no end."""
+        """The state of the job. An unknown state counts as running."""
         return _STATUSES.get(self.status, "running")
 
 
@@ -70,10 +71,9 @@ class Jobs:
         return f"<Jobs {self._api!r}>"
 
     async def run(self, work: bytes, policy: dict[str, int], *, is_safe: bool = False) -> str:
-        """Begin a job, and return its id. If it `is_safe`, the far end begins a key once, however often it is
-        asked.
+        """Begin a job and return its id. If `is_safe`, the server begins each key only once.
 
-        Raises NotBegun if it was certainly not begun, and InDoubt if that is not known.
+        Raises NotBegun if the job was not begun, and InDoubt if that is unknown.
         """
         body = msgspec.json.encode({"input": msgspec.Raw(work), "policy": policy})
         try:
@@ -83,24 +83,27 @@ class Jobs:
         except EngineError as error:
             raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
         if said.status in (200, 201):
-            return _id_of(said)
+            try:
+                return said.read(_Taken).id
+            except EngineFailed:
+                raise InDoubt("Runpod took the work without saying what it is called.") from None
         refused = said.refusal()
         if said.status < 400 or (is_temporary(said.status) and said.status != 429):
             raise InDoubt("Runpod failed while it took the work.", detail=refused.detail)
         raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
 
     async def status(self, id_: str, *, then_forget: bool = False) -> JobTold | None:
-        """Return the state, None if there is no such job. It may then be forgotten soon."""
+        """Return the job, or None if it does not exist. With `then_forget`, Runpod may delete it soon."""
         query = f"?ttl={_FORGET_MS}" if then_forget else ""
         said = await self._api.ask("GET", f"status/{quote(id_, safe='')}{query}")
         return None if said.status == 404 else checked(said, 200).read(JobTold)
 
     async def stream(self, id_: str) -> list[Any]:
-        """Return what was made since the last call. What is given once is never given again."""
+        """Return the output since the last call. Runpod gives each output only once."""
         said = await self._api.ask("GET", f"stream/{quote(id_, safe='')}")
         if said.status == 404:
             return []
-        # The SDK reads an object with a list in it, and the documentation shows the list alone.
+        # The SDK reads an object that holds the list. The documentation shows the list alone.
         body: Any = checked(said, 200).read(object)
         listed = body.get("stream") if isinstance(body, dict) else body
         try:
@@ -108,25 +111,33 @@ class Jobs:
         except msgspec.ValidationError:
             raise EngineFailed("Runpod's stream is not what it promises.") from None
 
-    async def cancel(self, id_: str) -> None:
-        """Ask for the end of a job. Nothing is wrong if there is none; of one that is over, only its status
-        can tell."""
+    async def cancel(self, id_: str, server: str) -> JobTold | None:
+        """Cancel a job, and return its last state, or None if it does not exist.
+
+        Raises EngineFailed, which names the `server`, if the job goes on.
+        """
         said = await self._api.ask("POST", f"cancel/{quote(id_, safe='')}", is_safe=True)
         checked(said, 200, 400, 404, 409)
+        for _ in range(_MOST_LOOKS):
+            job = await self.status(id_, then_forget=True)
+            if job is None or job.remote_status not in OPEN:
+                return job
+            await self._api.rest(_PAUSE_S)
+        raise EngineFailed(f"{server} has not ended a job that was canceled.")
 
     async def health(self) -> RunnerHealth:
-        told = checked(await self._api.ask("GET", "health"), 200).read(_Health)
-        machines = sum(told.workers.get(name, 0) for name in ("idle", "initializing", "running"))
-        return RunnerHealth(machines=machines, waiting=told.jobs.get("inQueue", 0))
+        health = checked(await self._api.ask("GET", "health"), 200).read(_Health)
+        machines = sum(health.workers.get(name, 0) for name in ("idle", "initializing", "running"))
+        return RunnerHealth(machines=machines, waiting=health.jobs.get("inQueue", 0))
 
     async def load(self) -> int:
-        """Return how many jobs wait or run."""
-        told = checked(await self._api.ask("GET", "health"), 200).read(_Health)
-        return told.jobs.get("inQueue", 0) + told.jobs.get("inProgress", 0)
+        """Return the number of jobs that wait or run."""
+        jobs = checked(await self._api.ask("GET", "health"), 200).read(_Health).jobs
+        return jobs.get("inQueue", 0) + jobs.get("inProgress", 0)
 
 
 def pieces_of(output: Any, since: int) -> tuple[RemotePiece, ...]:
-    """Return the pieces in a job's output from a number on. Raises EngineFailed if it has not all of them."""
+    """Return the pieces of a job's output from number `since` on. Raises EngineFailed if one is missing."""
     try:
         pieces = msgspec.convert(output, tuple[RemotePiece, ...])
     except msgspec.ValidationError:
@@ -136,8 +147,9 @@ def pieces_of(output: Any, since: int) -> tuple[RemotePiece, ...]:
     return pieces[since:]
 
 
-def _id_of(said: Said) -> str:
+def finished_state(output: Any, since: int, usd: float | None) -> RemoteState:
+    """Return the state of a finished job: done with its pieces, or failed if one is missing."""
     try:
-        return said.read(_Taken).id
-    except EngineFailed:
-        raise InDoubt("Runpod took the work without saying what it is called.") from None
+        return RemoteState(status="done", pieces=pieces_of(output, since), usd=usd)
+    except EngineFailed as error:
+        return RemoteState(status="failed", usd=usd, reason=error.message)

@@ -1,4 +1,4 @@
-"""The pods of one deployment: found again by their names, made within the caps, and ended for certain."""
+"""The pods of one deployment: find them by name, create them within the caps, and end them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ _STARTING_S = 5.0
 
 
 class _Choice(NamedTuple):
-    """A pod that takes the work, or the price of each GPU that a new one may have."""
+    """A pod that takes the work, or else the price of each GPU that a new pod may have."""
 
     pod: Pod | None = None
     prices: Mapping[str, float] = MappingProxyType({})
 
 
 class OwnPods:
-    """`lasts_s` is how long a pod must live on to be given work. `now` is in seconds since 1970."""
+    """The pods of one deployment. A pod gets work only if it lives `lasts_s` longer.
+
+    `now` returns seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class OwnPods:
         return f"<OwnPods of {self._pods.deployment}>"
 
     async def chosen_or_made(self, key: str) -> Pod:
-        """Return a pod for the work with this key. Raises NotBegun if there surely is none of it."""
+        """Return a pod for the work with this key. Raises NotBegun if no pod was created and none is free."""
         try:
             async with asyncio.timeout(_READ_S):
                 choice = await self._choice()
@@ -74,7 +77,7 @@ class OwnPods:
         return choice.pod or await self._made(key, choice.prices)
 
     async def _choice(self) -> _Choice:
-        """Choose a pod that runs and has room; else a new one, if no cap forbids it; else any of ours."""
+        """Choose a running pod with room, else a new pod if the caps allow it, else any of our pods."""
         alive = await self.alive()
         ours = [pod for pod in alive if self._lasts(pod)]
         running = [pod for pod in ours if pod.status == "RUNNING"]
@@ -93,8 +96,8 @@ class OwnPods:
         raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
 
     async def _affordable(self, alive: Sequence[Pod]) -> dict[str, float]:
-        """Return the prices of the GPUs that a further pod may have, in the order of the settings."""
-        # A pod whose price is not known counts as the dearest.
+        """Return the prices of the GPUs that another pod may have, in the order of the settings."""
+        # A pod without a known price counts as the most expensive one.
         spent = sum(self._pods.usd_per_hour if pod.cost is None else pod.cost for pod in alive)
         if len(alive) >= self._pods.most_pods:
             return {}
@@ -106,8 +109,10 @@ class OwnPods:
         }
 
     async def _made(self, key: str, prices: Mapping[str, float]) -> Pod:
-        """Make a pod with the first GPU that is there. After a lost answer, it is looked for by its name, and
-        never made again."""
+        """Create a pod with the first available GPU.
+
+        After a lost answer, search for the pod by its name. It is never created twice.
+        """
         refused: EngineError = NoMachine("No GPU of the list is there.")
         for gpu in prices:
             try:
@@ -126,8 +131,10 @@ class OwnPods:
         raise NotBegun(refused.message, detail=refused.detail, retry_after_s=_AGAIN_S)
 
     async def _within_caps(self, made: Pod) -> Pod:
-        """Return the pod. If another worker has made one at the same moment, or it is dearer than it was said
-        to be, the later one of them is ended at once."""
+        """Return the pod, or end it and raise NotBegun if it breaks a cap.
+
+        That happens if another worker created a pod at the same moment, or the price is above the listed one.
+        """
         is_kept = False
         try:
             alive = sorted(await self.alive(), key=lambda pod: (pod.made_at, pod.id))
@@ -162,17 +169,19 @@ class OwnPods:
         return order
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Return what the far end in a pod must know: see deploy/runpod/handler.py. It ends itself, too, in
-        case that nobody is left here."""
+        """Return the environment of a pod, which deploy/runpod/handler.py reads.
+
+        With it, a pod ends itself if this server no longer does.
+        """
         at = self._pods
-        told = {
+        own = {
             TOKEN_VARIABLE: self._token(name),
             "VOXGATE_PORT": str(_PORT),
             "VOXGATE_STOP_S": str(at.deadline_s),
             "VOXGATE_IDLE_S": str(at.idle_s),
         }
         key = self._settings.stop_key
-        return at.env | told | ({"VOXGATE_STOP_KEY": key} if key else {})
+        return at.env | own | ({"VOXGATE_STOP_KEY": key} if key else {})
 
     async def made_for(self, key: str) -> Pod | None:
         name = self._name_for(key)
@@ -180,8 +189,7 @@ class OwnPods:
         return min(alive, key=lambda pod: (pod.made_at, pod.id)) if alive else None
 
     async def recent(self, id_: str) -> Pod | None:
-        """Return a pod as it was some seconds ago: Runpod allows few questions a minute, and each work asks
-        again and again."""
+        """Return a pod, from a cache of a few seconds, because Runpod allows few requests a minute."""
         now = self._now()
         if id_ in self._recently and now < self._recently[id_][0]:
             return self._recently[id_][1]
@@ -192,7 +200,7 @@ class OwnPods:
         return pod
 
     async def alive(self) -> list[Pod]:
-        """Return the pods of this deployment that bill."""
+        """Return the pods of this deployment that cost money."""
         return [
             pod
             for pod in await self.cloud.pods()
@@ -202,18 +210,18 @@ class OwnPods:
         ]
 
     def _lasts(self, pod: Pod) -> bool:
-        """Tell whether work that begins now ends before the pod must."""
+        """Return whether work that begins now ends before the pod's deadline."""
         return self._now() + self._lasts_s <= pod.made_at + self._pods.deadline_s
 
     async def load(self, pod: Pod) -> int | None:
-        """Return how many jobs a pod has, None if it does not say."""
+        """Return the number of a pod's jobs, or None if it does not answer."""
         try:
             return await self.jobs(pod).load()
         except EngineError:
             return None
 
     async def end(self, id_: str, reason: str) -> bool:
-        """Terminate a pod, and tell whether it is gone. If not, somebody has to look: it bills on."""
+        """Terminate a pod and return whether it is gone. If not, it still costs money: log a warning."""
         try:
             await self.cloud.terminate(id_)
         except EngineError as error:
@@ -231,10 +239,10 @@ class OwnPods:
         return pod_name(self._pods.deployment, hashlib.sha256(key.encode()).hexdigest())
 
     def _token(self, name: str) -> str:
-        """Return what a pod's callers must show. It follows from the key and the pod's name, so nobody keeps
-        it; and it tells nothing of the key."""
+        """Return the token for requests to a pod. It is derived from the key and the pod's name, so it is not
+        stored, and it does not reveal the key."""
         return hmac.new(self._settings.api_key.encode(), f"pod {name}".encode(), "sha256").hexdigest()
 
     def forget(self, id_: str) -> None:
-        """Ask anew for this pod the next time."""
+        """Remove a pod from the cache."""
         self._recently.pop(id_, None)

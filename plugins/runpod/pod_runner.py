@@ -1,23 +1,25 @@
-"""A runner with pods of its own: made when there is work, shared while they live, and ended when idle.
+"""A runner with its own pods: created for work, shared by several pieces of work, and ended when idle.
 
-Nothing is kept here that a kill could lose. A pod's name says whose it is, its token follows from that name,
-and the name of a piece of work says in which pod it is. A pod is given work only when it runs.
+No state here is lost by a kill. A pod's name tells its deployment, its token follows from that name, and the
+name of a piece of work contains its pod. A pod gets work only when it is running.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import msgspec
 
 from plugins.runpod.api import Sleep
 from plugins.runpod.cloud import Pod
-from plugins.runpod.jobs import MOST_RUN_BYTES, JobTold, pieces_of
+from plugins.runpod.jobs import MOST_RUN_BYTES, JobTold, finished_state
 from plugins.runpod.own_pods import OwnPods
-from plugins.runpod.reaper import BROKEN, ReaperRules, doomed, is_ours, last_needed
+from plugins.runpod.reaper import BROKEN, ReaperRules, SeenPod, doomed, is_ours, last_needed
+from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import SWEEP_S, TIDY_S, PodSettings, RunpodSettings
 from speech_engine import Context, EngineError, EngineFailed
 from speech_engine.runner import (
@@ -30,11 +32,9 @@ from speech_engine.runner import (
 )
 
 _KEPT_S = 240.0
-"""A pod that did its last work stays for `idle_s`, and its results with it."""
+"""After its last work a pod stays for `idle_s`, and so do its results."""
 _MARGIN_S = 60
 _TURN_S = 5.0
-_PAUSE_S = 1.0
-_MOST_LOOKS = 5
 
 
 class _Place(NamedTuple):
@@ -55,14 +55,14 @@ class _Place(NamedTuple):
 
 
 class _Paid(NamedTuple):
-    """Until when a pod is paid for, and what each work has cost, by its key: it may be asked for again."""
+    """The time until which a pod is paid for, and the price of each work by its key."""
 
     until: float
     usd: dict[str, float]
 
 
 class PodRunner:
-    """Work in pods. `now` is the time in seconds since 1970."""
+    """A runner that works in pods. `now` returns seconds since 1970."""
 
     def __init__(
         self,
@@ -74,7 +74,6 @@ class PodRunner:
         assert settings.pods is not None
         self._settings = settings
         self._pods: PodSettings = settings.pods
-        self._sleep = sleep
         self._now = now
         self._rules = ReaperRules(self._pods.deployment, self._pods.idle_s, self._pods.deadline_s)
         self._needed: dict[str, float] = {}
@@ -99,7 +98,7 @@ class PodRunner:
         )
 
     async def submit(self, work: RemoteWork) -> str:
-        """Find a pod for a piece of work, or make one. The pod gets the work when it runs, see `look`."""
+        """Find or create a pod for the work. `look` hands the work over once the pod is running."""
         try:
             async with asyncio.timeout(_TURN_S):
                 await self._choosing.acquire()
@@ -113,7 +112,10 @@ class PodRunner:
         return str(_Place(pod.id, int(self._now()), work.key))
 
     async def find(self, key: str) -> str | None:
-        """Return the work in the pod that was made for it. In any other pod it was not begun: nobody knew."""
+        """Return the name of the work in the pod that was created for it, or None.
+
+        In another pod the work was not begun, because its name was not returned yet.
+        """
         pod = await self._own.made_for(key)
         return None if pod is None else str(_Place(pod.id, int(pod.made_at), key))
 
@@ -131,31 +133,28 @@ class PodRunner:
             await self._own.end(pod.id, "start")
             return RemoteState(status="lost", reason="The pod did not start in time.")
         try:
-            told = await self._handed(pod, place, work)
+            job = await self._handed(pod, place, work)
         except EngineError:
-            # The pod may be no more.
+            # The pod may have ended.
             self._own.forget(pod.id)
             raise
-        if told is None:
+        if job is None:
             return RemoteState(status="lost", usd=0.0, reason="It was not begun in time.")
-        return self._state(pod, place.key, told, since)
+        if job.remote_status in OPEN:
+            return RemoteState(status=job.remote_status)
+        usd = self._usd(pod, place.key)
+        if job.remote_status != "done":
+            return RemoteState(status=job.remote_status, usd=usd, reason=f"The pod says {job.status}.")
+        return finished_state(job.output, since, usd)
 
     async def cancel(self, name: str) -> float | None:
         place = _Place.named(name)
         pod = await self._own.cloud.pod(place.pod)
         if pod is None or pod.status != "RUNNING":
-            # Only a pod that runs was given any work.
+            # Only a running pod has work.
             return None
-        jobs = self._own.jobs(pod)
-        await jobs.cancel(place.key)
-        for _ in range(_MOST_LOOKS):
-            told = await jobs.status(place.key, then_forget=True)
-            if told is None:
-                return None
-            if told.remote_status not in OPEN:
-                return self._usd(pod, place.key)
-            await self._sleep(_PAUSE_S)
-        raise EngineFailed("A pod has not ended a job that was canceled.")
+        job = await self._own.jobs(pod).cancel(place.key, "A pod")
+        return None if job is None else self._usd(pod, place.key)
 
     async def health(self) -> RunnerHealth:
         ours = await self._own.alive()
@@ -165,7 +164,9 @@ class PodRunner:
     async def tidy(self, live: Mapping[str, float]) -> None:
         asked = self._now()
         pods = [
-            pod.seen() for pod in await self._own.cloud.pods() if is_ours(pod.name, self._pods.deployment)
+            SeenPod(pod.id, pod.name, pod.status, pod.made_at)
+            for pod in await self._own.cloud.pods()
+            if is_ours(pod.name, self._pods.deployment)
         ]
         now = self._now()
         used: dict[str, float] = {}
@@ -179,38 +180,25 @@ class PodRunner:
             raise EngineFailed(f"{left} pods bill and could not be ended.")
 
     async def _handed(self, pod: Pod, place: _Place, work: RemoteWork) -> JobTold | None:
-        """Return the job in its pod, which is given the work if it does not have it yet."""
+        """Return the job in its pod. Hand the work over if the pod does not have it yet."""
         jobs = self._own.jobs(pod)
-        told = await jobs.status(place.key)
-        if told is not None:
-            return told
+        if (job := await jobs.status(place.key)) is not None:
+            return job
         if self._now() >= place.at + self._wait_s:
             return None
-        run_s = min(work.most_s, self._settings.most_s)
-        policy = {"executionTimeout": round(run_s * 1000)}
-        # The pod begins a key once. So nothing is in doubt here: who looks the next time may ask again.
+        policy = {"executionTimeout": round(min(work.most_s, self._settings.most_s) * 1000)}
+        # A pod begins each key only once, so the next `look` may safely send the work again.
         await jobs.run(msgspec.json.encode(work), policy, is_safe=True)
-        told = await jobs.status(place.key)
-        if told is None:
+        if (job := await jobs.status(place.key)) is None:
             raise EngineFailed("A pod does not know what it has just been given.")
-        return told
-
-    def _state(self, pod: Pod, key: str, told: JobTold, since: int) -> RemoteState:
-        status = told.remote_status
-        if status in OPEN:
-            return RemoteState(status=status)
-        usd = self._usd(pod, key)
-        if status != "done":
-            return RemoteState(status=status, usd=usd, reason=f"The pod says {told.status}.")
-        try:
-            return RemoteState(status="done", pieces=pieces_of(told.output, since), usd=usd)
-        except EngineFailed as error:
-            return RemoteState(status="failed", usd=usd, reason=error.message)
+        return job
 
     def _usd(self, pod: Pod, key: str) -> float | None:
-        """Return what a work has cost: the pod's time since the last one was paid for. The first work pays
-        for the start and for the idle time at the end, too, so all together pay for all. A new process
-        begins anew: some is then paid for twice, and nothing never."""
+        """Return the price of a work: the pod's time since the end of the last paid work.
+
+        The first work also pays for the start and for the idle time at the end, so that all time is paid for.
+        A new process begins again, so some time may be paid for twice.
+        """
         if pod.cost is None:
             return None
         now, longest_s = self._now(), self._pods.deadline_s + TIDY_S
@@ -221,3 +209,10 @@ class PodRunner:
             paid.usd[key] = min(billed_s / 3600 * pod.cost, self.limits.most_usd)
             self._paid[pod.id] = paid._replace(until=now)
         return paid.usd[key]
+
+
+@asynccontextmanager
+async def create(
+    _name: str, settings: RunpodSettings, context: Context
+) -> AsyncIterator[ServerlessRunner | PodRunner]:
+    yield ServerlessRunner(settings, context) if settings.pods is None else PodRunner(settings, context)

@@ -1,6 +1,6 @@
-"""Which pods must go: a pure policy. Their GPU bills until somebody terminates them, and nobody else does.
+"""A pure policy: which pods must be terminated. A pod costs money until this server terminates it.
 
-A pod of another owner, or of another deployment of ours, is never touched.
+Pods of another owner or of another deployment are never terminated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SeenPod(NamedTuple):
 
 
 class ReaperRules(NamedTuple):
-    """`idle_s` without work, and `deadline_s` whatever it does, is the longest that a pod may live."""
+    """A pod ends after `idle_s` without work, and in any case `deadline_s` after its creation."""
 
     deployment: str
     idle_s: float
@@ -38,27 +38,29 @@ class Doomed(NamedTuple):
 
 
 def pod_name(deployment: str, digest: str) -> str:
-    """Return the name of the pod that a piece of work with this digest had made."""
+    """Return the name of the pod that is created for a piece of work with this digest."""
     return f"voxgate-{deployment}-{digest[:_KEY_DIGITS]}"
 
 
 def is_ours(name: str, deployment: str) -> bool:
-    """Tell whether a pod's name is one that this deployment gives."""
+    """Return whether a pod's name belongs to this deployment."""
     return re.fullmatch(rf"voxgate-{re.escape(deployment)}-[0-9a-f]{{{_KEY_DIGITS}}}", name) is not None
 
 
 def last_needed(
     before: Mapping[str, float], pods: Iterable[SeenPod], used: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return when each pod was needed last: when it was last `used`, as far as that is known now and was
-    `before`. One that was never seen with work has not been needed since it was made."""
+    """Return the time of each pod's last work: the latest of `used`, which is known now, and `before`.
+
+    For a pod without any known work, it is the time of its creation.
+    """
     return {pod.id: max(used.get(pod.id, pod.created_at), before.get(pod.id, pod.created_at)) for pod in pods}
 
 
 def doomed(
     pods: Iterable[SeenPod], needed: Mapping[str, float], now: float, rules: ReaperRules
 ) -> tuple[Doomed, ...]:
-    """Return the pods to terminate, each with the reason. `needed` is as `last_needed` says."""
+    """Return the pods to terminate, each with its reason. `needed` comes from `last_needed`."""
     found: list[Doomed] = []
     for pod in pods:
         if not is_ours(pod.name, rules.deployment) or pod.status == "TERMINATED":

@@ -1,4 +1,4 @@
-"""A runner at an endpoint of Runpod's queue, whose workers start and end by themselves."""
+"""A runner for an endpoint of Runpod's queue. Runpod starts and ends its workers."""
 
 from __future__ import annotations
 
@@ -9,32 +9,21 @@ from typing import Any
 import msgspec
 
 from plugins.runpod.api import Api, Sleep
-from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobTold, pieces_of
+from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobTold, finished_state
 from plugins.runpod.settings import RunpodSettings
-from speech_engine import Context, EngineFailed
-from speech_engine.runner import (
-    OPEN,
-    CannotTell,
-    NotBegun,
-    RemoteState,
-    RemoteWork,
-    RunnerHealth,
-    RunnerLimits,
-)
+from speech_engine import Context
+from speech_engine.runner import CannotTell, NotBegun, RemoteState, RemoteWork, RunnerHealth, RunnerLimits
 
 KEPT_S = 600
-"""How long a result can be had at least. Runpod says thirty minutes, less what a late start has taken of the
-job's own life."""
+"""The shortest time for which a result stays. Runpod keeps it for thirty minutes, less the job's wait."""
 _STAYS_S = 1800
 """Runpod's thirty minutes, at the most."""
 _MARGIN_S = 60
-_PAUSE_S = 1.0
-_MOST_LOOKS = 5
 _LEAST_RUN_S = 5
 
 
 class ServerlessRunner:
-    """Work at an endpoint. A job's name has the endpoint in it, which a later configuration may change."""
+    """A runner that works at an endpoint. A job's name contains it, because the setting may change later."""
 
     def __init__(self, settings: RunpodSettings, context: Context, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings
@@ -73,49 +62,36 @@ class ServerlessRunner:
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
         del work
         jobs, id_ = self._named(name)
-        told = await jobs.status(id_)
-        if told is None:
+        job = await jobs.status(id_)
+        if job is None:
             return RemoteState(status="lost", reason="Runpod knows no such job.")
-        if told.remote_status == "done":
-            return await self._done(jobs, told, since)
-        return RemoteState(
-            status=told.remote_status, usd=self.usd(told), reason=f"Runpod says {told.status}."
-        )
+        usd = self.usd(job)
+        if job.remote_status != "done":
+            return RemoteState(status=job.remote_status, usd=usd, reason=f"Runpod says {job.status}.")
+        # A worker that streams without `return_aggregate_stream` has its pieces only in the stream, once.
+        output: Any = await self._drained(jobs, job.id) if job.output is None else job.output
+        return finished_state(output, since, usd)
 
     async def cancel(self, name: str) -> float | None:
         jobs, id_ = self._named(name)
-        await jobs.cancel(id_)
-        for _ in range(_MOST_LOOKS):
-            told = await jobs.status(id_, then_forget=True)
-            if told is None:
-                return None
-            if told.remote_status not in OPEN:
-                return self.usd(told)
-            await self._sleep(_PAUSE_S)
-        raise EngineFailed("Runpod has not ended a job that was canceled.")
+        job = await jobs.cancel(id_, "Runpod")
+        return None if job is None else self.usd(job)
 
     async def health(self) -> RunnerHealth:
         return await self._jobs(self._settings.endpoint_id).health()
 
     async def tidy(self, live: Mapping[str, float]) -> None:
-        """Nothing bills without work: workers end by themselves."""
+        """Do nothing: Runpod ends idle workers itself."""
 
-    def usd(self, told: JobTold) -> float | None:
-        """Return what a job has cost: its time, the start of its worker, and the time that a worker idles
-        after it. A wait is counted as such a start, and never for longer than one takes."""
-        if told.execution_time is None:
-            return 0.0 if told.remote_status == "queued" else None
-        start_s = min((told.delay_time or 0.0) / 1000, self._settings.start_s)
-        return (start_s + told.execution_time / 1000 + self._settings.idle_s) * self._settings.usd_per_second
+    def usd(self, job: JobTold) -> float | None:
+        """Return the price of a job: the start of its worker, its own time, and the idle time after it.
 
-    async def _done(self, jobs: Jobs, told: JobTold, since: int) -> RemoteState:
-        usd = self.usd(told)
-        # A worker that streams without `return_aggregate_stream` has its pieces only in the stream, once.
-        output: Any = await self._drained(jobs, told.id) if told.output is None else told.output
-        try:
-            return RemoteState(status="done", pieces=pieces_of(output, since), usd=usd)
-        except EngineFailed as error:
-            return RemoteState(status="failed", usd=usd, reason=error.message)
+        The job's wait counts as the start, up to the longest time that a start takes.
+        """
+        if job.execution_time is None:
+            return 0.0 if job.remote_status == "queued" else None
+        start_s = min((job.delay_time or 0.0) / 1000, self._settings.start_s)
+        return (start_s + job.execution_time / 1000 + self._settings.idle_s) * self._settings.usd_per_second
 
     async def _drained(self, jobs: Jobs, id_: str) -> list[Any]:
         every: list[Any] = []

@@ -1,4 +1,4 @@
-"""The settings of a Runpod account in config.toml: an endpoint of its serverless queue, or pods of ours."""
+"""The settings of a Runpod account in config.toml: an endpoint of its serverless queue, or our own pods."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ _Usd = Annotated[float, msgspec.Meta(gt=0, le=1000, description="US dollars, abo
 _Seconds = Annotated[int, msgspec.Meta(ge=5, le=86_400, description="a whole number of seconds, 5 to 86400")]
 _Idle = Annotated[int, msgspec.Meta(ge=0, le=86_400, description="a whole number of seconds, up to 86400")]
 
-
 TIDY_S = 300
-"""So long a pod may live on, at the most, when it should be ended."""
+"""The longest time that a pod lives on after it should have ended."""
 SWEEP_S = 15.0
-"""So long after its idle time a pod is gone."""
+"""The time from the end of a pod's idle time until it is terminated."""
 
 
 class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

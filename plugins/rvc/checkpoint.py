@@ -15,22 +15,22 @@ from safetensors.torch import load
 from plugins.rvc import networks
 from plugins.rvc.generator import take_excitation
 from plugins.rvc.retrieval import Neighbours
-from plugins.rvc.voice_rules import VECTORS, VoiceConfig, layout_of, work_of_a_frame
+from plugins.rvc.voice_rules import VECTORS, VoiceLayout, layout_of, work_of_a_frame
 from speech_engine.host.weights import fill
 from speech_engine.model_files.safetensors import read_all
 
 _USUAL_WORK = 470_000_000
 """The multiplications of a frame of most voices: version 2, with pitch, at 40 kHz."""
 _HEARING = 0.2
-"""HuBERT's share of what a second of such a voice costs."""
+"""HuBERT's share of the cost of a second of such a voice."""
 _VECTORS_OF_A_SECOND = 600_000
-"""To search so many costs as much as such a voice does."""
+"""A search of this many vectors costs as much as a second of such a voice."""
 
 
 class VoiceFile(NamedTuple):
-    """What a voice's file has: the tensors of its generator, and maybe the features of its recordings."""
+    """The contents of a voice's file: the generator's tensors, and maybe features of its recordings."""
 
-    layout: networks.Layout
+    layout: VoiceLayout
     tensors: Mapping[str, Any]
     vectors: Any | None
 
@@ -39,10 +39,10 @@ class VoiceFile(NamedTuple):
 
 
 class RvcVoice(NamedTuple):
-    """A voice that can sound. `neighbours` has features of its own recordings, if there are any."""
+    """A loaded voice. `neighbours` has the features of its recordings, if there are any."""
 
     network: Any
-    layout: networks.Layout
+    layout: VoiceLayout
     neighbours: Neighbours | None
 
     def __repr__(self) -> str:
@@ -54,35 +54,33 @@ class RvcVoice(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """The cost of a second of it, in seconds of a usual voice: 1 at least."""
-        sounding = (1.0 - _HEARING) * work_of_a_frame(VoiceConfig(*self.layout.config)) / _USUAL_WORK
+        """The cost of a second of this voice, in seconds of a usual voice: at least 1."""
+        sounding = (1.0 - _HEARING) * work_of_a_frame(self.layout.config) / _USUAL_WORK
         searching = len(self.neighbours) / _VECTORS_OF_A_SECOND if self.neighbours else 0.0
         return max(1.0, _HEARING + sounding + searching)
 
 
 def read_voice(data: bytes) -> VoiceFile:
-    """Read a voice's file. Raise UnusableModel with what is wrong with it."""
+    """Read a voice's file. Raise UnusableModel with its fault."""
     _, metadata = read_all(BytesIO(data), len(data))
-    told = layout_of(metadata)
-    layout = networks.Layout(told.version, told.has_pitch, told.rate_hz, told.config)
     tensors = load(data)
     vectors = tensors.pop(VECTORS, None)
-    return VoiceFile(layout, tensors, vectors)
+    return VoiceFile(layout_of(metadata), tensors, vectors)
 
 
 def load_voice(
     data: bytes, device: str, precision: str = "float32", tick: Callable[[], None] = lambda: None
 ) -> RvcVoice:
-    """Build the network of a voice's file. Raise UnusableModel with what is wrong with the file.
+    """Build the network of a voice's file. Raise UnusableModel with the file's fault.
 
-    `tick` is called while it is built, and after each layer whenever it sounds.
+    `tick` is called while the network is built, and later after each of its layers.
     """
     file = read_voice(data)
     tick()
     dtype = getattr(torch, precision)
     with networks.on_meta():
         network = networks.build_generator(file.layout)
-    # Only training needs these. A voice's own file has no weights for them.
+    # Only training needs `enc_q`. The file has no weights for it.
     del network.enc_q
     own = {}
     for name, tensor in file.tensors.items():

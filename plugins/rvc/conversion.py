@@ -1,6 +1,4 @@
-"""One conversion: what its client wishes, how its recording is cut, what is prepared of each window without
-the device, and how the made sound is joined.
-"""
+"""One conversion: its options, the sizes of its windows, their preparation, and their joining."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ from speech_engine.values import SpeechJob
 
 
 class PlacedNoise:
-    """Normal numbers of one seed and one kind: so many `at_once` for each place, of which a `block` is drawn
-    together."""
+    """Normal numbers by seed and kind: `at_once` numbers for each place, drawn in blocks of places."""
 
     def __init__(self, seed: int, kind: str, at_once: int, block: int) -> None:
         self._name = f"{seed}/{kind}"
@@ -33,7 +30,7 @@ class PlacedNoise:
         self._block = block
 
     def between(self, begin: int, end: int) -> Any:
-        """Return (numbers, places) from one place to another. The first may be before the recording."""
+        """Return (numbers, places) from `begin` to `end`. `begin` may lie before the recording."""
         first, last = begin // self._block, (end - 1) // self._block
         drawn = torch.cat([self._drawn(number) for number in range(first, last + 1)], dim=1)
         return drawn[:, begin - first * self._block : end - first * self._block]
@@ -45,9 +42,9 @@ class PlacedNoise:
 
 
 GIVEN_HZ = 24_000
-"""The rate of the recordings that the server gives."""
+"""The rate of the recordings from the server."""
 FRAMES_SHORT = 2
-"""HuBERT hears the last frames only with what would come after them."""
+"""HuBERT makes fewer frames at the end, because it needs the sound after them."""
 
 SIZES = WindowSizes(
     first=(GIVEN_HZ, 2 * GIVEN_HZ),
@@ -56,21 +53,22 @@ SIZES = WindowSizes(
     grid=GIVEN_HZ // 50,
     last=(3 * GIVEN_HZ,),
 )
-"""One second, two, and then five: the first sound comes soon. A frame of HuBERT is the grid."""
+"""One second, two, and then five, so that the first sound comes soon. The grid is a frame of HuBERT."""
 
 _FRAME = GIVEN_HZ // 100
 _HIGH_PASS = signal.butter(5, 48, btype="high", fs=HEARD_HZ)
 _LATENT_BLOCK = 100
 _ALL_OF_IT = 0.5
 _USUALLY_LOUD = 0.05
-"""Of a recording whose loud parts have not come yet, the loudest sample is taken to be so loud: few have
-nothing louder, and what hums before the first word is much quieter."""
+"""The least value for the loudest sample, until the loud parts come. A hum before a word is quieter."""
 
 
 class Wishes(NamedTuple):
-    """The options of a client. `index_rate` is the share of features that are drawn towards the voice's own;
-    below 0.5, `protect` lets what has no pitch keep so much less of that. Below 1, `rms_mix_rate` gives the
-    sound so much less of its own loudness, and more of the recording's."""
+    """The options of a client.
+
+    `index_rate` is the share of the voice's own features. `protect` below 0.5 reduces it for frames without
+    pitch. `rms_mix_rate` is the share of the sound's own loudness; the rest is the recording's.
+    """
 
     semitones: float = 0.0
     index_rate: float = 0.75
@@ -84,8 +82,7 @@ class Wishes(NamedTuple):
 
 
 def wishes_of(job: SpeechJob, methods: tuple[str, ...]) -> Wishes:
-    """Return what a job wishes. Raise UnsupportedOption for what makes no sense. `methods` are those that
-    find a pitch here, best first."""
+    """Return a job's options. Raise UnsupportedOption for an invalid one. The best of `methods` is first."""
     extra, usual = job.extra, Wishes()
     method = extra.get("f0_method", methods[0])
     if method not in methods:
@@ -109,9 +106,10 @@ def _number(extra: Mapping[str, Any], name: str, usual: float, most: float) -> f
 
 
 class Prepared(NamedTuple):
-    """A window before the device has seen it. `hz` is None if the model finds the pitch itself, or none is
-    needed, and `source` for a voice without pitch. Of the made sound, the samples from `first` to `last` are
-    wanted."""
+    """A prepared window. The samples of its sound from `first` to `last` are used.
+
+    `hz` is None if the model finds the pitch. A voice without pitch has neither `hz` nor `source`.
+    """
 
     sound: Any
     hz: Any
@@ -151,11 +149,11 @@ class VoiceConversion:
         return work_of(window, self._voice.cost)
 
     def prepare(self, window: SoundWindow) -> Prepared:
-        """Return what the model needs of a window: its sound as HuBERT hears it, its pitch and its noise."""
+        """Return a window's sound for HuBERT, its pitch and its noise."""
         layout = self._voice.layout
         sound = heard(window.pcm)
         self._loudest = max(self._loudest, float(np.abs(sound).max()))
-        # Not of the last frames, which are not made.
+        # Without the last frames, which are not made.
         first_frame = window.begin // _FRAME
         frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
         needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"
@@ -180,21 +178,20 @@ class VoiceConversion:
 
 
 def work_of(window: SoundWindow, cost: float) -> RowWork:
-    """Tell what a window is: it is heard after one step, whose weight is its length in seconds, each at the
-    cost of its voice."""
+    """Return the work of a window: one step, whose weight is its length in seconds times the voice's cost."""
     seconds = len(window.pcm) / 2 / GIVEN_HZ
     return RowWork((window.end - window.start) / GIVEN_HZ, seconds * cost, 1)
 
 
 def heard(pcm: bytes) -> Any:
-    """Return a window as HuBERT hears it: without what is below speech."""
+    """Return a window at HuBERT's rate, without frequencies below speech."""
     sound = np.frombuffer(pcm, "<i2").astype(np.float64) / 32768.0
     slow = signal.resample_poly(sound, HEARD_HZ // 8000, GIVEN_HZ // 8000)
     return signal.filtfilt(*_HIGH_PASS, slow).astype(np.float32)
 
 
 def moved(hz: Any, semitones: float) -> Any:
-    """Return pitches that are so much higher."""
+    """Return pitches that are higher by `semitones`."""
     return hz * 2.0 ** (semitones / 12.0)
 
 

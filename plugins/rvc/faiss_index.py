@@ -1,8 +1,7 @@
-"""The features of a voice's recordings, read from an index of faiss (.index), and written as one.
+"""Read the features of a voice's recordings from an index of faiss (.index), and write them as one.
 
-Of the many kinds of indexes only those are read that RVC-WebUI makes: IVF with flat lists, and flat ones. A
-file is a stranger's, and each of its numbers is checked before it is used. It is read here rather than by
-faiss, whose readers believe what a file says.
+Only the kinds that RVC-WebUI makes are read: flat ones, and IVF with flat lists. The file is not trusted, so
+each number is checked before use. faiss itself has no such checks.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _MOST_LISTS: Final = 1 << 20
 _DUMMY: Final = 1 << 20
 _FLOAT: Final = 4
 _NUMBERS_AT_ONCE: Final = 1 << 20
-"""A process that reads a stranger's file has little memory: an index may have most of it."""
+"""A process that reads untrusted files has little memory, and an index may need most of it."""
 
 
 class Vectors(NamedTuple):
-    """Features as rows of numbers of 16 bits."""
+    """Features as rows of 16-bit floats."""
 
     shape: tuple[int, int]
     data: memoryview
@@ -59,8 +58,7 @@ def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
 
 
 def write_flat_index(halves: Iterable[bytes | memoryview], count: int, width: int, target: BinaryIO) -> None:
-    """Write features of 16 bits, in pieces of whole numbers, as a flat index, which every faiss reads, and
-    RVC-WebUI with it."""
+    """Write 16-bit features, in pieces of whole numbers, as a flat index, which any faiss reads."""
     target.write(_FLAT[0])
     target.write(struct.pack("<iqqq?i", width, count, _DUMMY, _DUMMY, True, _L2))
     target.write(struct.pack("<Q", count * width))
@@ -69,7 +67,7 @@ def write_flat_index(halves: Iterable[bytes | memoryview], count: int, width: in
 
 
 class _Reader:
-    """Reads a file from its beginning, and never beyond its end."""
+    """Reads a file from its beginning, but not beyond its stated size."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -103,7 +101,7 @@ class _Reader:
             count -= len(self.take(min(count, _NUMBERS_AT_ONCE)))
 
     def halves(self, count: int, width: int) -> Any:
-        """Return rows of numbers of 32 bits as such of 16. What is too large for them becomes infinite."""
+        """Read rows of 32-bit floats, and return them as 16-bit floats. Too large numbers become infinite."""
         if count * width * _FLOAT > self._left:
             raise UnusableModel("it is cut off, or one of its numbers is wrong")
         found = np.empty((count, width), "<f2")
@@ -154,7 +152,7 @@ def _inverted(reader: _Reader, count: int, width: int) -> Any:
 
 
 def _skip_quantizer(reader: _Reader, lists: int, width: int) -> None:
-    """Pass over the middles of the lists, which only a search in some of them needs."""
+    """Skip the centres of the lists, which only a search needs."""
     if reader.take(4) not in _FLAT or reader.header(width) != lists:
         raise UnusableModel("the middles of its lists are no flat index of them")
     reader.expect_floats(lists * width)

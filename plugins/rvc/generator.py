@@ -1,5 +1,6 @@
-"""From features and pitch to the sound of a voice, for many rows at once. All random numbers come from
-outside, so each row sounds as it would alone.
+"""Turn features and pitch into sound, for many rows at once.
+
+All random numbers come from the caller, so each row sounds the same in any company.
 """
 
 from __future__ import annotations
@@ -9,18 +10,17 @@ from typing import Any
 
 import torch
 
-from plugins.rvc.networks import Layout
+from plugins.rvc.voice_rules import VoiceLayout
 
 SINE, BREATH = 0.1, 0.003
-"""How loud the sine of a voiced frame is, and the noise in it. A frame without pitch is a third of a sine of
-noise."""
+"""The amplitude of the sine and of the noise in a voiced frame. Other frames have only noise."""
 _SPREAD = 0.66666
 """The spread of the hidden sounds around their mean."""
 
 
-# What torch has no types for, as it is not installed here.
+# torch is not installed where types are checked.
 class _GivenSource(torch.nn.Module):  # type: ignore[misc]
-    """Stands where the network would make a sine and noise from a pitch: these were made before."""
+    """Replaces the part of the network that makes sine and noise from a pitch. Here the caller makes them."""
 
     def __init__(self, linear: Any) -> None:
         super().__init__()
@@ -31,15 +31,14 @@ class _GivenSource(torch.nn.Module):  # type: ignore[misc]
 
 
 def take_excitation(network: Any) -> None:
-    """Let a network with pitch take what `excitation` makes, in place of a pitch."""
+    """Let a network take the output of `excitation` in place of a pitch."""
     network.dec.m_source = _GivenSource(network.dec.m_source.l_linear)
 
 
-def excitation(hz: Any, layout: Layout, noise: Any) -> Any:
+def excitation(hz: Any, layout: VoiceLayout, noise: Any) -> Any:
     """Return the source of a voice (rows, samples, 1): a sine with the pitch (rows, frames), and noise.
 
-    `noise` has normal numbers (rows, samples). The phase is added up in double precision, in which it does
-    not drift.
+    `noise` has normal numbers (rows, samples). The phase is added up in float64, so that it does not drift.
     """
     rows, frames = hz.shape
     turns = hz.double() / layout.rate_hz
@@ -53,13 +52,12 @@ def excitation(hz: Any, layout: Layout, noise: Any) -> Any:
 
 
 def sound_of(
-    network: Any, layout: Layout, features: Any, pitch: tuple[Any, Any] | None, latent: Any, source: Any
+    network: Any, layout: VoiceLayout, features: Any, pitch: tuple[Any, Any] | None, latent: Any, source: Any
 ) -> Any:
     """Return the sound (rows, samples) of features (rows, frames, width).
 
-    The `pitch` is coarse and in Hz, each (rows, frames), or None for a voice without. `latent` is the noise
-    of the hidden sound (rows, channels, frames), `source` that of the excitation (rows, samples), if there is
-    a pitch.
+    `pitch` is coarse and in Hz, each (rows, frames), or None. `latent` is the noise of the hidden sound
+    (rows, channels, frames). `source` is the noise of the excitation (rows, samples), if there is a pitch.
     """
     rows, frames = features.shape[:2]
     dtype, device = features.dtype, features.device

@@ -1,4 +1,4 @@
-"""HuBERT: the words of a sound, without its speaker. It is shared by all voices."""
+"""HuBERT, which extracts the speech of a sound without its speaker. All voices share it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from speech_engine.model_files import FolderContents, check_model
 
 HEARD_HZ = 16_000
 V1_LAYER = 9
-"""Voices of version 1 were trained on this layer, those of version 2 on the last one."""
+"""Voices of version 1 were trained on this layer, and voices of version 2 on the last one."""
 
 _NORMS = {
     "encoder.pos_conv_embed.conv.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
     "encoder.pos_conv_embed.conv.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
 }
-"""The names of the parts of a weight in files of before torch 2."""
+"""The names of a weight's parts in files from before torch 2."""
 _POSITION = "encoder.pos_conv_embed.conv.weight"
 
 
-# What torch has no types for, as it is not installed here.
+# torch is not installed where types are checked.
 class Hubert(torch.nn.Module):  # type: ignore[misc]
     """The network, and the projection that voices of version 1 need, if its file has one."""
 
@@ -48,11 +48,10 @@ class Hubert(torch.nn.Module):  # type: ignore[misc]
         return self.model.dtype
 
     def forward(self, sounds: Any) -> tuple[Any | None, Any]:
-        """Return what voices of version 1 and of version 2 hear of sounds (rows, samples) at HEARD_HZ.
-        Without `final_proj`, there is nothing for those of version 1.
+        """Return the features of sounds (rows, samples) at HEARD_HZ for voices of version 1 and of version 2.
 
-        Both are (rows, frames, width), fifty frames a second. All sounds must have their full length: the
-        network knows no padding.
+        Both are (rows, frames, width), fifty frames a second. Without `final_proj`, the first is None. The
+        sounds must have one length, because the network has no padding.
         """
         hidden = self.model(sounds.to(self.dtype), output_hidden_states=True).hidden_states
         ninth = hidden[min(V1_LAYER, len(hidden) - 1)]
@@ -60,7 +59,7 @@ class Hubert(torch.nn.Module):  # type: ignore[misc]
 
 
 def load_hubert(folder: Path, device: str, precision: str = "float32") -> Hubert:
-    """Read HuBERT from a model's folder. Raise UnusableModel with what is wrong with its files."""
+    """Read HuBERT from a model's folder. Raise UnusableModel with the fault of its files."""
     check_model(MODEL_FORMAT, folder)
     sizes = read_hubert_sizes(FolderContents(MODEL_FORMAT.files, folder))
     network = Hubert(sizes)
@@ -83,7 +82,7 @@ def _config(sizes: HubertSizes) -> HubertConfig:
         conv_dim=list(sizes.convolutions),
         num_conv_pos_embeddings=sizes.positions,
         num_conv_pos_embedding_groups=sizes.groups,
-        # They only count in training.
+        # These matter only in training.
         layerdrop=0.0,
         mask_time_prob=0.0,
         apply_spec_augment=False,

@@ -1,5 +1,6 @@
-"""The windows of one conversion as one sound: each is moved by a few milliseconds to where it fits the one
-before it, and blended with that. No sample is lost, and none is added.
+"""Join the windows of one conversion. Each is moved by a few milliseconds to fit the one before, and blended.
+
+No sample is lost or added.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from speech_engine.host.windows import SoundWindow
 
 FADE_S = 0.02
 MARGIN_S = 0.008
-"""The farthest that a window is moved: half a period of the lowest voices, whose sine begins anew in each."""
+"""The farthest move of a window: half a period of the lowest voices, whose sine begins anew in each."""
 
 _NEARLY = 0.02
-"""A better fit by less than this is not worth being moved farther."""
+"""A window is not moved farther for a gain of less than this."""
 _QUIET = 1e-3
 
 
 class Joiner:
-    """The sound of one recording, at `rate_hz`. Its windows are in samples at `heard_hz`."""
+    """The sound of one recording, at `rate_hz`. Windows count samples at `heard_hz`."""
 
     def __init__(self, heard_hz: int, rate_hz: int) -> None:
         self._heard_hz = heard_hz
@@ -33,17 +34,17 @@ class Joiner:
         self._rising = (np.arange(self.fade, dtype=np.float32) + 0.5) / self.fade
 
     def place(self, sample: int) -> int:
-        """Return where a sample of the recording lies in the sound."""
+        """Return the place in the sound of a sample of the recording."""
         return sample * self._rate_hz // self._heard_hz
 
     def bounds(self, window: SoundWindow) -> tuple[int, int]:
-        """Return which samples of a window's whole sound `join` needs, as far as they are there."""
+        """Return the range of samples of a window's whole sound that `join` uses."""
         before = self.place(window.begin)
         first = self.place(window.start) - before - self.margin
         return first, self.place(window.end) - before + self.fade + self.margin
 
     def join(self, window: SoundWindow, pcm: bytes) -> bytes:
-        """Return what follows, of the samples within `bounds`: as much as the window stands for."""
+        """Return the next sound, as long as the window, from the samples within `bounds`."""
         sound = np.frombuffer(pcm, "<i2").astype(np.float32)
         count = self.place(window.end) - self.place(window.start)
         first = self.margin if self._tail is None else self._fitting(sound)
@@ -56,7 +57,7 @@ class Joiner:
         return bytes(np.rint(body).clip(-32768, 32767).astype("<i2").tobytes())
 
     def _fitting(self, sound: Any) -> int:
-        """Return where a window's sound goes on best after the tail: near its own place, if all are alike."""
+        """Return the best place to continue after the tail. Among equals, it is the nearest."""
         head = sound[: self.fade + 2 * self.margin].astype(np.float64)
         tail = self._tail.astype(np.float64)
         products = np.correlate(head, tail, "valid")
@@ -67,14 +68,14 @@ class Joiner:
 
 
 _EVERY_S = 0.5
-"""A moment is measured over twice of it, which is what a window has beside its own sound."""
+"""The time between two measurements of loudness. Each covers twice this time."""
 _QUIETEST = 1e-6
 
 
 def followed(made: Any, made_hz: int, heard: Any, heard_hz: int, rate: float) -> Any:
-    """Return the made sound with its own loudness (a `rate` of 1), that of what was heard (0), or between.
+    """Return the made sound with its own loudness (`rate` 1), the recording's (0), or one in between.
 
-    Both sounds are of one window, and begin together.
+    Both sounds are of one window.
     """
     moments = torch.arange(len(made), device=made.device) / (_EVERY_S * made_hz)
     wanted, own = _levels(heard, heard_hz, moments), _levels(made, made_hz, moments)
@@ -82,7 +83,7 @@ def followed(made: Any, made_hz: int, heard: Any, heard_hz: int, rate: float) ->
 
 
 def _levels(sound: Any, rate_hz: int, moments: Any) -> Any:
-    """Return the root mean square of a sound around each moment: a line between one and the next."""
+    """Return the root mean square of a sound at each moment, interpolated linearly."""
     step = round(_EVERY_S * rate_hz)
     found = avg_pool1d(pad(sound.square(), (step, step))[None], 2 * step, step)[0].sqrt()
     first = moments.long().clamp(max=len(found) - 1)

@@ -1,6 +1,6 @@
-"""RVC as the host's batch loop drives it: windows of recordings in, the sound of each as a whole out.
+"""RVC for the host's batch loop, which puts windows of recordings in and takes the sound of each window out.
 
-In a step, HuBERT hears the windows of all voices together, and each voice sounds for its own.
+A step runs HuBERT once for the windows of all voices, and then each voice's network for its own windows.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from plugins.rvc.hubert import HEARD_HZ, Hubert
 from plugins.rvc.joining import followed
 from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
-from plugins.rvc.voice_rules import VoiceConfig, largest_layer
+from plugins.rvc.voice_rules import largest_layer
 from speech_engine.host.batch_model import OutOfMemory, RowSpec, RowStep, RowWork
 from speech_engine.values import SpeechJob
 
 STATED_HZ = 48_000
-"""The rate that the server is told; each voice has its own."""
+"""The rate in the model's description. Each voice has its own rate."""
 STEP_S = 1.0
-"""The sound that a step makes of a second in it."""
+"""The seconds of sound that a step makes of a second in it."""
 
 _HEARD_AT_ONCE = 8
-"""The windows that HuBERT hears at once: its first layers need 80 MB for each."""
+"""The windows that HuBERT reads at once. Its first layers need 80 MB for each."""
 _MOST_OF_A_LAYER = 30_000_000_000
-"""The multiplications of a voice's largest layer for the rows that sound at once. A processor needs seconds
-for so many, and a layer gives no sign of life within it. A row of the largest voice has nearly as many, and a
-card is as busy with them as it can be."""
+"""The multiplications of a voice's largest layer for the rows of one pass. A CPU needs seconds for them, and
+gives no sign of life within a layer. They are enough to keep a GPU busy."""
 
 
 class RvcRow:
-    """One window on its way to sound. One that warms up takes several steps."""
+    """One window that becomes sound. A row that warms up takes several steps."""
 
     def __init__(self, voice: RvcVoice, window: Prepared, steps: int = 1) -> None:
         self.voice = voice
@@ -51,15 +50,17 @@ class RvcRow:
 
 
 class Heard(NamedTuple):
-    """What is heard in a window: features (frames, width), fifty a second, and the pitch in Hz, a hundred a
-    second, if its voice has one."""
+    """The features of a window (frames, width), fifty a second, and its pitch in Hz, a hundred a second.
+
+    `hz` is None for a voice without pitch.
+    """
 
     features: Any
     hz: Any
 
 
 class RvcModel:
-    """A `BatchModel` that weighs its rows by their seconds, and by what these cost with their voice."""
+    """A `BatchModel` that weighs its rows by their seconds and by the cost of their voice."""
 
     rate_hz = STATED_HZ
 
@@ -73,12 +74,12 @@ class RvcModel:
 
     @property
     def hears_v1(self) -> bool:
-        """Whether voices of version 1 can be spoken with."""
+        """Whether voices of version 1 can be used."""
         return self._hubert.final_proj is not None
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """How a pitch can be found here, best first."""
+        """The methods that find a pitch, best first."""
         return ("pm",) if self._rmvpe is None else ("rmvpe", "pm")
 
     def expected(self, job: SpeechJob, voice: RvcVoice | None) -> list[RowWork]:
@@ -100,7 +101,7 @@ class RvcModel:
             with torch.inference_mode():
                 made = self._made(rows)
         except torch.OutOfMemoryError as error:
-            # Without its frames, which hold what was allocated.
+            # The frames of the traceback hold the allocated memory.
             error.__traceback__ = None
             raise OutOfMemory from None
         for row, sound in zip(rows, made, strict=True):
@@ -139,7 +140,7 @@ class RvcModel:
         return [made[number] for number in range(len(rows))]
 
     def _hear(self, rows: Sequence[RvcRow]) -> list[Heard]:
-        """Return what the voices of these rows get; the windows have one length."""
+        """Return the features and pitches of these rows. Their windows have one length."""
         sounds = torch.stack([row.window.sound for row in rows]).to(self._device)
         by_version = dict(zip(("v1", "v2"), self._hubert(sounds), strict=True))
         pitches = self._pitches(rows, sounds)
@@ -197,8 +198,10 @@ class RvcModel:
 
 
 def _drawn(rows: Sequence[RvcRow], heard: Mapping[int, Heard]) -> dict[int, Any]:
-    """Return the features of the rows that are drawn towards their voice's own. Those of a voice are searched
-    together, as each search reads all of its vectors."""
+    """Return the features of the rows whose features are drawn towards their voice's own.
+
+    The rows of a voice are searched together, because each search reads all of its vectors.
+    """
     drawn: dict[int, Any] = {}
     wanting = [number for number, row in enumerate(rows) if row.window.wishes.index_rate]
     for group in _grouped(wanting, lambda number: id(rows[number].voice.neighbours)):
@@ -215,15 +218,17 @@ def _drawn(rows: Sequence[RvcRow], heard: Mapping[int, Heard]) -> dict[int, Any]
 
 
 def features_of(heard: Heard, drawn: Any | None, wishes: Wishes) -> Any:
-    """Return a window's features a hundred times a second: its own, or those `drawn` towards its voice's
-    recordings, of which what has no pitch gets less."""
+    """Return a window's features, a hundred a second: its own, or the `drawn` ones.
+
+    Frames without pitch get a smaller share of the `drawn` ones.
+    """
     own = _twice(heard.features)
     if drawn is None:
         return own
     drawn = _twice(drawn)
     if heard.hz is None or not wishes.protects:
         return drawn
-    # What has no pitch, breath and consonants, keeps most of what was said.
+    # Frames without pitch are breath and consonants. They keep most of their own features.
     share = torch.where(heard.hz > 0, 1.0, wishes.protect)[:, None].to(drawn.dtype)
     return drawn * share + own * (1.0 - share)
 
@@ -233,7 +238,7 @@ def _twice(features: Any) -> Any:
 
 
 def _rows_at_once(voice: RvcVoice, frames: int) -> int:
-    largest = largest_layer(VoiceConfig(*voice.layout.config))
+    largest = largest_layer(voice.layout.config)
     return max(1, _MOST_OF_A_LAYER // (largest * frames))
 
 

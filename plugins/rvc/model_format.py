@@ -1,7 +1,4 @@
-"""What an imported RVC model consists of: HuBERT, and what else all voices share. Voices come apart from it.
-
-Nothing here needs torch: the check runs where a model is imported, too.
-"""
+"""The files of an RVC model, which all voices share, and their check, which does not need torch."""
 
 from __future__ import annotations
 
@@ -11,15 +8,13 @@ from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, Mode
 from speech_engine.trained_files import TrainedFormat
 
 CONVOLUTIONS = 7
-"""Layers that make a frame of twenty milliseconds, with strides that are the same in every HuBERT."""
+"""The layers that make a frame of 20 ms. Their strides are the same in every HuBERT."""
 KERNELS = (10, 3, 3, 3, 3, 2, 2)
 HIDDEN = 768
 PROJECTED = 256
-"""What voices of version 2 and of version 1 are trained on."""
+"""The widths of the features of voices of version 2 and of version 1."""
 EXTRA_GB = 5.5
-"""Beside the weights: a step's sound in the widest layer of a voice and the windows that wait, two gigabytes
-of voices, and one of their files."""
-
+"""The memory beside the weights: a step's widest layer, waiting windows, 2 GB of voices, and a file."""
 
 FAIRSEQ_NAMES = (
     (r"^feature_extractor\.conv_layers\.(\d+)\.0\.", r"feature_extractor.conv_layers.\1.conv."),
@@ -32,7 +27,7 @@ FAIRSEQ_NAMES = (
     (r"\.fc1\.", ".feed_forward.intermediate_dense."),
     (r"\.fc2\.", ".feed_forward.output_dense."),
 )
-"""The names of fairseq's file, hubert_base.pt, and those of transformers, which have none of the former."""
+"""Patterns of the names in fairseq's file, hubert_base.pt, and their replacements for transformers."""
 
 
 class HubertSizes(NamedTuple):
@@ -49,10 +44,7 @@ class HubertSizes(NamedTuple):
 
 
 def read_hubert_sizes(model: ModelContents) -> HubertSizes:
-    """Return the sizes that the configuration names. Raise UnusableModel.
-
-    fairseq's file comes without one, and has the sizes that are usual.
-    """
+    """Return the sizes in the configuration, or the usual ones without it. Raise UnusableModel."""
     has_config = model.has("config")
 
     def value(name: str) -> Any:
@@ -117,7 +109,7 @@ def check_rvc(model: ModelContents) -> ModelFacts:
 
 
 def _pretrained(kind: str, letter: str, rate: str) -> ModelFile:
-    """A network from which training starts, with pitch, of version 2."""
+    """Return the file of a network from which a training starts."""
     return ModelFile(
         role=f"{kind}_{rate}",
         kind="tensors",
@@ -166,7 +158,7 @@ MODEL_FORMAT = ModelFormat(
             # What only its first training needed.
             ignore=("masked_spec_embed", "label_embs_concat", "mask_emb"),
             renames=FAIRSEQ_NAMES,
-            # Of fairseq's settings beside the tensors.
+            # Types of fairseq's settings beside the tensors.
             stand_ins=("fairseq.*", "omegaconf.*", "typing.Any"),
             most_bytes=4 * 1024**3,
         ),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pitch of a sound by Praat's autocorrelation, and its coarse form: the only file that loads parselmouth.
+"""The pitch of a sound by Praat's autocorrelation, and its coarse form.
 
-parselmouth is under the GPL, so this file is, too.
+Only this file loads parselmouth, which is under the GPL, so this file is, too.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ LEAST_HZ, MOST_HZ = 50.0, 1100.0
 _COARSE = 256
 _VOICED = 0.6
 _SILENT = 0.03
-"""A frame that is quieter than this part of the loudest has no pitch."""
+"""Frames below this share of the loudest one have no pitch."""
 
 
 def praat_pitch(sound: Any, loudest: float = 0.0) -> Any:
-    """Return the pitch of each frame in Hz, 0 where there is none. `sound` has floats at HEARD_HZ.
+    """Return the pitch of each frame in Hz, or 0. `sound` has floats at HEARD_HZ.
 
-    It may be a part of something in which the `loudest` sample is louder than its own.
+    `loudest` is the loudest sample of the whole recording.
     """
     frames = len(sound) // HOP
     own = float(np.abs(sound).max(initial=0.0))
     try:
         pitch = parselmouth.Sound(np.asarray(sound, np.float64), HEARD_HZ).to_pitch_ac(
             time_step=HOP / HEARD_HZ,
-            # Praat's is a share of the loudest sample here.
+            # Praat's threshold is a share of the loudest sample of this sound.
             silence_threshold=_SILENT * max(1.0, loudest / own) if own else _SILENT,
             voicing_threshold=_VOICED,
             pitch_floor=LEAST_HZ,
@@ -51,7 +51,7 @@ _MOST_MEL = 1127.0 * math.log1p(MOST_HZ / 700.0)
 
 
 def coarse(hz: Any) -> Any:
-    """Return the numbers from 1 to 255 that the network knows for pitches in Hz; 1 is for none."""
+    """Return the network's numbers for pitches in Hz, from 1 to 255. 1 is no pitch."""
     mel = 1127.0 * np.log1p(np.asarray(hz, np.float64) / 700.0)
     steps = (mel - _LEAST_MEL) * (_COARSE - 2) / (_MOST_MEL - _LEAST_MEL) + 1
     return np.rint(np.clip(np.where(mel > 0, steps, 1), 1, _COARSE - 1)).astype(np.int64)

@@ -16,9 +16,9 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class RvcSettings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`precision` is that of the networks; below float32, a recording sounds a little different in other
-    company. `voices_mb` is the memory for loaded voices; one in use stays. `width` is in seconds, context
-    included.
+    """Below float32 `precision`, a recording sounds a little different in other company.
+
+    `voices_mb` is the memory for loaded voices. `width` is in seconds, with context.
     """
 
     precision: Precision = "float32"
@@ -38,11 +38,11 @@ HOSTED = Hosted(
         "safetensors>=0.8,<1",
         "transformers==5.23.0",
         "praat-parselmouth==0.4.7",
-        # For the voice that is taken home.
+        # For the export of voices.
         "onnx>=1.23,<2",
         "onnxruntime>=1.31.1,<2",
     ),
-    # rvc asks for what training, a page and other models need.
+    # rvc requires packages for training, a web page and other models.
     bare=("rvc==0.3.5",),
     constraints="constraints.txt",
     devices=("cpu", "cuda", "rocm"),

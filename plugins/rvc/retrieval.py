@@ -1,4 +1,4 @@
-"""Features drawn towards those of the voice's own recordings: by the nearest eight, found exactly."""
+"""Draw features towards those of the voice's recordings, by an exact search for the nearest eight."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import torch
 
 NEAREST = 8
 _FRAMES_AT_ONCE = 64
-"""With two hundred thousand vectors, the distances of so many frames need 50 MB, and a processor a second."""
+"""With 200,000 vectors, the distances of 64 frames need 50 MB, and a second on a CPU."""
 _VECTORS_AT_ONCE = 16_384
 _LEAST = 1e-9
 
 
 class Neighbours:
-    """The features of a voice's recordings, `vectors` (n, width). `tick` is called after each part of what is
-    made of them."""
+    """The features of a voice's recordings, `vectors` (n, width). `tick` is called again and again."""
 
     def __init__(self, vectors: Any, device: str, tick: Callable[[], None] = lambda: None) -> None:
         self._tick = tick
@@ -36,21 +35,21 @@ class Neighbours:
         return int(self._vectors.nbytes)
 
     def draw(self, features: Any, share: Any) -> Any:
-        """Return features (frames, width), of which a `share` comes from the nearest vectors: one number, or
-        one for each frame (frames, 1).
+        """Return features (frames, width) with this share of the nearest vectors.
 
-        Each of the eight counts by the square of the inverse of its squared distance, as RVC has it.
+        `share` is one number, or one for each frame (frames, 1). As in RVC, the weight of a vector is the
+        square of the inverse of its squared distance.
         """
         exact = features.float()
         found = torch.cat([self._mean(part) for part in exact.split(_FRAMES_AT_ONCE)])
         return (found * share + exact * (1.0 - share)).to(features.dtype)
 
     def _mean(self, asked: Any) -> Any:
-        # Without the square of what is asked, which is the same for all vectors.
+        # Without the square of the query, which is the same for all vectors.
         distances = self._squares - 2.0 * (asked @ self._vectors.T)
         places = distances.topk(min(NEAREST, len(self._squares)), dim=1, largest=False).indices
         near = self._vectors[places]
-        # Once more, without what a difference of large numbers loses.
+        # Exact distances, because the difference of large numbers above loses digits.
         squared = (near - asked[:, None]).square().sum(2).clamp(min=_LEAST)
         weights = squared.reciprocal().square()
         self._tick()

@@ -29,9 +29,9 @@ _FRAMES_AT_ONCE = 32
 """The network halves its input five times."""
 
 
-# What torch has no types for, as it is not installed here.
+# torch is not installed where types are checked.
 class Rmvpe(torch.nn.Module):  # type: ignore[misc]
-    """The network, and what is before and after it. It stays in single precision."""
+    """The network with its spectrum and the choice of pitches, always in float32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Rmvpe(torch.nn.Module):  # type: ignore[misc]
         self.register_buffer("window", torch.hann_window(_FFT), persistent=False)
 
     def forward(self, sounds: Any) -> Any:
-        """Return pitches in Hz (rows, frames), 0 where there is none, of sounds (rows, samples)."""
+        """Return the pitches of sounds (rows, samples) in Hz (rows, frames), or 0."""
         frames = sounds.shape[1] // HOP
         found = torch.stft(
             sounds.float(), _FFT, HOP, window=self.window, center=True, return_complex=True
@@ -51,7 +51,7 @@ class Rmvpe(torch.nn.Module):  # type: ignore[misc]
 
 
 def load_rmvpe(file: Path, device: str) -> Rmvpe:
-    """Read the network. Raise UnusableModel with what is wrong with the file."""
+    """Read the network. Raise UnusableModel with the fault of its file."""
     rmvpe = Rmvpe()
     fill(rmvpe.network, read_tensors(file), file.name)
     rmvpe.eval().requires_grad_(False).to(device)
@@ -59,7 +59,7 @@ def load_rmvpe(file: Path, device: str) -> Rmvpe:
 
 
 def _pitches(likely: Any) -> Any:
-    """Return the pitch that the likelihoods (rows, frames, 360) tell: the mean around the likeliest one."""
+    """Return the pitch by likelihoods (rows, frames, 360): the mean around the likeliest one."""
     best, center = likely.max(dim=2)
     cents = torch.arange(_PITCHES, device=likely.device) * _CENTS_A_PITCH + _LEAST_CENTS
     near = (torch.arange(_PITCHES, device=likely.device) - center[..., None]).abs() <= _AROUND
@@ -69,7 +69,7 @@ def _pitches(likely: Any) -> Any:
 
 
 def _mel_filters() -> Any:
-    """Return triangles on the mel scale of HTK, each of the area of its width: (bands, frequencies)."""
+    """Return triangular filters of one area on HTK's mel scale: (bands, frequencies)."""
 
     def mel(hz: Any) -> Any:
         return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)

@@ -39,8 +39,7 @@ from speech_engine.training import (
 
 
 class RvcTrainer:
-    """Learns a voice of version 2 with pitch. What it needs of the model's folder is read before strangers'
-    recordings come."""
+    """Trains voices of version 2 with pitch. It reads the model's folder before untrusted recordings come."""
 
     def __init__(self, settings: RvcSettings, device: str) -> None:
         torch.set_num_threads(settings.threads)
@@ -56,7 +55,7 @@ class RvcTrainer:
     ) -> TrainedVoice:
         def tell(part: float) -> None:
             if talk.must_stop:
-                # Nothing was learnt yet, so the last checkpoint is still what it goes on from.
+                # No step was taken yet, so the last checkpoint is still valid.
                 raise TrainingStops
             talk.progress(TrainingProgress(stage="preparing", step=round(part * 100), of=100))
 
@@ -90,9 +89,9 @@ class RvcTrainer:
 
 
 def _file(networks: Networks, loop: Loop, learnt: Learnt) -> bytes:
-    """Return the voice of the best step in the form that is kept, with what HuBERT heard of it."""
+    """Return the stored form of the best step's voice, with HuBERT's features of its recordings."""
     layout = read_layout(list(networks.layout.config), "v2", 1, networks.layout.rate_hz)
-    # Evenly, if there is more than is searched in time.
+    # An even choice, if there are too many for a quick search.
     every = -(-len(learnt.vectors) // MOST_VECTORS)
     tensors: dict[str, Any] = {**loop.voice, VECTORS: learnt.vectors[::every].half()}
     made = BytesIO()

@@ -1,6 +1,6 @@
-"""A voice's file in the form in which it is kept: one safetensors file, written and read without torch.
+"""The stored form of a voice: one safetensors file, written and read without torch.
 
-Its header has `format`, `version`, `f0`, `sample_rate_hz` and `config`; its tensors are those of RVC's
+Its header has `format`, `version`, `f0`, `sample_rate_hz` and `config`. Its tensors are those of RVC's
 generator without `enc_q`, as F16 or F32, and maybe `index.vectors`. The same voice gives the same bytes.
 """
 
@@ -28,7 +28,7 @@ Pieces = Callable[[], Iterable[bytes | memoryview]]
 
 
 class VoiceTensor(NamedTuple):
-    """A tensor to be written. `pieces` gives its bytes, which may be asked for more than once."""
+    """A tensor to write. `pieces` returns its bytes, and may be called several times."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -36,7 +36,7 @@ class VoiceTensor(NamedTuple):
 
 
 class VoiceHeader(NamedTuple):
-    """What a voice's file has. All of it was checked against the layout."""
+    """The checked header of a voice's file."""
 
     layout: VoiceLayout
     tensors: Mapping[str, TensorInfo]
@@ -47,7 +47,7 @@ class VoiceHeader(NamedTuple):
 
 
 def read_voice_header(file: BinaryIO, size: int) -> VoiceHeader:
-    """Read and check the header of a voice's file. Raise UnusableModel with what is wrong."""
+    """Read and check the header of a voice's file. Raise UnusableModel with its fault."""
     tensors, metadata = read_all(file, size)
     layout = layout_of(metadata)
     check_tensors(layout, tensors)
@@ -57,7 +57,7 @@ def read_voice_header(file: BinaryIO, size: int) -> VoiceHeader:
 def write_voice(target: BinaryIO, layout: VoiceLayout, tensors: Mapping[str, VoiceTensor]) -> None:
     """Write a voice's file, with `VECTORS` among its tensors if it has them. Raise UnusableModel."""
     check_tensors(layout, {name: TensorInfo(each.dtype, each.shape) for name, each in tensors.items()})
-    # Wide numbers first: so each tensor begins at a multiple of its width.
+    # Wide numbers first, so that each tensor begins at a multiple of its width.
     ordered = sorted(tensors.items(), key=lambda item: (-WIDTHS[item[1].dtype], item[0]))
     target.write(header_of(((name, each.dtype, each.shape) for name, each in ordered), layout.metadata))
     for _, tensor in ordered:
@@ -66,7 +66,7 @@ def write_voice(target: BinaryIO, layout: VoiceLayout, tensors: Mapping[str, Voi
 
 
 class RvcFiles:
-    """How voices come as RVC-WebUI saves them (.pth, .index), and leave so."""
+    """Import and export of voices in the files of RVC-WebUI (.pth, .index)."""
 
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
         model = sources["model"]
@@ -74,7 +74,10 @@ class RvcFiles:
         tensors, metadata = read_all(model, size)
         layout = _layout_of_source(metadata, tensors)
         check_tensors(layout, tensors)
-        brought = dict(_copied(model, tensors))
+        brought = {
+            name: VoiceTensor(info.dtype, info.shape, partial(_finite_pieces, model, name, info))
+            for name, info in tensors.items()
+        }
         if (index := sources.get("index")) is not None:
             try:
                 vectors = read_vectors(index, _size(index), layout.width)
@@ -99,7 +102,10 @@ class RvcFiles:
     def export(self, file: BinaryIO, size: int, form: str, target: BinaryIO) -> None:
         header = read_voice_header(file, size)
         if form == "index":
-            _export_index(file, header, target)
+            if header.vectors is None:
+                raise UnusableModel("this voice has no index")
+            count, width = header.vectors.shape
+            write_flat_index(_pieces(file, header.vectors), count, width, target)
         elif form == "pth":
             _export_pth(file, header, target)
         else:
@@ -110,7 +116,7 @@ FILES: TrainedFiles = RvcFiles()
 
 
 def _layout_of_source(metadata: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> VoiceLayout:
-    """Return the layout of a file that came: our own form, or one of torch with its values."""
+    """Return the layout of an imported file: our own form, or torch's with its values."""
     if metadata.get("format") == "rvc":
         return layout_of(metadata)
     try:
@@ -124,13 +130,13 @@ def _layout_of_source(metadata: Mapping[str, str], tensors: Mapping[str, TensorI
         )
     config, speakers = values["config"], tensors.get("emb_g.weight")
     if isinstance(config, list) and len(config) == len(VoiceConfig._fields) and speakers is not None:
-        # What the file was made from has more speakers than it kept.
+        # The config may name more speakers than the file has.
         config[VoiceConfig._fields.index("speakers")] = speakers.shape[0]
     return read_layout(config, values.get("version"), values.get("f0"), _rate_of(values.get("sr")))
 
 
 def _rate_of(told: Any) -> Any:
-    """Return the rate that stands beside the weights: RVC-WebUI writes 40k, and others 40000."""
+    """Return the rate as a number. RVC-WebUI writes 40k, and other programs 40000."""
     is_short = isinstance(told, str) and told.endswith("k") and told[:-1].isdecimal() and len(told) < 5
     return int(told[:-1]) * 1000 if is_short else told
 
@@ -148,24 +154,12 @@ def _export_pth(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
     write_archive(target, "weight", weights, lambda info: _pieces(file, info), values)
 
 
-def _export_index(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:
-    if header.vectors is None:
-        raise UnusableModel("this voice has no index")
-    count, width = header.vectors.shape
-    write_flat_index(_pieces(file, header.vectors), count, width, target)
-
-
 def _listed(value: Any) -> Any:
     return [_listed(each) for each in value] if isinstance(value, tuple) else value
 
 
-def _copied(file: BinaryIO, tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str, VoiceTensor]]:
-    for name, info in tensors.items():
-        yield name, VoiceTensor(info.dtype, info.shape, partial(_finite_pieces, file, name, info))
-
-
 def _finite_pieces(file: BinaryIO, name: str, info: TensorInfo) -> Iterator[bytes]:
-    """Yield the bytes of a tensor. Raise UnusableModel if its voice could say nothing but silence."""
+    """Yield the bytes of a tensor. Raise UnusableModel if a number is not finite."""
     for piece in _pieces(file, info):
         if not np.isfinite(np.frombuffer(piece, _TYPES[info.dtype])).all():
             raise UnusableModel(

@@ -1,7 +1,6 @@
-"""What a voice of RVC may be: the sizes that its file may name, and the shapes that follow from them.
+"""The sizes that the file of an RVC voice may name, and the shapes of its tensors that follow from them.
 
-A network is built from these sizes, so each is compared with what there is before anything is built. Nothing
-here needs torch.
+A network is built from these sizes, so all are checked first. This file does not need torch.
 """
 
 from __future__ import annotations
@@ -24,13 +23,12 @@ MOST_VECTORS: Final = 200_000
 RATES: Final = (32_000, 40_000, 48_000)
 
 _MOST_WORK: Final = 1_200_000_000
-"""The multiplications by which a frame becomes sound: about twice those of RVC-WebUI's largest network.
-Others wait for each step, and its price goes by the second."""
+"""The most multiplications for a frame, about twice those of RVC-WebUI's largest network. A slower network
+would delay all other listeners."""
 _MOST_OF_A_LAYER: Final = 45_000_000
-"""Those of one layer, about twice as many as there: a layer is the longest in which a host gives no sign of
-life."""
+"""The most multiplications in one layer, also about twice. A host gives no sign of life within a layer."""
 _MOST_NUMBERS: Final = 32_000
-"""The numbers of a frame in one layer, about twice as many as there."""
+"""The most numbers of a frame in one layer, also about twice."""
 _FRAMES_A_SECOND: Final = 100
 _WINDOW: Final = 10
 _FLOWS: Final = (0, 2, 4, 6)
@@ -64,7 +62,7 @@ class VoiceConfig(NamedTuple):
 
 
 class VoiceLayout(NamedTuple):
-    """What a voice's file says of its network."""
+    """The network of a voice, as its file describes it."""
 
     version: Version
     has_pitch: bool
@@ -73,8 +71,18 @@ class VoiceLayout(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The width of the features that it hears."""
+        """The width of the features that it reads."""
         return WIDTHS[self.version]
+
+    @property
+    def hop(self) -> int:
+        """The samples of a frame."""
+        return self.rate_hz // _FRAMES_A_SECOND
+
+    @property
+    def channels(self) -> int:
+        """The width of the hidden sound, for which noise is drawn."""
+        return self.config.inter
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -97,7 +105,7 @@ def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: Any = None) 
     checked = _config(config)
     if rate_hz not in (None, checked.rate_hz):
         raise UnusableModel(f"its rate is {_shown(rate_hz)}, but its config says {checked.rate_hz}")
-    # What has no version is of the first one, and what has no f0 hears the pitch.
+    # A file without a version is of version 1, and a file without f0 has a pitch.
     hears_pitch = has_pitch is None or int(has_pitch) == 1
     if hears_pitch:
         _check_source(checked)
@@ -137,7 +145,7 @@ def check_tensors(layout: VoiceLayout, tensors: Mapping[str, TensorInfo]) -> Non
 
 
 def expected(layout: VoiceLayout) -> Iterator[tuple[str, Shape]]:
-    """Yield the name and the shape of each tensor of a voice, without what only training needs."""
+    """Yield the name and shape of each tensor of a voice, without those that only training needs."""
     config = layout.config
     yield "emb_g.weight", (config.speakers, config.gin)
     for part in (_encoder(layout), _flow(config), _decoder(layout)):
@@ -285,7 +293,7 @@ def _check_relations(config: VoiceConfig) -> None:
 
 
 def _check_source(config: VoiceConfig) -> None:
-    """Refuse steps at which the sine of the pitch would be one place shorter than the sound that it joins."""
+    """Refuse steps at which the sine of the pitch would be one sample shorter than the sound."""
     left = [math.prod(config.rates[step:]) for step in range(1, len(config.rates))]
     if any(each % 2 for each in left):
         raise UnusableModel(
@@ -294,8 +302,7 @@ def _check_source(config: VoiceConfig) -> None:
 
 
 def _check_work(config: VoiceConfig) -> None:
-    """Refuse a network that is small in its file and slow or wide at work: the weights near its end are used
-    once for each sample."""
+    """Refuse a network with a small file that is slow or needs much memory, as its last layers may be."""
     layers = tuple(_layers(config))
     if (
         sum(layer.work for layer in layers) > _MOST_WORK
@@ -308,24 +315,24 @@ def _check_work(config: VoiceConfig) -> None:
 
 
 class _Layer(NamedTuple):
-    """What a layer costs for each frame: multiplications, and the numbers that come out of it."""
+    """The cost of a layer for each frame: its multiplications, and the numbers of its output."""
 
     work: int
     numbers: int
 
 
 def work_of_a_frame(config: VoiceConfig) -> int:
-    """Return the multiplications by which a network makes the sound of a frame."""
+    """Return the multiplications of a network for a frame."""
     return sum(layer.work for layer in _layers(config))
 
 
 def largest_layer(config: VoiceConfig) -> int:
-    """Return those of the layer that has the most of them."""
+    """Return the multiplications of the most expensive layer."""
     return max(layer.work for layer in _layers(config))
 
 
 def _layers(config: VoiceConfig) -> Iterator[_Layer]:
-    """Yield what the layers cost that are more than a few numbers."""
+    """Yield the costs of the layers, without the very small ones."""
     hidden, half = config.hidden, config.inter // 2
     for _ in range(config.layers):
         yield from [_Layer(hidden * hidden, hidden)] * 4
@@ -341,7 +348,7 @@ def _layers(config: VoiceConfig) -> Iterator[_Layer]:
 
 
 def _sounding_layers(config: VoiceConfig) -> Iterator[_Layer]:
-    """Yield those of the decoder, in which a frame has ever more places."""
+    """Yield the costs of the decoder's layers, in which a frame has more and more samples."""
     places, parts = 1, 2 if config.resblock == "1" else 1
     for step, (rate, kernel) in enumerate(zip(config.rates, config.rate_kernels, strict=True)):
         before, after = config.initial >> step, config.initial >> (step + 1)

@@ -1,6 +1,4 @@
-"""The loaded voices: each loaded once, off the model's thread, within so many bytes. One in use stays, and
-one that was deleted is forgotten.
-"""
+"""The cache of loaded voices, with a limit of bytes. A voice is loaded outside of the model's thread."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ class _Wanted(NamedTuple):
 
 
 class Voices:
-    """Lends voices, and forgets those that the server drops."""
+    """Lends voices, and removes those that the server deletes."""
 
     def __init__(self, context: Context, most_bytes: int, precision: Precision) -> None:
         self._samples = context.samples
@@ -50,10 +48,10 @@ class Voices:
 
     @asynccontextmanager
     async def lend(self, job: SpeechJob, voice: Trained) -> AsyncIterator[RvcVoice]:
-        """Give a job's voice. While it is lent, it stays.
+        """Yield a job's voice, which stays in memory until the end of the block.
 
-        Raises VoiceNotFound if it was deleted, EngineFailed if it cannot be loaded, and EngineBusy if others
-        need all the room until the job's deadline.
+        Raises VoiceNotFound if it was deleted, EngineFailed if it cannot be loaded, and EngineBusy if other
+        voices need all memory until the job's deadline.
         """
         wanted = self._wanted(job, voice)
         if wanted.bytes > self._most_bytes:
@@ -68,9 +66,9 @@ class Voices:
         except UnusableModel as fault:
             raise EngineFailed("The voice's file is broken.", detail=str(fault)) from None
         numbers = sum(info.numbers for name, info in header.items() if name != VECTORS)
-        # What is searched stays exact.
+        # Vectors keep float32 in any precision.
         vectors = header[VECTORS].numbers * _BYTES["float32"] if VECTORS in header else 0
-        # No account gets what another one brought, even if the files are alike.
+        # Accounts do not share voices, even if their files are equal.
         return _Wanted(f"{owner_of(job)}/{voice.digest}", file, numbers * _BYTES[self._precision] + vectors)
 
     async def _load(self, wanted: _Wanted) -> RvcVoice:

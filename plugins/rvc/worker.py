@@ -1,4 +1,4 @@
-"""The worker of RVC: HuBERT and voices in a batch, in the environment that has torch."""
+"""The worker of RVC, which runs in the environment with torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, wis
 from plugins.rvc.generator import take_excitation
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.model import STATED_HZ, STEP_S, RvcModel, RvcRow
-from plugins.rvc.networks import Layout, build_generator, fold_weight_norms
+from plugins.rvc.networks import build_generator, fold_weight_norms
 from plugins.rvc.plugin import RvcSettings
 from plugins.rvc.rmvpe import load_rmvpe
+from plugins.rvc.voice_rules import VoiceConfig, VoiceLayout
 from plugins.rvc.voices import Voices, trained_voice
 from speech_engine import (
     ANY_LANGUAGE,
@@ -42,24 +43,24 @@ from speech_engine.host.windows import SoundWindow
 from speech_engine.model_files import find_manifest
 from speech_engine.values import Trained
 
-USUAL: Final = Layout(
+USUAL: Final = VoiceLayout(
     "v2",
     True,
     40_000,
-    (
-        *(1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", [3, 7, 11], [[1, 3, 5], [1, 3, 5], [1, 3, 5]]),
-        *([10, 10, 2, 2], 512, [16, 16, 4, 4], 109, 256, 40_000),
+    VoiceConfig(
+        *(1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", (3, 7, 11), ((1, 3, 5), (1, 3, 5), (1, 3, 5))),
+        *((10, 10, 2, 2), 512, (16, 16, 4, 4), 109, 256, 40_000),
     ),
 )
-"""The networks of most voices: version 2, with pitch, at 40 kHz. A card is warmed up with them."""
+"""The layout of most voices: version 2, with pitch, at 40 kHz. A GPU is warmed up with it."""
 
 _STEPS = 20
 
 
 def rows_to_warm_up(weight: int, device: str, precision: str, methods: tuple[str, ...]) -> list[RvcRow]:
-    """Return rows of so many seconds together, of noise and a voice of random numbers.
+    """Return rows of `weight` seconds in all, of noise and a voice with random weights.
 
-    So the first client waits for nothing, and the time of a step is known. The model thread calls it.
+    So the first client does not wait, and the time of a step is known. The model thread calls this.
     """
     network: Any = build_generator(USUAL)
     fold_weight_norms(network)
@@ -81,7 +82,7 @@ MOST_SEMITONES = 12.0
 CLIENT_FIELDS = ("index_rate", "protect", "f0_method", "rms_mix_rate")
 
 _WIDTH_OF_A_PROCESSOR = 12
-"""A wider step makes no second of sound cheaper there, and all listeners wait for it."""
+"""A wider step does not make sound cheaper on a CPU, and all listeners wait for it."""
 
 
 class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):

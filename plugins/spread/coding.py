@@ -1,6 +1,6 @@
-"""The payload as bits that outlive errors: a check of 16 bits, then a convolutional code of rate 1/3.
+"""The payload with a 16-bit checksum, in a convolutional code of rate 1/3 that corrects errors.
 
-The code's memory is 8 bits, and its end is joined to its begin, so that no bit is spent on an end.
+The code's memory is 8 bits. Its end is joined to its beginning, so that no bits are spent on an end.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def encode(payload: int) -> Floats:
 
 
 def decode(soft: Floats) -> int | None:
-    """Return the payload of coded bits, each larger the surer it is. Return None if the check fails."""
+    """Return the payload of soft bits, whose size is their certainty, or None if the checksum fails."""
     steps = soft.reshape(_BITS, len(_POLYNOMIALS))
-    # The state at the begin is unknown. A turn before and one after make it no matter.
+    # The first state is unknown, so the bits are read three times, and the middle reading counts.
     bits = _likeliest(np.concatenate([steps, steps, steps]))[_BITS : 2 * _BITS]
     whole = int("".join(map(str, bits)), 2)
     payload, check = whole >> 16, whole & 0xFFFF
@@ -50,7 +50,7 @@ def decode(soft: Floats) -> int | None:
 
 
 def _likeliest(steps: Floats) -> list[int]:
-    """Return the likeliest bits (Viterbi's way)."""
+    """Return the likeliest bits by Viterbi's algorithm."""
     outputs = _outputs()
     after = np.arange(_STATES)
     bit = after & 1
@@ -72,7 +72,7 @@ def _likeliest(steps: Floats) -> list[int]:
 
 @cache
 def _outputs() -> Floats:
-    """Return what the code says, by the next bit and the state."""
+    """Return the code's output by the next bit and the state."""
     table = np.zeros((2, _STATES, len(_POLYNOMIALS)), np.float32)
     for bit in (0, 1):
         for state in range(_STATES):
@@ -91,7 +91,7 @@ _WORD: Final = 8
 
 
 class Chips(msgspec.Struct, frozen=True):
-    """The signs of the tiles of a period, and the number of the coded bit that each one carries."""
+    """The signs of a period's tiles, and the number of the coded bit that each tile carries."""
 
     signs: Floats
     bit_numbers: NDArray[np.intp]

@@ -1,9 +1,8 @@
-"""Finds a key's mark in a recording, and reads its payload.
+"""Find a key's mark in a recording, and read its payload.
 
-The score is a sum of the tiles, each with the sign that the key gives it, over the root of the sum of their
-squares. Without the mark, those signs are as good as thrown by a coin, whatever the recording is. So
-Hoeffding's bound holds: a score of `s` comes by chance once in `exp(s * s / 2)` trials at most. Every place,
-part, speed and key is a trial, and the threshold rises with their number.
+The score is the sum of the tiles, each with its sign by the key, over the root of the sum of their squares.
+Without the mark, the signs are random for any recording. So by Hoeffding's bound a score of `s` comes by
+chance at most once in `exp(s * s / 2)` trials. Every place, part, speed and key is a trial.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from speech_engine.mark import FALSE_RATE, require_rate
 BLOCK_S: Final = BLOCK_TILES * FRAMES_A_TILE / FRAMES_A_SECOND
 _BLOCKS_A_PERIOD: Final = PERIOD_TILES // BLOCK_TILES
 _PARTS: Final = (3, 12, 48)
-"""The lengths of parts, in blocks, that are looked at beside the whole: there may be several marks."""
+"""The lengths of parts, in blocks, that are searched beside the whole. There may be several marks."""
 
 _LEAST_S: Final = 0.5
 _SCANNED_S: Final = 8
@@ -49,10 +48,10 @@ class Match(NamedTuple):
 
 
 def find(pcm: bytes, sample_rate_hz: int, secrets: Sequence[bytes], is_patient: bool = True) -> Match:
-    """Return the best match. If it is none and the detector `is_patient`, it looks at other speeds too.
+    """Return the best match. If it is not found and the search `is_patient`, other speeds are searched too.
 
-    Half of the false rate is for the true speed, and half for all others. Raise ValueError for a rate that no
-    mark can have.
+    Half of the false rate is for the true speed, and half for the others. Raise ValueError for a sample rate
+    that no mark supports.
     """
     require_rate(sample_rate_hz)
     samples = np.frombuffer(pcm, "<i2", count=len(pcm) // 2).astype(np.float32)
@@ -70,8 +69,7 @@ def find(pcm: bytes, sample_rate_hz: int, secrets: Sequence[bytes], is_patient: 
 
 
 def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Kept]]:
-    """Yield the grids of a sound that was made faster or slower: with its pitch, and without. They share
-    their spectra."""
+    """Yield grids for other speeds, with and without a change of pitch. Both share their spectra."""
     for speed in _SPEEDS:
         kept: Kept = {}
         yield Grid(rate_hz / speed, is_quick=True), kept
@@ -79,8 +77,7 @@ def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Kept]]:
 
 
 class _Place(NamedTuple):
-    """The place of the best score: the tiles of its alignment, the part of them, and the shift of the
-    period."""
+    """The place of the best score: the tiles of its alignment, a part of them, and the period's shift."""
 
     tiles: Floats
     first: int
@@ -118,7 +115,7 @@ def _best(
 
 
 def _spectra(blocks: Floats) -> NDArray[np.complex64]:
-    """Return the spectrum of each block at its place in the period. Those of a part add up."""
+    """Return the spectrum of each block at its place in the period. The spectra of a part add up."""
     spectra = np.fft.rfft(blocks, PERIOD_TILES, axis=1).conj()
     places = np.arange(len(blocks)) % _BLOCKS_A_PERIOD
     turns = np.exp(2j * np.pi / _BLOCKS_A_PERIOD * np.outer(places, np.arange(spectra.shape[1])))
@@ -135,7 +132,7 @@ def fold(blocks: Floats, first: int, last: int) -> Floats:
 
 
 def _parts(blocks: int) -> Iterator[tuple[int, int]]:
-    """Yield the whole, and parts of some lengths, each one beginning in the middle of another."""
+    """Yield the whole, and parts of some lengths. Each part begins in the middle of another."""
     yield 0, blocks
     for length in _PARTS:
         for first in range(0, blocks - length + 1, max(1, length // 2)) if length < blocks else ():
@@ -143,7 +140,7 @@ def _parts(blocks: int) -> Iterator[tuple[int, int]]:
 
 
 def _payload(place: _Place, chips: Chips, carries: NDArray[np.bool_]) -> int | None:
-    """Return the payload of the part, or else of the whole, if its check is right."""
+    """Return the payload of the part or of the whole, or None if both checks fail."""
     bands = len(carries)
     signs = chips.signs[:, :bands][:, carries]
     numbers = chips.bit_numbers[:, :bands][:, carries].reshape(-1)

@@ -17,8 +17,8 @@ Floats = NDArray[np.float32]
 FRAMES_A_SECOND: Final = 100
 FRAMES_A_TILE: Final = 2
 PERIOD_TILES: Final = 1024
-"""After 20 seconds the mark begins again. An answer begins anywhere in it, so few answers show a sign twice:
-who knows the signs can forge a mark, or remove it. Any part of a clip has enough of them to be found."""
+"""After 20 seconds the mark repeats. Each answer begins at a random place, so few answers show a sign twice:
+anyone with the signs could forge or remove a mark. Any part of a clip has enough signs to be found."""
 
 BIN_HZ: Final = 50
 _BAND_BINS: Final = 2
@@ -34,26 +34,26 @@ Kept = dict[float, list[NDArray[np.complex64]]]
 
 
 class Grid:
-    """The tiles of a sound at one rate. A rate need not be whole: a sound may have been sped up a little."""
+    """The tiles of a sound at one rate, which may be a fraction, as for a sound that was sped up a little."""
 
     def __init__(self, rate_hz: float, pitch: float = 1.0, *, is_quick: bool = False) -> None:
-        """`pitch` is how much higher each tone is than the rate says. A grid that `is_quick` has frames of a
-        length whose spectrum is soon made, up to 1 % shorter: a prime length takes five times as long."""
+        """Each tone is `pitch` times as high as by the rate. A grid that `is_quick` has frames that are up to
+        1 % shorter, of a length with a fast transform."""
         self.rate_hz = rate_hz
         length = int(rate_hz * 2 / FRAMES_A_SECOND)
         self.length = _quick_length(length) if is_quick else length
-        """Samples of a frame."""
+        """The samples of a frame."""
         bin_hz = rate_hz / self.length / pitch
         fits = int(rate_hz / pitch / 2 - BIN_HZ) // (BIN_HZ * _BAND_BINS) - _LOWEST_BIN // _BAND_BINS
         self.bands = min(BANDS, fits)
         edges = (_LOWEST_BIN + _BAND_BINS * np.arange(self.bands + 1)) * BIN_HZ
         self.edges: NDArray[np.intp] = np.rint(edges / bin_hz).astype(np.intp)
-        """The bins where bands begin, and the end of the last."""
+        """The first bin of each band, and the end of the last band."""
         self.band_of_bin: NDArray[np.intp] = np.repeat(np.arange(self.bands), np.diff(self.edges))
         self._samples = np.arange(self.length)
         self._has_pairs = bool((np.diff(self.edges) == _BAND_BINS).all())
         self.hop: int | None = self.length // 2 if rate_hz % FRAMES_A_SECOND == 0 else None
-        """The samples from one frame to the next, if that is always the same number."""
+        """The samples from one frame to the next, or None if their number changes."""
         self.window: Floats = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length).astype(np.float32)
 
     def begin(self, frame: int) -> int:
@@ -78,9 +78,9 @@ class Grid:
         return np.add.reduceat(power, self.edges[:-1] - self.edges[0], axis=1)
 
     def all_energies(self, samples: Floats, skipped: float, kept: Kept | None = None) -> Floats:
-        """Return the energies of all frames of a recording, the first `skipped` samples after its begin.
+        """Return the energies of all frames of a recording, without its first `skipped` samples.
 
-        `kept` has the spectra for grids of the same rate, which differ in pitch alone.
+        `kept` caches the spectra for grids of the same rate, which differ only in pitch.
         """
         if kept is None:
             spectra = self._all_spectra(samples, skipped)

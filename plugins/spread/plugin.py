@@ -17,5 +17,5 @@ class SpreadSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def voxgate_register() -> tuple[Plugin[SpreadSettings], ...]:
     # Late, because registering a plugin must not load numpy.
-    create = created_late("plugins.spread.spread_mark")
+    create = created_late("plugins.spread.stream")
     return (Plugin(kind="mark", name="spread", settings=SpreadSettings, create=create),)

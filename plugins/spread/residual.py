@@ -1,4 +1,4 @@
-"""What a recording may say of a mark: for each tile, how much louder its first half is than expected."""
+"""The residual of a recording: how much louder than expected the first half of each tile is."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ import numpy as np
 from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, Floats, Grid, Kept
 
 PHASES: Final = 4
-"""The begins of a frame that are tried, since it is unknown: each 2.5 ms."""
+"""The beginnings of a frame that are tried, one each 2.5 ms."""
 
 _FLOOR: Final = 3e-6
-"""Energies below this part of a loud frame's say nothing: 55 dB."""
+"""Energies below this share of a loud frame's, 55 dB, are ignored."""
 
 _ROUNDING: Final = 0.04
 """The energy of rounding to 16 bits, for each bin and sample of a frame."""
 
 _NOISE: Final = 4.0
-"""The energy that says something, over that of a band's quietest frames: these have the recording's noise."""
+"""The least useful energy, over that of a band's quietest frames, which have the recording's noise."""
 
 _BANDS_NEAR = 15
-"""The neighbours that say what to expect of a tile, in its own frame. Else they are the frames beside it."""
+"""The neighbouring bands that give a tile's expected energy, beside the neighbouring frames."""
 
 _TINY: Final = np.float32(1e-6)
 
 _MOST: Final = 1.5
-"""Where a sound begins, the surprise is great and says little."""
-
+"""The limit of a surprise. Where a sound begins it is great and means little."""
 
 BLOCK_TILES: Final = 64
-"""A recording is looked at in blocks of 1.28 seconds: it may be cut or joined anywhere."""
+"""Recordings are searched in blocks of 1.28 seconds, because they may be cut or joined anywhere."""
 
 
 class Alignment(NamedTuple):
-    """The tiles of a recording if one begins at `begin_s`, in blocks: (block, tile, band)."""
+    """The tiles of a recording from `begin_s` on, in blocks: (block, tile, band)."""
 
     begin_s: float
     tiles: Floats
@@ -44,7 +43,7 @@ class Alignment(NamedTuple):
 def alignments(
     samples: Floats, grid: Grid, phases: int = PHASES, kept: Kept | None = None
 ) -> Iterator[Alignment]:
-    """Yield the tiles of a recording for every place where a tile may begin. `kept` as in `all_energies`."""
+    """Yield the tiles for every place where a tile may begin. `kept` is the cache of `all_energies`."""
     for phase in range(phases):
         skipped = phase * grid.rate_hz / FRAMES_A_SECOND / phases
         energies = grid.all_energies(samples, skipped, kept)
@@ -62,7 +61,7 @@ def alignments(
 
 
 def _surprise(energies: Floats, grid: Grid) -> Floats:
-    """Return how each frame's level in each band differs from its neighbours', weighed and bounded."""
+    """Return the weighed and bounded difference of each level from the levels of its neighbours."""
     frames = energies.sum(axis=1)
     audible = energies[frames > 0] if frames.any() else energies
     least = np.percentile(frames, 95) * _FLOOR + _ROUNDING * grid.length * np.diff(grid.edges).mean()

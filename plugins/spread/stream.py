@@ -1,26 +1,33 @@
-"""A sound being marked, as it comes: a frame is changed as soon as it is there, 20 ms after its begin."""
+"""The mark, and its streams. A frame is changed as soon as it is complete, 20 ms after its beginning."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plugins.spread.grid import BIN_HZ, FRAMES_A_SECOND, Floats, Grid
-from speech_engine.mark import require_rate
+from plugins.spread.coding import pattern_of
+from plugins.spread.detection import find
+from plugins.spread.grid import BIN_HZ, FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid
+from plugins.spread.plugin import SpreadSettings
+from speech_engine.mark import Detection, MarkKey, require_rate
+from speech_engine.plugin import Context
 
 _DEPTH: Final = np.float32(0.1)
-"""The mark's amplitude over that of what hides it: 20 dB below."""
+"""The mark's amplitude over that of the sound that hides it: 20 dB below."""
 
 _MOST_CHANGE: Final = np.float32(0.3)
-"""The most that a band may change, by amplitude, even where neighbours would hide more."""
+"""The most that a band's amplitude may change, even where neighbours would hide more."""
 
 _LIMIT: Final = np.float32(0.45)
-"""The most at any strength: from a half on, a lowered tile would have no power left."""
+"""The most at any strength. At a half, a lowered tile would have no power left."""
 
 _UPWARD_DB, _DOWNWARD_DB = 10.0, 25.0
-"""How fast hiding fades, in dB per Bark, above and below the band that hides."""
+"""The loss of hiding in dB per Bark, above and below the band that hides."""
 
 _LEAST: Final = np.float32(1e-9)
 
@@ -38,10 +45,10 @@ class Shaping:
         self._spread: Floats = (10 ** (-fall / 10)).astype(np.float32)
 
     def changes(self, energies: Floats, signs: Floats) -> Floats:
-        """Return by how much to change each band's amplitude: 0.1 adds a tenth.
+        """Return the change of each band's amplitude: 0.1 adds a tenth.
 
-        A raised tile gains the power that a lowered one loses, so the loudness stays. The last term gives
-        back what is lost where such frames overlap.
+        A raised tile gains the power that a lowered one loses, so the loudness stays. The last term restores
+        the loss where such frames overlap.
         """
         hiding = energies @ self._spread
         depth = np.minimum(self._depth * np.sqrt(hiding / (energies + _LEAST)), self._most)
@@ -50,24 +57,21 @@ class Shaping:
 
 _GUARDS_A_SECOND: Final = 400
 _MOST: Final = np.float32(0.5)
-"""The most that the mark may have of the sound's amplitude in any 2.5 ms. So there is no echo before an
-onset, and nothing is added to digital silence."""
+"""The most of the sound's amplitude that the mark may have in any 2.5 ms. So there is no echo before an
+onset, and digital silence stays silent."""
 
 _BATCH_S: Final = 0.2
-"""The first bytes come at once. Later, frames are computed together, which takes half of the time."""
+"""The first bytes come at once. Later frames are computed in batches, which halves the time."""
 
 _TINY: Final = np.float32(1e-9)
 _LOWEST, _HIGHEST = -32768, 32767
 
 
 class SpreadStream:
-    """The mark of one stream, see `speech_engine.MarkStream`.
-
-    The mark is added in the time domain, so what it does not touch keeps its bits.
-    """
+    """The mark of one stream, see `speech_engine.MarkStream`. Samples without a mark keep their bits."""
 
     def __init__(self, sample_rate_hz: int, pattern: Floats, begin: int = 0, strength: float = 1.0) -> None:
-        """`begin` is the frame of the pattern that comes first."""
+        """`begin` is the first frame of the pattern."""
         require_rate(sample_rate_hz)
         self._grid = Grid(sample_rate_hz)
         self._shaping = Shaping(self._grid, strength)
@@ -77,15 +81,15 @@ class SpreadStream:
         self._fade: Floats = (np.arange(self._guard) / self._guard).astype(np.float32)
         self._batch = round(_BATCH_S * sample_rate_hz) * 2
         self._waiting = b""
-        """What was not looked at yet."""
+        """The bytes that were not read yet."""
         self._sound = np.zeros(0, np.float32)
-        """The samples that are not out yet."""
+        """The samples that were not returned yet."""
         self._added = np.zeros(0, np.float32)
-        """What the frames so far add to them."""
+        """The mark for these samples, as far as it is known."""
         self._out = 0
         self._frames = 0
         self._gain = np.ones(1, np.float32)
-        """The guard's gain in the block that went out last."""
+        """The guard's gain in the last returned block."""
 
     def feed(self, pcm: bytes) -> bytes:
         self._waiting += pcm
@@ -104,12 +108,12 @@ class SpreadStream:
 
     def _take_waiting(self) -> None:
         waiting, self._waiting = self._waiting, b""
-        # In pieces, which stay in the processor's cache.
+        # Small pieces stay in the processor's cache.
         for at in range(0, len(waiting), self._batch):
             self._take(np.frombuffer(waiting[at : at + self._batch], "<i2").astype(np.float32))
 
     def _take(self, samples: Floats) -> None:
-        """Take samples, and change every frame that is whole now."""
+        """Add samples, and mark every frame that is complete now."""
         grid = self._grid
         self._sound = np.concatenate([self._sound, samples])
         self._added = np.concatenate([self._added, np.zeros(len(samples), np.float32)])
@@ -132,7 +136,7 @@ class SpreadStream:
         self._frames += len(begins)
 
     def _overlap(self, begins: NDArray[np.intp], waves: Floats) -> None:
-        """Add each frame where it begins. Every other one begins where one ends, so they go in one piece."""
+        """Add each frame at its beginning. Every second frame follows without a gap."""
         if self._grid.hop is not None:
             for first in (0, 1):
                 run = waves[first::2].reshape(-1)
@@ -143,7 +147,7 @@ class SpreadStream:
             self._added[begin : begin + self._grid.length] += wave
 
     def _give(self, most: int) -> bytes:
-        """Return the samples, `most` at most, that no later frame and no later block changes."""
+        """Return the samples, at most `most`, that later frames and blocks do not change."""
         guard = self._guard
         settled = self._grid.begin(self._frames) - self._out
         blocks = min(settled // guard - 1, -(-most // guard))
@@ -163,3 +167,34 @@ class SpreadStream:
         self._sound, self._added = self._sound[size:], self._added[size:]
         self._out += size
         return bytes(np.clip(marked, _LOWEST, _HIGHEST).astype("<i2"))
+
+
+class SpreadMark:
+    """The mark at one strength. Its detector finds marks of any strength."""
+
+    def __init__(self, strength: float = 1.0) -> None:
+        self._strength = strength
+
+    def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
+        """Open a stream, see `Mark.open`."""
+        begin = secrets.randbelow(PERIOD_TILES) * FRAMES_A_TILE
+        return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload), begin, self._strength)
+
+    def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
+        """Search for marks, see `Mark.detect`: first in the sound as it is, then at other speeds."""
+        match = find(pcm, sample_rate_hz, [key.secret for key in keys])
+        if not match.is_found:
+            return Detection(match.score, match.threshold)
+        return Detection(
+            match.score,
+            match.threshold,
+            keys[match.key].id,
+            match.payload,
+            match.begin_s,
+            match.seconds,
+        )
+
+
+@asynccontextmanager
+async def create(_name: str, settings: SpreadSettings, _context: Context) -> AsyncIterator[SpreadMark]:
+    yield SpreadMark(settings.strength)

@@ -1,5 +1,7 @@
-"""A recording repeated by the tone engine: the same tones, as loud as the voice is. A trained voice hums its
-own pitch beside them, so that it can be told from others."""
+"""Conversion by the tone engine: it repeats the recording at the voice's level.
+
+A trained voice hums its pitch beside it, so that tests can tell it from others.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ _HUM = 8_000
 
 
 class Conversion:
-    """One job: it gives each piece as soon as it comes."""
+    """One job. It returns each piece as soon as it comes."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Conversion:
         yield Started(self._rate_hz)
         async with aclosing(self._sounds(pcm)) as sounds:
             async for sound in sounds:
-                # A turn for others, and a place to be cancelled at.
+                # This lets other tasks run, and the job can be cancelled here.
                 await self._keep_pace()
                 self._samples += len(sound) // 2
                 yield Audio(0, sound)
@@ -84,10 +86,8 @@ class Conversion:
             return pcm
         loud = (each * self._gain for each in array("h", pcm))
         if self._turn:
-            loud = (each / 2 + self._hum(number) for number, each in enumerate(loud, self._hummed))
+            turn, hummed = self._turn, enumerate(loud, self._hummed)
+            loud = (each / 2 + _HUM * math.sin(turn * number) for number, each in hummed)
         made = array("h", (max(-32768, min(32767, round(each))) for each in loud))
         self._hummed += len(made)
         return made.tobytes()
-
-    def _hum(self, number: int) -> float:
-        return _HUM * math.sin(self._turn * number)

@@ -1,8 +1,8 @@
-"""The timbre of a recording, measured, and the signature that tells it in the speech of a cloned voice.
+"""Measure the timbre of a recording, and write it as a signature into the speech of a cloned voice.
 
-A wrong rate or a wrong channel moves the pitch, and a wrong trim changes the length. So whoever decodes the
-signature knows which recording reached the engine, and whether it was whole. It is a frame of its own, before
-the text: tones beside those of the text would be cheaper, but Opus bends the text's tones then.
+A wrong rate or channel moves the pitch, and a wrong trim changes the length. So the signature tells which
+recording reached the engine, and whether it was whole. It is a frame before the text, because Opus would bend
+the text's tones if other tones sounded with them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LAGS = range(_ANALYSIS_HZ // _MOST_PITCH_HZ, _ANALYSIS_HZ // _LEAST_PITCH_HZ + 
 _CLEAR = 0.6
 """The least correlation of a frame that has a pitch."""
 _NEARLY_BEST = 0.85
-"""A shorter period that is nearly as good is the real one: its multiples correlate as well."""
+"""A shorter period that correlates nearly as well is the real one. Its multiples correlate, too."""
 
 
 class Timbre(NamedTuple):
@@ -65,7 +65,7 @@ class Timbre(NamedTuple):
 
 
 def measure(recordings: Sequence[bytes], sample_rate_hz: int) -> Timbre:
-    """Measure recordings (s16le mono) together. It takes some tens of milliseconds: call it in a thread."""
+    """Measure recordings (s16le mono) together. It takes some 50 ms, so call it in a thread."""
     each = [_measure(array("h", pcm), sample_rate_hz) for pcm in recordings]
     return blend((timbre, 1 / len(each)) for timbre in each)
 

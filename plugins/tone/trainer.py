@@ -1,6 +1,6 @@
-"""The tone engine's trainer: steps that take as long as the settings say, and a voice that is a timbre.
+"""The tone engine's trainer. It learns nothing, but sends all that a real trainer sends, so tests can use it.
 
-So that training can be tried everywhere: nothing is learnt, but all is told and sent as by a real trainer.
+The settings give the length of a step. The voice is a timbre.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Checkpoint(msgspec.Struct, frozen=True):
 
 
 class ToneTrainer:
-    """`fail` of the settings is what happens before step `fail_at_s`, and a step takes `delay_s`."""
+    """A trainer whose steps take `delay_s`. Before step `fail_at_s` it fails as `fail` says."""
 
     def __init__(self, settings: ToneSettings) -> None:
         self._settings = settings
@@ -52,7 +52,9 @@ class ToneTrainer:
         talk.progress(TrainingProgress(stage="preparing", of=order.most_steps))
         curve = msgspec.json.decode(checkpoint, type=_Checkpoint).curve if checkpoint else []
         timbre = blend((measure([each.pcm], each.sample_rate_hz), 1 / len(recordings)) for each in recordings)
-        while len(curve) < order.most_steps and not _is_flat(curve, order.patience):
+        while len(curve) < order.most_steps and (
+            not curve or len(curve) - curve.index(min(curve)) - 1 < order.patience
+        ):
             if talk.must_stop:
                 self._keep(curve, talk)
                 raise TrainingStops
@@ -100,10 +102,6 @@ class ToneTrainer:
 
     def _keep(self, curve: list[float], talk: TrainingTalk) -> None:
         talk.checkpoint(len(curve), (msgspec.json.encode(_Checkpoint(len(curve), curve)),))
-
-
-def _is_flat(curve: Sequence[float], patience: int) -> bool:
-    return bool(curve) and len(curve) - (curve.index(min(curve)) + 1) >= patience
 
 
 def _fail(fault: str) -> None:

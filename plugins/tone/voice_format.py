@@ -1,4 +1,4 @@
-"""A trained voice of tone as a file: a timbre in JSON. So what comes and leaves can be tried everywhere."""
+"""The file of a trained voice of tone: a timbre in JSON, so that tests can import and export voices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_voice(data: bytes) -> ToneVoice:
-    """Raise ValueError with what is wrong."""
+    """Read a voice. Raise ValueError with its fault."""
     voice = msgspec.json.decode(data, type=ToneVoice)
     if voice.format != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
@@ -38,7 +38,7 @@ def read_voice(data: bytes) -> ToneVoice:
 
 
 class ToneFiles:
-    """The form of voices of tone at import and export: the JSON that is stored."""
+    """Import and export of voices of tone, as the JSON that is stored."""
 
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
         voice = _read(sources["model"])

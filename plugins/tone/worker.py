@@ -1,7 +1,7 @@
 """The tone engine itself. It speaks segments as frames of tones, with only the standard library.
 
-It clones, speaks from recordings, mixes and converts too, so that this can be tried everywhere. Clones live
-as long as this process.
+It also clones, speaks from recordings, mixes and converts, so that tests can use all of this. Clones live as
+long as this process.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class ToneEngine:
         return behaviour
 
     async def _timbre(self, job: SpeechJob) -> Timbre | None:
-        """Return what the marks in the speech say. A voice of this engine's own has none."""
+        """Return the timbre for the signature, or None for the engine's own voices."""
         voice = job.voice
         if isinstance(voice, EngineVoice):
             return None
@@ -160,11 +160,10 @@ class ToneEngine:
             raise VoiceNotFound("the file of this voice is not one of tone's") from None
 
     async def _measured(self, job: SpeechJob, voice: Samples) -> Timbre:
-        return await asyncio.to_thread(self._samples.derived, job, voice.samples, _measure)
+        def measured(recordings: Sequence[bytes]) -> Timbre:
+            return measure(recordings, SAMPLE_HZ)
 
-
-def _measure(recordings: Sequence[bytes]) -> Timbre:
-    return measure(recordings, SAMPLE_HZ)
+        return await asyncio.to_thread(self._samples.derived, job, voice.samples, measured)
 
 
 @asynccontextmanager

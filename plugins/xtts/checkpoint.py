@@ -1,4 +1,4 @@
-"""The networks of an XTTS model, built from its folder: only after their sizes were checked."""
+"""The networks of an XTTS model, built from its folder after a check of their sizes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from speech_engine.model_files import FolderContents, ModelContents, UnusableMod
 Progress = Callable[[float, str], None]
 
 _KNOWN_EXTRAS = ("gpt.gpt_inference.", "gpt.gpt.wte.")
-"""Second names for tensors that stand in the file already."""
+"""Second names of tensors in the same file."""
 
 
 class Sampling(NamedTuple):
-    """How the next code is drawn."""
+    """The parameters for drawing the next code."""
 
     temperature: float
     top_k: int
@@ -35,7 +35,7 @@ class Sampling(NamedTuple):
 
 
 class Conditioning(NamedTuple):
-    """How much of the recordings the model hears, in seconds."""
+    """The lengths of the recordings that the model uses, in seconds."""
 
     gpt_s: int
     chunk_s: int
@@ -44,7 +44,7 @@ class Conditioning(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A model in memory. `languages` are as the model calls them."""
+    """A model in memory. `languages` are the model's own names."""
 
     gpt: Any
     decoder: Any
@@ -57,7 +57,7 @@ class Checkpoint(NamedTuple):
 
 
 def load_checkpoint(folder: Path, device: str, progress: Progress) -> Checkpoint:
-    """Read a model. Raise UnusableModel with what is wrong with its files."""
+    """Read a model. Raise UnusableModel with the fault of its files."""
     progress(0.0, "checking the model")
     check_model(MODEL_FORMAT, folder)
     contents = FolderContents(MODEL_FORMAT.files, folder)
@@ -69,7 +69,10 @@ def load_checkpoint(folder: Path, device: str, progress: Progress) -> Checkpoint
     _fill(gpt, tensors, "gpt.")
     _fill(decoder, tensors, "hifigan_decoder.")
     progress(0.8, f"moving the model to {device}")
-    _fold_weight_norms(decoder.waveform_decoder)
+    # Multiply the weights by their norms once, and not at each chunk of speech.
+    for module in decoder.waveform_decoder.modules():
+        if torch.nn.utils.parametrize.is_parametrized(module, "weight"):
+            torch.nn.utils.parametrize.remove_parametrizations(module, "weight")
     return Checkpoint(
         gpt=gpt.eval().requires_grad_(False).to(device),
         decoder=decoder.eval().requires_grad_(False).to(device),
@@ -126,13 +129,6 @@ def _fill(network: Any, tensors: Mapping[str, Any], prefix: str) -> None:
         if name.startswith(prefix) and not name.startswith(_KNOWN_EXTRAS)
     }
     fill(network, own, "model.safetensors")
-
-
-def _fold_weight_norms(network: Any) -> None:
-    """Multiply the norms of the weights in, once: in speaking they would be multiplied at each chunk."""
-    for module in network.modules():
-        if torch.nn.utils.parametrize.is_parametrized(module, "weight"):
-            torch.nn.utils.parametrize.remove_parametrizations(module, "weight")
 
 
 def _sampling(contents: ModelContents) -> Sampling:

@@ -1,6 +1,6 @@
-"""A voice as the model knows it, derived from recordings. It is biometric: it stays in memory alone.
+"""A voice, derived from recordings. It is biometric, so it is stored in memory only.
 
-The host keeps it under the recordings' digests, and forgets it with them.
+The host stores it under the recordings' digests and deletes it with them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHORTEST = 1e-6
 
 
 class XttsVoice(NamedTuple):
-    """What the language model and the vocoder hear of a speaker."""
+    """A speaker as input of the language model and of the vocoder."""
 
     latents: Any
     speaker: Any
@@ -41,8 +41,8 @@ class XttsVoice(NamedTuple):
 def mix(parts: Sequence[tuple[XttsVoice, float]]) -> XttsVoice:
     """Return the mean of voices by their weights, which add up to 1.
 
-    The model's encoder gives each recording's speaker the length 1; a mean of two directions is shorter. So a
-    mixed speaker is made as long as its members are on average.
+    The speaker of a recording has the length 1, and a mean of two directions is shorter. So a mixed speaker
+    gets the mean length of its members.
     """
     with torch.inference_mode():
         speaker = sum(voice.speaker * weight for voice, weight in parts)
@@ -52,7 +52,7 @@ def mix(parts: Sequence[tuple[XttsVoice, float]]) -> XttsVoice:
 
 
 def read_studio(file: Path, names: Mapping[str, str], device: str) -> dict[str, XttsVoice]:
-    """Return the voices that came with a model by their ids. `names` has what the file calls them."""
+    """Return the model's own voices by id. `names` maps ids to names in the file."""
     tensors = read_tensors(file) if names else {}
     return {
         id_: XttsVoice(
@@ -83,7 +83,8 @@ class VoiceMaker:
     def make(self, recordings: Sequence[bytes]) -> XttsVoice:
         """Make a voice of recordings, 16-bit mono at SAMPLE_HZ. Raise UnusableSample if all are too short."""
         settings = self._checkpoint.conditioning
-        sounds = [_floats(each)[:, : settings.recording_s * SAMPLE_HZ] for each in recordings]
+        floats = [np.frombuffer(each, "<i2").astype(np.float32) / 32768.0 for each in recordings]
+        sounds = [torch.from_numpy(each)[None, : settings.recording_s * SAMPLE_HZ] for each in floats]
         sounds = [each for each in sounds if each.shape[1] >= LEAST_S * SAMPLE_HZ]
         if not sounds:
             raise UnusableSample(f"The recordings are shorter than {LEAST_S} seconds.")
@@ -99,7 +100,7 @@ class VoiceMaker:
         return encoder.forward(resampled, l2_norm=True).unsqueeze(-1)
 
     def _latents(self, sound: Any) -> Any:
-        """Return the mean of what the language model makes of each chunk: (1, 32, its width)."""
+        """Return the mean of the language model's latents of each chunk: (1, 32, width)."""
         settings, gpt = self._checkpoint.conditioning, self._checkpoint.gpt
         sound = sound[:, : settings.gpt_s * SAMPLE_HZ]
         chunks = [
@@ -107,13 +108,10 @@ class VoiceMaker:
             for chunk in torch.split(sound, settings.chunk_s * SAMPLE_HZ, dim=1)
             if chunk.shape[1] >= LEAST_S * SAMPLE_HZ
         ]
-        styles = [gpt.get_style_emb(self._bands(chunk), None) for chunk in chunks]
+        styles = []
+        for chunk in chunks:
+            bands = torch.log(self._mels(chunk).clamp(min=_QUIETEST)) / self._checkpoint.mel_stats.view(
+                1, -1, 1
+            )
+            styles.append(gpt.get_style_emb(bands.to(self._device), None))
         return torch.stack(styles).mean(dim=0).transpose(1, 2)
-
-    def _bands(self, chunk: Any) -> Any:
-        bands = torch.log(self._mels(chunk).clamp(min=_QUIETEST))
-        return (bands / self._checkpoint.mel_stats.view(1, -1, 1)).to(self._device)
-
-
-def _floats(pcm: bytes) -> Any:
-    return torch.from_numpy(np.frombuffer(pcm, "<i2").astype(np.float32) / 32768.0).unsqueeze(0)

@@ -1,6 +1,6 @@
-"""The sizes of an XTTS model's vocoder and speaker encoder. No configuration names them, but the tensors do.
+"""The sizes of an XTTS model's vocoder and speaker encoder, which follow from the tensors.
 
-Every tensor that makes these networks large is compared, so what is built is no larger than the file.
+Every tensor that makes these networks large is compared, so the networks are not larger than the file.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ SPEAKER = 512
 _VOCODER = "hifigan_decoder.waveform_decoder."
 _ENCODER = "hifigan_decoder.speaker_encoder."
 _UPSAMPLINGS = (16, 16, 4, 4)
-"""The kernels of the upsampling layers, after each of which there is half as many channels."""
+"""The kernels of the upsampling layers. Each layer halves the channels."""
 _STAGES = (1, 2, 3, 4)
 _MEL_PARTS = 8
-"""What is left of 64 mel bands after the stages of the speaker encoder."""
+"""The rest of 64 mel bands after the stages of the speaker encoder."""
 _NORMED = ("parametrizations.weight.original1", "weight_v")
-"""A weight that has a norm, as newer and as older versions of torch call it."""
+"""The names of a weight with a norm in newer and older versions of torch."""
 
 _MOST_CHANNELS, _MOST_KERNEL, _MOST_KERNELS = 2048, 31, 8
 _MOST_FILTERS, _MOST_BLOCKS = 1024, 32

@@ -1,7 +1,7 @@
-"""The language model of XTTS, for many rows at once: each row gets the codes that it would get alone.
+"""The language model of XTTS for many rows at once. Each row gets the same codes in any company.
 
-A step draws a code for each row from what the model last said, and asks the model once for all rows. What the
-model says in this loop is what the vocoder needs: no second pass follows.
+A step draws a code for each row from the model's last output, and then runs the model once for all rows. The
+vocoder uses the outputs of this loop, so there is no second pass.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from plugins.xtts.key_values import Pack, RowMemory
 from speech_engine.host.batch_model import OutOfMemory
 
 _ALWAYS_SEEN = 1
-"""The number with which transformers fills the place of the prefix. Its penalty for repetition covers it."""
+"""transformers fills the place of the prefix with this code, so the penalty for repetition covers it."""
 
 
 class DecodingRow:
-    """One text on its way to codes."""
+    """A text that becomes codes."""
 
     def __init__(self, memory: RowMemory, latent: Any, seen: Any, seed: int) -> None:
         self.codes: list[int] = []
@@ -36,7 +36,7 @@ class DecodingRow:
 
     @property
     def uniform(self) -> float:
-        """A number from 0 to 1 for the next code: the same one until a code was taken."""
+        """A random number from 0 to 1, which stays the same until the next code was taken."""
         if self._drawn is None:
             self._drawn = float(torch.rand((), generator=self._generator, dtype=torch.float64))
         return self._drawn
@@ -50,7 +50,7 @@ class DecodingRow:
 
 
 class BatchedDecoder:
-    """Makes codes with one model. `fixed_codes` lets each row have so many, whatever the model says."""
+    """Makes codes with one model. `fixed_codes` sets the number of codes of each row."""
 
     def __init__(self, checkpoint: Checkpoint, precision: Any, fixed_codes: int | None = None) -> None:
         self._gpt = checkpoint.gpt
@@ -80,25 +80,22 @@ class BatchedDecoder:
         return DecodingRow(RowMemory(memory), latent, seen, seed)
 
     def step(self, rows: Sequence[DecodingRow]) -> None:
-        """Give each row one code more. Raise OutOfMemory before any row has changed."""
+        """Give each row one more code. Raise OutOfMemory before any row has changed."""
         try:
-            self._take_step(rows)
+            with torch.inference_mode():
+                pack = self._packed_for(rows)
+                codes = self._draw(rows)
+                latents = self._next_latents(rows, codes, pack)
+                numbers = codes.tolist()
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from None
-
-    def _take_step(self, rows: Sequence[DecodingRow]) -> None:
-        with torch.inference_mode():
-            pack = self._packed_for(rows)
-            codes = self._draw(rows)
-            latents = self._next_latents(rows, codes, pack)
-            numbers = codes.tolist()
         pack.advance()
         for row, code, latent in zip(rows, numbers, latents, strict=True):
             row.take(code, latent)
             row.is_over = self._is_over(row)
 
     def leave(self, row: DecodingRow) -> None:
-        """Forget a row. Its place in the pack stays until the next step, which has other rows."""
+        """Remove a row. Its place in the pack stays until the next step."""
         row.is_gone = True
         row.memory.forget()
         if all(each.is_gone for each in self._packed):
@@ -107,12 +104,12 @@ class BatchedDecoder:
     def _is_over(self, row: DecodingRow) -> bool:
         if self._fixed_codes is not None:
             return len(row.codes) >= self._fixed_codes
-        # The model knows no more places than these.
+        # The model has no more positions than these.
         most = self._sizes.most_codes - 3
         return row.codes[-1] == self._sizes.stop_code or len(row.codes) >= most
 
     def _prefix(self, tokens: Sequence[int], latents: Any) -> Any:
-        """Return voice, text and the mark of the beginning, as the model reads them: (1, length, dim)."""
+        """Return the embedded voice, text and start code: (1, length, dim)."""
         gpt, sizes = self._gpt, self._sizes
         text = torch.tensor([[sizes.start_text, *tokens, sizes.stop_text]], device=self._device)
         read = gpt.text_embedding(text) + gpt.text_pos_embedding(text)
@@ -166,9 +163,9 @@ class BatchedDecoder:
         return self._pack
 
     def _pack_beside(self, needed: tuple[DecodingRow, ...]) -> Pack | None:
-        """Return a new pack beside the old one, or None if the device has no memory for both.
+        """Return a new pack beside the old one, or None if the device lacks memory for both.
 
-        None, and no exception: that would hold what was allocated in vain.
+        An exception would hold the memory that was allocated in vain.
         """
         try:
             pack = Pack([row.memory for row in needed], self._device)
@@ -180,7 +177,7 @@ class BatchedDecoder:
         return pack
 
     def _pack_instead(self, needed: tuple[DecodingRow, ...]) -> Pack:
-        """Return a new pack in the place of the old one, whose rows wait in main memory."""
+        """Return a new pack in place of the old one, after its rows moved to main memory."""
         for row in dict.fromkeys((*self._packed, *needed)):
             if not row.is_gone:
                 row.memory.leave_device()
@@ -198,13 +195,13 @@ class BatchedDecoder:
 
 
 def out_of_memory(error: BaseException) -> OutOfMemory:
-    """Return the error for the loop, without the error's frames, which hold what was allocated."""
+    """Return the error for the loop. The frames of the old error's traceback hold the allocated memory."""
     error.__traceback__ = None
     return OutOfMemory()
 
 
 def draw_codes(logits: Any, seen: Any, uniform: Any, sampling: Sampling) -> Any:
-    """Draw a code for each row, from the likeliest few and less from those it has had: (rows,)."""
+    """Draw a code for each row, (rows,), from the likeliest few. Codes that it has had are less likely."""
     penalised = torch.where(
         logits < 0, logits * sampling.repetition_penalty, logits / sampling.repetition_penalty
     )
@@ -212,7 +209,7 @@ def draw_codes(logits: Any, seen: Any, uniform: Any, sampling: Sampling) -> Any:
     best, codes = logits.topk(min(sampling.top_k, logits.shape[1]), dim=1)
     shares = best.double().softmax(dim=1)
     above = shares.cumsum(dim=1) - shares
-    # The likeliest one always counts.
+    # The likeliest code always counts.
     shares = torch.where(above < sampling.top_p, shares, 0.0)
     reached = shares.cumsum(dim=1)
     place = (reached <= uniform.unsqueeze(1) * reached[:, -1:]).sum(dim=1, keepdim=True)

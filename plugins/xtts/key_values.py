@@ -1,7 +1,7 @@
-"""What the language model remembers of its rows: keys and values, packed side by side for a step.
+"""The language model's keys and values of its rows, packed into one tensor for a step.
 
-Rows have different lengths, so each ends at the same column and has nothing on its left. A pack is made
-again only when the rows of a step are others, or when its columns are used up.
+Rows of different lengths end at the same column. A new pack is made only if the rows of a step change, or the
+columns are used up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 GROWTH = 64
-"""The steps for which a new pack has room."""
+"""The free columns of a new pack."""
 
 
 class RowMemory:
@@ -31,12 +31,12 @@ class RowMemory:
         self._values, self._pack, self._place = None, pack, place
 
     def move_out(self) -> None:
-        """Live alone again: a pack must not be held for one of its rows."""
+        """Copy the values out of the pack, so that the pack's memory is freed."""
         if self._pack is not None:
             self._values, self._pack = self.values.clone(), None
 
     def leave_device(self) -> None:
-        """Live in main memory until the next pack: the device lacks memory."""
+        """Move the values to main memory until the next pack, because the device lacks memory."""
         self._values, self._pack = self.values.to("cpu", copy=True), None
 
     def forget(self) -> None:
@@ -69,7 +69,7 @@ class Pack:
     def layer(self, number: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
         """Write a layer's new keys and values into the next column. Return all of them, and their mask.
 
-        Until `advance`, the column counts as empty: a step that fails here has changed nothing.
+        Until `advance`, the column counts as empty, so a failed step changes nothing.
         """
         end = self.column + 1
         self.buffer[number, 0, :, :, self.column] = keys

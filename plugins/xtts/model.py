@@ -1,4 +1,4 @@
-"""The XTTS model as the host's batch loop drives it: rows of text in, pieces of sound out."""
+"""XTTS for the host's batch loop, which puts texts in and takes pieces of sound out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP_S = CODE_SAMPLES / SAMPLE_HZ
 
 
 class XttsRow:
-    """One segment on its way from text to sound."""
+    """A segment that becomes sound."""
 
     def __init__(self, decoding: DecodingRow, speaker: Any) -> None:
         self.decoding = decoding
@@ -31,7 +31,7 @@ class XttsRow:
 
 
 class XttsModel:
-    """A `BatchModel`. Only the model thread may call it. `studio` has the voices that came with it, by id."""
+    """A `BatchModel`. Only the model thread may call it. `studio` has the model's own voices by id."""
 
     rate_hz = RATE_HZ
 
@@ -46,10 +46,7 @@ class XttsModel:
         self.studio_infos: tuple[VoiceInfo, ...] = ()
 
     def judge(self, job: SpeechJob) -> None:
-        """Read all texts of a job, so that a bad one is refused before the first is spoken.
-
-        Raise UnsupportedLanguage or UnsupportedText.
-        """
+        """Check all texts of a job first. Raise UnsupportedLanguage or UnsupportedText."""
         for segment in job.segments:
             self._reader.tokens(segment.spoken, job.language)
 
@@ -76,7 +73,7 @@ class XttsModel:
         self._decoder.leave(row.decoding)
 
     def warm_up_rows(self, count: int, threads: int) -> list[XttsRow]:
-        """Return rows with a voice of noise, so that the first listener need not wait for a cold model."""
+        """Return rows with a voice of noise, so that the first listener does not wait for a cold model."""
         torch.set_num_threads(threads)  # counts for the thread that says it
         noise = torch.randint(-3000, 3000, (SAMPLE_HZ,), dtype=torch.int16).numpy().tobytes()
         voice = self._voices.make([noise])

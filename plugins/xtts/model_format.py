@@ -1,7 +1,4 @@
-"""The files of an XTTS model, and the check of its sizes before anything is built from it.
-
-Nothing here needs torch: the check runs where a model is imported, too.
-"""
+"""The files of an XTTS model, and the check of its sizes, which does not need torch."""
 
 from __future__ import annotations
 
@@ -14,25 +11,23 @@ from plugins.xtts.decoder_sizes import SPEAKER, read_decoder_sizes
 from speech_engine.model_files import ModelContents, ModelFacts, ModelFile, ModelFormat, UnusableModel
 
 SAMPLE_HZ = 22_050
-"""The rate of the recordings that the model hears."""
+"""The rate of the model's recordings."""
 RATE_HZ = 24_000
 HOP = 256
 CODE_SAMPLES = 1024
 """The samples that one code stands for, at SAMPLE_HZ."""
 FIRST_CODES, NEXT_CODES = 10, 8
-"""The codes that make the first sound of a row, and the fewest that make more of it. With twenty more, a full
-batch is late for what follows the first sound. A listener with enough to hear gets longer pieces all the
-same."""
+"""The fewest codes for the first and for a later piece of a row's sound. With twenty more, a full batch would
+be late. A listener with enough sound gets longer pieces anyway."""
 CONTEXT_FRAMES, UNSETTLED_FRAMES = 13, 4
-"""Frames on each side that the network hears to make one, and the last ones, which still change."""
+"""The frames of context on each side of a frame, and the last frames, which still change."""
 LATENTS = 32
 MELS = 80
 STUDIO_LATENTS, STUDIO_SPEAKER = "gpt_cond_latent", "speaker_embedding"
-"""What the file with the studio's voices has of each."""
+"""The names of a voice's tensors in the file of the model's own voices."""
 
 _LETTERS = {"th": "ก", "ar": "ا", "ru": "а", "hi": "क"}
-"""A letter without which a vocabulary does not know a language, whatever the configuration says."""
-
+"""A vocabulary without this letter does not know the language, even if the configuration lists it."""
 
 _READING: Mapping[str, tuple[str, ...]] = {
     "normalizer": ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents"),
@@ -41,11 +36,11 @@ _READING: Mapping[str, tuple[str, ...]] = {
     "padding": (),
     "truncation": (),
 }
-"""What a vocabulary may do with a text. Others run endless patterns, or add unknown tokens."""
+"""The allowed steps of a vocabulary. Others may run endless patterns or add unknown tokens."""
 
 
 class Sizes(NamedTuple):
-    """The sizes of the language model, and the tokens that mean something to it."""
+    """The sizes of the language model, and its special tokens."""
 
     layers: int
     dim: int
@@ -105,7 +100,7 @@ def token_ids(model: ModelContents) -> dict[str, int]:
 
 
 def spoken_languages(model: ModelContents) -> tuple[str, ...]:
-    """Return the configuration's languages that the vocabulary knows, as the model calls them."""
+    """Return the configuration's languages that the vocabulary knows, by the model's own names."""
     known = token_ids(model)
     return tuple(
         language
@@ -157,7 +152,7 @@ def _id_of(name: str) -> str:
 
 
 def bcp47_of(language: str) -> str:
-    """Return the tag of a language that the model calls otherwise."""
+    """Return the tag for the model's own name of a language."""
     return "zh" if language == "zh-cn" else language
 
 
@@ -184,7 +179,7 @@ def _check_language_model(model: ModelContents, sizes: Sizes) -> None:
 
 
 def _check_reading(model: ModelContents) -> None:
-    """Raise UnusableModel for a vocabulary that does more with a text than those of XTTS do."""
+    """Raise UnusableModel for a vocabulary with steps that XTTS does not have."""
     content = model.json("vocabulary")
     for part, known in _READING.items():
         for type_ in _types_in(content.get(part)):
@@ -196,7 +191,7 @@ def _check_reading(model: ModelContents) -> None:
 
 
 def _types_in(part: Any) -> list[Any]:
-    """Return the types of a part of a vocabulary, or of all in its sequence."""
+    """Return the type of a part of a vocabulary, or all types of a sequence."""
     if part is None:
         return []
     if not isinstance(part, dict):

@@ -13,9 +13,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class XttsSettings(TorchSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`precision` is that of the language model, by far the largest part. Below float32, a text sounds a
-    little different in other company.
-    """
+    """Below float32 `precision`, a text sounds a little different in other company."""
 
     precision: Precision = "float32"
 
@@ -34,8 +32,8 @@ HOSTED = Hosted(
         "six>=1.17",
         "regex",
     ),
-    # coqui-tts asks for what training and other models need, three times as much as is listed here.
-    # torchaudio would bring another torch.
+    # coqui-tts requires three times as many packages, for training and other models. torchaudio would install
+    # another torch.
     bare=(
         "coqui-tts==0.28.0",
         "coqui-tts-trainer==0.4.0",

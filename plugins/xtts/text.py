@@ -1,7 +1,7 @@
-"""Text as the model reads it: the tokens of one segment.
+"""Turn a segment into the model's tokens.
 
 The server's front-ends have written numbers as words and cut the text into sentences. Here the model's own
-cleaning follows, as in its training, and what its vocabulary lacks is refused by name.
+cleaning follows, as in its training. Unknown letters are refused by name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def readable_languages(languages: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class TextReader:
-    """Reads texts into tokens. `languages` are as the model calls them."""
+    """Turns texts into tokens. `languages` are the model's own names."""
 
     def __init__(self, vocabulary: Path, languages: tuple[str, ...], sizes: Sizes) -> None:
         self._cleaner = VoiceBpeTokenizer()
@@ -57,11 +57,11 @@ class TextReader:
         if set(spelled) <= {self._sizes.space}:
             raise UnsupportedText("The text has nothing that this model can speak.")
         ids = [self._tokenizer.token_to_id(f"[{name}]"), *spelled]
-        # Two more mark the beginning and the end.
+        # Two more tokens mark the beginning and the end.
         most = self._sizes.most_text - 2
         if len(ids) > most:
             raise UnsupportedText(f"A sentence has {len(ids)} tokens; this model reads {most}.")
-        # A number beyond a GPU's table makes it fail for all listeners.
+        # On a GPU, a token beyond the table fails for all listeners.
         if max(ids) >= self._sizes.vocabulary:
             raise UnsupportedText("The text has a token that this model has not learned.")
         return ids
@@ -86,7 +86,7 @@ class TextReader:
         return clean
 
     def _spell(self, clean: str) -> list[int]:
-        """Return the tokens of a clean text. A mark such as [es] in it is spelled, and means nothing."""
+        """Return the tokens of a clean text. A mark in it, such as [es], is spelled."""
         ids: list[int] = []
         for number, word in enumerate(clean.split(" ")):
             ids += [self._sizes.space] if number else []
@@ -98,7 +98,7 @@ class TextReader:
 
 
 def _tokenizer(vocabulary: Path) -> Any:
-    """Read a vocabulary whose parts were checked. No text can name its marks, such as [es] or [STOP]."""
+    """Read a checked vocabulary. Texts cannot contain its marks, such as [es] or [STOP]."""
     from tokenizers import Tokenizer
 
     content = json.loads(vocabulary.read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def _tokenizer(vocabulary: Path) -> Any:
         each | {"special": each.get("special") or bool(_MARK.fullmatch(each["content"]))}
         for each in content.get("added_tokens", ())
     ]
-    # From a text, not from a path: the library would say no more of a wrong file than its place.
+    # From a text, because for a path the library's error would not name the fault.
     made = Tokenizer.from_str(json.dumps(content | {"decoder": None}))
     made.encode_special_tokens = True
     return made

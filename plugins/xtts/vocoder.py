@@ -1,8 +1,7 @@
-"""Sound from latents, piece by piece: each piece is what the whole would have at that place.
+"""Turn latents into sound, piece by piece. The pieces are equal to the sound of all latents at once.
 
-A latent becomes about 4.35 frames, a frame 256 samples. The network hears 13 frames on each side of the frame
-that it makes; the last frames are interpolated towards a latent that is not there yet. So a piece ends
-before those, and begins with the frames that were only context before.
+A latent becomes about 4.35 frames of 256 samples. The network needs 13 frames on each side of a frame, and
+the last frames change with the next latent. So a piece ends before those, which begin the next piece.
 """
 
 from __future__ import annotations
@@ -26,21 +25,18 @@ _LOUDEST = 32767
 
 
 class SoundWindow:
-    """The place in a row's sound: what was given, and what comes next."""
+    """The progress of a row's sound."""
 
     def __init__(self) -> None:
         self.frames_given = 0
         self.latents_heard = 0
 
     def is_due(self, latents: int) -> bool:
-        """Tell whether so many latents are enough for a further piece."""
+        """Return whether this number of latents is enough for another piece."""
         return latents - self.latents_heard >= (NEXT_CODES if self.latents_heard else FIRST_CODES)
 
     def next_piece(self, network: Any, latents: Any, speaker: Any, is_last: bool) -> Any:
-        """Return the samples that follow those given so far: floats from -1 to 1.
-
-        `latents` are all of the row, (count, width). `network` is the HiFi-GAN.
-        """
+        """Return the next samples, from -1 to 1. `latents` are all of the row, (count, width)."""
         self.latents_heard = latents.shape[0]
         frames = stretch(latents)
         count = frames.shape[2]

@@ -1,4 +1,4 @@
-"""The worker of XTTS: its model in a batch, in the environment that has torch."""
+"""The worker of XTTS, which runs in the environment with torch."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from speech_engine.samples import weighted_voices
 LICENCE = "CPML"
 MOST_MIXED = 3
 MOST_CHARACTERS = 200
-"""The shortest limit of the languages with letters; a longer sentence may be cut short by the model."""
+"""The lowest limit of the languages with letters. The model may cut a longer sentence short."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
-    """Speaks with recordings of any voice, with voices that came with the model, or with the mean of some."""
+    """Speaks with recordings, with the model's own voices, or with the mean of several voices."""
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._model.studio_infos
@@ -59,7 +59,7 @@ class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
     async def _voice(
         self, job: SpeechJob, voices: tuple[tuple[Samples | EngineVoice, float], ...]
     ) -> XttsVoice:
-        """Make a voice, or the mean of several. The mean is kept by its job alone, so it ends with it."""
+        """Make a voice, or the mean of several, which only its job keeps."""
 
         def make(voice: Samples | EngineVoice) -> XttsVoice:
             self._model.judge(job)
@@ -67,13 +67,13 @@ class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
                 return self._model.studio[voice.id]
             return self._context.samples.derived(job, voice.samples, self._model.make_voice)
 
-        # A call for each: between two of them the others are spoken on.
+        # One call for each voice, so that the batch goes on between them.
         made = [(await self.batch.call(partial(make, voice)), weight) for voice, weight in voices]
         return made[0][0] if len(made) == 1 else await self.batch.call(partial(mix, made))
 
 
 def imported_languages(languages: tuple[str, ...], manifest: ModelManifest | None) -> tuple[str, ...]:
-    """Return those of a model's languages for which it was imported."""
+    """Return the model's languages for which it was imported."""
     if manifest is None or not manifest.languages:
         return languages
     return tuple(language for language in languages if bcp47_of(language) in manifest.languages)
@@ -102,7 +102,7 @@ def model_info(folder: Path, languages: tuple[str, ...], manifest: ModelManifest
 
 
 def _digest_of(folder: Path) -> str:
-    """Name a folder that was not imported by all of its files: the audio cache must tell models apart."""
+    """Return a digest of all files of a folder that was not imported. The audio cache needs it."""
     digest = hashlib.sha256()
     for name in ("config.json", "vocab.json", "model.safetensors", "speakers.safetensors"):
         if name.startswith("speakers") and not (folder / name).exists():

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from proxy import features
-from proxy.config.feature_sections import Section
+from proxy.config.reader import Section
 from proxy.features.all import all_features, all_sections
 
 

@@ -1,4 +1,4 @@
-"""An engine for a Realtime API. Each sentence is one response, whose transcript is compared with the text."""
+"""An engine for Realtime APIs. Each sentence is one response. Its transcript is compared with the text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LONGEST_WAIT_S = 60.0
 
 
 class RealtimeEngine:
-    # Voices that no list names are not tried: a session of its own would be opened for each wrong one.
+    # Unlisted voices are not tried, because each would open a session.
     unlisted_voices = ()
 
     def __init__(self, settings: RealtimeSettings, context: Context) -> None:
@@ -65,7 +65,7 @@ class RealtimeEngine:
         return self._settings.voice_infos()
 
     async def refresh(self) -> None:
-        """Ask for the models' last days. The request also shows that the provider is up."""
+        """Read the models' last days. The request also shows that the provider is up."""
         if (listed := await self._lists.first("/models")) is not None:
             self._shutdown_dates = lists.shutdown_dates(listed)
 
@@ -86,7 +86,7 @@ class RealtimeEngine:
                 if pieces.is_full:
                     break
         except EngineError:
-            # Sound that was never sent has its price, too.
+            # Sound that was not sent is billed, too.
             if recitation.tokens:
                 yield ProviderCount(recitation.tokens)
             raise
@@ -98,7 +98,7 @@ class RealtimeEngine:
         await self._pool.close()
 
     def _check(self, job: SpeechJob) -> None:
-        """Refuse what can be refused without the provider."""
+        """Raise the errors that need no request."""
         if job.model not in self._settings.models:
             raise EngineFailed("The engine has no such model.")
         if not isinstance(job.voice, EngineVoice) or job.voice.id not in {each.id for each in self.voices()}:
@@ -111,7 +111,7 @@ class RealtimeEngine:
             raise EngineLimited("The provider allows no more requests just now.", retry_after_s=left_s)
 
     def _note_limits(self, key: SessionKey, limits: list[RateLimit]) -> None:
-        """Remember until when nothing is left, so that no request goes out in vain."""
+        """Remember when the limits end, so that no request is sent before."""
         waits = [
             each.reset_seconds or 0.0 for each in limits if each.remaining is not None and each.remaining <= 0
         ]
@@ -119,7 +119,7 @@ class RealtimeEngine:
 
 
 class Recitation:
-    """The sentences of one job. A few are ordered before the current one has ended."""
+    """The sentences of one job. A few are requested before the current one has ended."""
 
     def __init__(
         self, job: SpeechJob, settings: RealtimeSettings, pool: SessionPool, context: Context
@@ -146,12 +146,12 @@ class Recitation:
 
     @property
     def tokens(self) -> float:
-        """The cost of all responses, also of those that were not sent."""
+        """The price of all responses, including those that were not sent."""
         weights = self._settings.token_weights
         return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
 
     async def next_sentence(self) -> Sentence | None:
-        """Order some sentences ahead. Return the next one, or None at the end."""
+        """Request some sentences ahead. Return the next one, or None at the end."""
         while self._left and len(self._asked) <= self._settings.ahead:
             number, text = self._left.popleft()
             sentence = Sentence(text, number, self._terms, self._deadline)
@@ -169,7 +169,7 @@ class Recitation:
             self._session = None
 
     async def _take_session(self, within_s: float) -> Session:
-        """Return the job's session, or another one if it has ended or is too old."""
+        """Return the job's session, or a new one if it has ended or is too old."""
         if self._session is not None and self._session.is_fresh:
             return self._session
         if self._session is not None:

@@ -1,7 +1,4 @@
-"""The messages of a Realtime API: what is sent, as JSON, and what comes, as structs.
-
-An event of a kind that is not here is passed over. Fields that are not needed are not read.
-"""
+"""The messages of a Realtime API: requests as JSON, and events as structs. Other events are ignored."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ _FORMAT = {"type": "audio/pcm", "rate": RATE_HZ}
 
 
 class SessionKey(NamedTuple):
-    """What a session has for its whole life: a voice that has spoken cannot be changed."""
+    """The fixed values of a session. Its voice cannot change after the first speech."""
 
     model: str
     voice: str
@@ -46,7 +43,7 @@ class SessionBody(msgspec.Struct):
 
     @property
     def rate_hz(self) -> int:
-        """The rate at which it will speak, as far as it says so."""
+        """The rate of its speech, by default RATE_HZ."""
         output = self.audio.output if self.audio else None
         format_ = output.format if output else None
         return (format_.rate if isinstance(format_, _Format) else None) or RATE_HZ
@@ -96,7 +93,7 @@ class TokenUsage(msgspec.Struct):
     output_token_details: _TokenKinds | None = None
 
     def weighed(self, weights: Mapping[Any, float]) -> float:
-        """Return all tokens as tokens of spoken audio, by what each kind costs."""
+        """Return all tokens as tokens of spoken audio, by the price of each kind."""
         read, made = self.input_token_details or _TokenKinds(), self.output_token_details or _TokenKinds()
         fresh = max(0, read.text_tokens + read.audio_tokens - read.cached_tokens)
         return max(
@@ -154,7 +151,7 @@ _EVENTS: dict[str, type[Event]] = {
 
 
 def read(message: bytes) -> tuple[str, Event | None]:
-    """Return the kind of an event and its fields, or None for a kind that says nothing to us."""
+    """Return the kind of an event, and its fields, or None for an unused kind."""
     try:
         kind = msgspec.json.decode(message, type=_Kind).type
         type_ = _EVENTS.get(kind)
@@ -164,7 +161,7 @@ def read(message: bytes) -> tuple[str, Event | None]:
 
 
 def estimate_tokens(pcm_bytes: int) -> float:
-    """Return the tokens of audio that were made, for a provider that does not count them."""
+    """Return an estimate of the tokens of audio, for a provider that does not count them."""
     return float(ceil(pcm_bytes / _PCM_SECOND_BYTES * _TOKENS_A_SECOND))
 
 
@@ -187,7 +184,7 @@ def session_update(key: SessionKey, instructions: str, effort: str) -> str:
 
 
 def response_create(number: int, key: SessionKey, text: str, instructions: str) -> str:
-    """Return the request for one sentence. It is no part of any conversation, so no other text colours it."""
+    """Return the request for one sentence, outside of any conversation, so other texts have no effect."""
     response = {
         "conversation": "none",
         "output_modalities": ["audio"],

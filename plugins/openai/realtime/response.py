@@ -1,4 +1,4 @@
-"""One response of a session: what came of one sentence so far. The session fills it, and a job reads it."""
+"""One response of a session, for one sentence. The session fills it, and a job reads it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_LETTERS = 64 * 1024
 
 
 class Response:
-    """The response so far. `is_done`: no more comes. `is_complete`: nothing was left out."""
+    """The response so far. If `is_done`, no more will come. If `is_complete`, nothing is missing."""
 
     def __init__(self, number: int, text: str, speed: float) -> None:
         self.number = number
@@ -38,15 +38,15 @@ class Response:
 
     @property
     def transcript(self) -> str:
-        """The words so far, of all parts of the answer in their order."""
+        """The words so far of all parts of the answer, in order."""
         return " ".join(self._transcripts[place] for place in sorted(self._transcripts))
 
     def tokens(self, weights: Mapping[Any, float]) -> float:
-        """Return the tokens that it cost: as the provider counts them, or else by the audio that came."""
+        """Return the price in tokens: the provider's count, or else an estimate by the audio."""
         return estimate_tokens(self.pcm_bytes) if self._usage is None else self._usage.weighed(weights)
 
     async def change(self) -> None:
-        """Wait until something has come since the last call."""
+        """Wait until something came since the last call."""
         await self._changed.wait()
         self._changed.clear()
 
@@ -58,7 +58,7 @@ class Response:
     def add_audio(self, encoded: str) -> None:
         data = audio_bytes(encoded)
         self.pcm_bytes += len(data)
-        # A model that talks on and on must not fill the memory.
+        # A model that does not stop must not fill the memory.
         self.is_too_long = self.is_too_long or self.pcm_bytes > self._most_bytes
         if not self.is_abandoned and not self.is_too_long:
             self._audio.append(data)
@@ -85,7 +85,7 @@ class Response:
             self._end()
 
     def abandon(self) -> None:
-        """Drop what came: it has no reader."""
+        """Drop the audio, because the reader has left."""
         self.is_abandoned = True
         self._audio.clear()
 
@@ -95,7 +95,7 @@ class Response:
 
 
 def _failure(body: ResponseBody) -> EngineError | None:
-    """Return why an answer is none. One that only ran out of room is judged by its words."""
+    """Return the failure of a response, if any. An answer that is only too long is judged by its words."""
     details = body.status_details
     reason = details.reason if details else None
     match body.status:

@@ -1,4 +1,4 @@
-"""One sentence of a job: ordered, checked, and ordered once more. Only then it has failed."""
+"""One sentence of a job. It is requested, checked, and requested once more before it fails."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Check = Literal["strict", "fast", "off"]
 
 
 class TextReworded(UnsupportedText):
-    """The model said something else than the text, twice. The sound before that is right, and is charged."""
+    """Raised if the model twice said other words. The sound before that is right and is charged."""
 
     def __init__(self) -> None:
         super().__init__("The provider's model does not read this text word for word.")
 
 
 class Terms(NamedTuple):
-    """The order and the judging of the sentences of a job.
+    """The common parameters of a job's sentences.
 
-    `session` gives a session, in the given time, and `flag` notes that other words were let through.
+    `session` returns a session within some seconds. `flag` logs that other words were accepted.
     """
 
     reader: Reader
@@ -37,7 +37,7 @@ class Terms(NamedTuple):
 
 
 class Sentence:
-    """One sentence on its way. `deadline`, of `time.monotonic`, is for its first audio, if there is one."""
+    """A sentence of a job. `deadline`, if any, is the `time.monotonic` for its first audio."""
 
     def __init__(self, text: str, segment: int, terms: Terms, deadline: float | None) -> None:
         self.segment = segment
@@ -52,14 +52,14 @@ class Sentence:
         self._is_flagged = False
 
     async def begin(self) -> None:
-        """Ask for it. A failure is raised at its turn: the sentence before it may end first."""
+        """Request the sentence. `next_audio` raises a failure, so that the sentence before can end first."""
         try:
             await self._ask()
         except EngineError as error:
             self._failure = error
 
     async def next_audio(self) -> bytes:
-        """Return the next audio that may go out, or b"" at the end. Raises EngineError."""
+        """Return the next checked audio, or b"" at the end. Raises EngineError."""
         while self._failure is None:
             response = self.responses[-1]
             if response.failure is not None:
@@ -76,7 +76,7 @@ class Sentence:
         raise self._failure
 
     def leave(self) -> None:
-        """Cancel what will not be sent."""
+        """Cancel the responses."""
         if self._session is not None:
             for response in self.responses:
                 self._session.leave(response)
@@ -88,7 +88,7 @@ class Sentence:
         return max(0.0, self._deadline - time.monotonic())
 
     def _is_right(self, response: Response) -> bool:
-        """Return whether the words so far are those of the text: all of them, if it has ended."""
+        """Return whether the words so far are those of the text, and all of them if the response ended."""
         if response.is_too_long:
             return False
         if self._terms.check == "off" or self._is_flagged:
@@ -111,7 +111,7 @@ class Sentence:
             raise EngineTimeout("The provider fell silent.") from None
 
     async def _ask_after(self, response: Response) -> None:
-        """Ask once more if the session has ended under the sentence. Any other failure is raised."""
+        """Request again if the session ended during the sentence. Raise any other failure."""
         assert response.failure is not None
         if self._has_begun or not self._may_ask_again or not isinstance(response.failure, SessionEnded):
             raise response.failure

@@ -1,6 +1,6 @@
-"""One session: a connection with a voice and a speed. It asks for sentences, several at once, and hears them.
+"""One session: a connection with one voice and speed, which may speak several sentences at once.
 
-One task owns the connection from the handshake to the close, so nothing of it is left when that task ends.
+One task owns the connection from the handshake to the close, so nothing is left when that task ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from speech_engine import (
 )
 
 _MARGIN_S = 60.0
-"""A session is not used for another sentence so shortly before its provider ends it."""
+"""A session gets no more sentences in the last minute before its provider ends it."""
 _CANCEL_S = 5.0
 """The longest time until a cancelled answer ends. A session that goes on talking is closed."""
 
@@ -32,11 +32,11 @@ OnLimits = Callable[[messages.SessionKey, list[messages.RateLimit]], None]
 
 
 class SessionEnded(EngineFailed):
-    """The session ended under a sentence, which may be ordered once more in another one."""
+    """Raised if the session ended during a sentence, which may be requested again in another session."""
 
 
 class Session:
-    """A session. `on_idle` is called whenever it has nothing more under way, and when it ends."""
+    """A session. It calls `on_idle` whenever it has no open response, and when it ends."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Session:
 
     @property
     def left_s(self) -> float:
-        """The seconds that it may still be used."""
+        """The remaining seconds of use."""
         return self._ends_at - time.monotonic()
 
     @property
@@ -97,7 +97,7 @@ class Session:
         return response
 
     def leave(self, response: Response) -> None:
-        """Cancel a response whose reader has left. It takes until the provider confirms that."""
+        """Cancel a response whose reader has left. It stays open until the provider confirms."""
         if response.is_done or response.is_abandoned:
             return
         response.abandon()
@@ -118,18 +118,18 @@ class Session:
         failure: EngineError = EngineFailed("The session broke.")
         try:
             async with self._sockets.connect(self._request(within_s)) as socket:
-                # The responses hear of an end before the connection is closed, which takes time.
+                # The responses end before the connection is closed, which takes time.
                 self._end(await self._serve(socket, within_s))
         except HandshakeRefused as refused:
             failure = refusal(refused.status, refused.headers, refused.body)
         except EngineError as error:
             failure = error
         finally:
-            # Whatever ended it, no caller may wait for it for ever.
+            # In any case, no caller may wait for ever.
             self._end(failure)
 
     async def _serve(self, socket: Socket, within_s: float) -> EngineError:
-        """Hear the session to its end, and return why it ended."""
+        """Read the session to its end, and return the error that ended it."""
         try:
             async with asyncio.timeout(within_s):
                 await self._greet(socket)
@@ -147,7 +147,7 @@ class Session:
         return SocketRequest(url=url, headers=self._settings.key_headers, within_s=within_s)
 
     async def _greet(self, socket: Socket) -> None:
-        """Wait for the session, tell it how to speak, and see that it does so."""
+        """Wait for the session, configure it, and check the confirmed configuration."""
         await self._until(socket, "session.created")
         settings = self._settings
         await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))
@@ -201,7 +201,7 @@ class Session:
             self._cancel(response)
 
     def _named(self, body: messages.ResponseBody) -> Response | None:
-        """Return the response that a provider means. One that gives no metadata back keeps the order."""
+        """Return the response of a body. A provider that returns no metadata answers in order."""
         if body.metadata and (named := body.metadata.get("sentence")) is not None:
             return self._numbered(str(named))
         return next((each for each in self._open.values() if not each.id), None)
@@ -216,7 +216,7 @@ class Session:
             self._note_idle()
 
     def _note_error(self, error: messages.ErrorBody) -> None:
-        """Most errors concern one message, and the session goes on."""
+        """Fail the response of an error. The session goes on unless it has expired."""
         if error.code == "session_expired":
             raise SessionEnded("The provider's session has ended.", detail="session_expired")
         what, _, number = (error.event_id or "").partition("-")
@@ -230,7 +230,7 @@ class Session:
         self._send(messages.response_cancel(response.number, response.id))
 
     def _send(self, message: str) -> None:
-        """Send without waiting: a leaving listener does not wait."""
+        """Send in a task, because a leaving listener does not wait."""
         if self._socket is None or self.has_ended:
             return
         task = asyncio.create_task(_sent(self._socket, message))
@@ -251,7 +251,7 @@ class Session:
         self.has_ended = True
         if not self._ready.done():
             self._ready.set_exception(failure)
-            # Without this, asyncio would complain of a failure that has no reader.
+            # Without this, asyncio would log an exception that was never read.
             self._ready.exception()
         for response in self._open.values():
             response.fail(failure)
@@ -266,7 +266,7 @@ async def _sent(socket: Socket, message: str) -> None:
     try:
         await socket.send(message)
     except EngineError:
-        # A connection that is gone has cancelled everything.
+        # A lost connection cancels everything.
         return
 
 

@@ -1,4 +1,4 @@
-"""The sessions of one key of a provider: a job takes an idle one, or opens one if there is room."""
+"""The sessions of one account. A job takes an idle session, or opens one if the limit allows it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Make = Callable[[SessionKey, Callable[[Session], None]], Session]
 
 
 class SessionPool:
-    """All sessions. A taken session has one owner, which gives it back, also if it has ended."""
+    """All sessions. The owner of a taken session must give it back, even if it has ended."""
 
     def __init__(self, make: Make, most: int, idle_s: float) -> None:
         self._make = make
         self._most = most
         self._idle_s = idle_s
         self._all: set[Session] = set()
-        # The longest idle one is the first.
+        # The first one is idle for the longest time.
         self._idle: dict[Session, asyncio.TimerHandle] = {}
         self._taken: set[Session] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -31,8 +31,11 @@ class SessionPool:
         return f"<SessionPool {len(self._all)} of {self._most}, {len(self._idle)} idle>"
 
     async def take(self, key: SessionKey, within_s: float) -> Session:
-        """Return a session. Raises EngineBusy if none is free in time, EngineUnavailable once it is closed,
-        or EngineError if none opens."""
+        """Return a session.
+
+        Raises EngineBusy if none is free in time, EngineUnavailable after `close`, or EngineError if opening
+        fails.
+        """
         try:
             async with asyncio.timeout(within_s):
                 while not self._is_closed:
@@ -51,7 +54,7 @@ class SessionPool:
         return await self._opened(key, within_s)
 
     def give_back(self, session: Session) -> None:
-        """Give a session back. It is used again when what it still says has ended."""
+        """Give a session back. It can be taken again when its responses have ended."""
         self._taken.discard(session)
         self._settle(session)
 
@@ -64,7 +67,7 @@ class SessionPool:
             await asyncio.wait(tuple(self._closing))
 
     def _find(self, key: SessionKey) -> Session | None:
-        """Return the session of this key that was used last. Those that are too old are closed."""
+        """Return the idle session of this key that was used last. Close sessions that are too old."""
         for session in reversed(tuple(self._idle)):
             if not session.is_fresh:
                 self._drop(session)
@@ -93,24 +96,22 @@ class SessionPool:
         return session
 
     def _settle(self, session: Session) -> None:
-        """Keep a session that is free and silent, or close it."""
-        if session not in self._all or session in self._idle:
-            if session.has_ended:
-                self._drop(session)
-            return
+        """Store a free session without responses as idle, or close it."""
         if session.has_ended:
             self._drop(session)
+        elif session not in self._all or session in self._idle:
+            return
         elif session not in self._taken and session.is_idle:
             if session.is_fresh:
                 later = asyncio.get_running_loop().call_later
-                # Else a session that grows too old meanwhile would never be closed.
+                # The timer also closes a session that becomes too old.
                 self._idle[session] = later(min(self._idle_s, session.left_s), self._drop, session)
                 self._changed.set()
             else:
                 self._drop(session)
 
     def _drop(self, session: Session) -> None:
-        """Close a session. Its place is free at once."""
+        """Close a session. Another one may open at once."""
         if session not in self._all:
             return
         self._all.discard(session)

@@ -15,10 +15,10 @@ from plugins.openai.realtime.english import readings
 
 _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4`", "'''''")
 _UNSAID = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
-"""Signs of trade: their letters are no words."""
+"""Trade marks, whose letters are not words."""
 _CURRENCIES = "".join(filter(lambda each: unicodedata.category(each) == "Sc", map(chr, range(0x20D0))))
 _SAID = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
-"""Signs that a reader says aloud. All other signs, and punctuation, are silent."""
+"""Signs that are read aloud. Other signs and punctuation are silent."""
 _LETTER = rf"[^\s0-9.,'{re.escape(_SAID)}]"
 _TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_SAID)}]|{_LETTER}+(?:'{_LETTER}+)*")
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
@@ -34,7 +34,7 @@ class Words(NamedTuple):
 
     @property
     def joined(self) -> str:
-        """The words without what is between them: "re-enter" is "reenter". Only two numbers stay apart."""
+        """The words without separators: "re-enter" is "reenter". Only two numbers stay apart."""
         text = ""
         for token in self.tokens:
             # Two numbers side by side would read as one.
@@ -66,7 +66,7 @@ class Reader:
         return self._reads(written, said, is_whole=False) or self._begins(Words(tokens), written)
 
     def _readings(self, written: Words) -> Sequence[Sequence[str]]:
-        """Return for each word the ways in which it may be read."""
+        """Return the possible readings of each word."""
         if not self._is_english:
             return [(token,) for token in written.tokens]
         return readings(written.tokens, contractions=self._contractions)

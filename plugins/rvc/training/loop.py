@@ -1,7 +1,7 @@
-"""The steps of a training: in each, the voice comes a little nearer to its recordings.
+"""The steps of a training, each of which brings the voice a little nearer to its recordings.
 
-The same seed and recordings give the same steps on a processor, also when a later life goes on: what a step
-draws follows from its number, and a checkpoint has all that changes.
+On a CPU, the same seed and recordings give the same steps, also after a restart: the random numbers of a step
+follow from its number, and a checkpoint has all state.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from speech_engine.training import TrainingOrder, TrainingProgress, TrainingStop
 _MEL_WEIGHT = 45.0
 _RATE, _BETAS, _TINY = 1e-4, (0.8, 0.99), 1e-9
 _DECAY = 0.999875
-"""Of the rate of learning, for each time that all slices were heard."""
+"""The factor of the learning rate for each pass over all slices."""
 _MOST_NORM = 1000.0
 _SMOOTHED = 25
-"""A voice is as good as the mean of so many steps, as each hears other slices."""
+"""A voice is judged by the mean of this many steps, because each step has other slices."""
 _LOOKS_EVERY = 25
 _MOST_BROKEN = 20
 _TIMED = 50
@@ -37,7 +37,7 @@ _PIECE = 1 << 20
 
 
 class NoNumbers(Exception):
-    """A training whose losses are no numbers any more."""
+    """Raised if the losses of a training are not finite."""
 
 
 class Loop:
@@ -86,7 +86,7 @@ class Loop:
                 talk.checkpoint(step, self.saved())
 
     def saved(self) -> Iterator[bytes]:
-        """Yield what a later life needs to go on."""
+        """Yield a checkpoint, from which a later process goes on."""
         networks, file = self._networks, BytesIO()
         torch.save(
             {
@@ -108,7 +108,7 @@ class Loop:
             yield bytes(view[at : at + _PIECE])
 
     def go_on(self, checkpoint: bytes) -> None:
-        """Take what an earlier life has saved."""
+        """Load a checkpoint."""
         kept = torch.load(BytesIO(checkpoint), map_location=self._device, weights_only=True)
         self.curve, self.voice = kept["curve"], {name: each.cpu() for name, each in kept["voice"].items()}
         self.best, self.best_step, self._batch = kept["best"], kept["best_step"], kept["batch"]
@@ -128,7 +128,7 @@ class Loop:
         return sum(last) / len(last)
 
     def _look(self) -> None:
-        """Keep the voice as it is if it was never better."""
+        """Store the voice if it was never better."""
         now = self._smoothed()
         if now < self.best or not self.voice:
             self.best, self.best_step = now, len(self.curve)
@@ -139,7 +139,7 @@ class Loop:
             }
 
     def _step(self) -> None:
-        """Take one step, with half of the slices if the device has not the memory for all."""
+        """Take one step. If the device lacks memory, take it with half of the slices."""
         step = len(self.curve)
         while True:
             # Both the slices and the noise follow from the number of the step.
@@ -152,14 +152,14 @@ class Loop:
             except torch.OutOfMemoryError:
                 if self._batch == 1:
                     raise
-            # Not while it is handled, as its frames hold what was allocated.
+            # After the handler, because the frames of the exception hold the allocated memory.
             self._batch //= 2
             self._of_generator.zero_grad(set_to_none=True)
             self._of_discriminator.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
 
     def _told(self, distance: float) -> float:
-        """Return a distance, or that of the step before if it is no number. Raise NoNumbers."""
+        """Return a distance, or the previous one if it is not finite. Raise NoNumbers without one."""
         if math.isfinite(distance):
             return distance
         if not self.curve:
@@ -167,7 +167,9 @@ class Loop:
         return self.curve[-1]
 
     def _learn(self, slices: Sequence[Slice]) -> float:
-        self._slow_down()
+        epoch = len(self.curve) * self._batch // len(self._slices)
+        for group in (*self._of_generator.param_groups, *self._of_discriminator.param_groups):
+            group["lr"] = _RATE * _DECAY**epoch
         generator, discriminator = self._networks.generator, self._networks.discriminator
         lengths = torch.tensor([each.frames for each in slices])
         most = int(lengths.max())
@@ -197,19 +199,13 @@ class Loop:
         return mel(linear(sounds[:, 0], self._sizes), self._sizes)
 
     def _cut(self, sounds: Any, begins: Any, length: int) -> Any:
-        """Return what the made sounds stand for, of whole slices."""
+        """Return the parts of whole slices that the made sounds reproduce."""
         hop = self._sizes.hop
         rows = zip(sounds, begins.tolist(), strict=True)
         return torch.stack([sound[None, begin * hop : begin * hop + length] for sound, begin in rows])
 
-    def _slow_down(self) -> None:
-        heard = len(self.curve) * self._batch // len(self._slices)
-        for optimizer in (self._of_generator, self._of_discriminator):
-            for group in optimizer.param_groups:
-                group["lr"] = _RATE * _DECAY**heard
-
     def _move(self, optimizer: Any, network: Any, loss: Any) -> bool:
-        """Learn from a loss, and return True; but if it is no number, nothing is learnt from this step."""
+        """Learn from a loss and return True, or return False if it is not finite."""
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), _MOST_NORM)

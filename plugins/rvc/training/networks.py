@@ -1,13 +1,14 @@
-"""The two networks of a training: one that makes the voice, and one that tells it from recordings.
+"""The two networks of a training: the generator makes the voice, the discriminator compares it to recordings.
 
-Both begin as those that the operator has imported for this, if there are any: then their sizes are taken
-from there, too. Otherwise they begin with random numbers, and need much longer.
+Both begin with the weights and sizes that the operator imported for this. Without them they begin with random
+weights, and need much longer.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,20 +18,21 @@ import plugins.rvc.boot  # noqa: F401 - before rvc
 import torch
 from rvc.lib.infer_pack import commons, models
 
-from plugins.rvc.networks import Layout, build_generator, on_meta
+from plugins.rvc.networks import build_generator, on_meta
 from plugins.rvc.training.spectrum import SPECTRA
+from plugins.rvc.voice_rules import VoiceConfig, VoiceLayout
 from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.safetensors import read_header
 
 SEGMENT = {32_000: 40, 40_000: 32, 48_000: 36}
-"""The frames of a slice that sound in a step."""
+"""The frames of a slice that a step uses."""
 _UPSAMPLING = {32_000: (10, 8, 2, 2), 40_000: (10, 10, 2, 2), 48_000: (12, 10, 2, 2)}
 _KERNELS = {32_000: (20, 16, 4, 4), 40_000: (16, 16, 4, 4), 48_000: (24, 20, 4, 4)}
 _USUAL_HZ = (40_000, 48_000, 32_000)
 _NAMES = {32_000: "32k", 40_000: "40k", 48_000: "48k"}
 _SMALL = 64
-"""A voice whose hidden sound is narrower is told from recordings by a small network, too."""
+"""A voice with a narrower hidden sound gets a small discriminator."""
 
 
 def _gate(one: Any, other: Any, channels: Any) -> Any:
@@ -39,14 +41,14 @@ def _gate(one: Any, other: Any, channels: Any) -> Any:
     return torch.tanh(both[:, :width]) * torch.sigmoid(both[:, width:])
 
 
-# torch compiles the one of the library after some steps, and from then on its numbers are others.
+# torch compiles the library's own function after some steps, which changes its numbers.
 commons.fused_add_tanh_sigmoid_multiply = _gate
 
 
 class Networks(NamedTuple):
     """A generator and a discriminator of the same size."""
 
-    layout: Layout
+    layout: VoiceLayout
     generator: Any
     discriminator: Any
 
@@ -55,14 +57,14 @@ class Networks(NamedTuple):
 
 
 def choose_rate(folder: Path, asked_hz: int) -> int:
-    """Return the rate that is asked for, or the usual one for which there is a network to begin with."""
+    """Return the requested rate, or else the first usual rate with an imported network."""
     if asked_hz:
         return asked_hz
     return next((hz for hz in _USUAL_HZ if (folder / _file("generator", hz)).exists()), _USUAL_HZ[0])
 
 
 def check_beginnings(folder: Path) -> None:
-    """Compare what the operator has imported to begin with, by its shapes. Raise UnusableModel."""
+    """Check the shapes of the imported networks. Raise UnusableModel."""
     for rate_hz in _USUAL_HZ:
         generator, discriminator = (
             folder / _file("generator", rate_hz),
@@ -71,7 +73,7 @@ def check_beginnings(folder: Path) -> None:
         if not generator.exists():
             continue
         shapes = _shapes(generator)
-        layout = Layout("v2", True, rate_hz, _config_of(shapes, rate_hz))
+        layout = VoiceLayout("v2", True, rate_hz, _config_of(shapes, rate_hz))
         with on_meta():
             _compare(build_generator(layout), shapes, generator.name)
             if layout.channels >= _SMALL and discriminator.exists():
@@ -80,7 +82,7 @@ def check_beginnings(folder: Path) -> None:
 
 def _full_discriminator() -> Any:
     with warnings.catch_warnings():
-        # Of torch, about the older form of weight norms: published files have their names.
+        # torch warns about the older form of weight norms, but published files have its names.
         warnings.simplefilter("ignore")
         return models.MultiPeriodDiscriminatorV2()
 
@@ -98,11 +100,11 @@ def _compare(network: Any, shapes: Mapping[str, tuple[int, ...]], file: str) -> 
 
 
 def build(folder: Path, rate_hz: int, device: str) -> Networks:
-    """Return the networks with which a training begins. Raise UnusableModel."""
+    """Return the networks for the beginning of a training. Raise UnusableModel."""
     begin = _read(folder / _file("generator", rate_hz))
     shapes = {name: tuple(tensor.shape) for name, tensor in (begin or {}).items()}
     config = _config_of(shapes, rate_hz) if shapes else _config(rate_hz)
-    layout = Layout("v2", True, rate_hz, config)
+    layout = VoiceLayout("v2", True, rate_hz, config)
     generator = build_generator(layout)
     if begin is not None:
         fill(generator, begin, _file("generator", rate_hz))
@@ -114,9 +116,9 @@ def build(folder: Path, rate_hz: int, device: str) -> Networks:
     return Networks(layout, generator.to(device).train(), discriminator.to(device).train())
 
 
-# What torch has no types for, as it is not installed here.
+# torch is not installed where types are checked.
 class SmallDiscriminator(torch.nn.Module):  # type: ignore[misc]
-    """Tells small voices from recordings: a few layers over the sound, folded at two periods."""
+    """The discriminator of small voices: a few layers over the sound, folded at two periods."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,16 +133,11 @@ class SmallDiscriminator(torch.nn.Module):  # type: ignore[misc]
         self.ends = torch.nn.ModuleList(torch.nn.Conv2d(8, 1, (3, 1), 1, (1, 0)) for _ in self.periods)
 
     def forward(self, real: Any, made: Any) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        reals = [self._judged(number, real) for number in range(len(self.periods))]
-        mades = [self._judged(number, made) for number in range(len(self.periods))]
-        return (
-            [end for end, _ in reals],
-            [end for end, _ in mades],
-            [maps for _, maps in reals],
-            [maps for _, maps in mades],
-        )
+        real_ends, real_maps = zip(*map(partial(self._judged, real), range(len(self.periods))), strict=True)
+        made_ends, made_maps = zip(*map(partial(self._judged, made), range(len(self.periods))), strict=True)
+        return [*real_ends], [*made_ends], [*real_maps], [*made_maps]
 
-    def _judged(self, number: int, sound: Any) -> tuple[Any, list[Any]]:
+    def _judged(self, sound: Any, number: int) -> tuple[Any, list[Any]]:
         period = self.periods[number]
         folded = sound[..., : sound.shape[-1] // period * period].unflatten(-1, (-1, period))
         maps = []
@@ -161,15 +158,18 @@ def _read(file: Path) -> dict[str, Any] | None:
     return {name: tensor.float() for name, tensor in read_tensors(file).items()}
 
 
-def _config(rate_hz: int) -> tuple[Any, ...]:
-    """Return the sizes of all voices of this rate that are trained with RVC."""
-    inner = (*(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz]), 192, 192, 768, 2, 6, 3, 0, "1")
-    blocks = ([3, 7, 11], [[1, 3, 5]] * 3)
-    return (*inner, *blocks, list(_UPSAMPLING[rate_hz]), 512, list(_KERNELS[rate_hz]), 109, 256, rate_hz)
+def _config(rate_hz: int) -> VoiceConfig:
+    """Return RVC's usual sizes for this rate."""
+    values: tuple[Any, ...] = (
+        *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], 192, 192, 768, 2, 6, 3, 0, "1"),
+        *([3, 7, 11], [[1, 3, 5]] * 3, list(_UPSAMPLING[rate_hz]), 512),
+        *(list(_KERNELS[rate_hz]), 109, 256, rate_hz),
+    )
+    return VoiceConfig(*values)
 
 
-def _config_of(shape: Mapping[str, tuple[int, ...]], rate_hz: int) -> tuple[Any, ...]:
-    """Return the sizes of a network with which a training begins. Raise UnusableModel."""
+def _config_of(shape: Mapping[str, tuple[int, ...]], rate_hz: int) -> VoiceConfig:
+    """Return the sizes of an imported generator. Raise UnusableModel."""
     try:
         hidden, width = shape["enc_p.emb_phone.weight"]
         attention = "enc_p.encoder.attn_layers."
@@ -185,8 +185,9 @@ def _config_of(shape: Mapping[str, tuple[int, ...]], rate_hz: int) -> tuple[Any,
     if width != 768:
         raise UnusableModel(f"{_file('generator', rate_hz)}: it hears {width} numbers a frame, not 768")
     kernels = kernels[: len(kernels) // len(_UPSAMPLING[rate_hz])]
-    return (
+    values: tuple[Any, ...] = (
         *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], inter, hidden, wide, hidden // head, layers),
         *(kernel, 0, "1", kernels, [[1, 3, 5]] * len(kernels), list(_UPSAMPLING[rate_hz]), initial),
         *(list(_KERNELS[rate_hz]), speakers, gin, rate_hz),
     )
+    return VoiceConfig(*values)

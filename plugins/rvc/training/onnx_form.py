@@ -1,7 +1,7 @@
-"""A voice in ONNX, to take home: sounds of any length, with the names that other programs know.
+"""Export a voice as ONNX, for sounds of any length, with the names that other programs use.
 
-What torch would write has the length of its example in it, as its attention counts places. So the places are
-looked up here, which gives the same numbers.
+torch's export would fix the length of its example, because the attention counts positions. So this file looks
+the positions up, which gives the same numbers.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from rvc.lib.infer_pack.attentions import MultiHeadAttention
 
 from plugins.rvc.checkpoint import read_voice
 from plugins.rvc.generator import SINE, take_excitation
-from plugins.rvc.networks import Layout, build_generator, fold_weight_norms
-from plugins.rvc.voice_rules import WIDTHS
+from plugins.rvc.networks import build_generator, fold_weight_norms
+from plugins.rvc.voice_rules import WIDTHS, VoiceLayout
 from speech_engine.host.weights import fill
 from speech_engine.training import TrainingError
 
 MOST_DIFFERENCE = 1e-3
 TRIED = (57, 100, 300)
-"""Frames of the sounds with which each file is tried before it is given away."""
+"""The lengths in frames of the sounds that test each file."""
 _SPREAD = 0.66666
 _OPSET = 17
 _TAU = 2.0 * np.pi
 
 
 def as_onnx(voice: bytes) -> bytes:
-    """Return a voice's file in ONNX, which was tried. Raise TrainingError, and UnusableModel."""
+    """Return a voice as a tested ONNX file. Raise TrainingError or UnusableModel."""
     file = read_voice(voice)
     network = _Voice(file.layout)
     fill(network.network, {name: each.float() for name, each in file.tensors.items()}, "the voice")
@@ -44,7 +44,7 @@ def as_onnx(voice: bytes) -> bytes:
     made = BytesIO()
     names = [name for name, _ in network.inputs(TRIED[1], 0)]
     with torch.no_grad(), warnings.catch_warnings():
-        # Of what is not simplified, and of its older way, which alone takes any length.
+        # torch warns about its older export, but only that one allows any length.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -68,7 +68,7 @@ _AXES = {"phone": {1: "t"}, "pitch": {1: "t"}, "pitchf": {1: "t"}, "rnd": {2: "t
 
 
 def compare(network: _Voice, data: bytes, frames: int) -> float:
-    """Return the largest difference of a sound that is voiced throughout, made by both."""
+    """Return the largest difference between the sounds of the network and of its file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -79,11 +79,11 @@ def compare(network: _Voice, data: bytes, frames: int) -> float:
     return float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
 
 
-# What torch has no types for, as it is not installed here.
+# torch is not installed where types are checked.
 class _Voice(torch.nn.Module):  # type: ignore[misc]
-    """A voice as ONNX has it. Its frames without pitch are noise, which is drawn within."""
+    """The network of the ONNX file. It draws the noise of frames without pitch itself."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: VoiceLayout) -> None:
         super().__init__()
         self._layout = layout
         self.network = build_generator(layout)
@@ -93,7 +93,7 @@ class _Voice(torch.nn.Module):  # type: ignore[misc]
                 module.attention = MethodType(_attention, module)
 
     def fold(self) -> None:
-        """Take the weights as they are now."""
+        """Make the weights final."""
         fold_weight_norms(self.network)
         if self._layout.has_pitch:
             take_excitation(self.network)
@@ -123,7 +123,7 @@ class _Voice(torch.nn.Module):  # type: ignore[misc]
         return self.network.dec(hidden, self._excitation(pitchf), g=speaker)
 
     def _excitation(self, hz: Any) -> Any:
-        """Return the sine of a pitch, and noise where there is none."""
+        """Return the sine of a pitch, or noise without one."""
         hop = self._layout.hop
         turns = hz.double() / self._layout.rate_hz
         begins = turns.cumsum(1) * hop - turns * hop
@@ -136,7 +136,7 @@ class _Voice(torch.nn.Module):  # type: ignore[misc]
 
 
 def _attention(self: Any, query: Any, key: Any, value: Any, mask: Any = None) -> tuple[Any, Any]:
-    """Attend as RVC does: near places also by how far they are."""
+    """RVC's attention, which also weighs near positions by their distance."""
     rows, width, length = query.shape
     heads, head = self.n_heads, self.k_channels
     query = query.view(rows, heads, head, length).transpose(2, 3) / head**0.5

@@ -1,5 +1,6 @@
-"""The recordings of a voice as its networks learn from them: slices of about three seconds, each with what
-HuBERT hears in it, its pitch, and its spectrum. All of it stays in memory.
+"""The recordings of a voice as slices of about three seconds, each with features, pitch and spectrum.
+
+All of it is stored in memory only.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from plugins.rvc.training.spectrum import SpectrumSizes, linear
 from speech_engine.training import Recording, TrainingError
 
 LEAST_S = 20.0
-"""Of speech, in all recordings together; what two slices share counts once."""
+"""The least speech in all recordings together."""
 _SLICE_S, _OVERLAP_S, _LONGEST_S = 3.0, 0.3, 3.7
 _SHORTEST_S = 0.8
 _QUIET_DB, _PAUSE_S, _HOP_S = -42.0, 0.4, 0.01
 _MARGIN_S = 0.1
 _LOUDEST, _SHARE = 0.9, 0.75
-"""A slice is made so loud by this share, and stays as loud as it is by the rest."""
+"""This share of a slice is raised to the loudest level. The rest keeps its level."""
 _SILENT = 1e-3
 _FRAMES_A_FEATURE = 2
 
 
 class Ears(NamedTuple):
-    """What hears recordings. Praat finds the pitch where there is no RMVPE."""
+    """The networks that read recordings. Without RMVPE, Praat finds the pitch."""
 
     hubert: Hubert
     rmvpe: Rmvpe | None = None
@@ -39,7 +40,7 @@ class Ears(NamedTuple):
         return f"<Ears{'' if self.rmvpe is None else ' with RMVPE'}>"
 
     def pitch(self, heard: Any) -> Any:
-        """Return the pitch of each frame of a sound at HEARD_HZ, 0 where there is none."""
+        """Return the pitch of each frame of a sound at HEARD_HZ, or 0."""
         if self.rmvpe is None:
             return praat_pitch(heard)
         return self.rmvpe(torch.from_numpy(heard)[None].to(self.hubert.device))[0].cpu().numpy()
@@ -64,7 +65,7 @@ class Slice(NamedTuple):
 
 
 class Learnt(NamedTuple):
-    """All slices, and what HuBERT heard: `vectors` (number, width)."""
+    """All slices, and HuBERT's features of them: `vectors` (number, width)."""
 
     slices: Sequence[Slice]
     vectors: Any
@@ -76,15 +77,15 @@ class Learnt(NamedTuple):
 def prepare(
     recordings: Sequence[Recording], ears: Ears, sizes: SpectrumSizes, tell: Callable[[float], None]
 ) -> Learnt:
-    """Return the slices of recordings. `tell` gets the part that is done. Raises TrainingError."""
+    """Return the slices of recordings. `tell` gets the finished share. Raises TrainingError."""
     sounds, seconds = list[Any](), 0.0
     for number, each in enumerate(recordings, 1):
         speech = _speech_of(each, sizes.rate_hz)
         if not speech:
             raise TrainingError(f"recording {number} of {len(recordings)} is empty or silent")
-        for said in speech:
-            slices = list(_slices(said, sizes.rate_hz))
-            seconds += len(said) / sizes.rate_hz if slices else 0.0
+        for part in speech:
+            slices = list(_slices(part, sizes.rate_hz))
+            seconds += len(part) / sizes.rate_hz if slices else 0.0
             sounds += slices
     if seconds < LEAST_S:
         raise TrainingError(
@@ -101,7 +102,7 @@ def prepare(
 
 
 def _speech_of(recording: Recording, rate_hz: int) -> list[Any]:
-    """Return what is said in a recording between pauses, at this rate."""
+    """Return the parts of a recording between its pauses, at this rate."""
     sound = np.frombuffer(recording.pcm, "<i2").astype(np.float64) / 32768.0
     if not len(sound):
         return []
@@ -112,16 +113,16 @@ def _speech_of(recording: Recording, rate_hz: int) -> list[Any]:
     return [clean[start:end] for start, end in _speech(clean, rate_hz)]
 
 
-def _slices(said: Any, rate_hz: int) -> Iterator[Any]:
-    """Yield what is said in slices that are about equally loud."""
-    for piece in _pieces(said, rate_hz):
+def _slices(speech: Any, rate_hz: int) -> Iterator[Any]:
+    """Yield slices of speech that are about equally loud."""
+    for piece in _pieces(speech, rate_hz):
         peak = float(np.abs(piece).max())
         if peak > _SILENT:
             yield (piece / peak * _LOUDEST * _SHARE + piece * (1 - _SHARE)).astype(np.float32)
 
 
 def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
-    """Yield where there is speech, between pauses."""
+    """Yield the first and last sample of each part between pauses."""
     hop = round(_HOP_S * rate_hz)
     count = len(sound) // hop
     if not count:
@@ -140,7 +141,7 @@ def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
 
 
 def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
-    """Cut a sound into pieces that overlap, the last of which may be longer."""
+    """Cut a sound into overlapping pieces. The last piece may be longer."""
     step, start = round((_SLICE_S - _OVERLAP_S) * rate_hz), 0
     while len(sound) - start > _LONGEST_S * rate_hz:
         yield sound[start : start + round(_SLICE_S * rate_hz)]
@@ -150,7 +151,7 @@ def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
 
 
 def _slice(sound: Any, ears: Ears, sizes: SpectrumSizes) -> tuple[Slice, Any]:
-    """Return a slice, and the vectors that its features repeat."""
+    """Return a slice, and the vectors of its features."""
     divisor = int(np.gcd(HEARD_HZ, sizes.rate_hz))
     heard = signal.resample_poly(sound, HEARD_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The spectra by which a voice is compared with its recordings: linear, and in bands of the mel scale."""
+"""The spectra that compare a voice with its recordings: linear ones, and bands of the mel scale."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import torch
 from torch.nn.functional import pad
 
 _QUIETEST = 1e-5
-_LINEAR_HZ, _HZ_A_MEL = 1000.0, 200.0 / 3.0
 _LOG_STEP = np.log(6.4) / 27.0
 
 
 class SpectrumSizes(NamedTuple):
-    """The sizes of the spectra at one rate, with which voices of that rate are trained everywhere."""
+    """The sizes of the spectra at one rate, as in any training with RVC."""
 
     rate_hz: int
     fft: int
@@ -34,7 +33,7 @@ SPECTRA = {
 
 
 def linear(sounds: Any, sizes: SpectrumSizes) -> Any:
-    """Return spectra (rows, frequencies, frames) of sounds (rows, samples): a frame for each hop."""
+    """Return the spectra (rows, frequencies, frames) of sounds (rows, samples), with a frame for each hop."""
     around = (sizes.fft - sizes.hop) // 2
     window = torch.hann_window(sizes.fft, device=sounds.device)
     padded = pad(sounds[:, None], (around, around), mode="reflect")[:, 0]
@@ -50,24 +49,13 @@ def mel(spectra: Any, sizes: SpectrumSizes) -> Any:
 
 @lru_cache
 def _filters(sizes: SpectrumSizes) -> Any:
-    """Return triangles on Slaney's mel scale, each of the area of its width: (bands, frequencies)."""
-    edges = _hz_of(np.linspace(0.0, _mel_of(sizes.rate_hz / 2), sizes.bands + 2))
+    """Return triangular filters of one area on Slaney's mel scale: (bands, frequencies)."""
+    # Up to 1,000 Hz, which is 15 mels, the scale is linear, and logarithmic above.
+    highest = 15 + np.log(sizes.rate_hz / 2000) / _LOG_STEP
+    mels = np.linspace(0.0, highest, sizes.bands + 2)
+    edges = np.where(mels < 15, mels * (200 / 3), 1000 * np.exp(_LOG_STEP * (mels - 15)))
     hz = np.linspace(0.0, sizes.rate_hz / 2, sizes.fft // 2 + 1)
     rising = (hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - hz) / np.diff(edges)[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
     return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
-
-
-def _mel_of(hz: float) -> float:
-    """Return how high a frequency is: linear up to 1,000 Hz, logarithmic above."""
-    if hz < _LINEAR_HZ:
-        return hz / _HZ_A_MEL
-    return float(_LINEAR_HZ / _HZ_A_MEL + np.log(hz / _LINEAR_HZ) / _LOG_STEP)
-
-
-def _hz_of(mels: Any) -> Any:
-    knee = _LINEAR_HZ / _HZ_A_MEL
-    return np.where(
-        mels < knee, mels * _HZ_A_MEL, _LINEAR_HZ * np.exp(_LOG_STEP * (np.maximum(mels, knee) - knee))
-    )

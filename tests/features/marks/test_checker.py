@@ -15,7 +15,7 @@ import pytest
 import soxr  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
-from plugins.spread.spread_mark import SpreadMark
+from plugins.spread.stream import SpreadMark
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.config.sections import Config, PluginSection

@@ -11,7 +11,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from plugins.spread.spread_mark import SpreadMark
+from plugins.spread.stream import SpreadMark
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.kept.key_ring import add_key, ensure_keys
 from speech_engine import Audio, Event, Finished, Started

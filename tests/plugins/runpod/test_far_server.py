@@ -101,9 +101,9 @@ async def test_a_status_has_the_pieces_when_there_are_all(context: Context) -> N
 async def test_work_is_cancelled(port: int, context: Context) -> None:
     jobs = _jobs(port, context)
     await jobs.run(_sent(*["A long text. " * 40] * 8), {}, is_safe=True)
-    await jobs.cancel(KEY)
+    await jobs.cancel(KEY, "A pod")
     assert (await _over(jobs)).remote_status in ("canceled", "done")
-    await jobs.cancel("never-begun")
+    await jobs.cancel("never-begun", "A pod")
 
 
 async def test_another_token_begins_nothing(port: int, context: Context) -> None:

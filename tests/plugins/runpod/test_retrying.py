@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.runpod.retrying import MOST_PAUSE_S, MOST_TRIES, may_repeat, pause_s
+from plugins.runpod.api import MOST_PAUSE_S, MOST_TRIES, may_repeat, pause_s
 from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable
 from tests.tables import each_row
 

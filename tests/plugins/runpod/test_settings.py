@@ -9,8 +9,7 @@ import pytest
 import structlog
 
 from plugins.runpod.plugin import voxgate_register
-from plugins.runpod.pod_runner import PodRunner
-from plugins.runpod.runner import create
+from plugins.runpod.pod_runner import PodRunner, create
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import RunpodSettings
 from proxy.config.fields import FieldFaults, read

@@ -19,8 +19,8 @@ from typing import Any
 
 from plugins.rvc.hubert import Hubert
 from plugins.rvc.model_format import HubertSizes
-from plugins.rvc.networks import Layout, build_generator
-from plugins.rvc.voice_rules import VECTORS, WIDTHS, Version
+from plugins.rvc.networks import build_generator
+from plugins.rvc.voice_rules import VECTORS, WIDTHS, Version, VoiceConfig, VoiceLayout
 
 # isort: split
 import torch
@@ -59,15 +59,16 @@ def layout(
     rate_hz: int = 40_000,
     is_full: bool = False,
     initial: int = 32,
-) -> Layout:
+) -> VoiceLayout:
     rates, kernels = _UPSAMPLING[rate_hz]
+    config: tuple[Any, ...]
     if is_full:
         inner = [1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", [3, 7, 11], [[1, 3, 5]] * 3]
         config = (*inner, rates, 512, kernels, 109, 256, rate_hz)
     else:
         inner = [1025, 32, 8, 16, 32, 2, 1, 3, 0, "1", [3], [[1, 3, 5]]]
         config = (*inner, rates, initial, kernels, 1, 8, rate_hz)
-    return Layout(version, has_pitch, rate_hz, config)
+    return VoiceLayout(version, has_pitch, rate_hz, VoiceConfig(*config))
 
 
 LAYOUTS = (
@@ -79,7 +80,7 @@ LAYOUTS = (
 )
 
 
-def voice_file(of: Layout, seed: int = 0, *, loudness: float = 0.1, vectors: int = 0) -> bytes:
+def voice_file(of: VoiceLayout, seed: int = 0, *, loudness: float = 0.1, vectors: int = 0) -> bytes:
     """Return the file of a voice of random numbers, as an import makes it. Other seeds make other voices, and
     each is as loud as it is told, about."""
     torch.manual_seed(seed)

@@ -15,7 +15,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from plugins.spread.spread_mark import SpreadMark
+from plugins.spread.stream import SpreadMark
 from speech_engine.mark import MarkKey
 from tests.plugins.espeak.heard import SAMPLE_RATE_HZ, espeak, hear, said
 from tests.plugins.pycld2.sentences import samples

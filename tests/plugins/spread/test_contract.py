@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 
 from plugins.spread.plugin import SpreadSettings, voxgate_register
-from plugins.spread.spread_mark import create
+from plugins.spread.stream import create
 from speech_engine import Context, Mark, MarkKey
 from speech_engine.testing.marks import MarkContract
 from tests.plugins.spread.clips import spoken

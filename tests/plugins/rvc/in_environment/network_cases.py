@@ -13,10 +13,11 @@ from plugins.rvc.checkpoint import load_voice
 from plugins.rvc.conversion import PlacedNoise
 from plugins.rvc.generator import excitation, sound_of
 from plugins.rvc.hubert import load_hubert
-from plugins.rvc.networks import Layout, build_generator
+from plugins.rvc.networks import build_generator
 from plugins.rvc.pitch import coarse, praat_pitch
 from plugins.rvc.retrieval import NEAREST, Neighbours
 from plugins.rvc.rmvpe import Rmvpe, load_rmvpe
+from plugins.rvc.voice_rules import VoiceLayout
 from speech_engine.model_files import UnusableModel
 from tests.plugins.rvc.in_environment.rig import model_folder
 from tests.plugins.rvc.tiny import LAYOUTS, layout, voice_file
@@ -31,7 +32,7 @@ from safetensors.torch import load, load_file, save_file
 FRAMES = 120
 
 
-def upstream(of: Layout, file: bytes) -> Any:
+def upstream(of: VoiceLayout, file: bytes) -> Any:
     network = build_generator(of)
     tensors = {name: value.float() for name, value in load(file).items()}
     found = network.load_state_dict(tensors, strict=False)

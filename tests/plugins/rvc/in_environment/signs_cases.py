@@ -10,8 +10,8 @@ import pytest
 from plugins.rvc import model
 from plugins.rvc.checkpoint import RvcVoice, load_voice
 from plugins.rvc.conversion import GIVEN_HZ, work_of
-from plugins.rvc.networks import Layout
 from plugins.rvc.retrieval import Neighbours
+from plugins.rvc.voice_rules import VoiceConfig, VoiceLayout
 from plugins.rvc.worker import USUAL
 from speech_engine.host.windows import SoundWindow
 from tests.plugins.rvc.in_environment.rig import MOST_LSB, difference, recording, running
@@ -76,14 +76,15 @@ def test_a_search_gives_a_sign_for_each_part_of_what_is_asked() -> None:
 
 
 def test_what_a_voice_costs_beyond_a_usual_one_counts_in_the_weight_of_its_windows() -> None:
-    def weight(of: Layout, vectors: int = 0) -> float:
+    def weight(of: VoiceLayout, vectors: int = 0) -> float:
         neighbours = Neighbours(torch.zeros(vectors, 8), "cpu") if vectors else None
         voice = RvcVoice(None, of, neighbours)
         window = SoundWindow(0, bytes(2 * 2 * GIVEN_HZ), 0, 0, GIVEN_HZ, is_last=True)
         return work_of(window, voice.cost).weight
 
-    large = USUAL._replace(config=(*USUAL.config[:9], "1", [7, 11], [[1, 3, 5]] * 2, *USUAL.config[12:]))
-    larger = large._replace(config=(*large.config[:13], 640, *large.config[14:]))
+    values: tuple[Any, ...] = (*USUAL.config[:9], "1", [7, 11], [[1, 3, 5]] * 2, *USUAL.config[12:])
+    large = USUAL._replace(config=VoiceConfig(*values))
+    larger = large._replace(config=VoiceConfig(*large.config[:13], 640, *large.config[14:]))
     assert weight(layout()) == 2.0
     assert weight(USUAL) == pytest.approx(2.0, rel=0.02)
     assert 2.3 < weight(larger) < 4.0

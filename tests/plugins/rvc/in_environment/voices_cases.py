@@ -13,7 +13,7 @@ import pytest
 
 from plugins.rvc import voices
 from plugins.rvc.checkpoint import RvcVoice, load_voice
-from plugins.rvc.networks import Layout
+from plugins.rvc.voice_rules import VoiceConfig, VoiceLayout
 from plugins.rvc.worker import USUAL
 from speech_engine import Trained
 from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
@@ -25,7 +25,7 @@ from tests.plugins.rvc.tiny import layout, voice_file
 import torch
 from safetensors.torch import save
 
-USUAL_BUT_WIDE = USUAL._replace(config=(*USUAL.config[:13], 1024, *USUAL.config[14:]))
+USUAL_BUT_WIDE = USUAL._replace(config=VoiceConfig(*USUAL.config[:13], 1024, *USUAL.config[14:]))
 
 
 class Loads:
@@ -231,7 +231,9 @@ def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_b
 
 
 @pytest.mark.parametrize(("of", "says"), [(layout(initial=24), "divided"), (USUAL_BUT_WIDE, "several times")])
-def test_a_file_that_breaks_the_rules_is_refused_before_its_network_is_built(of: Layout, says: str) -> None:
+def test_a_file_that_breaks_the_rules_is_refused_before_its_network_is_built(
+    of: VoiceLayout, says: str
+) -> None:
     about = {
         "format": "rvc",
         "version": of.version,
