@@ -20,18 +20,7 @@ from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    DeviceFound,
-    HostState,
-    Introduction,
-    Loading,
-    MayLoad,
-    Message,
-    PeakMemory,
-    TextVerdicts,
-    Tick,
-)
+from speech_engine.host import pipe_messages
 
 
 class EngineSuspects:
@@ -40,7 +29,7 @@ class EngineSuspects:
     def __init__(self, engine: str, key: bytes) -> None:
         self.key = key
         self.hosts: Sequence[Host] = ()
-        self.verdicts = TextVerdicts()
+        self.verdicts = pipe_messages.TextVerdicts()
         self._engine = engine
         self._texts = SuspectTexts()
 
@@ -63,7 +52,7 @@ class EngineSuspects:
 
     def tell_changes(self) -> None:
         """Tell the hosts if a verdict is new, or has expired."""
-        verdicts = TextVerdicts(*self._texts.verdicts(time.monotonic()))
+        verdicts = pipe_messages.TextVerdicts(*self._texts.verdicts(time.monotonic()))
         if verdicts == self.verdicts:
             return
         self.verdicts = verdicts
@@ -93,7 +82,7 @@ class Host:
         process: int,
         python: Python,
         runtime: Path,
-        on_state: Callable[[HostState], None],
+        on_state: Callable[[pipe_messages.HostState], None],
         suspects: EngineSuspects,
         book: DeviceBook,
     ) -> None:
@@ -116,7 +105,7 @@ class Host:
         self._last_job = 0.0
         self._started_at = 0.0
         self._loads_s = 0.0
-        self._loading = Loading(0.0, "")
+        self._loading = pipe_messages.Loading(0.0, "")
         self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
@@ -184,7 +173,7 @@ class Host:
         self._started_at = 0.0
         self.keeper.kill(reason)
 
-    def tell(self, verdicts: TextVerdicts) -> None:
+    def tell(self, verdicts: pipe_messages.TextVerdicts) -> None:
         if self.keeper.child is not None:
             self.keeper.child.send(verdicts)
 
@@ -195,14 +184,14 @@ class Host:
         self._begun.clear()
         self.figures = {}
         self._licence = self.spec.licence
-        self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
+        self._started_at, self._loading = time.monotonic(), pipe_messages.Loading(0.0, "")
         interpreter, environ = self._python
         child = await Child.start(
             "speech_engine.host", interpreter=interpreter, environ=environ, niceness=HOST_NICENESS
         )
         section = self.spec.section
         child.send(
-            BeginHost(
+            pipe_messages.BeginHost(
                 engine=self.spec.name,
                 module=self.spec.module,
                 settings=msgspec.json.encode(section.settings),
@@ -249,7 +238,7 @@ class Host:
         self, state: str, generation: int, reason: str, begun: tuple[str, ...] = (), killer: str = ""
     ) -> None:
         self._on_state(
-            HostState(
+            pipe_messages.HostState(
                 engine=self.spec.name,
                 process=self._process,
                 generation=generation,
@@ -265,16 +254,16 @@ class Host:
             )
         )
 
-    def _said(self, message: Message) -> None:
-        if isinstance(message, Loading) and self.keeper.state == "starting":
+    def _said(self, message: pipe_messages.Message) -> None:
+        if isinstance(message, pipe_messages.Loading) and self.keeper.state == "starting":
             self._note_loading(message)
-        if isinstance(message, DeviceFound):
+        if isinstance(message, pipe_messages.DeviceFound):
             self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
-        if isinstance(message, PeakMemory):
+        if isinstance(message, pipe_messages.PeakMemory):
             self._book.note_peak(self.holder, message.gb)
-        if isinstance(message, Introduction):
+        if isinstance(message, pipe_messages.Introduction):
             self._hello = message.hello
-        if isinstance(message, Tick):
+        if isinstance(message, pipe_messages.Tick):
             self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun or message.ended:
@@ -292,19 +281,19 @@ class Host:
         refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
         if refusal is None:
             if self.keeper.child is not None:
-                self.keeper.child.send(MayLoad())
+                self.keeper.child.send(pipe_messages.MayLoad())
         elif refusal.lasting:
             self.keeper.kill(refusal.reason, is_last=True)
         else:
             self.keeper.put_off(refusal.reason, refusal.again_s)
 
-    def _note_loading(self, said: Loading) -> None:
+    def _note_loading(self, said: pipe_messages.Loading) -> None:
         """Tell of each whole percent alone: a loader may call for each of a million tensors."""
         if said.what == self._loading.what and said.fraction - self._loading.fraction < 0.01:
             return
         self._loading = said
         self._on_state(
-            HostState(
+            pipe_messages.HostState(
                 engine=self.spec.name,
                 process=self._process,
                 generation=self.keeper.generation,

@@ -23,14 +23,7 @@ from proxy.config.config_toml import EngineSection
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import PluginSection
-from proxy.engines.stored_models import (
-    MODEL_PATH,
-    MODEL_PATHS,
-    StoredModel,
-    strictest_licence,
-    with_model_of_mark,
-    with_models,
-)
+from proxy.engines import stored_models
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_plugin
@@ -90,7 +83,7 @@ def _judge_plugin(plugin: Any) -> None:
     if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
         raise Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
     if plugin.model_format is not None:
-        field = MODEL_PATHS if plugin.model_format.listed_in else MODEL_PATH
+        field = stored_models.MODEL_PATHS if plugin.model_format.listed_in else stored_models.MODEL_PATH
         if field not in plugin.settings.__struct_fields__:
             raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
     if not isinstance(plugin.gallery, str):
@@ -115,13 +108,13 @@ class HostedEngineSpec(NamedTuple):
     name: str
     hosted: Hosted
     section: EngineSection
-    models: tuple[StoredModel, ...] = ()
+    models: tuple[stored_models.StoredModel, ...] = ()
     model_format: ModelFormat | None = None
     data: str = ""
 
     @property
     def licence(self) -> str:
-        return strictest_licence(self.models)
+        return stored_models.strictest_licence(self.models)
 
     @property
     def module(self) -> str:
@@ -150,11 +143,11 @@ class InProcessSpec(NamedTuple, Generic[S]):
     settings: tuple[S, ...]
     is_guarded: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
-    models: tuple[StoredModel, ...] = ()
+    models: tuple[stored_models.StoredModel, ...] = ()
 
     @property
     def licence(self) -> str:
-        return strictest_licence(self.models)
+        return stored_models.strictest_licence(self.models)
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -279,7 +272,7 @@ class Registry:
             raise EngineConfigError(section.fault)
         if plugin.model_format is not None:
             try:
-                section = with_model_of_mark(name, section, data)
+                section = stored_models.with_model_of_mark(name, section, data)
             except UnusableModel as fault:
                 raise EngineConfigError(f"{key}.model: {fault}") from None
         return _settings(key, plugin.settings, section.settings)
@@ -357,9 +350,9 @@ def _register(
 
 def _with_models(
     name: str, section: EngineSection, plugin: Plugin[Any], data: str
-) -> tuple[EngineSection, tuple[StoredModel, ...]]:
+) -> tuple[EngineSection, tuple[stored_models.StoredModel, ...]]:
     try:
-        return with_models(section, plugin.model_format, data)
+        return stored_models.with_models(section, plugin.model_format, data)
     except UnusableModel as fault:
         raise EngineConfigError(f"engines.{name}.model: {fault}") from None
 
