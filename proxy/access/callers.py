@@ -85,13 +85,12 @@ class Callers:
             clock=clock,
         )
 
-    def __repr__(self) -> str:
-        return f"<Callers {self._answers!r}>"
-
     async def identify(self, secret: str) -> Caller:
         """Return the caller. Raises InvalidKey, which shows only the last four characters of the key."""
         if not api_key.is_well_formed(secret):
-            raise InvalidKey(_message(secret, _why_malformed(secret)))
+            is_ours = secret.startswith(api_key.PREFIX)
+            ours = f"This server's keys begin with {api_key.PREFIX}."
+            raise InvalidKey(_message(secret, "Check that it was copied whole." if is_ours else ours))
         answer = await self._answers.get(api_key.digest(secret))
         if answer.caller is None:
             raise InvalidKey(_message(secret, answer.fault))
@@ -170,9 +169,3 @@ def _message(secret: str, reason: str) -> str:
     match = _MASKED.fullmatch(secret)
     masked = f": {match[1] or ''}…{secret[-4:]}" if match else ""
     return f"Incorrect API key provided{masked}. {reason}"
-
-
-def _why_malformed(secret: str) -> str:
-    if secret.startswith(api_key.PREFIX):
-        return "Check that it was copied whole."
-    return f"This server's keys begin with {api_key.PREFIX}."

@@ -57,17 +57,14 @@ class CloudEngine:
         """The credentials and ids of the clones that have spoken since the last look."""
         self.losses: set[tuple[str, str]] = set()
         """Those of which the provider has said since that it does not have them."""
-        self.on_loss: Callable[[], None] = _ignore
-        self.on_introduced: Callable[[], None] = _ignore
+        self.on_loss: Callable[[], None] = lambda: None
+        self.on_introduced: Callable[[], None] = lambda: None
         """Called when a key brings other models or voices."""
         for key in keys:
-            key.on_introduced = self._introduced
+            key.on_introduced = lambda: self.on_introduced()
         self._metrics = metrics
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
-
-    def _introduced(self) -> None:
-        self.on_introduced()
 
     @property
     def state(self) -> str:
@@ -211,12 +208,10 @@ class AwaitedSound:
 
     async def __anext__(self) -> bytes:
         self.is_awaited = True
-        try:
-            piece = await anext(self._pieces)
-        except StopAsyncIteration:
-            self.is_awaited = False
-            raise
+        piece = await anext(self._pieces, None)
         self.is_awaited = False
+        if piece is None:
+            raise StopAsyncIteration
         return piece
 
 
@@ -310,10 +305,6 @@ class CloudStream:
             self._engine.note_use(self._work)
         if isinstance(result, VoiceNotFound) and self._work.credential:
             self._engine.note_loss(self._work)
-
-
-def _ignore() -> None:
-    """Do nothing: there are no clones, or lists."""
 
 
 _now = time.monotonic

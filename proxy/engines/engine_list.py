@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -188,14 +188,12 @@ class Engines:
 
     async def wait_until_started(self, within_s: float) -> None:
         """Wait until no engine is starting any more, at most `within_s`."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 for engine in self._live.values():
                     while engine.state == "starting" and not isinstance(engine, _WITHOUT_HOSTS):
                         engine.changed.clear()
                         await engine.changed.wait()
-        except TimeoutError:
-            return
 
     async def statuses(self) -> tuple[EngineStatus, ...]:
         healths = await asyncio.gather(*(engine.health() for engine in self._live.values()))

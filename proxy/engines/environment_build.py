@@ -172,20 +172,17 @@ def _locked(say: Say) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _wait_for_other(descriptor, say)
+            is_free = False
+            while not is_free:
+                # It may raise, since a build can take many minutes.
+                say(BuildProgress("another build is under way; waiting for it"))
+                time.sleep(_LOOK_EVERY_S)
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    is_free = True
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _wait_for_other(descriptor: int, say: Say) -> None:
-    """Wait for the lock. `say` is called again and again, and may raise: a build can take many minutes."""
-    while True:
-        say(BuildProgress("another build is under way; waiting for it"))
-        time.sleep(_LOOK_EVERY_S)
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
 
 
 class _Building:
@@ -207,7 +204,10 @@ class _Building:
             self._step("making the venv", log, sys.executable, *venv)
             drop_halves(self._site)
             try:
-                self._install(log, index)
+                self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
+                if self._recipe.bare:
+                    bare = self._pip(index, self._recipe.bare, "--no-deps")
+                    self._step("installing the bare packages", log, *bare)
             finally:
                 if not PackageCount(self._folder).now:
                     shutil.rmtree(self._folder)  # there is nothing to go on with
@@ -229,12 +229,6 @@ class _Building:
     @property
     def _log_file(self) -> Path:
         return environments.root() / f"{self._recipe.name}.log"
-
-    def _install(self, log: IO[str], index: str | None) -> None:
-        self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
-        if self._recipe.bare:
-            bare = self._pip(index, self._recipe.bare, "--no-deps")
-            self._step("installing the bare packages", log, *bare)
 
     def _try(self, log: IO[str]) -> None:
         python = self._try_imports(log)

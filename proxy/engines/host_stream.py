@@ -40,17 +40,11 @@ MOST_PUTS = 3
 
 
 class HostPool(Protocol):
-    """What a stream needs of the engine to which the hosts belong."""
+    """The engine of the hosts, as a stream sees it. `arrived` counts the recordings that the hosts got."""
 
     @property
-    def arrived(self) -> int:
-        """The number of recordings that have come to the hosts so far."""
-        ...
-
-    def next_call(self) -> str:
-        """Return a name for a call that no other call has."""
-        ...
-
+    def arrived(self) -> int: ...
+    def next_call(self) -> str: ...
     async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
         """Wait for a process that is ready for a job of this tenant. Raises EngineUnavailable."""
         ...

@@ -192,7 +192,11 @@ class HostedEngine(Introduced):
         if self.state == "waiting":
             raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
         if self.loads_on_demand:
-            self._want()
+            self.on_wanted(self.name)
+            now = asyncio.get_running_loop().time()
+            # The next start may take as long as the last one.
+            for state in [each for each in self.states.values() if each.loads_on_demand]:
+                self._ready_at[state.process] = now + state.loads_s
         elif self.state == "unloaded":
             raise EngineUnavailable(f"{self.name} is not loaded.")
         late_s = min(self._ready_at.values(), default=0.0) - deadline
@@ -209,14 +213,6 @@ class HostedEngine(Introduced):
                     await self.changed.wait()
             except TimeoutError:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
-
-    def _want(self) -> None:
-        """Ask for our hosts. They may be as late as the last time."""
-        self.on_wanted(self.name)
-        now = asyncio.get_running_loop().time()
-        for state in self.states.values():
-            if state.loads_on_demand:
-                self._ready_at[state.process] = now + state.loads_s
 
     @property
     def arrived(self) -> int:

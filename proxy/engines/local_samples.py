@@ -35,7 +35,7 @@ class LocalSamples:
         for _ in range(MOST_TRIES):
             missing = self.shelf.missing(job)
             if not missing:
-                return self.shelf.lend(job, _tell_nobody)
+                return self.shelf.lend(job, lambda: None)
             order = SampleOrder(0, self._put, job, info, self._delivery.arrived)
             await self._delivery.bring(missing, order)
         raise EngineFailed("The recordings of the voice do not stay.")
@@ -104,10 +104,6 @@ class SampledStream:
         self._is_over = True
         if self._loan is not None:
             self._loan.end()
-
-
-def _tell_nobody() -> None:
-    """Do nothing: the stream looks at its loan before each event."""
 
 
 def find_model(models: tuple[ModelInfo, ...], id_: str) -> ModelInfo | None:

@@ -18,8 +18,14 @@ def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
     Raise CommandRefused if the folder holds no plugin.
     """
     folder = folder.resolve()
-    if (folder / "pyproject.toml").is_file():
-        entries = _declared(folder / "pyproject.toml")
+    if (file := folder / "pyproject.toml").is_file():
+        try:
+            table = tomllib.loads(file.read_text())["project"]["entry-points"][GROUP]
+            entries = tuple(EntryPoint(name, value, GROUP) for name, value in table.items())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CommandRefused(
+                f"{file} has no [project.entry-points.{GROUP}] table with a plugin"
+            ) from None
         places = [folder / "src", folder] if (folder / "src").is_dir() else [folder]
     else:
         entries, places = (_bare(folder),), [folder.parent if _is_package(folder) else folder]
@@ -33,14 +39,6 @@ def search_path(folder: Path) -> str:
     folder = folder.resolve()
     inside = folder.parent if _is_package(folder) else folder
     return f"{folder / 'src'}:{inside}" if (folder / "src").is_dir() else str(inside)
-
-
-def _declared(file: Path) -> tuple[EntryPoint, ...]:
-    try:
-        table = tomllib.loads(file.read_text())["project"]["entry-points"][GROUP]
-        return tuple(EntryPoint(name, value, GROUP) for name, value in table.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CommandRefused(f"{file} has no [project.entry-points.{GROUP}] table with a plugin") from None
 
 
 def _bare(folder: Path) -> EntryPoint:

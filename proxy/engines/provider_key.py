@@ -100,7 +100,7 @@ class ProviderKey:
         self.credential = credential
         self.engine = engine
         self.slots = slots
-        self.on_introduced: Callable[[], None] = _ignore
+        self.on_introduced: Callable[[], None] = lambda: None
         self.breaker: Breaker = CLOSED
         self.reason = ""
         self.first_answer = asyncio.Event()
@@ -244,16 +244,9 @@ class ProviderKey:
         else:
             self.wants_look.set()
         if new.is_closed != before.is_closed:
-            self._opened_or_closed()
-
-    def _opened_or_closed(self) -> None:
-        is_open = not self.breaker.is_closed
-        self._metrics.breaker(self._owner, self.number, is_open)
-        fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
-        if is_open:
-            _log.warning("engine.breaker.opened", **fields)
-        else:
-            _log.info("engine.breaker.closed", **fields)
+            self._metrics.breaker(self._owner, self.number, before.is_closed)
+            log, event = (_log.warning, "opened") if before.is_closed else (_log.info, "closed")
+            log(f"engine.breaker.{event}", engine=self._owner, key=self.number, reason=self.reason)
 
 
 def _outcome(error: EngineError | None) -> Outcome | None:
@@ -266,10 +259,6 @@ def _outcome(error: EngineError | None) -> Outcome | None:
     if isinstance(error, EngineUnavailable):
         return "unreached"
     return "faulty" if isinstance(error, _FAULTY) and not isinstance(error, EngineCannot) else None
-
-
-def _ignore() -> None:
-    """Do nothing: the lists have no reader yet."""
 
 
 _now = time.monotonic
@@ -314,8 +303,6 @@ class ProviderPace:
 
     def _wait_s(self, now: float) -> float:
         paused_s = max(0.0, self._paused_until - now)
-        return (
-            paused_s
-            if self._most is None
-            else max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))
-        )
+        if self._most is None:
+            return paused_s
+        return max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))

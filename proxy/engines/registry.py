@@ -279,16 +279,17 @@ class Registry:
 
     def _plugin_of(self, name: str, section: EngineSection) -> Plugin[Any]:
         plugin = self._plugins.get(("engine", section.plugin))
-        if plugin is None:
-            raise EngineConfigError(self._why_missing(name, section.plugin))
-        return plugin
-
-    def _why_missing(self, name: str, plugin: str) -> str:
+        if plugin is not None:
+            return plugin
         for fault in self.faults:
-            if fault.name == plugin:
-                return f"engines.{name}: the plugin {plugin} failed at {fault.stage}: {fault.reason}"
-        known = sorted(self.plugins("engine"))
-        return f"engines.{name}.plugin: no plugin called {plugin} is installed; {hint(plugin, known)}"
+            if fault.name == section.plugin:
+                raise EngineConfigError(
+                    f"engines.{name}: the plugin {fault.name} failed at {fault.stage}: {fault.reason}"
+                )
+        why = hint(section.plugin, sorted(self.plugins("engine")))
+        raise EngineConfigError(
+            f"engines.{name}.plugin: no plugin called {section.plugin} is installed; {why}"
+        )
 
 
 class EngineConfigError(Exception):
@@ -308,21 +309,15 @@ def load(more: Iterable[EntryPoint] = ()) -> Registry:
     added = {entry.name: entry for entry in more}
     installed = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     for entry in [*(entry for entry in installed if entry.name not in added), *added.values()]:
-        module = _import(entry, faults)
-        if module is not None:
-            before = set(found)
-            _register(manager, entry.name, module, found, faults)
-            entries.update(dict.fromkeys(found.keys() - before, entry.name))
+        try:
+            module: object = entry.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
+            _fault(faults, entry.name, "import", error)
+            continue
+        before = set(found)
+        _register(manager, entry.name, module, found, faults)
+        entries.update(dict.fromkeys(found.keys() - before, entry.name))
     return Registry(found, faults, entries)
-
-
-def _import(entry: EntryPoint, faults: list[PluginFault]) -> object | None:
-    try:
-        module: object = entry.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
-        _fault(faults, entry.name, "import", error)
-        return None
-    return module
 
 
 def _register(

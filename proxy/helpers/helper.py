@@ -7,6 +7,7 @@ another's. Any other helper has one life at a time, for all callers.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -206,6 +207,7 @@ class Helper:
 
     async def talk(self, talk: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None) -> _T:
         """Return what comes of a talk with a life, and with another one if that dies and the spec says so."""
+        most_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
         for left in reversed(range(self.spec.lives)):
             begun_s = time.monotonic()
             try:
@@ -213,13 +215,9 @@ class Helper:
                     begun_s = time.monotonic()
                     return await talk(life)
             except HelperDied as died:
-                if not left or died.has_used_its_time or self._is_late(begun_s):
+                if not left or died.has_used_its_time or time.monotonic() - begun_s > most_s:
                     raise
         raise AssertionError("it has no lives")
-
-    def _is_late(self, begun_s: float) -> bool:
-        most_s = self.spec.again_within_s
-        return most_s is not None and time.monotonic() - begun_s > most_s
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Life]:

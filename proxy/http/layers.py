@@ -138,7 +138,10 @@ async def _raise_http_exception(
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
     if error.status_code == 405:
-        allowed = ", ".join(_allowed_methods(request))
+        # Starlette itself names the methods of the first route only.
+        here = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+        methods = {method for route in here for method in getattr(route, "methods", None) or ()}
+        allowed = ", ".join(sorted(methods))
         raise MethodNotAllowed(
             f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
         )
@@ -147,10 +150,3 @@ async def _raise_http_exception(
         f"{request.base_url}v1, see GET /v1/models.",
         code="unknown_url",
     )
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all routes with this path. Starlette itself names those of the first one only."""
-    routes = request.app.routes
-    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})

@@ -111,9 +111,6 @@ class KeptAnswers:
         self._folder.kept_s = KEPT_S
         self.bound(megabytes)
 
-    def __repr__(self) -> str:
-        return f"<KeptAnswers in {self._folder!r}>"
-
     @property
     def are_kept(self) -> bool:
         return self._folder.most_bytes > 0
@@ -146,7 +143,9 @@ class KeptAnswers:
     async def sweep(self) -> None:
         try:
             await self._folder.sweep()
-            voices = await self._folder.run(partial(_voices_in, self._folder))
+            voices = await self._folder.run(
+                lambda: {voice for _, head in _heads(self._folder) for voice in head.voices}
+            )
             if erased := await tombstones.list_known(self._store, voices):
                 await self._folder.run(partial(_remove_of, self._folder, erased))
         except (OSError, StorageFailed) as error:
@@ -242,10 +241,6 @@ def _heads(folder: KeptFolder) -> Iterator[tuple[Path, Head]]:
         if kept is not None:
             kept.close()
             yield folder.root / name, kept.head
-
-
-def _voices_in(folder: KeptFolder) -> set[str]:
-    return {voice for _, head in _heads(folder) for voice in head.voices}
 
 
 def _remove_of(folder: KeptFolder, voices: Container[str]) -> None:

@@ -34,9 +34,6 @@ class KeptFolder:
         self._workers = workers
         self._unswept_bytes = 0
 
-    def __repr__(self) -> str:
-        return f"<KeptFolder {self.root.name} up to {self.most_bytes} bytes>"
-
     @property
     def largest_bytes(self) -> int:
         """The most bytes that one file may take of the bound for all, or it would push out the others."""

@@ -13,6 +13,7 @@ from proxy.kept import locked_files
 
 KEY_BYTES = 32
 _ID_DIGITS = 8
+_ID_PREFIX = b"voxgate/key-id/v1\0"
 
 
 class RingKey(NamedTuple):
@@ -57,7 +58,8 @@ def parse_keys(text: str, where: str) -> KeyRing:
             f"{where} must hold keys of 32 bytes in base64, the newest first; "
             "openssl rand -base64 32 makes one"
         )
-    return KeyRing(tuple(RingKey(_id(each), each) for each in dict.fromkeys(secrets)))
+    ids = {each: hashlib.sha256(_ID_PREFIX + each).hexdigest()[:_ID_DIGITS] for each in secrets}
+    return KeyRing(tuple(RingKey(id_, each) for each, id_ in ids.items()))
 
 
 def ensure_keys(file: Path) -> KeyRing:
@@ -92,10 +94,6 @@ def add_key(file: Path) -> KeyRing:
 
 def _new_line() -> bytes:
     return b64encode(locked_files.new_secret()) + b"\n"
-
-
-def _id(key: bytes) -> str:
-    return hashlib.sha256(b"voxgate/key-id/v1\0" + key).hexdigest()[:_ID_DIGITS]
 
 
 def check(content: bytes, where: str) -> None:

@@ -115,7 +115,7 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
     A file is too old if it was written before `oldest`. After that the oldest files go first; with `by_use`,
     the least recently used ones.
     """
-    whole: list[_WholeFile] = []
+    whole: list[tuple[bool, float, int, Path]] = []
     total = 0
     for name in list_names(folder):
         path = folder / name
@@ -129,14 +129,14 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
             total += 0 if _drop_left_over(path) else stat.st_size
             continue
         used = stat.st_atime if by_use else stat.st_mtime
-        whole.append(_WholeFile(stat.st_mtime >= oldest, used, stat.st_size, path))
+        whole.append((stat.st_mtime >= oldest, used, stat.st_size, path))
         total += stat.st_size
     removed = 0
-    for file in sorted(whole):
-        if file.is_young and total <= most_bytes:
+    for is_young, _, size, path in sorted(whole):
+        if is_young and total <= most_bytes:
             break
-        file.path.unlink(missing_ok=True)
-        total -= file.size
+        path.unlink(missing_ok=True)
+        total -= size
         removed += 1
     return SweepResult(removed, total)
 
@@ -146,15 +146,6 @@ def list_names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-class _WholeFile(NamedTuple):
-    """What a sweep knows of a file. The first ones of a sorted list go first."""
-
-    is_young: bool
-    used: float
-    size: int
-    path: Path
 
 
 def _open_locked(name: str, folder: int) -> FileIO | None:

@@ -23,14 +23,6 @@ from proxy.kept import locked_files, sealed_file, sealing, vault_files
 from proxy.kept.locked_files import Lock
 from proxy.kept.master_keys import MasterKeySource, VaultFailed
 from proxy.kept.sealed_file import SealedFileReader, damaged
-from proxy.kept.sealing import (
-    ACCOUNT_KEY_SUBJECT,
-    MasterKeys,
-    Tampered,
-    UnknownMaster,
-    blob_subject,
-    row_subject,
-)
 from proxy.storage import blobs, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
@@ -78,9 +70,6 @@ class Vault:
         self._under_way: set[asyncio.Task[object]] = set()
         self.revise(section)
 
-    def __repr__(self) -> str:
-        return f"<Vault in {self._root}, {self.masters!r}>"
-
     def revise(self, section: VaultSection) -> None:
         """Take the keys of a new configuration."""
         self.masters = MasterKeySource(section, self._data)
@@ -120,15 +109,15 @@ class Vault:
     async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
         """Seal a value for a row, under a new key."""
         keys, key = await self._ensure_masters(), sealing.new_key()
-        wrapped = keys.wrap(key, account, row_subject(row_id))
+        wrapped = keys.wrap(key, account, sealing.row_subject(row_id))
         return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
 
     def open_record(self, account: str, row_id: str, record: SealedRecord, type_: type[_R]) -> _R:
         """Return the value of a row. It does not wait. Raises VaultFailed."""
-        key = self._unwrap(record.wrapped, account, row_subject(row_id), row_id)
+        key = self._unwrap(record.wrapped, account, sealing.row_subject(row_id), row_id)
         try:
             return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
-        except (Tampered, msgspec.MsgspecError):
+        except (sealing.Tampered, msgspec.MsgspecError):
             raise damaged(row_id) from None
 
     async def name_digest(self, account: str, name: str) -> str:
@@ -158,8 +147,8 @@ class Vault:
         if row is None:
             raise VaultFailed(f"there is no recording {digest[:8]}")
         try:
-            subject = blob_subject(digest)
-        except Tampered:
+            subject = sealing.blob_subject(digest)
+        except sealing.Tampered:
             raise damaged(f"recording {digest[:8]}") from None
         return self._unwrap(row.wrapped, account, subject, f"recording {digest[:8]}")
 
@@ -177,7 +166,7 @@ class Vault:
             if await self._is_kept(account, digest):
                 return
             keys, key = await self._ensure_masters(), sealing.new_key()
-            wrapped = keys.wrap(key, account, blob_subject(digest))
+            wrapped = keys.wrap(key, account, sealing.blob_subject(digest))
             blob = await asyncio.to_thread(sealing.seal, plain, key, account, digest)
             await _on_disk(partial(vault_files.write, lock, blob), path)
             try:
@@ -242,11 +231,13 @@ class Vault:
     async def _read_account_key(self, account: str) -> bytes:
         wrapped = await blobs.account_key(self._store, account)
         if wrapped is None:
-            new = (await self._ensure_masters()).wrap(sealing.new_key(), account, ACCOUNT_KEY_SUBJECT)
+            new = (await self._ensure_masters()).wrap(sealing.new_key(), account, sealing.ACCOUNT_KEY_SUBJECT)
             wrapped = await blobs.add_account_key(self._store, account, new)
-        return self._unwrap(wrapped, account, ACCOUNT_KEY_SUBJECT, f"the key of {account or OPERATOR}")
+        return self._unwrap(
+            wrapped, account, sealing.ACCOUNT_KEY_SUBJECT, f"the key of {account or OPERATOR}"
+        )
 
-    async def _ensure_masters(self) -> MasterKeys:
+    async def _ensure_masters(self) -> sealing.MasterKeys:
         """Return the master keys. The first one is made only where nothing is sealed yet."""
         masters = self.masters.read_if_any()
         if masters is not None:
@@ -264,11 +255,11 @@ class Vault:
     def _unwrap(self, wrapped: str, account: str, subject: bytes, what: str) -> bytes:
         try:
             return self.masters.read().unwrap(wrapped, account, subject)
-        except UnknownMaster as unknown:
+        except sealing.UnknownMaster as unknown:
             raise VaultFailed(
                 f"master key {unknown} is not configured; name it in vault.old_master_keys"
             ) from None
-        except Tampered:
+        except sealing.Tampered:
             raise damaged(what) from None
 
 

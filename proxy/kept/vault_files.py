@@ -13,8 +13,7 @@ from pathlib import Path
 
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
-from proxy.storage.disk_names import DiskName
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, flush
 
 LEFT = ".left"
 

@@ -66,7 +66,7 @@ class Budgets:
     def __init__(self, store: Store, sections: Mapping[str, EngineSection], metrics: EngineMetrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
+        self._of_engine = {name: _budgets(name, False, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
             of_one(self._read), lambda _sum: KEPT_S, max_weight=_MOST_KEPT
@@ -78,7 +78,7 @@ class Budgets:
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and terms.has_budget:
-            for budget in _account_budgets(account, terms):
+            for budget in _budgets(account, True, terms):
                 await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
@@ -99,7 +99,7 @@ class Budgets:
         """
         budgets = [*self._of_engine.get(engine, ())]
         if terms is not None and engine in self._costly:
-            budgets += _account_budgets(account, terms)
+            budgets += _budgets(account, True, terms)
         # The longest period first: a new day does not help if the month's budget is used up.
         for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
@@ -129,12 +129,13 @@ class Budgets:
         """Log a state once a day or month, and not at every request."""
         if self._logged.get(budget) != (sum_.since, state):
             self._logged[budget] = (sum_.since, state)
-            usd = sum_.micro_usd / 1e6
-            facts = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
-            if state == "used":
-                _log.warning("budget.spend.used", **facts)
-            else:
-                _log.warning("budget.spend.near", **facts)
+            _log.warning(
+                f"budget.spend.{state}",
+                owner=budget.owner,
+                period=budget.period,
+                usd=sum_.micro_usd / 1e6,
+                of_usd=budget.usd,
+            )
 
 
 def _period(period: str, now: int) -> tuple[int, int]:
@@ -144,11 +145,6 @@ def _period(period: str, now: int) -> tuple[int, int]:
     return month.start, month.end
 
 
-def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
-    pairs = (("day", section.budget_usd_day), ("month", section.budget_usd_month))
-    return tuple(_Budget(name, False, period, usd) for period, usd in pairs if usd is not None)
-
-
-def _account_budgets(account: str, terms: Terms) -> list[_Budget]:
-    pairs = (("day", terms.budget_usd_day), ("month", terms.budget_usd_month))
-    return [_Budget(account, True, period, usd) for period, usd in pairs if usd is not None]
+def _budgets(owner: str, is_account: bool, limits: EngineSection | Terms) -> list[_Budget]:
+    pairs = (("day", limits.budget_usd_day), ("month", limits.budget_usd_month))
+    return [_Budget(owner, is_account, period, usd) for period, usd in pairs if usd is not None]

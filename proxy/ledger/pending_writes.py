@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -123,12 +123,10 @@ class PendingWrites:
     async def close(self) -> None:
         """Try everything once more, as long as the database takes it."""
         await self._retrying.close()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_S):
                 while self._pending and await self._write_all():
                     pass
-        except TimeoutError:
-            pass
         if self._pending:
             _log.error("arrears.write.failed", left=len(self._pending))
 

@@ -36,8 +36,7 @@ from proxy.processes.whole_backup import (
     private,
 )
 from proxy.storage import sqlite_backup
-from proxy.storage.disk_names import DiskName, UnsafeName
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, UnsafeName, flush
 from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 

@@ -7,13 +7,15 @@ follows from its commit is done in its answer, on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFailed, Store, WriteOutcome
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
 _GATHERED = 16
+_TRIES = 20
+_PAUSE_S = 0.05
 
 
 class UnitWrite:
@@ -127,3 +129,33 @@ def _stopped(cause: BaseException | None) -> StorageFailed:
     failure = StorageFailed("the store stopped before this was known to be written")
     failure.__cause__ = cause
     return failure
+
+
+class SharedRun:
+    """One run at a time. Those that come while one goes on share the next, which sees what was done before.
+    `work` is tried again a few times when it returns False.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[bool]]) -> None:
+        self._work = work
+        self._running: asyncio.Task[bool] | None = None
+        self._next: asyncio.Task[bool] | None = None
+
+    async def run(self) -> bool:
+        """Return whether a run that began after this call has done it."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running))
+        return await asyncio.shield(self._next)
+
+    async def _after(self, before: asyncio.Task[bool] | None) -> bool:
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._next = self._next, None
+        return await self._try()
+
+    async def _try(self) -> bool:
+        for _ in range(_TRIES - 1):
+            if await self._work():
+                return True
+            await asyncio.sleep(_PAUSE_S)
+        return await self._work()

@@ -126,6 +126,4 @@ class Settlements:
         return arrays
 
 
-@cache
-def settlements_of(tables: Tables) -> Settlements:
-    return Settlements(tables)
+settlements_of = cache(Settlements)

@@ -21,9 +21,8 @@ import aiosqlite
 import structlog
 
 from proxy.storage import store
-from proxy.storage.batch_writer import BatchWriter, write_unit
+from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.settlements import Settlements, settlements_of
-from proxy.storage.shared_run import SharedRun
 from proxy.storage.sqlite_batch import SqliteBatches, query
 from proxy.storage.tables import Tables
 from proxy.telemetry.background import without_values
@@ -45,13 +44,13 @@ class _CommitThread:
         self.connection = connection
         self._committing = SqliteBatches(connection, settlements)
         self._fault: Exception | None = None
-        self.batches = BatchWriter(self._queue_batch)
         self.commits = 0
         self.units = 0
         self.is_stopped = False
         self._loop = asyncio.get_running_loop()
         self._stopped = self._loop.create_future()
         self._queue: SimpleQueue[list[store.Content] | None] = SimpleQueue()
+        self.batches = BatchWriter(self._queue_batch)
         Thread(target=self._run, name="storage writer", daemon=True).start()
 
     async def stop(self) -> None:
@@ -181,7 +180,10 @@ class SqliteStore:
 
     async def _read(self, connection: aiosqlite.Connection, statement: store.Statement) -> list[store.Row]:
         self._check_open()
-        return _rows(await _in_thread(connection, partial(query, statement=statement)))
+        outcome = await _in_thread(connection, partial(query, statement=statement))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def _close_writer(self) -> None:
         # When the close was cancelled, the thread may still be writing.
@@ -191,12 +193,6 @@ class SqliteStore:
     def _check_open(self) -> None:
         if self._is_closed or self._writer.is_stopped:
             raise store.StorageFailed("the store is closed")
-
-
-def _rows(outcome: list[_T] | store.Refusal) -> list[_T]:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
 
 
 def _create(path: Path) -> None:

@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from proxy.storage.disk_names import DiskName, UnsafeName
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, UnsafeName, flush
 from proxy.storage.schema import shipped, statements_up_to
 from proxy.storage.store import StorageFailed
 from proxy.storage.tables import PathColumn, Tables

@@ -168,7 +168,11 @@ async def get(store: Store, account: str, subject: str) -> Tombstone | None:
 
 async def list_known(store: Store, subjects: Iterable[str]) -> set[str]:
     """List those of these subjects that have a tombstone."""
-    return await _named(store, _ANY, subjects)
+    names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
+    if not names:
+        return set()
+    rows = await store.read(_ANY.format(names=", ".join(f":{name}" for name in names)), names)
+    return {row["subject"] for row in rows}
 
 
 async def list_digests(store: Store) -> set[tuple[str, str]]:
@@ -191,14 +195,6 @@ async def list_of_account(store: Store, account: str) -> list[str]:
 async def list_closed_owners(store: Store) -> list[str]:
     """List the closed accounts that still have something that can be erased."""
     return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]
-
-
-async def _named(store: Store, sql: str, subjects: Iterable[str]) -> set[str]:
-    names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
-    if not names:
-        return set()
-    rows = await store.read(sql.format(names=", ".join(f":{name}" for name in names)), names)
-    return {row["subject"] for row in rows}
 
 
 def _tombstone(row: Row) -> Tombstone:

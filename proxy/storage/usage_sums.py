@@ -96,11 +96,8 @@ async def sums(
     return _joined(days, lambda day: day[:7])[:most] if by == "month" else days
 
 
-_BOTH = ", ".join(
-    f"CAST(sum({name}) AS BIGINT) AS {name}"
-    for name in UsageSum.__struct_fields__
-    if not name.endswith("name")
-)
+_NUMBERS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
+_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBERS)
 
 
 def _expression(store: Store, by: By) -> str:
@@ -142,9 +139,5 @@ def _joined(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[Usa
 
 
 def _both(one: UsageSum, other: UsageSum) -> UsageSum:
-    added = {
-        field: getattr(one, field) + getattr(other, field)
-        for field in UsageSum.__struct_fields__
-        if not field.endswith("name")
-    }
+    added = {field: getattr(one, field) + getattr(other, field) for field in _NUMBERS}
     return UsageSum(one.name, **added)

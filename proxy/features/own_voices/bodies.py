@@ -10,8 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from policies import mixing
 from proxy.errors import InvalidRequest
 from proxy.http.body import EngineNames, Label, Labels, LanguageTag, LanguageTagOrNone, Name, ReasonText, Tags
-from proxy.http.form import RequestForm
-from proxy.http.form_values import form_values
+from proxy.http.form import RequestForm, form_values
 from proxy.http.lists import iso, iso_or_none
 from proxy.speech.voice_reference import MixMember, mix_shares
 from proxy.storage.tombstones import Tombstone

@@ -38,8 +38,7 @@ from proxy.features.own_voices.clips import (
 )
 from proxy.features.own_voices.editing import own_voice
 from proxy.features.own_voices.editor import LibraryEditor
-from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.form_values import form_values
+from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers
