@@ -1,8 +1,7 @@
 """Find the caller by API key: the first step of a request, before its body is read.
 
-A good answer is kept for five seconds at most. After that, a revoked key is dead in every worker. Keys in use
-are looked up together.
-The worker that revokes a key calls `forget`, so that the key is dead there at once.
+A good answer is cached for five seconds at most. After that, a revoked key fails in every worker. Keys in use
+are looked up together. The worker that revokes a key calls `forget`, so that the key fails there at once.
 """
 
 from __future__ import annotations
@@ -52,13 +51,13 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Return who sent a request to an endpoint that needs a key."""
+    """Return the caller of an endpoint that needs a key."""
     caller: Caller = scope["state"]["caller"]
     return caller
 
 
 def caller_or_none(scope: Scope) -> Caller | None:
-    """Return who sent a request to an endpoint that also answers without a key."""
+    """Return the caller of an endpoint that also answers without a key, or None."""
     caller: Caller | None = scope["state"].get("caller")
     return caller
 
@@ -113,7 +112,7 @@ class Callers:
         return None if answer is None else answer.caller
 
     def is_known(self, secret: str) -> bool:
-        """Tell whether the key was good at its last lookup. A client who sends such a key does not guess."""
+        """Tell whether the key was good at its last lookup. Such a client does not guess keys."""
         return self._answers.last_known(api_key.digest(secret)) is not None
 
     def forget(self, id_: str) -> None:
@@ -135,7 +134,7 @@ class Callers:
         left_s = KEPT_S if record.expires is None else (record.expires - now) / 1e6
         caller, before = _caller(record), self._answers.last_known(digest)
         if before is not None and before.caller == caller:
-            # The very same, as the terms and plans that were made for it are still good.
+            # Return the same object, so that its cached terms and plans stay valid.
             caller = before.caller
         return _KeyAnswer(caller, min(KEPT_S, left_s))
 

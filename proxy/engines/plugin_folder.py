@@ -1,4 +1,4 @@
-"""A plugin in a folder that is not installed: found as pip would find it, loaded as an installed one."""
+"""Finds and loads a plugin from a folder, without installing it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
         places = [folder / "src", folder] if (folder / "src").is_dir() else [folder]
     else:
         entries, places = (_bare(folder),), [folder.parent if _is_package(folder) else folder]
-    # In front of installed packages: the check is about the folder.
+    # The folder comes before installed packages, since the check is about it.
     sys.path[:0] = map(str, places)
     return entries
 
@@ -60,7 +60,7 @@ def _is_package(folder: Path) -> bool:
 
 
 def _is_front(file: Path) -> bool:
-    """Return whether a file has the hook and is no worker or trainer, which have it too. It is not run."""
+    """Return whether a file, which is not run, has the hook and is no worker or trainer."""
     if file.stem.endswith(("_worker", "_trainer")) or file.stem in ("worker", "trainer"):
         return False
     try:

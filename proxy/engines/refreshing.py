@@ -64,7 +64,7 @@ async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -
 def _pause_s(key: ProviderKey, refreshed_at: float) -> float:
     if key.breaker.is_doubtful:
         return max(0.0, refreshed_at + PROBE_S - time.monotonic())
-    # A refused key is not probed more often: the provider could lock it.
+    # A refused key is not probed more often, since the provider could lock it.
     return REFRESH_S if key.breaker.is_refused else PROBE_S
 
 

@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 
 class Nonsense(Exception):
-    """An answer of a hook that breaks the hook's promise."""
+    """A hook returned something that it must not return."""
 
 
 class Hooks:
@@ -48,7 +48,7 @@ class Hooks:
 
 
 class Manager(pluggy.PluginManager):
-    """A manager that knows a hook by its name: so a plugin needs no marker, and its environment no pluggy."""
+    """A manager that finds hooks by name, so that plugins and their environments do not need pluggy."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
@@ -59,7 +59,7 @@ class Manager(pluggy.PluginManager):
 
 
 def judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin[Any]]) -> tuple[Plugin[Any], ...]:
-    """Return the plugins of an answer. `found` are those that others gave. Raise Nonsense."""
+    """Return the plugins of an answer. `found` are the plugins of other modules. Raise Nonsense."""
     if not answers:
         raise Nonsense("it has no voxgate_register(), or one that gives None")
     plugins = answers[0]
@@ -122,7 +122,7 @@ class HostedEngineSpec(NamedTuple):
 
     @property
     def memory_gb(self) -> float | None:
-        """What a process needs on its device: what the section says, else the estimate for its model."""
+        """The memory of a process on its device: from the section, or else the estimate for its model."""
         estimate = max((model.manifest.memory_gb for model in self.models), default=None)
         return self.section.memory_gb or estimate or None
 
@@ -158,8 +158,7 @@ class InProcessSpec(NamedTuple, Generic[S]):
 
 
 class RemoteSpec(NamedTuple):
-    """An engine that works elsewhere, on the machines of a runner. Its settings and models are in the image
-    there."""
+    """An engine on the machines of a runner. Its settings and models are in the runner's image."""
 
     name: str
     section: EngineSection
@@ -192,9 +191,9 @@ class Registry:
     def engine(
         self, name: str, section: EngineSection, data: str
     ) -> HostedEngineSpec | InProcessSpec[msgspec.Struct] | RemoteSpec:
-        """Return how to run a configured engine. `data` is the folder that has the imported models.
+        """Return the specification of a configured engine. `data` is the folder with the imported models.
 
-        Raise EngineConfigError with what to mend.
+        Raise EngineConfigError, which says how to mend the section.
         """
         plugin = self._plugin_of(name, section)
         if section.fault:
@@ -247,7 +246,7 @@ class Registry:
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
-        """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
+        """Return the things that a configured engine lacks on this machine. Raise EngineConfigError."""
         if section.runner:
             return ()
         plugin, settings = self._plugin_of(name, section), self.first_settings(name, section, data)
@@ -299,7 +298,7 @@ class EngineConfigError(Exception):
 def load(more: Iterable[EntryPoint] = ()) -> Registry:
     """Load every plugin of the entry-point group `voxgate`. A broken plugin does not raise.
 
-    `more` come after the installed ones, and replace those of the same name.
+    Plugins of `more` replace installed plugins of the same name.
     """
     manager = Manager(GROUP)
     manager.add_hookspecs(Hooks)

@@ -1,7 +1,7 @@
 """Bodies of multipart/form-data, read in memory. Recordings never touch the disk in plain.
 
-Parsers of frameworks write large files to the disk. This one gives each piece of a file to a sink as it
-comes, and each odd case is a refusal that says what is wrong.
+Parsers of frameworks write large files to the disk. This parser gives each piece of a file to a sink as it
+arrives, and refuses each odd case with a reason.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
 class SentFile(msgspec.Struct, frozen=True):
-    """A file of a form. `field` is the field that it came in. `called` is the name that the client gave it,
-    which must not end up in paths and logs."""
+    """A file of a form. `field` is the field that it came in. `called` is the client's name for it, which
+    must not get into paths and logs."""
 
     field: str
     media_type: str
@@ -71,7 +71,7 @@ class FormPart(NamedTuple):
 
 
 class PieceSink(Protocol):
-    """What takes the pieces of one file."""
+    """Takes the pieces of one file."""
 
     @property
     def most_bytes(self) -> int: ...
@@ -114,8 +114,8 @@ async def stream_form(
 ) -> RequestForm:
     """Read a form within so many seconds, and give its files to their sinks. In the form they are empty.
 
-    `grow` is told of the bytes of each piece before it is kept: it may wait for room, which is not counted as
-    the client's time. Raises what `read_form` and `grow` raise.
+    `grow` gets the size of each piece before the piece is stored. Its time does not count as the client's.
+    Raises what `read_form` and `grow` raise.
     """
     connection = open_body(request)
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
@@ -334,7 +334,7 @@ def _name(raw: bytes) -> str:
 
 
 def _parameters(text: bytes) -> dict[bytes, bytes]:
-    """Read `; name=value` as often as it stands there. Raises InvalidRequest for anything else."""
+    """Read any number of `; name=value`. Raises InvalidRequest for anything else."""
     given: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):
@@ -378,14 +378,14 @@ def form_values(
 
 
 def _list(sent: list[str]) -> list[object]:
-    # A tag may be any text, so only what is a list as a whole is read as one.
+    # A tag may be any text, so only a complete JSON list is read as a list.
     if len(sent) == 1 and isinstance(read := json_or_text(sent[0]), list):
         return read
     return [*filter(None, sent)]
 
 
 def json_or_text(text: str) -> object:
-    """Return a field as JSON would have it. What is no JSON, or too much of it, stays a text."""
+    """Return a field as a JSON value. A text that is no JSON, or too large, stays a text."""
     try:
         if json_size(text.encode()).structure > MOST_STRUCTURE:
             return text
