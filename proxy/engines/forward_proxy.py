@@ -19,9 +19,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ForwardProxy(NamedTuple):
-    """A server that passes requests on. `authorization` is empty where it asks for none.
+    """A proxy server. `authorization` is empty if the proxy needs none.
 
-    `url` is its whole address, for a second reader.
+    `url` is its whole address.
     """
 
     url: str

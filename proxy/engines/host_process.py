@@ -100,9 +100,9 @@ class HostProcess:
         self._on_end()
 
     def note_death(self, begun: tuple[str, ...], killer: str) -> None:
-        """Note which calls the engine had begun, and which one killed it if that is certain.
+        """Note which calls the engine had begun, and which call certainly killed it.
 
-        Each call of this process now learns that it is gone.
+        Each call of this process now ends with HostGone.
         """
         self.begun = frozenset(begun)
         self.killer = killer

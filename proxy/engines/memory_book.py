@@ -1,6 +1,6 @@
-"""How a worker asks for memory on a device for a process of its own, such as one that trains.
+"""Bookings of device memory for a worker's own processes, such as trainers.
 
-The supervisor keeps the book of all devices: what its hosts hold, and what is booked for workers.
+The supervisor knows the memory of all devices: that of its hosts, and the bookings of workers.
 """
 
 from __future__ import annotations

@@ -58,10 +58,10 @@ class RemoteRuns(Protocol):
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
 
     async def train(self, asked: FarTraining) -> FarTrained:
-        """Train in one run, and return how the run has ended.
+        """Train in one run, and return its end.
 
-        Until the run is passed over, a second call returns the same end. Raises EngineError. After
-        EngineUnavailable there is no run, so the caller may try again.
+        A second call returns the same end until `pass_over`. Raises EngineError. After EngineUnavailable
+        there is no run, so the caller may try again.
         """
         ...
 

@@ -96,12 +96,12 @@ class Vault:
         return await asyncio.to_thread(SealedFileReader, self._path(account, digest), key, account, digest)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
-        """Drop those recordings that no sample and no consent names: first the keys, then the files."""
+        """Drop the recordings that no sample and no consent names: first the keys, then the files."""
         await self._finish(self._drop(account, digests))
 
     async def drop_account(self, account: str) -> None:
-        """Drop the key of an account, and what is left of its files. Its rows have to be gone."""
-        folder = account_name(account)  # before all else; the operator is no account
+        """Drop the key of an account, and the rest of its files. Its rows must be deleted before."""
+        folder = account_name(account)  # this comes first; the operator is no account
         await self._store.write(blobs.delete_account_key_statement(account))
         self._account_keys.forget(account)
         await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
@@ -121,12 +121,12 @@ class Vault:
             raise damaged(row_id) from None
 
     async def name_digest(self, account: str, name: str) -> str:
-        """Return what stands for a name in a unique column. Only this account's key makes it."""
+        """Return a digest of a name for a unique column, made with the account's own key."""
         account_key = await self._account_keys.get(account)
         return f"hmac:{sealing.digest_of(account_key, b'name:' + name.encode())}"
 
     async def tidy(self) -> None:
-        """Remove what a kill has left: half files, and recordings that nothing names.
+        """Remove leftovers of killed processes: unfinished files, and recordings that nothing names.
 
         A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
         """
@@ -178,7 +178,7 @@ class Vault:
             await asyncio.to_thread(lock.release)
 
     async def _is_kept(self, account: str, digest: str) -> bool:
-        """Whether the recording is there and can be opened. One that cannot is put anew."""
+        """Whether the recording exists and can be opened. Otherwise it is put again."""
         try:
             await self.open(account, digest)
         except VaultFailed:
@@ -191,15 +191,15 @@ class Vault:
             try:
                 path = self._path(account, digest)
             except UnsafeName as unsafe:
-                # It names no file of ours, so there is none to be removed.
+                # It cannot name a file of ours, so there is nothing to remove.
                 _log.warning("vault.name.unsafe", reason=str(unsafe))
                 continue
-            # Also one whose row was gone: its deletion may have been killed before the file went.
+            # This includes files without a row, since an earlier deletion may have been killed.
             if await asyncio.to_thread(path.exists):
                 await self._remove_left_over(account, digest)
 
     async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
-        """Remove a file without a row, if that is known for so long: it may have been put once more."""
+        """Remove a file that has had no row for so long, unless it was put once more."""
         path = self._path(account, digest)
         lock = await _take(path)
         try:
@@ -213,7 +213,7 @@ class Vault:
     async def _tidy(self) -> None:
         known = await blobs.list_all(self._store)
         erased = await tombstones.list_digests(self._store)
-        # The rows come first: a file that is made meanwhile is looked at once more, under its lock.
+        # The rows are read first: a file that is made meanwhile is checked again under its lock.
         for path in await asyncio.to_thread(vault_files.list_files, self._root):
             account = "" if path.parent.name == OPERATOR else path.parent.name
             name = (account, path.name)
@@ -243,7 +243,7 @@ class Vault:
         if masters is not None:
             return masters
         used = await wrapped_keys.list_masters(self._store)
-        # The first key may have been made meanwhile, and have sealed something.
+        # The first key may have been made and used meanwhile.
         if used and (masters := self.masters.read_if_any()) is not None:
             return masters
         if used:

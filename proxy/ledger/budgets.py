@@ -1,4 +1,5 @@
-"""The budgets of engines and accounts for a day and a month. When one is used up, the next candidate speaks.
+"""The budgets of engines and accounts for a day and a month. If a budget is used up, the next candidate
+speaks.
 
 Sums are read from the recorded costs, at most every few seconds, so that all workers use the same sums.
 """
@@ -87,15 +88,15 @@ class Budgets:
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
     async def read_again(self, engine: str) -> None:
-        """Read what an engine has cost: a fee that no speech follows must be in the metric, too."""
+        """Read the costs of an engine again, so that a fee without speech gets into the metric."""
         for budget in self._of_engine.get(engine, ()):
             self._sums.forget(budget)
             await self._sums.get(budget)
 
     async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
-        """Return why an engine gets no request now, of this account if one is named.
+        """Return the budget that keeps requests, of this account if one is named, from an engine.
 
-        None: there is money left.
+        None means that there is money left.
         """
         budgets = [*self._of_engine.get(engine, ())]
         if terms is not None and engine in self._costly:

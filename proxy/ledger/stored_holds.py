@@ -34,8 +34,8 @@ _log = structlog.get_logger()
 class StoredHolds:
     """The holds of one worker. Create it in a running loop.
 
-    A `lost` hold may be a row though no request needs it. It is kept with the moment from which it cannot
-    come any more.
+    A `lost` hold may be a row although no request needs it. It is stored with the time after which its row
+    cannot appear any more.
     """
 
     def __init__(self, store: database.Store, metrics: Metrics) -> None:
@@ -61,7 +61,7 @@ class StoredHolds:
         raise HoldRefused(refusal, cycle)
 
     def keep(self, request: str) -> None:
-        # A renewal would give it an end.
+        # A renewal would give the hold an expiry.
         self._live.discard(request)
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
@@ -102,7 +102,7 @@ class StoredHolds:
             try:
                 await self.store.write(*unit)
             except database.AlreadyExists:
-                # The row is from an earlier try whose answer was lost, or it is another entry.
+                # The row is from an earlier try whose answer was lost, or from another entry.
                 if is_first or not await entries.are_there(self.store, new_entries):
                     raise
 
@@ -136,7 +136,7 @@ class StoredHolds:
             outcome = await taking.answered
         except asyncio.CancelledError:
             if not taking.answered.cancelled():
-                # The answer came in the same turn of the loop as the end of its caller.
+                # The answer came in the same turn of the loop in which its caller was cancelled.
                 self.drop_taken(take.request, taking.answered.result())
             raise
         if isinstance(outcome, Exception):
@@ -151,7 +151,7 @@ class StoredHolds:
         self._drop_later(request, may_come=isinstance(outcome, database.StorageUnreachable))
 
     def _drop_later(self, request: str, *, may_come: bool = False) -> None:
-        """Drop a row soon. When its fate is unknown, it may still come after that, until it expires."""
+        """Drop a row soon. A row whose insertion is uncertain may still appear later, until it expires."""
         self._lost[request] = _now() + HOLD_S if may_come else 0.0
         self.pending.add("lost holds", self._drop_lost)
 
@@ -193,7 +193,7 @@ class StoredHolds:
 
 
 class _Taking(UnitWrite):
-    """A hold that is being taken. When its caller has left, its row goes as soon as it is there."""
+    """A hold that is being taken. If its caller has left, its row is deleted as soon as it exists."""
 
     def __init__(self, holds: StoredHolds, take: Take) -> None:
         super().__init__(take)

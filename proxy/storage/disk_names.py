@@ -1,4 +1,4 @@
-"""Texts of rows, of journals and of archives that name files: the one type that lets them.
+"""File names: the one type for texts of rows, journals and archives that name files, and the flush of files.
 
 A database may be a stranger's: a backup that was sent by mail, a row that was written by hand. So whatever
 becomes a path goes through `DiskName`, here when a backup is restored and wherever a path is made.

@@ -133,7 +133,7 @@ class PostgresStore:
             return
         self._is_closed = True
         try:
-            # Not awaited themselves: a close that is cancelled must not cancel the writing with it.
+            # `wait` does not cancel the writes if this close is cancelled.
             if self._handed_over:
                 await asyncio.wait(self._handed_over)
             for batches in (self._takes, self._settlements):
@@ -153,7 +153,8 @@ class PostgresStore:
         return ""  # the server checks its own pages
 
     async def forget_deleted(self) -> bool:
-        """Let the tables of what people own lose deleted rows. The log, replicas and backups keep them."""
+        """Vacuum the tables with personal data, so that deleted rows are gone. The log, replicas and backups
+        keep them."""
         self._check_open()
         return await self._vacuuming.run()
 
@@ -188,7 +189,7 @@ class PostgresStore:
                 await connection.execute(f"VACUUM {', '.join(personal)}")
                 await connection.execute(f"SET statement_timeout = {self._answer_s * 1000:.0f}")
             except BaseException:
-                # A clean end would wait for the server, and its timeout would stay with the connection.
+                # A clean close would wait for the server, and the connection would keep the changed timeout.
                 connection.terminate()
                 raise
         return True
@@ -268,7 +269,7 @@ class PostgresBatches:
         self._task: asyncio.Task[None] | None = None
 
     def _begin(self, contents: list[database.Content]) -> None:
-        # Kept here, because the event loop forgets a task that nothing holds.
+        # This reference keeps the task alive.
         self._task = asyncio.create_task(self._carry_out(contents))
 
     async def _carry_out(self, contents: list[database.Content]) -> None:
@@ -276,7 +277,7 @@ class PostgresBatches:
         try:
             outcomes = await self._outcomes(contents)
         finally:
-            # By the loop, which reports a fault in an answer at once.
+            # The loop calls it, and so reports a fault in an answer at once.
             asyncio.get_running_loop().call_soon(self.writer.answered, outcomes)
 
     async def _outcomes(self, contents: Sequence[database.Content]) -> list[database.WriteOutcome]:
@@ -289,7 +290,7 @@ class PostgresBatches:
         outcomes: list[database.WriteOutcome] = []
         for content in contents:
             if outcomes and isinstance(outcomes[-1], database.StorageUnreachable):
-                # It went away meanwhile: the other items do not wait for it again.
+                # The database went away meanwhile: the other items do not wait for it again.
                 outcomes.append(_copy(outcomes[-1]))
             else:
                 outcomes += await self._outcomes([content])

@@ -105,7 +105,7 @@ class SqliteStore:
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
-        # Two at the same time would keep each other from it.
+        # Two checkpoints at the same time would block each other.
         self._emptying = SharedRun(lambda: asyncio.to_thread(_empty_log, path))
 
     def __repr__(self) -> str:
@@ -243,8 +243,8 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
 
 
 def _empty_log(path: Path) -> bool:
-    # Over a connection of its own: the writer's thread must not wait for a reader. While this waits, no write
-    # goes on, so it does not wait long.
+    # This uses its own connection, so that the writer's thread does not wait for a reader. Writes wait for
+    # it, so its timeout is short.
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA busy_timeout = {_LOG_TIMEOUT_MS}")
