@@ -24,14 +24,14 @@ _MOST_KEPT = 10_000
 
 
 class Plans:
-    """The plans of one revision of the configuration, and the terms that they give to a caller."""
+    """The plans of one revision of the configuration, and the terms that they mean for a caller."""
 
     def __init__(self, plans: Mapping[str, Plan]) -> None:
         self._plans = plans
-        # By key, beside the caller that they were made for. They count for this very caller alone: so there
-        # is no time after which they are old, as in a ReadCache.
+        # The terms by key, with the caller for whom they were made. They are valid for this very object only,
+        # so they need no expiry as in a ReadCache.
         self._kept: dict[str, tuple[Caller, Terms]] = {}
-        # Callers with whom the same was agreed have the very same terms, and what was decided by them.
+        # Callers with equal agreements share one object, and so the decisions that are cached for it.
         self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_KEPT)
 
     def __contains__(self, name: str) -> bool:
@@ -42,8 +42,8 @@ class Plans:
         return self._plans
 
     def terms(self, caller: Caller) -> Terms:
-        """Return what holds for the caller. Raises NotAllowed if the configuration has no such plan any more,
-        or if the plan leaves limits to an account that has none."""
+        """Return the terms of a caller. Raises NotAllowed if the plan does not exist any more, or if it needs
+        limits of the account that were not agreed."""
         kept = self._kept.get(caller.key)
         if kept is not None and kept[0] is caller:
             return kept[1]
@@ -90,7 +90,7 @@ class Admission:
         self.counter = RequestCounter(limits)
 
     def terms(self, caller: Caller) -> Terms:
-        """Return what holds for a caller, and count nothing. Raises NotAllowed."""
+        """Return the terms of a caller, without counting a request. Raises NotAllowed."""
         return self._plans.terms(caller)
 
     async def admit(self, caller: Caller) -> AdmittedRequest:
@@ -107,14 +107,14 @@ MOST_A_MINUTE: dict[RequestClass, int] = {
     "list": 120,
     "write": 60,
     "usage": 60,
-    "file": 30,  # one of a batch is made of its lines each time
+    "file": 30,  # a batch's file is made from its lines each time
     "admin": 600,
     "unmatched": 120,  # a path or a method that is not served
 }
 
 
 class RequestCounter:
-    """Counts requests a minute that are no speech, by class: a class that costs more has a lower limit.
+    """Counts the requests a minute other than speech, by class: a class that costs more has a lower limit.
 
     All keys of an account share its limits. Where no key is needed, an address has them. Speech is counted by
     its plan. Health and the clients of control.sock, which own the server, are not counted.

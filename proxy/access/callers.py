@@ -1,8 +1,7 @@
 """Find the caller by API key: the first step of a request, before its body is read.
 
-A good answer is kept for five seconds at most. After that, a revoked key is dead in every worker. Keys in use
-are looked up together.
-The worker that revokes a key calls `forget`, so that the key is dead there at once.
+A good answer is cached for five seconds at most. After that, a revoked key fails in every worker. Keys in use
+are looked up together. The worker that revokes a key calls `forget`, so that the key fails there at once.
 """
 
 from __future__ import annotations
@@ -52,13 +51,13 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Return who sent a request to an endpoint that needs a key."""
+    """Return the caller of an endpoint that needs a key."""
     caller: Caller = scope["state"]["caller"]
     return caller
 
 
 def caller_or_none(scope: Scope) -> Caller | None:
-    """Return who sent a request to an endpoint that also answers without a key."""
+    """Return the caller of an endpoint that also answers without a key, or None."""
     caller: Caller | None = scope["state"].get("caller")
     return caller
 
@@ -85,13 +84,12 @@ class Callers:
             clock=clock,
         )
 
-    def __repr__(self) -> str:
-        return f"<Callers {self._answers!r}>"
-
     async def identify(self, secret: str) -> Caller:
         """Return the caller. Raises InvalidKey, which shows only the last four characters of the key."""
         if not api_key.is_well_formed(secret):
-            raise InvalidKey(_message(secret, _why_malformed(secret)))
+            is_ours = secret.startswith(api_key.PREFIX)
+            ours = f"This server's keys begin with {api_key.PREFIX}."
+            raise InvalidKey(_message(secret, "Check that it was copied whole." if is_ours else ours))
         answer = await self._answers.get(api_key.digest(secret))
         if answer.caller is None:
             raise InvalidKey(_message(secret, answer.fault))
@@ -114,7 +112,7 @@ class Callers:
         return None if answer is None else answer.caller
 
     def is_known(self, secret: str) -> bool:
-        """Tell whether the key was good at its last lookup. A client who sends such a key does not guess."""
+        """Tell whether the key was good at its last lookup. Such a client does not guess keys."""
         return self._answers.last_known(api_key.digest(secret)) is not None
 
     def forget(self, id_: str) -> None:
@@ -136,7 +134,7 @@ class Callers:
         left_s = KEPT_S if record.expires is None else (record.expires - now) / 1e6
         caller, before = _caller(record), self._answers.last_known(digest)
         if before is not None and before.caller == caller:
-            # The very same, as the terms and plans that were made for it are still good.
+            # Return the same object, so that its cached terms and plans stay valid.
             caller = before.caller
         return _KeyAnswer(caller, min(KEPT_S, left_s))
 
@@ -170,9 +168,3 @@ def _message(secret: str, reason: str) -> str:
     match = _MASKED.fullmatch(secret)
     masked = f": {match[1] or ''}…{secret[-4:]}" if match else ""
     return f"Incorrect API key provided{masked}. {reason}"
-
-
-def _why_malformed(secret: str) -> str:
-    if secret.startswith(api_key.PREFIX):
-        return "Check that it was copied whole."
-    return f"This server's keys begin with {api_key.PREFIX}."

@@ -97,7 +97,7 @@ _NO_MOMENTS: deque[float] = deque()
 
 
 class MemoryWindows:
-    """The moments of the requests that passed within the last minute, by kind and name.
+    """The times of the requests that were counted within the last minute, by kind and name.
 
     `clock` counts seconds and never goes back. No method suspends, so that two calls never mix.
     """
@@ -131,7 +131,7 @@ class MemoryWindows:
             return None
         if not moments:
             return FullWindow(limit, WINDOW_S, 0.0)
-        # There is room again when the oldest of the newest `most` requests leaves the window.
+        # The limit allows another request when the oldest of the newest `most` requests leaves the window.
         oldest = moments[-limit.most] if limit.most else now
         return FullWindow(limit, oldest + WINDOW_S - now, moments[-1] + WINDOW_S - now)
 
@@ -147,7 +147,7 @@ class MemoryWindows:
         return limit.most - len(moments)
 
     def _drop_idle(self, since: float) -> None:
-        """Drop up to two idle windows: one comes and two may go, so only those of the last minute stay."""
+        """Drop up to two idle windows for each new one, so that only windows of the last minute stay."""
         for _ in range(2):
             name, moments = next(iter(self._windows.items()))
             if moments and moments[-1] >= since:

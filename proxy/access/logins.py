@@ -1,7 +1,7 @@
 """Slow down failed logins: a client that guesses keys must wait, before the database is read.
 
 Failures are counted by address, and by the first characters of the key: guesses at one key may come from many
-addresses. A key that was good before is no guess, so that a neighbour's failures do not stop it.
+addresses. A key that was good before is not checked, so that other clients' failures do not stop it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Logins:
         await self._check(limits)
         async with self._lookup_turn(limits[0].name) as has_waited:
             if has_waited:
-                # All the lookups before this one may have failed.
+                # All earlier lookups may have failed meanwhile.
                 await self._check(limits)
             return await self._look_up(secret, limits)
 
@@ -80,7 +80,7 @@ class Logins:
         try:
             return await self._callers.identify(secret)
         except InvalidKey:
-            # Requests of the same moment all passed the check. Only now we know which are over the limit.
+            # Concurrent requests all passed the check, so those over the limit are found only now.
             over = [limit for limit in limits if not await self._limits.take(limit)]
             if over:
                 raise _refusal(over[0], await self._limits.wait_s(over[0])) from None

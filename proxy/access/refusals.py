@@ -1,7 +1,7 @@
-"""The tally of refused requests: counted in memory, and added to the database's sums every few seconds.
+"""Refused requests are counted in memory, and added to the database's sums every few seconds.
 
-So a flood of refusals costs no commit each, and no row that is not there already. What a killed worker had
-not written yet is lost; its log has a line of every request.
+So a flood of refusals costs few commits and rows. A killed worker loses its last counts; its log has a line
+of every request.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ class RefusalTally:
             self._counts[kind] += 1
 
     async def write(self) -> None:
-        """Write what was counted. If the database is away, it is written later."""
+        """Write the counts. If the database is away, they are written later."""
         if not self._counts:
             return
-        # The time first: a cancel while we wait for it loses nothing, and a write that began is carried out.
+        # The time is read first: a cancellation then loses nothing, and a write that has begun is carried
+        # out.
         now = await self._store.now()
         counts, self._counts = self._counts, Counter()
         try:
@@ -52,7 +53,7 @@ class RefusalTally:
 
 @asynccontextmanager
 async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[RefusalTally]:
-    """Write what is refused until the end of the block, every few seconds."""
+    """Write the counts every few seconds until the end of the block."""
     tally = RefusalTally(store)
     writing = RepeatingTask("refusals", tally.write, EVERY_S, metrics)
     try:

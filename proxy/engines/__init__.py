@@ -1,7 +1,7 @@
-"""Plugins found, hosts kept, hosted engines reached."""
+"""Finds plugins, supervises host processes and connects workers to hosted engines."""
 
 import os
 
-# gRPC is imported only below here, and reads this then. What our processes start execs at once, so what gRPC
-# does around a fork is of no use there: it writes raw lines into the log, and waits for its locks.
+# gRPC reads this variable on import, which happens only below this package. Our child processes exec at once,
+# so gRPC's fork handlers are useless: they write raw lines to the log and wait for locks.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

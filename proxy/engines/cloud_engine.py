@@ -56,18 +56,15 @@ class CloudEngine:
         self.uses: set[tuple[str, str]] = set()
         """The credentials and ids of the clones that have spoken since the last look."""
         self.losses: set[tuple[str, str]] = set()
-        """Those of which the provider has said since that it does not have them."""
-        self.on_loss: Callable[[], None] = _ignore
-        self.on_introduced: Callable[[], None] = _ignore
+        """The clones that the provider turned out to lack since the last look."""
+        self.on_loss: Callable[[], None] = lambda: None
+        self.on_introduced: Callable[[], None] = lambda: None
         """Called when a key brings other models or voices."""
         for key in keys:
-            key.on_introduced = self._introduced
+            key.on_introduced = lambda: self.on_introduced()
         self._metrics = metrics
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
-
-    def _introduced(self) -> None:
-        self.on_introduced()
 
     @property
     def state(self) -> str:
@@ -139,8 +136,8 @@ class CloudEngine:
         """Return the first key whose breaker allows a try, and that has not refused this work. Raises
         EngineUnavailable if there is none.
 
-        A voice that belongs to one account is unknown to the others, so for work with a `credential` they are
-        no choice, even while all of its own keys rest.
+        A voice that belongs to one account is unknown to the others, so work with a `credential` uses only
+        the keys of that account, even while all of them rest.
         """
         credential = work.credential
         keys = self._keys_of(credential) if credential else self.keys
@@ -188,7 +185,8 @@ class CloudEngine:
             self.uses.update((work.credential, part.id) for part in parts if isinstance(part, EngineVoice))
 
     def note_loss(self, work: Work) -> None:
-        """Note that the provider does not have the clone of a job. Of a mix, it is not known which one."""
+        """Note that the provider does not have the clone of a job. For a mix, the provider does not say which
+        one."""
         if isinstance(work, (Speak, Convert)) and isinstance(voice := work.job.voice, EngineVoice):
             self.losses.add((work.credential, voice.id))
             self.on_loss()
@@ -199,8 +197,8 @@ class CloudEngine:
 
 
 class AwaitedSound:
-    """The sound of another engine, for a provider to repeat. `is_awaited` while the provider has to wait for
-    more of it, also when that was cancelled."""
+    """The sound of another engine, which a provider converts. `is_awaited` is true while the provider waits
+    for more of it, also after that wait was cancelled."""
 
     def __init__(self, pcm: AsyncIterable[bytes]) -> None:
         self.is_awaited = False
@@ -211,12 +209,10 @@ class AwaitedSound:
 
     async def __anext__(self) -> bytes:
         self.is_awaited = True
-        try:
-            piece = await anext(self._pieces)
-        except StopAsyncIteration:
-            self.is_awaited = False
-            raise
+        piece = await anext(self._pieces, None)
         self.is_awaited = False
+        if piece is None:
+            raise StopAsyncIteration
         return piece
 
 
@@ -229,7 +225,7 @@ class CloudStream:
         self._engine = engine
         self._work = work
         self._on_dispatch = on_dispatch
-        # A recording is all there. Other sound is made meanwhile, and can be read only once.
+        # A recording is complete. Other sound is still being made, and can be read only once.
         self._sound = None if pcm is None or isinstance(pcm, PcmInMemory) else AwaitedSound(pcm)
         self._pcm = self._sound or pcm
         self._deadline = _now() + work.deadline_s
@@ -250,7 +246,7 @@ class CloudStream:
                 event = await self._answer.next_event()
             except EngineError as error:
                 has_audio = self._turn is not None and self._turn.has_audio
-                # First the key learns of it: a key that has refused this is no choice any more.
+                # The key must see the error first: a key that refused this work is not chosen again.
                 self._leave(error)
                 delay_s = None if has_audio else self._delay_s(error)
                 if delay_s is None:
@@ -266,7 +262,7 @@ class CloudStream:
                 if event is None or isinstance(event, Finished):
                     self._leave("finished")
                 return event
-            # Nothing is held meanwhile. If this wait is cancelled, the stream stays over.
+            # No slot is held during this wait. If it is cancelled, the stream stays over.
             await asyncio.sleep(delay_s)
             self._is_over = False
 
@@ -284,7 +280,7 @@ class CloudStream:
         key = self._engine.choose(self._work, self._refused_by)
         self._tries += 1
         turn = await key.enter(self._work, self._deadline, self._on_dispatch)
-        # The time of waiting is gone.
+        # The wait for the slot has used a part of the deadline.
         left = with_deadline(self._work, turn.left_s)
         return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)
 
@@ -310,10 +306,6 @@ class CloudStream:
             self._engine.note_use(self._work)
         if isinstance(result, VoiceNotFound) and self._work.credential:
             self._engine.note_loss(self._work)
-
-
-def _ignore() -> None:
-    """Do nothing: there are no clones, or lists."""
 
 
 _now = time.monotonic

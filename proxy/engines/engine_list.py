@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -71,7 +71,8 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 class Engines:
-    """`names` is what they know of the names that clients have from OpenAI, `late` which are too slow now."""
+    """The engines of one worker. `names` has the OpenAI names that each engine knows, `late` the slow
+    engines."""
 
     def __init__(
         self,
@@ -95,11 +96,11 @@ class Engines:
         return name in self._live
 
     def remote(self) -> list[RemoteEngine]:
-        """Return the engines that work elsewhere."""
+        """Return the engines that run on rented machines."""
         return [engine for engine in self._live.values() if isinstance(engine, RemoteEngine)]
 
     async def has_begun(self, name: str, step: str) -> bool:
-        """Tell whether an engine works elsewhere, and has begun this step or done it."""
+        """Tell whether a remote engine has begun this step or done it. False for other engines."""
         engine = self._live[name]
         return isinstance(engine, RemoteEngine) and await engine.has_begun(step)
 
@@ -120,7 +121,7 @@ class Engines:
         return None if isinstance(engine, _WITHOUT_HOSTS) else engine.loaded
 
     def introductions(self) -> dict[str, bytes]:
-        """Return what the engines have whose hosts are ready."""
+        """Return the models and voices of each engine whose hosts are ready."""
         return {name: engine.introduction for name, engine in self._hosted() if engine.state == "ready"}
 
     def unknown(self) -> set[str]:
@@ -128,7 +129,7 @@ class Engines:
         return {name for name, engine in self._hosted() if not engine.models()}
 
     def introduce(self, name: str, introduction: bytes) -> None:
-        """Let an engine with hosts know what it has elsewhere."""
+        """Tell an engine with hosts which models and voices it has on another server."""
         for engine in [engine for known, engine in self._hosted() if known == name]:
             engine.introduce(introduction)
 
@@ -162,7 +163,8 @@ class Engines:
         return uses
 
     def take_losses(self) -> set[tuple[str, str, str]]:
-        """Return the clones that providers turned out to lack since the last call, in the same way."""
+        """Return the clones that providers turned out to lack since the last call: engine, credential, and
+        id."""
         losses: set[tuple[str, str, str]] = set()
         for name, engine in self._live.items():
             if isinstance(engine, CloudEngine) and engine.losses:
@@ -188,14 +190,12 @@ class Engines:
 
     async def wait_until_started(self, within_s: float) -> None:
         """Wait until no engine is starting any more, at most `within_s`."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 for engine in self._live.values():
                     while engine.state == "starting" and not isinstance(engine, _WITHOUT_HOSTS):
                         engine.changed.clear()
                         await engine.changed.wait()
-        except TimeoutError:
-            return
 
     async def statuses(self) -> tuple[EngineStatus, ...]:
         healths = await asyncio.gather(*(engine.health() for engine in self._live.values()))
@@ -224,7 +224,7 @@ class Engines:
 async def open_engines(
     registry: Registry, config: Config, metrics: EngineMetrics, source: SampleSource = NO_SOURCE
 ) -> AsyncIterator[Engines]:
-    """Open all engines of the configuration. `source` has the recordings for those that speak from them."""
+    """Open all engines of the configuration. `source` has the recordings of voices."""
     live: dict[str, LiveEngine] = {}
     async with AsyncExitStack() as stack:
         opening = _Opening(stack, registry, metrics, config, source)
@@ -265,14 +265,14 @@ class _Opening:
             self._stack.push_async_callback(samples.close)
             return RemoteEngine(name, section, samples)
         if isinstance(spec, HostedEngineSpec):
-            # Seven MiB of gRPC, which a worker without hosts never needs.
+            # This imports seven MiB of gRPC, which a worker without hosts does not need.
             from proxy.engines.hosted import HostedEngine
 
             hosted = HostedEngine(name, self._source)
             self._stack.push_async_callback(hosted.close)
             return hosted
         if self._http is None:
-            # It reads the machine's authorities: a worker whose engines are all processes needs no HTTP.
+            # This reads the machine's certificates. A worker with hosted engines only needs no HTTP.
             self._http = await self._stack.enter_async_context(open_http(self._upstream))
         try:
             return await self._create(spec, section, self._http)
@@ -283,7 +283,7 @@ class _Opening:
     async def _create(
         self, spec: InProcessSpec[Any], section: EngineSection, http: UpstreamClient
     ) -> LiveEngine:
-        """Create a local engine as it is, and a cloud engine once for each of its keys, behind a guard."""
+        """Create a local engine, or a cloud engine with one guarded instance for each of its keys."""
         samples = LocalSamples(self._source)
         self._stack.push_async_callback(samples.close)
         context = Context(_log.bind(engine=spec.name), http=http, samples=samples.shelf, sockets=http)
@@ -301,7 +301,7 @@ class _Opening:
     def _key(
         self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
     ) -> ProviderKey:
-        """Give a worker its share of what the provider allows."""
+        """Return a key with this worker's share of the slots and requests that the provider allows."""
         count = section.concurrency or introduction(engine).slots
         slots = Slots(max(1, count // self._workers), section.queue)
         pace = ProviderPace(None if section.rpm is None else max(1, section.rpm // self._workers))

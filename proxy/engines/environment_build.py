@@ -47,9 +47,9 @@ _BEGINS = "Installing collected packages: "
 
 
 class BuildProgress(NamedTuple):
-    """How far a build is: its step of so many, and the packages that are there. 0: not known yet.
+    """The progress of a build, in steps and in packages. 0 means not known yet.
 
-    `line` is what pip has just said.
+    `line` is the last line of pip.
     """
 
     what: str
@@ -87,9 +87,9 @@ class PackageCount:
 
 
 def drop_halves(site: Path) -> None:
-    """Delete what a killed pip left of a package. What stays is whole, and need not be installed again.
+    """Delete the packages that a killed pip left incomplete. The others are not installed again.
 
-    A file may also be cut short, if the machine lost its power.
+    A power cut may also leave a truncated file.
     """
     whole: set[Path] = set()
     for info in sorted(site.glob("*.dist-info")):
@@ -114,8 +114,8 @@ def _size(place: Path) -> int:
 def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environment, bool]:
     """Build an environment. Return it, and whether it is new. Raise EnvironmentRefused with the log's end.
 
-    `index` is used beside pip's own. A second build waits for the first, and finds the environment. One that
-    another plugin built is tried before this plugin shares it.
+    `index` is used in addition to pip's own. A second build waits for the first and finds its environment. An
+    environment of another plugin is tried before this plugin shares it.
     """
     try:
         with _locked(say) as lock:
@@ -132,7 +132,7 @@ def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environme
 def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environment]:
     """Delete a plugin's environments, except those that `unless` names. Return the deleted ones.
 
-    Those of another installation stay.
+    Environments of other installations stay.
     """
     with _locked(lambda _line: None):
         gone = [
@@ -141,7 +141,7 @@ def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environme
             if plugin in found.plugins and found.is_ours and not unless(found)
         ]
         for found in gone:
-            # Hidden first: a host that starts must not find a half of an environment.
+            # It is renamed first, so that a starting host never finds a half-deleted environment.
             hidden = found.folder.rename(found.folder.with_name(_REMOVED + found.folder.name))
             shutil.rmtree(hidden)
             found.folder.with_name(f"{found.folder.name}.log").unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environme
 
 
 def _forget_unfinished(like: Recipe, keep: str = "") -> None:
-    """Delete what was left half done: removals, and builds of the same packages, except the folder to `keep`.
+    """Delete unfinished removals, and unfinished builds of the same packages except the folder `keep`.
 
     We hold the lock, so no other build works on them.
     """
@@ -172,20 +172,17 @@ def _locked(say: Say) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _wait_for_other(descriptor, say)
+            is_free = False
+            while not is_free:
+                # `say` may raise to end the wait: a build can take many minutes.
+                say(BuildProgress("another build is under way; waiting for it"))
+                time.sleep(_LOOK_EVERY_S)
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    is_free = True
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _wait_for_other(descriptor: int, say: Say) -> None:
-    """Wait for the lock. `say` is called again and again, and may raise: a build can take many minutes."""
-    while True:
-        say(BuildProgress("another build is under way; waiting for it"))
-        time.sleep(_LOOK_EVERY_S)
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
 
 
 class _Building:
@@ -207,7 +204,10 @@ class _Building:
             self._step("making the venv", log, sys.executable, *venv)
             drop_halves(self._site)
             try:
-                self._install(log, index)
+                self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
+                if self._recipe.bare:
+                    bare = self._pip(index, self._recipe.bare, "--no-deps")
+                    self._step("installing the bare packages", log, *bare)
             finally:
                 if not PackageCount(self._folder).now:
                     shutil.rmtree(self._folder)  # there is nothing to go on with
@@ -219,7 +219,7 @@ class _Building:
                 raise
 
     def share(self, found: Environment) -> None:
-        """Try what this plugin imports in an environment that is there already, unless that was done."""
+        """Try the plugin's imports in an existing environment, unless they were tried before."""
         if environments.is_tried(found, self._recipe):
             return
         self._folder, self._steps = found.folder, 1
@@ -230,19 +230,13 @@ class _Building:
     def _log_file(self) -> Path:
         return environments.root() / f"{self._recipe.name}.log"
 
-    def _install(self, log: IO[str], index: str | None) -> None:
-        self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
-        if self._recipe.bare:
-            bare = self._pip(index, self._recipe.bare, "--no-deps")
-            self._step("installing the bare packages", log, *bare)
-
     def _try(self, log: IO[str]) -> None:
         python = self._try_imports(log)
         if self._recipe.torch:
             self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
 
     def _try_imports(self, log: IO[str]) -> str:
-        """Try what the plugin imports, beside the code of this installation. Return the Python for it."""
+        """Try the plugin's imports together with the code of this installation. Return the Python for it."""
         self._refuse_copies()
         made = Environment(self._recipe.shared, self._folder)
         python = environments.view(made, self._recipe.links)
@@ -267,7 +261,7 @@ class _Building:
         )
 
     def _refuse_copies(self) -> None:
-        """Refuse a package that brings modules with the names of ours: either could run."""
+        """Refuse a package whose modules have names of ours, since either could be imported."""
         for name, place in self._recipe.links.items():
             copy = self._site / (name if Path(place).is_dir() else Path(place).name)
             if copy.exists():
@@ -279,7 +273,7 @@ class _Building:
         recipe = self._recipe.shared
         (self._folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
         final = environments.root() / recipe.name
-        shutil.rmtree(final, ignore_errors=True)  # one whose Python has gone; it cannot run
+        shutil.rmtree(final, ignore_errors=True)  # an older environment whose Python is gone
         return Environment(recipe, self._folder.rename(final))
 
     def _step(self, what: str, log: IO[str], *command: str) -> None:
@@ -287,14 +281,14 @@ class _Building:
         self._say(BuildProgress(what, self._done, self._steps))
         last: deque[str] = deque(maxlen=_LAST_LINES)
         count = PackageCount(self._folder)
-        # The lock goes along: while a pip whose voxgate was killed is still at work, no other builds.
+        # The child inherits the lock: while a pip outlives its killed voxgate, no other build begins.
         with subprocess.Popen(
             command,
             cwd=environments.root(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # What lies on our own path would count as installed there.
+            # Packages on our own PYTHONPATH would count as installed there.
             env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
             pass_fds=(self._lock,),
         ) as process:
@@ -319,7 +313,7 @@ class _Building:
 
 
 def _lines(output: IO[bytes] | None) -> Iterator[str]:
-    """Yield the lines of a process, and "" now and then while it is silent: pip installs without a word."""
+    """Yield the lines of a process, and "" regularly while it prints nothing, as pip does for minutes."""
     assert output is not None
     rest = b""
     while True:

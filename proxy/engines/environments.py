@@ -51,7 +51,7 @@ class EnvironmentRefused(CommandRefused):
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an environment is built from. Two recipes with one digest make the same environment.
 
-    `plugin`, `imports` and `links` are what one plugin brings to it, and no part of it: plugins with the same
+    `plugin`, `imports` and `links` belong to one plugin and are not part of the digest: plugins with the same
     packages share an environment, and so do installations. `imports` must work in it. `links` are import
     packages of this installation, by name and place: voxgate's own and the plugin's, see `view`.
     """
@@ -68,7 +68,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shared(self) -> Recipe:
-        """What it is for every plugin and every installation."""
+        """The recipe without the parts that belong to one plugin or installation."""
         return msgspec.structs.replace(self, plugin="", imports=(), links={})
 
     @property
@@ -77,14 +77,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The name of the folder: its packages for a reader, and the digest, which alone tells them apart."""
+        """The name of the folder: its packages for a reader, and the digest, which identifies it."""
         named = [_project(package) for package in (*self.packages, *self.bare)]
         own = [name for name in named if name not in _HOST_NEEDS]
         return f"{'-'.join(own)[:_LONGEST_NAME] or 'host'}-{self.digest}"
 
 
 class Environment(NamedTuple):
-    """An environment that was built. Its recipe names a plugin if an older version built it for that one."""
+    """An environment that was built. Its recipe names a plugin only if an older version built it."""
 
     recipe: Recipe
     folder: Path
@@ -100,7 +100,7 @@ class Environment(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """True if no other installation of voxgate uses it, or none that still exists.
+        """True if no other existing installation of voxgate uses it.
 
         Installations of one user share the folder, and hosts of another one may run in it.
         """
@@ -110,7 +110,7 @@ class Environment(NamedTuple):
 
     @property
     def plugins(self) -> frozenset[str]:
-        """The plugins that run in it, or did: also those of installations that are gone."""
+        """The plugins that run or ran in it, also those of installations that are gone."""
         guests = (path.name for path in self.folder.glob(f"{_VIEWS}/*/{_GUESTS}/*"))
         return frozenset(map(unquote, guests)) | ({self.recipe.plugin} - {""})
 
@@ -195,7 +195,7 @@ def every() -> Iterator[Environment]:
 
 
 def _is_of_one_plugin(folder: str, made: Recipe) -> bool:
-    """Tell whether an older version built it, for one plugin alone. It is as good."""
+    """Tell whether an older version built it for this plugin alone. It can still be used."""
     plugin = re.sub(r"[^A-Za-z0-9._-]", "_", made.plugin)
     return bool(made.plugin) and re.fullmatch(rf"{re.escape(plugin)}-[0-9a-f]{{12}}", folder) is not None
 
@@ -210,7 +210,7 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
     python = view(found, needed.links)
     if not _guest_file(found, needed).exists():
-        with suppress(OSError):  # the folder may be that of a user who builds for all
+        with suppress(OSError):  # the folder may belong to another user
             note_guest(found, needed, tried=())
     return python
 

@@ -1,4 +1,4 @@
-"""Forward proxies: which one a request goes through, and the tunnel that it opens."""
+"""Forward proxies: the choice of the proxy for a request, and the tunnel through it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ForwardProxy(NamedTuple):
-    """A server that passes requests on. `authorization` is empty where it asks for none.
+    """A proxy server. `authorization` is empty if the proxy needs none.
 
-    `url` is its whole address, for a second reader.
+    `url` is its whole address.
     """
 
     url: str
@@ -35,16 +35,16 @@ class ForwardProxy(NamedTuple):
 
     @property
     def lines(self) -> str:
-        """What a request to it has beside its own headers."""
+        """The header lines that a request to the proxy has in addition."""
         return f"proxy-authorization: {self.authorization}\r\n" if self.authorization else ""
 
     @property
     def private_name(self) -> str | None:
-        """The name of its certificate, if one speaks to it over TLS."""
+        """The host name for its certificate, if the proxy is reached over TLS."""
         return self.host if self.scheme == "https" else None
 
     def tunnel_to(self, host: str, port: int) -> bytes:
-        """The request for a way to a server whose words the proxy does not read."""
+        """Return the CONNECT request for an encrypted connection to a server."""
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{self.lines}\r\n".encode("ascii")
 
@@ -54,7 +54,8 @@ ProxyOf = Callable[[str], ForwardProxy | None]
 
 
 def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:
-    """Return what names the proxy of an address: the setting, or else HTTPS_PROXY, NO_PROXY and the like."""
+    """Return the function that finds the proxy of an address, by the setting or by HTTPS_PROXY and
+    NO_PROXY."""
     if setting:
         proxy = read_proxy(setting)
         return lambda _url: proxy
@@ -72,9 +73,9 @@ def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | N
 
 
 def read_proxy(url: str) -> ForwardProxy:
-    """Read the address of a proxy. Raises EngineUnavailable if it is none, and does not repeat it."""
+    """Read the address of a proxy. Raises EngineUnavailable, without the text, if it is no address."""
     try:
-        # One without a scheme, as some write in HTTPS_PROXY, is plain HTTP.
+        # An address without a scheme, which HTTPS_PROXY may have, means plain HTTP.
         parts = urlsplit(url if "://" in url else f"http://{url}")
         usual_port = _PORTS[parts.scheme]
         port = parts.port or usual_port

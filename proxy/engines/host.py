@@ -1,6 +1,6 @@
-"""One process of one engine, as the supervisor keeps it: its lives, its loading, its signs of work.
+"""One process of one engine in the supervisor: its restarts, its loading, its signs of progress.
 
-With it, what is known of its engine's deaths: which texts run alone, and which run no more.
+`EngineSuspects` knows which texts may have killed an engine: they run alone, or are refused.
 """
 
 from __future__ import annotations
@@ -20,27 +20,16 @@ from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    DeviceFound,
-    HostState,
-    Introduction,
-    Loading,
-    MayLoad,
-    Message,
-    PeakMemory,
-    TextVerdicts,
-    Tick,
-)
+from speech_engine.host import pipe_messages
 
 
 class EngineSuspects:
-    """What is known of an engine's deaths. All its processes get each change."""
+    """The texts that may have killed an engine's processes. All its processes get each change."""
 
     def __init__(self, engine: str, key: bytes) -> None:
         self.key = key
         self.hosts: Sequence[Host] = ()
-        self.verdicts = TextVerdicts()
+        self.verdicts = pipe_messages.TextVerdicts()
         self._engine = engine
         self._texts = SuspectTexts()
 
@@ -63,7 +52,7 @@ class EngineSuspects:
 
     def tell_changes(self) -> None:
         """Tell the hosts if a verdict is new, or has expired."""
-        verdicts = TextVerdicts(*self._texts.verdicts(time.monotonic()))
+        verdicts = pipe_messages.TextVerdicts(*self._texts.verdicts(time.monotonic()))
         if verdicts == self.verdicts:
             return
         self.verdicts = verdicts
@@ -93,7 +82,7 @@ class Host:
         process: int,
         python: Python,
         runtime: Path,
-        on_state: Callable[[HostState], None],
+        on_state: Callable[[pipe_messages.HostState], None],
         suspects: EngineSuspects,
         book: DeviceBook,
     ) -> None:
@@ -116,7 +105,7 @@ class Host:
         self._last_job = 0.0
         self._started_at = 0.0
         self._loads_s = 0.0
-        self._loading = Loading(0.0, "")
+        self._loading = pipe_messages.Loading(0.0, "")
         self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
@@ -137,7 +126,7 @@ class Host:
         self._keeping = keeping.create_task(self.keeper.run())
 
     def recall(self) -> bool:
-        """Leave it unloaded until a request comes, if what it has is known from its last life."""
+        """Leave it unloaded until a request comes, if its models are known from its last start."""
         kept = introductions.recall(self.spec) if self.spec.section.on_demand else None
         if kept is None:
             return False
@@ -148,8 +137,8 @@ class Host:
         return True
 
     async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
-        """End the process for good. Before a restart, requests wait for the next one. If it was idle, the
-        next request loads it."""
+        """End the process for good. With `is_for_restart`, requests wait for the next process. With
+        `is_idle`, the next request loads it."""
         if self._keeping is not None and self.is_kept:
             await self.keeper.stop(within_s)
             await asyncio.wait([self._keeping])
@@ -176,7 +165,7 @@ class Host:
             self._end(f"loading took longer than load_s = {load_s:g}")
         if not is_frozen(self._working, self._last_sign, now, self.spec.section.tick_s):
             return
-        self._working = 0  # one kill for one freeze, however long dying takes
+        self._working = 0  # one kill for each freeze, however long the process takes to die
         self._end(f"frozen: no sign of work for {self.spec.section.tick_s:g} s")
 
     def _end(self, reason: str) -> None:
@@ -184,25 +173,25 @@ class Host:
         self._started_at = 0.0
         self.keeper.kill(reason)
 
-    def tell(self, verdicts: TextVerdicts) -> None:
+    def tell(self, verdicts: pipe_messages.TextVerdicts) -> None:
         if self.keeper.child is not None:
             self.keeper.child.send(verdicts)
 
     async def _begin(self) -> Child:
-        # Every life has a socket name of its own: a dying host may still unlink the last one.
+        # Each start has its own socket name: a dying host may still unlink the last one.
         self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
         self._working = 0
         self._begun.clear()
         self.figures = {}
         self._licence = self.spec.licence
-        self._started_at, self._loading = time.monotonic(), Loading(0.0, "")
+        self._started_at, self._loading = time.monotonic(), pipe_messages.Loading(0.0, "")
         interpreter, environ = self._python
         child = await Child.start(
             "speech_engine.host", interpreter=interpreter, environ=environ, niceness=HOST_NICENESS
         )
         section = self.spec.section
         child.send(
-            BeginHost(
+            pipe_messages.BeginHost(
                 engine=self.spec.name,
                 module=self.spec.module,
                 settings=msgspec.json.encode(section.settings),
@@ -231,7 +220,7 @@ class Host:
             self._tell_state(state, generation, reason)
 
     def _note_end(self, state: str, reason: str, *, is_broken_off: bool) -> None:
-        """Note that the process has ended. Its pipe has too, so nothing that it said is missing."""
+        """Note that the process has ended. Its pipe is closed, so all its messages were read."""
         # A process that was killed could not unlink its own socket.
         if self._address:
             Path(self._address).unlink(missing_ok=True)
@@ -240,7 +229,7 @@ class Host:
         begun = dict(self._begun)
         killer = ""
         if is_broken_off:
-            self._begun.clear()  # no text has killed it
+            self._begun.clear()  # it was stopped, so no text is to blame
         else:
             killer = self._suspects.note_death(begun)
         self._tell_state(state, self.keeper.generation, reason, tuple(begun), killer)
@@ -249,7 +238,7 @@ class Host:
         self, state: str, generation: int, reason: str, begun: tuple[str, ...] = (), killer: str = ""
     ) -> None:
         self._on_state(
-            HostState(
+            pipe_messages.HostState(
                 engine=self.spec.name,
                 process=self._process,
                 generation=generation,
@@ -265,16 +254,16 @@ class Host:
             )
         )
 
-    def _said(self, message: Message) -> None:
-        if isinstance(message, Loading) and self.keeper.state == "starting":
+    def _said(self, message: pipe_messages.Message) -> None:
+        if isinstance(message, pipe_messages.Loading) and self.keeper.state == "starting":
             self._note_loading(message)
-        if isinstance(message, DeviceFound):
+        if isinstance(message, pipe_messages.DeviceFound):
             self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
-        if isinstance(message, PeakMemory):
+        if isinstance(message, pipe_messages.PeakMemory):
             self._book.note_peak(self.holder, message.gb)
-        if isinstance(message, Introduction):
+        if isinstance(message, pipe_messages.Introduction):
             self._hello = message.hello
-        if isinstance(message, Tick):
+        if isinstance(message, pipe_messages.Tick):
             self.figures = message.figures or self.figures
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun or message.ended:
@@ -287,24 +276,25 @@ class Host:
                     self._suspects.note_whole(message.digest)
 
     def _ask_to_load(self, found: DeviceMemory) -> None:
-        """Let the process load if its memory is booked. One that waits in memory would hold some itself."""
+        """Let the process load if its memory is booked. Otherwise end it, since a waiting process takes
+        memory too."""
         needs_gb = self.spec.memory_gb
         refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
         if refusal is None:
             if self.keeper.child is not None:
-                self.keeper.child.send(MayLoad())
+                self.keeper.child.send(pipe_messages.MayLoad())
         elif refusal.lasting:
             self.keeper.kill(refusal.reason, is_last=True)
         else:
             self.keeper.put_off(refusal.reason, refusal.again_s)
 
-    def _note_loading(self, said: Loading) -> None:
-        """Tell of each whole percent alone: a loader may call for each of a million tensors."""
+    def _note_loading(self, said: pipe_messages.Loading) -> None:
+        """Report whole percents only: a loader may report each of a million tensors."""
         if said.what == self._loading.what and said.fraction - self._loading.fraction < 0.01:
             return
         self._loading = said
         self._on_state(
-            HostState(
+            pipe_messages.HostState(
                 engine=self.spec.name,
                 process=self._process,
                 generation=self.keeper.generation,

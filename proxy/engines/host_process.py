@@ -1,4 +1,4 @@
-"""One host process as a worker sees it: the channel to it, its calls, and the news of its death."""
+"""One host process as a worker sees it: its channel, its calls and its end."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ class HostGone(Exception):
 class HostProcess:
     """One ready host process and the channel to it. `died` is set when the supervisor has seen its end.
 
-    `on_end` is called when a call has ended.
-    No other life of a process has its `number`.
+    `on_end` is called when a call has ended. Each start of a process has its own `number`.
     """
 
     def __init__(self, address: str, on_end: Callable[[], None]) -> None:
@@ -69,7 +68,8 @@ class HostProcess:
             raise reply.failed.to_error()
 
     async def drop(self, samples: DropSamples) -> None:
-        """Make the host forget recordings. A dead one has. Raises EngineUnavailable without its answer."""
+        """Make the host forget recordings. A dead host has none. Raises EngineUnavailable if it does not
+        confirm."""
         reply: DropReply | None = None
         try:
             if not self.died.is_set():
@@ -100,9 +100,9 @@ class HostProcess:
         self._on_end()
 
     def note_death(self, begun: tuple[str, ...], killer: str) -> None:
-        """Note which calls the engine had begun, and which one killed it if that is certain.
+        """Note which calls the engine had begun, and which call certainly killed it.
 
-        Each call of this process now learns that it is gone.
+        Each call of this process now ends with HostGone.
         """
         self.begun = frozenset(begun)
         self.killer = killer
@@ -113,7 +113,7 @@ class HostProcess:
 
 
 class HostCall:
-    """One call. The reader keeps the time, because gRPC does not notice a frozen host."""
+    """One call. Its reader has a timeout, because gRPC does not notice a frozen host."""
 
     def __init__(
         self, process: HostProcess, call: Any, tenant: str, deaths: tuple[grpc.StatusCode, ...]
@@ -139,7 +139,8 @@ class HostCall:
 
 
 async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:
-    """Wait for a message of a host. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
+    """Wait for a message of a host. Raises HostGone, or EngineUnavailable for a message that makes no
+    sense."""
     try:
         message = await answer
     except grpc.aio.AioRpcError as error:
@@ -166,7 +167,7 @@ def _is_own_task_cancelled() -> bool:
 
 
 class _Inputs:
-    """What goes to a host over a call with input: Begin, then the pieces of the recording."""
+    """The messages to a host in a call with input: Begin, then the pieces of the recording."""
 
     def __init__(self, begin: Begin, pcm: AsyncIterator[bytes]) -> None:
         self._begin: Begin | None = begin

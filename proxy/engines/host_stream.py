@@ -1,8 +1,8 @@
 """Work in a host: one call over the host's socket, and a second call if the host dies.
 
-A host that dies takes its queue with it. The supervisor tells which calls the engine had begun. Others go
-to the next life. A speech that had begun without audio is sent again, since another job may have killed
-the host; in its next life it runs alone there, so the supervisor then knows a text that kills.
+A host that dies takes its queue with it. The supervisor reports which calls the engine had begun. The others
+go to the next process. A speech that had begun without audio is sent again, since another job may have killed
+the host. It then runs alone, so that the supervisor can identify a text that kills.
 """
 
 from __future__ import annotations
@@ -40,17 +40,11 @@ MOST_PUTS = 3
 
 
 class HostPool(Protocol):
-    """What a stream needs of the engine to which the hosts belong."""
+    """The engine of the hosts, as a stream sees it. `arrived` counts the recordings that the hosts got."""
 
     @property
-    def arrived(self) -> int:
-        """The number of recordings that have come to the hosts so far."""
-        ...
-
-    def next_call(self) -> str:
-        """Return a name for a call that no other call has."""
-        ...
-
+    def arrived(self) -> int: ...
+    def next_call(self) -> str: ...
     async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
         """Wait for a process that is ready for a job of this tenant. Raises EngineUnavailable."""
         ...
@@ -122,7 +116,7 @@ class HostStream:
                 continue
             if is_first and not isinstance(frame, Failed):
                 self._on_dispatch(True)
-            # A second life may start again, but it may not repeat what has left us.
+            # A second process may start over, but must not repeat events that were passed on.
             self._has_output = self._has_output or not isinstance(frame, Started)
             return frame
 
@@ -138,7 +132,7 @@ class HostStream:
         return process.call(Begin(self._name, left), self._pcm)
 
     async def _supply_first(self, process: HostProcess) -> None:
-        """Bring the recordings that never came to a process, before input that comes once goes there."""
+        """Bring the missing recordings to a process before input that can be read only once."""
         if (job := job_with_samples(self._work)) is None:
             return
         digests = find_digests(job.voice)
@@ -148,7 +142,7 @@ class HostStream:
             raise HostLost(f"The host is gone: {gone}.", retry_after_s=1.0) from None
 
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
-        """Bring the recordings that a process lacks. If it dies meanwhile, the next life gets the work."""
+        """Bring the recordings that a process lacks. If it dies meanwhile, the next process gets the work."""
         job = job_with_samples(self._work)
         if job is None:
             raise EngineUnavailable("The host wants recordings that this work cannot bring.")
@@ -162,15 +156,15 @@ class HostStream:
             self._supplied = None
             await self._judge(process, gone)
         if not self._can_repeat:
-            # It had them once. Now it has them again, and the next try of the client finds them.
+            # The host had dropped them. It has them again now, for the client's next try.
             raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
     async def _judge(self, process: HostProcess, gone: HostGone) -> None:
-        """Return if the work may go to the next life. Otherwise raise EngineUnavailable, or
-        `killer_error` if this work has certainly killed the host."""
+        """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
+        if this work has certainly killed the host."""
         lost = HostLost(f"The host is gone: {gone}.", retry_after_s=1.0)
         try:
-            # Also after the first audio: it decides whether the failure is ours or the text's.
+            # This also waits after the first audio, to decide whether the text killed the host.
             async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):
                 await process.died.wait()
         except TimeoutError:

@@ -93,7 +93,7 @@ class HostedEngine(Introduced):
 
     @property
     def loaded(self) -> float | None:
-        """The part that has loaded of the process that will be ready first; None if that is not known."""
+        """The loaded part of the process that will be ready first. None if that is not known."""
         starting = [state.loaded for state in self.states.values() if state.state == "starting"]
         return max(starting, default=0.0) or None if self.state == "starting" else None
 
@@ -113,18 +113,18 @@ class HostedEngine(Introduced):
         old = self._processes.pop(state.process, None)
         if old is not None:
             old.note_death(state.begun, state.killer)
-            # Closing waits for the calls under way. The next life must not wait for them.
+            # Closing waits for the calls under way, and the next process must not.
             self._later(old.close())
         if state.state == "ready":
             self._later(self._greet(state))
 
     @property
     def introduction(self) -> bytes:
-        """What it has, for a server on whose machine it cannot run."""
+        """The models and voices, for a server on whose machine the engine cannot run."""
         return msgspec.msgpack.encode(self._welcome)
 
     def introduce(self, introduction: bytes) -> None:
-        """Know from elsewhere what it has. A server of another version may mean something else by it."""
+        """Take the models and voices from another server, unless its API version differs."""
         welcome = _decode_hello(introduction)
         if welcome.api_version == API_VERSION:
             self._know(welcome, "")
@@ -165,7 +165,7 @@ class HostedEngine(Introduced):
         await self._wait_ready(deadline)
         self._choice.note(tenant)
         now = asyncio.get_running_loop().time
-        # Most of a short time is for the engine.
+        # At most half of the remaining time is spent on waiting.
         patient_until = now() + min(PATIENCE_S, (deadline - now()) / 2)
         while (process := self._choose(tenant, is_patient=now() < patient_until)) is None:
             self._has_room.clear()
@@ -180,7 +180,7 @@ class HostedEngine(Introduced):
         return self._choice.choose(processes, tenant, self._welcome.slots, is_patient=is_patient)
 
     def expect(self, work: Work) -> None:
-        """Raise EngineUnavailable if it is known that this work would not begin in time. Ask for our hosts if
+        """Raise EngineUnavailable if it is known that this work would not begin in time. Request the hosts if
         they load on demand."""
         self._expect(asyncio.get_running_loop().time() + work.deadline_s)
 
@@ -192,12 +192,16 @@ class HostedEngine(Introduced):
         if self.state == "waiting":
             raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
         if self.loads_on_demand:
-            self._want()
+            self.on_wanted(self.name)
+            now = asyncio.get_running_loop().time()
+            # The next start may take as long as the last one.
+            for state in [each for each in self.states.values() if each.loads_on_demand]:
+                self._ready_at[state.process] = now + state.loads_s
         elif self.state == "unloaded":
             raise EngineUnavailable(f"{self.name} is not loaded.")
         late_s = min(self._ready_at.values(), default=0.0) - deadline
         if late_s > 0.0:
-            # Other engines can still answer in time: it would not be ready, as its last life was not.
+            # Its last start took too long for this deadline, and other engines may be in time.
             raise EngineUnavailable(f"{self.name} is loading.", retry_after_s=late_s)
 
     async def _wait_ready(self, deadline: float) -> None:
@@ -209,14 +213,6 @@ class HostedEngine(Introduced):
                     await self.changed.wait()
             except TimeoutError:
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
-
-    def _want(self) -> None:
-        """Ask for our hosts. They may be as late as the last time."""
-        self.on_wanted(self.name)
-        now = asyncio.get_running_loop().time()
-        for state in self.states.values():
-            if state.loads_on_demand:
-                self._ready_at[state.process] = now + state.loads_s
 
     @property
     def arrived(self) -> int:
@@ -231,7 +227,7 @@ class HostedEngine(Introduced):
         await self._delivery.bring(digests, SampleOrder(process.number, process.put, job, info, arrived))
 
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """Make every process forget these recordings. A dead one has: they are in memory alone.
+        """Make every process forget these recordings. A dead process has none, as they are only in memory.
 
         When this returns, no job of these processes uses them any more. Raises EngineUnavailable if a process
         does not answer.
@@ -244,7 +240,7 @@ class HostedEngine(Introduced):
                 raise failure
 
     async def close(self) -> None:
-        # Greetings end first: one that is answered just now would leave a process that is never closed.
+        # Greetings end first: a greeting that succeeds now would leave a process that is never closed.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

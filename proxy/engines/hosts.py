@@ -1,7 +1,7 @@
 """The supervisor's hosts: for every hosted engine its processes, their states, their sockets.
 
-An operator loads, unloads and restarts engines while the server runs. What starts anew speaks with the
-version of its model that is in use now. What crashed goes on with its own.
+An operator loads, unloads and restarts engines while the server runs. A new start uses the current version of
+its model. A restart after a crash keeps its version.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Hosts:
         self._keeping: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
-        # Of a model that is being removed, the file system alone could not tell.
+        # The locks on the models in use: files alone do not show that a model is being removed.
         self._models: dict[str, ExitStack] = {}
         self._book = DeviceBook()
-        # What workers have booked, or wait for, by worker.
+        # The bookings of each worker, also those that wait.
         self._of_workers: dict[int, set[Holder]] = {}
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
@@ -83,19 +83,19 @@ class Hosts:
                 held.close()
 
     def of(self, engine: str) -> list[Host]:
-        """Return the hosts of an engine, those too that have failed or are not loaded."""
+        """Return the hosts of an engine, also hosts that have failed or are not loaded."""
         return [host for host in self._hosts if host.labels[0] == engine]
 
     def idle(self) -> list[str]:
-        """Return the engines of which no process has had work for long."""
+        """Return the engines whose processes have all been idle for long."""
         now = time.monotonic()
         ready = {host.spec.name for host in self._hosts if host.keeper.state == "ready"}
         return [name for name in ready if all(host.is_idle(now) for host in self.of(name))]
 
     def take_current_model(self, engine: str) -> str:
-        """Let an engine's next lives speak with the version of its model that is in use now.
+        """Let the next processes of an engine use the current version of its model.
 
-        Return why they cannot, or nothing.
+        Return why that is impossible, or "".
         """
         hosts = self.of(engine)
         try:
@@ -116,24 +116,24 @@ class Hosts:
             host.keep(self._keeping)
 
     def book(self, worker: int, asked: BookingQuestion) -> LoadRefusal | None:
-        """Book memory for a process of a worker. Return why not, or None."""
+        """Book memory for a process of a worker. Return the refusal, or None."""
         holder = (asked.holder, worker)
         self._of_workers.setdefault(worker, set()).add(holder)
         found = DeviceMemory(asked.device, asked.free_gb, asked.total_gb)
         return self._book.ask(holder, asked.needs_gb, found)
 
     def note_peak(self, worker: int, holder: str, gb: float) -> None:
-        """Note the most that a process of a worker has used."""
+        """Note the peak memory of a process of a worker."""
         self._book.note_peak((holder, worker), gb)
 
     def release(self, worker: int, holder: str) -> None:
-        """Give back what a worker has booked."""
+        """Release a booking of a worker."""
         self._of_workers.get(worker, set()).discard((holder, worker))
         self._book.release((holder, worker))
         self._wake_next()
 
     def release_worker(self, worker: int) -> None:
-        """Give back all that a worker had booked: it has ended, and its processes with it."""
+        """Release all bookings of a worker that has ended, since its processes have ended too."""
         for holder, _ in self._of_workers.pop(worker, set()):
             self.release(worker, holder)
 
@@ -162,7 +162,8 @@ class Hosts:
         return hosts
 
     def _hold_model(self, spec: HostedEngineSpec) -> None:
-        """Keep the model of an engine from being removed, and no other version any more. Raise OSError."""
+        """Lock the current model of an engine against removal, and unlock its other versions. Raise
+        OSError."""
         held = ExitStack()
         for model in spec.models:
             held.enter_context(store.hold(model.folder))
@@ -189,7 +190,7 @@ class Hosts:
         self._wake_next()
 
     def _wake_next(self) -> None:
-        """Let those load for which there is room now."""
+        """Let waiting processes load for which there is room now."""
         turns = self._book.turns()
         for host in self._hosts:
             if host.holder in turns:
@@ -197,14 +198,14 @@ class Hosts:
 
 
 class EngineSwitch:
-    """One action at a time: two operators may want different things."""
+    """Loads, unloads and restarts engines, one action at a time."""
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
         self._switching = asyncio.Lock()
 
     async def run(self) -> None:
-        """Unload what is idle, for ever."""
+        """Unload idle engines until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             async with self._switching:
@@ -215,20 +216,22 @@ class EngineSwitch:
                     )
 
     async def load_wanted(self, engine: str) -> None:
-        """Load an engine that was unloaded for a lack of work. What an operator unloaded stays so."""
+        """Load an engine that was unloaded because it was idle. An engine that an operator unloaded stays
+        unloaded."""
         async with self._switching:
             for host in self._hosts.of(engine):
                 if host.loads_on_demand:
                     self._hosts.keep(host)
 
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
-        """Do it. Return why not, or nothing. A loaded engine is not ready yet: that may take minutes."""
+        """Carry out an action. Return why it is refused, or "". A load may take minutes after this
+        returns."""
         hosts = self._hosts.of(engine)
         async with self._switching:
             if refusal := _refusal(engine, action, hosts, breaks_off=breaks_off):
                 return refusal
             starts_anew = action == "restart" or not any(host.is_kept for host in hosts)
-            # Before anything ends: an engine whose new model is unusable goes on with the old one.
+            # This comes before the unload: if the new model is unusable, the engine goes on with the old one.
             if starts_anew and (refusal := self._hosts.take_current_model(engine)):
                 return refusal
             _log.info("engine.switch.started", engine=engine, action=action)

@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 
 class Introduced:
-    """An engine that has said once what it has, see `introduction`."""
+    """An engine whose models and voices are known, see `introduction`."""
 
     _welcome: HelloReply
 
@@ -42,15 +42,15 @@ class Introduced:
         """Raise EngineUnavailable if it is known that this work would not begin in time."""
 
     def _know(self, welcome: HelloReply, licence: str) -> None:
-        """Take what it has, under the licence of its imported model, if it has one."""
+        """Take its models and voices, under the licence of its imported model."""
         self._welcome = msgspec.structs.replace(welcome, models=with_licence(welcome.models, licence))
 
 
 class InProcessEngine(Introduced):
-    """An engine in the server, behind the same slots and queue that a host would keep."""
+    """An engine in the server, behind the same slots and queue as in a host."""
 
     on_introduced: Callable[[], None] | None = None
-    """Never called: it keeps its lists."""
+    """Never called, since its lists do not change."""
     state = "ready"
     reason = ""
 

@@ -1,8 +1,7 @@
-"""What engines said of themselves in their last life, for a server that starts without loading them.
+"""The models and voices of engines from their last start, for a server that starts without loading them.
 
-A manifest has a model's name and languages, not what it can do, so only its engine can tell. What is kept
-counts for the same section, models and version alone. The folder may be emptied: such an engine is then
-loaded once, at the start.
+A manifest does not list a model's abilities, so only its engine knows them. A stored introduction is valid
+for the same section, models and version only. Without it, the engine is loaded once at the start.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _log = structlog.get_logger()
 
 
 class KeptIntroduction(msgspec.Struct, frozen=True):
-    """The answer to a `Hello`, the licence of its model, and how long that life took to load."""
+    """The answer to a `Hello`, the licence of the model, and the time that the engine took to load."""
 
     key: str
     hello: bytes
@@ -33,7 +32,7 @@ class KeptIntroduction(msgspec.Struct, frozen=True):
 
 
 def recall(spec: HostedEngineSpec) -> KeptIntroduction | None:
-    """Return what is kept of an engine, if it is still so."""
+    """Return the stored introduction of an engine, or None if it is not valid any more."""
     try:
         found = msgspec.msgpack.decode(_path(spec).read_bytes(), type=KeptIntroduction)
     except (OSError, msgspec.MsgspecError):
@@ -58,7 +57,7 @@ def _path(spec: HostedEngineSpec) -> Path:
 
 
 def _key(spec: HostedEngineSpec) -> str:
-    """Return a digest of all that decides what an engine says."""
+    """Return a digest of everything on which an introduction depends."""
     models = [model.manifest.digest for model in spec.models]
     said = msgspec.json.encode((API_VERSION, spec.module, spec.section, models, spec.licence))
     return hashlib.sha256(said).hexdigest()

@@ -1,4 +1,5 @@
-"""The local engines that were late with their first audio: others speak until a probe finds them quick."""
+"""The local engines that were late with their first audio: other engines speak until a probe finds them
+quick."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class ProbedEngine(Protocol):
 
 class LateEngines:
     """`names` are the engines that are late. Each gets a short text now and then while it has no other work;
-    once it speaks that in time, it is late no longer."""
+    once it speaks that text in time, it is not late any more."""
 
     def __init__(self, engine_of: Callable[[str], ProbedEngine]) -> None:
         self.names: set[str] = set()
@@ -45,7 +46,7 @@ class LateEngines:
         name, now = candidate.model.engine, time.monotonic()
         misses = self._misses[name] = (*self._misses.get(name, ())[-1:], now)
         probe = _probe(candidate, self._engine_of(name).voices(), language, within_s)
-        # Recordings are an account's. An engine that has no other voices cannot be probed.
+        # Recordings belong to an account, so an engine without other voices cannot be probed.
         if name in self.names or probe is None or not provider_waits.is_late(misses, now):
             return
         self.names.add(name)

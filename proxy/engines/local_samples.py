@@ -1,4 +1,4 @@
-"""The recordings of an engine in the server itself: brought before its work begins, as a host gets them."""
+"""The recordings of an engine in the server itself: they are brought before its work begins."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
 from speech_engine.work import with_deadline
 
 MOST_TRIES = 3
-"""How often a job's recordings may go for others before it can use them."""
+"""How often other jobs may evict a job's recordings before it can use them."""
 
 OpenStream = Callable[[Work], EngineStream]
 
 
 class LocalSamples:
-    """The shelf of one engine in this worker, and the deliveries to it. The engine reads the shelf."""
+    """The recordings of one engine in this worker. The engine reads them from `shelf`."""
 
     def __init__(self, source: SampleSource) -> None:
         self.shelf = SampleShelf()
         self._delivery = SampleDelivery(source)
 
     def open(self, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream) -> SampledStream:
-        """Return the stream of work that needs recordings. They are brought first."""
+        """Return the stream of work that needs recordings, which are brought first."""
         return SampledStream(self, work, job, info, open_)
 
     async def borrow(self, job: SpeechJob, info: ModelInfo) -> SampleLoan:
@@ -35,7 +35,7 @@ class LocalSamples:
         for _ in range(MOST_TRIES):
             missing = self.shelf.missing(job)
             if not missing:
-                return self.shelf.lend(job, _tell_nobody)
+                return self.shelf.lend(job, lambda: None)
             order = SampleOrder(0, self._put, job, info, self._delivery.arrived)
             await self._delivery.bring(missing, order)
         raise EngineFailed("The recordings of the voice do not stay.")
@@ -53,7 +53,7 @@ class LocalSamples:
 
 
 class SampledStream:
-    """Work that begins when its recordings are there. It has them until it is over."""
+    """Work that begins once its recordings are there, and holds them until its end."""
 
     def __init__(
         self, samples: LocalSamples, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream
@@ -104,10 +104,6 @@ class SampledStream:
         self._is_over = True
         if self._loan is not None:
             self._loan.end()
-
-
-def _tell_nobody() -> None:
-    """Do nothing: the stream looks at its loan before each event."""
 
 
 def find_model(models: tuple[ModelInfo, ...], id_: str) -> ModelInfo | None:

@@ -1,6 +1,6 @@
-"""How a worker asks for memory on a device for a process of its own, such as one that trains.
+"""Bookings of device memory for a worker's own processes, such as trainers.
 
-The supervisor keeps the book of all devices: what its hosts hold, and what is booked for workers.
+The supervisor knows the memory of all devices: that of its hosts, and the bookings of workers.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from policies.device_book import DeviceMemory, LoadRefusal
 
 
 class MemoryBook(Protocol):
-    """The way to the book. `holder` names a process, in words that those who wait for it read."""
+    """Books device memory at the supervisor. `holder` describes the process to others that wait for
+    memory."""
 
     async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         """Book memory until `release`, and return None; otherwise return why not."""
         ...
 
     def note_peak(self, holder: str, gb: float) -> None:
-        """Note the most that the process has used so far."""
+        """Note the peak memory of the process so far."""
         ...
 
     def release(self, holder: str) -> None:
-        """Give it back, or wait for it no longer."""
+        """Release the memory, or stop waiting for it."""
         ...
 
 
@@ -36,7 +37,7 @@ class NoBook:
         return None
 
     def note_peak(self, holder: str, gb: float) -> None:
-        """Do nothing: no peak is ever read."""
+        """Do nothing: peaks are not read."""
 
     def release(self, holder: str) -> None:
         """Do nothing: nothing is booked."""

@@ -1,4 +1,4 @@
-"""A plugin in a folder that is not installed: found as pip would find it, loaded as an installed one."""
+"""Finds and loads a plugin from a folder, without installing it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
     Raise CommandRefused if the folder holds no plugin.
     """
     folder = folder.resolve()
-    if (folder / "pyproject.toml").is_file():
-        entries = _declared(folder / "pyproject.toml")
+    if (file := folder / "pyproject.toml").is_file():
+        try:
+            table = tomllib.loads(file.read_text())["project"]["entry-points"][GROUP]
+            entries = tuple(EntryPoint(name, value, GROUP) for name, value in table.items())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CommandRefused(
+                f"{file} has no [project.entry-points.{GROUP}] table with a plugin"
+            ) from None
         places = [folder / "src", folder] if (folder / "src").is_dir() else [folder]
     else:
         entries, places = (_bare(folder),), [folder.parent if _is_package(folder) else folder]
-    # In front of installed packages: the check is about the folder.
+    # The folder comes before installed packages, since the check is about it.
     sys.path[:0] = map(str, places)
     return entries
 
@@ -33,14 +39,6 @@ def search_path(folder: Path) -> str:
     folder = folder.resolve()
     inside = folder.parent if _is_package(folder) else folder
     return f"{folder / 'src'}:{inside}" if (folder / "src").is_dir() else str(inside)
-
-
-def _declared(file: Path) -> tuple[EntryPoint, ...]:
-    try:
-        table = tomllib.loads(file.read_text())["project"]["entry-points"][GROUP]
-        return tuple(EntryPoint(name, value, GROUP) for name, value in table.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CommandRefused(f"{file} has no [project.entry-points.{GROUP}] table with a plugin") from None
 
 
 def _bare(folder: Path) -> EntryPoint:
@@ -62,7 +60,7 @@ def _is_package(folder: Path) -> bool:
 
 
 def _is_front(file: Path) -> bool:
-    """Return whether a file has the hook and is no worker or trainer, which have it too. It is not run."""
+    """Return whether a file, which is not run, has the hook and is no worker or trainer."""
     if file.stem.endswith(("_worker", "_trainer")) or file.stem in ("worker", "trainer"):
         return False
     try:

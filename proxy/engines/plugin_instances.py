@@ -36,7 +36,8 @@ class PluginRequest(NamedTuple):
 async def open_plugin(
     stack: AsyncExitStack, registry: Registry, request: PluginRequest, http: HttpClient = NO_NETWORK
 ) -> Any | None:
-    """Open a plugin with the settings of its section, until the stack ends. It is lent this client, if any.
+    """Open a plugin with the settings of its section, until the stack ends. The plugin may use the client
+    `http`.
 
     If it is not installed, lacks something, has wrong settings or fails, return None and log the reason.
     """
@@ -63,7 +64,8 @@ async def open_plugin(
 
 
 def names_of_engines(registry: Registry, config: Config) -> dict[str, Names]:
-    """Return what each configured engine knows. Those that know nothing, or cannot be used, are left out."""
+    """Return the names that each configured engine knows, without engines that know none or cannot be
+    used."""
     found = {name: _names(registry, name, section, config.data) for name, section in config.engines.items()}
     return {name: known for name, known in found.items() if known}
 

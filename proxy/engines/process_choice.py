@@ -2,8 +2,8 @@
 
 Without it, the long texts of one account could fill every process, and all other accounts would wait. While
 several accounts speak, the last process free of an account's jobs is reserved for the other accounts: a job
-waits a moment for a slot in the processes of its own account. After that moment it takes any process, since
-no job may fail while a process is idle.
+waits a moment for a slot in the processes that its account uses already. Then it takes any process, since no
+job may fail while a process is idle.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ProcessChoice:
         self._other_at = -OTHERS_S
 
     def note(self, tenant: str) -> None:
-        """Note that a job of this tenant has come."""
+        """Note a new job of this tenant."""
         if tenant != self._last:
             self._last, self._other_at = tenant, self._last_at
         self._last_at = self._clock()
@@ -49,8 +49,8 @@ class ProcessChoice:
     def choose(self, processes: Collection[P], tenant: str, slots: int, *, is_patient: bool) -> P | None:
         """Return the least busy process, unless it is the last one free of this tenant's jobs.
 
-        That process is reserved for other tenants. None tells a patient job to wait until a job has ended.
-        Each process has this many `slots`, and `processes` must not be empty.
+        That process is reserved for other tenants. For a patient job, None means: wait until another job has
+        ended. Each process has this many `slots`, and `processes` must not be empty.
         """
         least = min(processes, key=_running)
         taken = [process for process in processes if process.tenants[tenant]]

@@ -40,7 +40,7 @@ from speech_engine.host.messages import introduction
 from speech_engine.host.slots import Slots, SlotTurn
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
-"""The key is refused, and another may be taken. All but EngineForbidden surely mean the key, not the text."""
+"""The key is refused, and another key may be tried."""
 _FAULTY = (EngineFailed, EngineForbidden, EngineStumbled, EngineTimeout)
 
 _NEARLY_S = 0.1
@@ -57,10 +57,10 @@ _log = structlog.get_logger()
 
 
 class KeyTurn(SlotTurn):
-    """One try of a key: the turn in its slots, and what the key knows of it.
+    """One try of a key: its turn in the slots, and its result so far.
 
     `probes_since` is the moment at which the breaker had opened, if the try is a probe; `own_probes_since` is
-    that of the account's own breaker. If it `lacks_sound`, it waits for what another engine has still to say.
+    that of the account's own breaker. While it `lacks_sound`, it waits for the sound of another engine.
     """
 
     has_slot = False
@@ -100,7 +100,7 @@ class ProviderKey:
         self.credential = credential
         self.engine = engine
         self.slots = slots
-        self.on_introduced: Callable[[], None] = _ignore
+        self.on_introduced: Callable[[], None] = lambda: None
         self.breaker: Breaker = CLOSED
         self.reason = ""
         self.first_answer = asyncio.Event()
@@ -158,8 +158,8 @@ class ProviderKey:
     async def _enter_apart(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
         """Wait for the pace alone. The key learns nothing of work on a voice.
 
-        One account's clones must not take the slots of all speech, and a key that may not clone may
-        speak all the same. Who sends this work limits it.
+        One account's clones must not take the slots of all speech, and a key that may not clone can still
+        speak. The features that send such work limit it.
         """
         turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share, False)
         await self._pace.turn(turn.left_s)
@@ -167,7 +167,7 @@ class ProviderKey:
         return turn
 
     def note(self, turn: KeyTurn, event: Event) -> None:
-        """Count what came out. The first audio says at once that the provider is well."""
+        """Count an event. The first audio tells the breaker at once that the provider is well."""
         if turn.has_slot:
             self.slots.note(turn, event)
         if not turn.has_audio and isinstance(event, (Audio, Encoded)):
@@ -177,8 +177,8 @@ class ProviderKey:
     def leave(self, turn: KeyTurn, result: Result) -> None:
         """Give back the slot and tell the breaker the result.
 
-        A try that stayed in our queue says nothing, nor does work on a voice, nor an end without audio: then
-        the text has nothing to be spoken.
+        The breaker learns nothing from a try that stayed in our queue, from work on a voice, or from an end
+        without audio, since some texts have nothing to speak.
         """
         if turn.has_slot:
             self.slots.leave(turn)
@@ -216,7 +216,7 @@ class ProviderKey:
         if outcome == "well":
             self._spoke_at = now
         self._set_breaker(after, error)
-        if outcome != "refused":  # that is a matter of all accounts
+        if outcome != "refused":  # a refused key concerns all accounts
             own = self._own.pop(turn.tenant, CLOSED)
             is_probe = turn.own_probes_since == own.since
             own = breaker.end_try(own, outcome, breaker.OURS, now, is_probe=is_probe)
@@ -244,21 +244,14 @@ class ProviderKey:
         else:
             self.wants_look.set()
         if new.is_closed != before.is_closed:
-            self._opened_or_closed()
-
-    def _opened_or_closed(self) -> None:
-        is_open = not self.breaker.is_closed
-        self._metrics.breaker(self._owner, self.number, is_open)
-        fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
-        if is_open:
-            _log.warning("engine.breaker.opened", **fields)
-        else:
-            _log.info("engine.breaker.closed", **fields)
+            self._metrics.breaker(self._owner, self.number, before.is_closed)
+            log, event = (_log.warning, "opened") if before.is_closed else (_log.info, "closed")
+            log(f"engine.breaker.{event}", engine=self._owner, key=self.number, reason=self.reason)
 
 
 def _outcome(error: EngineError | None) -> Outcome | None:
-    """Return what an error says of the provider. Most say nothing: our own queue and pace were full, or the
-    provider is well and refuses this request."""
+    """Return the provider's state after an error, or None. Most errors tell nothing about it: our own queue
+    or pace was full, or a healthy provider refused this request."""
     if error is None:
         return "well"
     if isinstance(error, REFUSED) and not isinstance(error, EngineForbidden):
@@ -268,17 +261,13 @@ def _outcome(error: EngineError | None) -> Outcome | None:
     return "faulty" if isinstance(error, _FAULTY) and not isinstance(error, EngineCannot) else None
 
 
-def _ignore() -> None:
-    """Do nothing: the lists have no reader yet."""
-
-
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""
+"""The clock of every event loop. The running loop would ask the kernel each time."""
 
 
 _SHORTEST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-"""A longer pause of a provider is cut to this: a mistake of its clock must not cost a day."""
+"""A provider may not ask for a longer pause: a wrong clock must not cost a day."""
 
 
 class ProviderPace:
@@ -314,8 +303,6 @@ class ProviderPace:
 
     def _wait_s(self, now: float) -> float:
         paused_s = max(0.0, self._paused_until - now)
-        return (
-            paused_s
-            if self._most is None
-            else max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))
-        )
+        if self._most is None:
+            return paused_s
+        return max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))

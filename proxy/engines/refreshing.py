@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -37,22 +37,16 @@ async def keep_refreshed(cloud: CloudEngine) -> AsyncIterator[None]:
     ]
     try:
         if refreshing:
-            await _wait_for_answers(cloud)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GREETING_S):
+                    for key in cloud.keys:
+                        await key.first_answer.wait()
         yield
     finally:
         for task in refreshing:
             task.cancel()
         if refreshing:
             await asyncio.wait(refreshing)
-
-
-async def _wait_for_answers(cloud: CloudEngine) -> None:
-    try:
-        async with asyncio.timeout(GREETING_S):
-            for key in cloud.keys:
-                await key.first_answer.wait()
-    except TimeoutError:
-        return
 
 
 async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
@@ -70,7 +64,7 @@ async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -
 def _pause_s(key: ProviderKey, refreshed_at: float) -> float:
     if key.breaker.is_doubtful:
         return max(0.0, refreshed_at + PROBE_S - time.monotonic())
-    # A refused key is not probed more often: the provider could lock it.
+    # A refused key is not probed more often, since the provider could lock it.
     return REFRESH_S if key.breaker.is_refused else PROBE_S
 
 

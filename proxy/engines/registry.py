@@ -22,14 +22,7 @@ from proxy.config import fields
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
 from proxy.config.reader import hint
 from proxy.config.sections import EngineSection, PluginSection
-from proxy.engines.stored_models import (
-    MODEL_PATH,
-    MODEL_PATHS,
-    StoredModel,
-    strictest_licence,
-    with_model_of_mark,
-    with_models,
-)
+from proxy.engines import stored_models
 from speech_engine import Context, Engine, Hosted, Plugin
 from speech_engine.model_files import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_plugin
@@ -43,7 +36,7 @@ _log = structlog.get_logger()
 
 
 class Nonsense(Exception):
-    """An answer of a hook that breaks the hook's promise."""
+    """A hook returned something that it must not return."""
 
 
 class Hooks:
@@ -54,7 +47,7 @@ class Hooks:
 
 
 class Manager(pluggy.PluginManager):
-    """A manager that knows a hook by its name: so a plugin needs no marker, and its environment no pluggy."""
+    """A manager that finds hooks by name, so that plugins and their environments do not need pluggy."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if not name.startswith("voxgate_") or not callable(getattr(plugin, name, None)):
@@ -65,7 +58,7 @@ class Manager(pluggy.PluginManager):
 
 
 def judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin[Any]]) -> tuple[Plugin[Any], ...]:
-    """Return the plugins of an answer. `found` are those that others gave. Raise Nonsense."""
+    """Return the plugins of an answer. `found` are the plugins of other modules. Raise Nonsense."""
     if not answers:
         raise Nonsense("it has no voxgate_register(), or one that gives None")
     plugins = answers[0]
@@ -89,7 +82,7 @@ def _judge_plugin(plugin: Any) -> None:
     if not (isinstance(plugin.settings, type) and issubclass(plugin.settings, msgspec.Struct)):
         raise Nonsense(f"the settings of {plugin.name!r} must be a msgspec struct")
     if plugin.model_format is not None:
-        field = MODEL_PATHS if plugin.model_format.listed_in else MODEL_PATH
+        field = stored_models.MODEL_PATHS if plugin.model_format.listed_in else stored_models.MODEL_PATH
         if field not in plugin.settings.__struct_fields__:
             raise Nonsense(f"the settings of {plugin.name!r} need a field {field} for what is imported")
     if not isinstance(plugin.gallery, str):
@@ -114,13 +107,13 @@ class HostedEngineSpec(NamedTuple):
     name: str
     hosted: Hosted
     section: EngineSection
-    models: tuple[StoredModel, ...] = ()
+    models: tuple[stored_models.StoredModel, ...] = ()
     model_format: ModelFormat | None = None
     data: str = ""
 
     @property
     def licence(self) -> str:
-        return strictest_licence(self.models)
+        return stored_models.strictest_licence(self.models)
 
     @property
     def module(self) -> str:
@@ -128,7 +121,7 @@ class HostedEngineSpec(NamedTuple):
 
     @property
     def memory_gb(self) -> float | None:
-        """What a process needs on its device: what the section says, else the estimate for its model."""
+        """The memory of a process on its device: from the section, or else the estimate for its model."""
         estimate = max((model.manifest.memory_gb for model in self.models), default=None)
         return self.section.memory_gb or estimate or None
 
@@ -149,11 +142,11 @@ class InProcessSpec(NamedTuple, Generic[S]):
     settings: tuple[S, ...]
     is_guarded: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
-    models: tuple[StoredModel, ...] = ()
+    models: tuple[stored_models.StoredModel, ...] = ()
 
     @property
     def licence(self) -> str:
-        return strictest_licence(self.models)
+        return stored_models.strictest_licence(self.models)
 
     def creators(self, context: Context) -> list[Callable[[], AbstractAsyncContextManager[Engine]]]:
         """Return one function for each key. It creates the engine that speaks with this key."""
@@ -164,8 +157,7 @@ class InProcessSpec(NamedTuple, Generic[S]):
 
 
 class RemoteSpec(NamedTuple):
-    """An engine that works elsewhere, on the machines of a runner. Its settings and models are in the image
-    there."""
+    """An engine on the machines of a runner. Its settings and models are in the runner's image."""
 
     name: str
     section: EngineSection
@@ -198,9 +190,9 @@ class Registry:
     def engine(
         self, name: str, section: EngineSection, data: str
     ) -> HostedEngineSpec | InProcessSpec[msgspec.Struct] | RemoteSpec:
-        """Return how to run a configured engine. `data` is the folder that has the imported models.
+        """Return the specification of a configured engine. `data` is the folder with the imported models.
 
-        Raise EngineConfigError with what to mend.
+        Raise EngineConfigError, which says how to mend the section.
         """
         plugin = self._plugin_of(name, section)
         if section.fault:
@@ -253,7 +245,7 @@ class Registry:
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
-        """Return what a configured engine lacks on this machine. Raise EngineConfigError."""
+        """Return the things that a configured engine lacks on this machine. Raise EngineConfigError."""
         if section.runner:
             return ()
         plugin, settings = self._plugin_of(name, section), self.first_settings(name, section, data)
@@ -278,23 +270,24 @@ class Registry:
             raise EngineConfigError(section.fault)
         if plugin.model_format is not None:
             try:
-                section = with_model_of_mark(name, section, data)
+                section = stored_models.with_model_of_mark(name, section, data)
             except UnusableModel as fault:
                 raise EngineConfigError(f"{key}.model: {fault}") from None
         return _settings(key, plugin.settings, section.settings)
 
     def _plugin_of(self, name: str, section: EngineSection) -> Plugin[Any]:
         plugin = self._plugins.get(("engine", section.plugin))
-        if plugin is None:
-            raise EngineConfigError(self._why_missing(name, section.plugin))
-        return plugin
-
-    def _why_missing(self, name: str, plugin: str) -> str:
+        if plugin is not None:
+            return plugin
         for fault in self.faults:
-            if fault.name == plugin:
-                return f"engines.{name}: the plugin {plugin} failed at {fault.stage}: {fault.reason}"
-        known = sorted(self.plugins("engine"))
-        return f"engines.{name}.plugin: no plugin called {plugin} is installed; {hint(plugin, known)}"
+            if fault.name == section.plugin:
+                raise EngineConfigError(
+                    f"engines.{name}: the plugin {fault.name} failed at {fault.stage}: {fault.reason}"
+                )
+        why = hint(section.plugin, sorted(self.plugins("engine")))
+        raise EngineConfigError(
+            f"engines.{name}.plugin: no plugin called {section.plugin} is installed; {why}"
+        )
 
 
 class EngineConfigError(Exception):
@@ -304,7 +297,7 @@ class EngineConfigError(Exception):
 def load(more: Iterable[EntryPoint] = ()) -> Registry:
     """Load every plugin of the entry-point group `voxgate`. A broken plugin does not raise.
 
-    `more` come after the installed ones, and replace those of the same name.
+    Plugins of `more` replace installed plugins of the same name.
     """
     manager = Manager(GROUP)
     manager.add_hookspecs(Hooks)
@@ -314,21 +307,15 @@ def load(more: Iterable[EntryPoint] = ()) -> Registry:
     added = {entry.name: entry for entry in more}
     installed = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     for entry in [*(entry for entry in installed if entry.name not in added), *added.values()]:
-        module = _import(entry, faults)
-        if module is not None:
-            before = set(found)
-            _register(manager, entry.name, module, found, faults)
-            entries.update(dict.fromkeys(found.keys() - before, entry.name))
+        try:
+            module: object = entry.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
+            _fault(faults, entry.name, "import", error)
+            continue
+        before = set(found)
+        _register(manager, entry.name, module, found, faults)
+        entries.update(dict.fromkeys(found.keys() - before, entry.name))
     return Registry(found, faults, entries)
-
-
-def _import(entry: EntryPoint, faults: list[PluginFault]) -> object | None:
-    try:
-        module: object = entry.load()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: kept as its fault
-        _fault(faults, entry.name, "import", error)
-        return None
-    return module
 
 
 def _register(
@@ -356,9 +343,9 @@ def _register(
 
 def _with_models(
     name: str, section: EngineSection, plugin: Plugin[Any], data: str
-) -> tuple[EngineSection, tuple[StoredModel, ...]]:
+) -> tuple[EngineSection, tuple[stored_models.StoredModel, ...]]:
     try:
-        return with_models(section, plugin.model_format, data)
+        return stored_models.with_models(section, plugin.model_format, data)
     except UnusableModel as fault:
         raise EngineConfigError(f"engines.{name}.model: {fault}") from None
 

@@ -1,6 +1,6 @@
 """An engine on machines that are rented for each piece of work. It speaks and trains for jobs only.
 
-The rest of the server sees this engine as any other. A feature runs its work, and sets `runs`.
+The rest of the server uses it like any other engine. The feature for remote work sets `runs`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from speech_engine.work import job_with_samples
 class FarTraining(NamedTuple):
     """A training for a rented machine: a step of an account's job.
 
-    `said` covers every input: a second request with the same one joins the running run. `digests` are those
-    of the recordings.
+    `said` covers every input: a second request with the same value joins the run. `digests` name the
+    recordings.
     """
 
     account: str
@@ -58,15 +58,15 @@ class RemoteRuns(Protocol):
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
 
     async def train(self, asked: FarTraining) -> FarTrained:
-        """Train in one run, and return how the run has ended.
+        """Train in one run, and return its end.
 
-        Until the run is passed over, a second call returns the same end. Raises EngineError. After
-        EngineUnavailable there is no run, and the caller may try again.
+        A second call returns the same end until `pass_over`. Raises EngineError. After EngineUnavailable
+        there is no run, so the caller may try again.
         """
         ...
 
     async def pass_over(self, run: str) -> None:
-        """Let the next training begin anew: the result of this run was taken, or is of no use."""
+        """Forget this run, so that the next training begins anew."""
         ...
 
     @property
@@ -117,7 +117,7 @@ class RemoteEngine(Introduced):
     def introduce(self, welcome: HelloReply, first_audio_s: float) -> None:
         """Take the models of the remote machine, whose first sound may take `first_audio_s`.
 
-        It cannot keep a clone: each piece of work may run on another machine.
+        It cannot keep clones, since each piece of work may run on another machine.
         """
         self.trouble = ""
         models = tuple([self._as_here(info, first_audio_s) for info in welcome.models])
@@ -135,7 +135,7 @@ class RemoteEngine(Introduced):
             first_audio_s=first_audio_s,
             clones=False,
             converts=False,
-            # It trains voices, but speaks none of them: their files stay on this server.
+            # It trains voices but cannot speak them, since their files stay on this server.
             trained_format="",
         )
 
@@ -179,7 +179,7 @@ class RemoteEngine(Introduced):
 
 
 class _Refused:
-    """The stream of work that does not begin."""
+    """A stream that raises its error at the first event."""
 
     def __init__(self, why: EngineCannot | EngineUnavailable) -> None:
         self._why = why

@@ -1,4 +1,4 @@
-"""The places for requests to providers: so many at once, and the others wait in their order."""
+"""The limit of concurrent requests to providers. Further requests wait in order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import deque
 
 
 class Places:
-    """A semaphore that costs one call where there is a place. Each `take` needs one `release`."""
+    """A semaphore that costs one call if a place is free. Each `take` needs one `release`."""
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def take_now(self) -> bool:
-        """Take a place if there is one: those who wait are given theirs."""
+        """Take a place if one is free. Waiting requests come first."""
         if not self._free:
             return False
         self._free -= 1
@@ -30,7 +30,7 @@ class Places:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self.release()  # it was given just when the request ended
+                self.release()  # the place came just as the request was cancelled
             elif place in self._waiting:
                 self._waiting.remove(place)
             raise

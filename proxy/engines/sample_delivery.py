@@ -1,4 +1,4 @@
-"""Brings recordings to the engines that lack them: each once, also if many jobs want it at one moment."""
+"""Brings missing recordings to engines: each once, even if many jobs need it at the same time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _log = structlog.get_logger()
 
 _MOST_ARRIVALS = 4096
 PIECE_BYTES = 4 * 1024 * 1024
-"""Of a file that goes to a host. A message has 64 MiB at most, and a host answers others between two."""
+"""The size of a piece of a file. A message has 64 MiB at most, and a host serves others between pieces."""
 
 Put = Callable[[PutSample], Awaitable[None]]
 """Puts a recording on one shelf. It raises EngineError, or what its caller knows how to judge."""
 
 
 class SampleOrder(NamedTuple):
-    """A job for this model that needs recordings on this shelf. `arrived` is the count when it was sent."""
+    """A job that needs recordings in the memory of one engine process. `arrived` is the count when it was
+    sent."""
 
     shelf: int
     put: Put
@@ -44,7 +45,7 @@ class _Name(NamedTuple):
 
 
 class _Flight:
-    """A recording on its way to one shelf, and the number of jobs that wait for it."""
+    """A recording on its way to one process, and the number of jobs that wait for it."""
 
     def __init__(self, task: asyncio.Task[None]) -> None:
         self.task = task
@@ -52,10 +53,10 @@ class _Flight:
 
 
 class SampleDelivery:
-    """The recordings on their way to the shelves of one engine. `source` has them all.
+    """Brings recordings from `source` to the processes of one engine.
 
-    `arrived` counts what has arrived. A job says what the count was when it was sent: what a shelf lacked
-    then, and has got since, is not delivered again.
+    `arrived` counts what has arrived. A job names the count at the time when it was sent: a recording that
+    arrived since then is not delivered again.
     """
 
     def __init__(self, source: SampleSource) -> None:
@@ -66,10 +67,10 @@ class SampleDelivery:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
-        """Bring these recordings to a shelf. Jobs that want the same one wait for one delivery.
+        """Bring these recordings to a shelf. Jobs that need the same recording wait for one delivery.
 
-        Raises EngineFailed if a recording cannot be had, and what `put` raises. When the last job that waits
-        is cancelled, the delivery is.
+        Raises EngineFailed if a recording cannot be had, and what `put` raises. The delivery is cancelled
+        with the last job that waits for it.
         """
         for digest in digests:
             name = _Name(order.shelf, owner_of(order.job), order.job.model, digest)
@@ -77,7 +78,7 @@ class SampleDelivery:
                 await self._bring(name, order)
 
     async def drop(self, digests: Collection[str]) -> None:
-        """End the deliveries of these recordings. After this, nothing that was read before arrives."""
+        """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
         flying = {flight.task for flight in self._flights.values()}
         named = {flight.task for name, flight in self._flights.items() if name.digest in digests}
         await self._end(named | (self._tasks - flying))
@@ -103,7 +104,7 @@ class SampleDelivery:
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
-                # The next job begins another delivery, and does not wait for the end of this one.
+                # The next job begins a new delivery, without waiting for the end of this one.
                 del self._flights[name]
                 flight.task.cancel()
         if flight.task.cancelled():

@@ -8,7 +8,7 @@ from speech_engine import ModelInfo
 
 
 class SampleUnavailable(Exception):
-    """A recording cannot be had: it was deleted, or its store fails. The message is for the log."""
+    """A recording cannot be read: it was deleted, or its store fails. The message is for the log."""
 
 
 class ModelFileReader(Protocol):

@@ -1,5 +1,5 @@
-"""The imported models of a server: `data/models/NAME/DIGEST`, with the files and their manifest. They are
-only read here; who brings and removes them is a feature.
+"""The imported models of a server: `data/models/NAME/DIGEST`, with the files and their manifest. This file
+only reads them; a feature imports and removes them.
 
 A folder appears under its name only when it is whole, and its files never change. `NAME/current` says which
 of several versions is in use. A server holds a shared lock on the folders that its hosts read.
@@ -52,7 +52,7 @@ class StoredModel(NamedTuple):
 
 
 class BrokenModel(NamedTuple):
-    """A folder without a manifest that makes sense."""
+    """A folder without a valid manifest."""
 
     name: str
     folder: Path
@@ -139,7 +139,8 @@ def with_model_of_mark(name: str, section: PluginSection, data: str) -> PluginSe
 
 
 def model_names(section: EngineSection, format_: ModelFormat | None, data: str) -> list[str]:
-    """Return the names of the models that an engine speaks with. A plugin of several takes all of its own."""
+    """Return the names of the models that an engine speaks with. A plugin of several models uses all models
+    of its format."""
     if section.model or format_ is None or not format_.listed_in:
         return [section.model] if section.model else []
     listed = section.settings.get(format_.listed_in)
@@ -153,7 +154,7 @@ def model_names(section: EngineSection, format_: ModelFormat | None, data: str) 
 def strictest_licence(models: Iterable[StoredModel]) -> str:
     """Return the licence that an engine with these models keeps to, or "" without any. Raise UnusableModel.
 
-    An operator can accept one licence an engine, so two that must be accepted cannot stand together.
+    An operator can accept one licence an engine, so two licences that must be accepted cannot be combined.
     """
     by_name = {model.manifest.bound_by.casefold(): model.manifest.bound_by for model in models}
     binding = [licence for licence in by_name.values() if terms_of(licence).must_accept]
@@ -175,7 +176,7 @@ def _find_for(plugin: str, name: str, data: str) -> StoredModel:
 
 
 def verify(model: StoredModel, progress: Progress) -> str:
-    """Read all files of a model again. Return what is wrong with them, or ""."""
+    """Read all files of a model again. Return the first fault, or ""."""
     for file in model.manifest.files:
         path = model.folder / file.name
         try:
@@ -197,7 +198,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def open_folder(folder: Path) -> Iterator[int]:
-    """Give the descriptor of a model's folder. Raise OSError."""
+    """Open a model's folder, and return the descriptor. Raise OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield descriptor

@@ -46,9 +46,9 @@ class UpstreamClient:
     @asynccontextmanager
     async def connect(self, request: SocketRequest) -> AsyncIterator[Socket]:
         """Open a connection, for `async with`."""
-        # The variables of the environment know http and https alone.
+        # The environment variables for proxies distinguish http and https only.
         via = None if self._proxy_of is None else self._proxy_of(f"http{request.url.removeprefix('ws')}")
-        # A thread reads the code, which most workers never need, so that no stream stutters.
+        # A thread imports the code, which most workers never need, so that no stream stutters.
         await asyncio.to_thread(importlib.import_module, "proxy.engines.websocket_client")
         from proxy.engines.websocket_client import open_socket
 
@@ -70,7 +70,7 @@ async def open_http(upstream: Upstream) -> AsyncIterator[UpstreamClient]:
 
 @cache
 def _usual_trust() -> ssl.SSLContext:
-    """The machine's own authorities: to read them takes 30 ms."""
+    """Return the certificates of the machine. Reading them takes 30 ms."""
     return _trust(None)
 
 

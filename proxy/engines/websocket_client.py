@@ -51,7 +51,7 @@ class OpenSocket:
 async def open_socket(
     request: SocketRequest, places: Places, trust: ssl.SSLContext, proxy: str | None
 ) -> AsyncIterator[OpenSocket]:
-    """Open a connection, which has a place as long as it lives. Raises as `SocketClient.connect` says."""
+    """Open a connection, which holds a place until its end. Raises what `SocketClient.connect` raises."""
     connection = await _opened_in_time(request, places, trust, proxy)
     try:
         yield OpenSocket(connection)
@@ -105,5 +105,5 @@ async def _opened(request: SocketRequest, trust: ssl.SSLContext, proxy: str | No
 
 class _ConnectHere(connect):
     def process_redirect(self, exc: Exception) -> Exception:
-        """Follow no redirect: a key must not go astray."""
+        """Follow no redirect, since another server must not get the key."""
         return exc

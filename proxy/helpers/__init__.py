@@ -1,1 +1,1 @@
-"""Processes of the server: how each begins, answers and ends, and who has a place at them."""
+"""Child processes of the server: their start, answers and end, and the places for their callers."""

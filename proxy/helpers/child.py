@@ -1,7 +1,7 @@
-"""One life of a process of ours: how it is called, what goes through its pipe, and how it ends.
+"""One child process: its start, the messages through its pipe, and its end.
 
-Workers answer all clients, so engines give way to them, and what works on files gives way to both. A priority
-is counted from that of a supervisor or worker, which stays: so a restart lowers nothing further.
+Workers answer all clients, so engines have a lower priority, and work on files has the lowest. A priority is
+relative to that of the supervisor or worker, so a restart lowers nothing further.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _log = structlog.get_logger()
 
 
 class FrameTooLong(Exception):
-    """A child sends more than it may."""
+    """A child sent a frame that is too long."""
 
 
 class Child:
-    """One life of one process. Its pipe fd travels by inheritance, its first message over the pipe."""
+    """One child process. It inherits the descriptor of its pipe, and gets its first message over the pipe."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Child:
         try:
             process = await asyncio.create_subprocess_exec(
                 *_lowered(niceness),
-                *(interpreter, "-P", "-m", module),  # files in the current folder are not its modules
+                *(interpreter, "-P", "-m", module),  # it must not import modules from the current folder
                 *(str(theirs.fileno()), *arguments, *map(str, inherit)),
                 pass_fds=(theirs.fileno(), *inherit),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -130,10 +130,10 @@ class Child:
                 yield pipe.unpack(frame)
         except (msgspec.MsgspecError, FrameTooLong):
             _log.warning("child.message.unreadable", pid=self.process.pid)
-            return  # a child that talks nonsense is over: `wait_for_end` kills it
+            return  # a child with a bad message is over: `wait_for_end` kills it
 
     async def wait_for_end(self) -> int:
-        """Return its exit status. Call this when the pipe has closed: a child that lingers is killed."""
+        """Return its exit status. Call this when the pipe has closed: a child that still runs is killed."""
         try:
             async with asyncio.timeout(_LINGER_S):
                 await self.process.wait()
@@ -154,7 +154,7 @@ class Child:
         self._writer.close()
 
     def kill(self) -> None:
-        """Kill it, unless it is dead, with all that it started: it leads a group of its own."""
+        """Kill it with all processes that it started, unless it is dead: it leads its own process group."""
         if not self.is_dead:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)

@@ -1,12 +1,13 @@
-"""A helper: a process of ours that starts when it is needed, answers questions, and ends when it is idle.
+"""A helper is a child process that starts when it is needed, answers questions, and ends when it is idle.
 
-One that `is_for_one` has a life for each question: a process that saw one stranger's file never sees
-another's. Any other helper has one life at a time, for all callers.
+With `is_for_one`, each question gets its own process (a `Life`), so that a process sees the file of one
+stranger only. Any other helper has one process at a time, for all callers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -30,7 +31,7 @@ _T = TypeVar("_T")
 
 
 class HelperFailed(Exception):
-    """There is no answer. The message says why."""
+    """The helper gave no answer. The message says why."""
 
 
 class HelperRefused(HelperFailed):
@@ -38,7 +39,7 @@ class HelperRefused(HelperFailed):
 
 
 class HelperDied(HelperFailed):
-    """The process ended before its answer, with this exit status, which is below 0 for a signal."""
+    """The process ended before its answer. Its exit status is below 0 for a signal."""
 
     def __init__(self, message: str = "", status: int | None = None) -> None:
         super().__init__(message)
@@ -46,16 +47,16 @@ class HelperDied(HelperFailed):
 
     @property
     def has_used_its_time(self) -> bool:
-        """Whether it reached its limit of the processor's time: so would another life."""
+        """Whether it reached its limit of CPU time, as another process would."""
         return self.status == -signal.SIGXCPU
 
 
 class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A module that is run as `python -m MODULE PIPE_FD ARGUMENTS`, and how it lives.
 
-    A plugin's process has a `begin`: its first message, which it answers with one that says that it is
-    ready. It inherits `environ`, and writes into our log. One of our own has a few of our variables, those in
-    `variables` too, and gets questions at once.
+    A plugin's process gets the first message `begin`, and answers it when it is ready. It gets `environ`, and
+    writes into our log. Our own processes get a few of our variables and those in `variables`, and take
+    questions at once.
     """
 
     module: str
@@ -80,7 +81,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     lives: int = 1
     """With 2, a question of which the process dies goes to one more life, unless it has used up its time."""
     again_within_s: float | None = None
-    """What dies later than this is not asked of another life: both would take too long."""
+    """A question whose process dies later than this is not tried again: both tries would take too long."""
     most_answer_bytes: int = MOST_FRAME_BYTES
 
     def __repr__(self) -> str:
@@ -88,7 +89,7 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Life:
-    """A process that takes questions. `ready` is its message that it does, if it sends one."""
+    """A process that takes questions. `ready` is its first message, if it sends one."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -159,7 +160,7 @@ class Helper:
     def __init__(self, spec: HelperSpec) -> None:
         self.spec = spec
         self.turn = asyncio.Lock()
-        """Of the callers of `ask`. A life that is for one needs none."""
+        """The turn of the callers of `ask`, unless `is_for_one`."""
         self.under_way: set[asyncio.Task[Any]] = set()
         """The work that goes on if its caller leaves: see `begin`."""
         self.on_end: Callable[[Life], None] = lambda _: None
@@ -190,14 +191,14 @@ class Helper:
         return self._current.result() if self._current is not None and self._current.done() else None
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Begin work that goes on if its caller leaves, which waits for it with `asyncio.shield`."""
+        """Begin work that goes on if its caller leaves. The caller waits for it with `asyncio.shield`."""
         task = asyncio.create_task(work)
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         return task
 
     async def ask(self, question: bytes, *, within_s: float) -> bytes:
-        """Return the answer to a question, in turn: a life answers one at a time.
+        """Return the answer to a question. A process answers one question at a time.
 
         The time includes the wait for the turn, and for the start. Raises HelperFailed and TimeoutError.
         """
@@ -205,7 +206,8 @@ class Helper:
             return await self.talk(lambda life: life.ask(question))
 
     async def talk(self, talk: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None) -> _T:
-        """Return what comes of a talk with a life, and with another one if that dies and the spec says so."""
+        """Return the result of `talk` with a process. If the process dies, try others as the spec allows."""
+        most_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
         for left in reversed(range(self.spec.lives)):
             begun_s = time.monotonic()
             try:
@@ -213,17 +215,13 @@ class Helper:
                     begun_s = time.monotonic()
                     return await talk(life)
             except HelperDied as died:
-                if not left or died.has_used_its_time or self._is_late(begun_s):
+                if not left or died.has_used_its_time or time.monotonic() - begun_s > most_s:
                     raise
         raise AssertionError("it has no lives")
 
-    def _is_late(self, begun_s: float) -> bool:
-        most_s = self.spec.again_within_s
-        return most_s is not None and time.monotonic() - begun_s > most_s
-
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Life]:
-        """Have a life until the block is left. If that fails, its life ends with it. Raises HelperRefused."""
+        """Use a process for a block. If the block fails, the process ends. Raises HelperRefused."""
         life = await self.take()
         is_whole = False
         try:
@@ -231,16 +229,16 @@ class Helper:
             is_whole = True
         finally:
             if not is_whole:
-                self.end(life)  # whatever it says later would be the answer to another question
+                self.end(life)  # its later messages would look like answers to other questions
             self.leave(life)
 
     async def take(self) -> Life:
-        """Return a life, which is started if there is none. Leave it in any case. Raises HelperRefused."""
+        """Return a process, started if there is none. The caller must `leave` it. Raises HelperRefused."""
         starting = self._ensured()
         if self.spec.is_for_one:
             self._current = None
         try:
-            # One start for all who wait for it: a caller that leaves meanwhile takes nothing from the others.
+            # All waiting callers share one start, which goes on if one of them is cancelled.
             life = await asyncio.shield(starting)
         except asyncio.CancelledError:
             if self.spec.is_for_one:
@@ -254,7 +252,7 @@ class Helper:
         return life
 
     def leave(self, life: Life) -> None:
-        """Give a life back. It ends when it was idle for a while, or at once if it gets no others."""
+        """Give a process back. It ends after an idle time, or at once if it gets no more callers."""
         life.users -= 1
         if life.users:
             return
@@ -264,14 +262,14 @@ class Helper:
             self.end(life)
 
     def retire(self, life: Life) -> None:
-        """Let a life end with its last user. Later callers get a new one."""
+        """Let a process end with its last user. Later callers get a new one."""
         if self._life is life:
             self._current = None
         if not life.users:
             self.end(life)
 
     def end(self, life: Life) -> None:
-        """Kill a life, and leave the rest to the background: a caller may have been cancelled."""
+        """Kill a process. A background task waits for its end, since the caller may have been cancelled."""
         if life.is_over:
             return
         life.is_over = True
@@ -282,11 +280,11 @@ class Helper:
         self._in_background(asyncio.create_task(life.child.wait_for_end()))
 
     def warm(self) -> None:
-        """Start a life that will be needed soon, if there is none."""
+        """Start a process that will be needed soon, if there is none."""
         self._ensured()
 
     async def close(self) -> None:
-        """End all work that was begun, and all lives, also those in use."""
+        """End all work and all processes, also those in use."""
         self._is_closed = True
         for task in self.under_way:
             task.cancel()
@@ -301,7 +299,7 @@ class Helper:
             await asyncio.wait(self._ending)
 
     def _ensured(self) -> asyncio.Task[Life | HelperRefused]:
-        """Return the current life or its start, which begins here if there is none."""
+        """Return the task of the current process or its start. It starts one if there is none."""
         life = self._life
         if isinstance(life, Life) and life.child.is_dead:
             self.end(life)
@@ -370,7 +368,7 @@ class Helper:
         self.end(life)
 
     def _abandon(self, starting: asyncio.Task[Life | HelperRefused]) -> None:
-        """End a life that no caller will have, or its start."""
+        """End a process that no caller will get, or cancel its start."""
         if self._current is starting:
             self._current = None
         if not starting.done():
@@ -380,7 +378,7 @@ class Helper:
             self.end(life)
 
     def _end_after(self, seconds: float | None) -> None:
-        """End the current life after so long, if it is idle then. None: never."""
+        """End the current process after so many seconds if it is idle then. None means never."""
         if self._idle is not None:
             self._idle.cancel()
         loop = asyncio.get_running_loop()
@@ -396,5 +394,5 @@ class Helper:
 
 
 def _few(*names: str) -> dict[str, str]:
-    # A pool of threads for algebra, unused there, would take most of its memory.
+    # OpenBLAS's pool of threads would take most of its memory, and is not used.
     return {name: os.environ[name] for name in names if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""The keeper of a child that serves as long as the server does: it starts it again when it ends."""
+"""Keeps one child process alive as long as the server runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _log = structlog.get_logger()
 
 
 class _End(NamedTuple):
-    """Why a life ended. If it `waits`, that was no crash: the next begins after `again_s`, or once woken."""
+    """The reason for the end of a process. With `waits` it was no crash: the next one begins after `again_s`,
+    or once woken."""
 
     reason: str
     is_last: bool = False
@@ -30,11 +31,11 @@ class _End(NamedTuple):
 
 
 class Keeper:
-    """The keeper of one child: it starts it, restarts it with back-off, and gives up with a reason.
+    """Starts one child, restarts it with back-off, and gives up with a reason.
 
     `begin` makes a child and sends it its task. `on_state` gets (state, generation, reason) at each change:
     starting, ready, restarting, waiting, failed. `on_message` gets all other messages. `has_work` tells
-    whether the child has work in hand: of that, it may die as often as it likes.
+    whether the child has work: a crash during work does not count towards giving up.
     """
 
     def __init__(
@@ -80,16 +81,16 @@ class Keeper:
                     await pause.wait()
 
     def kill(self, reason: str, *, is_last: bool = False) -> None:
-        """End this life at once, for `reason`. It counts as a crash, or `is_last`."""
+        """Kill the process, for `reason`. That counts as a crash. With `is_last`, none follows."""
         self._end(_End(reason, is_last))
 
     def put_off(self, reason: str, again_s: float | None) -> None:
-        """End this life at once. The next one begins once it is woken, or after `again_s`."""
+        """Kill the process. The next one begins after `wake`, or after `again_s`."""
         self._awake.clear()
         self._end(_End(reason, waits=True, again_s=again_s))
 
     def wake(self) -> None:
-        """Let the next life begin, if one was put off."""
+        """Let the next process begin after `put_off`."""
         self._awake.set()
 
     def _end(self, end: _End) -> None:
@@ -98,7 +99,7 @@ class Keeper:
             self.child.kill()
 
     def retire(self) -> None:
-        """Make this life the last one."""
+        """Start no other process after this one."""
         self._stopping.set()
         self._awake.set()
 
@@ -108,13 +109,13 @@ class Keeper:
             await self.child.stop(within_s)
 
     def revive(self) -> None:
-        """Forget that it was stopped or given up: `run` may be called again."""
+        """Forget earlier stops and crashes, so that `run` may be called again."""
         self._stopping.clear()
         self._crashes.clear()
         self.reason = ""
 
     async def _life(self) -> _End:
-        """Run one life from begin to end. Return why it ended."""
+        """Run one process to its end. Return the reason."""
         try:
             self.child = child = await self._begin()
         except OSError as error:
@@ -129,7 +130,7 @@ class Keeper:
         return end if broken is None else _End(broken.reason, broken.lasting)
 
     def _after_crash(self, end: _End) -> float | None:
-        """Return the pause before the next life, or None if this life was the last."""
+        """Return the pause before the next process, or None if there is none."""
         now = time.monotonic()
         self._crashes.append(Crash(now, self._has_work(), was_loading=self.state == "starting"))
         delay_s = restart_delay_s(list(self._crashes), now)
@@ -148,7 +149,7 @@ class Keeper:
                         self._on_message(message)
                         self._tell("ready")
                     case Broken():
-                        return message  # its pipe may stay open: a thread of a library keeps the process
+                        return message  # a library's thread may keep its pipe open
                     case _:
                         self._on_message(message)
         return None

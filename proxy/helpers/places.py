@@ -1,6 +1,6 @@
-"""Places for what is costly: a few work at once, some wait, and some are kept for accounts that have none.
+"""Places for costly work: a few work at once, some wait, and some are reserved for accounts that have none.
 
-A pool is one worker's. Whoever takes a place leaves it in any case.
+A pool belongs to one worker. Each caller that takes a place must leave it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ WAIT_S = 30.0
 
 
 class FairPlaces:
-    """A pool of places for `what`. `at_once` of their holders have a turn at a time, of each account one.
+    """A pool of places for `what`. `at_once` holders have a turn at the same time, one of each account.
 
     An account that holds a place gets another one only while less than half of all are taken, and up to
-    `of_account`. So however many a few accounts ask for, the other half is for those that hold none. Beside
-    them, `of_operator` places are for the operator, who has no account. A place may have the weight of many,
-    where what they are for has many sizes.
+    `of_account`. So a few accounts cannot take the other half. In addition, `of_operator` places are for the
+    operator, who has no account. A place may have a weight, if its work has a size.
     """
 
     def __init__(
@@ -138,7 +137,7 @@ class FairPlace:
             self._pool.leave(self._account, self._weight)
 
     def leave_after(self, work: asyncio.Task[Any]) -> None:
-        """Give the place back at the end of this work, and not before."""
+        """Give the place back at the end of this work."""
 
         def end(_: asyncio.Task[Any]) -> None:
             self._is_at_work = False
@@ -161,7 +160,8 @@ class FairPlace:
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(wait_s):
-                    # The account's own first: its next one waits behind the others that came meanwhile.
+                    # The account's own turn comes first: its next place waits behind other accounts that came
+                    # meanwhile.
                     await held.enter_async_context(self._owner.turn)
                     await held.enter_async_context(self._pool.turns)
             except TimeoutError:
@@ -170,7 +170,7 @@ class FairPlace:
 
 
 class _Owner:
-    """An account that holds places: how many, and which of them has the turn."""
+    """An account that holds places: their number, and the turn of one of them."""
 
     def __init__(self) -> None:
         self.taken = 0

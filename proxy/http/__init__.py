@@ -1,1 +1,1 @@
-"""The edge of a request: id, key, failures, body, answer, idempotency, paging."""
+"""HTTP: ids, keys, failures, bodies, answers, idempotency and paging of requests."""

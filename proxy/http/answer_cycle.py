@@ -1,6 +1,6 @@
-"""How the bytes of an answer go out. They are counted, so that a client that leaves pays for what it got.
+"""Writes the bytes of an answer, and counts them, so that a client that leaves pays for what it got.
 
-The head and the first bytes are one write. uvicorn's own cycle makes two, and each wakes the client.
+The head and the first bytes are one write. uvicorn's own cycle makes two writes, and each wakes the client.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class AnswerCycle(RequestResponseCycle):
             message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
             self.body = bytearray()
         if self.flow.read_paused and (is_there or not self.more_body):
-            # Reading pauses while a long body is taken. If it did not go on, a client could leave unseen.
+            # Reading was paused during a long body. It must go on, to notice a client that leaves.
             self.flow.resume_reading()
         self._knows_whole = self._knows_whole or not self.more_body
         return message
@@ -87,7 +87,7 @@ class AnswerCycle(RequestResponseCycle):
     def _begin(self, message: HTTPResponseStartEvent) -> None:
         status = message["status"]
         headers = [*self.default_headers, *message.get("headers", ())]
-        # One search for all: a search for each costs more than the rest of the head.
+        # One search for all names: one for each name would cost more than the rest of the head.
         names, values = zip(*headers, strict=True) if headers else ((), ())
         if _NOT_IN_NAMES.search(b"".join(names)):
             raise RuntimeError("A header has an invalid name.")

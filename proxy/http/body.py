@@ -102,7 +102,7 @@ async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_
     """Read a body into its struct. Raises InvalidRequest, which names the field that is wrong."""
     raw = await raw_body(request, most_bytes)
     if len(raw) > _MAX_BODY_BYTES:
-        # Large enough to hold the others up.
+        # A body of this size would delay other requests.
         work = partial(speech_request.parse, type_, raw, most_bytes=most_bytes)
         return await asyncio.get_running_loop().run_in_executor(_LARGE, work)
     return speech_request.parse(type_, raw)

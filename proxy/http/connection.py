@@ -40,11 +40,11 @@ RawHeader = tuple[bytes, bytes]
 class Peer(Protocol):
     """The other end of a connection. `on_gone` is called once, when the connection is lost.
 
-    After that, `sent_share` is the share of the written bytes of the answer that have left this machine. What
-    lies unread at the client counts as received. Without such knowledge it is 1.
+    After that, `sent_share` is the share of the written bytes of the answer that have left this machine.
+    Bytes that the client has not read yet count as received. If the share is not known, it is 1.
 
     One peer serves all requests of a connection, one after the other. The next request may begin before the
-    last one has tidied up, so a request takes back only its own `on_gone`.
+    last one has ended, so a request removes only its own `on_gone`.
     """
 
     is_gone: bool
@@ -65,16 +65,16 @@ class Peer(Protocol):
         ...
 
     def allow_body(self, within_s: float) -> None:
-        """Let the body take so long from now on: it is a large file."""
+        """Give a large body this much time from now on."""
         ...
 
     def follow_closely(self) -> None:
-        """From now on, keep as little as possible between here and the network: `is_behind` is exact."""
+        """From now on, buffer as little as possible before the network, so that `is_behind` is exact."""
         ...
 
 
 class _SteadyPeer:
-    """The peer of a server that tells nothing: it stays, and it takes what comes."""
+    """The peer of a server without such knowledge: it never leaves and is never slow."""
 
     is_gone = False
     is_ending = False
@@ -94,14 +94,14 @@ class _SteadyPeer:
 
 
 class BodyShare:
-    """The bytes of bodies that have begun and are not whole, for each key: slow clients keep them."""
+    """Counts the bytes of unfinished bodies for each key, since slow clients keep them in memory."""
 
     def __init__(self, most_bytes: float = MOST_BODY_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes: dict[str, int] = {}
 
     def take(self, key: str, size: int) -> None:
-        """Count bytes. Raises RateLimited if they are too many for the key; then they are not counted."""
+        """Count bytes. Raises RateLimited, and counts nothing, if they are too many for the key."""
         total = self._bytes.get(key, 0) + size
         if total > self._most_bytes:
             raise RateLimited(
@@ -133,7 +133,7 @@ class Connection:
     """The way in and out of one request.
 
     `was_cancelled` is true if the block was cancelled because the client left. With a `recording`, the answer
-    is kept as well: then the block goes on to its end without the client, and the next try gets the answer.
+    is stored as well: the block goes on without the client, whose next try gets the answer.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +150,7 @@ class Connection:
         self._peer: Peer = scope.get("extensions", {}).get(PEER) or _SteadyPeer()
         self._block: _Block | None = None
         self._head: Message | None = None
-        # Of a field that comes twice, the first one.
+        # If a field comes twice, the first value counts.
         self._fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
 
     @property
@@ -162,7 +162,7 @@ class Connection:
 
     @property
     def is_hurried(self) -> bool:
-        """Whether all waiting for this answer should end: the server ends, or the client has gone."""
+        """Whether to stop waiting for this answer, since the server stops or the client has left."""
         return self._peer.is_ending or self._peer.is_gone
 
     def header(self, name: bytes) -> str:
@@ -175,7 +175,7 @@ class Connection:
 
     async def body(self, limit: int) -> bytes:
         """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`,
-        RateLimited, and what the peer says of a body that does not come whole."""
+        RateLimited, and the peer's failure for an incomplete body."""
         declared = self._fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -185,9 +185,9 @@ class Connection:
         return part if is_last else await self._whole_body(part, limit)
 
     async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
-        """Read a body piece by piece, within so many seconds, or sooner if it comes slower than it must. The
-        time that the caller takes for a piece is not the client's. The bytes are not counted with the key's
-        other bodies: the caller holds a place. Raises what `body` raises."""
+        """Read a body piece by piece, within so many seconds, at no less than the least rate. The time that
+        the caller takes for a piece does not count. The bytes are not counted with the key's other bodies:
+        the caller holds a place. Raises what `body` raises."""
         declared = self._fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -279,21 +279,21 @@ class Connection:
             await self._peer.drain()
         if self.recording is not None:
             self.recording.add(data)
-            # The client waits for the disk: a kept answer is a promise.
+            # The client waits for the disk, since the next try must find the stored answer.
             await self.recording.keep_up()
             self._cancel_unless_kept()
 
     async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
         """Settle, and then send the last bytes: they go out only when the settlement is on disk.
 
-        A recorded answer is whole on disk before its settlement: what is paid for can be sent again.
+        A recorded answer is whole on disk before its settlement, so that a paid answer can be sent again.
         """
         if self.recording is not None:
             self.recording.add(data)
             await self.recording.complete()
             if self._has_no_reader:
                 self._cancel_unless_kept()
-                # The cancelling comes with the next wait, and must come before the settlement.
+                # A cancellation arrives at the next wait, which must come before the settlement.
                 await asyncio.sleep(0)
         await settle()
         if self.recording is not None:
@@ -329,7 +329,7 @@ class Connection:
 
 
 class _Block(Deadline):
-    """What is cancelled when the client leaves."""
+    """The block that is cancelled when the client leaves."""
 
     connection: Connection
 

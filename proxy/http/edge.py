@@ -84,7 +84,7 @@ class Exchange:
 
     def finish(self, metrics: Metrics) -> None:
         """Write one log line and one count. Call it when the request is over."""
-        # As `route_of` has it: a call here would be one for every request.
+        # This repeats `route_of`, to save a call for every request.
         route = getattr(self._scope.get("route"), "path", "unmatched")
         metrics.request_ended(route, self.status, aborted=self.status != 0 and not self.is_complete)
         state = self._scope["state"]
@@ -105,7 +105,7 @@ class Exchange:
 
 
 class KeyCheck:
-    """The check of a key, before route, method and body: a client without a key learns nothing.
+    """Checks the key before route, method and body, so that a client without a key learns nothing.
 
     With `hosts`, the name under which the request came is checked before its key.
     """
@@ -148,7 +148,7 @@ class Edge:
     """One callable around all endpoints.
 
     `direct` are routes that are reached without the router. Without `keys`, every client may do everything.
-    `around` wraps what answers, inside the id and the log line: CORS. `refusals` counts what is refused.
+    `around` is a middleware inside the id and the log line: CORS. `refusals` counts refused requests.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class Edge:
         self._refusals = refusals
         self.direct = direct or {}
         self._answer = self._answer_or_fail if around is None else around(self._answer_or_fail)
-        # Unique after restarts too, and cheaper than random bytes for each request.
+        # The ids stay unique after restarts, and cost less than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
@@ -177,7 +177,7 @@ class Edge:
         exchange = Exchange(scope, send, f"req_{self._process_token}{next(self._numbers):08x}")
         scope["state"]["exchange"] = exchange
         if len(scope["path"]) > 1:
-            # The path is answered as it is: a redirect would turn a POST into a GET.
+            # No redirect to another path, since it would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
         self._metrics.in_flight += 1
         try:
@@ -207,7 +207,7 @@ class Edge:
         except RequestFailed as error:
             failure = error
         except asyncio.CancelledError:
-            # A drain has ended. Without an answer from here, uvicorn would send one in plain text.
+            # The drain has ended. Without this answer, uvicorn would send plain text.
             if not exchange.status:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
                 await failure_reply(shutting_down)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The one declaration of a route: how it is reached, who answers it, and what OpenAPI says about it."""
+"""The declaration of a route: its path, its function, and its description in OpenAPI."""
 
 from __future__ import annotations
 

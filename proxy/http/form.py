@@ -1,7 +1,7 @@
 """Bodies of multipart/form-data, read in memory. Recordings never touch the disk in plain.
 
-Parsers of frameworks write large files to the disk. This one gives each piece of a file to a sink as it
-comes, and each odd case is a refusal that says what is wrong.
+Parsers of frameworks write large files to the disk. This parser gives each piece of a file to a sink as it
+arrives, and refuses each odd case with a reason.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from proxy.errors import InvalidRequest, UnsupportedMediaType
 from proxy.http.body import open_body
 from proxy.http.connection import Connection
+from proxy.speech.json_size import MOST_STRUCTURE, json_size
 
 TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
 MOST_FILE_BYTES = 10 * 1024 * 1024
@@ -31,6 +32,7 @@ _MOST_NAME_BYTES = 255
 _MOST_LINE = 128
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+_NO_ALIASES: Mapping[str, str] = {}
 # A parameter of a header: its value is a token, or a quoted text in which a backslash quotes the next byte.
 _PARAMETER = re.compile(rb';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))[ \t]*')
 _QUOTED = re.compile(rb"\\(.)")
@@ -39,8 +41,8 @@ _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
 class SentFile(msgspec.Struct, frozen=True):
-    """A file of a form. `field` is the field that it came in. `called` is the name that the client gave it,
-    which must not end up in paths and logs."""
+    """A file of a form. `field` is the field that it came in. `called` is the client's name for it, which
+    must not get into paths and logs."""
 
     field: str
     media_type: str
@@ -70,7 +72,7 @@ class FormPart(NamedTuple):
 
 
 class PieceSink(Protocol):
-    """What takes the pieces of one file."""
+    """Takes the pieces of one file."""
 
     @property
     def most_bytes(self) -> int: ...
@@ -113,8 +115,8 @@ async def stream_form(
 ) -> RequestForm:
     """Read a form within so many seconds, and give its files to their sinks. In the form they are empty.
 
-    `grow` is told of the bytes of each piece before it is kept: it may wait for room, which is not counted as
-    the client's time. Raises what `read_form` and `grow` raise.
+    `grow` gets the size of each piece before the piece is stored. Its time does not count as the client's.
+    Raises what `read_form` and `grow` raise.
     """
     connection = open_body(request)
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
@@ -333,7 +335,7 @@ def _name(raw: bytes) -> str:
 
 
 def _parameters(text: bytes) -> dict[bytes, bytes]:
-    """Read `; name=value` as often as it stands there. Raises InvalidRequest for anything else."""
+    """Read any number of `; name=value`. Raises InvalidRequest for anything else."""
     given: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):
@@ -350,3 +352,44 @@ def _parameters(text: bytes) -> dict[bytes, bytes]:
 
 def broken_form(fault: str) -> InvalidRequest:
     return InvalidRequest(f"We could not read the form in your request: {fault}.", code="invalid_form")
+
+
+def form_values(
+    form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = _NO_ALIASES
+) -> dict[str, object]:
+    """Return the fields of a form as JSON would have them. Raises InvalidRequest.
+
+    One of the `lists` is sent as `tags[]`, once for each entry, or once as a JSON list; labels as
+    `labels[accent]`, or as one field with JSON. `aliases` are other names of fields.
+    """
+    values: dict[str, object] = {}
+    labels: dict[str, str] = {}
+    for name, sent in form.fields.items():
+        if name in lists:
+            values[name] = _list(sent)
+        elif len(sent) > 1:
+            raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
+        elif name.startswith("labels["):
+            labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
+        elif name == "labels" and sent[0]:
+            values[name] = json_or_text(sent[0])
+        elif sent[0]:
+            values[aliases.get(name, name)] = sent[0]
+    return values | ({"labels": labels} if labels else {})
+
+
+def _list(sent: list[str]) -> list[object]:
+    # A tag may be any text, so only a complete JSON list is read as a list.
+    if len(sent) == 1 and isinstance(read := json_or_text(sent[0]), list):
+        return read
+    return [*filter(None, sent)]
+
+
+def json_or_text(text: str) -> object:
+    """Return a field as a JSON value. A text that is no JSON, or too large, stays a text."""
+    try:
+        if json_size(text.encode()).structure > MOST_STRUCTURE:
+            return text
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return text

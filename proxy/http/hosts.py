@@ -26,7 +26,7 @@ class KnownHosts:
         self._ends = tuple(name.removeprefix("*") for name in lower if name.startswith("*."))
 
     def check(self, scope: Scope) -> None:
-        """Raise UnknownHost if a request came under another name. Health is answered under any."""
+        """Raise UnknownHost if a request came under another name. The paths of probes allow any name."""
         if scope["path"] in _ALWAYS:
             return
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
@@ -38,9 +38,9 @@ class KnownHosts:
         return name in self._names or name.endswith(self._ends)
 
     def has_or_is_local(self, host: str) -> bool:
-        """Tell the same of a page for a private network, where addresses and short names are good, too.
+        """Tell whether a page of a private network may be shown: addresses and short names are allowed, too.
 
-        A page from elsewhere has a name with a dot.
+        A foreign web page has a name with a dot.
         """
         name = host_name(host)
         return "." not in name or _is_address(name) or self.has(host)

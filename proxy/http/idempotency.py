@@ -37,7 +37,7 @@ class Idempotency:
         return sent_key(sent) if sent and self._answers.are_kept else None
 
     async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
-        """Send the kept answer. If there is none, call `respond`, and record what it sends.
+        """Send the stored answer. If there is none, call `respond`, and record its answer.
 
         A replay costs nothing, and is one of the account's streams as any answer. Raises RateLimited.
         """

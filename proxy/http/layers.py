@@ -31,7 +31,7 @@ from proxy.http.replies import failure_reply
 from proxy.telemetry.metrics import Metrics
 
 _EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
-"""What a script of another origin may read of any answer. An endpoint's own headers come after these."""
+"""The headers that a script of another origin may read in any answer."""
 
 
 def public_app(
@@ -42,7 +42,7 @@ def public_app(
     metrics: Metrics,
     refusals: RefusalTally | None = None,
 ) -> ASGIApp:
-    """Return what the port serves."""
+    """Return the app of the port."""
     counter = RequestCounter(limits)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
@@ -55,19 +55,20 @@ def public_app(
     )
     if not server.trusted_proxies:
         return edge
-    # Only these proxies may say what the client's address is.
-    # uvicorn and Starlette have different types for the same three arguments.
+    # Only these proxies may name the client's address. uvicorn and Starlette have different types for the
+    # same three arguments.
     app: Any = ProxyHeadersMiddleware(cast(Any, edge), trusted_hosts=list(server.trusted_proxies))
     return cast(ASGIApp, app)
 
 
 def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> ASGIApp:
-    """Return what control.sock serves. It needs no key: only the owner of the server can open the socket."""
+    """Return the app of control.sock. It needs no key, since only the owner of the server can open the
+    socket."""
     return Edge(_router(endpoint.route for endpoint in endpoints), metrics)
 
 
 class _Counted:
-    """What answers on a route. Its requests are counted first."""
+    """Counts the requests of a route before the route answers."""
 
     def __init__(self, app: ASGIApp, counter: RequestCounter, class_: RequestClass) -> None:
         self._app = app
@@ -87,7 +88,7 @@ def _counted_route(endpoint: Endpoint, counter: RequestCounter) -> Route:
 
 
 class _Routes(Starlette):
-    """Starlette without its own answer to an exception: the edge answers it, with our envelope."""
+    """Starlette without its own answers to exceptions, which the edge answers with our envelope."""
 
     def build_middleware_stack(self) -> ASGIApp:
         return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
@@ -105,7 +106,7 @@ def _router(routes: Iterable[Route], counter: RequestCounter | None = None) -> S
 
 
 class _Cors(CORSMiddleware):
-    """Starlette's, without its plain text."""
+    """Starlette's CORS without its plain text."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)
@@ -132,13 +133,16 @@ def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[AS
 async def _raise_http_exception(
     counter: RequestCounter | None, request: Request, error: Exception
 ) -> Response:
-    """Turn Starlette's own 404 and 405 into failures of this server. Count them: no route has done that."""
+    """Turn Starlette's own 404 and 405 into failures of this server, and count them, since no route did."""
     assert isinstance(error, HTTPException)
     if counter is not None:
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
     if error.status_code == 405:
-        allowed = ", ".join(_allowed_methods(request))
+        # Starlette itself names the methods of the first route only.
+        here = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+        methods = {method for route in here for method in getattr(route, "methods", None) or ()}
+        allowed = ", ".join(sorted(methods))
         raise MethodNotAllowed(
             f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
         )
@@ -147,10 +151,3 @@ async def _raise_http_exception(
         f"{request.base_url}v1, see GET /v1/models.",
         code="unknown_url",
     )
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all routes with this path. Starlette itself names those of the first one only."""
-    routes = request.app.routes
-    here = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})

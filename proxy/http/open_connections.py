@@ -1,8 +1,8 @@
 """The open connections of a worker: how many there may be, in all and of one client.
 
 A client with more than its share is refused at once. If the worker is full, a new connection takes one of a
-few spare places, in which it may only ask whether the server lives. A newer one pushes out the oldest of
-them: a client that asks at once is answered, however many others hold their place and say nothing.
+few spare places, in which it may only ask whether the server lives. A newer connection pushes out the oldest
+of them. So a client that asks at once is answered, however many silent connections hold places.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class OpenConnection(Protocol):
 
 
 class OpenConnections:
-    """The connections of the port. `revise` takes on the limits of a new revision of the configuration."""
+    """The connections of the port. `revise` takes the limits of a new configuration."""
 
     def __init__(self, server: Server, metrics: ConnectionMetrics) -> None:
         self.metrics = metrics
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
-        # In the order in which they came.
+        # Oldest first.
         self._spare: dict[OpenConnection, None] = {}
         metrics.count_open = self._networks.__len__
         self.revise(server)
@@ -91,7 +91,7 @@ class OpenConnections:
 def raise_file_limit() -> None:
     """Let this process open more files, if the system allows it: shells and services start it with few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Not all that the system allows: it may be a thousand million, and libraries make tables of that size.
+    # The system may allow a thousand million, and libraries make tables of that size.
     enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH_FILES)
     if soft != resource.RLIM_INFINITY and soft < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
@@ -99,5 +99,5 @@ def raise_file_limit() -> None:
 
 def _file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Room for some, even where the system allows hardly any.
+    # Allow a few connections even where the system allows hardly any.
     return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE)

@@ -9,21 +9,7 @@ from typing import Any
 
 import msgspec
 
-from proxy import __version__
-from proxy.errors import (
-    AccountSuspended,
-    ErrorEnvelope,
-    HeadTooLarge,
-    InternalError,
-    InvalidKey,
-    LimitsUnavailable,
-    NotAllowed,
-    RateLimited,
-    ServerBusy,
-    StorageUnavailable,
-    UnknownHost,
-    VaultUnavailable,
-)
+from proxy import __version__, errors
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
 _ABOUT = """\
@@ -161,7 +147,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         responses["503"] = {
             "description": "Not ready, with the reason; or a general server error.",
             "headers": _headers(headers),
-            "content": {JSON: {"schema": _one_of(JSON, (endpoint.unready, ErrorEnvelope))}},
+            "content": {JSON: {"schema": _one_of(JSON, (endpoint.unready, errors.ErrorEnvelope))}},
         }
     return responses
 
@@ -169,11 +155,11 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    of_role = (NotAllowed,) if endpoint.is_for_admins else ()
-    common = (InvalidKey, AccountSuspended, *of_role, UnknownHost, HeadTooLarge)
+    of_role = (errors.NotAllowed,) if endpoint.is_for_admins else ()
+    common = (errors.InvalidKey, errors.AccountSuspended, *of_role, errors.UnknownHost, errors.HeadTooLarge)
     grouped: dict[int, list[Failure]] = {}
-    counted = (RateLimited, LimitsUnavailable) if endpoint.request_class else ()
-    last = (InternalError, ServerBusy, StorageUnavailable, VaultUnavailable)
+    counted = (errors.RateLimited, errors.LimitsUnavailable) if endpoint.request_class else ()
+    last = (errors.InternalError, errors.ServerBusy, errors.StorageUnavailable, errors.VaultUnavailable)
     for failure in dict.fromkeys((*endpoint.failures, *common, *counted, *last)):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
@@ -189,12 +175,12 @@ def _name(failures: tuple[Failure, ...]) -> str:
 
 def _failure(failures: tuple[Failure, ...]) -> dict[str, Any]:
     headers = ["x-request-id", "openai-processing-ms"]
-    if failures[0].status == StorageUnavailable.status:
+    if failures[0].status == errors.StorageUnavailable.status:
         headers.append("retry-after")
     return {
         "description": "; or ".join(map(_sentence, failures)),
         "headers": _headers(headers),
-        "content": {JSON: {"schema": _ref(ErrorEnvelope)}},
+        "content": {JSON: {"schema": _ref(errors.ErrorEnvelope)}},
     }
 
 
@@ -237,7 +223,7 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     taken = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
     given = {struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs}
     others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
-    given |= others | {ErrorEnvelope}
+    given |= others | {errors.ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(given).items()}
     return dict(sorted({**_components(taken), **answers}.items()))
 

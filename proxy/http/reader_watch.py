@@ -1,4 +1,4 @@
-"""The patience with a client that reads slowly: how long it may take nothing, and how slow it may be.
+"""Limits for a client that reads slowly: how long it may pause, and how slow it may be.
 
 Time counts only while bytes wait for the client, so a slow engine never counts. A player that pauses
 reads nothing for a while and then goes on: it is cut off only if the pause lasts. A client that takes a few
@@ -17,7 +17,7 @@ _WINDOW_PAUSES = 2
 
 
 class WatchedReader(Protocol):
-    """The client of a connection, to its watch."""
+    """The client of a connection, as its watch sees it."""
 
     stall_s: float
     """How long it may take no bytes that wait for it."""
@@ -45,25 +45,26 @@ class ReaderWatch(MovingTimer):
         self._reader = reader
         self.is_on = False
         self._began = 0.0
-        # At the last look, and when the window began that the rate is taken of.
+        # The counts at the last look, and at the start of the window for the rate.
         self._taken = 0
         self._taken_before_window = 0
         self._waited_s = 0.0
 
     def begin(self) -> None:
-        """Bytes wait for the client from now on."""
+        """Start the watch: bytes wait for the client."""
         self.is_on, self._began = True, self._loop.time()
         self._taken = self._reader.count_taken()
         self.at(self._began + self._reader.stall_s)
 
     def end(self) -> None:
-        """Nothing waits any more."""
+        """Pause the watch: no bytes wait."""
         if self.is_on:
             self._count_time()
             self.forget()
 
     def forget(self) -> None:
-        """Stop. Since when nothing waits is not known, so this time does not count."""
+        """Stop. The time since the last look does not count, since it is not known when the last bytes
+        left."""
         self.is_on = False
         self.rest()
 

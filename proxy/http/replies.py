@@ -36,7 +36,8 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 def shown_as(struct: type[Shown], record: object, **given: Any) -> Shown:
-    """Show a record: a field that is not given is the record's own field of that name, if it has one."""
+    """Show a record as a struct. A field that is not given has the value of the record's own field of that
+    name."""
     fields = struct.__struct_fields__
     own = {name: getattr(record, name) for name in fields if name not in given and hasattr(record, name)}
     return struct(**own, **given)
@@ -96,7 +97,7 @@ class CsvReply(Response):
                 await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
                 async for batch in batches:
                     await connection.send(_lines(map(_cells, batch)))
-                    await asyncio.sleep(0)  # a quick client and rows that are there would hold the loop
+                    await asyncio.sleep(0)  # otherwise a quick client with quick rows would block the loop
                 await connection.end(b"")
 
 

@@ -24,7 +24,7 @@ Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
 
 
 class Details(TypedDict, total=False):
-    """What an endpoint may also say of itself. See `Endpoint`."""
+    """Further properties of an endpoint. See `Endpoint`."""
 
     status: int
     access: Access
@@ -51,7 +51,8 @@ def answers(
     summary: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
-    """Declare that a method answers this path: with one of the structs as JSON, or with one of the media.
+    """Declare the path of a method, which answers with one of the structs as JSON, or with one of the media
+    types.
 
     `name` and `summary` are for a second path of the same method. The failures of a body need no mention.
     """
@@ -70,7 +71,7 @@ def answers(
             given,
             **details,
         )
-        # The lowest declaration comes first here, and stands last in the source.
+        # Decorators run from the lowest up, so each new path goes to the front.
         vars(method).setdefault(_DECLARED, []).insert(0, declared)
         return method
 

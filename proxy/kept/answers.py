@@ -1,7 +1,7 @@
-"""The answers that are kept for requests with an Idempotency-Key.
+"""Stored answers to requests with an Idempotency-Key.
 
-A file is believed only if the usage row of its request says `finished`. The file is whole before the
-settlement commits, so a kill between the two charges nothing and replays nothing.
+A file is valid only if the usage row of its request says `finished`. The file is whole before the settlement
+commits, so a kill between the two charges nothing and replays nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log = structlog.get_logger()
 class Head(msgspec.Struct, frozen=True):
     """The beginning of a file: the request that made the answer, the digest of its body, and its headers.
 
-    `voices` are those of accounts in it, which may be erased.
+    `voices` are the voices of accounts in the answer, which may be erased.
     """
 
     request: str
@@ -86,7 +86,7 @@ class AnswerRecording(KeptRecording):
         self.add(head.encoded())
 
     async def close(self, *, keep: bool = False) -> None:
-        """Let go of the name. The file stays only if it is complete, and none of its voices is erased."""
+        """Release the name. The file stays only if it is complete and none of its voices is erased."""
         # The file has its name: an erasure from now on finds it.
         is_kept = keep and (not self.voices or await self._are_voices_there())
         await super().close(keep=is_kept)
@@ -103,16 +103,13 @@ class AnswerRecording(KeptRecording):
 
 
 class KeptAnswers:
-    """All kept answers of this machine. The folder is all there is: nothing is kept in memory."""
+    """All stored answers of this machine. They are in the folder only, and not in memory."""
 
     def __init__(self, store: Store, root: Path, megabytes: int, workers: int) -> None:
         self._store = store
         self._folder = KeptFolder(root, workers)
         self._folder.kept_s = KEPT_S
         self.bound(megabytes)
-
-    def __repr__(self) -> str:
-        return f"<KeptAnswers in {self._folder!r}>"
 
     @property
     def are_kept(self) -> bool:
@@ -123,11 +120,12 @@ class KeptAnswers:
 
     @asynccontextmanager
     async def claim(self, once: Once) -> AsyncIterator[KeptAnswer | AnswerRecording]:
-        """Give the answer from before. Without one, give the right to answer, until the end of the block.
+        """Yield the stored answer. Without one, yield a recording, which no other request can make until the
+        end of the block.
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
-        # The name tells no key, and no two accounts share one.
+        # The name does not reveal the key, and differs between accounts.
         name = hashlib.sha256(f"{once.account}\0{once.key}".encode()).hexdigest()
         path = self._folder.root / name
         async with AsyncExitStack() as closing:
@@ -135,7 +133,7 @@ class KeptAnswers:
             if kept is None:
                 recording = await self._record(path, once)
                 closing.push_async_callback(self._end, recording)
-                # The last owner of the key may have kept an answer since our last look.
+                # Another request may have stored an answer since the first look.
                 kept = await self._find(path, once)
             if kept is None:
                 yield recording
@@ -146,7 +144,9 @@ class KeptAnswers:
     async def sweep(self) -> None:
         try:
             await self._folder.sweep()
-            voices = await self._folder.run(partial(_voices_in, self._folder))
+            voices = await self._folder.run(
+                lambda: {voice for _, head in _heads(self._folder) for voice in head.voices}
+            )
             if erased := await tombstones.list_known(self._store, voices):
                 await self._folder.run(partial(_remove_of, self._folder, erased))
         except (OSError, StorageFailed) as error:
@@ -200,7 +200,7 @@ async def open_answers(
     store: Store, data: Path, server: Server, metrics: Metrics
 ) -> AsyncIterator[KeptAnswers]:
     answers = KeptAnswers(store, data / "idempotency", server.idempotency_mb, server.workers)
-    # On a server without requests an answer does not outlive its day.
+    # Answers are deleted after a day even if no requests come.
     sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, metrics)
     try:
         yield answers
@@ -221,7 +221,7 @@ def _load(path: Path, folder: KeptFolder) -> KeptAnswer | None:
 
 
 def _read_head(file: FileIO) -> Head | None:
-    """None for a file that is not ours or was damaged. The next answer under its name replaces it."""
+    """Return None for a foreign or damaged file. The next answer under its name replaces it."""
     length = int.from_bytes(file.read(_PREFIX_BYTES) or b"")
     if length > _MOST_HEAD_BYTES:
         return None
@@ -242,10 +242,6 @@ def _heads(folder: KeptFolder) -> Iterator[tuple[Path, Head]]:
         if kept is not None:
             kept.close()
             yield folder.root / name, kept.head
-
-
-def _voices_in(folder: KeptFolder) -> set[str]:
-    return {voice for _, head in _heads(folder) for voice in head.voices}
 
 
 def _remove_of(folder: KeptFolder, voices: Container[str]) -> None:

@@ -68,7 +68,7 @@ def locked(data: Path) -> Iterator[None]:
 
 
 def give_to_owner(folder: Path, owner: os.stat_result) -> None:
-    """Give all that root made in a folder to the owner of the data folder."""
+    """Give all files that root made in a folder to the owner of the data folder."""
     if os.geteuid() != 0 or owner.st_uid == 0:
         return
     for _, folders, files, descriptor in os.fwalk(folder):
@@ -99,7 +99,7 @@ def _make_private(data: Path) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Take the lock. Try for a moment: a process in `is_held` has the lock for an instant."""
+    """Take the lock. It tries for a moment, since a process in `is_held` has the lock for an instant."""
     for _ in range(_LOOKS):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

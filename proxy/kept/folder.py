@@ -1,4 +1,4 @@
-"""A folder of kept files as the event loop sees it: names, bytes and age, and not what the bytes mean."""
+"""A folder of stored files for the event loop: their names, sizes and ages, whatever their content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _LARGEST_SHARE = 4
 
 
 class KeptFolder:
-    """`workers` share the folder and its bound. Without `threads` the loop's own threads wait for the disk.
+    """`workers` share the folder and its bound. Without `threads`, the loop's default executor waits for the
+    disk.
 
     Every method that awaits may raise OSError.
     """
@@ -33,9 +34,6 @@ class KeptFolder:
         self.threads = threads
         self._workers = workers
         self._unswept_bytes = 0
-
-    def __repr__(self) -> str:
-        return f"<KeptFolder {self.root.name} up to {self.most_bytes} bytes>"
 
     @property
     def largest_bytes(self) -> int:
@@ -52,7 +50,7 @@ class KeptFolder:
         return await self.fetch(partial(locked_files.take, path), Lock.release)
 
     async def fetch(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
-        """Return what the step gives. If the caller is cancelled meanwhile, `undo` gives it back."""
+        """Return the result of the step. If the caller is cancelled meanwhile, `undo` gets the result."""
         running = self.run(step)
 
         def give_back(done: asyncio.Future[T | None]) -> None:

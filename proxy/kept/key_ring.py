@@ -13,10 +13,11 @@ from proxy.kept import locked_files
 
 KEY_BYTES = 32
 _ID_DIGITS = 8
+_ID_PREFIX = b"voxgate/key-id/v1\0"
 
 
 class RingKey(NamedTuple):
-    """One key. Its id tells it from others, and nothing about the secret."""
+    """One key. Its id reveals nothing about the secret."""
 
     id: str
     secret: bytes
@@ -57,7 +58,8 @@ def parse_keys(text: str, where: str) -> KeyRing:
             f"{where} must hold keys of 32 bytes in base64, the newest first; "
             "openssl rand -base64 32 makes one"
         )
-    return KeyRing(tuple(RingKey(_id(each), each) for each in dict.fromkeys(secrets)))
+    ids = {each: hashlib.sha256(_ID_PREFIX + each).hexdigest()[:_ID_DIGITS] for each in secrets}
+    return KeyRing(tuple(RingKey(id_, each) for each, id_ in ids.items()))
 
 
 def ensure_keys(file: Path) -> KeyRing:
@@ -71,17 +73,17 @@ def ensure_keys(file: Path) -> KeyRing:
 def add_key(file: Path) -> KeyRing:
     """Put a new key before the others of a file, whose owner stays. Raises OSError and UnusableKeys.
 
-    Two that add a key at the same time both have theirs in the file.
+    Two callers at the same time both get their key into the file.
     """
     ensure_keys(file)
-    # A link stays one: its file is replaced, where it is.
+    # A link stays a link, and its target is replaced.
     lock = locked_files.wait_for_lock(file.resolve())
     try:
         ring, before = ensure_keys(file), file.stat()
         lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
         with lock.create_part() as part:
             if os.geteuid() == 0:
-                # The server may run as another user, who has to read the file.
+                # The server may run as another user, which has to read the file.
                 os.fchown(part.fileno(), before.st_uid, before.st_gid)
             part.write(lines)
             lock.complete_part(part, lock.name)
@@ -92,10 +94,6 @@ def add_key(file: Path) -> KeyRing:
 
 def _new_line() -> bytes:
     return b64encode(locked_files.new_secret()) + b"\n"
-
-
-def _id(key: bytes) -> str:
-    return hashlib.sha256(b"voxgate/key-id/v1\0" + key).hexdigest()[:_ID_DIGITS]
 
 
 def check(content: bytes, where: str) -> None:

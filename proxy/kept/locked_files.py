@@ -1,4 +1,4 @@
-"""Files kept for later requests: each is whole or not there, made by one worker, and bounded together.
+"""Stored files: each is whole or does not exist, and is made by one worker. Their sum is bounded.
 
 Every function here waits for the disk, so threads call it; every function raises OSError.
 
@@ -42,11 +42,11 @@ class Lock:
         self._file = file
 
     def __del__(self) -> None:
-        # A caller that was cancelled while a thread took the lock never gets it.
+        # A caller that is cancelled while a thread takes the lock never gets it.
         self._close()
 
     def create_part(self) -> FileIO:
-        """Open the file to write to, empty: a killed worker may have left a half of it."""
+        """Open the unfinished file, emptied, since a killed worker may have left a part of it."""
         return FileIO(self.name + PART, "w", opener=_private_opener(self._folder))
 
     def complete_part(self, file: FileIO, name: str) -> None:
@@ -66,7 +66,7 @@ class Lock:
         os.fsync(self._folder)
 
     def release(self) -> None:
-        # The name goes first. A process that opens it after that makes a new lock, and does not try ours.
+        # The name is removed first, so that a later process makes a new lock and does not try ours.
         try:
             _unlink(self.name + LOCK, self._folder)
         finally:
@@ -110,12 +110,12 @@ def _take(path: Path) -> Lock | None:
 
 
 def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> SweepResult:
-    """Remove files that are too old, then others until the rest fits, and what killed workers left.
+    """Remove files that are too old, then others until the rest fits, and unfinished files of killed workers.
 
     A file is too old if it was written before `oldest`. After that the oldest files go first; with `by_use`,
     the least recently used ones.
     """
-    whole: list[_WholeFile] = []
+    whole: list[tuple[bool, float, int, Path]] = []
     total = 0
     for name in list_names(folder):
         path = folder / name
@@ -129,14 +129,14 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
             total += 0 if _drop_left_over(path) else stat.st_size
             continue
         used = stat.st_atime if by_use else stat.st_mtime
-        whole.append(_WholeFile(stat.st_mtime >= oldest, used, stat.st_size, path))
+        whole.append((stat.st_mtime >= oldest, used, stat.st_size, path))
         total += stat.st_size
     removed = 0
-    for file in sorted(whole):
-        if file.is_young and total <= most_bytes:
+    for is_young, _, size, path in sorted(whole):
+        if is_young and total <= most_bytes:
             break
-        file.path.unlink(missing_ok=True)
-        total -= file.size
+        path.unlink(missing_ok=True)
+        total -= size
         removed += 1
     return SweepResult(removed, total)
 
@@ -148,15 +148,6 @@ def list_names(folder: Path) -> list[str]:
         return []
 
 
-class _WholeFile(NamedTuple):
-    """What a sweep knows of a file. The first ones of a sorted list go first."""
-
-    is_young: bool
-    used: float
-    size: int
-    path: Path
-
-
 def _open_locked(name: str, folder: int) -> FileIO | None:
     while True:
         with ExitStack() as unless_locked:
@@ -165,7 +156,7 @@ def _open_locked(name: str, folder: int) -> FileIO | None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            # Its holder may have removed the name between our two steps. Then the lock would guard nothing.
+            # Its holder may have removed the name between our two steps, and the lock would be useless.
             if _is_at(name, folder, file):
                 unless_locked.pop_all()
                 return file
@@ -209,15 +200,15 @@ _LOOK_AGAIN_S = 0.01
 
 
 def new_secret() -> bytes:
-    """Make a secret for a disk that keeps none. Files under it are found until this process ends."""
+    """Return a random secret."""
     return secrets.token_bytes(_BYTES)
 
 
 def ensure_secret(file: Path, make: Callable[[], bytes] = new_secret, *, is_cheap: bool = False) -> bytes:
-    """Return what is in the file, and make it where there is none. Waits for the disk; raises OSError.
+    """Return the content of the file, and make the file if there is none. Waits for the disk; raises OSError.
 
-    A file that is too short for a secret is made anew only if the secret `is_cheap`: if nothing is lost
-    that cannot be made again.
+    A file that is too short is made anew only if the secret `is_cheap`, which means that a new one loses
+    nothing.
     """
     least = _BYTES if is_cheap else 0
     while (kept := _read(file)) is None or len(kept) < least:
@@ -245,5 +236,5 @@ def _read(file: Path) -> bytes | None:
         return file.read_bytes()
     except FileNotFoundError:
         if file.is_symlink():
-            raise  # what it leads to is away, and may come back
+            raise  # the target of the link may come back
         return None

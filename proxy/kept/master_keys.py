@@ -19,11 +19,12 @@ FILE = "master-key"
 
 
 class VaultFailed(StorageFailed):
-    """What is sealed cannot be sealed, opened or kept. The message says why, for the operator."""
+    """Something cannot be sealed, opened or stored. The message tells the operator why."""
 
 
 class MasterKeySource:
-    """Gives the master keys of a section. Without `master_key`, a file is made on the day it is needed."""
+    """Gives the master keys of a section. Without `master_key`, a key file is made when it is first
+    needed."""
 
     def __init__(self, section: VaultSection, data: Path) -> None:
         self._file = data / FILE
@@ -38,7 +39,8 @@ class MasterKeySource:
 
     @property
     def is_beside_the_data(self) -> bool:
-        """Whether the newest key is a file in the data folder: a copy of the folder has the key, too."""
+        """Whether the newest key is a file in the data folder, so that a copy of the folder includes the
+        key."""
         return self._named is None
 
     def read(self) -> MasterKeys:
@@ -51,7 +53,7 @@ class MasterKeySource:
         return self._keys
 
     def read_if_any(self) -> MasterKeys | None:
-        """Return the keys, or None as long as nothing needed one."""
+        """Return the keys, or None if no key was needed yet."""
         has_none = self._keys is None and self._named is None and not self._file.exists()
         return None if has_none else self.read()
 
@@ -84,10 +86,10 @@ _ROWS_A_STEP = 500
 
 
 class RotationStep(msgspec.Struct, frozen=True, kw_only=True):
-    """What one step did. `damaged` rows cannot be opened by their own key, and stay as they are.
+    """The result of one step. `damaged` rows cannot be opened by their own key, and stay unchanged.
 
-    `left` hang on an old key that is configured, the damaged ones among them; `missing` are keys that are not
-    configured, and nothing of theirs can be opened.
+    `left` rows still need an old key that is configured; they include the damaged rows. `missing` are keys
+    that are not configured, so that their rows cannot be opened.
     """
 
     master: str

@@ -1,4 +1,4 @@
-"""Files that are in memory alone, for processes that get what people own as open files."""
+"""Files in memory only, for processes that get personal data as open files."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class KeyedMaking:
         Raises RequestUnderWay, IdempotencyKeyReused, Conflict if it was deleted, and what `make` raises.
         """
         id_ = once.id_of(self._prefix)
-        # Many of one request would each be decoded, and only one of them can make it.
+        # Concurrent copies of a request would each be decoded, and only one of them can make the thing.
         if id_ in self._under_way:
             raise once.under_way()
         self._under_way.add(id_)

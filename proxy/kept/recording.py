@@ -1,4 +1,4 @@
-"""One kept file on its way to the disk, while the same bytes go to a client."""
+"""One stored file on its way to the disk, while the same bytes go to a client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLOCK_BYTES = 256 * 1024
 """So many bytes are written at once. A smaller file is written in one go, at its end."""
 
 _MOST_WAITING = 16 * BLOCK_BYTES
-"""The disk may be behind by so much. Past it the answer goes on and is not kept."""
+"""The most bytes that may wait for the disk. With more, the answer goes on and is not stored."""
 
 
 class KeptRecording:
@@ -59,7 +59,7 @@ class KeptRecording:
             self._writing = asyncio.create_task(self._write_blocks())
 
     async def keep_up(self) -> None:
-        """Wait until the disk has what was added, but for the last block."""
+        """Wait until all added bytes, except the last block, are on the disk."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
 
@@ -70,12 +70,12 @@ class KeptRecording:
             await self._on_disk(partial(self._complete, self._take_waiting() + tail, name))
 
     async def close(self, *, keep: bool = False) -> None:
-        """Let go of the name. The file stays only if it is complete, and `keep` is true."""
+        """Release the name. The file stays only if it is complete and `keep` is true."""
         # A thread that has not begun could be cancelled with its caller, and the lock would stay.
         await asyncio.shield(self._close(keep))
 
     def give_up(self, failure: OSError | None = None) -> None:
-        """Keep nothing of this: because of a failure, or because it is too large."""
+        """Store nothing of this, because of a failure or its size."""
         self._waiting = bytearray()
         if not self.is_given_up:
             self.is_given_up, self.failure = True, failure
@@ -93,7 +93,7 @@ class KeptRecording:
             await self._on_disk(partial(self._write, self._take_waiting()))
 
     def _take_waiting(self) -> bytearray:
-        """Called by the loop: a thread would take the bytes in the middle of an `add`."""
+        """The loop calls this, since a thread could take the bytes in the middle of an `add`."""
         block, self._waiting = self._waiting, bytearray()
         return block
 

@@ -89,9 +89,6 @@ class MasterKeys:
         self.older = [key for key in older if key.prefix != newest.prefix]
         self._by_prefix = {key.prefix: key for key in (newest, *older)}
 
-    def __repr__(self) -> str:
-        return f"<MasterKeys {[key.id.hex() for key in self._by_prefix.values()]}>"
-
     def wrap(self, key: bytes, owner: str, subject: bytes) -> str:
         return self.newest.wrap(key, owner, subject)
 
@@ -107,7 +104,7 @@ class MasterKeys:
 
 
 def id_of_master(wrapped: str) -> str:
-    """Return the id of the master key that wrapped this, or "" for what is no wrapped key."""
+    """Return the id of the master key that wrapped this, or "" if this is no wrapped key."""
     try:
         return b64decode(wrapped[:_ID_CHARACTERS], validate=True)[1:].hex()
     except ValueError:
@@ -180,7 +177,7 @@ class SealedFrames:
 
 
 def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:
-    """Return the plain bytes of a blob. Raises Tampered: for one that was cut, changed or exchanged."""
+    """Return the plain bytes of a blob. Raises Tampered for a blob that was cut, changed or exchanged."""
     frames = SealedFrames(blob[:HEAD_BYTES], len(blob), key, owner, digest)
     return frames.open(0, memoryview(blob)[HEAD_BYTES:])
 

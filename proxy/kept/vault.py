@@ -23,14 +23,6 @@ from proxy.kept import locked_files, sealed_file, sealing, vault_files
 from proxy.kept.locked_files import Lock
 from proxy.kept.master_keys import MasterKeySource, VaultFailed
 from proxy.kept.sealed_file import SealedFileReader, damaged
-from proxy.kept.sealing import (
-    ACCOUNT_KEY_SUBJECT,
-    MasterKeys,
-    Tampered,
-    UnknownMaster,
-    blob_subject,
-    row_subject,
-)
 from proxy.storage import blobs, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
@@ -78,9 +70,6 @@ class Vault:
         self._under_way: set[asyncio.Task[object]] = set()
         self.revise(section)
 
-    def __repr__(self) -> str:
-        return f"<Vault in {self._root}, {self.masters!r}>"
-
     def revise(self, section: VaultSection) -> None:
         """Take the keys of a new configuration."""
         self.masters = MasterKeySource(section, self._data)
@@ -107,12 +96,12 @@ class Vault:
         return await asyncio.to_thread(SealedFileReader, self._path(account, digest), key, account, digest)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
-        """Drop those recordings that no sample and no consent names: first the keys, then the files."""
+        """Drop the recordings that no sample and no consent names: first the keys, then the files."""
         await self._finish(self._drop(account, digests))
 
     async def drop_account(self, account: str) -> None:
-        """Drop the key of an account, and what is left of its files. Its rows have to be gone."""
-        folder = account_name(account)  # before all else; the operator is no account
+        """Drop the key of an account, and the rest of its files. Its rows must be deleted before."""
+        folder = account_name(account)  # this comes first; the operator is no account
         await self._store.write(blobs.delete_account_key_statement(account))
         self._account_keys.forget(account)
         await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
@@ -120,24 +109,24 @@ class Vault:
     async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
         """Seal a value for a row, under a new key."""
         keys, key = await self._ensure_masters(), sealing.new_key()
-        wrapped = keys.wrap(key, account, row_subject(row_id))
+        wrapped = keys.wrap(key, account, sealing.row_subject(row_id))
         return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
 
     def open_record(self, account: str, row_id: str, record: SealedRecord, type_: type[_R]) -> _R:
         """Return the value of a row. It does not wait. Raises VaultFailed."""
-        key = self._unwrap(record.wrapped, account, row_subject(row_id), row_id)
+        key = self._unwrap(record.wrapped, account, sealing.row_subject(row_id), row_id)
         try:
             return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
-        except (Tampered, msgspec.MsgspecError):
+        except (sealing.Tampered, msgspec.MsgspecError):
             raise damaged(row_id) from None
 
     async def name_digest(self, account: str, name: str) -> str:
-        """Return what stands for a name in a unique column. Only this account's key makes it."""
+        """Return a digest of a name for a unique column, made with the account's own key."""
         account_key = await self._account_keys.get(account)
         return f"hmac:{sealing.digest_of(account_key, b'name:' + name.encode())}"
 
     async def tidy(self) -> None:
-        """Remove what a kill has left: half files, and recordings that nothing names.
+        """Remove leftovers of killed processes: unfinished files, and recordings that nothing names.
 
         A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
         """
@@ -158,8 +147,8 @@ class Vault:
         if row is None:
             raise VaultFailed(f"there is no recording {digest[:8]}")
         try:
-            subject = blob_subject(digest)
-        except Tampered:
+            subject = sealing.blob_subject(digest)
+        except sealing.Tampered:
             raise damaged(f"recording {digest[:8]}") from None
         return self._unwrap(row.wrapped, account, subject, f"recording {digest[:8]}")
 
@@ -177,7 +166,7 @@ class Vault:
             if await self._is_kept(account, digest):
                 return
             keys, key = await self._ensure_masters(), sealing.new_key()
-            wrapped = keys.wrap(key, account, blob_subject(digest))
+            wrapped = keys.wrap(key, account, sealing.blob_subject(digest))
             blob = await asyncio.to_thread(sealing.seal, plain, key, account, digest)
             await _on_disk(partial(vault_files.write, lock, blob), path)
             try:
@@ -189,7 +178,7 @@ class Vault:
             await asyncio.to_thread(lock.release)
 
     async def _is_kept(self, account: str, digest: str) -> bool:
-        """Whether the recording is there and can be opened. One that cannot is put anew."""
+        """Whether the recording exists and can be opened. Otherwise it is put again."""
         try:
             await self.open(account, digest)
         except VaultFailed:
@@ -202,15 +191,15 @@ class Vault:
             try:
                 path = self._path(account, digest)
             except UnsafeName as unsafe:
-                # It names no file of ours, so there is none to be removed.
+                # It cannot name a file of ours, so there is nothing to remove.
                 _log.warning("vault.name.unsafe", reason=str(unsafe))
                 continue
-            # Also one whose row was gone: its deletion may have been killed before the file went.
+            # This includes files without a row, since an earlier deletion may have been killed.
             if await asyncio.to_thread(path.exists):
                 await self._remove_left_over(account, digest)
 
     async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
-        """Remove a file without a row, if that is known for so long: it may have been put once more."""
+        """Remove a file that has had no row for so long, unless it was put once more."""
         path = self._path(account, digest)
         lock = await _take(path)
         try:
@@ -224,7 +213,7 @@ class Vault:
     async def _tidy(self) -> None:
         known = await blobs.list_all(self._store)
         erased = await tombstones.list_digests(self._store)
-        # The rows come first: a file that is made meanwhile is looked at once more, under its lock.
+        # The rows are read first: a file that is made meanwhile is checked again under its lock.
         for path in await asyncio.to_thread(vault_files.list_files, self._root):
             account = "" if path.parent.name == OPERATOR else path.parent.name
             name = (account, path.name)
@@ -242,17 +231,19 @@ class Vault:
     async def _read_account_key(self, account: str) -> bytes:
         wrapped = await blobs.account_key(self._store, account)
         if wrapped is None:
-            new = (await self._ensure_masters()).wrap(sealing.new_key(), account, ACCOUNT_KEY_SUBJECT)
+            new = (await self._ensure_masters()).wrap(sealing.new_key(), account, sealing.ACCOUNT_KEY_SUBJECT)
             wrapped = await blobs.add_account_key(self._store, account, new)
-        return self._unwrap(wrapped, account, ACCOUNT_KEY_SUBJECT, f"the key of {account or OPERATOR}")
+        return self._unwrap(
+            wrapped, account, sealing.ACCOUNT_KEY_SUBJECT, f"the key of {account or OPERATOR}"
+        )
 
-    async def _ensure_masters(self) -> MasterKeys:
+    async def _ensure_masters(self) -> sealing.MasterKeys:
         """Return the master keys. The first one is made only where nothing is sealed yet."""
         masters = self.masters.read_if_any()
         if masters is not None:
             return masters
         used = await wrapped_keys.list_masters(self._store)
-        # The first key may have been made meanwhile, and have sealed something.
+        # The first key may have been made and used meanwhile.
         if used and (masters := self.masters.read_if_any()) is not None:
             return masters
         if used:
@@ -264,11 +255,11 @@ class Vault:
     def _unwrap(self, wrapped: str, account: str, subject: bytes, what: str) -> bytes:
         try:
             return self.masters.read().unwrap(wrapped, account, subject)
-        except UnknownMaster as unknown:
+        except sealing.UnknownMaster as unknown:
             raise VaultFailed(
                 f"master key {unknown} is not configured; name it in vault.old_master_keys"
             ) from None
-        except Tampered:
+        except sealing.Tampered:
             raise damaged(what) from None
 
 

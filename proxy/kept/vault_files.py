@@ -1,8 +1,8 @@
 """The sealed files of a vault: `ACCOUNT/DIGEST` in its folder. Every function waits for the disk.
 
 A file is written sealed as `DIGEST.part`, and has its name before its row is committed. A process that makes
-or removes a file holds its lock. So a file without a row, whose lock is free, is left over: `DIGEST.left` is
-as old as that is known.
+or removes a file holds its lock. So a file without a row, whose lock is free, is left over. The age of
+`DIGEST.left` tells for how long.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from pathlib import Path
 
 from proxy.kept import locked_files
 from proxy.kept.locked_files import Lock
-from proxy.storage.disk_names import DiskName
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, flush
 
 LEFT = ".left"
 
@@ -50,7 +49,7 @@ def left_over_s(path: Path) -> float:
 
 
 def review_mark(mark: Path, *, has_row: bool) -> None:
-    """Remove a mark that means nothing: its file has a row again, or is gone. Raises OSError."""
+    """Remove a mark whose file has a row again, or is gone. Raises OSError."""
     if has_row or not mark.with_suffix("").exists():
         mark.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The ledger: it holds what a request may cost before it begins, and settles what it did cost at its end."""
+"""The ledger holds the most that a request may cost before it begins, and settles its price at its end."""
 
 from __future__ import annotations
 

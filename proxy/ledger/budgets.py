@@ -1,4 +1,5 @@
-"""The budgets of engines and accounts for a day and a month. When one is used up, the next candidate speaks.
+"""The budgets of engines and accounts for a day and a month. If a budget is used up, the next candidate
+speaks.
 
 Sums are read from the recorded costs, at most every few seconds, so that all workers use the same sums.
 """
@@ -66,7 +67,7 @@ class Budgets:
     def __init__(self, store: Store, sections: Mapping[str, EngineSection], metrics: EngineMetrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._of_engine = {name: _budgets(name, section) for name, section in sections.items()}
+        self._of_engine = {name: _budgets(name, False, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
             of_one(self._read), lambda _sum: KEPT_S, max_weight=_MOST_KEPT
@@ -78,7 +79,7 @@ class Budgets:
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and terms.has_budget:
-            for budget in _account_budgets(account, terms):
+            for budget in _budgets(account, True, terms):
                 await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
@@ -87,19 +88,19 @@ class Budgets:
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
     async def read_again(self, engine: str) -> None:
-        """Read what an engine has cost: a fee that no speech follows must be in the metric, too."""
+        """Read the costs of an engine again, so that a fee without speech gets into the metric."""
         for budget in self._of_engine.get(engine, ()):
             self._sums.forget(budget)
             await self._sums.get(budget)
 
     async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
-        """Return why an engine gets no request now, of this account if one is named.
+        """Return the budget that keeps requests, of this account if one is named, from an engine.
 
-        None: there is money left.
+        None means that there is money left.
         """
         budgets = [*self._of_engine.get(engine, ())]
         if terms is not None and engine in self._costly:
-            budgets += _account_budgets(account, terms)
+            budgets += _budgets(account, True, terms)
         # The longest period first: a new day does not help if the month's budget is used up.
         for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
@@ -129,12 +130,13 @@ class Budgets:
         """Log a state once a day or month, and not at every request."""
         if self._logged.get(budget) != (sum_.since, state):
             self._logged[budget] = (sum_.since, state)
-            usd = sum_.micro_usd / 1e6
-            facts = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
-            if state == "used":
-                _log.warning("budget.spend.used", **facts)
-            else:
-                _log.warning("budget.spend.near", **facts)
+            _log.warning(
+                f"budget.spend.{state}",
+                owner=budget.owner,
+                period=budget.period,
+                usd=sum_.micro_usd / 1e6,
+                of_usd=budget.usd,
+            )
 
 
 def _period(period: str, now: int) -> tuple[int, int]:
@@ -144,11 +146,6 @@ def _period(period: str, now: int) -> tuple[int, int]:
     return month.start, month.end
 
 
-def _budgets(name: str, section: EngineSection) -> tuple[_Budget, ...]:
-    pairs = (("day", section.budget_usd_day), ("month", section.budget_usd_month))
-    return tuple(_Budget(name, False, period, usd) for period, usd in pairs if usd is not None)
-
-
-def _account_budgets(account: str, terms: Terms) -> list[_Budget]:
-    pairs = (("day", terms.budget_usd_day), ("month", terms.budget_usd_month))
-    return [_Budget(account, True, period, usd) for period, usd in pairs if usd is not None]
+def _budgets(owner: str, is_account: bool, limits: EngineSection | Terms) -> list[_Budget]:
+    pairs = (("day", limits.budget_usd_day), ("month", limits.budget_usd_month))
+    return [_Budget(owner, is_account, period, usd) for period, usd in pairs if usd is not None]

@@ -15,8 +15,7 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a request: the model that spoke it or tried to, and how many of its samples were written.
 
     `characters` and `estimated_s` are of its text. `was_submitted` tells whether that model has the text and
-    bills from that moment on. The `kind` is that of the request, if it has none of its own: what repeats a
-    part for a post-step has an own part.
+    bills from that moment on. Without a `kind`, the part has that of the request.
     """
 
     engine: str
@@ -29,7 +28,7 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one engine. Without a rate it costs nothing: it was refused, or the engine is ours."""
+    """One try of one engine. Without a rate it costs nothing, since it was refused or the engine is local."""
 
     engine: str
     model: str
@@ -48,8 +47,8 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request. A plus joins the names of several engines.
 
-    Of its samples, `most_charged` are charged at most, and shown in usage. `rows` are of features, to be
-    committed with the end.
+    At most `most_charged` samples are charged and shown in usage. `rows` of features are committed with the
+    end.
     """
 
     engine: str = ""
@@ -86,8 +85,8 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     """Compute what a request costs: each part by its own model's price, and the sum rounded once.
 
     A client that left pays a part whole if its engine has the text and bills from that moment on. A failure
-    of the server or an engine costs nothing. A fault of the request's own text does not make free what was
-    spoken before it: otherwise a last word that no engine can speak would pay for the rest.
+    of the server or an engine costs nothing. A fault of the request's own text is charged for the speech
+    before it: otherwise an unspeakable last word would make the rest free.
     """
     pieces: list[PricedPart] = []
     is_twofold = False
@@ -102,7 +101,7 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     amount = price.total(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE
     if len(pieces) > 1 and (is_twofold or charged.per == "job" or len({piece.price for piece in pieces}) > 1):
-        # This is the one price by which `verify` can prove the charge.
+        # `verify` can prove the charge by this one price.
         charged = Price(amount, "job")
     is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
     return Charge(0 if is_free else amount, charged)

@@ -1,7 +1,7 @@
-"""Bills at a price that is known beforehand: those of clones and of trainings.
+"""Bills at a fixed price: for clones and trainings.
 
 The hold is a row that outlives its worker, and the bill has its id, so two workers write one bill. No client
-waits for it, so it waits longer for the database than an answer does: about a minute.
+waits for it, so it may wait about a minute for the database.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from proxy.storage.usage import UsageRow
 
 _TRIES = 10
 _OF_NOBODY = terms_of(UNLIMITED)
-"""The terms of a settlement, which asks no limit any more."""
+"""The terms of a settlement, for which limits do not matter any more."""
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
-    """What is charged: by which key it was asked for, and what was made.
+    """The facts of a bill: the key that requested the work, and the result.
 
-    `micro_usd` is what its provider took. If the account left before the end, `part` is what it owes.
+    `micro_usd` is the provider's price. If the account left before the end, it owes `part`.
     """
 
     payer: str
@@ -53,7 +53,8 @@ class FixedPrice:
         self._kind = kind
 
     async def hold(self, id_: str, payer: Payer, amount: int, job: str = "") -> Hold:
-        """Hold the price. It is no stream, so that no speech has to wait for it. Raises QuotaExceeded."""
+        """Hold the price. The hold does not count as a stream, so speech does not wait for it. Raises
+        QuotaExceeded."""
         fields = msgspec.structs.asdict(payer)
         return await self._ledger.hold(
             HoldRequest(**fields, request_id=id_, amount=amount, is_stream=False, job=job)
@@ -71,7 +72,7 @@ class FixedPrice:
         )
 
     def note(self, hold: Hold, *, is_kept: bool) -> None:
-        """Note whether a hold has become a row. Without one it ends."""
+        """Note whether a hold has become a row. Otherwise it ends."""
         request = hold.hold_request
         if is_kept:
             self._ledger.holds.keep(request.request_id)
@@ -79,9 +80,9 @@ class FixedPrice:
             self._ledger.holds.drop(request.request_id, request.account)
 
     async def charge(self, hold: DurableHold, made: Purchase) -> bool:
-        """Charge out of a hold, in the cycle that it was held in, dated now. False: that was done.
+        """Charge a hold, in the cycle in which it was taken. Return False if it was charged before.
 
-        Raises StorageFailed, and then it is written later.
+        After StorageFailed, the charge is written later.
         """
         if await usage.is_there(self._ledger.store, hold.request):
             return False
@@ -133,7 +134,7 @@ class FixedPrice:
         except StorageFailed:
             if not await usage.is_there(self._ledger.store, end.usage.id):
                 raise
-            # Another server has seen the same, and was faster.
+            # Another server has written the same bill.
             settlement.leave()
             is_written = True
         finally:

@@ -33,14 +33,14 @@ class Hold:
         """Write the end of the request, and wait for the commit: only then may the last chunk go out."""
         if self._settlement.is_written:
             return _nothing()
-        # A client that did not get the last chunk has no whole answer, and does not owe for one.
+        # A client that did not get the last chunk has no whole answer, and does not pay for a whole one.
         self._late_outcome = "left" if outcome == "left" else "failed"
         return self._settlement.write(self._end(outcome, spent))
 
     async def abandon(self, spent: Spent) -> None:
-        """If the caller forgot to settle, settle as failed. Afterwards nothing is held in any case.
+        """Settle as failed, unless `settle` was called. Afterwards nothing is held in any case.
 
-        When the database does not take the settlement now, it is written later.
+        If the database does not take the settlement now, it is written later.
         """
         if self._settlement.is_written:
             return
@@ -126,4 +126,4 @@ class Hold:
 
 
 async def _nothing() -> None:
-    """Do nothing: it is written."""
+    """Do nothing: the end was written before."""

@@ -30,7 +30,7 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
 
     def of_job(self) -> Self:
-        """Return who pays for what is no stream: under no key, past limits of streams."""
+        """Return the payer of a job: it has no key, and limits of streams do not apply."""
         terms = msgspec.structs.replace(self.terms, streams=None, key=Caps())
         return msgspec.structs.replace(self, key=JOB_KEY, terms=terms)
 
@@ -38,7 +38,7 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
 class HoldRequest(Payer, frozen=True, kw_only=True):
     """The hold that a request needs: for which account, and the most that it is expected to cost.
 
-    A job's is no stream: it counts for no limit of streams, and is held under no key. `job` is the id of one
+    A job's hold is no stream: it has no key, and limits of streams do not apply. `job` is the id of a job
     that speaks.
     """
 
@@ -77,7 +77,7 @@ class Position(msgspec.Struct, frozen=True):
 class Holds(Protocol):
     """Keeps the holds of accounts. Every method may be called concurrently, for the same account too.
 
-    `pending` has the writes that could not be done in their time, `deadlines` the callers of the others.
+    `pending` has the writes that were too late, `deadlines` the callers of the others.
     """
 
     store: Store
@@ -93,19 +93,19 @@ class Holds(Protocol):
         ...
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
-        """Note that an end of this request is going to be written."""
+        """Note that an end of this request will be written."""
         ...
 
     def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
-        """Do what follows from the commit of an end. None means that it is not known which one, or none."""
+        """Apply a committed end. None means that no end was committed, or that it is not known which one."""
         ...
 
     def drop(self, request: str, account: str) -> None:
-        """End a hold for which nothing could be written. It returns at once."""
+        """End a hold whose end could not be written. It returns at once."""
         ...
 
     async def release(self, request: str, account: str) -> None:
-        """End a hold that owes nothing. It counts no more when this returns."""
+        """End a hold without a charge. When this returns, it does not count any more."""
         ...
 
     async def move(self, entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:

@@ -27,9 +27,6 @@ class Ledger:
         self.store = store
         self.holds = holds
 
-    def __repr__(self) -> str:
-        return f"<Ledger {self.holds!r}>"
-
     async def hold(self, hold_request: HoldRequest) -> Hold:
         """Hold credits for a request. After RateLimited or QuotaExceeded nothing is held or written.
 
@@ -43,7 +40,7 @@ class Ledger:
 
     @asynccontextmanager
     async def stream(self, request: str, payer: Payer) -> AsyncIterator[None]:
-        """Count as a stream of the account while the block runs, for an answer that is paid for already.
+        """Count as a stream of the account while the block runs, for an answer that was paid before.
 
         Raises RateLimited.
         """
@@ -55,9 +52,9 @@ class Ledger:
             await self.holds.release(request, payer.account)
 
     async def check(self, payer: Payer, amount: int | None = None) -> None:
-        """Raise what `hold` would surely raise for this amount: before work that would not be paid.
+        """Raise what `hold` would certainly raise for this amount, before work that could not be paid.
 
-        Without an amount, it is what any speech costs.
+        Without an amount, use the least price of speech.
         """
         if amount is None:
             prices = payer.terms.prices
@@ -68,8 +65,8 @@ class Ledger:
             raise _failure(answer, position.cycle, payer, amount)
 
     async def check_conversion(self, payer: Payer) -> None:
-        """Raise what `hold` would surely raise for a conversion, however short: what a recording costs is
-        known once it is decoded, and to decode for an account that cannot pay would cost the others."""
+        """Raise what `hold` would certainly raise for even the shortest conversion. The price is known only
+        after decoding, and an account that cannot pay must not cause that work."""
         price = payer.terms.prices.conversion
         await self.check(payer, None if price is None else min(1, price.micro))
 

@@ -28,7 +28,7 @@ class _Account:
     """One account's pools as the database has them, and its running requests.
 
     `writing` counts its settlements and movements until they are written. Until then it is not forgotten, so
-    that the pools are never read while it is not known whether they have a movement in them.
+    that the pools are never read while a movement may or may not be in them.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class MemoryHolds:
         return held
 
     def keep(self, request: str) -> None:
-        del request  # it stays here, and is read again after a restart
+        del request  # it stays in memory, and is read again after a restart
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
         account = self._accounts.get(hold_request.account)
@@ -150,7 +150,7 @@ class MemoryHolds:
         return account
 
     async def _read(self, id_: str) -> _Account:
-        """Read the pools of an account that has none yet. Only one caller reads, and the others wait."""
+        """Read the pools of an account that has none yet. One caller reads, and the others wait."""
         while (account := self._accounts.setdefault(id_, _Account())).pools is None:
             async with account.reading:
                 if account.pools is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from policies.price import in_credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.ledger.ledger import Ledger
-from proxy.ledger.refunds import Reason, give_back
+from proxy.ledger.settlement import Reason, give_back
 from proxy.storage import accounts, entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.rows import new_id

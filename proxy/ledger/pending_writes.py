@@ -1,7 +1,8 @@
-"""Writes that the database did not take: a deadline for their callers, and later tries without one.
+"""Writes that the database did not take in time: their callers get a failure, and the writes are tried again
+later.
 
-What is tried again has an id of its own, so that it cannot be counted twice. Pending writes are in memory.
-When the process ends before they are written, the log has the event that each of them began with.
+Each write has its own id, so that it cannot be counted twice. Pending writes are in memory. When the process
+ends before they are written, the log has the event that each of them began with.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -57,11 +58,11 @@ class WriteDeadlines:
         self._all_answered: asyncio.Event | None = None
 
     def next(self) -> float:
-        """Return the deadline of a caller who begins to wait now, as a time of the event loop."""
+        """Return the deadline of a caller that begins to wait now, as a time of the event loop."""
         return _now() + WITHIN_S
 
     def add(self, caller: asyncio.Future[WriteOutcome]) -> float:
-        """Answer the caller with StorageUnreachable at its deadline, unless something else did before. Return
+        """Answer the caller with StorageUnreachable at its deadline, unless it was answered before. Return
         the deadline, a time of the event loop."""
         deadline = _now() + WITHIN_S
         while self._callers and self._callers[0][1].done():
@@ -112,7 +113,8 @@ class PendingWrites:
         self._retrying = RepeatingTask("arrears", self._turn, 0.0, metrics)
 
     def add(self, name: str, work: Work) -> bool:
-        """Tell whether the write will be tried. It replaces one of the same name, and may be done twice."""
+        """Add a write that may be done twice. It replaces a write of the same name. Return False if there are
+        too many."""
         if len(self._pending) >= MOST and name not in self._pending:
             return False
         self._pending[name] = work
@@ -123,12 +125,10 @@ class PendingWrites:
     async def close(self) -> None:
         """Try everything once more, as long as the database takes it."""
         await self._retrying.close()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_S):
                 while self._pending and await self._write_all():
                     pass
-        except TimeoutError:
-            pass
         if self._pending:
             _log.error("arrears.write.failed", left=len(self._pending))
 
@@ -138,7 +138,7 @@ class PendingWrites:
             await asyncio.sleep(AGAIN_S)
 
     async def _write_all(self) -> bool:
-        """Try each write once, up to the first that the database refuses. False means that there was one.
+        """Try each write once, up to the first that the database refuses. Return False if one was refused.
 
         The refused write comes last next time: the database may be away, or the fault may be in the write.
         """

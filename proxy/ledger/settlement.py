@@ -1,4 +1,4 @@
-"""The settlement of one request: written once, also if its caller leaves or the database is away for a while.
+"""The settlement of one request. It is written once, even if its caller leaves or the database is away.
 
 A settlement is an item in the store's list. The store answers it on the event loop, also when its caller is
 gone, so that nothing is lost. Until the database has it, a newer end takes the place of the older one.
@@ -7,28 +7,49 @@ gone, so that nothing is lost. Until the database has it, a newer end takes the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+import msgspec
 import structlog
 
+from policies.cycles import Cycle, cycle_at
 from proxy.ledger.holds import HoldRequest, Holds
 from proxy.ledger.pending_writes import in_time
-from proxy.ledger.refunds import Reason, give_back
-from proxy.storage import entries
+from proxy.storage import entries, usage
+from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.settlements import End
-from proxy.storage.store import AlreadyExists, Content, StorageFailed, StorageUnreachable, WriteOutcome
+from proxy.storage.store import (
+    AlreadyExists,
+    Content,
+    Statement,
+    StorageFailed,
+    StorageUnreachable,
+    WriteOutcome,
+)
 
 __all__ = ["End", "Settlement"]
 
 _TRIES = 3
-_BROKEN_OFF = Reason("voxgate", "the answer was broken off while its settlement was being written")
 
 _log = structlog.get_logger()
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """The actor and the reason of a movement. The extra statements, such as the audit, are in the same unit
+    of work."""
+
+    actor: str
+    text: str = ""
+    extra_statements: Sequence[Statement] = ()
+
+
+_BROKEN_OFF = Reason("voxgate", "the answer was broken off while its settlement was being written")
 
 
 class Settlement:
     """The settlement of one request. It has the request's id, so it cannot be counted twice.
 
-    After a failure or a cancelled `write`, call `write` again or `write_later`: nothing else does.
+    After a failure or a cancelled `write`, call `write` again or `write_later`.
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
@@ -65,7 +86,7 @@ class Settlement:
                 self.was_unreachable |= isinstance(outcome, StorageUnreachable)
                 raise outcome
         if self._written is not end:
-            # An earlier end was faster. What this one charges less is given back.
+            # An earlier end was committed first. If this end charges less, the difference is refunded.
             try:
                 async with in_time(deadline):
                     await self._refund(end)
@@ -90,7 +111,7 @@ class Settlement:
         )
 
     def leave(self) -> None:
-        """Write nothing any more, after a `write` was refused: another process has written an end."""
+        """Stop after a refused `write`, since another process has written an end."""
         self._holds.end_settlement(self._hold_request, None)
 
     @property
@@ -100,7 +121,7 @@ class Settlement:
         return self._end
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
-        """Do what follows from a commit, or try again. The store calls it once for each try."""
+        """Apply a commit, or try again. The store calls this once for each try."""
         self._is_under_way = False
         self._holds.deadlines.answered()
         if isinstance(outcome, list):
@@ -154,7 +175,8 @@ class Settlement:
         _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
 
     async def _refund(self, end: End) -> None:
-        """Refund what is too much on the disk. After several tries it is not known which one came through."""
+        """Refund the excess of the end on the disk. After several tries it is not known which end was
+        written."""
         spent = await entries.spent(self._holds.store, self._hold_request.request_id)
         too_much = sum(entry.amount for entry in end.entries) - sum(entry.amount for entry in spent)
         if too_much <= 0:
@@ -163,3 +185,42 @@ class Settlement:
             await give_back(self._holds, spent, too_much, self._hold_request.anchor, _BROKEN_OFF)
         except AlreadyExists:
             pass  # it was refunded before
+
+
+async def give_back(
+    holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
+) -> list[Entry]:
+    """Give back what one request spent, or a part, to the pools that it came from.
+
+    Entries come back in reverse order. Raises AlreadyExists when the request was refunded before.
+    """
+    now = await holds.store.now()
+    back = _entries(spent, micro, cycle_at(anchor, now), now, reason)
+    shown = usage.refund_statement(spent[0].request or "", micro)
+    # In the order of settlements. In the other order, a refund and a settlement would block each other.
+    await holds.move(back[::-1], (shown, *reason.extra_statements))
+    return [entry for entry in back if entry.amount]
+
+
+def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, reason: Reason) -> list[Entry]:
+    """Make one entry for each pool, even of nothing: their ids make a second refund impossible."""
+    back: list[Entry] = []
+    left = micro
+    for entry in reversed(spent):
+        amount = min(left, -entry.amount)
+        left -= amount
+        back.append(
+            Entry(
+                id=entries.refund_id(entry.id),
+                account=entry.account,
+                # The allowance of a cycle that is over cannot be spent, so it comes back as granted credits.
+                pool=entry.pool if entry.pool == cycle.start else GRANTED,
+                amount=amount,
+                kind="refund",
+                at=now,
+                request=entry.request,
+                reason=reason.text,
+                actor=reason.actor,
+            )
+        )
+    return back

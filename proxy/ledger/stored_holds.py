@@ -13,22 +13,11 @@ from policies.cycles import cycle_at
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds
+from proxy.storage import store as database
 from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import Entry
 from proxy.storage.holds import Take
 from proxy.storage.settlements import End
-from proxy.storage.store import (
-    AlreadyExists,
-    Content,
-    Params,
-    Row,
-    Statement,
-    StorageFailed,
-    StorageUnreachable,
-    Store,
-    WriteOutcome,
-    until_written,
-)
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
@@ -45,11 +34,11 @@ _log = structlog.get_logger()
 class StoredHolds:
     """The holds of one worker. Create it in a running loop.
 
-    A `lost` hold may be a row though no request needs it. It is kept with the moment from which it cannot
-    come any more.
+    A `lost` hold may be a row although no request needs it. It is stored with the time after which its row
+    cannot appear any more.
     """
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: database.Store, metrics: Metrics) -> None:
         self.store = store
         self.pending = PendingWrites(metrics)
         self.deadlines = WriteDeadlines()
@@ -57,9 +46,6 @@ class StoredHolds:
         self._live: set[str] = set()
         self._lost: dict[str, float] = {}
         self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, metrics)
-
-    def __repr__(self) -> str:
-        return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
 
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
         if not hold_request.is_stream:
@@ -75,7 +61,7 @@ class StoredHolds:
         raise HoldRefused(refusal, cycle)
 
     def keep(self, request: str) -> None:
-        # A renewal would give it an end.
+        # A renewal would give the hold an expiry.
         self._live.discard(request)
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
@@ -98,13 +84,15 @@ class StoredHolds:
             async with in_time(self.deadlines.next()):
                 await holds.drop(self.store, (request,))
             is_gone = True
-        except StorageFailed:
+        except database.StorageFailed:
             pass  # it goes later
         finally:
             if not is_gone:
                 self.drop(request, account)
 
-    async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
+    async def move(
+        self, new_entries: Sequence[Entry], extra_statements: Sequence[database.Statement] = ()
+    ) -> None:
         unit = (*entries.statements(new_entries), *extra_statements)
         is_again = False
 
@@ -113,18 +101,18 @@ class StoredHolds:
             is_first, is_again = not is_again, True
             try:
                 await self.store.write(*unit)
-            except AlreadyExists:
-                # The row is from an earlier try whose answer was lost, or it is another entry.
+            except database.AlreadyExists:
+                # The row is from an earlier try whose answer was lost, or from another entry.
                 if is_first or not await entries.are_there(self.store, new_entries):
                     raise
 
         async with in_time(self.deadlines.next()):
-            await until_written(write, _TRIES)
+            await database.until_written(write, _TRIES)
 
     async def position(self, payer: Payer) -> Position:
         now = await self.store.now()
         cycle = cycle_at(payer.anchor, now)
-        place: Params = {
+        place: database.Params = {
             "account": payer.account,
             "key": payer.key,
             "allowance": payer.terms.allowance,
@@ -139,7 +127,7 @@ class StoredHolds:
         await self.deadlines.close()
         await self.pending.close()
 
-    async def _take(self, take: Take) -> Row:
+    async def _take(self, take: Take) -> database.Row:
         taking = _Taking(self, take)
         self.deadlines.add(taking.answered)
         self.deadlines.began()
@@ -148,22 +136,22 @@ class StoredHolds:
             outcome = await taking.answered
         except asyncio.CancelledError:
             if not taking.answered.cancelled():
-                # The answer came in the same turn of the loop as the end of its caller.
+                # The answer came in the same turn of the loop in which its caller was cancelled.
                 self.drop_taken(take.request, taking.answered.result())
             raise
         if isinstance(outcome, Exception):
-            if isinstance(outcome, StorageUnreachable):
+            if isinstance(outcome, database.StorageUnreachable):
                 self._drop_later(take.request, may_come=True)
             raise outcome
         ((row,),) = outcome
         return row
 
-    def drop_taken(self, request: str, outcome: WriteOutcome) -> None:
+    def drop_taken(self, request: str, outcome: database.WriteOutcome) -> None:
         """Drop the row of a take whose caller has gone. It would count until it expires."""
-        self._drop_later(request, may_come=isinstance(outcome, StorageUnreachable))
+        self._drop_later(request, may_come=isinstance(outcome, database.StorageUnreachable))
 
     def _drop_later(self, request: str, *, may_come: bool = False) -> None:
-        """Drop a row soon. When its fate is unknown, it may still come after that, until it expires."""
+        """Drop a row soon. A row whose insertion is uncertain may still appear later, until it expires."""
         self._lost[request] = _now() + HOLD_S if may_come else 0.0
         self.pending.add("lost holds", self._drop_lost)
 
@@ -200,19 +188,19 @@ class StoredHolds:
             now = await self.store.now()
             expires, long_ago = now + HOLD_S * _SECOND, now - _LONG * _SECOND
             await holds.renew(self.store, self._worker, self._live, expires=expires, long_ago=long_ago)
-        except StorageFailed as error:
+        except database.StorageFailed as error:
             _log.warning("hold.renew.failed", live=len(self._live), reason=str(error))
 
 
 class _Taking(UnitWrite):
-    """A hold that is being taken. When its caller has left, its row goes as soon as it is there."""
+    """A hold that is being taken. If its caller has left, its row is deleted as soon as it exists."""
 
     def __init__(self, holds: StoredHolds, take: Take) -> None:
         super().__init__(take)
         self._holds = holds
         self._request = take.request
 
-    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+    def answer(self, content: database.Content, outcome: database.WriteOutcome) -> None:
         self._holds.deadlines.answered()
         if self.answered.done():
             self._holds.drop_taken(self._request, outcome)

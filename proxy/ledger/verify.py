@@ -1,7 +1,7 @@
 """`voxgate ledger verify`: check by the rows alone whether the books agree with each other.
 
-The check changes nothing, and may run next to a busy server. It reads a few thousand rows at a time. What it
-compares is of one moment, or so old that it does not change any more.
+The check changes nothing, and may run next to a busy server. It reads a few thousand rows at a time. It
+compares rows of one moment, or rows that are too old to change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BALANCES = "a balance is the sum of its entries"
 
 
 class Contradiction(msgspec.Struct, frozen=True):
-    """What is wrong, and the id of the account or request that is wrong."""
+    """A fault, and the id of its account or request."""
 
     check: str
     subject: str
@@ -60,7 +60,7 @@ async def verify(store: Store) -> VerifyResult:
 
 
 class _Found:
-    """The contradictions: each check and subject once, and no more of a check than are shown."""
+    """The contradictions: each check and subject once, up to the number that is shown for a check."""
 
     def __init__(self) -> None:
         self.all: list[Contradiction] = []

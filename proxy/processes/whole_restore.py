@@ -28,8 +28,7 @@ from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
 from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
 from proxy.storage import sqlite_backup
-from proxy.storage.disk_names import DiskName, UnsafeName
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, UnsafeName, flush
 from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 

@@ -23,7 +23,7 @@ __all__ = ["open_store"]
 async def open_store(url: str, folder: Path, tables: Tables) -> AsyncIterator[Store]:
     """Open the store of `[storage] url` and bring its schema up to date. It is closed at the end.
 
-    `tables` are all that this version has: without one of them, its recordings would be taken for left over.
+    `tables` must be all tables of this version: recordings of a missing table would look left over.
 
     Raises ValueError when the url names no database, and StorageFailed when the database cannot be opened
     or belongs to a newer version.

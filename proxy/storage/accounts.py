@@ -15,7 +15,7 @@ from proxy.storage.store import Params, Row, Statement, Store, write_deletion
 
 
 class Account(msgspec.Struct, frozen=True):
-    """An account. Its cycles are counted from `anchor`. What is `agreed` replaces the plan's value."""
+    """An account. Its cycles are counted from `anchor`. Values in `agreed` replace those of the plan."""
 
     id: str
     name: str
@@ -99,7 +99,7 @@ async def create(
 
 
 async def page(store: Store, place: Place, limit: int) -> list[Account]:
-    """List accounts, the newest first, from the place on. Closed ones are among them."""
+    """List accounts after the place, the newest first, also closed accounts."""
     return await ROWS.page(store, None, place, limit)
 
 
@@ -110,7 +110,7 @@ async def get(store: Store, id_or_name: str) -> Account | None:
 async def change(
     store: Store, account: str, decide: Callable[[Account], Awaitable[Change]]
 ) -> Account | None:
-    """Change an account, and give it as it is then. None means that there is no such account.
+    """Change an account, and return it. None means that there is no such account.
 
     The decision follows from the account as it was read. It is written only if the account is still the same;
     if not, the account is read and decided again. A closed account is never changed. Forget its callers

@@ -60,7 +60,7 @@ def is_well_formed(text: str) -> bool:
 
 
 def digest(text: str) -> str:
-    """Give what the store keeps of a key. SHA-256 without salt is enough for 190 random bits."""
+    """Return the digest that the store has of a key. SHA-256 without salt is enough for 190 random bits."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

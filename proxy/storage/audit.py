@@ -34,7 +34,7 @@ _NO_FACTS: Params = {}
 def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
     """Write an act, for one unit of work with its change. Without an act there is no statement.
 
-    `only_if` is SQL over the act's values and further facts. It is true when the change does happen, so that
+    `only_if` is SQL over the act's values and further facts. It is true if the change happens, so that
     revoking twice is one act.
     """
     if act is None:

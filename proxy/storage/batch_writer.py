@@ -1,19 +1,21 @@
-"""The list of what is to be written: it goes to the database in batches, and each item gets its answer.
+"""The queue of writes: it goes to the database in batches, and each item gets its answer.
 
-An item is in the list before its caller waits for it. So a caller who is cancelled cannot lose it, and what
-follows from its commit is done in its answer, on the event loop.
+An item is in the list before its caller waits for it. So a cancelled caller cannot lose it, and the
+consequences of its commit run in its answer, on the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFailed, Store, WriteOutcome
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
 _GATHERED = 16
+_TRIES = 20
+_PAUSE_S = 0.05
 
 
 class UnitWrite:
@@ -42,9 +44,9 @@ async def write_unit(store: Store, statements: tuple[Statement, ...]) -> list[li
 class BatchWriter:
     """Gathers items and hands one batch at a time to the database. Create and use it on the event loop.
 
-    What comes while a batch is being written goes together, and so does what comes in the next few turns of
-    the loop. Those take no time while the loop is idle; while it is busy, they make fewer and larger commits.
-    `hand_over` gets the contents and returns at once; when they are written, the driver calls `answered`.
+    Items that arrive while a batch is written, and in the next few turns of the loop, form the next batch.
+    The turns take no time on an idle loop; on a busy loop, commits become fewer and larger. `hand_over` gets
+    the contents and returns at once; when they are written, the driver calls `answered`.
     """
 
     def __init__(self, hand_over: Callable[[list[Content]], None]) -> None:
@@ -69,7 +71,7 @@ class BatchWriter:
         batch, self._batch = self._batch, []
         self._is_busy = bool(self._waiting)
         if self._is_busy:
-            # Before the answers: if many wait, the database works while they are given.
+            # The next batch begins before the answers, so that the database works meanwhile.
             self._gather(_GATHER_TURNS)
         self._answer(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
         if not self._is_busy:
@@ -109,7 +111,7 @@ class BatchWriter:
             is_done = True
         finally:
             if not is_done:
-                # A fault in one answer must not keep the others waiting for ever.
+                # A fault in one answer must not prevent the other answers.
                 self._loop.call_soon(self._answer, answers)
 
     def _tell_drained(self) -> None:
@@ -127,3 +129,32 @@ def _stopped(cause: BaseException | None) -> StorageFailed:
     failure = StorageFailed("the store stopped before this was known to be written")
     failure.__cause__ = cause
     return failure
+
+
+class SharedRun:
+    """One run at a time. Callers that arrive during a run share the next run. `work` is tried again a few
+    times when it returns False."""
+
+    def __init__(self, work: Callable[[], Awaitable[bool]]) -> None:
+        self._work = work
+        self._running: asyncio.Task[bool] | None = None
+        self._next: asyncio.Task[bool] | None = None
+
+    async def run(self) -> bool:
+        """Return the result of a run that began after this call."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running))
+        return await asyncio.shield(self._next)
+
+    async def _after(self, before: asyncio.Task[bool] | None) -> bool:
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._next = self._next, None
+        return await self._try()
+
+    async def _try(self) -> bool:
+        for _ in range(_TRIES - 1):
+            if await self._work():
+                return True
+            await asyncio.sleep(_PAUSE_S)
+        return await self._work()

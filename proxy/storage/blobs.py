@@ -11,7 +11,7 @@ from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Tables
 
 _ACCOUNT_KEY = "SELECT wrapped FROM account_keys WHERE account = :account"
-# The first one stays: a digest must not depend on who came last.
+# The first key stays, so that digests do not change.
 _ADD_ACCOUNT_KEY = """
 INSERT INTO account_keys (account, wrapped) VALUES (:account, :wrapped) ON CONFLICT (account) DO NOTHING
 """
@@ -75,7 +75,7 @@ async def put(store: Store, blob: BlobRow) -> None:
 
 
 async def touch(store: Store, account: str, digest: str) -> bool:
-    """Say that a blob was put once more: it is not left over. False if it is gone."""
+    """Note that a blob was put once more, so that it does not look left over. Return False if it is gone."""
     row: Params = {"account": account, "digest": digest, "created": await store.now()}
     (rows,) = await store.write(Statement(_TOUCH, row))
     return bool(rows)
@@ -93,16 +93,16 @@ def _is_unused(tables: Tables) -> str:
 
 
 def hold_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
-    """Keep a blob, if one is named, from being dropped until the unit of work with them has ended."""
+    """Return statements that keep a blob from being dropped until the end of their unit of work."""
     return () if digest is None else (Statement(_HOLD, {"account": account or "", "digest": digest}),)
 
 
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[str]:
-    """Delete the rows of recordings that nothing names. Return their digests."""
+    """Delete the rows of unused recordings. Return their digests."""
     names: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
     if not names:
         return []
-    # All are held before the first one is judged, so that a sample that is being added is seen.
+    # All rows are locked before the first check, so that a sample that is being added is seen.
     delete = f"""
     DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_is_unused(store.tables)}
     RETURNING digest

@@ -1,4 +1,4 @@
-"""Texts of rows, of journals and of archives that name files: the one type that lets them.
+"""File names: the one type for texts of rows, journals and archives that name files, and the flush of files.
 
 A database may be a stranger's: a backup that was sent by mail, a row that was written by hand. So whatever
 becomes a path goes through `DiskName`, here when a backup is restored and wherever a path is made.
@@ -6,8 +6,10 @@ becomes a path goes through `DiskName`, here when a backup is restored and where
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
 
 import structlog
@@ -64,3 +66,12 @@ def safe_names(texts: Iterable[object]) -> list[DiskName]:
         except UnsafeName as unsafe:
             _log.warning("storage.name.unsafe", reason=str(unsafe))
     return names
+
+
+def flush(path: Path) -> None:
+    """Return when a file's bytes, or a folder's names, are on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

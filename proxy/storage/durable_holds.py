@@ -1,9 +1,9 @@
-"""Holds that outlive their worker, as rows in both databases: what a clone or a training may cost, until its
-end is known.
+"""Holds that outlive their worker, as rows in both databases: for a clone or a training, until its end is
+known.
 
-Such a hold has the id of its charge as its request, and no key, so that it is no stream of its plan. That of
-a clone is counted among the clones of its cycle in the commit that keeps it, and no more in the commit that
-releases it.
+Such a hold has the id of its charge as its request, and no key, so that it is no stream of its plan. The
+commit that stores the hold of a clone counts the clone in its cycle, and the commit that releases it takes it
+back.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ async def keep(store: Store, hold: DurableHold, fence: int, most: int | None) ->
 
 
 def keep_statement(hold: DurableHold, only_if: Condition) -> Statement:
-    """Return what keeps a hold that was taken, in the commit of what it is for."""
+    """Return the statement that stores a taken hold, in the commit of its clone or training."""
     values: Params = {**only_if.params, **msgspec.structs.asdict(hold)}
     return Statement(_KEEP_IF.format(only_if=only_if.sql), values)
 
 
 async def count(store: Store, account: str, pool: int) -> None:
-    """Count a clone for which nothing was held, whatever the plan has."""
+    """Count a clone without a hold, whatever the plan allows."""
     await store.write(Statement(_COUNT_ANYWAY, {"account": account, "pool": pool}))
 
 

@@ -1,4 +1,4 @@
-"""Entries: every movement of credits, written once and never changed. Balances are their sums."""
+"""Entries are the movements of credits, written once and never changed. Balances are their sums."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def place_of(store: Store, id_: str, account: str) -> Place | None:
 async def of_request(store: Store, request: str) -> list[Entry]:
     """Read what a request spent and what came back, by the ids of the entries.
 
-    An index by request would be written with every request, and hardly ever read.
+    An index by request would cost a write for each request, and would hardly be read.
     """
     ids: Params = {
         "allowance": _spend_id(request, 1),
@@ -131,7 +131,7 @@ async def spent(store: Store, request: str) -> list[Entry]:
 
 
 async def are_there(store: Store, expected: Sequence[Entry]) -> bool:
-    """Tell whether all these entries are on the disk, exactly as they are."""
+    """Tell whether exactly these entries are on the disk."""
     for entry in expected:
         rows = await store.read(_OF_ID, {"id": entry.id})
         if msgspec.convert(rows, list[Entry]) != [entry]:

@@ -1,4 +1,4 @@
-"""What engines on other machines said of themselves: those of workers, and those at runners."""
+"""The models and voices of engines on other machines: at workers and at runners."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _OF_WORKERS = "SELECT engine, hello FROM introductions WHERE subject = '' AND sa
 
 
 async def keep(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
-    """Keep what an engine said in place of what it said before. `subject` is where it is, "" at a worker."""
+    """Store the introduction of an engine in place of an older one. `subject` is its place, "" for a
+    worker."""
     said: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
     await store.write(Statement(_KEEP, {**said, "said": await store.now()}))
 
 
 async def recall(store: Store, engine: str, subject: str) -> bytes | None:
-    """Return what an engine said that is at this place."""
+    """Return the introduction of an engine at this place."""
     rows = await store.read(_OF_ENGINE, {"engine": engine, "subject": subject})
     try:
         return b64decode(rows[0]["hello"], validate=True) if rows else None
@@ -32,6 +33,6 @@ async def recall(store: Store, engine: str, subject: str) -> bytes | None:
 
 
 async def of_workers(store: Store, since: int) -> dict[str, bytes]:
-    """Return what engines at workers have said since then."""
+    """Return the introductions of engines at workers since then."""
     rows = await store.read(_OF_WORKERS, {"since": since})
     return {row["engine"]: b64decode(row["hello"]) for row in rows}

@@ -26,7 +26,7 @@ _NO_FACTS: Params = {}
 
 
 class ListedTable(Generic[R]):
-    """A table with the columns of `type_`, but for those `without` one. Rows are listed by the time `at`.
+    """A table with the columns of `type_`, except those in `without`. Rows are listed by the time `at`.
 
     `listed` is SQL for those on pages.
     """
@@ -60,7 +60,7 @@ class ListedTable(Generic[R]):
     def add_statements(
         self, row: Params, most: int | None, only_if: Condition = ALWAYS
     ) -> tuple[Statement, ...]:
-        """Return what adds a row, for one unit of work. The last statement answers with the row.
+        """Return the statements that add a row, for one unit of work. The last statement returns the row.
 
         It does nothing if the account has `most` rows already or is closed, or if `only_if` is untrue.
         """
@@ -99,7 +99,8 @@ class ListedTable(Generic[R]):
 
 
 def hold_account(account: Value) -> Statement:
-    """Let the writes to an account wait for each other: for its last free place, and for its end."""
+    """Return the statement that serialises writes to an account, so that its last free place is given
+    once."""
     return Statement(_HOLD, {"account": account})
 
 

@@ -19,24 +19,11 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from proxy.config.addresses import show_storage
-from proxy.storage.batch_writer import BatchWriter, write_unit
+from proxy.storage import store as database
+from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
 from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, call_of, carry_out
 from proxy.storage.settlements import End, settlements_of
-from proxy.storage.shared_run import SharedRun
-from proxy.storage.store import (
-    AlreadyExists,
-    BatchItem,
-    Content,
-    MissingReference,
-    Params,
-    Refusal,
-    Row,
-    Statement,
-    StorageFailed,
-    StorageUnreachable,
-    WriteOutcome,
-)
 from proxy.storage.tables import Tables
 
 READERS = 4
@@ -79,12 +66,7 @@ class PostgresStore:
         self._settlements = PostgresBatches(self._settle)
         self._takes = PostgresBatches(self._take)
         self._handed_over: set[asyncio.Task[None]] = set()
-        self._vacuuming = SharedRun(self._vacuum)
-
-    def __repr__(self) -> str:
-        writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._handed_over)
-        state = "closed" if self._is_closed else f"{writing} being written"
-        return f"<PostgresStore {self._name}, {state}>"
+        self._vacuuming = SharedRun(lambda: answer_in_time(self._vacuum(), VACUUM_S))
 
     @classmethod
     async def open(cls, url: str, answer_s: float = ANSWER_S, tables: Tables = ()) -> PostgresStore:
@@ -97,7 +79,7 @@ class PostgresStore:
         store = cls(pools, show_storage(url), ANSWER_S, tables)
         try:
             await store.now()
-        except StorageFailed as error:
+        except database.StorageFailed as error:
             await store.close()
             raise type(error)(f"cannot use PostgreSQL at {store._name}: {error}") from None
         except BaseException:
@@ -116,26 +98,26 @@ class PostgresStore:
         self._clock = (row["now"], began)
         return self._clock[0]
 
-    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
+    async def read(self, sql: str, params: database.Params | None = None) -> list[database.Row]:
         self._check_open()
-        unit = (Statement(sql, params or {}),)
+        unit = (database.Statement(sql, params or {}),)
         (rows,) = await self._answer(self._pools.readers, unit, self._answer_s)
         return rows
 
-    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
+    async def read_long(self, sql: str, params: database.Params | None = None) -> list[database.Row]:
         self._check_open()
-        unit = (Statement(sql, params or {}),)
+        unit = (database.Statement(sql, params or {}),)
         (rows,) = await self._answer(self._pools.long_readers, unit, LONGER * self._answer_s)
         return rows
 
-    async def write(self, *statements: Statement) -> list[list[Row]]:
+    async def write(self, *statements: database.Statement) -> list[list[database.Row]]:
         self._check_open()
         return await write_unit(self, statements)
 
-    def submit(self, item: BatchItem) -> None:
+    def submit(self, item: database.BatchItem) -> None:
         content = item.content
         if self._is_closed:
-            item.answer(content, StorageFailed("the store is closed"))
+            item.answer(content, database.StorageFailed("the store is closed"))
         elif isinstance(content, End):
             self._settlements.writer.add(item)
         elif isinstance(content, Take):
@@ -151,7 +133,7 @@ class PostgresStore:
             return
         self._is_closed = True
         try:
-            # Not awaited themselves: a close that is cancelled must not cancel the writing with it.
+            # `wait` does not cancel the writes if this close is cancelled.
             if self._handed_over:
                 await asyncio.wait(self._handed_over)
             for batches in (self._takes, self._settlements):
@@ -171,7 +153,8 @@ class PostgresStore:
         return ""  # the server checks its own pages
 
     async def forget_deleted(self) -> bool:
-        """Let the tables of what people own lose deleted rows. The log, replicas and backups keep them."""
+        """Vacuum the tables with personal data, so that deleted rows are gone. The log, replicas and backups
+        keep them."""
         self._check_open()
         return await self._vacuuming.run()
 
@@ -187,10 +170,10 @@ class PostgresStore:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise StorageFailed("the store is closed")
+            raise database.StorageFailed("the store is closed")
 
-    async def _write_alone(self, item: BatchItem, unit: tuple[Statement, ...]) -> None:
-        outcome: WriteOutcome = StorageFailed("the store stopped before this was known to be written")
+    async def _write_alone(self, item: database.BatchItem, unit: tuple[database.Statement, ...]) -> None:
+        outcome: database.WriteOutcome = _stopped()
         try:
             outcome = await self._answer(self._pools.writers, unit, self._answer_s)
         except REFUSALS as refused:
@@ -199,10 +182,6 @@ class PostgresStore:
             item.answer(unit, outcome)
 
     async def _vacuum(self) -> bool:
-        await answer_in_time(self._vacuum_owned(), VACUUM_S)
-        return True
-
-    async def _vacuum_owned(self) -> None:
         async with self._pools.writers.acquire() as connection:
             personal = [table.name for table in self.tables if table.personal]
             await connection.execute(f"SET statement_timeout = {VACUUM_S * 1000:.0f}")
@@ -210,29 +189,30 @@ class PostgresStore:
                 await connection.execute(f"VACUUM {', '.join(personal)}")
                 await connection.execute(f"SET statement_timeout = {self._answer_s * 1000:.0f}")
             except BaseException:
-                # A clean end would wait for the server, and its timeout would stay with the connection.
+                # A clean close would wait for the server, and the connection would keep the changed timeout.
                 connection.terminate()
                 raise
+        return True
 
-    async def _settle(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
+    async def _settle(self, contents: Sequence[database.Content]) -> list[list[list[database.Row]]]:
         ends = [content for content in contents if isinstance(content, End)]
         call = PostgresCall(self._settlement.postgres, tuple(self._settlement.postgres_values(ends)))
         await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
         return [[] for _ in ends]
 
-    async def _take(self, contents: Sequence[Content]) -> list[list[list[Row]]]:
+    async def _take(self, contents: Sequence[database.Content]) -> list[list[list[database.Row]]]:
         takes = [content for content in contents if isinstance(content, Take)]
         order, values = take_values(takes)
         call = PostgresCall(POSTGRES_TAKE, values)
         (rows,) = await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
-        found: list[list[list[Row]]] = [[] for _ in takes]
+        found: list[list[list[database.Row]]] = [[] for _ in takes]
         for row in rows:
             found[order[row["place"] - 1]] = [[row]]
         return found
 
     async def _answer(
-        self, pool: asyncpg.Pool, unit: tuple[Statement, ...], within_s: float
-    ) -> list[list[Row]]:
+        self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float
+    ) -> list[list[database.Row]]:
         return await answer_in_time(carry_out(pool, [call_of(statement) for statement in unit]), within_s)
 
 
@@ -270,9 +250,9 @@ async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
     return
 
 
-REFUSALS = (AlreadyExists, MissingReference, StorageFailed)
+REFUSALS = (database.AlreadyExists, database.MissingReference, database.StorageFailed)
 
-Write = Callable[[Sequence[Content]], Awaitable[list[list[list[Row]]]]]
+Write = Callable[[Sequence[database.Content]], Awaitable[list[list[list[database.Row]]]]]
 """Writes contents of one kind in one round trip, and gives the rows of each. Raises one of REFUSALS."""
 
 
@@ -288,39 +268,39 @@ class PostgresBatches:
         self._write = write
         self._task: asyncio.Task[None] | None = None
 
-    def _begin(self, contents: list[Content]) -> None:
-        # Kept here, because the event loop forgets a task that nothing holds.
+    def _begin(self, contents: list[database.Content]) -> None:
+        # This reference keeps the task alive.
         self._task = asyncio.create_task(self._carry_out(contents))
 
-    async def _carry_out(self, contents: list[Content]) -> None:
-        outcomes: list[WriteOutcome] = [_stopped() for _ in contents]
+    async def _carry_out(self, contents: list[database.Content]) -> None:
+        outcomes: list[database.WriteOutcome] = [_stopped() for _ in contents]
         try:
             outcomes = await self._outcomes(contents)
         finally:
-            # By the loop, which reports a fault in an answer at once.
+            # The loop calls it, and so reports a fault in an answer at once.
             asyncio.get_running_loop().call_soon(self.writer.answered, outcomes)
 
-    async def _outcomes(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+    async def _outcomes(self, contents: Sequence[database.Content]) -> list[database.WriteOutcome]:
         try:
             return [*await self._write(contents)]
         except REFUSALS as refused:
-            refusal: Refusal = refused
-        if len(contents) == 1 or isinstance(refusal, StorageUnreachable):
+            refusal: database.Refusal = refused
+        if len(contents) == 1 or isinstance(refusal, database.StorageUnreachable):
             return [_copy(refusal) for _ in contents]
-        outcomes: list[WriteOutcome] = []
+        outcomes: list[database.WriteOutcome] = []
         for content in contents:
-            if outcomes and isinstance(outcomes[-1], StorageUnreachable):
-                # It went away meanwhile: the other items do not wait for it again.
+            if outcomes and isinstance(outcomes[-1], database.StorageUnreachable):
+                # The database went away meanwhile: the other items do not wait for it again.
                 outcomes.append(_copy(outcomes[-1]))
             else:
                 outcomes += await self._outcomes([content])
         return outcomes
 
 
-def _copy(refusal: Refusal) -> Refusal:
+def _copy(refusal: database.Refusal) -> database.Refusal:
     """Make an exception for each caller, since raising one adds to its traceback."""
     return type(refusal)(*refusal.args)
 
 
-def _stopped() -> StorageFailed:
-    return StorageFailed("the store stopped before this was known to be written")
+def _stopped() -> database.StorageFailed:
+    return database.StorageFailed("the store stopped before this was known to be written")

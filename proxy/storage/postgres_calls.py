@@ -79,7 +79,7 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]
 
 
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[Row]]:
-    # By hand: the driver's own block would send its ROLLBACK to a frozen server and wait for it.
+    # This does not use the driver's own block, which would wait for a ROLLBACK of a frozen server.
     await connection.execute("BEGIN")
     try:
         answers = [await _rows(connection, call) for call in calls]
@@ -119,7 +119,7 @@ class NumberedSql(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def number_parameters(sql: str) -> NumberedSql:
-    """Replace `:name` by `$1`. A name that comes twice keeps its number, so that its value is sent once."""
+    """Replace `:name` by `$1`. A repeated name keeps its number, so that its value is sent once."""
     names: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:

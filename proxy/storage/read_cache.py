@@ -98,7 +98,7 @@ class ReadCache(Generic[K, V]):
             return values[key]
         read = self._reads.get(key)
         if read is None or read is joined:
-            # A key that was never good brings no others along: any client may send it.
+            # An unknown key reads no others along, since any client may send it.
             read = self._begin((key,) if entry is None else (key, *self._due_beside(key)))
         return (await asyncio.shield(read))[key]
 
@@ -140,7 +140,7 @@ class ReadCache(Generic[K, V]):
             entry = self._entries[oldest]
             if now < entry.due:
                 break
-            # An unused one waits for its next caller, and comes back with that read.
+            # An unused value is read again for its next caller.
             del self._oldest[oldest]
             if entry.unused < _MOST_UNUSED and oldest not in self._reads:
                 found.append(oldest)
@@ -151,7 +151,7 @@ class ReadCache(Generic[K, V]):
         began_at = self._clock()
         values = await self._read(keys)
         for key in keys:
-            # Another read, or none, stands for a key that was forgotten meanwhile.
+            # A key that was forgotten meanwhile has another read, or none.
             if key in values and self._reads.get(key) is asyncio.current_task():
                 self._cache(key, values[key], began_at, is_wanted=key == keys[0])
         return values
@@ -181,7 +181,7 @@ class ReadCache(Generic[K, V]):
         for key in keys:
             if self._reads.get(key) is read:
                 del self._reads[key]
-        # asyncio would report a failure that has no waiter. It is read, so that it does not.
+        # asyncio would report a failure that nothing reads, so it is read here.
         if not read.cancelled():
             read.exception()
 

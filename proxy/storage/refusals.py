@@ -27,7 +27,7 @@ _DELETE = "DELETE FROM refusals WHERE at < :before"
 
 
 class RefusalKind(NamedTuple):
-    """What refusals of a day have in common."""
+    """The key of one sum of refusals."""
 
     account: str
     key: str
@@ -39,7 +39,7 @@ class RefusalKind(NamedTuple):
 async def add(store: Store, counts: Mapping[RefusalKind, int], now: int) -> None:
     """Add refusals to the sums of this day, in one commit."""
     moment = {"at": now // DAY * DAY, "last": now}
-    # In one order, so that two workers do not wait for each other's rows.
+    # One order for all workers, so that two of them cannot block each other.
     await store.write(
         *(
             Statement(_ADD, {**kind._asdict(), **moment, "count": count})

@@ -1,6 +1,6 @@
 """The deletion of old usage: worker number 0 deletes in batches, so that no write waits long.
 
-Entries and the audit stay: they are the books.
+Entries and the audit stay, since they are the books.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ NOT_MEASURED = "{}"
 class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A recording of a voice. `quality` is JSON, what was measured, and `tag` its emotion.
 
-    The first one of a voice has no `id`, and its words are sealed with the voice. Any other one is a clip,
-    with its words in its own seal.
+    The first sample of a voice has no `id`, and its words are sealed with the voice. Any other sample is a
+    clip, with its own sealed words.
     """
 
     voice: str
@@ -52,8 +52,8 @@ async def of_voice(store: Store, voice: str) -> list[SampleRecord]:
 
 
 async def made_of(store: Store, voice: str) -> list[SampleRecord]:
-    """List the recordings that a voice was made of. They go only with it, so what is made of them elsewhere
-    may stay as long as it does."""
+    """List the recordings of which a voice was made. They live as long as the voice, and so may anything made
+    from them elsewhere."""
     return [each for each in await of_voice(store, voice) if not each.id]
 
 

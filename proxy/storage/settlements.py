@@ -62,7 +62,7 @@ _OWN: tuple[tuple[str, type[msgspec.Struct]], ...] = (
 
 
 class Settlements:
-    """The SQL of settlements for all tables of this version, and what it takes.
+    """The SQL of settlements for all tables of this version, and its parameters.
 
     `inserts` has one statement for each table, for single rows; the last one moves the balances.
     """
@@ -79,7 +79,7 @@ class Settlements:
         self.postgres = self._postgres(all_)
 
     def _postgres(self, all_: Sequence[tuple[str, type[msgspec.Struct]]]) -> str:
-        """Return all of it in one statement, which is one round trip.
+        """Return all inserts as one statement, for one round trip.
 
         $1 has the ids of the requests, whose holds end here.
         """
@@ -126,6 +126,4 @@ class Settlements:
         return arrays
 
 
-@cache
-def settlements_of(tables: Tables) -> Settlements:
-    return Settlements(tables)
+settlements_of = cache(Settlements)

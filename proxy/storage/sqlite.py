@@ -20,20 +20,10 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 import structlog
 
-from proxy.storage.batch_writer import BatchWriter, write_unit
+from proxy.storage import store
+from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.settlements import Settlements, settlements_of
-from proxy.storage.shared_run import SharedRun
 from proxy.storage.sqlite_batch import SqliteBatches, query
-from proxy.storage.store import (
-    BatchItem,
-    Content,
-    Params,
-    Refusal,
-    Row,
-    Statement,
-    StorageFailed,
-    WriteOutcome,
-)
 from proxy.storage.tables import Tables
 from proxy.telemetry.background import without_values
 
@@ -54,13 +44,13 @@ class _CommitThread:
         self.connection = connection
         self._committing = SqliteBatches(connection, settlements)
         self._fault: Exception | None = None
-        self.batches = BatchWriter(self._queue_batch)
         self.commits = 0
         self.units = 0
         self.is_stopped = False
         self._loop = asyncio.get_running_loop()
         self._stopped = self._loop.create_future()
-        self._queue: SimpleQueue[list[Content] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[store.Content] | None] = SimpleQueue()
+        self.batches = BatchWriter(self._queue_batch)
         Thread(target=self._run, name="storage writer", daemon=True).start()
 
     async def stop(self) -> None:
@@ -69,7 +59,7 @@ class _CommitThread:
         self._queue.put(None)
         await asyncio.wait([self._stopped])
 
-    def _queue_batch(self, contents: list[Content]) -> None:
+    def _queue_batch(self, contents: list[store.Content]) -> None:
         self._queue.put(contents)
 
     def _run(self) -> None:
@@ -83,7 +73,7 @@ class _CommitThread:
         finally:
             self._loop.call_soon_threadsafe(self._ended)
 
-    def _answered(self, outcomes: list[WriteOutcome]) -> None:
+    def _answered(self, outcomes: list[store.WriteOutcome]) -> None:
         written = sum([isinstance(outcome, list) for outcome in outcomes])
         self.units += written
         self.commits += written > 0
@@ -115,7 +105,7 @@ class SqliteStore:
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
-        # Two at the same time would keep each other from it.
+        # Two checkpoints at the same time would block each other.
         self._emptying = SharedRun(lambda: asyncio.to_thread(_empty_log, path))
 
     def __repr__(self) -> str:
@@ -149,19 +139,19 @@ class SqliteStore:
     async def now(self) -> int:
         return time.time_ns() // 1000
 
-    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
-        return await self._read(self._reader, Statement(sql, params or {}))
+    async def read(self, sql: str, params: store.Params | None = None) -> list[store.Row]:
+        return await self._read(self._reader, store.Statement(sql, params or {}))
 
-    async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
-        return await self._read(self._long_reader, Statement(sql, params or {}))
+    async def read_long(self, sql: str, params: store.Params | None = None) -> list[store.Row]:
+        return await self._read(self._long_reader, store.Statement(sql, params or {}))
 
-    async def write(self, *statements: Statement) -> list[list[Row]]:
+    async def write(self, *statements: store.Statement) -> list[list[store.Row]]:
         self._check_open()
         return await write_unit(self, statements)
 
-    def submit(self, item: BatchItem) -> None:
+    def submit(self, item: store.BatchItem) -> None:
         if self._is_closed or self._writer.is_stopped:
-            item.answer(item.content, StorageFailed("the store is closed"))
+            item.answer(item.content, store.StorageFailed("the store is closed"))
         else:
             self._writer.batches.add(item)
 
@@ -188,9 +178,12 @@ class SqliteStore:
                 for connection in (self._reader, self._long_reader):
                     closing.push_async_callback(connection.close)
 
-    async def _read(self, connection: aiosqlite.Connection, statement: Statement) -> list[Row]:
+    async def _read(self, connection: aiosqlite.Connection, statement: store.Statement) -> list[store.Row]:
         self._check_open()
-        return _rows(await _in_thread(connection, partial(query, statement=statement)))
+        outcome = await _in_thread(connection, partial(query, statement=statement))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def _close_writer(self) -> None:
         # When the close was cancelled, the thread may still be writing.
@@ -199,13 +192,7 @@ class SqliteStore:
 
     def _check_open(self) -> None:
         if self._is_closed or self._writer.is_stopped:
-            raise StorageFailed("the store is closed")
-
-
-def _rows(outcome: list[_T] | Refusal) -> list[_T]:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+            raise store.StorageFailed("the store is closed")
 
 
 def _create(path: Path) -> None:
@@ -213,7 +200,7 @@ def _create(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
     except OSError as error:
-        raise StorageFailed(f"cannot create {path}: {error.strerror}") from error
+        raise store.StorageFailed(f"cannot create {path}: {error.strerror}") from error
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
@@ -221,12 +208,12 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
         # One thread at a time uses it: the one that opens it, then the writer, then the one that closes it.
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise StorageFailed(f"cannot open {path}: {error}") from error
+        raise store.StorageFailed(f"cannot open {path}: {error}") from error
     try:
         _prepare_writer(connection)
     except sqlite3.Error as error:
         connection.close()
-        raise StorageFailed(f"cannot use {path}: {error}") from error
+        raise store.StorageFailed(f"cannot use {path}: {error}") from error
     return connection
 
 
@@ -234,13 +221,13 @@ async def _connect_reader(path: Path) -> aiosqlite.Connection:
     try:
         connection = await aiosqlite.connect(path, isolation_level=None)
     except sqlite3.Error as error:
-        raise StorageFailed(f"cannot open {path}: {error}") from error
+        raise store.StorageFailed(f"cannot open {path}: {error}") from error
     try:
         await _in_thread(connection, _prepare_reader)
     except BaseException as error:
         await connection.close()
         if isinstance(error, sqlite3.Error):
-            raise StorageFailed(f"cannot use {path}: {error}") from error
+            raise store.StorageFailed(f"cannot use {path}: {error}") from error
         raise
     return connection
 
@@ -256,14 +243,14 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
 
 
 def _empty_log(path: Path) -> bool:
-    # Over a connection of its own: the writer's thread must not wait for a reader. While this waits, no write
-    # goes on, so it does not wait long.
+    # This uses its own connection, so that the writer's thread does not wait for a reader. Writes wait for
+    # it, so its timeout is short.
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA busy_timeout = {_LOG_TIMEOUT_MS}")
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
-        raise StorageFailed(f"the database refused: {error}") from error
+        raise store.StorageFailed(f"the database refused: {error}") from error
     return not busy
 
 

@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from proxy.storage.disk_names import DiskName, UnsafeName
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, UnsafeName, flush
 from proxy.storage.schema import shipped, statements_up_to
 from proxy.storage.store import StorageFailed
 from proxy.storage.tables import PathColumn, Tables
@@ -101,7 +100,7 @@ def checked(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]
         _check_rows(backup, part, schema, tables)
         owner = folder.stat()
         if os.geteuid() != owner.st_uid:
-            os.chown(part, owner.st_uid, owner.st_gid)  # root restores for the server's user
+            os.chown(part, owner.st_uid, owner.st_gid)  # root may restore for the server's user
         yield CheckedCopy(part, database, schema)
     except OSError as error:
         raise _unwritable(database, error) from None
@@ -133,7 +132,7 @@ def _copy(source: Path, mode: Literal["ro", "rw"], part: Path) -> int:
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(_open(source, mode)) as original, closing(_open(part, "rw")) as copy:
-            # In one step: with several, each commit of the server would begin the copy anew.
+            # It copies in one step: with several, each commit of the server would restart the copy.
             original.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
@@ -169,22 +168,22 @@ def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
 
 def remove(part: Path) -> None:
     """Remove a half copy, if it is there."""
-    with suppress(OSError):  # it is not there, or its folder is none: the failure before this one says so
+    with suppress(OSError):  # an earlier failure explains a missing file
         part.unlink()
 
 
 def part_of(target: Path) -> Path:
-    """Return what a file is called before it is whole."""
+    """Return the name of a file before it is whole."""
     return target.with_name(f".{target.name}.{os.getpid()}")
 
 
 def _set_aside(folder: Path) -> None:
-    """Give the old database its other name, and its log: SQLite would apply the log to the restored one."""
+    """Rename the old database and its log, which SQLite would otherwise apply to the restored database."""
     old, other = folder / DATABASE, folder / REPLACED
     for end in _ENDS:
         other.with_name(f"{REPLACED}{end}").unlink(missing_ok=True)
     if old.exists():
-        # A second name: after a kill at this point, a server must not find an empty folder, and begin anew.
+        # A link keeps the old name: after a kill at this point, a server must not find an empty folder.
         os.link(old, other)
     for end in ("-wal", "-shm"):
         log = old.with_name(f"{DATABASE}{end}")
@@ -207,7 +206,7 @@ _ACTS = "SELECT type, name FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 LI
 def check_backup(connection: sqlite3.Connection, schema: int, tables: Tables) -> None:
     """Raise UnsafeName, with table and row, for the first value that must not become a path.
 
-    The tables must be those of the schema, exactly; what an older one lacks is passed over. Raises
+    The tables must be exactly those of the schema. Columns that an older schema lacks are skipped. Raises
     sqlite3.Error.
     """
     acts = connection.execute(_ACTS).fetchone()
@@ -237,7 +236,7 @@ Columns = frozenset[tuple[str, str]]
 
 _Shape = frozenset[tuple[object, ...]]
 
-# SQLite's own, such as its statistics, are not read here.
+# SQLite's own tables, such as its statistics, are not read here.
 _TABLES = (
     "SELECT lower(name) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
 )

@@ -8,19 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
+from proxy.storage import store
 from proxy.storage.settlements import End, Settlements
-from proxy.storage.store import (
-    UNSTORABLE,
-    AlreadyExists,
-    Content,
-    MissingReference,
-    Refusal,
-    Row,
-    Statement,
-    StorageFailed,
-    Value,
-    WriteOutcome,
-)
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -32,7 +21,7 @@ class SqliteBatches:
         self._connection = connection
         self._settlements = settlements
 
-    def commit(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+    def commit(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:
         """Commit the contents, and return one outcome for each, in order, after COMMIT has returned.
 
         If one of them fails, only that one is undone. If the transaction itself fails, everything in it has
@@ -50,8 +39,10 @@ class SqliteBatches:
             return [_refused(error) for _ in contents]
 
     def _transaction(
-        self, contents: Sequence[Content], write: Callable[[Sequence[Content]], list[WriteOutcome]]
-    ) -> list[WriteOutcome]:
+        self,
+        contents: Sequence[store.Content],
+        write: Callable[[Sequence[store.Content]], list[store.WriteOutcome]],
+    ) -> list[store.WriteOutcome]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = write(contents)
@@ -62,7 +53,7 @@ class SqliteBatches:
                 self._connection.rollback()
         return outcomes
 
-    def _write_all(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+    def _write_all(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:
         """Write the settlements together, and each unit. Raises at the first fault."""
         self._settle([content for content in contents if isinstance(content, End)])
         return [
@@ -70,12 +61,12 @@ class SqliteBatches:
             for content in contents
         ]
 
-    def _write_each(self, contents: Sequence[Content]) -> list[WriteOutcome]:
+    def _write_each(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:
         return [self._write_one(content) for content in contents]
 
-    def _write_one(self, content: Content) -> WriteOutcome:
+    def _write_one(self, content: store.Content) -> store.WriteOutcome:
         self._connection.execute("SAVEPOINT unit")
-        outcome: WriteOutcome
+        outcome: store.WriteOutcome
         try:
             (outcome,) = self._write_all([content])
         except (sqlite3.Error, ValueError, OverflowError) as error:
@@ -98,7 +89,7 @@ class SqliteBatches:
                 self._connection.executemany(sql, rows)
 
 
-def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | Refusal:
+def query(connection: sqlite3.Connection, statement: store.Statement) -> list[store.Row] | store.Refusal:
     """Run a read, outside the writer's transactions."""
     try:
         return _fetch(connection, statement)
@@ -106,7 +97,7 @@ def query(connection: sqlite3.Connection, statement: Statement) -> list[Row] | R
         return _refusal(error)
 
 
-def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
+def _fetch(connection: sqlite3.Connection, statement: store.Statement) -> list[store.Row]:
     _check_text(statement.params.values())
     cursor = connection.execute(statement.sql, statement.params)
     if cursor.description is None:
@@ -115,31 +106,31 @@ def _fetch(connection: sqlite3.Connection, statement: Statement) -> list[Row]:
     return [dict(zip(names, values, strict=True)) for values in cursor]
 
 
-def _check_text(values: Iterable[Value]) -> None:
+def _check_text(values: Iterable[store.Value]) -> None:
     """Raise ValueError if a text has a NUL. SQLite could store it, PostgreSQL cannot, and rows may move."""
     for value in values:
         if value.__class__ is str and "\0" in value:
             raise ValueError
 
 
-def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> Refusal:
+def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> store.Refusal:
     """Return the store's failure for an error. SQLite's messages name tables and columns, never values."""
     if not isinstance(error, sqlite3.Error):
         # Without its message and the error itself: Python quotes the text that it cannot encode.
-        return StorageFailed(UNSTORABLE)
+        return store.StorageFailed(store.UNSTORABLE)
     code = getattr(error, "sqlite_errorcode", None)
-    failure: Refusal
+    failure: store.Refusal
     if code in _DUPLICATE:
-        failure = AlreadyExists(str(error))
+        failure = store.AlreadyExists(str(error))
     elif code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-        failure = MissingReference(str(error))
+        failure = store.MissingReference(str(error))
     else:
         return _refused(error)
     failure.__cause__ = error
     return failure
 
 
-def _refused(error: Exception) -> StorageFailed:
-    failure = StorageFailed(f"the database refused: {error}")
+def _refused(error: Exception) -> store.StorageFailed:
+    failure = store.StorageFailed(f"the database refused: {error}")
     failure.__cause__ = error
     return failure

@@ -30,7 +30,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Condition(NamedTuple):
-    """What must be true in a commit, as SQL. `held` comes first in it, and lets others' writes to it wait."""
+    """An SQL condition for a commit. The statements `held` come first, and lock the rows of the condition."""
 
     sql: str
     params: Params
@@ -44,7 +44,7 @@ Content = tuple[Statement, ...] | msgspec.Struct
 
 
 class BatchItem(Protocol):
-    """Something in the list of what is to be written. The store calls it on the event loop."""
+    """An item in the queue of writes. The store calls it on the event loop."""
 
     @property
     def content(self) -> Content:
@@ -67,7 +67,8 @@ class Store(Protocol):
     tables: Tables
 
     async def now(self) -> int:
-        """Give the time in microseconds UTC, by the store's own clock. Plans, keys and bills use no other."""
+        """Return the time in microseconds UTC, by the store's own clock. Plans, keys and bills use only this
+        clock."""
         ...
 
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
@@ -75,24 +76,24 @@ class Store(Protocol):
         ...
 
     async def read_long(self, sql: str, params: Params | None = None) -> list[Row]:
-        """Run a query over many rows. It does not delay `read`: no sum delays the check of a key."""
+        """Run a query over many rows. It does not delay `read`, so sums do not delay the check of a key."""
         ...
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         """Write one atomic unit, all statements or none, and give each statement's RETURNING rows.
 
-        It answers after the commit, so that what it answers survives a crash. A unit is carried out even
-        when its caller is cancelled. After AlreadyExists, MissingReference or StorageFailed, nothing of the
-        unit was kept. After StorageUnreachable that is not known: the commit may have been on its way. A row
-        with an id of its own can be written again, `ON CONFLICT`.
+        It returns after the commit, so that the result survives a crash. A unit is carried out even if its
+        caller is cancelled. After AlreadyExists, MissingReference or StorageFailed, nothing of the unit was
+        kept. After StorageUnreachable that is not known: the commit may have been on its way. A row with an
+        id of its own can be written again, `ON CONFLICT`.
         """
         ...
 
     def submit(self, item: BatchItem) -> None:
-        """Put an item into the list of what is to be written, as one atomic unit. It returns at once.
+        """Put an item into the queue of writes, as one atomic unit. It returns at once.
 
-        The item is answered after the commit, or when it is refused; at once, if the store is closed. What
-        `write` says of a unit is true of an item.
+        The item is answered after the commit, or when it is refused; at once, if the store is closed.
+        Otherwise an item behaves as a unit of `write`.
         """
         ...
 
@@ -101,11 +102,12 @@ class Store(Protocol):
         ...
 
     async def forget_deleted(self) -> bool:
-        """Let the database's files lose what was deleted, as far as it can. False: not yet, try again."""
+        """Remove deleted rows from the database's files, as far as it can. Return False if it must be tried
+        again."""
         ...
 
     async def close(self) -> None:
-        """Commit what was handed over, and close the database. It may be called twice."""
+        """Commit all items, and close the database. It may be called twice."""
         ...
 
 
@@ -136,8 +138,8 @@ _TRIES = 5
 
 
 async def write_deletion(store: Store, *statements: Statement) -> list[list[Row]]:
-    """Write a unit that deletes rows, and what points at them. If more of that is committed in its middle,
-    the database refuses the unit, and it is written anew."""
+    """Write a unit that deletes rows and the rows that point at them. If another such row is committed
+    meanwhile, the database refuses the unit, and it is written again."""
     for _ in range(_TRIES - 1):
         try:
             return await store.write(*statements)

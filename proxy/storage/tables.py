@@ -1,4 +1,4 @@
-"""How a table is declared: its owner, what is sealed in it, and how its rows are erased.
+"""The declaration of a table: its owner, its sealed columns, and how its rows are erased.
 
 Each table is declared once, beside its rows. The vault, erasures, VACUUM, the change of the master key and
 the check of a backup read these declarations. A feature that is switched off keeps its tables.
@@ -31,7 +31,7 @@ class Erasable(NamedTuple):
 
     The SQL has the row's id as `:subject`. `digests` selects its recordings, and ends with its WHERE. If
     `only_if` is false, nothing is deleted. `hold` runs first and locks the row, so that no concurrent write
-    can falsify `only_if` or add a recording. A row that `is_part` of another thing is erased with it, too.
+    can falsify `only_if` or add a recording. A row that `is_part` of another thing is also erased with it.
     """
 
     prefix: str
@@ -93,10 +93,10 @@ def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
 
 @cache
 def wholes(tables: Tables) -> tuple[Table, ...]:
-    """Return the tables with rows that can be erased, without those that are parts of others."""
+    """Return the tables with rows that can be erased, without parts of other things."""
     return tuple(table for table, how in erasables(tables) if not how.is_part)
 
 
 def erasable_of(tables: Tables, subject: str) -> Erasable | None:
-    """Return how something is erased that has this id."""
+    """Return how the thing with this id is erased, or None."""
     return next((how for _, how in erasables(tables) if subject.startswith(how.prefix)), None)

@@ -1,6 +1,6 @@
-"""Tombstones as rows: what was erased of what people own, and what is still to be done for each.
+"""Tombstones as rows: each erasure of something that people own, and the steps that are not done.
 
-A write that is derived of a voice looks for the tombstone in its commit, by `NOT_ERASED`, before it is kept.
+Each write that is derived from a voice checks for a tombstone in its commit, by `NOT_ERASED`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from proxy.storage.wish_tables import WishTable
 
 
 def erased(voice: str) -> str:
-    """Return SQL that is true if what this column or parameter names is erased."""
+    """Return SQL that is true if the id in this column or parameter is erased."""
     return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {voice})"
 
 
 NOT_ERASED = f"NOT {erased(':voice')}"
-"""SQL for a write that is derived of a voice: true as long as the voice is not erased."""
+"""SQL for a write that is derived from a voice: true as long as the voice is not erased."""
 
 
 class Tombstone(Wish, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Tombstone(Wish, frozen=True, kw_only=True):
 
 
 _COLUMNS = columns(Tombstone)
-# The first one stays: its time is that of the erasure.
+# The first tombstone stays: its time is that of the erasure.
 _INSERT = """
 INSERT INTO erasures (subject, account, digests, began, pending, lease)
 SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT)
@@ -57,7 +57,7 @@ _GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = 
 _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
-# What was said about it when it was made or changed: its name, for one.
+# The details of earlier acts, such as its name.
 _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 
 
@@ -71,7 +71,7 @@ def _of_account(tables: Tables) -> str:
 
 @cache
 def _closed_owners(tables: Tables) -> str:
-    # Its key is the last thing that an account that is closed loses.
+    # A closed account loses its key last.
     owning = (*(table.name for table in wholes(tables)), "account_keys")
     has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
     return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
@@ -101,10 +101,10 @@ async def erase(
     recordings: Collection[str] | None = None,
     by_owner: bool = False,
 ) -> bool:
-    """Put a tombstone, and delete what it is for: all in one commit, or nothing.
+    """Write a tombstone and delete its subject, in one commit.
 
-    Return False if the subject was erased before, if something needs it, or if it has others than these
-    `recordings`: one may just have been added.
+    Return False if the subject was erased before, if something needs it, or if it has other recordings than
+    `recordings`, since one may just have been added.
     """
     row: Params = {
         "subject": tombstone.subject,
@@ -119,7 +119,7 @@ async def erase(
     held = (Statement(how.hold, subject),) if how.hold else ()
     is_whole, known = _has_no_others(how, recordings)
     insert = _INSERT.format(only_if=how.only_if or ALWAYS.sql, is_whole=is_whole)
-    # A row that came back after its erasure goes as well.
+    # A row that came back after its erasure is deleted as well.
     is_due = _WAS_INSERTED if how.only_if else erased(":subject")
     answers = await store.write(
         *held,
@@ -146,13 +146,13 @@ def _has_no_others(how: Erasable, recordings: Collection[str] | None) -> tuple[s
 
 
 def may_be_needed(store: Store, subject: str) -> bool:
-    """Tell whether the erasure of this can be refused, because something needs it."""
+    """Tell whether the erasure of a subject can be refused because something needs it."""
     how = erasable_of(store.tables, subject)
     return how is not None and bool(how.only_if)
 
 
 async def is_left(store: Store, subject: str, step: str) -> bool:
-    """Tell whether a step has left something of what is erased, as where its feature is left out."""
+    """Tell whether a step has left rows of an erased subject."""
     remains = [table.remains for table in store.tables if table.remains is not None]
     for sql in [each.sql for each in remains if each.step == step]:
         if await store.read(sql, {"subject": subject}):
@@ -167,12 +167,16 @@ async def get(store: Store, account: str, subject: str) -> Tombstone | None:
 
 
 async def list_known(store: Store, subjects: Iterable[str]) -> set[str]:
-    """List those of these subjects that have a tombstone."""
-    return await _named(store, _ANY, subjects)
+    """Return the subjects that have a tombstone."""
+    names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
+    if not names:
+        return set()
+    rows = await store.read(_ANY.format(names=", ".join(f":{name}" for name in names)), names)
+    return {row["subject"] for row in rows}
 
 
 async def list_digests(store: Store) -> set[tuple[str, str]]:
-    """List account and digest of the recordings of all that was erased."""
+    """Return account and digest of all erased recordings."""
     rows = await store.read_long(_DIGESTS)
     return {(row["account"], digest) for row in rows for digest in decode_json(row["digests"])}
 
@@ -183,7 +187,8 @@ async def list_since(store: Store, since: int) -> list[Tombstone]:
 
 
 async def list_of_account(store: Store, account: str) -> list[str]:
-    """List the ids of what an account has that can be erased: first what needs the others."""
+    """List the ids of everything of an account that can be erased. A thing comes before the things that it
+    needs."""
     rows = await store.read(_of_account(store.tables), {"account": account})
     return [row["id"] for row in sorted(rows, key=lambda row: -row["place"])]
 
@@ -191,14 +196,6 @@ async def list_of_account(store: Store, account: str) -> list[str]:
 async def list_closed_owners(store: Store) -> list[str]:
     """List the closed accounts that still have something that can be erased."""
     return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]
-
-
-async def _named(store: Store, sql: str, subjects: Iterable[str]) -> set[str]:
-    names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
-    if not names:
-        return set()
-    rows = await store.read(sql.format(names=", ".join(f":{name}" for name in names)), names)
-    return {row["subject"] for row in rows}
 
 
 def _tombstone(row: Row) -> Tombstone:

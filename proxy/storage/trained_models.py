@@ -21,7 +21,7 @@ IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(acc
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of a voice, of which it has one for each format. `digest` names its sealed file."""
+    """A model of a voice, which has at most one for each format. `digest` names its sealed file."""
 
     id: str
     voice: str
@@ -54,7 +54,7 @@ INSERT INTO former_models (voice, digest)
 SELECT voice, digest FROM trained_models WHERE voice = :voice AND format = :format AND digest <> :digest
 ON CONFLICT (voice, digest) DO NOTHING
 """
-"""Also where the model is then refused: the erasure names what the voice has in any case."""
+"""This also runs if the model is then refused: the erasure covers the voice's models in any case."""
 _IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
@@ -91,9 +91,9 @@ async def is_kept(store: Store, id_: str) -> bool:
 
 
 def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence[Statement]:
-    """Return what gives a voice a model, in the place of the one of this format that it has, and lets the
-    voice sound otherwise. It does nothing if the voice is gone or erased, if the file is, or if `only_if` is
-    untrue. Its last statement locks the revision of the library."""
+    """Return the statements that give a voice a model in place of its model of this format, and raise the
+    voice's revision. They do nothing if the voice or the file is gone, or if `only_if` is false. Its last
+    statement locks the revision of the library."""
     row: Params = {**only_if.params, **msgspec.structs.asdict(model)}
     return (
         *only_if.held,
@@ -107,7 +107,7 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
 
 
 def insert_statement(model: TrainedModel) -> Statement:
-    """Return what gives a new voice its model, in the commit of that voice."""
+    """Return the statement that gives a new voice its model, in the commit of that voice."""
     return Statement(_PUT.format(only_if=ALWAYS.sql), msgspec.structs.asdict(model))
 
 

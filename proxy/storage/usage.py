@@ -67,7 +67,7 @@ _LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD_OF_ACCOUNT} A
 _PLACE = "SELECT started FROM usage WHERE id = :id"
 _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
-# What belongs to a request goes with its row, so it needs no index by time.
+# Rows of a request are deleted with it, so they need no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
 _DELETE_RUNS = "DELETE FROM costs WHERE job IS NOT NULL AND at < :before RETURNING attempt"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
@@ -100,7 +100,7 @@ async def list_(
 async def page(
     store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
-    """List a page of rows, the newest first. A page that is one of many does not delay other reads."""
+    """List a page of rows, the newest first. A long listing does not delay other reads."""
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
     rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, parameters)
@@ -126,8 +126,8 @@ async def is_there(store: Store, id_: str) -> bool:
 
 
 async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
-    """Delete the oldest rows from before then and what belongs to them, and count rows and costs. What runs
-    have cost before then goes, too."""
+    """Delete the oldest rows from before then with all rows of their requests, and the costs of runs. Return
+    how many rows and costs."""
     batch: Params = {"before": before, "most": most}
     others = [
         f"DELETE FROM {table.name} WHERE {table.request} IN ({_OLDEST})"

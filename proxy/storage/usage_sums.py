@@ -20,7 +20,7 @@ ALL = 2**31 - 1
 _MADE = re.compile("_[0-9]{16}$")
 """When a job was made, in microseconds, in the ids of its steps."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The id of a step begins with its job's, and the moment in which that was made. So do those of its runs.
+# The id of a step or a run begins with the id of its job and the time at which the job was made.
 _JOB = """
 CASE WHEN job <> '' AND substr({id}, 1, length(job) + 1) = job || '_'
 THEN substr({id}, 1, length(job) + 17) ELSE job END
@@ -32,10 +32,10 @@ _EXPRESSIONS: dict[By, str] = {
     "operation": "kind",
     "job": _JOB.format(id="id"),
 }
-# What runs on rented machines have cost is in no row of usage.
+# The costs of runs on rented machines are in no row of usage.
 _OF_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
-# Cast, because PostgreSQL sums bigints to a numeric. The milliseconds of each row are cut off first, so that
-# the rows of a group add up to the sum of the group.
+# Cast, because PostgreSQL sums bigints to a numeric. Each row is rounded down to milliseconds first, so that
+# the rows of a group add up to its sum.
 _SUMS = ", ".join(
     f"CAST(sum({expression}) AS BIGINT) AS {name}"
     for name, expression in (
@@ -53,7 +53,7 @@ COSTS_OF_RUNS = "job IS NOT NULL AND at >= :since AND at < :until"
 class UsageSum(msgspec.Struct, frozen=True):
     """One sum. `name` is a day (`2026-01-31`), a month (`2026-01`), an `engine/model`, an account's id, ….
 
-    Of an account, there is its `account_name`, too."""
+    A sum of an account has its `account_name`."""
 
     name: str
     requests: int
@@ -96,15 +96,12 @@ async def sums(
     return _joined(days, lambda day: day[:7])[:most] if by == "month" else days
 
 
-_BOTH = ", ".join(
-    f"CAST(sum({name}) AS BIGINT) AS {name}"
-    for name in UsageSum.__struct_fields__
-    if not name.endswith("name")
-)
+_NUMBERS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
+_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBERS)
 
 
 def _expression(store: Store, by: By) -> str:
-    """Return the SQL of a side: that of the table that has it, or else a column of usage."""
+    """Return the SQL of a side: from the table that declares it, or else a column of usage."""
     of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
     return next(of_tables, _EXPRESSIONS.get(by, by))
 
@@ -124,8 +121,8 @@ def _day(number: int) -> str:
 
 
 def _jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
-    """Name jobs by their ids. Two have one id if an Idempotency-Key made both, the second one when the first
-    was deleted: then each name goes on with the microsecond in which the job was made."""
+    """Name jobs by their ids. Two jobs have one id if the second used the Idempotency-Key of a deleted first
+    job: then each name ends with the microsecond in which the job was made."""
     ids = {each.name: _MADE.sub("", each.name) for each in found}
     jobs = Counter(id_ for name, id_ in ids.items() if name != id_)
     joined = _joined(found, lambda name: name if jobs[ids[name]] > 1 else ids[name])
@@ -142,9 +139,5 @@ def _joined(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[Usa
 
 
 def _both(one: UsageSum, other: UsageSum) -> UsageSum:
-    added = {
-        field: getattr(one, field) + getattr(other, field)
-        for field in UsageSum.__struct_fields__
-        if not field.endswith("name")
-    }
+    added = {field: getattr(one, field) + getattr(other, field) for field in _NUMBERS}
     return UsageSum(one.name, **added)

@@ -1,6 +1,7 @@
-"""Tables of what must happen although we are killed.
+"""Tables of durable tasks, which must be done even if a worker is killed.
 
-A row has one holder at a time, who writes under the fence of its lease. Who has lost that writes nothing.
+A row has one holder at a time, which writes under the fence of its lease. A worker that lost the lease cannot
+write.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from proxy.storage.rows import columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 
 W = TypeVar("W", bound=Wish)
-# Wishes of one account, or at one place, must not hold up the others.
+# Wishes of one account, or of one place, must not delay the others.
 _LIST = """
 WITH waiting AS (
 SELECT *, row_number() OVER (PARTITION BY {place}, account ORDER BY due, {key}) AS turn_of_account FROM {name}
@@ -27,9 +28,9 @@ SELECT *, row_number() OVER (PARTITION BY {place} ORDER BY turn_of_account, due,
 )
 SELECT {columns} FROM placed WHERE turn <= :limit ORDER BY turn, due, {key}
 """
-# The same of a table with very many rows at one place: an index (account, due, key) gives a few rows of each
-# account, and no other is looked at. PostgreSQL guesses that there are a hundred accounts, and would read the
-# whole table for so many rows: so they are bounded before the join.
+# The same for a table with very many rows at one place: an index (account, due, key) gives a few rows of each
+# account. PostgreSQL assumes a hundred accounts, and would read the whole table for so many rows, so the rows
+# are bounded before the join.
 _LIST_FEW = """
 WITH RECURSIVE owners (account) AS (
 SELECT min(account) FROM {name} WHERE {is_open}
@@ -107,7 +108,7 @@ class WishTable(Generic[W]):
         return [self.read(row) for row in await store.read(self._list(only_if=only_if.sql), params)]
 
     async def take(self, store: Store, wish: W, lease_us: int) -> W | None:
-        """Take the lease of a row. None: another worker has it, or has had it since the row was read."""
+        """Take the lease of a row. Return None if another worker has it, or had it since the row was read."""
         now = await store.now()
         (rows,) = await store.write(
             Statement(self._take, {**self._ours(wish), "now": now, "until": now + lease_us})
@@ -115,7 +116,7 @@ class WishTable(Generic[W]):
         return self.read(rows[0]) if rows else None
 
     async def holds(self, store: Store, held: W) -> bool:
-        """Tell whether a row is open, and under the fence of our lease."""
+        """Tell whether a row is open and still has our fence."""
         return bool(await store.read(self._holds, self._ours(held)))
 
     async def write(
@@ -130,8 +131,7 @@ class WishTable(Generic[W]):
     ) -> bool:
         """Write columns of a row, if we have its fence and `only_if` is true; otherwise return False.
 
-        What is `also` in the commit of the end asks for `finished` in its SQL. Who `gives_back` the lease
-        does so in any case.
+        Statements in `also` check `finished` in their SQL. With `gives_back`, the lease ends in any case.
         """
         ours = self._ours(held)
         new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
@@ -145,7 +145,7 @@ class WishTable(Generic[W]):
         return bool(answers[len(only_if.held)])
 
     async def let_go(self, store: Store, before: int) -> None:
-        """End the leases that would end before this moment, and all delays, as their holders are dead."""
+        """End the leases that would end before this moment, and all delays, since their holders are dead."""
         await store.write(Statement(self._let_go, {"before": before}))
 
     def _ours(self, wish: W) -> Params:

@@ -1,4 +1,4 @@
-"""All wrapped keys of the database, whatever they seal: which master key each needs, and its replacement.
+"""All wrapped keys of the database: the master key that each needs, and its replacement.
 
 A wrapped key begins with the id of its master key: the first twelve characters tell them apart.
 """

@@ -1,4 +1,4 @@
-"""The server's own tasks: a turn that fails is logged, counted and repeated."""
+"""Background tasks: a turn that fails is logged, counted and repeated."""
 
 from __future__ import annotations
 

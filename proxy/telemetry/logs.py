@@ -45,7 +45,7 @@ class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
     worker: int | msgspec.UnsetType = msgspec.UNSET
 
     def fields(self) -> dict[str, object]:
-        """Return what is said of the request itself."""
+        """Return the fields of the request itself."""
         said = {name: getattr(self, name) for name in _FIELDS}
         return {name: value for name, value in said.items() if value is not msgspec.UNSET}
 
@@ -56,8 +56,8 @@ _FIELDS = ("request", "method", "route", "status", "complete", "ms", "account", 
 class LogFile:
     """Lines are written in the order in which they came, from any thread.
 
-    A line waits only where a loop runs that can write it later. Every other line is written at once, and all
-    that wait go before it.
+    A line waits only if a running loop can write it later. Any other line is written at once, after all
+    waiting lines.
     """
 
     def __init__(self, file: BinaryIO, process: str, worker: int | None = None) -> None:
@@ -87,7 +87,7 @@ class LogFile:
             self._write(line + b"\n")
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting lines."""
         with self._lock:
             if self._waiting:
                 self._write(b"")
@@ -138,7 +138,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
 
 
 def log_request(line: RequestLine) -> None:
-    """Log a request that is over. Its line costs a fifth of one by structlog, and every request has one."""
+    """Log a request that is over. It costs a fifth of a line by structlog, and every request has one."""
     if _log_file is not None:
         _log_file.add(line)
         return
@@ -147,7 +147,7 @@ def log_request(line: RequestLine) -> None:
 
 
 def flush_logs() -> None:
-    """Write what waits. A process that ends by `os._exit` calls this."""
+    """Write the waiting lines. A process that ends by `os._exit` calls this."""
     if _log_file is not None:
         _log_file.flush()
 

@@ -1,9 +1,9 @@
-"""A watch on the event loop: it notices when one thing held the loop, so that all others had to wait.
+"""A watch on the event loop: it notices when one step blocked the loop.
 
-A timer is due again and again. Its delay counts only as far as the loop's thread has worked meanwhile: on a
-busy machine the thread waits, too, and no code of ours held it. While the timer is late, another thread looks
-which code runs. If that thread is late as well, and the process has worked, then a third one has kept the
-interpreter's lock: that counts, too. Threads that work and let others in delay neither of the two.
+A timer is due again and again. Its delay counts only as far as the loop's thread has used CPU time: on a busy
+machine the thread waits, and our code is not to blame. While the timer is late, another thread looks which
+code runs. If that thread is late as well, and the process has used CPU time, a third thread has kept the
+interpreter's lock: that counts, too. Threads that release the lock delay neither of the two.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class LoopHold(NamedTuple):
     """A time for which the loop was held: by CPU time, and by the clock.
 
     The CPU time is that of the loop's thread, or of the process while another thread kept the interpreter's
-    lock. Both are what is certain: a hold may have begun before the timer was due. `step` has the names of
-    the functions that ran, the innermost first. It is empty if the look came too late.
+    lock. Both are lower bounds, since a hold may have begun before the timer was due. `step` has the names of
+    the functions that ran, the innermost first. It is empty if the other thread looked too late.
     """
 
     held_s: float
@@ -56,9 +56,9 @@ class LoopWatch:
         self._loop_thread = threading.get_ident()
         self._ended = threading.Event()
         self._looking = threading.Thread(target=self._look, name="loop-watch", daemon=True)
-        # When a hold was looked at, and what ran then. It belongs to the beat that was due at this time.
+        # The beat during which a hold was seen, by its due time, and the code that ran then.
         self._seen = (0.0, "")
-        # When the other thread should look next, and when it last did so, how late.
+        # The time of the other thread's next look; the time of its last look, and how late that was.
         self._look_due = time.monotonic() + _LOOK_S
         self._looked = (0.0, 0.0)
         self._begin_beat()
@@ -97,7 +97,7 @@ class LoopWatch:
         return max(late_s, still_s) if looked > self._due - _BEAT_S else still_s
 
     def _names_of_others(self) -> str:
-        """Return what the other threads do that do not wait: who kept the lock has just given it away."""
+        """Return the functions of other threads that do not wait, one of which has just released the lock."""
         quiet = (self._loop_thread, self._looking.ident)
         frames = sys._current_frames()  # noqa: SLF001 - as below
         working = (frame for thread, frame in frames.items() if thread not in quiet)
@@ -138,7 +138,7 @@ async def watch_loop(note: Callable[[LoopHold], None]) -> AsyncIterator[None]:
 
 
 def hold_notes(metrics: Metrics) -> Callable[[LoopHold], None]:
-    """Return what counts each hold, and logs one that others may have felt."""
+    """Return a function that counts each hold, and logs a long one."""
 
     def note(hold: LoopHold) -> None:
         metrics.loop_held.observe(hold.held_s)

@@ -23,7 +23,7 @@ _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 class PlainCounter:
     """A counter by the values of its labels, read with the metrics page.
 
-    The library's own costs four calls for each count: it matters for what every request counts.
+    The library's own counter costs four calls for each count, which matters in every request.
     """
 
     def __init__(self, name: str, help_: str, labels: Sequence[str], *, registry: CollectorRegistry) -> None:
@@ -39,7 +39,8 @@ class PlainCounter:
 
 
 class _Histograms(dict[str, Histogram]):
-    """The series of a histogram by its one label. The library finds one in 2 µs, and this in 0.1."""
+    """The series of a histogram by its one label. The library finds a series in 2 µs, and this class in 0.1
+    µs."""
 
     def __init__(self, metric: Histogram) -> None:
         super().__init__()
@@ -119,7 +120,7 @@ class Metrics:
     """The metrics of one worker. The supervisor shows the sum on its own port."""
 
     def __init__(self) -> None:
-        # It removes a second series of every counter, which has no reader. The library has no types for it.
+        # It removes the unused second series of every counter. The library has no types for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._requests = PlainCounter(
@@ -130,7 +131,7 @@ class Metrics:
         )
         self.in_flight = 0
         in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self.registry)
-        # Read with the page: every request would change the gauge twice.
+        # It is read with the page, since every request would change the gauge twice.
         in_flight.set_function(lambda: self.in_flight)
         self.seconds = PlainCounter(
             "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self.registry

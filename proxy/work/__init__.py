@@ -1,1 +1,1 @@
-"""Work that outlives a kill: each wish is a row, which is taken up again and again until it is done."""
+"""Durable work: each wish is a row, which is tried again until it is done."""

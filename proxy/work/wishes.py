@@ -1,7 +1,8 @@
-"""The wishes of one kind: taken up by any worker, put off, and finished under the fence of a lease.
+"""The wishes of one kind: any worker takes them, delays them, and finishes them under the fence of a lease.
 
-A feature has a table with a row for each wish, and says in `work` what one attempt is. It may be killed at
-any moment, and then another worker makes the next one: so it commits first what that one has to know.
+A feature has a table with a row for each wish, and implements one attempt in `work`. An attempt may be killed
+at any moment, and another worker makes the next one. So it first commits everything that the next attempt
+needs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.1
 _CLOSING_S = 5.0
 LOOK_S = 1.0
-"""An attempt ends so soon after its lease is lost, or its row was ended or deleted."""
+"""The longest time until an attempt ends after its lease was lost, or its row ended or deleted."""
 _RENEWED_AFTER = 5 / 6
 """The part of a lease after which it begins anew, if its attempt is still under way."""
 _RENEWED_AGAIN = 1 / 60
@@ -37,17 +38,16 @@ _NOT_GIVEN_BACK = Condition("lease > 0", {})
 
 
 class Done(msgspec.Struct, frozen=True):
-    """There is nothing more to do. `values` are for columns of its row, and `also` is in the same commit."""
+    """The wish is done. `values` are for columns of its row, and `also` is in the same commit."""
 
     values: Params = {}
     also: tuple[Statement, ...] = ()
 
 
 class Again(msgspec.Struct, frozen=True):
-    """It is put off. After each failed try it waits twice as long as before, and `after_s` at least. If the
-    attempt was no try, it waits for `after_s`. With `keeps_lease`, nobody takes it up before the lease ends:
-    the attempt may still have an effect. What is `also` written is in the commit of the delay.
-    """
+    """The wish is delayed. After each failed try it waits twice as long as before, and `after_s` at least. If
+    the attempt was no try, it waits for `after_s`. With `keeps_lease`, no worker takes it before the lease
+    ends, since the attempt may still have an effect. `also` is in the commit of the delay."""
 
     error: str = ""
     after_s: float = 0.0
@@ -58,7 +58,7 @@ class Again(msgspec.Struct, frozen=True):
 
 
 class Poison(msgspec.Struct, frozen=True):
-    """Another try would end alike."""
+    """The wish has failed for good: another try would fail in the same way."""
 
     error: str
 
@@ -68,12 +68,12 @@ Result = Done | Again | Poison | None
 
 
 class WishKind(ABC, Generic[W]):
-    """The wishes of one kind in one worker. `look` finds once what there is to do, and begins it. At the end
-    of the worker, what is under way has `closing_s` to end.
+    """The wishes of one kind in one worker. `look` finds open wishes once, and begins them. When the worker
+    ends, running attempts have `closing_s` to end.
 
-    `ended` is set when the next attempt ends; after that, it is a new event. If no part of an attempt
-    `outlives` its worker, the leases of a killed server are ended at the next start. A `voxgate worker` works
-    on what is `is_for_workers`. An attempt that is cancelled `hands_over`: another may begin at once.
+    `ended` is set when the next attempt ends, and is then replaced by a new event. If no attempt `outlives`
+    its worker, the leases of a killed server end at the next start. A `voxgate worker` works on kinds with
+    `is_for_workers`. With `hands_over`, a cancelled attempt gives up its lease at once.
 
     An attempt is cancelled when its lease is lost, or its row is not open any more.
     """
@@ -92,11 +92,11 @@ class WishKind(ABC, Generic[W]):
         self._wake = asyncio.Event()
         self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
         self._look_now = asyncio.Event()
-        # The rows that may be lost while their attempts are under way, and those that are.
+        # The rows whose leases are watched, and the rows whose leases were lost.
         self._watched: set[str] = set()
         self._lost: set[str] = set()
         self._takes_more = True
-        # When the server began, until what an earlier one has left is free.
+        # The start of the server, until the leases of an earlier server were ended.
         self._began: int | None = None
 
     def __repr__(self) -> str:
@@ -104,15 +104,16 @@ class WishKind(ABC, Generic[W]):
 
     @abstractmethod
     async def work(self, held: W) -> Result:
-        """Make one attempt, with the lease of a row. A failure of ours is raised: the lease then stays."""
+        """Make one attempt, with the lease of a row. If it raises, the lease stays."""
 
     def lease_s(self, wish: W) -> float:
-        """Return for how long others wait after a kill. It is renewed during long attempts."""
+        """Return the length of a lease, after which another worker may take the row. It is renewed during
+        long attempts."""
         del wish
         return LEASE_S
 
     def takes(self, wish: W) -> Mapping[Hashable, int]:
-        """Return the places that an attempt takes, each with how many may be there at once."""
+        """Return the places that an attempt takes, each with the number of attempts allowed there."""
         del wish
         return {"": self.at_once}
 
@@ -122,17 +123,18 @@ class WishKind(ABC, Generic[W]):
         return False
 
     async def poisoned(self, wish: W) -> Params:
-        """Return columns for the row of a wish that failed for good. Unless they say so, it is never due."""
+        """Return columns for the row of a wish that failed for good. Without a `due`, it is never due
+        again."""
         del wish
         return {}
 
     async def poisoned_also(self, wish: W) -> tuple[Statement, ...]:
-        """Return what is in the same commit. See `Done`."""
+        """Return the statements in the same commit. See `Done`."""
         del wish
         return ()
 
     def only_if(self, held: W) -> Condition:
-        """Return what must be true in the commit of a result. Otherwise the row is taken up anew."""
+        """Return a condition for the commit of a result. If it is false, the row is tried again."""
         del held
         return ALWAYS
 
@@ -147,7 +149,7 @@ class WishKind(ABC, Generic[W]):
         return self.table.key(held) in self._lost
 
     def stop_watching(self, held: W) -> None:
-        """Called by an attempt before it writes its end itself: it is not cancelled for that."""
+        """Stop cancelling an attempt, which calls this before it writes its end itself."""
         self._watched.discard(self.table.key(held))
 
     def look_at_leases(self) -> None:
@@ -156,24 +158,24 @@ class WishKind(ABC, Generic[W]):
         self._look_now = asyncio.Event()
 
     async def list_open(self, now: int) -> list[W]:
-        """List what there is to do. Some of it may be of an account which has its place already."""
+        """List open wishes, some of which may find their places full."""
         return await self.table.list_open(self._store, now, 2 * self.at_once)
 
     def take_no_more(self) -> None:
-        """Begin nothing any more by itself."""
+        """Stop beginning attempts."""
         self._takes_more = False
 
     def look_soon(self) -> None:
-        """Look for something to do at once."""
+        """Look for open wishes at once."""
         self._wake.set()
 
     async def run(self, metrics: Metrics, began: int) -> None:
-        """Do all that there is to do, as long as the server lives, which `began` at this moment."""
+        """Work on open wishes until cancelled. The server `began` at this moment."""
         self._began = began
         await repeat(self.name, self.turn, _PAUSE_S, metrics)
 
     async def turn(self) -> None:
-        """Begin what there is to do, and wait until there may be more."""
+        """Begin open wishes, and wait until there may be more."""
         if self._began is not None:
             await self._let_go(self._began)
             self._began = None
@@ -181,7 +183,8 @@ class WishKind(ABC, Generic[W]):
         await event_or_timeout(self._wake, _LOOK_EVERY_S)
 
     async def look(self) -> list[W]:
-        """Begin what there is to do and has a place, and return it. A failure of ours is raised here."""
+        """Begin the open wishes that have a place, and return them. Raises faults of attempts that have
+        ended."""
         self._forget_ended()
         self._wake.clear()
         begun = []
@@ -192,7 +195,7 @@ class WishKind(ABC, Generic[W]):
         return begun
 
     def full_places(self) -> set[Hashable]:
-        """Return the places where no more attempts may be now."""
+        """Return the places that are full."""
         most: dict[Hashable, int] = {}
         taken = Counter[Hashable]()
         for _, each in self._under_way.values():
@@ -206,12 +209,12 @@ class WishKind(ABC, Generic[W]):
         return self._takes_more and is_free and self.table.key(wish) not in self._under_way
 
     def begin_held(self, held: W) -> asyncio.Task[None]:
-        """Begin what was committed with a lease of ours."""
+        """Begin a row that was committed with our lease."""
         return self._start(held, self._hold(held))
 
     async def finish_left_over(self) -> list[W]:
-        """Do what a killed server has left, and return it as it is then. On a shared database, others may
-        be at it."""
+        """Finish the wishes of a killed server, and return them. On a shared database this does nothing,
+        since other workers may have them."""
         left: dict[str, W] = {}
         is_more = not self._store.is_shared
         if is_more:
@@ -219,7 +222,7 @@ class WishKind(ABC, Generic[W]):
         while is_more:
             begun = {self.table.key(wish) for wish in await self.look()}
             while self._under_way:
-                # What could not write its end keeps its lease; the others go on.
+                # An attempt that could not write its end keeps its lease; the others go on.
                 with suppress(StorageFailed):
                     await self.finish()
             is_more = bool(begun - left.keys())
@@ -233,7 +236,7 @@ class WishKind(ABC, Generic[W]):
             self._forget_ended()
 
     async def close(self) -> None:
-        """Wait a moment for what is under way, then stop it. A lease whose attempt may outlive us ends by
+        """Wait a moment for running attempts, then cancel them. A lease whose attempt may outlive us ends by
         itself."""
         tasks = [task for task, _ in self._under_way.values()]
         if tasks:
@@ -259,7 +262,7 @@ class WishKind(ABC, Generic[W]):
             self._under_way.pop(key)[0].result()
 
     async def _let_go(self, began: int) -> None:
-        """Free what a server left that ended before this moment. Living workers keep their leases."""
+        """End the leases of a server that ended before this moment. Living workers keep their leases."""
         if not self.outlives and not self._store.is_shared:
             await self.table.let_go(self._store, began + round(LEASE_S * SECOND))
 
@@ -291,7 +294,7 @@ class WishKind(ABC, Generic[W]):
         self.noted(held, result if is_written else None)
 
     async def _watch(self, held: W, attempt: asyncio.Task[Any]) -> None:
-        """Renew a lease in time, and cancel its attempt once the row is not ours any more."""
+        """Renew a lease in time, and cancel its attempt if the lease is lost."""
         now, key = asyncio.get_running_loop().time, self.table.key(held)
         renewal = now() + _RENEWED_AFTER * self.lease_s(held)
         while True:

@@ -13,8 +13,7 @@ from proxy.features.consents import rules
 from proxy.features.consents.keeper import NewConsent, OpenedConsent
 from proxy.features.consents.records import USUAL_USES, Use
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
-from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.form_values import form_values
+from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.lists import Listing
 from proxy.http.replies import shown_as
 from proxy.speech import speech_request

@@ -13,8 +13,7 @@ from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_o
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
-from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, read_form
-from proxy.http.form_values import json_or_text
+from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, json_or_text, read_form
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra

@@ -16,8 +16,7 @@ import msgspec
 import structlog
 
 from proxy.storage import tombstones
-from proxy.storage.disk_names import DiskName, UnsafeName, owner_name
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import DiskName, UnsafeName, flush, owner_name
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 

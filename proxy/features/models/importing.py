@@ -27,7 +27,7 @@ from proxy.features.models.changes import HIDDEN
 from proxy.features.models.conversion import convert_apart
 from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
 from proxy.features.models.part_file import opened_anew
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import flush
 from speech_engine.model_files import (
     FolderContents,
     ModelFacts,

@@ -23,8 +23,7 @@ from proxy.http.body import (
     ReasonText,
     Tags,
 )
-from proxy.http.form import RequestForm
-from proxy.http.form_values import form_values
+from proxy.http.form import RequestForm, form_values
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import shown_as
 from proxy.speech.speech_body import MixMember, mix_shares

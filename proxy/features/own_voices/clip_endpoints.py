@@ -33,8 +33,7 @@ from proxy.features.own_voices.clips import (
     owner_of,
 )
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_answers
-from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.form_values import form_values
+from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, answers

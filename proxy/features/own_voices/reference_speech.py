@@ -19,8 +19,7 @@ from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
-from proxy.http.form import MOST_FILE_BYTES, RequestForm, read_form
-from proxy.http.form_values import json_or_text
+from proxy.http.form import MOST_FILE_BYTES, RequestForm, json_or_text, read_form
 from proxy.http.replies import encode_json
 from proxy.ledger import Ledger, Payer
 from proxy.speech import speech_request

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.storage.flush import flush
+from proxy.storage.disk_names import flush
 
 
 @pytest.mark.parametrize("name", ["", "file"])

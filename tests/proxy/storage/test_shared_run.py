@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.storage.shared_run import SharedRun
+from proxy.storage.batch_writer import SharedRun
 
 
 class Work:

@@ -24,8 +24,7 @@ from proxy.features.own_voices.maker import Beginning, VoiceMaker, needs_of
 from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, SentModel, VoiceModelForm
 from proxy.features.own_voices.trained.room import FREE_BYTES, TOO_SLOW, ModelPlace, ModelRoom
 from proxy.http.body import open_body
-from proxy.http.form import RequestForm, stream_form
-from proxy.http.form_values import form_values
+from proxy.http.form import RequestForm, form_values, stream_form
 from proxy.kept.memory_file import open_memory_file
 from proxy.speech import speech_request
 from proxy.storage.trained_models import TrainedModel

@@ -45,8 +45,7 @@ from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFil
 from proxy.features.jobs.section import JOBS as SECTION
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
-from proxy.http.form import MOST_FILE_BYTES, SentFile, read_form
-from proxy.http.form_values import form_values
+from proxy.http.form import MOST_FILE_BYTES, SentFile, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER, sent_key
 from proxy.http.lists import Page, page, query_limit
 from proxy.http.replies import reply
