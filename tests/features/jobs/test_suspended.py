@@ -89,6 +89,18 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
         assert (await verify(server.worker.store)).is_clean
 
 
+async def test_no_other_step_of_an_account_that_waits_is_begun(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as opened:
+        server, kind = await with_operator(opened), kind_of(opened)
+        kind.at_once = 0
+        made = await new_job(server, text_of(12))
+        await switch(server, "suspend")
+        kind.at_once = 1
+        kind.look_soon()
+        await soon(waits(server, made["id"]))
+        assert await kind.list_open(await server.worker.store.now()) == []
+
+
 async def test_a_batch_does_not_expire_while_its_account_is_suspended(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

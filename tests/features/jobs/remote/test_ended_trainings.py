@@ -82,6 +82,12 @@ async def _keep(rig: Rig, step: int) -> None:
     assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(kept))).status_code == 200
 
 
+async def test_a_checkpoint_is_of_no_more_steps_than_were_asked_for(tmp_path: Path) -> None:
+    async with under_way(tmp_path) as (rig, _, id_):
+        await _keep(rig, STEPS + 1)
+        assert (await _row(rig, id_)).kept == STEPS
+
+
 async def _cancel(rig: Rig, _voice: str, id_: str) -> None:
     assert (await rig.server.ask("POST", f"/v1/jobs/{id_}/cancel")).status_code == 200
 

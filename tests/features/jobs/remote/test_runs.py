@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -242,6 +243,13 @@ async def test_a_result_that_is_gone_is_made_anew_and_both_are_charged(store: St
         assert await at.costs() == {f"{PIECE.name}.{number}": USD * MICRO for number in (1, 2)}
 
 
+async def test_the_result_of_another_text_is_not_taken(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        assert is_whole(await at.runs.frames(PIECE._replace(digest="another")))
+        assert at.machines.begun == [f"{PIECE.name}.{number}" for number in (1, 2)]
+
+
 async def test_another_text_ends_the_run_of_the_old_one_first(store: Store) -> None:
     async with rig(store) as at:
         at.machines.may_end.clear()
@@ -278,7 +286,10 @@ async def test_a_result_of_another_version_is_a_failure(store: Store) -> None:
         assert await at.costs() == {key: USD * MICRO}
 
 
-async def test_a_result_without_its_last_piece_is_lost_and_the_next_try_begins_anew(store: Store) -> None:
+@pytest.mark.parametrize("broken", [{"is_last": False}, {"number": 1}], ids=["last", "first"])
+async def test_a_result_without_its_first_or_last_piece_is_lost_and_the_next_try_begins_anew(
+    store: Store, broken: dict[str, Any]
+) -> None:
     async with rig(store) as at:
         at.machines.may_end.clear()
         await at.leave(PIECE)
@@ -286,7 +297,7 @@ async def test_a_result_without_its_last_piece_is_lost_and_the_next_try_begins_a
         await soon(lambda: at.machines.is_over(key))
         answer = at.machines.far_end.find(key)
         assert answer is not None
-        at.machines.spoil(key, replace(answer.pieces[0], is_last=False))
+        at.machines.spoil(key, replace(answer.pieces[-1], **broken))
         at.machines.may_end.set()
         with pytest.raises(EngineFailed) as failure:
             await at.runs.frames(PIECE)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from plugins.tone.voice_format import read_voice
+from proxy.catalogue.library import Library
 from proxy.features.jobs.core import records as job_records
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
 from proxy.features.jobs.core.files import JobFiles
@@ -79,6 +80,23 @@ async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> 
         assert first.digest != second.digest
         assert await find_blob(server.worker.store, server.account.id, second.digest) is not None
         assert await find_blob(server.worker.store, server.account.id, first.digest) is None
+
+
+async def test_a_voice_is_found_as_soon_as_it_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = Library.forget
+    forgotten: list[str | None] = []
+
+    def forgets(library: Library, account: str | None) -> None:
+        forgotten.append(account)
+        forget(library, account)
+
+    async with trainings_inside(tmp_path) as server:
+        voice = await voice_to_train(server)
+        monkeypatch.setattr(Library, "forget", forgets)
+        await new_training(server, voice)
+        await soon(lambda: forgotten == [server.account.id])
 
 
 async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
