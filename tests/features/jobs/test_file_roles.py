@@ -119,11 +119,7 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
     text = CONFIG.format(url=new_store_url, tone="delay_s = 0.002", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=900)
-
-        async def has_checkpoint() -> bool:
-            return bool(await list_file(server.worker.store, id_, "checkpoint"))
-
-        await soon(has_checkpoint)
+        await soon(lambda: list_file(server.worker.store, id_, "checkpoint"))
     await upgrade_again(new_store_url, tmp_path / "data")
     async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
         ours = server._replace(worker=again.worker)

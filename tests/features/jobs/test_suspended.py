@@ -18,6 +18,7 @@ from tests.features.jobs.job_rig import job_with, jobs_inside, kind_of, new_job,
 from tests.features.jobs.test_ends import SecondWaits
 from tests.features.jobs.test_retention import batches
 from tests.proxy.api.inside import Inside
+from tests.replies import json_of
 from tests.waiting import soon
 
 
@@ -29,10 +30,9 @@ async def with_operator(server: Inside) -> Inside:
 
 
 async def switch(server: Inside, what: str) -> dict[str, Any]:
-    answer = await server.administer("POST", f"accounts/{server.account.id}/{what}", {"reason": "unpaid"})
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return json_of(
+        await server.administer("POST", f"accounts/{server.account.id}/{what}", {"reason": "unpaid"})
+    )
 
 
 async def seen_by_operator(server: Inside, job: str) -> dict[str, Any]:

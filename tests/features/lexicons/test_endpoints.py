@@ -11,6 +11,7 @@ from plugins.tone.decode import decode
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
+from tests.replies import json_of
 from tests.sound import decoded
 
 SHARED = """
@@ -67,9 +68,7 @@ async def test_a_word_is_said_as_the_lexicons_say(
 
 
 async def test_an_accounts_own_words_are_said_at_once_and_by_nobody_else(server: Inside) -> None:
-    kept = await put(server, "PT", {"Sampaio": "own", "Ana": " Â\u0303na "})
-    assert kept.status_code == 200
-    entry = kept.json()
+    entry = json_of(await put(server, "PT", {"Sampaio": "own", "Ana": " Â\u0303na "}))
     assert datetime.fromisoformat(entry.pop("changed_at")).tzinfo is UTC
     assert entry == {"object": "lexicon", "name": "pt", "owner": "account", "size": 2, "revision": 1}
     assert await heard(server, language="pt-BR") == "Ẫna own, nginx."

@@ -10,6 +10,7 @@ import pytest
 from proxy.storage import accounts
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.storage.changes import to_plan
+from tests.replies import json_of
 
 _NOTHING = {
     "allowance": None,
@@ -27,10 +28,7 @@ _NOTHING = {
 
 
 async def change(server: Inside, **body: object) -> dict[str, Any]:
-    answer = await server.administer("POST", "accounts/ada", body)
-    assert answer.status_code == 200, answer.text
-    changed: dict[str, Any] = answer.json()
-    return changed
+    return json_of(await server.administer("POST", "accounts/ada", body))
 
 
 async def test_a_plan_is_free_unless_another_one_is_named(priced: Inside) -> None:

@@ -12,14 +12,13 @@ from proxy.http import lists
 from proxy.storage import accounts
 from proxy.storage.store import Params, Statement
 from tests.proxy.api.inside import Inside, envelope
+from tests.replies import json_of
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 async def created(server: Inside, **body: object) -> dict[str, str]:
-    answer = await server.administer("POST", "keys", {"account": "ada", **body})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, str] = answer.json()
+    made: dict[str, str] = json_of(await server.administer("POST", "keys", {"account": "ada", **body}), 201)
     return made
 
 

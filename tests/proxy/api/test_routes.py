@@ -24,6 +24,7 @@ from speech_engine import (
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.storage.changes import to_plan
+from tests.replies import json_of
 from tests.tables import each_row
 
 CONFIG = """
@@ -74,10 +75,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Inside]:
 
 
 async def explained(server: Inside, text: str, **more: object) -> dict[str, Any]:
-    answer = await server.administer("POST", "route/explain", {"input": text, **more})
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
+    return json_of(await server.administer("POST", "route/explain", {"input": text, **more}))
 
 
 async def models(server: Inside, path: str = "/v1/models") -> set[str]:

@@ -15,6 +15,7 @@ from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.storage.test_usage import ROW
+from tests.replies import json_of
 
 _DAY = 86_400_000_000
 _ALWAYS = "since=2026-01-01"
@@ -35,16 +36,10 @@ class Books(NamedTuple):
     bobs_key: str
 
     async def own(self, query: str = "", key: str | None = None) -> dict[str, Any]:
-        answer = await self.server.ask("GET", f"/v1/usage{query}", key=key)
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return json_of(await self.server.ask("GET", f"/v1/usage{query}", key=key))
 
     async def everybodys(self, query: str = "") -> dict[str, Any]:
-        answer = await self.server.administer("GET", f"usage{query}")
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return json_of(await self.server.administer("GET", f"usage{query}"))
 
 
 @pytest.fixture

@@ -181,11 +181,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 lines.servers.append(server)
                 rig = Rig(server, machines, lines)
                 _, id_ = await rig.begun(steps=60)
-
-                async def has_begun() -> bool:
-                    return list((await runs(server)).values()) == ["running"]
-
-                await soon(has_begun)
+                await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"])
                 held = await hold_of(server, id_)
                 assert held is not None
                 # With its process, what it has in memory would be gone.
@@ -204,11 +200,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
 async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str) -> None:
     async with training(tmp_path, store_url, SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return any(isinstance(told, TrainingProgress) and told.step for told in rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: any(isinstance(told, TrainingProgress) and told.step for told in rig.lines.told))
         await rig.server.ask("POST", f"/v1/jobs/{id_}/cancel")
         await sweeping(rig.server).sweep()
         assert list((await runs(rig.server)).values()) == ["canceled"]
@@ -224,17 +216,12 @@ async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
     short = replace(LIMITS, most_s=4.0)
     async with training(tmp_path, store_url, SLOW, short) as rig:
         voice, id_ = await rig.begun(steps=2000)
-
-        async def has_checkpoint() -> bool:
-            return bool(await list_file(rig.server.worker.store, id_, "checkpoint"))
-
-        await soon(has_checkpoint)
+        await soon(lambda: list_file(rig.server.worker.store, id_, "checkpoint"))
         assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
-
-        async def is_gone() -> bool:
-            return (await job(rig.server, id_))["status"] == "failed" and not rig.machines.alive
-
-        await soon(is_gone)
+        await soon(
+            lambda: job(rig.server, id_),
+            lambda found: found["status"] == "failed" and (not rig.machines.alive),
+        )
         assert (await job(rig.server, id_))["error_code"] == "voice_erased"
         # A machine that is late brings nothing back.
         body = msgspec.msgpack.encode(_piece(b"late"))
@@ -245,11 +232,7 @@ async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
 async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         for body in (
             b"",
             b"\xc1",
@@ -326,14 +309,13 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
             _, id_ = await rig.begun(steps=100)
             last: list[EncodedBlob] = []
 
-            async def is_further() -> bool:
-                found = await list_file(rig.server.worker.store, id_, "checkpoint")
-                return bool(found) and found != last
-
             for lost in range(3):
                 # Each machine tells its first checkpoint, and nothing after it.
                 rig.lines.is_lost = is_lost = threading.Event()
-                await soon(is_further)
+                await soon(
+                    lambda: list_file(rig.server.worker.store, id_, "checkpoint"),
+                    lambda found, last=last: bool(found) and found != last,
+                )
                 last = await list_file(rig.server.worker.store, id_, "checkpoint")
                 assert len(await runs(rig.server)) == lost + 1
                 losing = asyncio.create_task(rig.machines.far_end.cancel(rig.machines.begun[-1]))
@@ -352,11 +334,8 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
         rig.machines.may_answer.clear()
         voice, id_ = await rig.begun(steps=40)
 
-        async def has_begun() -> bool:
-            return bool(await runs(rig.server))
-
         rig.lines.may_ask.clear()
-        await soon(has_begun)
+        await soon(lambda: runs(rig.server))
         await added(rig.server, voice, RECORDINGS)
         rig.lines.may_ask.set()
         rig.machines.may_answer.set()
@@ -374,11 +353,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     monkeypatch.setattr("proxy.features.jobs.remote.training_door._LOOK_S", 0.0)
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         whole = (await rig.lines.get(rig.path)).content
         house = rig.server.worker.open_house.house
         links = Links(house.vault, URL)
@@ -402,11 +377,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
 async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         heads = [(await rig.lines.get(rig.path, "HEAD")).status_code for _ in range(MOST_READS)]
         assert heads == [200] * MOST_READS, "they use up no read"
         statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_READS)]
@@ -416,11 +387,7 @@ async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
 async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         with pytest.MonkeyPatch.context() as patch:
 
             async def ask(*_: object, **_named: object) -> None:
@@ -437,11 +404,7 @@ async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -
 async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         _, id_ = await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
         began = asyncio.get_running_loop().time()
         await kind.close()
@@ -457,11 +420,7 @@ async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
         voice = await voice_to_train(rig.server)
         for _ in range(4):
             await new_training(rig.server, voice, model="far", steps=2_000)
-
-        async def are_begun() -> bool:
-            return len(await runs(rig.server)) == 2
-
-        await soon(are_begun)
+        await soon(lambda: runs(rig.server), lambda found: len(found) == 2)
         (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
         for _ in range(3):
             await kind.look()
@@ -472,11 +431,7 @@ async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url:
     """Its answer may be lost, when it already is the checkpoint."""
     async with training(tmp_path, store_url, SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         last = msgspec.msgpack.encode(_piece(b"end", number=1, is_last=True))
         for body in (msgspec.msgpack.encode(_piece(b"beginning")), last, last):
             assert (await rig.lines.post(rig.path, body)).status_code == 200
@@ -491,11 +446,7 @@ async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, 
     """The tombstone comes first: until the erasure has reached the run, it is open."""
     async with training(tmp_path, store_url, SLOW) as rig:
         voice, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         erased = "INSERT INTO erasures (subject, account, began) VALUES (:voice, :account, 1)"
         of_voice = {"account": rig.server.account.id, "voice": voice}
         await rig.server.worker.store.write(Statement(erased, of_voice))
@@ -507,11 +458,7 @@ async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, 
 async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         token = rig.path.removeprefix(TRAININGS_PATH)
         never = await rig.lines.get(f"{TRAININGS_PATH}never")
         for path in (f"{TRAININGS_PATH}{token}0", f"{TRAININGS_PATH}{token[:-1]}", f"{PATH}{token}"):

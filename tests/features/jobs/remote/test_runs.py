@@ -79,12 +79,10 @@ class Rig:
     async def leave(self, piece: SpeechPiece) -> None:
         """Ask for a piece, and leave as soon as its name is known, as a killed worker would."""
         asking = asyncio.create_task(self.runs.frames(piece))
-
-        async def is_running() -> bool:
-            run = await records.latest(self.store, piece.name)
-            return run is not None and run.state == "running"
-
-        await soon(is_running)
+        await soon(
+            lambda: records.latest(self.store, piece.name),
+            lambda run: run is not None and run.state == "running",
+        )
         asking.cancel()
         await asyncio.wait([asking])
 
@@ -422,11 +420,7 @@ async def test_runs_that_begin_at_once_do_not_pass_a_ceiling_together(store: Sto
         pieces = [PIECE._replace(name=f"job_1_5_{number:05}.0.far") for number in range(10)]
         ceilings = Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)
         asking = [asyncio.create_task(at.another(ceilings).frames(piece)) for piece in pieces]
-
-        async def are_refused() -> bool:
-            return sum(task.done() for task in asking) == 7
-
-        await soon(are_refused)
+        await soon(lambda: sum(task.done() for task in asking) == 7)
         assert len(at.machines.begun) == 3
         at.machines.may_end.set()
         ended = await asyncio.gather(*asking, return_exceptions=True)
@@ -460,11 +454,7 @@ async def test_who_leaves_while_the_provider_is_asked_still_notes_the_name(store
     async with rig(store) as at:
         at.machines.may_answer.clear()
         asking = asyncio.create_task(at.runs.frames(PIECE))
-
-        async def has_begun() -> bool:
-            return bool(at.machines.begun)
-
-        await soon(has_begun)
+        await soon(lambda: at.machines.begun)
         asking.cancel()
         at.machines.may_answer.set()
         await asyncio.wait([asking])
@@ -539,11 +529,7 @@ async def test_a_result_that_can_be_had_no_more_is_not_waited_for(store: Store) 
         await at.runs.frames(PIECE)
         at.machines.away = 1_000_000
         asking = asyncio.create_task(at.another().frames(PIECE))
-
-        async def is_asked() -> bool:
-            return at.machines.away < 1_000_000
-
-        await soon(is_asked)
+        await soon(lambda: at.machines.away < 1000000)
         at.machines.limits = msgspec.structs.replace(at.machines.limits, kept_s=0.0)
         with pytest.raises(EngineFailed):
             async with asyncio.timeout(30.0):

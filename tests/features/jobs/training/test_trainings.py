@@ -32,6 +32,7 @@ from tests.features.jobs.training.training_rig import (
     voice_to_train,
 )
 from tests.proxy.api.inside import Inside
+from tests.replies import json_of
 from tests.waiting import soon
 
 
@@ -117,9 +118,7 @@ async def test_a_voice_without_onnx_is_said_to_be_there_in_the_form_that_it_has(
         id_ = await new_training(server, voice)
         await job_with(server, id_, "done")
         await server.worker.store.write(Statement("DELETE FROM job_encoded WHERE job = :job", {"job": id_}))
-        answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
-        assert answer.status_code == 409
-        message = answer.json()["error"]["message"]
+        message = json_of(await server.ask("GET", f"/v1/jobs/{id_}/content"), 409)["error"]["message"]
         assert message.endswith("If it is there, GET /v1/audio/voices/{id}/model has it.")
         assert (await server.ask("GET", f"/v1/audio/voices/{voice}/model")).status_code == 200
 
@@ -142,11 +141,7 @@ async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, st
         first, second = await asyncio.gather(*(new_training(server, voice, **sent) for _ in range(2)))
         assert first == second
         store = server.worker.store
-
-        async def is_one() -> bool:
-            return len(await store.read("SELECT request FROM holds")) == 1
-
-        await soon(is_one)
+        await soon(lambda: store.read("SELECT request FROM holds"), lambda found: len(found) == 1)
         held = await hold_of(server, first)
         assert held is not None
         # The other's is given back, and a second training has just room.
@@ -205,9 +200,7 @@ async def test_too_few_recordings_are_refused(tmp_path: Path, monkeypatch: pytes
     async with trainings_inside(tmp_path) as server:
         voice = await voice_to_train(server)
         monkeypatch.undo()
-        answer = await ask_training(server, voice)
-        assert answer.status_code == 400
-        error = answer.json()["error"]
+        error = json_of(await ask_training(server, voice), 400)["error"]
         assert (error["param"], error["code"]) == ("voice", "too_few_recordings")
         assert "20 recordings" in error["message"]
 
@@ -262,11 +255,7 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.002") as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice, steps=900)
-
-        async def has_checkpoint() -> bool:
-            return bool(await list_file(server.worker.store, id_, "checkpoint"))
-
-        await soon(has_checkpoint)
+        await soon(lambda: list_file(server.worker.store, id_, "checkpoint"))
         kind_of(server).forget_voice(voice, ())
         await soon_due(server, id_)
         shown = await job_with(server, id_, "done", "failed")
@@ -320,21 +309,16 @@ async def test_it_says_that_it_waits_for_memory(tmp_path: Path) -> None:
 
 async def soon_due(server: Inside, id_: str) -> None:
     """Let a training that is put off be due now."""
-
-    async def is_put_off() -> bool:
-        rows = await server.worker.store.read("SELECT tries FROM job_steps WHERE job = :job", {"job": id_})
-        return bool(rows[0]["tries"])
-
-    await soon(is_put_off)
+    await soon(
+        lambda: server.worker.store.read("SELECT tries FROM job_steps WHERE job = :job", {"job": id_}),
+        lambda rows: rows[0]["tries"],
+    )
     await server.worker.store.write(Statement("UPDATE job_steps SET due = 0 WHERE job = :job", {"job": id_}))
     kind_of(server).look_soon()
 
 
 async def _idle(server: Inside) -> None:
-    async def is_idle() -> bool:
-        return "0 under way" in repr(kind_of(server))
-
-    await soon(is_idle)
+    await soon(lambda: "0 under way" in repr(kind_of(server)))
     await asyncio.sleep(0)
 
 
