@@ -34,16 +34,7 @@ from tests.features.jobs.remote import far_rig
 from tests.features.jobs.remote.far_rig import far, runs, sweeping
 from tests.features.jobs.remote.rented import LIMITS, USD, Rented, rented
 from tests.features.jobs.remote.training_lines import URL, Lines
-from tests.features.jobs.training.training_rig import (
-    PRICE,
-    RECORDINGS,
-    ask_training,
-    bills_of,
-    hold_of,
-    kind_of,
-    new_training,
-    voice_to_train,
-)
+from tests.features.jobs.training import training_rig
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import agree, send
@@ -62,7 +53,7 @@ SLOW = b'{"delay_s": 0.05}'
 
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+    monkeypatch.setattr(learning, "LEAST_RECORDINGS", training_rig.RECORDINGS)
     monkeypatch.setattr(far_training, "PAUSE_S", 0.01)
 
 
@@ -78,8 +69,8 @@ class Rig(NamedTuple):
 
     async def begun(self, **more: Any) -> tuple[str, str]:
         """Return a voice, and the job of its training."""
-        voice = await voice_to_train(self.server)
-        return voice, await new_training(self.server, voice, model="far", **more)
+        voice = await training_rig.voice_to_train(self.server)
+        return voice, await training_rig.new_training(self.server, voice, model="far", **more)
 
     async def coming(self, job_: str) -> list[EncodedBlob]:
         found = []
@@ -109,7 +100,7 @@ async def training(
                 for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
                     await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
                 await sweeping(server).sweep()
-                await bills_of(server).sweep()
+                await training_rig.bills_of(server).sweep()
 
 
 async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, store_url: str) -> None:
@@ -122,9 +113,9 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         assert (model.origin, model.format) == ("training", "tone")
         head, _, rest = (await content(rig.server, id_)).content.partition(b"\n")
         assert (head, read_voice(rest).step) == (b"tone as onnx", 20)
-        await bills_of(rig.server).sweep()
+        await training_rig.bills_of(rig.server).sweep()
         (row,) = await rig.server.usage()
-        assert (row.kind, row.credits, row.job) == ("training", PRICE, id_)
+        assert (row.kind, row.credits, row.job) == ("training", training_rig.PRICE, id_)
         assert (await verify(store)).is_clean
         assert await rig.coming(id_) == []
         # What the machine has cost is the operator's, beside it.
@@ -166,7 +157,7 @@ async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, store
         shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
         assert rig.lines.lost == 0
-        await bills_of(rig.server).sweep()
+        await training_rig.bills_of(rig.server).sweep()
         assert await rig.coming(id_) == []
 
 
@@ -182,7 +173,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 rig = Rig(server, machines, lines)
                 _, id_ = await rig.begun(steps=60)
                 await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"])
-                held = await hold_of(server, id_)
+                held = await training_rig.hold_of(server, id_)
                 assert held is not None
                 # With its process, what it has in memory would be gone.
                 server.worker.open_house.house.ledger.holds.drop(held.request, server.account.id)
@@ -192,9 +183,9 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 shown = await job_with(ours, id_, "done", "failed")
                 assert (shown["status"], shown["training"]["step"]) == ("done", 60), shown
                 assert len(machines.begun) == 2, "the introduction, and one run"
-                await bills_of(second).sweep()
+                await training_rig.bills_of(second).sweep()
                 (row,) = [row for row in await ours.usage() if row.kind == "training"]
-                assert row.credits == PRICE
+                assert row.credits == training_rig.PRICE
 
 
 async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str) -> None:
@@ -205,8 +196,8 @@ async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str
         await sweeping(rig.server).sweep()
         assert list((await runs(rig.server)).values()) == ["canceled"]
         assert rig.machines.alive == set()
-        await bills_of(rig.server).sweep()
-        assert await hold_of(rig.server, id_) is None
+        await training_rig.bills_of(rig.server).sweep()
+        assert await training_rig.hold_of(rig.server, id_) is None
         assert (await rig.lines.get(rig.path)).status_code == 404
 
 
@@ -336,7 +327,7 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
 
         rig.lines.may_ask.clear()
         await soon(lambda: runs(rig.server))
-        await added(rig.server, voice, RECORDINGS)
+        await added(rig.server, voice, training_rig.RECORDINGS)
         rig.lines.may_ask.set()
         rig.machines.may_answer.set()
         shown = await job_with(rig.server, id_, "done", "failed")
@@ -344,7 +335,10 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
         rows = await rig.server.worker.store.read(
             "SELECT samples FROM remote_runs WHERE step <> '' ORDER BY number"
         )
-        assert [len(row["samples"].split()) for row in rows] == [RECORDINGS, RECORDINGS + 1]
+        assert [len(row["samples"].split()) for row in rows] == [
+            training_rig.RECORDINGS,
+            training_rig.RECORDINGS + 1,
+        ]
 
 
 async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
@@ -357,7 +351,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
         whole = (await rig.lines.get(rig.path)).content
         house = rig.server.worker.open_house.house
         links = Links(house.vault, URL)
-        door = TrainingDoor(house.store, links, kind_of(rig.server).means.far)
+        door = TrainingDoor(house.store, links, training_rig.kind_of(rig.server).means.far)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
@@ -417,9 +411,9 @@ async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -
 
 async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
     async with training(tmp_path, plan="many", settings=SLOW) as rig:
-        voice = await voice_to_train(rig.server)
+        voice = await training_rig.voice_to_train(rig.server)
         for _ in range(4):
-            await new_training(rig.server, voice, model="far", steps=2_000)
+            await training_rig.new_training(rig.server, voice, model="far", steps=2_000)
         await soon(lambda: runs(rig.server), lambda found: len(found) == 2)
         (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
         for _ in range(3):
@@ -470,15 +464,15 @@ async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
 
 async def test_without_a_public_address_nothing_is_trained_elsewhere(tmp_path: Path) -> None:
     async with training(tmp_path, public_url="") as rig:
-        voice = await voice_to_train(rig.server)
-        answer = await ask_training(rig.server, voice, model="far")
+        voice = await training_rig.voice_to_train(rig.server)
+        answer = await training_rig.ask_training(rig.server, voice, model="far")
         assert (answer.status_code, envelope(answer)["code"]) == (400, "unsupported_model")
 
 
 async def test_a_plan_that_keeps_recordings_here_trains_nothing_elsewhere(tmp_path: Path) -> None:
     async with training(tmp_path, plan="local") as rig:
-        voice = await voice_to_train(rig.server)
-        answer = await ask_training(rig.server, voice, model="far")
+        voice = await training_rig.voice_to_train(rig.server)
+        answer = await training_rig.ask_training(rig.server, voice, model="far")
         assert (answer.status_code, envelope(answer)["code"]) == (400, "unsupported_model")
 
 
@@ -488,9 +482,9 @@ async def test_who_speaks_has_to_agree_to_the_runner(tmp_path: Path) -> None:
             consent = await agree(rig.server, uses=["speech", "training"], providers=providers)
             answer = await send(rig.server, {"name": f"Ana {status}", "consent": consent["id"]})
             voice = answer.json()["id"]
-            for number in range(RECORDINGS - 1):
+            for number in range(training_rig.RECORDINGS - 1):
                 await added(rig.server, voice, number)
-            answer = await ask_training(rig.server, voice, model="far")
+            answer = await training_rig.ask_training(rig.server, voice, model="far")
             assert answer.status_code == status, answer.text
             if status == 403:
                 assert (envelope(answer)["code"], envelope(answer)["param"]) == ("consent_not_given", "voice")
@@ -505,7 +499,7 @@ async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_noth
         shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "job_budget_used_up"
         assert len(await runs(rig.server)) == 2
-        await bills_of(rig.server).sweep()
+        await training_rig.bills_of(rig.server).sweep()
         assert [row for row in await rig.server.usage() if row.kind == "training"] == []
 
 
