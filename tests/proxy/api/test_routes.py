@@ -144,10 +144,6 @@ async def test_everybody_is_listed_what_their_plan_may_use(
             assert (answer.status_code == 200) == (name in listed)
 
 
-async def test_an_alias_is_listed_where_a_route_may_speak_for_it(server: Inside) -> None:
-    assert await models(server) == {"tts-1", "only-closed", "house/m", "thai/m"}
-
-
 async def test_a_public_catalogue_shows_what_some_plan_may_use(tmp_path: Path) -> None:
     public = CONFIG.replace("[server]", "[server]\npublic_catalogue = true")
     async with inside(tmp_path, public, engines()) as server:

@@ -298,16 +298,16 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
         patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
         async with training(tmp_path, store_url, b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
-            last: list[EncodedBlob] = []
+            seen: list[list[EncodedBlob]] = []
 
             for lost in range(3):
                 # Each machine tells its first checkpoint, and nothing after it.
                 rig.lines.is_lost = is_lost = threading.Event()
                 await soon(
                     lambda: list_file(rig.server.worker.store, id_, "checkpoint"),
-                    lambda found, last=last: bool(found) and found != last,
+                    lambda found: found and found not in seen,
                 )
-                last = await list_file(rig.server.worker.store, id_, "checkpoint")
+                seen.append(await list_file(rig.server.worker.store, id_, "checkpoint"))
                 assert len(await runs(rig.server)) == lost + 1
                 losing = asyncio.create_task(rig.machines.far_end.cancel(rig.machines.begun[-1]))
                 await asyncio.sleep(0)
