@@ -69,12 +69,6 @@ def test_check_says_what_to_run_and_fails(server: Server, plugins: dict[str, str
     assert (bad["check"], bad["name"], bad["found"]) == ("engine", "bell", REASON)
 
 
-def test_env_list_has_it_as_missing(server: Server, plugins: dict[str, str]) -> None:
-    listed = json.loads(_voxgate(server, plugins, "env", "list", "--json").stdout)["data"]
-    (row,) = (each for each in listed if each["plugin"] == "bell")
-    assert (row["plugin"], row["state"], row["bytes"]) == ("bell", "missing", 0)
-
-
 @each_row(
     ("command", "says"),
     [

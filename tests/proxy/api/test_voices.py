@@ -8,8 +8,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKeyRecord
 from speech_engine import Language
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.scripted import Scripted
@@ -36,15 +34,6 @@ CAST = {"Ana": "alloy", "Ben": "tone/slow"}
 server = inside_fixture(CONFIG, plan="small")
 
 
-@pytest.fixture
-async def stranger(server: Inside) -> str:
-    """The key of another account."""
-    bob = await accounts.create(server.worker.store, name="bob", plan="small")
-    secret = api_key.mint()
-    await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id))
-    return secret.reveal()
-
-
 async def save(server: Inside, key: str | None = None, **body: object) -> httpx2.Response:
     sent = {"name": "dialogue", "cast": CAST, **body}
     return await server.ask("POST", "/v1/audio/voices", key=key, body=sent)
@@ -53,18 +42,6 @@ async def save(server: Inside, key: str | None = None, **body: object) -> httpx2
 async def ids(server: Inside, key: str | None = None, query: str = "") -> list[str]:
     answer = await server.ask("GET", f"/v1/voices?{query}", key=key)
     return [voice["id"] for voice in answer.json()["data"] if not voice["id"].startswith("tone/")]
-
-
-async def test_a_saved_cast_is_shown_and_deleted_by_its_name_too(server: Inside, stranger: str) -> None:
-    voice = (await save(server, name="an interview")).json()
-    theirs = (await save(server, stranger, name="an interview")).json()
-    found = await server.ask("GET", "/v1/voices/an%20interview")
-    assert (found.status_code, found.json()) == (200, voice)
-    assert (await server.ask("GET", "/v1/voices/Slow")).json()["id"] == "tone/slow"
-    gone = await server.ask("DELETE", "/v1/voices/an%20interview")
-    assert gone.json()["id"] == voice["id"]
-    assert (await server.ask("DELETE", "/v1/voices/an%20interview")).status_code == 404
-    assert theirs["id"] in await ids(server, stranger)
 
 
 @pytest.mark.parametrize("wanted", ["ana", "tone/tone", "stage"])
@@ -131,22 +108,6 @@ async def test_a_body_that_is_no_cast_is_refused_by_its_field(
     assert (answer.status_code, error["param"], error["code"]) == (400, param, code)
 
 
-async def test_the_operators_cast_is_everybodys(server: Inside, stranger: str) -> None:
-    made = await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
-    id_ = made.json()["id"]
-    assert made.status_code == 201
-    assert [id_ in await ids(server, key) for key in (None, stranger)] == [True, True]
-    assert (await server.ask("DELETE", f"/v1/voices/{id_}")).status_code == 404
-    assert (await server.speech("[Ben] Hi.", voice="stage")).status_code == 200
-    own = (await save(server, name="stage")).json()["id"]
-    assert (await server.speech("[Ben] Hi.", voice="stage")).headers["x-voxgate-voice"] == own
-    taken = await server.administer("POST", "voices", {"name": "ana", "cast": CAST})
-    assert (taken.status_code, envelope(taken)["param"]) == (409, "name")
-    assert (await server.administer("DELETE", f"voices/{id_}")).json()["deleted"]
-    assert id_ not in await ids(server, stranger)
-    assert (await server.administer("DELETE", f"voices/{id_}")).status_code == 404
-
-
 async def test_a_public_catalogue_has_nobodys_own(tmp_path: Path) -> None:
     public = TONE.replace("[server]", "[server]\npublic_catalogue = true")
     async with inside(tmp_path, public) as server:
@@ -155,14 +116,6 @@ async def test_a_public_catalogue_has_nobodys_own(tmp_path: Path) -> None:
         listed = await ids(server, "")
     assert own not in listed
     assert everybodys in listed
-
-
-async def test_a_configured_voice_says_all_that_is_known_of_it(server: Inside) -> None:
-    voice = (await server.ask("GET", "/v1/voices/ana")).json()
-    assert (voice["age"], voice["tags"], voice["description"]) == ("old", ["warm"], "Reads bedtime stories.")
-    duo = (await server.ask("GET", "/v1/voices/duo")).json()
-    assert (duo["type"], duo["cast"], duo["engines"]) == ("cast", {"Ana": "ana", "Chai": "chai"}, ["tone"])
-    assert (await server.speech("[Ana] Olá. [Chai] Hi.", voice="duo")).status_code == 200
 
 
 @pytest.mark.parametrize(
