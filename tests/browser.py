@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -109,10 +108,6 @@ class Tab:
         preferences = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
         features = [{"name": name, "value": value} for name, value in preferences.items()]
         self.call("Emulation.setEmulatedMedia", features=features)
-
-    def picture(self, file: Path) -> None:
-        taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        file.write_bytes(base64.b64decode(taken["data"]))
 
     def downloaded(self, folder: Path, click: str) -> bytes:
         """What the browser saves once an expression has run."""

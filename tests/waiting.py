@@ -29,15 +29,21 @@ def until(what: Callable[[], T], within_s: float = LIMIT_S) -> T:
 
 
 @overload
-async def soon(what: Callable[[], Awaitable[T | None]], within_s: float = ...) -> T: ...
+async def soon(
+    what: Callable[[], Awaitable[T | None]], is_so: Callable[[Any], object] = ..., within_s: float = ...
+) -> T: ...
 
 
 @overload
-async def soon(what: Callable[[], T | None], within_s: float = ...) -> T: ...
+async def soon(
+    what: Callable[[], T | None], is_so: Callable[[Any], object] = ..., within_s: float = ...
+) -> T: ...
 
 
-async def soon(what: Callable[[], Any], within_s: float = LIMIT_S) -> Any:
-    """Return the first true value of a function or of a coroutine function."""
+async def soon(
+    what: Callable[[], Any], is_so: Callable[[Any], object] = bool, within_s: float = LIMIT_S
+) -> Any:
+    """Return the first value of a function, or of a coroutine function, of which `is_so` is true."""
     last: Any = None
     try:
         async with asyncio.timeout(within_s) as limit:
@@ -45,7 +51,7 @@ async def soon(what: Callable[[], Any], within_s: float = LIMIT_S) -> Any:
                 last = what()
                 if inspect.isawaitable(last):
                     last = await last
-                if last:
+                if is_so(last):
                     return last
                 await asyncio.sleep(min(_SELDOM_S, pause_s))
     except TimeoutError:

@@ -12,6 +12,7 @@ import httpx2
 from tests.corpus import answers
 from tests.corpus.steps import Step, Topic
 from tests.corpus.worlds import World
+from tests.replies import json_of
 from tests.waiting import until
 
 _NAME = re.compile(r"\{(\w+)\}")
@@ -118,9 +119,7 @@ class _Play:
         return {row.pop("id"): answers.of_row(row, known) for row in rows}
 
     def _admin(self, path: str) -> Any:
-        found = self._http.get(path, headers={"authorization": f"Bearer {self._world.admin}"})
-        assert found.status_code == 200, found.text
-        return found.json()
+        return json_of(self._http.get(path, headers={"authorization": f"Bearer {self._world.admin}"}))
 
     def _note(self, step: Step, response: httpx2.Response) -> None:
         self._ids[step.name] = response.headers.get("x-request-id", "")

@@ -24,8 +24,7 @@ def _refuses(server: Server) -> bool:
         return client.connect_ex(("127.0.0.1", int(server.url.rpartition(":")[2]))) != 0
 
 
-# By SIGTERM: tests/faults/test_drain_many.py.
-@pytest.mark.parametrize("number", [signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stream_under_way_finishes_whole_while_new_clients_are_refused(
     folder: Path, number: signal.Signals
 ) -> None:

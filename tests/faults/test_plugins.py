@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.faults.plugin_folders import IDLE, environ, install
+from tests.replies import json_of
 from tests.server import TONE, VOXGATE, Server, running
 
 BROKEN = {
@@ -75,9 +76,7 @@ def test_the_others_serve(server: Server) -> None:
 
 
 def test_readyz_names_each_as_degraded_and_stays_ready(server: Server) -> None:
-    answer = httpx2.get(f"{server.url}/readyz")
-    assert answer.status_code == 200
-    degraded: list[dict[str, Any]] = answer.json()["degraded"]
+    degraded: list[dict[str, Any]] = json_of(httpx2.get(f"{server.url}/readyz"))["degraded"]
     _assert_all_named(
         {each["plugin"]: (each["stage"], each["reason"]) for each in degraded if "plugin" in each}
     )

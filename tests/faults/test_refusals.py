@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import command
 from tests.faults.processes import children
 from tests.server import TONE, VOXGATE, Server, free_port, running, stop
 
@@ -58,35 +57,6 @@ def test_a_metrics_port_that_is_taken(folder: Path, taken: int) -> None:
     assert 'VOXGATE_SERVER__METRICS=""' in said
     assert f"127.0.0.1:{taken}" in said
     assert not (folder / "data" / "run").exists()
-
-
-def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
-    (folder / "file").write_text("")
-    said = _refused(folder, VOXGATE_SERVER__DATA=str(folder / "file" / "data"))
-    assert said.startswith("voxgate could not start: server.data: ")
-
-
-@pytest.mark.parametrize(
-    ("config", "key"),
-    [
-        ("[server]\nprot = 8001", "server.prot"),
-        ("[server]\nport = 'high'", "server.port"),
-        ("[server]\nworkers = 2", "server.workers"),
-        ("[engines.tone]\nprocesses = 0", "engines.tone.processes"),
-        ("[plans.free]\nrpm = 'ten'", "plans.free.rpm"),
-        ("[[routes]]\nlanguage = 'th'", "routes.th"),
-        ("[voices.ada]\nespeek = 'f3'", "voices.ada.espeek"),
-        ("[models]\n'tts-1' = ['tone']", "models.tts-1"),
-    ],
-)
-def test_a_config_error_names_the_file_and_the_key(folder: Path, config: str, key: str) -> None:
-    port = [] if "port" in key else ["--port", "0"]
-    file = folder / "wrong.toml"
-    file.write_text(config)
-    done = command(file, "serve", *port, check=False)
-    assert done.returncode == 1
-    assert f"{file}: {key}: " in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_a_database_that_cannot_be_opened_ends_the_start_with_its_reason(folder: Path) -> None:

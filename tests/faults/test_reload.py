@@ -41,21 +41,3 @@ def test_streams_under_way_outlive_a_reload_and_new_requests_have_the_new_voice(
         for each in streams:
             each.read_all()
         assert len({each.heard for each in streams}) == 1
-
-
-def test_a_plan_that_accounts_are_on_cannot_be_dropped(server: Server) -> None:
-    good = server.config.read_text()
-    plans = "[plans.old]\nrpm = 30\n[plans.spare]\n[plans.new]\n"
-    _hang_up(server, good + plans, "config.reload.started")
-    with server.control() as control:
-        control.post("/admin/accounts", json={"name": "faithful", "plan": "old"}).raise_for_status()
-    refused = _hang_up(server, good + "[plans.new]\n", "config.reload.refused")
-    assert refused["reason"] == "plans: accounts are on old; give them another plan first"
-    with server.control() as control:
-        control.post("/admin/accounts/faithful", json={"plan": "new"}).raise_for_status()
-    started = _hang_up(server, good + "[plans.new]\n", "config.reload.started")
-    assert started["changed"] == ["plans"]
-    with server.control() as control:
-        control.delete("/admin/accounts/faithful").raise_for_status()
-    # A closed account needs no plan.
-    assert _hang_up(server, good, "config.reload.started")["changed"] == ["plans"]

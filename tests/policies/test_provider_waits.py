@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.provider_waits import (
-    TRIES,
-    WINDOW_S,
-    first_audio_share_s,
-    hearing_s,
-    is_late,
-    pace_wait_s,
-    retry_delay_s,
-)
+from policies import provider_waits
 from tests.tables import each_row
 
 CHANCE = st.floats(0.0, 1.0)
@@ -39,26 +31,26 @@ CHANCE = st.floats(0.0, 1.0)
 def test_the_delay_of_a_retry_doubles_unless_the_provider_says_when(
     tries: int, retry_after_s: float | None, chance: float, delay_s: float
 ) -> None:
-    assert retry_delay_s(tries, retry_after_s, chance, 60.0) == pytest.approx(delay_s)
+    assert provider_waits.retry_delay_s(tries, retry_after_s, chance, 60.0) == pytest.approx(delay_s)
 
 
-@each_row("tries", [TRIES, TRIES + 1, 99])
+@each_row("tries", [provider_waits.TRIES, provider_waits.TRIES + 1, 99])
 @each_row("retry_after_s", [None, 0.1])
 def test_after_so_many_tries_there_is_no_other(tries: int, retry_after_s: float | None) -> None:
-    assert retry_delay_s(tries, retry_after_s, 0.5, 60.0) is None
+    assert provider_waits.retry_delay_s(tries, retry_after_s, 0.5, 60.0) is None
 
 
 @given(st.integers(1, 5), st.none() | st.floats(0.0, 1e6), CHANCE, st.floats(-1.0, 100.0))
 def test_a_delay_is_never_longer_than_what_is_left(
     tries: int, retry_after_s: float | None, chance: float, left_s: float
 ) -> None:
-    delay_s = retry_delay_s(tries, retry_after_s, chance, left_s)
+    delay_s = provider_waits.retry_delay_s(tries, retry_after_s, chance, left_s)
     assert delay_s is None or 0 < delay_s < left_s
 
 
 @given(st.floats(0.001, 50.0), CHANCE)
 def test_a_retry_waits_as_long_as_the_provider_says(retry_after_s: float, chance: float) -> None:
-    delay_s = retry_delay_s(1, retry_after_s, chance, 60.0)
+    delay_s = provider_waits.retry_delay_s(1, retry_after_s, chance, 60.0)
     assert delay_s is not None
     assert retry_after_s <= delay_s <= retry_after_s * 1.1
 
@@ -80,7 +72,7 @@ def test_a_retry_waits_as_long_as_the_provider_says(retry_after_s: float, chance
 def test_the_oldest_of_the_last_ones_must_have_left_the_window(
     sent: list[float], most: int, now: float, wait: float
 ) -> None:
-    assert pace_wait_s(sent, most, now) == wait
+    assert provider_waits.pace_wait_s(sent, most, now) == wait
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0.0, 40.0), max_size=60))
@@ -91,12 +83,12 @@ def test_a_sender_that_waits_that_long_never_sends_too_many_in_any_minute(
     every, now = [], 0.0
     for pause in pauses:
         now += pause
-        while (wait := pace_wait_s(sent, most, now)) > 0:
+        while (wait := provider_waits.pace_wait_s(sent, most, now)) > 0:
             now += wait
         sent.append(now)
         every.append(now)
     for first, last in zip(every, every[most:], strict=False):
-        assert last - first >= WINDOW_S - 1e-6
+        assert last - first >= provider_waits.WINDOW_S - 1e-6
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0.0, 40.0), min_size=1, max_size=30))
@@ -105,9 +97,9 @@ def test_a_request_does_not_wait_while_there_is_room(most: int, pauses: list[flo
     for pause in pauses:
         now += pause
         moments.append(now)
-    in_window = sum(moment > now - WINDOW_S for moment in moments)
+    in_window = sum(moment > now - provider_waits.WINDOW_S for moment in moments)
     if in_window < most:
-        assert pace_wait_s(moments, most, now) == 0.0
+        assert provider_waits.pace_wait_s(moments, most, now) == 0.0
 
 
 @each_row(
@@ -117,14 +109,14 @@ def test_a_request_does_not_wait_while_there_is_room(most: int, pauses: list[flo
 def test_the_last_candidate_may_take_all_and_those_before_it_less(
     left_s: float, others: int, share: float
 ) -> None:
-    assert first_audio_share_s(left_s, others) == pytest.approx(share)
+    assert provider_waits.first_audio_share_s(left_s, others) == pytest.approx(share)
 
 
 @given(st.floats(0.1, 600.0), st.integers(1, 8))
 def test_all_in_turn_never_take_more_than_there_is_and_each_gets_some(budget_s: float, others: int) -> None:
     left_s = budget_s
     for behind in range(others, -1, -1):
-        share = first_audio_share_s(left_s, behind)
+        share = provider_waits.first_audio_share_s(left_s, behind)
         assert share > 0
         left_s -= share
     assert left_s == pytest.approx(0.0, abs=1e-6)
@@ -134,7 +126,7 @@ def test_all_in_turn_never_take_more_than_there_is_and_each_gets_some(budget_s: 
 def test_a_sound_that_is_heard_to_its_end_first_gives_more_time_up_to_a_bound(
     sound_s: float, more_s: float
 ) -> None:
-    assert hearing_s(sound_s) == pytest.approx(more_s)
+    assert provider_waits.hearing_s(sound_s) == pytest.approx(more_s)
 
 
 @each_row(
@@ -148,4 +140,4 @@ def test_a_sound_that_is_heard_to_its_end_first_gives_more_time_up_to_a_bound(
     ],
 )
 def test_two_misses_within_a_minute_make_an_engine_late(misses: tuple[float, ...], late: bool) -> None:
-    assert is_late(misses, 100.0) is late
+    assert provider_waits.is_late(misses, 100.0) is late

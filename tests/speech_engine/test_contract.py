@@ -12,99 +12,53 @@ import pytest
 
 from speech_engine import Engine
 from speech_engine.testing import ContractBroken, EngineContract
-from tests.speech_engine.beepers import (
-    BackwardSegments,
-    Beeper,
-    EmptyChunk,
-    FinishedEarly,
-    OddChunk,
-    OversizeChunk,
-    SilentSegment,
-    SkippedSegment,
-    StartedAtAnotherRate,
-    UnaskedEncoding,
-    UnknownSegment,
-    WithoutFinished,
-    WithoutStarted,
-    WordsBackward,
-    WordsBeyondTheAudio,
-    WordsBeyondTheText,
-    WordsNever,
-)
-from tests.speech_engine.misbehaving import (
-    AnyModel,
-    AnyVoice,
-    CloneWithoutName,
-    Cloning,
-    ConvertsInBulk,
-    ConvertsNothing,
-    ConvertsSilently,
-    DeletesAnything,
-    Endless,
-    FailsWithoutAMember,
-    HundredHertz,
-    KeepsItsSlot,
-    KeepsRecordings,
-    NamelessVoice,
-    NoModels,
-    NoSlots,
-    OneAtATime,
-    OnlyFast,
-    PlainIterator,
-    QuotesTheText,
-    Recorded,
-    SilentOnSigns,
-    SpeaksNoLanguage,
-    SwallowsCancellation,
-    TwiceTheSameVoice,
-    UnknownVoiceIsAFailure,
-)
+from tests.speech_engine import beepers, misbehaving
 from tests.tables import each_row
 
-BAD: dict[type[Beeper], str] = {
-    WithoutStarted: "the first event is Started",
-    WithoutFinished: "the last event is Finished",
-    FinishedEarly: "Finished comes once",
-    StartedAtAnotherRate: "the model's sample rate",
-    OversizeChunk: "at most 100 ms",
-    OddChunk: "whole 16-bit samples",
-    EmptyChunk: "is not empty",
-    SilentSegment: r"these were not: \[1\]",
-    SkippedSegment: r"these were not: \[1\]",
-    BackwardSegments: "segment order",
-    UnknownSegment: "a segment of the job",
-    UnaskedEncoding: "only in the job's formats",
-    WordsNever: "sends Words",
-    WordsBeyondTheText: "lies in its segment",
-    WordsBeyondTheAudio: "within the audio",
-    WordsBackward: "in the order they are heard",
-    Endless: "within 100 ms of max_samples",
-    AnyVoice: "raises a class of speech_engine.errors",
-    UnknownVoiceIsAFailure: "raises VoiceNotFound",
-    SilentOnSigns: "raises UnsupportedText",
-    AnyModel: "raises a class of speech_engine.errors",
-    QuotesTheText: "quotes the text",
-    SwallowsCancellation: "lets a cancellation pass",
-    OneAtATime: "a segment of the job",
-    PlainIterator: "aclose",
-    NoSlots: "at least one slot",
-    TwiceTheSameVoice: "voice ids are unique",
-    NamelessVoice: "an id and a name",
-    OnlyFast: "speed range",
-    SpeaksNoLanguage: "names its languages",
-    HundredHertz: "8000..192000",
-    NoModels: "at least one model",
-    KeepsRecordings: "raises a class of speech_engine.errors",
-    FailsWithoutAMember: "keeps no mix",
-    CloneWithoutName: "returns the id of the voice",
-    DeletesAnything: "a voice that was deleted raises VoiceNotFound",
-    ConvertsSilently: "a recording with sound gives sound",
-    ConvertsInBulk: "at most 100 ms",
-    ConvertsNothing: "a recording without sound raises UnusableSample",
+BAD: dict[type[beepers.Beeper], str] = {
+    beepers.WithoutStarted: "the first event is Started",
+    beepers.WithoutFinished: "the last event is Finished",
+    beepers.FinishedEarly: "Finished comes once",
+    beepers.StartedAtAnotherRate: "the model's sample rate",
+    beepers.OversizeChunk: "at most 100 ms",
+    beepers.OddChunk: "whole 16-bit samples",
+    beepers.EmptyChunk: "is not empty",
+    beepers.SilentSegment: r"these were not: \[1\]",
+    beepers.SkippedSegment: r"these were not: \[1\]",
+    beepers.BackwardSegments: "segment order",
+    beepers.UnknownSegment: "a segment of the job",
+    beepers.UnaskedEncoding: "only in the job's formats",
+    beepers.WordsNever: "sends Words",
+    beepers.WordsBeyondTheText: "lies in its segment",
+    beepers.WordsBeyondTheAudio: "within the audio",
+    beepers.WordsBackward: "in the order they are heard",
+    misbehaving.Endless: "within 100 ms of max_samples",
+    misbehaving.AnyVoice: "raises a class of speech_engine.errors",
+    misbehaving.UnknownVoiceIsAFailure: "raises VoiceNotFound",
+    misbehaving.SilentOnSigns: "raises UnsupportedText",
+    misbehaving.AnyModel: "raises a class of speech_engine.errors",
+    misbehaving.QuotesTheText: "quotes the text",
+    misbehaving.SwallowsCancellation: "lets a cancellation pass",
+    misbehaving.OneAtATime: "a segment of the job",
+    misbehaving.PlainIterator: "aclose",
+    misbehaving.NoSlots: "at least one slot",
+    misbehaving.TwiceTheSameVoice: "voice ids are unique",
+    misbehaving.NamelessVoice: "an id and a name",
+    misbehaving.OnlyFast: "speed range",
+    misbehaving.SpeaksNoLanguage: "names its languages",
+    misbehaving.HundredHertz: "8000..192000",
+    misbehaving.NoModels: "at least one model",
+    misbehaving.KeepsRecordings: "raises a class of speech_engine.errors",
+    misbehaving.FailsWithoutAMember: "keeps no mix",
+    misbehaving.CloneWithoutName: "returns the id of the voice",
+    misbehaving.DeletesAnything: "a voice that was deleted raises VoiceNotFound",
+    misbehaving.ConvertsSilently: "a recording with sound gives sound",
+    misbehaving.ConvertsInBulk: "at most 100 ms",
+    misbehaving.ConvertsNothing: "a recording without sound raises UnusableSample",
 }
 
 
-def contract_for(kind: type[Beeper]) -> EngineContract:
+def contract_for(kind: type[beepers.Beeper]) -> EngineContract:
     class Contract(EngineContract):
         voice = "beep"
         patience_s = 0.5
@@ -116,11 +70,11 @@ def contract_for(kind: type[Beeper]) -> EngineContract:
 
 
 @asynccontextmanager
-async def _opened(kind: type[Beeper]) -> AsyncIterator[Engine]:
+async def _opened(kind: type[beepers.Beeper]) -> AsyncIterator[Engine]:
     yield kind()
 
 
-async def verdicts(kind: type[Beeper]) -> dict[str, BaseException | None]:
+async def verdicts(kind: type[beepers.Beeper]) -> dict[str, BaseException | None]:
     """What each test of the suite says of such an engine."""
     contract = contract_for(kind)
     tests = {
@@ -130,15 +84,15 @@ async def verdicts(kind: type[Beeper]) -> dict[str, BaseException | None]:
     return dict(zip(tests, answers, strict=True))
 
 
-@each_row("kind", [Beeper, Cloning, Recorded])
-async def test_a_good_engine_passes_every_test(kind: type[Beeper]) -> None:
+@each_row("kind", [beepers.Beeper, misbehaving.Cloning, misbehaving.Recorded])
+async def test_a_good_engine_passes_every_test(kind: type[beepers.Beeper]) -> None:
     said = await verdicts(kind)
     assert len(said) >= 14
     assert [problem for problem in said.values() if problem is not None] == []
 
 
 @each_row("kind", BAD, ids=lambda kind: kind.__name__)
-async def test_a_bad_engine_is_refused_by_the_rule_it_breaks(kind: type[Beeper]) -> None:
+async def test_a_bad_engine_is_refused_by_the_rule_it_breaks(kind: type[beepers.Beeper]) -> None:
     problems = [problem for problem in (await verdicts(kind)).values() if problem is not None]
     broken = [str(problem) for problem in flattened(problems) if isinstance(problem, ContractBroken)]
     assert any(re.search(BAD[kind], rule) for rule in broken), broken
@@ -152,7 +106,7 @@ def flattened(problems: list[BaseException]) -> list[BaseException]:
 
 
 async def test_an_engine_that_keeps_its_slots_hangs_and_is_refused() -> None:
-    said = await verdicts(KeepsItsSlot)
+    said = await verdicts(misbehaving.KeepsItsSlot)
     for stuck in asyncio.all_tasks() - {asyncio.current_task()}:
         stuck.cancel()
         await asyncio.wait([stuck])

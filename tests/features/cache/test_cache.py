@@ -27,7 +27,6 @@ from tests.features.cache.keeping import (
     found,
     kept,
     landed,
-    other_account,
     reopened,
     revise,
     speaking,
@@ -148,33 +147,6 @@ async def test_a_clip_survives_its_worker(tmp_path: Path) -> None:
         hit = await ask(again)
     assert (found(miss), found(hit), hit.content) == ("miss", "hit", miss.content)
     assert len(engine.jobs) == 1
-
-
-@each_row("other", [{"input": "Hello, there."}, {"speed": 1.5}, {"voice": "ben"}, {"seed": 1}])
-async def test_a_difference_that_can_be_heard_is_spoken_anew(tmp_path: Path, other: dict[str, Any]) -> None:
-    engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine) as server:
-        answers = [
-            await ask(server),
-            await ask(server, **other),
-            await ask(server),
-            await ask(server, **other),
-        ]
-    assert [found(answer) for answer in answers] == ["miss", "miss", "hit", "hit"]
-
-
-async def test_two_accounts_never_share_whatever_they_say(tmp_path: Path) -> None:
-    engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine) as server:
-        bob = await other_account(server)
-        answers = [
-            await ask(server),
-            await ask(server, secret=bob),
-            await ask(server),
-            await ask(server, secret=bob),
-        ]
-    assert [found(answer) for answer in answers] == ["miss", "miss", "hit", "hit"]
-    assert len(engine.jobs) == 2
 
 
 @each_row(

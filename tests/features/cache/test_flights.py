@@ -15,19 +15,8 @@ from proxy.kept import locked_files
 from proxy.kept.folder import KeptFolder
 from proxy.kept.locked_files import Lock
 from speech_engine import Finished, errors
+from tests.features.cache import keeping
 from tests.features.cache.conftest import AS_SHIPPED
-from tests.features.cache.keeping import (
-    BODY,
-    CONFIG,
-    ask,
-    cache_of,
-    found,
-    kept,
-    landed,
-    reopened,
-    speaking,
-    turns,
-)
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.speech_engine.host.simulated_time import simulated
@@ -35,8 +24,8 @@ from tests.tables import each_row
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
 FIRST_AUDIO_S = 2.0
-IMPATIENT = f"[server]\nfirst_audio_s = {FIRST_AUDIO_S}\n" + CONFIG
-CACHED = {**BODY, "cache": True}
+IMPATIENT = f"[server]\nfirst_audio_s = {FIRST_AUDIO_S}\n" + keeping.CONFIG
+CACHED = {**keeping.BODY, "cache": True}
 
 pytestmark = AS_SHIPPED
 
@@ -61,7 +50,7 @@ def held_up(gate: Gate, *then: Step) -> Scripted:
 
 
 def asking(server: Inside, number: int) -> list[asyncio.Task[httpx2.Response]]:
-    return [asyncio.create_task(ask(server)) for _ in range(number)]
+    return [asyncio.create_task(keeping.ask(server)) for _ in range(number)]
 
 
 async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_path: Path) -> None:
@@ -88,12 +77,12 @@ async def test_the_times_in_which_a_client_takes_nothing_are_summed_up(tmp_path:
 
 async def test_a_hundred_at_once_are_spoken_once(tmp_path: Path) -> None:
     engine = Scripted(*spoken(1.0))
-    async with speaking(tmp_path, engine) as server:
+    async with keeping.speaking(tmp_path, engine) as server:
         answers = await asyncio.gather(*asking(server, 100))
         rows = await server.usage()
     assert len(engine.jobs) == 1
     assert len({answer.content for answer in answers}) == 1
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 99 + ["miss"]
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 99 + ["miss"]
     assert sorted(row.cache for row in rows) == ["hit"] * 99 + ["miss"]
 
 
@@ -105,17 +94,17 @@ async def test_a_request_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -
             raise errors.EngineFailed("x")
 
     engine = held_up(gate, fail_once, *spoken(0.5)[-1:])
-    async with speaking(tmp_path, engine) as server:
+    async with keeping.speaking(tmp_path, engine) as server:
         broken = asyncio.create_task(server.raw_speech(CACHED))
         await gate.reached.wait()
         others = asking(server, 5)
-        await turns()
+        await keeping.turns()
         assert len(engine.jobs) == 1
         gate.opens.set()
         answers = await asyncio.gather(*others)
         sent = await broken
     assert sent[-1]["more_body"]
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 4 + ["miss"]
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 4 + ["miss"]
     assert {len(answer.content) for answer in answers} == {RATE_HZ}
     assert len(engine.jobs) == 2
 
@@ -123,17 +112,17 @@ async def test_a_request_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -
 async def test_a_request_whose_client_leaves_gives_its_turn_to_the_next(tmp_path: Path) -> None:
     gate, leaves = Gate(only_first=True), asyncio.Event()
     engine = held_up(gate)
-    async with speaking(tmp_path, engine) as server:
+    async with keeping.speaking(tmp_path, engine) as server:
         left = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await gate.reached.wait()
         others = asking(server, 3)
-        await turns()
+        await keeping.turns()
         leaves.set()
         await left
         answers = await asyncio.gather(*others)
         outcomes = sorted((row.outcome, row.cache) for row in await server.usage())
-        assert found(await ask(server)) == "hit"
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 2 + ["miss"]
+        assert keeping.found(await keeping.ask(server)) == "hit"
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 2 + ["miss"]
     assert outcomes == [("finished", "hit")] * 2 + [("finished", "miss"), ("left", "miss")]
     assert len(engine.jobs) == 2
 
@@ -141,16 +130,16 @@ async def test_a_request_whose_client_leaves_gives_its_turn_to_the_next(tmp_path
 async def test_a_client_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path) -> None:
     gate, leaves = Gate(), asyncio.Event()
     engine = held_up(gate)
-    async with speaking(tmp_path, engine) as server:
+    async with keeping.speaking(tmp_path, engine) as server:
         (first,) = asking(server, 1)
         await gate.reached.wait()
         waiting = asyncio.create_task(server.raw_speech(CACHED, leaves))
-        await turns()
+        await keeping.turns()
         leaves.set()
         assert await waiting == []
         gate.opens.set()
-        assert found(await first) == "miss"
-        assert found(await ask(server)) == "hit"
+        assert keeping.found(await first) == "miss"
+        assert keeping.found(await keeping.ask(server)) == "hit"
         assert len(await server.usage()) == 2
     assert len(engine.jobs) == 1
 
@@ -165,7 +154,7 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         monkeypatch.setattr(KeptFolder, "take", never)
         left = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await asks.wait()
@@ -173,20 +162,20 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
         leaves.set()
         assert await left == []
         async with asyncio.timeout(5.0):
-            assert found(await ask(server)) == "miss"
+            assert keeping.found(await keeping.ask(server)) == "miss"
 
 
 @simulated
 async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_once(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = held_up(gate)
-    async with speaking(tmp_path, engine, text=IMPATIENT) as server:
+    async with keeping.speaking(tmp_path, engine, text=IMPATIENT) as server:
         waiting = asking(server, 30)
         await gate.reached.wait()
         await asyncio.sleep(FIRST_AUDIO_S + 0.1)  # both the patience and the time to first audio are over
         gate.opens.set()
         answers = await asyncio.gather(*waiting)
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 29 + ["miss"]
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 29 + ["miss"]
     assert len(engine.jobs) == 1
 
 
@@ -203,15 +192,15 @@ async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_
             await takes.wait()
 
     engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine, text=IMPATIENT) as server:
+    async with keeping.speaking(tmp_path, engine, text=IMPATIENT) as server:
         first = asyncio.create_task(server.raw_speech(CACHED, on_sent=slowly))
         await is_taking.wait()
         async with asyncio.timeout(20):
             answers = await asyncio.gather(*asking(server, 10))
         takes.set()
         await first
-        assert found(await ask(server)) == "hit"
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
+        assert keeping.found(await keeping.ask(server)) == "hit"
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
     assert len(engine.jobs) == 2
     assert engine.jobs[1].deadline_s <= 0.5 * FIRST_AUDIO_S
 
@@ -227,12 +216,12 @@ async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None
 
     engine, live, text = Scripted(*spoken(30.0)), {"x-voxgate-pace": "live"}, "Hello there. " * 30
     config = IMPATIENT.replace("megabytes = 1", "megabytes = 64")
-    async with speaking(tmp_path, engine, text=config) as server:
+    async with keeping.speaking(tmp_path, engine, text=config) as server:
         first = asyncio.create_task(server.raw_speech({**CACHED, "input": text}, leaves, hear, live))
         await hears.wait()
         async with asyncio.timeout(10):
-            answers = await asyncio.gather(*(ask(server, input=text) for _ in range(2)))
-        assert [found(answer) for answer in answers] == ["off", "off"]
+            answers = await asyncio.gather(*(keeping.ask(server, input=text) for _ in range(2)))
+        assert [keeping.found(answer) for answer in answers] == ["off", "off"]
         assert not first.done()
         leaves.set()
         await first
@@ -242,7 +231,7 @@ async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None
 async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_path: Path) -> None:
     gate, leaves = Gate(only_first=True), asyncio.Event()
     engine = held_up(gate)
-    async with speaking(tmp_path, engine, text=IMPATIENT) as server:
+    async with keeping.speaking(tmp_path, engine, text=IMPATIENT) as server:
         first = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await gate.reached.wait()
         waiting = asking(server, 10)
@@ -250,7 +239,7 @@ async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_p
         leaves.set()
         await first
         answers = await asyncio.gather(*waiting)
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
     # Those who waited for so long have as much time left as any others.
     assert [job.deadline_s > 0.0 for job in engine.jobs] == [True, True]
 
@@ -266,7 +255,7 @@ async def test_requests_that_fail_slowly_do_not_fail_one_after_the_other(tmp_pat
     engine = Scripted(hang)
     engine.slots = 10
     text = IMPATIENT.replace('"gpt-4o-mini-tts" = ["one/m", "two/m"]', '"gpt-4o-mini-tts" = ["one/m"]')
-    async with speaking(tmp_path, engine, text=text) as server:
+    async with keeping.speaking(tmp_path, engine, text=text) as server:
         asked = (server.ask("POST", "/v1/audio/speech", body=CACHED) for _ in range(10))
         answers = await asyncio.gather(*asked)
     assert {answer.status_code for answer in answers} == {503}
@@ -277,7 +266,9 @@ async def test_requests_that_fail_slowly_do_not_fail_one_after_the_other(tmp_pat
 async def test_a_clip_that_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = Scripted(*spoken(6.0)[:-1], gate, *sound(0.5), Finished())
-    async with speaking(tmp_path, engine, text="[server]\nfirst_audio_s = 3600\n" + CONFIG) as server:
+    async with keeping.speaking(
+        tmp_path, engine, text="[server]\nfirst_audio_s = 3600\n" + keeping.CONFIG
+    ) as server:
         asked = asking(server, 2)
         await gate.reached.wait()
         async with asyncio.timeout(60):
@@ -287,22 +278,22 @@ async def test_a_clip_that_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> N
             await asyncio.wait(asked[2:])
         gate.opens.set()
         answers = await asyncio.gather(*asked)
-    assert sorted(map(found, answers[:2])) == ["miss", "off"]
-    assert [found(answer) for answer in answers[2:]] == ["off", "off"]
+    assert sorted(map(keeping.found, answers[:2])) == ["miss", "off"]
+    assert [keeping.found(answer) for answer in answers[2:]] == ["off", "off"]
     assert {len(answer.content) for answer in answers} == {2 * round(6.5 * RATE_HZ)}
     assert len(engine.jobs) == 4
-    assert not kept(tmp_path)
+    assert not keeping.kept(tmp_path)
 
 
 async def test_a_client_who_waits_for_a_request_that_fell_back_gets_its_clip(tmp_path: Path) -> None:
     gate = Gate()
     one, two = Scripted(errors.EngineFailed("x")), held_up(gate)
-    async with speaking(tmp_path, one, two) as server:
+    async with keeping.speaking(tmp_path, one, two) as server:
         asked = asking(server, 2)
         await gate.reached.wait()
         gate.opens.set()
         answers = await asyncio.gather(*asked)
-    assert sorted(found(answer) for answer in answers) == ["hit", "miss"]
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit", "miss"]
     assert [answer.headers["x-voxgate-engine"] for answer in answers] == ["two/m"] * 2
     assert (len(one.jobs), len(two.jobs)) == (1, 1)
 
@@ -310,14 +301,14 @@ async def test_a_client_who_waits_for_a_request_that_fell_back_gets_its_clip(tmp
 async def test_workers_wait_for_one_another(tmp_path: Path) -> None:
     gate = Gate()
     here, there = held_up(gate), Scripted(*spoken(0.5))
-    async with speaking(tmp_path, here) as server, reopened(tmp_path, server, there) as other:
+    async with keeping.speaking(tmp_path, here) as server, keeping.reopened(tmp_path, server, there) as other:
         (first,) = asking(server, 1)
         await gate.reached.wait()
         (second,) = asking(other, 1)
-        await turns()
+        await keeping.turns()
         gate.opens.set()
         answers = [await first, await second]
-    assert [found(answer) for answer in answers] == ["miss", "hit"]
+    assert [keeping.found(answer) for answer in answers] == ["miss", "hit"]
     assert answers[0].content == answers[1].content
     assert (len(here.jobs), len(there.jobs)) == (1, 0)
 
@@ -326,18 +317,18 @@ async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_ne
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = Scripted(*spoken(0.5)), Scripted()
-    async with speaking(tmp_path, here) as server, reopened(tmp_path, server, there) as other:
-        folder = cache_of(other)._shelf.folder
+    async with keeping.speaking(tmp_path, here) as server, keeping.reopened(tmp_path, server, there) as other:
+        folder = keeping.cache_of(other)._shelf.folder
         take = folder.take
 
         async def take_late(path: Path) -> Lock | None:
-            assert found(await ask(server)) == "miss"
-            await landed(tmp_path)
+            assert keeping.found(await keeping.ask(server)) == "miss"
+            await keeping.landed(tmp_path)
             return await take(path)
 
         monkeypatch.setattr(folder, "take", take_late)
-        assert found(await ask(other)) == "hit"
-        await landed(tmp_path)
+        assert keeping.found(await keeping.ask(other)) == "hit"
+        await keeping.landed(tmp_path)
     assert not there.jobs
 
 
@@ -345,15 +336,18 @@ async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_ne
 async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -> None:
     gate = Gate()
     here, there = held_up(gate), Scripted(*spoken(0.5))
-    async with speaking(tmp_path, here, text=IMPATIENT) as server, reopened(tmp_path, server, there) as other:
+    async with (
+        keeping.speaking(tmp_path, here, text=IMPATIENT) as server,
+        keeping.reopened(tmp_path, server, there) as other,
+    ):
         (first,) = asking(server, 1)
         await gate.reached.wait()
         answers = await asyncio.gather(*asking(other, 10))
         gate.opens.set()
-        assert found(await first) == "miss"
-        assert found(await ask(other)) == "hit"
+        assert keeping.found(await first) == "miss"
+        assert keeping.found(await keeping.ask(other)) == "hit"
     # Nor does each of them speak: one does, for all of its worker.
-    assert sorted(found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
+    assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 9 + ["miss"]
     assert len(there.jobs) == 1
 
 
@@ -368,10 +362,10 @@ async def test_a_disk_that_hangs_is_not_waited_for(
             may_go_on.wait(20)
         return real(path)
 
-    async with speaking(tmp_path, Scripted(*spoken(0.5)), text=IMPATIENT) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5)), text=IMPATIENT) as server:
         monkeypatch.setattr(locked_files, step, hanging)
-        answer = await ask(server)
+        answer = await keeping.ask(server)
         may_go_on.set()
         monkeypatch.undo()
-        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
-    assert (found(answer), len(answer.content)) == ("off", RATE_HZ)
+        assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
+    assert (keeping.found(answer), len(answer.content)) == ("off", RATE_HZ)

@@ -15,18 +15,8 @@ from proxy.kept.folder import KeptFolder
 from proxy.kept.recording import KeptRecording
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import Statement
+from tests.features.cache import keeping
 from tests.features.cache.conftest import AS_SHIPPED
-from tests.features.cache.keeping import (
-    BODY,
-    ask,
-    cache_of,
-    found,
-    kept,
-    landed,
-    other_account,
-    reopened,
-    speaking,
-)
 from tests.features.cache.test_flights import IMPATIENT, Gate, asking, held_up
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
@@ -41,15 +31,15 @@ pytestmark = AS_SHIPPED
 async def states(server: Inside, secret: str | None = None) -> str:
     """Send a request with each voice, and one with a lexicon. Return their states."""
     answers = [
-        await ask(server, secret=secret, voice="ana"),
-        await ask(server, secret=secret, voice="ben"),
-        await ask(server, secret=secret, voice="ana", lexicon=WORDS),
+        await keeping.ask(server, secret=secret, voice="ana"),
+        await keeping.ask(server, secret=secret, voice="ben"),
+        await keeping.ask(server, secret=secret, voice="ana", lexicon=WORDS),
     ]
-    return " ".join(found(answer) for answer in answers)
+    return " ".join(keeping.found(answer) for answer in answers)
 
 
 async def purge(server: Inside, what: str) -> None:
-    cache, account = cache_of(server), server.account.id
+    cache, account = keeping.cache_of(server), server.account.id
     match what:
         case "voice":
             await cache.purge_voice(account, "ana")
@@ -75,8 +65,8 @@ async def test_a_purge_takes_what_it_names_and_no_more(
 ) -> None:
     # A worker knows of its own purges, however long it believes its memory.
     monkeypatch.setattr("proxy.features.cache.shelf.BELIEVED_S", 3600.0)
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        bob = await other_account(server)
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        bob = await keeping.other_account(server)
         for _ in range(2):
             first = [await states(server), await states(server, secret=bob)]
         assert first == ["hit hit hit"] * 2
@@ -85,10 +75,10 @@ async def test_a_purge_takes_what_it_names_and_no_more(
 
 
 async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await ask(server)
-        await landed(tmp_path)
-        assert len(kept(tmp_path)) == 1
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await keeping.ask(server)
+        await keeping.landed(tmp_path)
+        assert len(keeping.kept(tmp_path)) == 1
         (tmp_path / "data" / "cache" / "lost+found").mkdir()
         await purge(server, "voice")
         assert not [path for path in (tmp_path / "data" / "cache").rglob("*") if path.is_file()]
@@ -97,16 +87,16 @@ async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
 async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path: Path) -> None:
     gate = Gate()
     engine = held_up(gate)
-    async with speaking(tmp_path, engine) as server:
+    async with keeping.speaking(tmp_path, engine) as server:
         (first,) = asking(server, 1)
         await gate.reached.wait()
         await purge(server, "voice")
         gate.opens.set()
         assert len((await first).content) == RATE_HZ
-        await landed(tmp_path)
-        assert not kept(tmp_path)
+        await keeping.landed(tmp_path)
+        assert not keeping.kept(tmp_path)
         assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.text()
-        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
 async def test_a_clip_that_began_before_a_purge_does_not_spoil_one_that_began_after_it(
@@ -115,42 +105,45 @@ async def test_a_clip_that_began_before_a_purge_does_not_spoil_one_that_began_af
     gate = Gate(only_first=True)
     engine = held_up(gate)
     async with (
-        speaking(tmp_path, engine, text=IMPATIENT) as server,
-        reopened(tmp_path, server, engine) as other,
+        keeping.speaking(tmp_path, engine, text=IMPATIENT) as server,
+        keeping.reopened(tmp_path, server, engine) as other,
     ):
         (first,) = asking(server, 1)
         await gate.reached.wait()
         await purge(server, "voice")
-        assert found(await ask(other)) == "miss"
-        await asyncio.to_thread(until, lambda: not cache_of(other)._ending)
-        written = [path.read_bytes() for path in kept(tmp_path) if not path.suffix]
+        assert keeping.found(await keeping.ask(other)) == "miss"
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(other)._ending)
+        written = [path.read_bytes() for path in keeping.kept(tmp_path) if not path.suffix]
         gate.opens.set()
         await first
-        await landed(tmp_path)
-        assert [path.read_bytes() for path in kept(tmp_path)] == written
+        await keeping.landed(tmp_path)
+        assert [path.read_bytes() for path in keeping.kept(tmp_path)] == written
         assert len(written) == 1
-        assert found(await ask(other)) == "hit"
+        assert keeping.found(await keeping.ask(other)) == "hit"
 
 
 async def test_a_purge_by_one_worker_is_soon_one_for_all(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine) as server, reopened(tmp_path, server, engine) as other:
-        await ask(server)
-        assert [found(await ask(each)) for each in (server, other)] == ["hit", "hit"]
+    async with (
+        keeping.speaking(tmp_path, engine) as server,
+        keeping.reopened(tmp_path, server, engine) as other,
+    ):
+        await keeping.ask(server)
+        assert [keeping.found(await keeping.ask(each)) for each in (server, other)] == ["hit", "hit"]
         await purge(server, "voice")
-        assert found(await ask(other)) == "miss"
+        assert keeping.found(await keeping.ask(other)) == "miss"
 
 
 async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> None:
     gate = Gate(only_first=True)
     engine = held_up(gate)
-    async with speaking(tmp_path, engine) as server:
+    async with keeping.speaking(tmp_path, engine) as server:
         waiting = asking(server, 2)
         await gate.reached.wait()
         await purge(server, "voice")
         gate.opens.set()
         answers = await asyncio.gather(*waiting)
-    assert [found(answer) for answer in answers] == ["miss", "miss"]
+    assert [keeping.found(answer) for answer in answers] == ["miss", "miss"]
     assert len(engine.jobs) == 2
 
 
@@ -159,39 +152,39 @@ async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 3.0)
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await purge(server, what)
-        await ask(server, lexicon=WORDS)
-        await landed(tmp_path)
-        assert len(kept(tmp_path)) == 1
-        (again,) = cache_of(server)._later
+        await keeping.ask(server, lexicon=WORDS)
+        await keeping.landed(tmp_path)
+        assert len(keeping.kept(tmp_path)) == 1
+        (again,) = keeping.cache_of(server)._later
         await again
-        assert not kept(tmp_path)
+        assert not keeping.kept(tmp_path)
 
 
 async def test_closing_an_account_deletes_what_it_heard(tmp_path: Path) -> None:
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await ask(server)
-        await ask(server, secret=await other_account(server))
-        await landed(tmp_path)
-        assert len(kept(tmp_path)) == 2
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await keeping.ask(server)
+        await keeping.ask(server, secret=await keeping.other_account(server))
+        await keeping.landed(tmp_path)
+        assert len(keeping.kept(tmp_path)) == 2
         assert (await server.administer("DELETE", "accounts/bob")).status_code == 200
-        assert len(kept(tmp_path)) == 1
-        assert found(await ask(server)) == "hit"
+        assert len(keeping.kept(tmp_path)) == 1
+        assert keeping.found(await keeping.ask(server)) == "hit"
 
 
 async def test_deleting_a_cast_deletes_what_only_one_of_it_said(tmp_path: Path) -> None:
     body = {"name": "duo", "cast": {"Ana": "ana", "Ben": "ben"}}
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         made = await server.ask("POST", "/v1/voices", body=body)
         assert made.status_code == 200, made.text
         for voice, text in (("duo", "[Ana] Hello there."), ("ana", "Hello there.")):
-            assert found(await ask(server, voice=voice, input=text)) == "miss"
-        await landed(tmp_path)
-        assert len(kept(tmp_path)) == 2
+            assert keeping.found(await keeping.ask(server, voice=voice, input=text)) == "miss"
+        await keeping.landed(tmp_path)
+        assert len(keeping.kept(tmp_path)) == 2
         assert (await server.ask("DELETE", f"/v1/voices/{made.json()['id']}")).status_code == 200
-        assert len(kept(tmp_path)) == 1
-        assert found(await ask(server)) == "hit"
+        assert len(keeping.kept(tmp_path)) == 1
+        assert keeping.found(await keeping.ask(server)) == "hit"
 
 
 async def test_a_lexicon_that_is_changed_takes_what_was_said_by_it_away(tmp_path: Path) -> None:
@@ -200,24 +193,24 @@ async def test_a_lexicon_that_is_changed_takes_what_was_said_by_it_away(tmp_path
         assert (await server.ask("PUT", "/v1/lexicons/en", body=words)).status_code == 200
 
     engine = Scripted(*spoken(0.5))
-    async with speaking(tmp_path, engine) as server:
-        assert found(await ask(server, input="No word of it.", lexicon="none")) == "miss"
+    async with keeping.speaking(tmp_path, engine) as server:
+        assert keeping.found(await keeping.ask(server, input="No word of it.", lexicon="none")) == "miss"
         await put("dare")
-        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
         await put("thare")
-        await landed(tmp_path)
-        assert len(kept(tmp_path)) == 1
-        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
-        assert found(await ask(server, input="No word of it.", lexicon="none")) == "hit"
+        await keeping.landed(tmp_path)
+        assert len(keeping.kept(tmp_path)) == 1
+        assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert keeping.found(await keeping.ask(server, input="No word of it.", lexicon="none")) == "hit"
     assert len(engine.jobs) == 3
 
 
 async def test_a_folder_that_is_emptied_by_hand_is_only_empty(tmp_path: Path) -> None:
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await ask(server)
-        await landed(tmp_path)
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await keeping.ask(server)
+        await keeping.landed(tmp_path)
         shutil.rmtree(tmp_path / "data" / "cache")
-        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
 async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
@@ -229,16 +222,16 @@ async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
     async def complete_late(recording: KeptRecording, tail: bytes = b"", name: str | None = None) -> None:
         await purge(server, "voice")
         await complete(recording, tail, name)
-        completed.extend(path.name for path in kept(tmp_path) if not path.suffix)
+        completed.extend(path.name for path in keeping.kept(tmp_path) if not path.suffix)
 
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         monkeypatch.setattr(KeptRecording, "complete", complete_late)
-        assert found(await ask(server)) == "miss"
-        await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
+        assert keeping.found(await keeping.ask(server)) == "miss"
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
         assert len(completed) == 1
-        assert not kept(tmp_path)
+        assert not keeping.kept(tmp_path)
         monkeypatch.undo()
-        assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+        assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
 async def test_a_clip_that_is_read_again_during_a_purge_is_not_given_out_after_it(
@@ -248,16 +241,16 @@ async def test_a_clip_that_is_read_again_during_a_purge_is_not_given_out_after_i
     during: list[str] = []
 
     async def remove_late(folder: KeptFolder, names: Collection[DiskName]) -> None:
-        during.extend([found(await ask(server)) for _ in range(2)])
+        during.extend([keeping.found(await keeping.ask(server)) for _ in range(2)])
         await remove(folder, names)
 
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await ask(server)
-        await landed(tmp_path)
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await keeping.ask(server)
+        await keeping.landed(tmp_path)
         monkeypatch.setattr(KeptFolder, "remove", remove_late)
         await purge(server, "voice")
         assert during == ["hit", "hit"]
-        assert found(await ask(server)) == "miss"
+        assert keeping.found(await keeping.ask(server)) == "miss"
 
 
 async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
@@ -272,16 +265,16 @@ async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
         await remove(folder, names)
 
     monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 3.0)
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await ask(server)
-        await landed(tmp_path)
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+        await keeping.ask(server)
+        await keeping.landed(tmp_path)
         monkeypatch.setattr(KeptFolder, "remove", fail_once)
         await purge(server, "voice")
-        assert len(kept(tmp_path)) == 1
-        (again,) = cache_of(server)._later
+        assert len(keeping.kept(tmp_path)) == 1
+        (again,) = keeping.cache_of(server)._later
         await again
-        assert not kept(tmp_path)
-        assert found(await ask(server)) == "miss"
+        assert not keeping.kept(tmp_path)
+        assert keeping.found(await keeping.ask(server)) == "miss"
 
 
 async def test_without_the_index_requests_are_spoken_as_if_there_were_no_cache(tmp_path: Path) -> None:
@@ -290,16 +283,16 @@ async def test_without_the_index_requests_are_spoken_as_if_there_were_no_cache(t
 
     engine = Scripted(*spoken(0.5))
     with structlog.testing.capture_logs() as logs:
-        async with speaking(tmp_path, engine) as server:
+        async with keeping.speaking(tmp_path, engine) as server:
             await rename("clips", "away")
             for _ in range(2):
-                answer = await ask(server)
-                assert (found(answer), len(answer.content)) == ("miss", RATE_HZ)
-                await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
-            assert not kept(tmp_path)
+                answer = await keeping.ask(server)
+                assert (keeping.found(answer), len(answer.content)) == ("miss", RATE_HZ)
+                await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+            assert not keeping.kept(tmp_path)
             await purge(server, "voice")
             await rename("away", "clips")
-            assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
+            assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
     events = [line["event"] for line in logs if line["event"].startswith("cache")]
     assert events == ["cache.keep.failed", "cache.purge.failed"]
 
@@ -309,19 +302,19 @@ async def test_rows_whose_file_is_gone_are_forgotten_after_an_hour(tmp_path: Pat
         (row,) = await server.worker.store.read("SELECT count(*) AS number FROM clips")
         return int(row["number"])
 
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         for voice in ("ana", "ben"):
-            await ask(server, voice=voice)
-        await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
-        gone, _ = kept(tmp_path)
+            await keeping.ask(server, voice=voice)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+        gone, _ = keeping.kept(tmp_path)
         gone.unlink()
-        await cache_of(server).tidy()
+        await keeping.cache_of(server).tidy()
         assert await rows() == 2
         hour = Statement("UPDATE clips SET began = began - 3600000001")
         await server.worker.store.write(hour)
-        await cache_of(server).tidy()
+        await keeping.cache_of(server).tidy()
         assert await rows() == 1
-        assert len(kept(tmp_path)) == 1
+        assert len(keeping.kept(tmp_path)) == 1
 
 
 async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_last_recording(
@@ -330,31 +323,31 @@ async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_l
     async def recordings() -> list[str]:
         return [row["recording"] for row in await store.read("SELECT recording FROM clips ORDER BY began")]
 
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
+    async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         store = server.worker.store
         for _ in range(3):
-            assert found(await ask(server)) == "miss"
-            await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
-            (path,) = kept(tmp_path)
+            assert keeping.found(await keeping.ask(server)) == "miss"
+            await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+            (path,) = keeping.kept(tmp_path)
             path.unlink()
-        assert found(await ask(server)) == "miss"
-        await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
+        assert keeping.found(await keeping.ask(server)) == "miss"
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
         *_, last = all_of_it = await recordings()
         assert len(all_of_it) == 4
         await store.write(Statement("UPDATE clips SET began = began - 3600000001"))
-        await cache_of(server).tidy()
+        await keeping.cache_of(server).tidy()
         assert await recordings() == [last]
-        assert found(await ask(server)) == "hit"
+        assert keeping.found(await keeping.ask(server)) == "hit"
 
 
 async def test_a_clip_that_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
     leaves = asyncio.Event()
     gate = Gate(only_first=True)
-    async with speaking(tmp_path, held_up(gate)) as server:
-        left = asyncio.create_task(server.raw_speech({**BODY, "cache": True}, leaves))
+    async with keeping.speaking(tmp_path, held_up(gate)) as server:
+        left = asyncio.create_task(server.raw_speech({**keeping.BODY, "cache": True}, leaves))
         await gate.reached.wait()
         leaves.set()
         await left
-        await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
         assert await server.worker.store.read("SELECT * FROM clips") == []
-        assert not kept(tmp_path)
+        assert not keeping.kept(tmp_path)

@@ -21,6 +21,7 @@ from tests.features.clones.clone_rig import maker_of
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, new_key, send
+from tests.replies import json_of
 from tests.waiting import soon
 
 MODEL = "minimax/speech-2.8-hd"
@@ -85,9 +86,7 @@ async def again(folder: Path, text: str, before: Inside) -> AsyncIterator[Inside
 
 async def make_voice(server: Inside, key: str | None = None, **fields: Any) -> str:
     consent = await agree(server, key)
-    answer = await send(server, {"name": "Ana", "consent": consent["id"], **fields}, key=key)
-    assert answer.status_code == 200, answer.text
-    id_: str = answer.json()["id"]
+    id_: str = json_of(await send(server, {"name": "Ana", "consent": consent["id"], **fields}, key=key))["id"]
     return id_
 
 

@@ -41,11 +41,7 @@ async def following(store: Store, folder: Path, things: Things) -> AsyncIterator
     vault = Vault(store, VaultSection(), folder)
     async with open_erasure(store, vault, folder, Metrics()) as opened:
         opened.things = DerivedThings((things,), (things,), things.drop)
-
-        async def has_looked() -> bool:
-            return bool(await store.read("SELECT id FROM followers"))
-
-        await soon(has_looked)
+        await soon(lambda: store.read("SELECT id FROM followers"))
         yield opened
 
 

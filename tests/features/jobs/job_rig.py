@@ -13,6 +13,7 @@ import numpy as np
 from proxy.features.jobs.core.steps import Steps
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
+from tests.replies import json_of
 from tests.tones import words
 from tests.waiting import soon
 
@@ -98,10 +99,7 @@ async def ask_job(server: Inside, text: str, **more: Any) -> httpx2.Response:
 
 
 async def new_job(server: Inside, text: str, **more: Any) -> dict[str, Any]:
-    answer = await ask_job(server, text, **more)
-    assert answer.status_code == 202, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    return json_of(await ask_job(server, text, **more), 202)
 
 
 CHAPTERS = [
@@ -114,27 +112,17 @@ CHAPTERS = [
 
 async def new_chapters(server: Inside, **more: Any) -> dict[str, Any]:
     body = {"model": "tone", "voice": "alloy", "chapters": CHAPTERS, "response_format": "pcm", **more}
-    answer = await server.ask("POST", "/v1/jobs", body=body)
-    assert answer.status_code == 202, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    return json_of(await server.ask("POST", "/v1/jobs", body=body), 202)
 
 
 async def job(server: Inside, id_: str) -> dict[str, Any]:
-    answer = await server.ask("GET", f"/v1/jobs/{id_}")
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return json_of(await server.ask("GET", f"/v1/jobs/{id_}"))
 
 
 async def job_with(server: Inside, id_: str, *statuses: str) -> dict[str, Any]:
     """Wait until a job has one of these statuses."""
 
-    async def found() -> dict[str, Any] | None:
-        shown = await job(server, id_)
-        return shown if shown["status"] in statuses else None
-
-    shown: dict[str, Any] = await soon(found)
+    shown: dict[str, Any] = await soon(lambda: job(server, id_), lambda shown: shown["status"] in statuses)
     return shown
 
 

@@ -13,6 +13,7 @@ from tests.features.jobs.batches import rig
 from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, new_job, said, text_of
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.replies import json_of
 
 TEXT = f"{text_of(12)}\n\n[sad] Last.{' ' * 7000}\n\n[sad]"
 """The last tag would be a piece of its own, which says nothing."""
@@ -56,9 +57,7 @@ async def test_a_job_is_judged_by_the_whole_text(tmp_path: Path, subtests: pytes
         ]
         for more, warnings in cases:
             with subtests.test(str(more)[-60:]):
-                answer = await _ask(server, more)
-                assert answer.status_code == 202, answer.text
-                made = answer.json()
+                made = json_of(await _ask(server, more), 202)
                 assert (await job(server, made["id"]))["warnings"] == made["warnings"] == warnings
 
 

@@ -201,11 +201,7 @@ async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
         kind_of(server)._speak = fails  # type: ignore[method-assign]
         made = await new_job(server, "Hello.")
         store = server.worker.store
-
-        async def has_failed() -> bool:
-            return bool(await store.read("SELECT 1 AS it FROM job_steps WHERE error <> ''"))
-
-        await soon(has_failed)
+        await soon(lambda: store.read("SELECT 1 AS it FROM job_steps WHERE error <> ''"))
         shown = await job(server, made["id"])
         if failure is NotAllowed:
             assert shown["error_code"] == "voice_not_ready"

@@ -77,11 +77,9 @@ async def test_of_two_holders_the_second_ones_whole_settlement_falls(tmp_path: P
         engine.goes_on.set()
         await finishing
         await job_with(server, made["id"], "done")
-
-        async def is_over() -> bool:
-            return "0 under way" in repr(kind_of(server)) and len(await server.usage()) == 2
-
-        await soon(is_over)
+        await soon(
+            lambda: server.usage(), lambda found: "0 under way" in repr(kind_of(server)) and len(found) == 2
+        )
         rows = await server.usage()
         assert sorted((row.outcome, bool(row.credits)) for row in rows) == [
             ("failed", False),
@@ -140,11 +138,7 @@ async def test_a_job_that_was_deleted_while_it_was_spoken_keeps_and_costs_nothin
         await engine.is_there.wait()
         assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).status_code == 200
         engine.goes_on.set()
-
-        async def is_over() -> bool:
-            return bool(await server.usage())
-
-        await soon(is_over)
+        await soon(lambda: server.usage())
         (row,) = await server.usage()
         assert (row.credits, row.outcome in ("failed", "left")) == (0, True)
         for table in ("jobs", "job_steps", "job_clips"):
@@ -165,11 +159,7 @@ async def test_a_job_that_a_key_makes_anew_has_nothing_of_the_deleted_one(
         assert second["id"] == first["id"]
         engine.goes_on.set()
         await job_with(server, second["id"], "done")
-
-        async def is_over() -> bool:
-            return "0 under way" in repr(kind_of(server))
-
-        await soon(is_over)
+        await soon(lambda: "0 under way" in repr(kind_of(server)))
         (clip,) = await records.list_clips(server.worker.store, second["id"])
         assert [row.characters for row in await server.usage() if row.id == clip.request] == [len("Hello.")]
         assert (await verify(server.worker.store)).is_clean

@@ -18,14 +18,7 @@ from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import ALWAYS, Statement
 from speech_engine.training import FarPiece, FilePiece, FileRole
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters
-from tests.features.jobs.training.training_rig import (
-    CONFIG,
-    RECORDINGS,
-    kind_of,
-    new_training,
-    trainings_inside,
-    voice_to_train,
-)
+from tests.features.jobs.training import training_rig
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.storage.notes import open_bare
 from tests.waiting import soon
@@ -41,7 +34,7 @@ SELECT job, CASE role {" ".join(f"WHEN '{role}' THEN {number}" for number, role 
 
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+    monkeypatch.setattr(learning, "LEAST_RECORDINGS", training_rig.RECORDINGS)
 
 
 async def upgrade_again(url: str, folder: Path) -> None:
@@ -116,16 +109,12 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
                 yield piece
 
     monkeypatch.setattr(trainings, "pieces_of", pieces_of)
-    text = CONFIG.format(url=new_store_url, tone="delay_s = 0.002", jobs="")
+    text = training_rig.CONFIG.format(url=new_store_url, tone="delay_s = 0.002", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
-        id_ = await new_training(server, await voice_to_train(server), steps=900)
-
-        async def has_checkpoint() -> bool:
-            return bool(await list_file(server.worker.store, id_, "checkpoint"))
-
-        await soon(has_checkpoint)
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=900)
+        await soon(lambda: list_file(server.worker.store, id_, "checkpoint"))
     await upgrade_again(new_store_url, tmp_path / "data")
-    async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
+    async with training_rig.trainings_inside(tmp_path, new_store_url, name="ben") as again:
         ours = server._replace(worker=again.worker)
         await _is_due(ours)
         shown = await job_with(ours, id_, "done", "failed")
@@ -143,16 +132,16 @@ async def _is_due(server: Inside) -> None:
 async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
     tmp_path: Path, new_store_url: str
 ) -> None:
-    text = CONFIG.format(url=new_store_url, tone="", jobs="")
+    text = training_rig.CONFIG.format(url=new_store_url, tone="", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
-        kind_of(server).is_here = False
-        id_ = await new_training(server, await voice_to_train(server))
+        training_rig.kind_of(server).is_here = False
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
         await server.worker.store.write(Statement("UPDATE job_steps SET due = :far", {"far": 10**17}))
         await _bring(server, id_, b"beginning", 0)
     await upgrade_again(new_store_url, tmp_path / "data")
-    async with trainings_inside(tmp_path, new_store_url, name="ben") as again:
+    async with training_rig.trainings_inside(tmp_path, new_store_url, name="ben") as again:
         await _bring(again, id_, b"end", 1, is_last=True)
-        far, store = kind_of(again).means.far, again.worker.store
+        far, store = training_rig.kind_of(again).means.far, again.worker.store
         assert [row.bytes for row in await far.checkpoint(id_)] == [9, 3]
         assert await far.voice(id_) == b"beginningend"
         assert [row.bytes for row in await list_file(store, id_, "onnx_part")] == [9, 3]
@@ -164,4 +153,4 @@ async def _bring(server: Inside, job: str, data: bytes, number: int, *, is_last:
     digest = hashlib.sha256(data).hexdigest()
     for role in get_args(FileRole):
         piece = FarPiece(role=role, number=number, data=data, digest=digest, is_last=is_last)
-        await kind_of(server).means.far.take(job, step["id"], piece, ALWAYS)
+        await training_rig.kind_of(server).means.far.take(job, step["id"], piece, ALWAYS)

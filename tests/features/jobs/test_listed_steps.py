@@ -18,6 +18,7 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted
 from tests.proxy.audio.recordings.clips import wav
+from tests.replies import json_of
 from tests.sound import decoded
 
 SPOKEN_S = 4
@@ -34,10 +35,7 @@ def _said() -> Iterator[Event]:
 
 
 async def steps(server: Inside, job: str, query: str = "") -> dict[str, Any]:
-    answer = await server.ask("GET", f"/v1/jobs/{job}/steps{query}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    return json_of(await server.ask("GET", f"/v1/jobs/{job}/steps{query}"))
 
 
 async def step_sound(server: Inside, job: str, number: int) -> bytes:
@@ -126,9 +124,7 @@ async def test_a_step_is_in_its_chapter_and_the_file_of_a_job_is_no_step(tmp_pat
     async with jobs_inside(tmp_path) as server:
         body = {"model": "tone", "voice": "alloy", "response_format": "flac"}
         chapters = [{"title": "One", "input": text_of(2)}, {"title": "Two", "input": "Word two."}]
-        answer = await server.ask("POST", "/v1/jobs", body={**body, "chapters": chapters})
-        assert answer.status_code == 202, answer.text
-        made = answer.json()
+        made = json_of(await server.ask("POST", "/v1/jobs", body={**body, "chapters": chapters}), 202)
         await job_with(server, made["id"], "done")
         listed = (await steps(server, made["id"]))["data"]
         assert [(each["number"], each["chapter"]) for each in listed] == [(1, 1), (2, 1), (3, 2)]

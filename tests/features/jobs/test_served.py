@@ -214,11 +214,9 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
     engine = FirstOnly()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, text_of(4), model="one", voice="one")
-
-        async def is_in_the_middle() -> bool:
-            return (await job(server, made["id"]))["steps_done"] == 1 and engine.open == 1
-
-        await soon(is_in_the_middle)
+        await soon(
+            lambda: job(server, made["id"]), lambda found: found["steps_done"] == 1 and engine.open == 1
+        )
         going = await content(server, made["id"])
         assert (going.status_code, envelope(going)["code"]) == (409, "conflict")
         unwritten = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
@@ -327,11 +325,7 @@ async def test_a_job_waits_for_credits_once_no_step_of_it_is_under_way(
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
         text, store = "\n\n".join(["Word one.", "Word two.", "Word three."]), server.worker.store
         made = await new_job(server, text, model="one", voice="one")
-
-        async def is_refused_twice() -> bool:
-            return bool(await store.read("SELECT id FROM job_steps WHERE error <> '' AND fence > 1"))
-
-        await soon(is_refused_twice)
+        await soon(lambda: store.read("SELECT id FROM job_steps WHERE error <> '' AND fence > 1"))
         assert ((await job(server, made["id"]))["status"], await store.read(told)) == ("running", [])
         engine.goes_on.set()
         await job_with(server, made["id"], "waiting")

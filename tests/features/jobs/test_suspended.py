@@ -18,6 +18,7 @@ from tests.features.jobs.job_rig import job_with, jobs_inside, kind_of, new_job,
 from tests.features.jobs.test_ends import SecondWaits
 from tests.features.jobs.test_retention import batches
 from tests.proxy.api.inside import Inside
+from tests.replies import json_of
 from tests.waiting import soon
 
 
@@ -29,10 +30,9 @@ async def with_operator(server: Inside) -> Inside:
 
 
 async def switch(server: Inside, what: str) -> dict[str, Any]:
-    answer = await server.administer("POST", f"accounts/{server.account.id}/{what}", {"reason": "unpaid"})
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return json_of(
+        await server.administer("POST", f"accounts/{server.account.id}/{what}", {"reason": "unpaid"})
+    )
 
 
 async def seen_by_operator(server: Inside, job: str) -> dict[str, Any]:
@@ -87,6 +87,18 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
         acts = [(row["action"], row["details"].get("reason")) for row in reversed(listed)]
         assert acts[-2:] == [("account.suspended", "unpaid"), ("account.resumed", "unpaid")]
         assert (await verify(server.worker.store)).is_clean
+
+
+async def test_no_other_step_of_an_account_that_waits_is_begun(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as opened:
+        server, kind = await with_operator(opened), kind_of(opened)
+        kind.at_once = 0
+        made = await new_job(server, text_of(12))
+        await switch(server, "suspend")
+        kind.at_once = 1
+        kind.look_soon()
+        await soon(waits(server, made["id"]))
+        assert await kind.list_open(await server.worker.store.now()) == []
 
 
 async def test_a_batch_does_not_expire_while_its_account_is_suspended(

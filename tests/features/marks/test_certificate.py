@@ -13,13 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import Config
-from proxy.features.marks.certificate import (
-    TEST_FILE,
-    UnusableCertificate,
-    make_test_pem,
-    read_certificate,
-    read_test_certificate,
-)
+from proxy.features.marks import certificate
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
@@ -46,7 +40,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
     tmp_path: Path, key: Callable[[], ec.EllipticCurvePrivateKey], algorithm: str
 ) -> None:
     made = make_chain(key())
-    assert read_certificate(made.chain, made.key).algorithm == algorithm
+    assert certificate.read_certificate(made.chain, made.key).algorithm == algorithm
     section = MarkingSection(certificate=made.chain, certificate_key=made.key)
     config = Config(features={"marking": section}, data=str(tmp_path))
     async with open_signer(config, CollectorRegistry()) as signer:
@@ -55,7 +49,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
     reading = read("pcm", b"x", signed.data, made.root)
     assert reading.state == "Trusted"
     assert reading.active["signature_info"]["common_name"] == "speech.example.org"
-    assert not (tmp_path / TEST_FILE).exists()
+    assert not (tmp_path / certificate.TEST_FILE).exists()
 
 
 @each_row(
@@ -85,15 +79,15 @@ async def test_the_operators_certificate_signs_and_is_trusted(
 )
 def test_what_no_validator_would_take_is_named(made: Callable[[], Chain], fault: str) -> None:
     chain = made()
-    with pytest.raises(UnusableCertificate, match=fault) as raised:
-        read_certificate(chain.chain, chain.key)
+    with pytest.raises(certificate.UnusableCertificate, match=fault) as raised:
+        certificate.read_certificate(chain.chain, chain.key)
     assert str(raised.value).startswith("marking.certificate")
     assert "PRIVATE" not in str(raised.value)
 
 
 def test_a_certificate_shows_no_key() -> None:
     made = make_chain()
-    found = read_certificate(made.chain, made.key)
+    found = certificate.read_certificate(made.chain, made.key)
     assert repr(found) == "<SigningCertificate of 'speech.example.org', es256>"
 
 
@@ -101,8 +95,8 @@ def test_the_test_certificate_is_made_once_and_a_damaged_one_is_named(tmp_path: 
     first = ensure_certificate(MarkingSection(), tmp_path)
     assert first.is_test
     assert ensure_certificate(MarkingSection(), tmp_path) == first
-    assert read_test_certificate(make_test_pem()).chain != first.chain
-    file = tmp_path / TEST_FILE
+    assert certificate.read_test_certificate(certificate.make_test_pem()).chain != first.chain
+    file = tmp_path / certificate.TEST_FILE
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(UnusableCertificate, match=TEST_FILE):
+    with pytest.raises(certificate.UnusableCertificate, match=certificate.TEST_FILE):
         ensure_certificate(MarkingSection(), tmp_path)

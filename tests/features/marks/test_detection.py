@@ -22,6 +22,7 @@ from tests.features.marks.signed_files import Signatory, beside, elsewhere, sign
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 from tests.proxy.audio.recordings.clips import wav
+from tests.replies import json_of
 from tests.sound import decoded, tone
 
 DETECT = "/v1/audio/marks/detect"
@@ -85,10 +86,7 @@ async def send(
 
 
 async def verdict(server: Inside, data: bytes, manifest: bytes | None = None) -> dict[str, Any]:
-    answer = await send(server, data, manifest)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    return json_of(await send(server, data, manifest))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -11,6 +11,7 @@ from proxy.features.all import load_config
 from proxy.features.marks.jws import is_signed_by, parse_jws, read_jwk
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key
+from tests.replies import json_of
 
 _RECEIPTS = "/v1/audio/receipts"
 _PRICED = (
@@ -19,10 +20,7 @@ _PRICED = (
 
 
 async def receipt_of(server: Inside, id_: str, key: str | None = None) -> dict[str, Any]:
-    answer = await server.ask("GET", f"{_RECEIPTS}/{id_}", key=key)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    return json_of(await server.ask("GET", f"{_RECEIPTS}/{id_}", key=key))
 
 
 async def test_a_receipt_says_what_is_signed_and_what_usage_says(tmp_path: Path) -> None:

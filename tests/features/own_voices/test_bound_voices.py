@@ -13,6 +13,7 @@ from speech_engine import EngineVoice, ModelInfo, VoiceInfo
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.replies import json_of
 
 
 class Listing(Scripted):
@@ -44,9 +45,7 @@ async def bind(server: Inside, bindings: object, **more: object) -> Any:
 
 
 async def test_everybody_speaks_with_it_by_its_name(server: Inside) -> None:
-    made = await bind(server, {"tone": "tone"}, language="en", gender="female", tags=["calm"])
-    assert made.status_code == 201, made.text
-    row = made.json()
+    row = json_of(await bind(server, {"tone": "tone"}, language="en", gender="female", tags=["calm"]), 201)
     assert (row["type"], row["account"], row["bindings"], row["reasons"]) == (
         "catalogue",
         None,
@@ -138,9 +137,7 @@ async def test_a_name_of_the_documentation_is_there_once_it_is_bound(tmp_path: P
             assert "voxgate voices add nigerian-male --bind minimax=ID" in error["message"]
         assert name not in (await server.ask("GET", "/v1/audio/voices?format=names")).json()["data"]
         assert name not in str((await server.administer("GET", "voices")).json())
-        made = await bind(server, {"minimax": "lagos-1"}, name=name)
-        assert made.status_code == 201, made.text
-        row = made.json()
+        row = json_of(await bind(server, {"minimax": "lagos-1"}, name=name), 201)
         assert (row["language"], row["gender"], len(row["reasons"])) == ("en-NG", "male", 1)
         assert (await server.ask("POST", "/v1/audio/speech", body=speech)).status_code == 200
         assert [job.voice for job in engine.jobs] == [EngineVoice("lagos-1")]

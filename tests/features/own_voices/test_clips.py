@@ -20,6 +20,7 @@ from tests import speech_clips
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
+from tests.replies import json_of
 
 CONFIG = f"""{TONE}
 [plans.open]
@@ -39,10 +40,7 @@ async def add(
 
 
 async def added(server: Inside, voice: str, number: int = 0, **fields: Any) -> dict[str, Any]:
-    answer = await add(server, voice, other_wav(number), **fields)
-    assert answer.status_code == 201, answer.text
-    clip: dict[str, Any] = answer.json()
-    return clip
+    return json_of(await add(server, voice, other_wav(number), **fields), 201)
 
 
 def other_wav(number: int = 0) -> bytes:
@@ -57,9 +55,7 @@ def other_wav(number: int = 0) -> bytes:
 
 
 async def listed(server: Inside, voice: str) -> list[dict[str, Any]]:
-    answer = await server.ask("GET", f"/v1/audio/voices/{voice}/samples")
-    assert answer.status_code == 200, answer.text
-    rows: list[dict[str, Any]] = answer.json()["data"]
+    rows: list[dict[str, Any]] = json_of(await server.ask("GET", f"/v1/audio/voices/{voice}/samples"))["data"]
     return rows
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
+from tests.replies import json_of
 
 CONFIG = f"""{TONE}
 [plans.small]
@@ -113,9 +114,7 @@ async def test_ten_mebibytes_pass_and_one_byte_more_does_not(server: Inside) -> 
 
 async def test_the_plan_may_waive_the_consent(server: Inside) -> None:
     key = await new_key(server, "eve", "open")
-    answer = await send(server, {"name": "Eve"}, key=key)
-    assert answer.status_code == 200, answer.text
-    voice = answer.json()
+    voice = json_of(await send(server, {"name": "Eve"}, key=key))
     assert voice["consent"] is None
     # The plan erases it 30 days after it was made or last spoke.
     assert voice["expires_at"] - voice["created_at"] == 30 * 86_400

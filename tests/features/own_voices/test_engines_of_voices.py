@@ -16,6 +16,7 @@ from proxy.audio.recordings.measures import rate_master
 from proxy.engines.in_process import InProcessEngine
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.owning import agree, new_key, send
+from tests.replies import json_of
 from tests.sound import decoded
 from tests.speech_clips import wav
 
@@ -33,10 +34,9 @@ server = inside_fixture(CONFIG + REST)
 async def owned(server: Inside, by: str, key: str | None = None, **more: object) -> dict[str, Any]:
     """A voice made of a recording of this voice of espeak."""
     consent = await agree(server, key)
-    answer = await send(server, {"name": f"voice of {by}", "consent": consent["id"], **more}, wav(by), key)
-    assert answer.status_code == 200, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    return json_of(
+        await send(server, {"name": f"voice of {by}", "consent": consent["id"], **more}, wav(by), key)
+    )
 
 
 @cache

@@ -10,15 +10,14 @@ from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.features.own_voices.trained.prompts import NEEDED
 from tests.proxy.api.inside import TONE, envelope, inside
+from tests.replies import json_of
 from tests.tables import each_row
 
 
 async def test_they_are_listed_by_language(tmp_path: Path) -> None:
     async with inside(tmp_path, TONE) as server:
         for asked, language in (("", "en"), ("th", "th"), ("pt-BR", "pt")):
-            answer = await server.ask("GET", f"/v1/audio/voice_prompts?language={asked}")
-            assert answer.status_code == 200, answer.text
-            listed = answer.json()
+            listed = json_of(await server.ask("GET", f"/v1/audio/voice_prompts?language={asked}"))
             assert (listed["language"], listed["needed"]) == (language, 20)
             assert [row["text"] for row in listed["data"]] == list(PROMPTS[language])
             assert listed["data"][0]["id"] == f"{language}-01"

@@ -24,6 +24,7 @@ from speech_engine.model_files.safetensors import read_all
 from tests.features.conversions.test_conversions import of_seconds
 from tests.features.own_voices.trained_files import rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
+from tests.replies import json_of
 from tests.sound import decoded
 from tests.waiting import soon
 
@@ -92,10 +93,7 @@ async def bring(
 
 
 async def made(server: Inside, file: bytes | None = None, name: str = "Ana", **more: Any) -> dict[str, Any]:
-    answer = await bring(server, file, name=name, **more)
-    assert answer.status_code == 200, answer.text
-    entry: dict[str, Any] = answer.json()
-    return entry
+    return json_of(await bring(server, file, name=name, **more))
 
 
 async def pitch_of(server: Inside, voice: str, text: str = "Hello there.") -> float:
@@ -153,11 +151,10 @@ async def test_another_model_of_the_voice_is_another_sound_and_another_clip(serv
 
 
 async def test_a_voice_of_everybody_has_a_model_and_is_erased(server: Inside) -> None:
-    answer = await bring(
-        server, tone_voice(250), name="House", key=server.admin_key, path="/admin/voice_models"
+    saved = json_of(
+        await bring(server, tone_voice(250), name="House", key=server.admin_key, path="/admin/voice_models"),
+        201,
     )
-    assert answer.status_code == 201, answer.text
-    saved = answer.json()
     assert (saved["type"], saved["account"], saved["trained"]) == ("catalogue", None, ["tone"])
     assert await pitch_of(server, "House") == pytest.approx(250)
     gone = await server.administer("DELETE", "voices/House")

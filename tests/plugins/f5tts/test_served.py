@@ -15,6 +15,7 @@ from tests import server, speech_clips
 from tests.commands import command
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
+from tests.replies import json_of
 from tests.server import Server
 from tests.tables import each_row
 from tests.waiting import until
@@ -92,9 +93,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         voices = {}
         for number, (name, seconds) in enumerate(LENGTHS_S.items()):
             sound = recording(seconds, ("m3", "f3")[number % 2])
-            answer = make_voice(live, name, sound, ref_text="These are the words of it.")
-            assert answer.status_code == 200, answer.text
-            voices[name] = answer.json()["id"]
+            voices[name] = json_of(make_voice(live, name, sound, ref_text="These are the words of it."))["id"]
         yield Rig(live, voices)
 
 

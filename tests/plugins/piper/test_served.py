@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from plugins.openai.lists import BUILT_IN
-from tests import onnx_bytes as onnx
 from tests import server
 from tests.commands import command
 from tests.plugins.piper import tiny
@@ -168,15 +167,3 @@ def test_the_first_sound_comes_while_the_rest_is_made_and_a_client_who_leaves_en
             until(lambda: piper_row(live)["running"] == 1, LOADED_S)
     until(lambda: piper_row(live)["running"] == 0, LOADED_S)
     assert tiny.heard(said(live, TEXT), RATE_HZ) == f"^{TEXT}$"
-
-
-def test_an_evil_file_is_refused_at_the_import_by_name(live: Server, tmp_path: Path) -> None:
-    file = tiny.voice(tmp_path, "evil")
-    shell = onnx.node("Shell", "input", "x", domain="com.example")
-    file.write_bytes(tiny.network(more=[shell]))
-    named = ("--engine", "piper", "--name", "evil", "--licence", "MIT")
-    refused = live.cli("models", "import", str(file), *named, check=False)
-    assert refused.returncode == 1
-    assert "voice.onnx: it needs operators of another library ('com.example')" in " ".join(
-        refused.stderr.split()
-    )

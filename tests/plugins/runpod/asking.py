@@ -11,6 +11,7 @@ import httpx2
 from fakes.runpod.app import ENDPOINT, KEY, FakeRunpod
 from fakes.runpod.queue import JobQueue
 from fakes.serving import ServedApp, served
+from tests.replies import json_of
 
 
 class Asked(NamedTuple):
@@ -24,9 +25,7 @@ class Asked(NamedTuple):
         return self.fake.desks[ENDPOINT].queue
 
     async def run(self, **input_: Any) -> str:
-        answer = await self.jobs.post("run", json={"input": input_ or {"text": "a"}})
-        assert answer.status_code == 200, answer.text
-        id_: str = answer.json()["id"]
+        id_: str = json_of(await self.jobs.post("run", json={"input": input_ or {"text": "a"}}))["id"]
         return id_
 
     async def status(self, id_: str) -> Any:

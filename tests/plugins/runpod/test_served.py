@@ -29,6 +29,7 @@ from tests.features.jobs.job_rig import text_of, words_of
 from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.plugins.runpod.asking import three
 from tests.plugins.runpod.rig import GPU
+from tests.replies import json_of
 from tests.server import VOXGATE, Server, free_port, running
 from tests.sound import decoded
 from tests.tones import words
@@ -166,7 +167,7 @@ async def _done(server: Server, id_: str) -> Any:
         found = (await _ask(server, "GET", f"jobs/{id_}")).json()
         return found if found["status"] in ("done", "failed") else None
 
-    return await soon(shown, 180.0)
+    return await soon(shown, within_s=180.0)
 
 
 async def _heard(server: Server, id_: str) -> list[str]:
@@ -215,9 +216,7 @@ def _mixed(server: Server) -> str:
     with server.client(timeout=120.0) as client:
 
         def made(path: str, **sent: Any) -> str:
-            answer = client.post(f"/v1/audio/{path}", **sent)
-            assert answer.status_code == 200, answer.text
-            id_: str = answer.json()["id"]
+            id_: str = json_of(client.post(f"/v1/audio/{path}", **sent))["id"]
             return id_
 
         consent = made("voice_consents", json={"name": "Ana", "language": "en", "statement": "Ana agreed."})

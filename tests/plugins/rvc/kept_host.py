@@ -100,7 +100,7 @@ async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
         async with asyncio.TaskGroup() as keeping:
             host.keep(keeping)
             try:
-                await soon(lambda: engine.state == "ready", _LOADED_S)
+                await soon(lambda: engine.state == "ready", within_s=_LOADED_S)
                 yield KeptHost(engine, host, source, files)
             finally:
                 await engine.close()

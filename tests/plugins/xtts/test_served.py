@@ -14,6 +14,7 @@ from tests import server, speech_clips
 from tests.commands import command
 from tests.faults.test_owned_voices import agree, form
 from tests.plugins.neural import kept_model, lend
+from tests.replies import json_of
 from tests.server import Server
 from tests.waiting import until
 
@@ -62,9 +63,7 @@ def clone(live: Server, name: str, by: str) -> str:
     headers = {"content-type": "multipart/form-data; boundary=a7c1"}
     with live.client() as client:
         body = form(agree(live), speech_clips.wav(by), name)
-        answer = client.post("/v1/audio/voices", content=body, headers=headers)
-        assert answer.status_code == 200, answer.text
-        id_: str = answer.json()["id"]
+        id_: str = json_of(client.post("/v1/audio/voices", content=body, headers=headers))["id"]
         return id_
 
 

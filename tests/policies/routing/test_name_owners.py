@@ -7,18 +7,7 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import namesakes
-from policies.routing import (
-    Binding,
-    Candidate,
-    Decision,
-    Model,
-    Offer,
-    RoutingQuery,
-    Voice,
-    decide,
-    find_owners,
-)
+from policies import namesakes, routing
 from speech_engine import EngineVoice, VoiceInfo
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info
 from tests.policies.test_namesakes import THIRTEEN, genders, tags, wanted
@@ -33,34 +22,38 @@ engines = st.dictionaries(st.sampled_from(["red", "green", "blue"]), listed, min
 overrides = st.dictionaries(st.sampled_from(sorted(THIRTEEN)), st.tuples(st.just("red"), ids), max_size=2)
 
 
-def decided(by: Voice, names: Sequence[str], tag: str) -> Decision:
-    models = tuple(Model(name, info("*")) for name in names)
-    return decide(Offer(models=models), by, RoutingQuery(language=tag), ANYONE, NO_RULES)
+def decided(by: routing.Voice, names: Sequence[str], tag: str) -> routing.Decision:
+    models = tuple(routing.Model(name, info("*")) for name in names)
+    return routing.decide(
+        routing.Offer(models=models), by, routing.RoutingQuery(language=tag), ANYONE, NO_RULES
+    )
 
 
-def told(lists: Listed, tag: str, own: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Decision]:
+def told(
+    lists: Listed, tag: str, own: Mapping[str, tuple[str, str]] | None = None
+) -> dict[str, routing.Decision]:
     """Decide on each name, with the lines of a file that say something else of some names."""
     shares = {engine: namesakes.share(THIRTEEN, voices) for engine, voices in lists.items()}
-    decisions: dict[str, Decision] = {}
+    decisions: dict[str, routing.Decision] = {}
     for name, gender in THIRTEEN.items():
         bindings = [
-            Binding(engine, EngineVoice(found[name][0].voice), shares=found[name])
+            routing.Binding(engine, EngineVoice(found[name][0].voice), shares=found[name])
             for engine, found in shares.items()
             if name in found
         ]
         if own and name in own:
-            bindings = [Binding(own[name][0], EngineVoice(own[name][1]))]
-        by = Voice(id=name, name=name, gender=gender, bindings=tuple(bindings))
+            bindings = [routing.Binding(own[name][0], EngineVoice(own[name][1]))]
+        by = routing.Voice(id=name, name=name, gender=gender, bindings=tuple(bindings))
         decisions[name] = decided(by, list(lists), tag)
-    owners = find_owners(decisions.values())
+    owners = routing.find_owners(decisions.values())
     return {name: owners.tell(decision) for name, decision in decisions.items()}
 
 
-def first(decision: Decision) -> Candidate:
+def first(decision: routing.Decision) -> routing.Candidate:
     return decision.candidates[0]
 
 
-def spoken(candidate: Candidate) -> tuple[str, object]:
+def spoken(candidate: routing.Candidate) -> tuple[str, object]:
     return candidate.model.engine, candidate.voice
 
 

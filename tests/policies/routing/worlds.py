@@ -5,27 +5,17 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from policies import routing
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import UNLIMITED, Plan, Prices, Terms, terms
 from policies.price import Price
-from policies.routing import (
-    Binding,
-    FrontEndNames,
-    Model,
-    Offer,
-    Route,
-    RoutingQuery,
-    RoutingResult,
-    Rules,
-    Voice,
-)
 from speech_engine import ANY_LANGUAGE, EngineVoice, Language, ModelInfo
 from speech_engine.models import Quality
 
 BY_CHARACTER = Prices(speech=Price(1, "character"))
 ENGINES = ("red", "green", "blue")
 ANYONE = terms(UNLIMITED)
-NO_RULES = Rules()
+NO_RULES = routing.Rules()
 
 
 def info(*tags: str, quality: Quality = "good", **more: object) -> ModelInfo:
@@ -34,9 +24,11 @@ def info(*tags: str, quality: Quality = "good", **more: object) -> ModelInfo:
     return ModelInfo(**stated)  # type: ignore[arg-type]  # keywords by name, checked by the struct's users
 
 
-def voice(*engines: str) -> Voice:
-    return Voice(
-        id="v", name="v", bindings=tuple(Binding(engine, EngineVoice(f"{engine}-v")) for engine in engines)
+def voice(*engines: str) -> routing.Voice:
+    return routing.Voice(
+        id="v",
+        name="v",
+        bindings=tuple(routing.Binding(engine, EngineVoice(f"{engine}-v")) for engine in engines),
     )
 
 
@@ -62,18 +54,18 @@ infos = st.builds(
     converts=st.booleans(),
     speaks=st.sampled_from([True, True, True, False]),
 )
-models = st.builds(Model, st.sampled_from(ENGINES), infos)
+models = st.builds(routing.Model, st.sampled_from(ENGINES), infos)
 lists = st.lists(models, min_size=1, max_size=6).map(tuple)
-routes = st.builds(Route, language=st.just("en"), front_end=st.sampled_from([None, "reader", "gone"]))
+routes = st.builds(routing.Route, language=st.just("en"), front_end=st.sampled_from([None, "reader", "gone"]))
 offers = st.builds(
-    Offer,
+    routing.Offer,
     models=lists,
     is_pinned=st.booleans(),
-    routed=st.none() | st.builds(RoutingResult, routes, lists | st.just(())),
+    routed=st.none() | st.builds(routing.RoutingResult, routes, lists | st.just(())),
 )
 voices = st.lists(st.sampled_from(ENGINES), min_size=1, unique=True).map(lambda names: voice(*names))
 wishes = st.builds(
-    RoutingQuery,
+    routing.RoutingQuery,
     language=st.sampled_from(["en", "EN-ng", "pt-PT", "th", "xx"]),
     pitch=st.sampled_from([0.0, 2.0]),
     emotion=st.sampled_from([None, "happy"]),
@@ -90,7 +82,7 @@ settled = st.builds(
     AcceptedLicence, st.sampled_from(["", "cpml", "MIT"]), st.sampled_from(["", "an agreement"])
 )
 rules = st.builds(
-    Rules,
+    routing.Rules,
     st.builds(Licences, st.booleans(), st.dictionaries(st.sampled_from(ENGINES), settled)),
-    st.just(FrontEndNames(frozenset(("plain", "reader", "english")), {"en": "english"})),
+    st.just(routing.FrontEndNames(frozenset(("plain", "reader", "english")), {"en": "english"})),
 )

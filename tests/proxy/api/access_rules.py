@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.proxy.api.access_world import (
-    ACTIONS,
-    DEAD,
-    OTHERS,
-    ROLES,
-    TEXT,
-    WITHOUT_A_KEY,
-    AccessWorld,
-    Action,
-    never_was,
-    said,
-)
+from tests.proxy.api import access_world
 
 _LISTS = {
     "/v1/audio/voices": "voice",
@@ -33,45 +22,50 @@ _MOST_LOOKS = 200
 """A clip is kept behind its answer."""
 
 
-async def check_actions(world: AccessWorld) -> None:
+async def check_actions(world: access_world.AccessWorld) -> None:
     """Others are refused as for an id that nobody has. Then the owner does it: so nobody else had done it."""
-    for name, action in ACTIONS.items():
+    for name, action in access_world.ACTIONS.items():
         for kind in action.objects:
             await _check_action(world, action, kind, name)
 
 
-async def _check_action(world: AccessWorld, action: Action, kind: str, name: str) -> None:
+async def _check_action(
+    world: access_world.AccessWorld, action: access_world.Action, kind: str, name: str
+) -> None:
     id_ = world.objects[kind]
-    for role in ROLES:
+    for role in access_world.ROLES:
         if role == "owner":
             continue
         there = await world.act(action, id_, role)
-        missing = await world.act(action, never_was(id_), role)
+        missing = await world.act(action, access_world.never_was(id_), role)
         assert 400 <= there.status_code < 500, (name, kind, role, there.text)
         refused = {there.status_code, missing.status_code}
-        assert (refused <= {401, 429}) == (role in WITHOUT_A_KEY), (name, kind, role)
-        if role not in DEAD or refused == {401}:
-            found, expected = said(there, id_), said(missing, never_was(id_))
+        assert (refused <= {401, 429}) == (role in access_world.WITHOUT_A_KEY), (name, kind, role)
+        if role not in access_world.DEAD or refused == {401}:
+            found, expected = (
+                access_world.said(there, id_),
+                access_world.said(missing, access_world.never_was(id_)),
+            )
             assert found == expected, (name, kind, role, found, expected)
     answer = await world.act(action, id_, "owner")
     assert answer.is_success, (name, kind, answer.text)
 
 
-async def check_lists(world: AccessWorld) -> None:
+async def check_lists(world: access_world.AccessWorld) -> None:
     for path, kind in _LISTS.items():
         assert world.objects[kind] in (await world.ask("owner", "GET", path)).text, path
-        for role in OTHERS:
+        for role in access_world.OTHERS:
             shown = (await world.ask(role, "GET", path)).text
             assert not [secret for secret in world.secrets if secret in shown], (path, role)
 
 
-async def check_kept_answers(world: AccessWorld) -> None:
+async def check_kept_answers(world: access_world.AccessWorld) -> None:
     """Two voices of one name and one recording: neither clips nor kept answers are shared."""
     made = await world.ask(
         "stranger", "POST", "/v1/audio/voices", {"name": "Ana Secret"}, file="audio_sample"
     )
     assert made.json()["id"] != world.objects["voice"]
-    body = {"model": "tts-1", "voice": "Ana Secret", "input": TEXT, "cache": True}
+    body = {"model": "tts-1", "voice": "Ana Secret", "input": access_world.TEXT, "cache": True}
     for role in ("owner", "stranger"):
         for _ in range(_MOST_LOOKS):
             spoken = await world.ask(role, "POST", "/v1/audio/speech", body)
@@ -84,7 +78,7 @@ async def check_kept_answers(world: AccessWorld) -> None:
         assert (spoken.status_code, spoken.headers.get("x-voxgate-replayed")) == (200, replayed)
 
 
-async def check_same_recording(world: AccessWorld, folder: Path) -> None:
+async def check_same_recording(world: access_world.AccessWorld, folder: Path) -> None:
     """The same bytes in two accounts are two files: one is erased, and the other speaks."""
     theirs = await world.ask("stranger", "POST", "/v1/audio/voices", {"name": "Twin"}, file="audio_sample")
     assert theirs.is_success, theirs.text

@@ -10,6 +10,7 @@ from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from tests import speech_clips
 from tests.proxy.api.inside import Inside
+from tests.replies import json_of
 
 
 async def new_key(server: Inside, name: str, plan: str = "unlimited") -> str:
@@ -23,10 +24,7 @@ async def new_key(server: Inside, name: str, plan: str = "unlimited") -> str:
 async def agree(server: Inside, key: str | None = None, **more: object) -> dict[str, Any]:
     """A consent by statement."""
     body = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper.", **more}
-    answer = await server.ask("POST", "/v1/audio/voice_consents", key=key, body=body)
-    assert answer.status_code == 200, answer.text
-    consent: dict[str, Any] = answer.json()
-    return consent
+    return json_of(await server.ask("POST", "/v1/audio/voice_consents", key=key, body=body))
 
 
 async def send(
@@ -48,7 +46,4 @@ async def send(
 async def clone(server: Inside, name: str = "Ana", key: str | None = None, **fields: Any) -> dict[str, Any]:
     """A voice of a recording, with a consent."""
     consent = await agree(server, key)
-    answer = await send(server, {"name": name, "consent": consent["id"], **fields}, key=key)
-    assert answer.status_code == 200, answer.text
-    voice: dict[str, Any] = answer.json()
-    return voice
+    return json_of(await send(server, {"name": name, "consent": consent["id"], **fields}, key=key))

@@ -10,6 +10,7 @@ import pytest
 from proxy.storage import accounts
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.storage.changes import to_plan
+from tests.replies import json_of
 
 _NOTHING = {
     "allowance": None,
@@ -27,28 +28,12 @@ _NOTHING = {
 
 
 async def change(server: Inside, **body: object) -> dict[str, Any]:
-    answer = await server.administer("POST", "accounts/ada", body)
-    assert answer.status_code == 200, answer.text
-    changed: dict[str, Any] = answer.json()
-    return changed
+    return json_of(await server.administer("POST", "accounts/ada", body))
 
 
 async def test_a_plan_is_free_unless_another_one_is_named(priced: Inside) -> None:
     made = (await priced.administer("POST", "accounts", {"name": "bob"})).json()
     assert (made["plan"], made["agreed"], made["anchor"]) == ("free", _NOTHING, made["created"])
-
-
-async def test_an_agreement_is_kept_field_by_field_until_null_takes_it_back(priced: Inside) -> None:
-    first = await change(priced, agreed={"allowance": 0.1, "rpm": 7, "engines": ["tone"]})
-    assert first["agreed"] == _NOTHING | {"allowance": 0.1, "rpm": 7, "engines": ["tone"]}
-    second = await change(priced, plan="unlimited", agreed={"rpm": None, "voices": 0})
-    assert second["plan"] == "unlimited"
-    assert second["agreed"] == _NOTHING | {"allowance": 0.1, "engines": ["tone"], "voices": 0}
-    third = await change(priced, plan="free")
-    assert third["agreed"] == second["agreed"]
-    row = await accounts.get(priced.worker.store, "ada")
-    assert row is not None
-    assert row.agreed.allowance == 100_000
 
 
 async def test_prices_are_agreed_as_the_configuration_writes_them(priced: Inside) -> None:
@@ -142,10 +127,8 @@ async def test_an_agreement_counts_at_once(priced: Inside) -> None:
         ({"plan": "custom"}, "agreed", "leaves allowance, rpm to each account"),
         ({"plan": "custom", "agreed": {"rpm": 5}}, "agreed", "leaves allowance to each account"),
         ({"agreed": 5}, "agreed", "must be an object"),
-        ({"agreed": {"rpm": 0}}, "agreed.rpm", "be requests a minute, 1 to 1000000"),
         ({"agreed": {"rpm": 1.5}}, "agreed.rpm", "be requests a minute, 1 to 1000000"),
         ({"agreed": {"rmp": 5}}, "agreed.rmp", "Unknown parameter: 'agreed.rmp'"),
-        ({"agreed": {"allowance": -1}}, "agreed.allowance", "be credits a cycle, 0 to 1000000000"),
         ({"agreed": {"allowance": 0.1234567}}, "agreed.allowance", "6 decimals at most"),
         ({"agreed": {"engines": ["xtts"]}}, "agreed.engines", "The engines are: tone."),
         ({"agreed": {"prices": {"speach": {}}}}, "agreed.prices.speach", "did you mean speech?"),
@@ -180,23 +163,6 @@ async def test_an_agreement_that_a_plan_needs_cannot_be_taken_back(priced: Insid
     await change(priced, plan="custom", agreed={"allowance": 10, "rpm": 5})
     answer = await priced.administer("POST", "accounts/ada", {"agreed": {"rpm": None}})
     assert (answer.status_code, envelope(answer)["param"]) == (400, "agreed")
-
-
-async def test_an_account_is_shown_with_its_cycle_its_balance_and_its_keys(priced: Inside) -> None:
-    await priced.speech()
-    await priced.administer("POST", "accounts/ada/grants", {"credits": 0.5})
-    shown = (await priced.administer("GET", "accounts/ada")).json()
-    assert shown["balance"] == {
-        "allowance": 100,
-        "used": 2.5,
-        "left": 97.5,
-        "granted": 0.5,
-        "available": 98,
-    }
-    assert shown["streams"] == 0
-    assert shown["cycle"]["start"] < shown["cycle"]["end"]
-    assert shown["cycle"]["start"].endswith("T00:00:00.000000Z")
-    assert {key["role"] for key in shown["keys"]} == {"speech", "admin"}
 
 
 async def test_without_a_limit_there_is_nothing_left_to_count(priced: Inside) -> None:

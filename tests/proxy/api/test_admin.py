@@ -12,14 +12,13 @@ from proxy.http import lists
 from proxy.storage import accounts
 from proxy.storage.store import Params, Statement
 from tests.proxy.api.inside import Inside, envelope
+from tests.replies import json_of
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 async def created(server: Inside, **body: object) -> dict[str, str]:
-    answer = await server.administer("POST", "keys", {"account": "ada", **body})
-    assert answer.status_code == 201, answer.text
-    made: dict[str, str] = answer.json()
+    made: dict[str, str] = json_of(await server.administer("POST", "keys", {"account": "ada", **body}), 201)
     return made
 
 
@@ -27,26 +26,6 @@ async def works(server: Inside, secret: str) -> bool:
     status = (await server.ask("GET", "/v1/models", key=secret)).status_code
     assert status in (200, 401)
     return status == 200
-
-
-async def test_an_account_is_made_listed_shown_changed_and_closed(server: Inside) -> None:
-    made = await server.administer("POST", "accounts", {"name": "bob", "plan": "pro"})
-    account = made.json()
-    assert (made.status_code, account["name"], account["plan"], account["closed"]) == (
-        201,
-        "bob",
-        "pro",
-        None,
-    )
-    listed = (await server.administer("GET", "accounts")).json()
-    assert [row["name"] for row in listed["data"]] == ["bob", "ada"]
-    changed = (await server.administer("POST", "accounts/bob", {"plan": "free"})).json()
-    assert (changed["id"], changed["plan"]) == (account["id"], "free")
-    shown = (await server.administer("GET", f"accounts/{account['id']}")).json()
-    assert (shown["plan"], shown["keys"]) == ("free", [])
-    closed = (await server.administer("DELETE", "accounts/bob")).json()
-    assert closed["closed"] >= account["created"]
-    assert (await server.administer("DELETE", "accounts/bob")).json()["closed"] == closed["closed"]
 
 
 async def test_an_older_account_may_have_a_slash_in_its_name(server: Inside) -> None:
@@ -57,25 +36,10 @@ async def test_an_older_account_may_have_a_slash_in_its_name(server: Inside) -> 
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code", "param"),
     [
-        ("POST", "accounts", {}, 400, "missing_required_parameter", "name"),
-        ("POST", "accounts", {"name": ""}, 400, "invalid_value", "name"),
-        ("POST", "accounts", {"name": "x" * 101}, 400, "invalid_value", "name"),
-        ("POST", "accounts", {"name": "bob", "plan": 7}, 400, "invalid_value", "plan"),
         ("POST", "accounts", {"name": "ada"}, 409, "conflict", "name"),
-        ("GET", "accounts/nobody", None, 404, "not_found", "account"),
         ("POST", "accounts/nobody", {"plan": "pro"}, 404, "not_found", "account"),
-        ("DELETE", "accounts/nobody", None, 404, "not_found", "account"),
-        ("POST", "accounts/ada", {}, 400, "missing_required_parameter", "plan"),
-        ("POST", "keys", {}, 400, "missing_required_parameter", "account"),
-        ("POST", "keys", {"account": "nobody"}, 404, "not_found", "account"),
-        ("POST", "keys", {"account": "ada", "role": "root"}, 400, "invalid_value", "role"),
         ("POST", "keys", {"account": "ada", "name": "x" * 101}, 400, "invalid_value", "name"),
-        ("POST", "keys", {"account": "ada", "expires_in_s": 0}, 400, "invalid_value", "expires_in_s"),
         ("POST", "keys", {"account": "ada", "expires_in_s": 2**62}, 400, "invalid_value", "expires_in_s"),
-        ("POST", "keys", {"account": "ada", "expires_in_s": "1d"}, 400, "invalid_value", "expires_in_s"),
-        ("GET", "keys?account=nobody", None, 404, "not_found", "account"),
-        ("DELETE", "keys/key_none", None, 404, "not_found", "id"),
-        ("POST", "keys/key_none/rotate", None, 404, "not_found", "id"),
         ("POST", "accounts", [1], 400, "invalid_json", None),
     ],
 )
@@ -89,49 +53,6 @@ async def test_every_refusal_names_what_is_wrong(
     assert "Optional" not in error["message"]
 
 
-async def test_a_key_is_shown_once_and_works(server: Inside) -> None:
-    made = await created(server, name="laptop")
-    assert await works(server, made["key"])
-    listed = await server.administer("GET", "keys?account=ada")
-    row = next(row for row in listed.json()["data"] if row["id"] == made["id"])
-    assert (row["name"], row["role"], row["expires"], row["revoked"]) == ("laptop", "speech", None, None)
-    assert made["key"].endswith(row["hint"])
-    assert made["key"] not in listed.text
-
-
-async def test_a_revoked_key_is_dead_at_once(server: Inside) -> None:
-    made = await created(server)
-    assert await works(server, made["key"])
-    assert (await server.administer("DELETE", f"keys/{made['id']}")).json()["revoked"] is not None
-    assert not await works(server, made["key"])
-    assert await works(server, server.key)
-
-
-async def test_a_closed_accounts_keys_are_dead_at_once_and_it_gets_no_new_ones(server: Inside) -> None:
-    await server.administer("POST", "accounts", {"name": "bob"})
-    made = await created(server, account="bob")
-    assert await works(server, made["key"])
-    await server.administer("DELETE", "accounts/bob")
-    assert not await works(server, made["key"])
-    answer = await server.administer("POST", "keys", {"account": "bob"})
-    assert (answer.status_code, envelope(answer)["param"]) == (400, "account")
-
-
-async def test_rotating_keeps_what_the_key_is_and_kills_the_old_secret(server: Inside) -> None:
-    old = await created(server, name="bot", role="admin", expires_in_s=3600)
-    assert await works(server, old["key"])
-    answer = await server.administer("POST", f"keys/{old['id']}/rotate")
-    new = answer.json()
-    assert answer.status_code == 201
-    for same in ("account", "role", "name", "expires"):
-        assert new[same] == old[same]
-    assert new["id"] != old["id"]
-    assert await works(server, new["key"])
-    assert not await works(server, old["key"])
-    again = await server.administer("POST", f"keys/{old['id']}/rotate")
-    assert (again.status_code, envelope(again)["param"]) == (400, "id")
-
-
 async def test_a_dead_key_is_not_rotated(server: Inside) -> None:
     await server.administer("POST", "accounts", {"name": "bob"})
     expired, orphan = await created(server, expires_in_s=3600), await created(server, account="bob")
@@ -143,28 +64,6 @@ async def test_a_dead_key_is_not_rotated(server: Inside) -> None:
         answer = await server.administer("POST", f"keys/{dead['id']}/rotate")
         assert (answer.status_code, envelope(answer)["param"]) == (400, "id")
     assert (await server.administer("GET", "keys")).json() == before
-
-
-@pytest.mark.parametrize("path", ["accounts?", "keys?", "keys?account=ada&"])
-async def test_accounts_and_keys_are_paged_newest_first(server: Inside, path: str) -> None:
-    for number in range(5):
-        await server.administer("POST", "accounts", {"name": f"account {number}"})
-        await created(server, name=f"key {number}")
-    whole = (await server.administer("GET", path)).json()
-    assert (whole["has_more"], whole["last_id"]) == (False, whole["data"][-1]["id"])
-    assert whole["data"][0]["name"] in ("account 4", "key 4")
-    seen, after = [], ""
-    while True:
-        page = (await server.administer("GET", f"{path}limit=2{after}")).json()
-        seen += page["data"]
-        assert len(seen) <= len(whole["data"]), "a page began again where it was"
-        if not page["has_more"]:
-            break
-        after = f"&after={page['last_id']}"
-    assert seen == whole["data"]
-    for query in ("limit=0", "after=nobody"):
-        answer = await server.administer("GET", f"{path}{query}")
-        assert (answer.status_code, envelope(answer)["param"]) == (400, query.partition("=")[0])
 
 
 async def test_an_expired_key_is_dead(server: Inside) -> None:
@@ -196,12 +95,6 @@ async def test_every_time_in_an_answer_has_one_form(server: Inside) -> None:
     times = [ada["created"], ada["anchor"], ada["cycle"]["start"], revoked["created"], revoked["revoked"]]
     times += [voice["created"], lexicon["changed_at"], entry["at"], ada["keys"][0]["created"]]
     assert [time for time in times if not _TIME.fullmatch(time)] == []
-
-
-async def test_engines_are_listed_with_their_load(server: Inside) -> None:
-    (row,) = (await server.administer("GET", "engines")).json()["data"]
-    assert (row["name"], row["plugin"], row["state"]) == ("tone", "tone", "ready")
-    assert (row["models"], row["slots"], row["running"], row["waiting"]) == (["tone/standard"], 4, 0, 0)
 
 
 @pytest.mark.parametrize("name", ["nul\x00", "line\nfeed", "\x1b[31mred"])

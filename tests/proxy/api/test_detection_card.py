@@ -11,15 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser import Tab, chromium
-from tests.proxy.api.try_page import (
-    IN_TURN,
-    Looks,
-    assert_readable,
-    enter_key,
-    fill,
-    load_axe,
-    open_page,
-)
+from tests.proxy.api import try_page
 from tests.proxy.audio.recordings.clips import wav
 from tests.server import TONE, Server, running
 from tests.sound import tone
@@ -54,8 +46,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.fixture
 def page(browser: Tab, server: Server) -> Tab:
     browser.show(width=1280)
-    open_page(browser, server)
-    enter_key(browser, server.key)
+    try_page.open_page(browser, server)
+    try_page.enter_key(browser, server.key)
     browser.complaints.clear()
     browser.requests.clear()
     return browser
@@ -87,7 +79,7 @@ def _verdict(page: Tab) -> str:
 def test_with_the_key_of_a_link_a_recording_is_asked_about_before_it_is_sent(
     page: Tab, server: Server, tmp_path: Path
 ) -> None:
-    open_page(page, server)
+    try_page.open_page(page, server)
     page.open("about:blank")
     page.open(f"{server.url}/#key={server.key}")
     page.wait("!at('own-new').hidden")
@@ -192,7 +184,7 @@ def test_what_cannot_be_sent_is_told_before(page: Tab, tmp_path: Path) -> None:
     page.run("at('check-start').click()")
     assert "more than 10 MiB" in page.run("at('alert').textContent")
     page.run("at('key-change').click()")
-    fill(page, "key", " ")
+    try_page.fill(page, "key", " ")
     page.run("at('check-start').click()")
     assert page.run("[at('alert').textContent, document.activeElement.id]") == ["A key is missing.", "key"]
     assert not page.requests
@@ -225,20 +217,20 @@ def test_the_keyboard_is_enough(page: Tab, tmp_path: Path) -> None:
     assert _verdict(page).startswith("Nothing shows")
 
 
-@pytest.mark.parametrize("looks", [IN_TURN])
+@pytest.mark.parametrize("looks", [try_page.IN_TURN])
 def test_everybody_can_read_it(
-    page: Tab, server: Server, spoken: bytes, tmp_path: Path, looks: tuple[Looks, ...]
+    page: Tab, server: Server, spoken: bytes, tmp_path: Path, looks: tuple[try_page.Looks, ...]
 ) -> None:
     turns = cycle(looks)
-    open_page(page, server)
-    load_axe(page)
-    enter_key(page, server.key)
-    assert_readable(page, next(turns), "#check")
+    try_page.open_page(page, server)
+    try_page.load_axe(page)
+    try_page.enter_key(page, server.key)
+    try_page.assert_readable(page, next(turns), "#check")
     _choose(page, tmp_path, spoken)
     page.run("at('check-start').click()")
     _verdict(page)
-    assert_readable(page, next(turns), "#check")
+    try_page.assert_readable(page, next(turns), "#check")
     _choose(page, tmp_path, b"no recording")
     page.run("at('check-start').click()")
     page.wait("!at('alert').hidden")
-    assert_readable(page, next(turns), "#check")
+    try_page.assert_readable(page, next(turns), "#check")

@@ -10,6 +10,7 @@ from proxy.commands.tables import Line
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
 from tests.proxy.speech.repeating import Repeating
+from tests.replies import json_of
 from tests.tables import each_row
 
 CONFIG = """
@@ -40,9 +41,7 @@ engines = ["one"]
 
 async def explained(server: Inside, **more: object) -> dict[str, Any]:
     question = {"input": "Hello.", "language": "en", **more}
-    answer = await server.administer("POST", "route/explain", question)
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
+    body = json_of(await server.administer("POST", "route/explain", question))
     (part,) = body["parts"]
     return dict(part)
 

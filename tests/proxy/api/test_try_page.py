@@ -17,19 +17,8 @@ from plugins.tone.decode import decode
 from proxy.api.welcome import TryPage
 from proxy.audio.formats import FORMATS
 from tests.browser import Tab, chromium
-from tests.proxy.api.try_page import (
-    HAS_VOICES,
-    IN_TURN,
-    IS_HEARD,
-    WIDE,
-    Looks,
-    assert_readable,
-    enter_key,
-    fill,
-    load_axe,
-    open_page,
-    speak,
-)
+from tests.proxy.api import try_page
+from tests.proxy.api.try_page import speak
 from tests.server import TONE, Server, running
 from tests.sound import decoded
 
@@ -64,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.fixture
 def page(browser: Tab, server: Server) -> Tab:
     browser.show(width=1280)
-    open_page(browser, server)
+    try_page.open_page(browser, server)
     browser.run("(at('input').value = 'Hi.', refresh())")
     browser.complaints.clear()
     browser.requests.clear()
@@ -85,10 +74,10 @@ def _is(page: Tab, script: str) -> str:
 
 
 def test_a_text_is_heard_and_can_be_kept(page: Tab, server: Server, tmp_path: Path) -> None:
-    enter_key(page, server.key)
-    fill(page, "input", _TEXT)
+    try_page.enter_key(page, server.key)
+    try_page.fill(page, "input", _TEXT)
     speak(page)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     pieces = page.run("window.played")
     samples = np.concatenate([np.array(piece["samples"]) for piece in pieces])
     assert decode(samples, pieces[0]["rate"]) == (_TEXT,)
@@ -102,9 +91,9 @@ def test_a_text_is_heard_and_can_be_kept(page: Tab, server: Server, tmp_path: Pa
 def test_sound_is_heard_while_the_rest_is_spoken_and_a_stop_ends_the_request(
     page: Tab, server: Server
 ) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     _choose(page, "tone/slow")
-    fill(page, "input", "A long text. " * 200)
+    try_page.fill(page, "input", "A long text. " * 200)
     speak(page)
     page.wait("window.played.length > 1")
     first, second, *_ = page.run("window.played")
@@ -116,14 +105,14 @@ def test_sound_is_heard_while_the_rest_is_spoken_and_a_stop_ends_the_request(
     assert seen == [True, True, "speak"]
     # The engine has one slot: the next answer shows that the first request has given it back.
     _choose(page, "alloy")
-    fill(page, "input", "Short.")
+    try_page.fill(page, "input", "Short.")
     speak(page)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
 
 
 def test_the_curl_line_says_what_the_page_says(page: Tab, server: Server, tmp_path: Path) -> None:
-    enter_key(page, server.key)
-    fill(page, "input", _TEXT)
+    try_page.enter_key(page, server.key)
+    try_page.fill(page, "input", _TEXT)
     _set(page, "format", "mp3")
     _set(page, "language", "en")
     line = _is(page, "at('curl').textContent")
@@ -136,11 +125,11 @@ def test_the_curl_line_says_what_the_page_says(page: Tab, server: Server, tmp_pa
 
 
 def test_another_format_is_spoken_once_more_as_it_was_said(page: Tab, server: Server, tmp_path: Path) -> None:
-    enter_key(page, server.key)
-    fill(page, "input", _TEXT)
+    try_page.enter_key(page, server.key)
+    try_page.fill(page, "input", _TEXT)
     speak(page)
-    page.wait(IS_HEARD)
-    fill(page, "input", "Something else.")
+    page.wait(try_page.IS_HEARD)
+    try_page.fill(page, "input", "Something else.")
     _set(page, "format", "flac")
     assert page.run("at('save').innerText").strip() == "Download FLAC"
     kept = decoded(page.downloaded(tmp_path, "at('save').click()"), "flac")
@@ -149,10 +138,10 @@ def test_another_format_is_spoken_once_more_as_it_was_said(page: Tab, server: Se
 
 @pytest.mark.parametrize("text", ["Yes", "A", "1"])
 def test_a_text_of_one_word_is_heard_to_its_end(page: Tab, server: Server, text: str) -> None:
-    enter_key(page, server.key)
-    fill(page, "input", text)
+    try_page.enter_key(page, server.key)
+    try_page.fill(page, "input", text)
     speak(page)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     pieces = page.run("window.played")
     samples = np.concatenate([np.array(piece["samples"]) for piece in pieces])
     assert decode(samples, pieces[0]["rate"]) == (text,)
@@ -164,17 +153,17 @@ def test_a_text_of_one_word_is_heard_to_its_end(page: Tab, server: Server, text:
 
 
 def test_each_word_is_shown_while_it_is_heard(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     _choose(page, "tone/tone")
     text = "One two three, and four."
-    fill(page, "input", text)
+    try_page.fill(page, "input", text)
     page.run(
         "(window.seen = [], new MutationObserver(() => { const now = document.querySelector('.now');"
         " if (now && seen.at(-1) !== now.textContent) seen.push(now.textContent); })"
         ".observe(at('words'), { subtree: true, childList: true, attributes: true }))"
     )
     speak(page)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     assert page.run("at('words').textContent") == text
     assert page.run("at('guessed').hidden")
     # The last word stays until the sound is over, and a slow machine may miss a short one.
@@ -197,7 +186,7 @@ def test_times_that_nobody_told_are_said_to_be_worked_out(page: Tab) -> None:
 
 
 def test_a_voice_is_heard_before_it_is_chosen_and_one_at_a_time(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     page.run("at('speak').focus()")
     page.press("Tab")
     page.run(_PLAY.format("tone/slow"))
@@ -211,7 +200,7 @@ def test_a_voice_is_heard_before_it_is_chosen_and_one_at_a_time(page: Tab, serve
 
 
 def test_a_voice_without_a_language_is_previewed_in_the_chosen_one(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     _set(page, "language", "pt")
     page.requests.clear()
     page.run(_PLAY.format("alloy"))
@@ -220,7 +209,7 @@ def test_a_voice_without_a_language_is_previewed_in_the_chosen_one(page: Tab, se
 
 
 def test_voices_are_found_by_name_language_and_gender(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     listed = (
         '[["a/1", "Ana", "pt-BR", "female"], ["b/2", "Ben", "en-GB", "male"], ["c", "Cy", null, "male"]]'
         '.map(([id, name, language, gender]) => ({ id, name, language, gender, type: "catalogue",'
@@ -263,7 +252,7 @@ def test_it_says_when_no_natural_voice_speaks_the_language(
 
 
 def test_a_wrong_key_is_told_beside_its_field(page: Tab) -> None:
-    fill(page, "key", "sk-vg-wrong")
+    try_page.fill(page, "key", "sk-vg-wrong")
     page.press("Enter")
     page.wait("!at('alert').hidden")
     assert "Incorrect API key" in _is(page, "at('alert').textContent")
@@ -272,19 +261,19 @@ def test_a_wrong_key_is_told_beside_its_field(page: Tab) -> None:
 
 
 def test_an_error_of_the_api_is_told_beside_the_field_that_it_names(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
-    fill(page, "input", " ")
+    try_page.enter_key(page, server.key)
+    try_page.fill(page, "input", " ")
     speak(page)
     page.wait("!at('alert').hidden")
     assert page.run("document.activeElement.id") == "input"
-    fill(page, "input", "Now with words.")
+    try_page.fill(page, "input", "Now with words.")
     page.press("Enter", ctrl=True)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     assert page.run("[at('alert').hidden, at('input').hasAttribute('aria-invalid')]") == [True, False]
 
 
 def test_an_answer_that_breaks_off_is_told(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     _choose(page, "tone/fail-late")
     speak(page)
     page.wait("!at('alert').hidden")
@@ -293,7 +282,7 @@ def test_an_answer_that_breaks_off_is_told(page: Tab, server: Server) -> None:
 
 
 def test_an_answer_without_an_end_is_told_too(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     page.run(
         "(window.real = window.fetch, window.fetch = async (url, more) => {"
         " const answer = await real(url, more); if (!url.endsWith('/speech')) return answer;"
@@ -317,7 +306,7 @@ def test_the_link_of_the_banner_opens_the_page_and_leaves_no_key_in_the_address(
     page.open("about:blank")
     page.requests.clear()
     page.open(f"{server.url}/#key={server.key}")
-    page.wait(HAS_VOICES)
+    page.wait(try_page.HAS_VOICES)
     assert page.run("[location.href, history.length > 0, at('door').hidden]") == [
         f"{server.url}/",
         True,
@@ -335,10 +324,10 @@ def test_the_link_of_the_banner_opens_the_page_and_leaves_no_key_in_the_address(
 
 
 def test_a_key_that_cannot_be_read_is_no_key(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     page.open("about:blank")
     page.open(f"{server.url}/#key=%")
-    page.wait(HAS_VOICES)
+    page.wait(try_page.HAS_VOICES)
     assert page.run("[location.hash, at('key').value, at('other').open]") == ["", server.key, False]
 
 
@@ -351,15 +340,15 @@ def test_the_key_of_a_link_replaces_another_only_if_the_reader_says_so(
             page.open("about:blank")
         page.open(f"{server.url}/#key={key}")
         page.wait("location.hash === ''")
-        page.wait(HAS_VOICES)
+        page.wait(try_page.HAS_VOICES)
 
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     follow(server.key)
     assert page.run("at('other').open") is False
     follow("sk-vg-other")
     page.wait("at('other').open")
-    load_axe(page)
-    assert_readable(page, WIDE, "#other")
+    try_page.load_axe(page)
+    try_page.assert_readable(page, try_page.WIDE, "#other")
     assert page.run("[at('key').value, document.activeElement.id]") == [server.key, "other-keep"]
     page.press("Enter")
     page.wait("!at('other').open")
@@ -372,14 +361,14 @@ def test_the_key_of_a_link_replaces_another_only_if_the_reader_says_so(
 
 
 def test_the_key_is_kept_for_the_session_of_the_tab_alone(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     kept = page.run(
         "indexedDB.databases().then(bases => JSON.stringify([bases, {...localStorage},"
         " document.cookie, history.state, location.href, document.documentElement.outerHTML]))"
     )
     assert server.key not in kept
     page.open(f"{server.url}/")
-    page.wait(HAS_VOICES)
+    page.wait(try_page.HAS_VOICES)
     assert page.run("at('key').value") == server.key
     page.run("at('key-change').click()")
     page.open(f"{server.url}/")
@@ -387,11 +376,11 @@ def test_the_key_is_kept_for_the_session_of_the_tab_alone(page: Tab, server: Ser
 
 
 def test_the_page_asks_nobody_but_its_server(page: Tab, server: Server) -> None:
-    open_page(page, server)
-    enter_key(page, server.key)
-    fill(page, "input", "Hi.")
+    try_page.open_page(page, server)
+    try_page.enter_key(page, server.key)
+    try_page.fill(page, "input", "Hi.")
     speak(page)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     others = [
         url for url in page.requests if not url.startswith((f"{server.url}/", f"blob:{server.url}", "data:"))
     ]
@@ -406,7 +395,7 @@ def test_the_keyboard_is_enough(page: Tab, server: Server) -> None:
         page.press("Tab")
     page.type(server.key)
     page.press("Enter")
-    page.wait(f"{HAS_VOICES} && document.activeElement.id === 'input'")
+    page.wait(f"{try_page.HAS_VOICES} && document.activeElement.id === 'input'")
     for _ in range(3):
         page.press("Tab")
         places.append(page.run("document.activeElement.id"))
@@ -421,36 +410,36 @@ def test_the_keyboard_is_enough(page: Tab, server: Server) -> None:
     assert page.run("document.activeElement.ariaLabel.startsWith('Play ')")
     page.run("at('speak').focus()")
     page.press("Enter")
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
 
 
 def test_a_focus_on_the_stop_button_outlives_it(page: Tab, server: Server) -> None:
-    enter_key(page, server.key)
+    try_page.enter_key(page, server.key)
     speak(page)
     page.wait("!at('stop').hidden")
     page.run("at('stop').focus()")
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     assert page.run("[document.activeElement.id, at('stop').hidden]") == ["speak", True]
 
 
-@pytest.mark.parametrize("looks", [IN_TURN])
-def test_everybody_can_read_it(page: Tab, server: Server, looks: tuple[Looks, ...]) -> None:
+@pytest.mark.parametrize("looks", [try_page.IN_TURN])
+def test_everybody_can_read_it(page: Tab, server: Server, looks: tuple[try_page.Looks, ...]) -> None:
     turns = cycle(looks)
-    open_page(page, server)
-    load_axe(page)
+    try_page.open_page(page, server)
+    try_page.load_axe(page)
     page.run("(at('input').value = 'Hi there.', refresh())")
-    assert_readable(page, next(turns), "main")
-    enter_key(page, server.key)
-    assert_readable(page, next(turns))
+    try_page.assert_readable(page, next(turns), "main")
+    try_page.enter_key(page, server.key)
+    try_page.assert_readable(page, next(turns))
     speak(page)
-    page.wait(IS_HEARD)
+    page.wait(try_page.IS_HEARD)
     page.run("(at('guessed').hidden = at('plainly').hidden = false, at('plainly').textContent = 'Plainly.')")
     page.run("document.querySelector('details').open = true")
-    assert_readable(page, next(turns), "main")
-    fill(page, "input", " ")
+    try_page.assert_readable(page, next(turns), "main")
+    try_page.fill(page, "input", " ")
     speak(page)
     page.wait("!at('alert').hidden")
-    assert_readable(page, next(turns), "main")
+    try_page.assert_readable(page, next(turns), "main")
 
 
 def test_the_page_is_light() -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKeyRecord
 from speech_engine import Language
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.scripted import Scripted
@@ -36,15 +34,6 @@ CAST = {"Ana": "alloy", "Ben": "tone/slow"}
 server = inside_fixture(CONFIG, plan="small")
 
 
-@pytest.fixture
-async def stranger(server: Inside) -> str:
-    """The key of another account."""
-    bob = await accounts.create(server.worker.store, name="bob", plan="small")
-    secret = api_key.mint()
-    await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id))
-    return secret.reveal()
-
-
 async def save(server: Inside, key: str | None = None, **body: object) -> httpx2.Response:
     sent = {"name": "dialogue", "cast": CAST, **body}
     return await server.ask("POST", "/v1/audio/voices", key=key, body=sent)
@@ -53,55 +42,6 @@ async def save(server: Inside, key: str | None = None, **body: object) -> httpx2
 async def ids(server: Inside, key: str | None = None, query: str = "") -> list[str]:
     answer = await server.ask("GET", f"/v1/voices?{query}", key=key)
     return [voice["id"] for voice in answer.json()["data"] if not voice["id"].startswith("tone/")]
-
-
-async def test_a_saved_cast_is_a_voice_of_ones_own(server: Inside) -> None:
-    answer = await save(server)
-    voice = answer.json()
-    assert answer.status_code == 200
-    assert (voice["object"], voice["name"], voice["type"]) == ("audio.voice", "dialogue", "cast")
-    assert voice["id"].startswith("voice_")
-    assert 1_700_000_000 < voice["created_at"] < 4_000_000_000
-    assert (voice["cast"], voice["engines"]) == (CAST, ["tone"])
-    assert (await server.ask("GET", f"/v1/audio/voices/{voice['id']}")).json() == voice
-    assert (await ids(server))[0] == voice["id"]
-
-
-@pytest.mark.parametrize("by", ["id", "name"])
-async def test_a_saved_cast_is_spoken_by_its_id_and_by_its_name(server: Inside, by: str) -> None:
-    voice = (await save(server)).json()
-    answer = await server.speech("[Ana] Hello. [Ben] Hi.", voice=voice[by])
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["x-voxgate-voice"] == voice["id"]
-
-
-async def test_a_saved_cast_can_be_deleted_once(server: Inside) -> None:
-    id_ = (await save(server)).json()["id"]
-    gone = await server.ask("DELETE", f"/v1/audio/voices/{id_}")
-    assert gone.json() == {"object": "audio.voice.deleted", "id": id_, "deleted": True}
-    for again in ("DELETE", "GET"):
-        answer = await server.ask(again, f"/v1/audio/voices/{id_}")
-        assert (answer.status_code, envelope(answer)["code"]) == (404, "voice_not_found")
-    spoken = await server.speech("[Ana] Hi.", voice=id_)
-    assert (spoken.status_code, envelope(spoken)["code"]) == (400, "voice_not_found")
-
-
-@pytest.mark.parametrize("wanted", ["ana", "alloy", "tone/tone", "voice_nobody", "%00", "duo"])
-async def test_only_what_one_saved_can_be_deleted(server: Inside, wanted: str) -> None:
-    answer = await server.ask("DELETE", f"/v1/voices/{wanted}")
-    assert (answer.status_code, envelope(answer)["param"]) == (404, "voice")
-
-
-async def test_a_saved_cast_is_shown_and_deleted_by_its_name_too(server: Inside, stranger: str) -> None:
-    voice = (await save(server, name="an interview")).json()
-    theirs = (await save(server, stranger, name="an interview")).json()
-    found = await server.ask("GET", "/v1/voices/an%20interview")
-    assert (found.status_code, found.json()) == (200, voice)
-    assert (await server.ask("GET", "/v1/voices/Slow")).json()["id"] == "tone/slow"
-    gone = await server.ask("DELETE", "/v1/voices/an%20interview")
-    assert gone.json()["id"] == voice["id"]
-    assert (await server.ask("DELETE", "/v1/voices/an%20interview")).status_code == 404
-    assert theirs["id"] in await ids(server, stranger)
 
 
 @pytest.mark.parametrize("wanted", ["ana", "tone/tone", "stage"])
@@ -136,12 +76,10 @@ async def test_a_cast_is_found_by_its_description_and_tags(server: Inside) -> No
 @pytest.mark.parametrize(
     "like",
     [
-        {"description": "x" * 501},
         {"description": "a\x00b"},
         {"tags": "warm"},
         {"tags": [""]},
         {"tags": ["x" * 51]},
-        {"tags": ["x"] * 21},
         {"tags": [1]},
     ],
 )
@@ -153,20 +91,13 @@ async def test_the_description_of_a_cast_has_its_limits(server: Inside, like: di
 @pytest.mark.parametrize(
     ("body", "param", "code"),
     [
-        ({"cast": {"Ana": "nobody"}}, "cast.Ana", "voice_not_found"),
-        ({"cast": {"Ana": "ana", "Ben": "duo"}}, "cast.Ben", "invalid_value"),
-        ({"cast": {}}, "cast", "invalid_value"),
         ({"cast": {"": "ana"}}, "cast", "invalid_value"),
         ({"cast": {"[Ana]": "ana"}}, "cast", "invalid_value"),
         ({"cast": {"ana": "ana", "ANA": "chai"}}, "cast", "invalid_value"),
         ({"cast": {str(number): "ana" for number in range(17)}}, "cast", "invalid_value"),
         ({"cast": {"Ana": 1}}, "cast", "invalid_value"),
         ({"cast": ["ana"]}, "cast", "invalid_value"),
-        ({"cast": None}, "cast", "missing_required_parameter"),
-        ({"name": ""}, "name", "invalid_value"),
-        ({"name": "x" * 101}, "name", "invalid_value"),
         ({"name": "a\nb"}, "name", "invalid_value"),
-        ({"name": None}, "name", "missing_required_parameter"),
     ],
 )
 async def test_a_body_that_is_no_cast_is_refused_by_its_field(
@@ -177,47 +108,6 @@ async def test_a_body_that_is_no_cast_is_refused_by_its_field(
     assert (answer.status_code, error["param"], error["code"]) == (400, param, code)
 
 
-async def test_the_operators_cast_is_everybodys(server: Inside, stranger: str) -> None:
-    made = await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
-    id_ = made.json()["id"]
-    assert made.status_code == 201
-    assert [id_ in await ids(server, key) for key in (None, stranger)] == [True, True]
-    assert (await server.ask("DELETE", f"/v1/voices/{id_}")).status_code == 404
-    assert (await server.speech("[Ben] Hi.", voice="stage")).status_code == 200
-    own = (await save(server, name="stage")).json()["id"]
-    assert (await server.speech("[Ben] Hi.", voice="stage")).headers["x-voxgate-voice"] == own
-    taken = await server.administer("POST", "voices", {"name": "ana", "cast": CAST})
-    assert (taken.status_code, envelope(taken)["param"]) == (409, "name")
-    assert (await server.administer("DELETE", f"voices/{id_}")).json()["deleted"]
-    assert id_ not in await ids(server, stranger)
-    assert (await server.administer("DELETE", f"voices/{id_}")).status_code == 404
-
-
-async def test_an_administrator_saves_for_an_account_and_leaves_a_trace(
-    server: Inside, stranger: str
-) -> None:
-    made = (
-        await server.administer("POST", "voices", {"name": "stage", "cast": CAST, "account": "bob"})
-    ).json()
-    listed = (await server.administer("GET", "voices?account=bob")).json()
-    assert [(voice["id"], voice["type"], voice["cast"]) for voice in listed["data"]] == [
-        (made["id"], "cast", CAST)
-    ]
-    configured = {voice["name"]: voice for voice in listed["configured"]}
-    assert configured["ana"]["engines"] == ["tone"]
-    assert configured["duo"]["cast"] == {"Ana": "ana", "Chai": "chai"}
-    assert [made["id"] in await ids(server, key) for key in (None, stranger)] == [False, True]
-    elsewhere = await server.administer("DELETE", f"voices/{made['id']}?account=ada")
-    assert (elsewhere.status_code, envelope(elsewhere)["code"]) == (404, "voice_not_found")
-    await server.administer("DELETE", "voices/stage?account=bob")
-    acts = (await server.administer("GET", "audit?account=bob")).json()["data"]
-    assert [(act["action"], act["subject"]) for act in acts] == [
-        ("voice.deleted", made["id"]),
-        ("voice.created", made["id"]),
-    ]
-    assert acts[1]["details"] == {"name": "stage", "cast": CAST}
-
-
 async def test_a_public_catalogue_has_nobodys_own(tmp_path: Path) -> None:
     public = TONE.replace("[server]", "[server]\npublic_catalogue = true")
     async with inside(tmp_path, public) as server:
@@ -226,14 +116,6 @@ async def test_a_public_catalogue_has_nobodys_own(tmp_path: Path) -> None:
         listed = await ids(server, "")
     assert own not in listed
     assert everybodys in listed
-
-
-async def test_a_configured_voice_says_all_that_is_known_of_it(server: Inside) -> None:
-    voice = (await server.ask("GET", "/v1/voices/ana")).json()
-    assert (voice["age"], voice["tags"], voice["description"]) == ("old", ["warm"], "Reads bedtime stories.")
-    duo = (await server.ask("GET", "/v1/voices/duo")).json()
-    assert (duo["type"], duo["cast"], duo["engines"]) == ("cast", {"Ana": "ana", "Chai": "chai"}, ["tone"])
-    assert (await server.speech("[Ana] Olá. [Chai] Hi.", voice="duo")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -278,12 +160,6 @@ async def test_voices_whose_engine_refuses_the_language_are_left_out(tmp_path: P
 
 async def test_a_description_is_asked_for_beside_the_filters(server: Inside) -> None:
     assert await ids(server, query="describe=woman or man&language=th") == ["chai"]
-
-
-@pytest.mark.parametrize("described", ["", "%20", "x" * 501])
-async def test_a_description_that_says_nothing_is_refused(server: Inside, described: str) -> None:
-    answer = await server.ask("GET", f"/v1/voices?describe={described}")
-    assert (answer.status_code, envelope(answer)["param"]) == (400, "describe")
 
 
 async def test_a_change_that_purges_clips_is_told_to_the_cache(tmp_path: Path) -> None:

@@ -11,17 +11,9 @@ from proxy.config import natural
 from proxy.kept import data_folder
 from proxy.storage.sqlite_backup import DATABASE
 from tests.proxy.api.inside import TONE
+from tests.proxy.cli import test_whole_backup
 from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
-from tests.proxy.cli.test_whole_backup import (
-    ADDED,
-    Members,
-    about,
-    file_of,
-    installed,
-    rewritten,
-    tar,
-    without,
-)
+from tests.proxy.cli.test_whole_backup import installed, tar
 from tests.proxy.config.test_natural import BOMB, MORE
 from tests.proxy.kept.test_hostile_rows import everything
 
@@ -49,13 +41,13 @@ NATURAL = {
 }
 
 
-def with_natural(lines: str) -> Callable[[Members], Members]:
-    return lambda members: [*members, file_of(natural.FILE, lines.encode())]
+def with_natural(lines: str) -> Callable[[test_whole_backup.Members], test_whole_backup.Members]:
+    return lambda members: [*members, test_whole_backup.file_of(natural.FILE, lines.encode())]
 
 
-def with_config(text: str) -> Callable[[Members], Members]:
+def with_config(text: str) -> Callable[[test_whole_backup.Members], test_whole_backup.Members]:
     """The archive with another config.toml, in its place: the second."""
-    return lambda members: [members[0], file_of("config.toml", text.encode()), *members[2:]]
+    return lambda members: [members[0], test_whole_backup.file_of("config.toml", text.encode()), *members[2:]]
 
 
 @pytest.fixture
@@ -74,7 +66,7 @@ def test_an_archive_whose_natural_toml_has_more_than_commands_write_is_refused(
     for number, (name, lines) in enumerate(NATURAL.items()):
         with subtests.test(name):
             tar.write_bytes(whole)
-            rewritten(tar, with_natural(lines))
+            test_whole_backup.rewritten(tar, with_natural(lines))
             monkeypatch.setenv("VOXGATE_CONFIG", str((folder, empty)[number % 2] / "config.toml"))
             before = everything(folder)
             said = refused(run("restore", str(tar), "--yes"))
@@ -85,9 +77,9 @@ def test_an_archive_whose_natural_toml_has_more_than_commands_write_is_refused(
 
 
 def test_what_is_refused_may_be_taken_out(run: Run, folder: Path, tar: Path) -> None:
-    rewritten(tar, with_natural("[engines.piper]\nslots = 3\n"))
+    test_whole_backup.rewritten(tar, with_natural("[engines.piper]\nslots = 3\n"))
     assert f"tar --delete -f {tar} natural.toml" in refused(run("restore", str(tar)))
-    rewritten(tar, without(natural.FILE))
+    test_whole_backup.rewritten(tar, test_whole_backup.without(natural.FILE))
     assert run("restore", str(tar)).status == 0
 
 
@@ -158,10 +150,10 @@ def test_a_configuration_takes_effect_only_once_somebody_has_read_it(
     for name, (text, shown) in CONFIGS.items():
         with subtests.test(name):
             tar.write_bytes(whole)
-            rewritten(tar, with_config(text))
+            test_whole_backup.rewritten(tar, with_config(text))
             if POSTGRES in text:
-                rewritten(tar, without(DATABASE))
-                rewritten(tar, about(database="postgresql"))
+                test_whole_backup.rewritten(tar, test_whole_backup.without(DATABASE))
+                test_whole_backup.rewritten(tar, test_whole_backup.about(database="postgresql"))
             before = everything(folder)
             ran = run("restore", str(tar))
             assert (ran.status, ran.out) == (1, "")
@@ -172,7 +164,7 @@ def test_a_configuration_takes_effect_only_once_somebody_has_read_it(
 
 
 def test_without_a_terminal_it_takes_yes_and_shows_what_it_brings(run: Run, tar: Path, empty: Path) -> None:
-    rewritten(tar, with_natural(GOOD))
+    test_whole_backup.rewritten(tar, with_natural(GOOD))
     asked = run("restore", str(tar))
     assert asked.status == 1
     assert "without a terminal, add --yes" in asked.err
@@ -189,7 +181,7 @@ def test_without_a_terminal_it_takes_yes_and_shows_what_it_brings(run: Run, tar:
 def test_a_person_is_asked_and_obeyed(
     run: Run, folder: Path, tar: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rewritten(tar, with_natural(GOOD))
+    test_whole_backup.rewritten(tar, with_natural(GOOD))
     before = everything(folder)
     for answer in ("n\n", "\n", ""):
         said = at_a_terminal(run, monkeypatch, answer, "restore", str(tar))
@@ -202,7 +194,7 @@ def test_a_person_is_asked_and_obeyed(
 
 
 def test_nobody_is_asked_for_what_is_here_already(run: Run, folder: Path, tar: Path) -> None:
-    rewritten(tar, with_natural(GOOD))
+    test_whole_backup.rewritten(tar, with_natural(GOOD))
     (folder / "data" / natural.FILE).write_text(GOOD)
     done = run("restore", str(tar))
     assert (done.status, done.err) == (0, "")
@@ -217,4 +209,4 @@ def test_a_restore_that_another_process_prevents_leaves_its_lock(run: Run, folde
 
 
 def test_sixty_hostile_archives_are_tried() -> None:
-    assert len(ADDED) + len(NATURAL) + len(CONFIGS) >= 60
+    assert len(test_whole_backup.ADDED) + len(NATURAL) + len(CONFIGS) >= 60

@@ -13,6 +13,7 @@ import pytest
 from tests import speech_clips
 from tests.commands import run
 from tests.features.own_voices.test_clips import other_wav
+from tests.replies import json_of
 from tests.server import ALONE, Server, live_server
 from tests.waiting import until
 
@@ -35,9 +36,9 @@ def voice(beside: Server) -> str:
             },
         ).json()["id"]
         sent = {"name": "Ana", "consent": consent}
-        made = client.post("/v1/audio/voices", data=sent, files={"audio_sample": speech_clips.wav()})
-        assert made.status_code == 200, made.text
-        id_: str = made.json()["id"]
+        id_: str = json_of(
+            client.post("/v1/audio/voices", data=sent, files={"audio_sample": speech_clips.wav()})
+        )["id"]
         few = client.post("/v1/jobs", json={"kind": "training", "voice": id_, "model": "tone"})
         assert few.json()["error"]["code"] == "too_few_recordings"
         for number in range(19):

@@ -24,16 +24,7 @@ from speech_engine import (
     HttpRequest,
     Segment,
 )
-from tests.proxy.engines.keys import (
-    SILENT,
-    WELL,
-    RecordedMetrics,
-    Turns,
-    cloud_engine,
-    count_audio,
-    job,
-    later,
-)
+from tests.proxy.engines import keys
 from tests.sound import tone
 from tests.tables import each_row
 from tests.waiting import soon
@@ -97,16 +88,16 @@ class Provider:
         return self._poison
 
 
-def key_at(provider: Provider, metrics: RecordedMetrics | None = None) -> CloudEngine:
+def key_at(provider: Provider, metrics: keys.RecordedMetrics | None = None) -> CloudEngine:
     settings = OpenAISettings(base_url="http://127.0.0.1/v1", formats=("pcm",))
-    return cloud_engine(OpenAIEngine(settings, provider), metrics=metrics, queue=1000)
+    return keys.cloud_engine(OpenAIEngine(settings, provider), metrics=metrics, queue=1000)
 
 
 async def speak(cloud: CloudEngine, account: str, text: str = "Hello.") -> bool:
     """Whether the account was heard."""
-    asked = msgspec.structs.replace(job(tenant=account), segments=(Segment(text, 0, len(text)),))
+    asked = msgspec.structs.replace(keys.job(tenant=account), segments=(Segment(text, 0, len(text)),))
     try:
-        return await count_audio(cloud, asked) > 0
+        return await keys.count_audio(cloud, asked) > 0
     except EngineError:
         return False
 
@@ -124,7 +115,7 @@ async def heard_beside(cloud: CloudEngine, *accounts: str) -> int:
         poison = [speak(cloud, account, POISON) for account in accounts for _ in range(AT_ONCE)]
         assert not any(await asyncio.gather(*poison))
         heard += await speak(cloud, "acc_neighbour")
-        later(cloud)
+        keys.later(cloud)
     return heard
 
 
@@ -206,7 +197,7 @@ async def test_a_key_that_is_forbidden_everything_rests_with_an_alarm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(refreshing, "PROBE_S", 0.0)
-    provider, metrics = Provider(FILTERED), RecordedMetrics()
+    provider, metrics = Provider(FILTERED), keys.RecordedMetrics()
     cloud = key_at(provider, metrics)
     async with refreshing.keep_refreshed(cloud):
         provider.lists, provider.no_list = False, FILTERED
@@ -228,7 +219,7 @@ async def test_a_key_that_never_might_list_is_not_judged_by_that(monkeypatch: py
 
 
 async def test_a_key_that_is_forbidden_the_texts_of_two_accounts_rests() -> None:
-    metrics = RecordedMetrics()
+    metrics = keys.RecordedMetrics()
     cloud = key_at(Provider(FILTERED), metrics)
     await fail(cloud, FAULTS)
     assert (cloud.state, metrics.alarms) == ("ready", [])
@@ -245,11 +236,11 @@ async def test_a_provider_that_cannot_be_reached_rests_for_one_account() -> None
 
 
 async def test_a_text_that_takes_long_keeps_no_neighbour_from_trying() -> None:
-    engine = Turns(*[[EngineFailed("x")]] * FAULTS, SILENT, WELL)
-    cloud = cloud_engine(engine)
+    engine = keys.Turns(*[[EngineFailed("x")]] * FAULTS, keys.SILENT, keys.WELL)
+    cloud = keys.cloud_engine(engine)
     for number in range(FAULTS):
         assert not await speak(cloud, f"acc_{number % 2}")
-    later(cloud)
+    keys.later(cloud)
     engine.asked.clear()
     slow = asyncio.create_task(speak(cloud, "acc_bad"))
     await engine.asked.wait()

@@ -32,11 +32,7 @@ class DispatchLog:
 
 async def shows(engine: CloudEngine | HostedEngine, *, running: int, waiting: int) -> None:
     """Returns when so many are at work, and so many in line."""
-
-    async def is_so() -> bool:
-        return _load(await engine.health()) == (running, waiting)
-
-    await soon(is_so)
+    await soon(lambda: engine.health(), lambda found: _load(found) == (running, waiting))
 
 
 def _load(health: HealthReport) -> tuple[int, int]:

@@ -39,28 +39,19 @@ from speech_engine.host.slots import Slots
 from speech_engine.testing.recordings import PcmRecording
 from tests.proxy.engines.hosts import hosted
 from tests.proxy.engines.keys import RecordedMetrics
-from tests.speech_engine.host.fakes import (
-    RATE_HZ,
-    FakeEngine,
-    Studio,
-    clone,
-    delete,
-    host,
-    job,
-    read,
-    short_folder,
-)
+from tests.speech_engine.host import fakes
+from tests.speech_engine.host.fakes import clone, delete, job
 from tests.tables import each_row
 
 PLACES = ("in process", "cloud", "hosted")
 AnyEngine = InProcessEngine | CloudEngine | HostedEngine
 
 
-class Voiceless(FakeEngine):
+class Voiceless(fakes.FakeEngine):
     """It speaks, and can do nothing else."""
 
 
-def cloud(*engines: FakeEngine, queue: int = 4) -> CloudEngine:
+def cloud(*engines: fakes.FakeEngine, queue: int = 4) -> CloudEngine:
     metrics = RecordedMetrics()
     keys = [
         ProviderKey("cloud", number, each, Slots(each.slots, queue), ProviderPace(None), metrics)
@@ -70,48 +61,48 @@ def cloud(*engines: FakeEngine, queue: int = 4) -> CloudEngine:
 
 
 @asynccontextmanager
-async def placed(place: str, engine: FakeEngine) -> AsyncIterator[AnyEngine]:
+async def placed(place: str, engine: fakes.FakeEngine) -> AsyncIterator[AnyEngine]:
     if place == "in process":
         yield InProcessEngine(engine, 4)
     elif place == "cloud":
         yield cloud(engine)
     else:
-        with short_folder() as folder:
-            async with host(engine, folder / "1"), hosted(folder / "1") as voice:
+        with fakes.short_folder() as folder:
+            async with fakes.host(engine, folder / "1"), hosted(folder / "1") as voice:
                 yield voice
 
 
 @each_row("place", PLACES)
 async def test_a_voice_is_made_and_deleted(place: str) -> None:
-    studio = Studio()
+    studio = fakes.Studio()
     async with placed(place, studio) as engine:
-        assert await read(engine.open(clone("anna"))) == [VoiceMade("anna"), Finished()]
+        assert await fakes.read(engine.open(clone("anna"))) == [VoiceMade("anna"), Finished()]
         assert studio.voices_made == ["anna"]
-        assert await read(engine.open(delete("anna"))) == [Finished()]
+        assert await fakes.read(engine.open(delete("anna"))) == [Finished()]
         with pytest.raises(VoiceNotFound):
-            await read(engine.open(delete("anna")))
+            await fakes.read(engine.open(delete("anna")))
         assert (await engine.health()).running == 0
 
 
 @each_row("place", PLACES)
 async def test_clones_are_found_and_listed(place: str) -> None:
-    studio = Studio()
+    studio = fakes.Studio()
     studio.voices_made += ["anna", "anton", "ben"]
     find = FindClone(id="work_1", tenant="acc_1", deadline_s=5.0, name="anna")
     nobody = msgspec.structs.replace(find, name="nobody")
     names = ListClones(id="work_2", tenant="acc_1", deadline_s=5.0, prefix="an")
     async with placed(place, studio) as engine:
-        assert await read(engine.open(find)) == [VoiceMade("anna"), Finished()]
-        assert await read(engine.open(nobody)) == [Finished()]
-        (listed, _) = await read(engine.open(names))
+        assert await fakes.read(engine.open(find)) == [VoiceMade("anna"), Finished()]
+        assert await fakes.read(engine.open(nobody)) == [Finished()]
+        (listed, _) = await fakes.read(engine.open(names))
     assert listed == ClonesListed(CloneList((CloneInfo("anna", "anna"), CloneInfo("anton", "anton"))))
 
 
 @each_row("place", PLACES)
 async def test_a_recording_is_converted(place: str) -> None:
-    async with placed(place, Studio()) as engine:
-        events = await read(engine.open(Convert(job()), pcm=PcmRecording(bytes(9_000))))
-    assert (events[0], events[-1]) == (Started(RATE_HZ), Finished())
+    async with placed(place, fakes.Studio()) as engine:
+        events = await fakes.read(engine.open(Convert(job()), pcm=PcmRecording(bytes(9_000))))
+    assert (events[0], events[-1]) == (Started(fakes.RATE_HZ), Finished())
     assert b"".join(event.pcm for event in events if isinstance(event, Audio)) == bytes(9_000)
 
 
@@ -120,19 +111,19 @@ async def test_a_recording_is_converted(place: str) -> None:
 async def test_work_that_an_engine_cannot_do_is_a_failure(place: str, work: Work) -> None:
     async with placed(place, Voiceless()) as engine:
         with pytest.raises(EngineFailed, match="cannot do this work"):
-            await read(engine.open(work))
+            await fakes.read(engine.open(work))
         assert (await engine.health()).running == 0
 
 
 async def test_at_a_provider_a_clone_waits_for_no_slot_of_speech() -> None:
-    engine = cloud(Studio(), queue=0)
+    engine = cloud(fakes.Studio(), queue=0)
     held = [await engine.keys[0].slots.enter("z", 60.0) for _ in range(engine.slots)]
-    assert isinstance((await read(engine.open(clone("anna"))))[0], VoiceMade)
+    assert isinstance((await fakes.read(engine.open(clone("anna"))))[0], VoiceMade)
     for turn in held:
         engine.keys[0].slots.leave(turn)
 
 
-class Refusing(Studio):
+class Refusing(fakes.Studio):
     def __init__(self, error: EngineError) -> None:
         super().__init__()
         self.asked = 0
@@ -145,28 +136,28 @@ class Refusing(Studio):
 
 @pytest.mark.parametrize("error", [EngineStumbled("x"), EngineUnauthorized("wrong key")])
 async def test_a_clone_is_never_repeated_and_never_given_to_another_key(error: EngineError) -> None:
-    one, two = Refusing(error), Studio()
+    one, two = Refusing(error), fakes.Studio()
     engine = cloud(one, two)
     with pytest.raises(type(error)):
-        await read(engine.open(clone("anna")))
+        await fakes.read(engine.open(clone("anna")))
     assert (one.asked, two.voices_made) == (1, [])
     assert engine.state == "ready"
 
 
 async def test_a_clone_is_no_probe_of_an_open_breaker() -> None:
-    engine = cloud(Studio())
+    engine = cloud(fakes.Studio())
     opened = Breaker(faults=5, open_s=0.001, since=0.0)
     engine.keys[0].breaker = opened
-    await read(engine.open(clone("anna")))
+    await fakes.read(engine.open(clone("anna")))
     assert engine.keys[0].breaker == opened
 
 
-class Fussy(Studio):
+class Fussy(fakes.Studio):
     """Refuses a recording after its beginning."""
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         await anext(pcm)
-        yield Started(RATE_HZ)
+        yield Started(fakes.RATE_HZ)
         raise UnsupportedText("It is silent.")
 
 
@@ -180,5 +171,5 @@ async def test_who_refuses_a_recording_that_still_comes_says_why(place: str) -> 
     async with placed(place, Fussy()) as engine:
         for pcm in (endless(), PcmRecording(bytes(3_000_000))):
             with pytest.raises(UnsupportedText, match="It is silent"):
-                await read(engine.open(Convert(job()), pcm=pcm))
+                await fakes.read(engine.open(Convert(job()), pcm=pcm))
         assert (await engine.health()).running == 0

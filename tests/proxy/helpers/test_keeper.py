@@ -14,13 +14,7 @@ from policies.host_health import Crash
 from proxy.helpers import child as child_module
 from proxy.helpers.child import Child
 from proxy.helpers.keeper import Keeper
-from speech_engine.host.pipe_messages import (
-    Drain,
-    Message,
-    MetricsQuestion,
-    MetricsReport,
-    Ready,
-)
+from speech_engine.host import pipe_messages
 from tests.waiting import soon
 
 BEGIN = """
@@ -53,7 +47,7 @@ class Nursery:
     def __init__(self, module: str) -> None:
         self.children: list[Child] = []
         self.told: list[Told] = []
-        self.said: list[Message] = []
+        self.said: list[pipe_messages.Message] = []
         self.keeper = Keeper("kept", self.begin, self._on_state, self._on_message)
         self._module = module
 
@@ -67,7 +61,7 @@ class Nursery:
     def _on_state(self, state: str, generation: int, reason: str) -> None:
         self.told.append((state, generation, reason))
 
-    def _on_message(self, message: Message) -> None:
+    def _on_message(self, message: pipe_messages.Message) -> None:
         self.said.append(message)
 
 
@@ -99,7 +93,7 @@ async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) ->
     await _in_time(running)
     assert child.process.returncode == 0
     assert kept.told == [("starting", 1, ""), ("ready", 1, "")]
-    assert kept.said == [Ready()]
+    assert kept.said == [pipe_messages.Ready()]
 
 
 async def test_a_child_that_heeds_nothing_is_killed(nursery: Make) -> None:
@@ -158,9 +152,9 @@ async def test_messages_of_a_child_are_passed_on(nursery: Make) -> None:
     kept = nursery(ASKED)
     running = asyncio.create_task(kept.keeper.run())
     await kept.becomes("ready")
-    kept.children[0].send(MetricsQuestion(7))
+    kept.children[0].send(pipe_messages.MetricsQuestion(7))
     await kept.becomes("restarting")
-    assert kept.said == [Ready(), MetricsReport(7, "counted")]
+    assert kept.said == [pipe_messages.Ready(), pipe_messages.MetricsReport(7, "counted")]
     await _in_time(kept.keeper.stop(0.0))
     await _in_time(running)
 
@@ -210,7 +204,7 @@ async def test_a_machine_that_starts_no_process_counts_as_a_crash(nursery: Make)
 async def test_telling_a_child_that_is_gone_is_not_an_error(nursery: Make) -> None:
     child = await nursery(CRASHES).begin()
     assert await child.wait_for_end() == 3
-    child.send(Drain(1.0))
+    child.send(pipe_messages.Drain(1.0))
     assert [message async for message in child.messages()] == []
 
 
@@ -224,7 +218,7 @@ async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(nursery:
 async def test_a_child_that_is_killed_takes_along_what_it_started(nursery: Make) -> None:
     child = await nursery(PARENT).begin()
     messages = child.messages()
-    assert await anext(messages) == Ready()
+    assert await anext(messages) == pipe_messages.Ready()
     await messages.aclose()
     child.kill()
     async with asyncio.timeout(20.0):
@@ -271,7 +265,7 @@ async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) ->
     await kept.becomes("restarting")
     await _in_time(keeper.stop(0.0))
     await _in_time(running)
-    assert kept.said[0] == Ready()
+    assert kept.said[0] == pipe_messages.Ready()
     assert ("restarting", 1, "the process ended with status 0") in kept.told
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
 from starlette.types import Message
 
 from proxy.storage import api_key
-from tests.proxy.api.inside import TONE, Inside, envelope, inside
+from tests.proxy.api.inside import Inside, envelope
 
 SPEECH = "/v1/audio/speech"
 
@@ -26,13 +25,6 @@ async def test_without_a_key_every_path_says_the_same(server: Inside, path: str,
     assert "Authorization: Bearer" in error["message"]
 
 
-@pytest.mark.parametrize("header", ["Bearer ", "Bearer", "", "Basic abc", "Bearer \t"])
-async def test_a_blank_or_foreign_authorization_is_no_key(server: Inside, header: str) -> None:
-    answer = await server.ask("GET", "/v1/models", key="", authorization=header)
-    assert answer.status_code == 401
-    assert "didn't provide" in envelope(answer)["message"]
-
-
 async def test_a_wrong_key_is_refused_before_the_path_is_looked_at(server: Inside) -> None:
     secret = api_key.mint().reveal()
     answer = await server.ask("GET", "/nope", key=secret)
@@ -40,17 +32,6 @@ async def test_a_wrong_key_is_refused_before_the_path_is_looked_at(server: Insid
     assert (answer.status_code, error["code"]) == (401, "invalid_api_key")
     assert error["message"].startswith("Incorrect API key provided")
     assert secret not in answer.text
-
-
-@pytest.mark.parametrize("scheme", ["Bearer {}", "bearer {}", "BEARER   {} "])
-async def test_the_scheme_is_read_in_any_case_and_blanks_are_stripped(server: Inside, scheme: str) -> None:
-    answer = await server.ask("GET", "/v1/models", key="", authorization=scheme.format(server.key))
-    assert answer.status_code == 200
-
-
-async def test_azures_header_is_a_key_too(server: Inside) -> None:
-    answer = await server.ask("GET", "/v1/models?api-version=2024-02-01", key="", **{"api-key": server.key})
-    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -84,35 +65,6 @@ async def test_a_wrong_method_is_a_405_with_all_that_are_right(
     assert set(answer.headers["allow"].split(", ")) == allowed
     if method != "HEAD":
         assert envelope(answer)["code"] == "method_not_allowed"
-
-
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/audio/voices", "/", "/v1", "/healthz", "/readyz"])
-async def test_head_answers_what_get_would_without_a_body(server: Inside, path: str) -> None:
-    answers = [await server.ask(method, path) for method in ("GET", "HEAD")]
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].content
-    assert not answers[1].content
-    assert answers[0].headers["content-length"] == answers[1].headers["content-length"]
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/healthz", "/health", "/readyz", "/healthz/"])
-async def test_some_paths_are_open_to_all(server: Inside, method: str, path: str) -> None:
-    assert (await server.ask(method, path, key="")).status_code == 200
-
-
-async def test_the_root_tells_the_base_url(server: Inside) -> None:
-    for path in ("/", "/v1/"):
-        welcome = (await server.ask("GET", path, key="")).json()
-        assert welcome["base_url"] == "http://voxgate.test/v1"
-
-
-async def test_a_trailing_slash_is_answered_in_place(server: Inside) -> None:
-    listed = await server.ask("GET", "/v1/models/")
-    spoken = await server.ask(
-        "POST", SPEECH + "/", body={"model": "tts-1", "voice": "alloy", "input": "Hello."}
-    )
-    assert [listed.status_code, spoken.status_code] == [200, 200]
 
 
 async def test_every_answer_has_an_id_of_its_own(server: Inside) -> None:
@@ -191,25 +143,6 @@ async def test_what_is_neither_json_nor_a_form_is_a_415(server: Inside, kind: st
     assert "application/json" in envelope(answer)["message"]
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/octet-stream", "application/json; charset=utf-8"]
-)
-async def test_json_is_read_whatever_it_is_labelled(server: Inside, kind: str) -> None:
-    body = b'{"model": "tts-1", "voice": "alloy", "input": "Hello."}'
-    async with server.client() as client:
-        answer = await client.post(
-            SPEECH, content=body, headers={"content-type": kind, "accept": "image/png"}
-        )
-    assert answer.status_code == 200
-
-
-async def test_a_speech_key_may_not_administer(server: Inside) -> None:
-    for path in ("/admin/accounts", "/admin/keys", "/admin/nope", "/admin"):
-        answer = await server.ask("GET", path)
-        error = envelope(answer)
-        assert (answer.status_code, error["type"], error["code"]) == (403, "permission_error", "not_allowed")
-
-
 PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "x-stainless-os"}
 
 
@@ -225,21 +158,3 @@ async def test_browsers_are_refused_as_shipped(server: Inside) -> None:
     # What is no preflight lacks a key, as before.
     for headers in ({}, {"origin": "https://app.example"}):
         assert (await server.ask("OPTIONS", SPEECH, key="", **headers)).status_code == 401
-
-
-async def test_browsers_of_a_configured_origin_may_ask(tmp_path: Path) -> None:
-    config = TONE.replace("[server]", '[server]\ncors_origins = ["https://app.example"]')
-    async with inside(tmp_path, config) as server:
-        allowed = await preflight(server, "https://app.example")
-        other = await preflight(server, "https://evil.example")
-        refused = await server.ask("GET", "/v1/models", key="", origin="https://app.example")
-    assert allowed.status_code == 200
-    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
-    assert "x-stainless-os" in allowed.headers["access-control-allow-headers"]
-    assert "access-control-allow-origin" not in other.headers
-    assert allowed.content == b""
-    assert (other.status_code, envelope(other)["code"]) == (400, "cors_refused")
-    assert refused.status_code == 401
-    assert refused.headers["access-control-allow-origin"] == "https://app.example"
-    exposed = refused.headers["access-control-expose-headers"].split(", ")
-    assert {"x-request-id", "retry-after", "x-ratelimit-remaining-requests"} <= set(exposed)

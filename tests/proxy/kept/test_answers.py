@@ -132,12 +132,6 @@ async def test_a_failure_is_not_kept_and_frees_the_key(tmp_path: Path, fault_at:
     assert outcomes == ["failed", "finished"]
 
 
-async def test_a_refused_request_leaves_its_key_for_a_better_one(tmp_path: Path) -> None:
-    async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        assert (await ask(server, voice="nobody")).status_code == 400
-        assert not is_replay(await ask(server))
-
-
 @each_row("key", ["", "k" * 256, "tab\there", "naïve", "one\x7f"])
 async def test_a_value_that_is_no_key_is_a_400(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
@@ -158,17 +152,6 @@ async def test_two_keys_are_no_key(tmp_path: Path) -> None:
 async def test_a_key_is_any_printable_ascii(tmp_path: Path, key: str) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         assert [is_replay(await ask(server, key)) for _ in range(2)] == [False, True]
-
-
-async def test_where_none_are_kept_the_header_is_ignored(tmp_path: Path) -> None:
-    engine = Scripted(*spoken(0.1))
-    async with speaking(
-        tmp_path, engine, CONFIG.replace("idempotency_mb = 1", "idempotency_mb = 0")
-    ) as server:
-        for key in (KEY, KEY, "", ""):
-            assert not is_replay(await ask(server, key))
-    assert len(engine.jobs) == 4
-    assert not (tmp_path / "data" / "idempotency").exists()
 
 
 @pytest.mark.parametrize("outcome", ["left", "failed"])

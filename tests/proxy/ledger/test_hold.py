@@ -16,20 +16,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.ledger.asking import (
-    A_SECOND,
-    RATE_HZ,
-    Account,
-    heard,
-    holding,
-    is_gone,
-    moved,
-    speak,
-    stands,
-    submitted,
-    terms,
-    wanted,
-)
+from tests.proxy.ledger import asking
 from tests.proxy.storage.watched import WatchedStore
 
 A_CHARACTER, A_JOB = Price(MICRO // 100, "character"), Price(3 * MICRO, "job")
@@ -38,29 +25,32 @@ _DAY_S = 86_400
 
 
 async def test_a_jobs_hold_is_no_stream_and_its_usage_names_its_key(store: Store, ledger: Ledger) -> None:
-    one_stream = terms(streams=1, key_streams=1)
-    listener, job = wanted(under=one_stream), replace(wanted("job_1_1", under=one_stream), is_stream=False)
+    one_stream = asking.terms(streams=1, key_streams=1)
+    listener, job = (
+        asking.wanted(under=one_stream),
+        replace(asking.wanted("job_1_1", under=one_stream), is_stream=False),
+    )
     async with (
-        holding(ledger, job) as of_job,
-        holding(ledger, listener),
-        holding(ledger, replace(job, request_id="job_1_2")),
+        asking.holding(ledger, job) as of_job,
+        asking.holding(ledger, listener),
+        asking.holding(ledger, replace(job, request_id="job_1_2")),
     ):
-        assert await stands(ledger, listener) == Account(70, 0, 1)
-        heard(of_job, 2)
+        assert await asking.stands(ledger, listener) == asking.Account(70, 0, 1)
+        asking.heard(of_job, 2)
         await of_job.settle("finished")
     (row,) = [row for row in await usage.list_(store) if row.outcome == "finished"]
     assert (row.id, row.key, row.credits) == ("job_1_1", "key_ada", 2 * MICRO)
-    assert await stands(ledger, listener) == Account(98, 0, 0)
+    assert await asking.stands(ledger, listener) == asking.Account(98, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("price", "outcome", "seconds", "charged"),
     [
-        (A_SECOND, "finished", 1.5, 1.5),
-        (A_SECOND, "finished", 1 / RATE_HZ, 0.000042),
-        (A_SECOND, "left", 0.5, 0.5),
-        (A_SECOND, "left", 0, 0),
-        (A_SECOND, "failed", 1.5, 0),
+        (asking.A_SECOND, "finished", 1.5, 1.5),
+        (asking.A_SECOND, "finished", 1 / asking.RATE_HZ, 0.000042),
+        (asking.A_SECOND, "left", 0.5, 0.5),
+        (asking.A_SECOND, "left", 0, 0),
+        (asking.A_SECOND, "failed", 1.5, 0),
         (A_CHARACTER, "finished", 1.5, 0.05),
         (A_CHARACTER, "left", 0.5, 0.05),
         (A_CHARACTER, "left", 0, 0),
@@ -74,33 +64,35 @@ async def test_a_jobs_hold_is_no_stream_and_its_usage_names_its_key(store: Store
 async def test_a_charge_follows_from_price_outcome_and_what_was_heard(
     store: Store, ledger: Ledger, price: Price, outcome: Outcome, seconds: float, charged: float
 ) -> None:
-    request = wanted(under=terms(price=price))
-    async with holding(ledger, request) as hold:
-        assert await stands(ledger, request) == Account(90, 0, 1)
-        heard(hold, seconds)
+    request = asking.wanted(under=asking.terms(price=price))
+    async with asking.holding(ledger, request) as hold:
+        assert await asking.stands(ledger, request) == asking.Account(90, 0, 1)
+        asking.heard(hold, seconds)
         await hold.settle(outcome)
-        assert await stands(ledger, request) == Account(100 - charged, 0, 0)
+        assert await asking.stands(ledger, request) == asking.Account(100 - charged, 0, 0)
     (row,) = await usage.list_(store)
     assert (row.credits / MICRO, row.price_micro, row.price_per) == (charged, price.micro, price.per)
-    assert await moved(store) == ([("spend", False, -charged)] if charged else [])
+    assert await asking.moved(store) == ([("spend", False, -charged)] if charged else [])
     assert (await verify(store)).is_clean
 
 
-@pytest.mark.parametrize(("price", "charged"), [(A_SECOND, 10), (A_CHARACTER, 0.05), (A_JOB, 3)])
+@pytest.mark.parametrize(("price", "charged"), [(asking.A_SECOND, 10), (A_CHARACTER, 0.05), (A_JOB, 3)])
 async def test_a_client_who_leaves_an_engine_that_bills_on_submit_pays_for_the_whole_text(
     ledger: Ledger, store: Store, price: Price, charged: float
 ) -> None:
-    async with holding(ledger, wanted(under=terms(price=price))) as hold:
-        heard(hold, 0)
-        submitted(hold)
+    async with asking.holding(ledger, asking.wanted(under=asking.terms(price=price))) as hold:
+        asking.heard(hold, 0)
+        asking.submitted(hold)
         await hold.settle("left")
-    assert await moved(store) == [("spend", False, -charged)]
-    async with holding(ledger, wanted("req_2", under=terms(price=price))) as hold:
-        heard(hold, 12)
-        submitted(hold)
+    assert await asking.moved(store) == [("spend", False, -charged)]
+    async with asking.holding(ledger, asking.wanted("req_2", under=asking.terms(price=price))) as hold:
+        asking.heard(hold, 12)
+        asking.submitted(hold)
         await hold.settle("left")
     # More than the estimate was heard.
-    assert await moved(store, "req_2") == [("spend", False, -max(charged, 12 if price is A_SECOND else 0))]
+    assert await asking.moved(store, "req_2") == [
+        ("spend", False, -max(charged, 12 if price is asking.A_SECOND else 0))
+    ]
 
 
 @pytest.mark.parametrize("outcome", get_args(Outcome))
@@ -108,8 +100,8 @@ async def test_a_settlement_is_one_row_of_what_was_spent(
     store: Store, ledger: Ledger, outcome: Outcome
 ) -> None:
     before = await store.now()
-    async with holding(ledger, wanted()) as hold:
-        heard(hold, 0.02)
+    async with asking.holding(ledger, asking.wanted()) as hold:
+        asking.heard(hold, 0.02)
         hold.change(format="mp3")
         await hold.settle(outcome)
         (row,) = await usage.list_(store)
@@ -119,26 +111,26 @@ async def test_a_settlement_is_one_row_of_what_was_spent(
 
 
 async def test_only_the_first_settlement_counts(store: Store, ledger: Ledger) -> None:
-    async with holding(ledger, wanted()) as hold:
-        heard(hold, 1)
+    async with asking.holding(ledger, asking.wanted()) as hold:
+        asking.heard(hold, 1)
         await hold.settle("finished")
         hold.change(samples=999)
         await hold.settle("failed")
     (row,) = await usage.list_(store)
-    assert (row.outcome, row.samples, row.credits) == ("finished", RATE_HZ, MICRO)
-    assert await stands(ledger, wanted()) == Account(99, 0, 0)
+    assert (row.outcome, row.samples, row.credits) == ("finished", asking.RATE_HZ, MICRO)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(99, 0, 0)
 
 
 async def test_a_request_left_unsettled_has_failed_and_holds_nothing(store: Store, ledger: Ledger) -> None:
-    async with holding(ledger, wanted("req_1")):
+    async with asking.holding(ledger, asking.wanted("req_1")):
         pass
     with pytest.raises(ZeroDivisionError):
-        async with holding(ledger, wanted("req_2")):
+        async with asking.holding(ledger, asking.wanted("req_2")):
             raise ZeroDivisionError
     begun = asyncio.Event()
 
     async def waits() -> None:
-        async with holding(ledger, wanted("req_3")):
+        async with asking.holding(ledger, asking.wanted("req_3")):
             begun.set()
             await asyncio.Event().wait()
 
@@ -148,98 +140,100 @@ async def test_a_request_left_unsettled_has_failed_and_holds_nothing(store: Stor
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert [row.outcome for row in await usage.list_(store)] == ["failed"] * 3
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
 
 
 async def test_a_cheaper_engine_in_the_place_of_a_dearer_one_costs_its_own_price(
     store: Store, ledger: Ledger
 ) -> None:
-    under = terms(models={"dear": Price(600 * MICRO, "minute"), "cheap/standard": Price(6 * MICRO, "minute")})
-    async with holding(ledger, wanted(credits=100, under=under)) as hold:
-        heard(hold, 10, engine="cheap")
+    under = asking.terms(
+        models={"dear": Price(600 * MICRO, "minute"), "cheap/standard": Price(6 * MICRO, "minute")}
+    )
+    async with asking.holding(ledger, asking.wanted(credits=100, under=under)) as hold:
+        asking.heard(hold, 10, engine="cheap")
         await hold.settle("finished")
-    assert await moved(store) == [("spend", False, -1)]
-    assert await stands(ledger, wanted(under=under)) == Account(99, 0, 0)
+    assert await asking.moved(store) == [("spend", False, -1)]
+    assert await asking.stands(ledger, asking.wanted(under=under)) == asking.Account(99, 0, 0)
 
 
 async def test_a_cached_answer_costs_the_price_of_cached_speech(store: Store, ledger: Ledger) -> None:
-    async with holding(ledger, wanted()) as hold:
-        heard(hold, 10)
+    async with asking.holding(ledger, asking.wanted()) as hold:
+        asking.heard(hold, 10)
         hold.change(cache="hit")
         await hold.settle("finished")
-    assert await moved(store) == [("spend", False, -0.1)]
+    assert await asking.moved(store) == [("spend", False, -0.1)]
 
 
 async def test_a_hold_keeps_its_price_while_the_plan_changes(store: Store, ledger: Ledger) -> None:
-    dearer = terms(50, price=Price(120 * MICRO, "minute"))
-    async with holding(ledger, wanted("req_1")) as hold:
-        await speak(ledger, wanted("req_2", under=dearer), 4)
-        heard(hold, 5)
+    dearer = asking.terms(50, price=Price(120 * MICRO, "minute"))
+    async with asking.holding(ledger, asking.wanted("req_1")) as hold:
+        await asking.speak(ledger, asking.wanted("req_2", under=dearer), 4)
+        asking.heard(hold, 5)
         await hold.settle("finished")
-    assert await moved(store, "req_1") == [("spend", False, -5)]
-    assert await moved(store, "req_2") == [("spend", False, -8)]
+    assert await asking.moved(store, "req_1") == [("spend", False, -5)]
+    assert await asking.moved(store, "req_2") == [("spend", False, -8)]
     # The new plan's allowance counts at once, and what was spent stays spent.
-    assert await stands(ledger, wanted(under=dearer)) == Account(50 - 5 - 8, 0, 0)
+    assert await asking.stands(ledger, asking.wanted(under=dearer)) == asking.Account(50 - 5 - 8, 0, 0)
 
 
 async def test_the_allowance_is_spent_first_and_then_what_was_granted(store: Store, ledger: Ledger) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-    request = wanted(credits=8, under=terms(5))
-    async with holding(ledger, request) as hold:
-        assert await stands(ledger, request) == Account(0, 17, 1)
-        heard(hold, 6)
+    request = asking.wanted(credits=8, under=asking.terms(5))
+    async with asking.holding(ledger, request) as hold:
+        assert await asking.stands(ledger, request) == asking.Account(0, 17, 1)
+        asking.heard(hold, 6)
         await hold.settle("finished")
-    assert await moved(store) == [("spend", False, -5), ("spend", True, -1)]
-    assert await stands(ledger, request) == Account(0, 19, 0)
+    assert await asking.moved(store) == [("spend", False, -5), ("spend", True, -1)]
+    assert await asking.stands(ledger, request) == asking.Account(0, 19, 0)
 
 
 async def test_a_charge_beyond_the_hold_is_taken_from_the_pool_that_paid_last(
     store: Store, ledger: Ledger
 ) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-    await speak(ledger, wanted("req_1", 2, under=terms(5)), 7)
-    assert await moved(store, "req_1") == [("spend", False, -7)]
-    await speak(ledger, wanted("req_2", 2, under=terms(8)), 25)
-    assert await moved(store, "req_2") == [("spend", False, -1), ("spend", True, -24)]
-    assert await stands(ledger, wanted(under=terms(8))) == Account(0, -4, 0)
+    await asking.speak(ledger, asking.wanted("req_1", 2, under=asking.terms(5)), 7)
+    assert await asking.moved(store, "req_1") == [("spend", False, -7)]
+    await asking.speak(ledger, asking.wanted("req_2", 2, under=asking.terms(8)), 25)
+    assert await asking.moved(store, "req_2") == [("spend", False, -1), ("spend", True, -24)]
+    assert await asking.stands(ledger, asking.wanted(under=asking.terms(8))) == asking.Account(0, -4, 0)
 
 
 async def test_an_account_with_nothing_left_still_does_what_is_free(store: Store, ledger: Ledger) -> None:
-    await speak(ledger, wanted("req_1", 5, under=terms(5)), 9)
-    await speak(ledger, wanted("req_2", 0, under=terms(5, price=Price(0, "job"))), 9)
-    assert await stands(ledger, wanted(under=terms(5))) == Account(-4, 0, 0)
-    assert await moved(store, "req_2") == []
+    await asking.speak(ledger, asking.wanted("req_1", 5, under=asking.terms(5)), 9)
+    await asking.speak(ledger, asking.wanted("req_2", 0, under=asking.terms(5, price=Price(0, "job"))), 9)
+    assert await asking.stands(ledger, asking.wanted(under=asking.terms(5))) == asking.Account(-4, 0, 0)
+    assert await asking.moved(store, "req_2") == []
 
 
 async def test_no_allowance_written_down_is_no_limit(store: Store, ledger: Ledger) -> None:
-    request = wanted(credits=10**9, under=terms(None))
-    await speak(ledger, request, 9)
-    assert await stands(ledger, request) == Account(None, 0, 0)
-    assert await moved(store) == [("spend", False, -9)]
+    request = asking.wanted(credits=10**9, under=asking.terms(None))
+    await asking.speak(ledger, request, 9)
+    assert await asking.stands(ledger, request) == asking.Account(None, 0, 0)
+    assert await asking.moved(store) == [("spend", False, -9)]
 
 
 async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedStore) -> None:
-    request = wanted(under=terms(20, streams=2))
+    request = asking.wanted(under=asking.terms(20, streams=2))
     async with open_ledger(timed, Metrics()) as ledger:
         timed.seconds = 30 * _DAY_S - 1
         began = (await ledger.holds.position(request)).cycle
-        async with holding(ledger, request) as hold:
-            assert (await stands(ledger, request)).allowance == 10
+        async with asking.holding(ledger, request) as hold:
+            assert (await asking.stands(ledger, request)).allowance == 10
             timed.seconds = 30 * _DAY_S
             # The new cycle's allowance is whole, and the stream still counts.
-            assert await stands(ledger, request) == Account(20, 0, 1)
+            assert await asking.stands(ledger, request) == asking.Account(20, 0, 1)
             assert (await ledger.holds.position(request)).cycle.start == began.end
-            heard(hold, 15)
+            asking.heard(hold, 15)
             await hold.settle("finished")
-        assert await stands(ledger, request) == Account(20, 0, 0)
+        assert await asking.stands(ledger, request) == asking.Account(20, 0, 0)
         timed.seconds = 29 * _DAY_S
-        assert await stands(ledger, request) == Account(5, 0, 0)
+        assert await asking.stands(ledger, request) == asking.Account(5, 0, 0)
 
 
 async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: Store) -> None:
     with capture_logs() as logs:
         async with open_ledger(store, Metrics()) as ledger:
-            async with holding(ledger, wanted()) as hold:
+            async with asking.holding(ledger, asking.wanted()) as hold:
                 await store.close()
                 with pytest.raises(StorageFailed):
                     await hold.settle("finished")
@@ -254,16 +248,16 @@ async def test_a_settlement_that_cannot_be_written_is_not_taken_for_one(store: S
 
 
 async def test_a_request_id_cannot_be_charged_again(store: Store, ledger: Ledger) -> None:
-    await speak(ledger, wanted(), 1)
+    await asking.speak(ledger, asking.wanted(), 1)
     with pytest.raises(StorageFailed, match="settled before"):
-        await speak(ledger, wanted(), 2)
-    assert await moved(store) == [("spend", False, -1)]
-    await is_gone(store, "req_1")
-    assert await stands(ledger, wanted()) == Account(99, 0, 0)
+        await asking.speak(ledger, asking.wanted(), 2)
+    assert await asking.moved(store) == [("spend", False, -1)]
+    await asking.is_gone(store, "req_1")
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(99, 0, 0)
 
 
 async def test_a_repr_shows_where_it_stands(ledger: Ledger) -> None:
-    async with holding(ledger, wanted()) as hold:
+    async with asking.holding(ledger, asking.wanted()) as hold:
         assert repr(hold) == "<Hold req_1 open>"
         assert "1 live" in repr(ledger)
         await hold.settle("finished")

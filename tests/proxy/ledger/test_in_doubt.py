@@ -18,20 +18,7 @@ from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.ledger.asking import (
-    ANCHOR,
-    Account,
-    Held,
-    heard,
-    holding,
-    is_at_rest,
-    made_up,
-    moved,
-    open_accounts,
-    speak,
-    stands,
-    wanted,
-)
+from tests.proxy.ledger import asking
 from tests.proxy.ledger.lossy import Fate, LossyStore
 
 on_a_line = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -52,7 +39,7 @@ def lossy(store: Store) -> LossyStore:
 async def ledger(lossy: LossyStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
     """Its later tries come soon after each other."""
     monkeypatch.setattr("proxy.ledger.pending_writes.AGAIN_S", 0.05)
-    await open_accounts(lossy, {"acc_ada": ANCHOR})
+    await asking.open_accounts(lossy, {"acc_ada": asking.ANCHOR})
     async with open_ledger(lossy, Metrics()) as opened:
         yield opened
 
@@ -64,8 +51,8 @@ async def outcomes(store: Store) -> list[Outcome]:
 async def settles(
     ledger: Ledger, lossy: LossyStore, *fates: Fate, request: HoldRequest | None = None, seconds: float = 4
 ) -> None:
-    async with holding(ledger, request or wanted()) as hold:
-        heard(hold, seconds)
+    async with asking.holding(ledger, request or asking.wanted()) as hold:
+        asking.heard(hold, seconds)
         lossy.fates += fates
         await hold.settle("finished")
 
@@ -78,10 +65,10 @@ async def test_a_lost_answer_is_asked_for_again_and_charged_once(
     ledger: Ledger, lossy: LossyStore, fates: list[Fate]
 ) -> None:
     await settles(ledger, lossy, *fates)
-    assert await moved(lossy) == [("spend", False, -4)]
+    assert await asking.moved(lossy) == [("spend", False, -4)]
     assert await outcomes(lossy) == ["finished"]
-    assert await stands(ledger, wanted()) == Account(96, 0, 0)
-    assert await is_at_rest(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(96, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @on_a_line
@@ -90,10 +77,10 @@ async def test_a_charge_that_never_arrived_is_not_made_and_the_request_has_faile
 ) -> None:
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *NEVER_SENT)
-    await made_up(ledger)
-    assert await moved(lossy) == []
+    await asking.made_up(ledger)
+    assert await asking.moved(lossy) == []
     assert await outcomes(lossy) == ["failed"]
-    assert await is_at_rest(ledger)
+    assert await asking.is_at_rest(ledger)
 
 
 @on_a_line
@@ -104,10 +91,10 @@ async def test_a_client_who_was_cut_off_though_the_charge_had_arrived_gets_it_ba
     """`later` is what becomes of the refund: the failure that is written down comes before it."""
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *LOST, "goes well", *later)
-    await made_up(ledger)
-    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
-    assert await is_at_rest(ledger)
+    await asking.made_up(ledger)
+    assert await asking.moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @on_a_line
@@ -115,35 +102,35 @@ async def test_a_charge_that_was_never_made_is_not_given_back(ledger: Ledger, lo
     """The charge never arrived; the failure did, and only its answer was lost."""
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *NEVER_SENT, "answer lost")
-    await made_up(ledger)
-    assert await moved(lossy) == []
+    await asking.made_up(ledger)
+    assert await asking.moved(lossy) == []
     assert await outcomes(lossy) == ["failed"]
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
-    assert await is_at_rest(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @on_a_line
 async def test_both_pools_get_theirs_back(ledger: Ledger, lossy: LossyStore) -> None:
     await movements.grant(ledger, "acc_ada", 50 * MICRO, None, Reason("control"))
-    request = wanted(credits=120)
+    request = asking.wanted(credits=120)
     with pytest.raises(StorageUnreachable):
         await settles(ledger, lossy, *LOST, request=request, seconds=110)
-    await made_up(ledger)
-    assert await stands(ledger, request) == Account(100, 50, 0)
-    assert await is_at_rest(ledger)
+    await asking.made_up(ledger)
+    assert await asking.stands(ledger, request) == asking.Account(100, 50, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @on_a_line
 async def test_an_operator_may_have_been_faster(ledger: Ledger, lossy: LossyStore) -> None:
-    async with holding(ledger, wanted()) as hold:
-        heard(hold, 4)
+    async with asking.holding(ledger, asking.wanted()) as hold:
+        asking.heard(hold, 4)
         lossy.fates += LOST
         with pytest.raises(StorageUnreachable):
             await hold.settle("finished")
         await movements.refund(ledger, "req_1", None, Reason("control"))
-    await made_up(ledger)
-    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
-    assert await is_at_rest(ledger)
+    await asking.made_up(ledger)
+    assert await asking.moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await asking.is_at_rest(ledger)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +140,8 @@ async def test_a_request_that_is_cancelled_while_it_settles_is_charged_once_or_n
     ledger: Ledger, lossy: LossyStore, then: Outcome, charged: int
 ) -> None:
     async def answer() -> None:
-        async with holding(ledger, wanted()) as hold:
-            heard(hold, 4)
+        async with asking.holding(ledger, asking.wanted()) as hold:
+            asking.heard(hold, 4)
             lossy.fates.append("answer late")
             try:
                 await hold.settle("finished")
@@ -168,11 +155,11 @@ async def test_a_request_that_is_cancelled_while_it_settles_is_charged_once_or_n
     lossy.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await answering
-    await made_up(ledger)
-    assert -sum(amount for _, _, amount in await moved(lossy)) == charged
+    await asking.made_up(ledger)
+    assert -sum(amount for _, _, amount in await asking.moved(lossy)) == charged
     assert await outcomes(lossy) == ["finished"]
-    assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
-    assert await is_at_rest(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100 - charged, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @pytest.mark.parametrize(("then", "charged"), [("left", 4), ("failed", 0)])
@@ -180,8 +167,8 @@ async def test_an_end_that_the_database_does_not_have_yet_is_replaced_by_a_later
     ledger: Ledger, lossy: LossyStore, then: Outcome, charged: int
 ) -> None:
     async def answer() -> None:
-        async with holding(ledger, wanted()) as hold:
-            heard(hold, 4)
+        async with asking.holding(ledger, asking.wanted()) as hold:
+            asking.heard(hold, 4)
             lossy.fates.append("held back")
             try:
                 await hold.settle("finished")
@@ -197,17 +184,17 @@ async def test_an_end_that_the_database_does_not_have_yet_is_replaced_by_a_later
     with pytest.raises(asyncio.CancelledError):
         await answering
     assert await outcomes(lossy) == [then]
-    assert -sum(amount for _, _, amount in await moved(lossy)) == charged
-    assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
-    assert await is_at_rest(ledger)
+    assert -sum(amount for _, _, amount in await asking.moved(lossy)) == charged
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100 - charged, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 async def test_what_was_submitted_is_written_and_counted_though_nobody_waits_for_it(
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     """The caller is cancelled before the database has the end, and is still gone when the answer comes."""
-    hold = Held(Hold(ledger.holds, wanted(), await ledger.holds.take(wanted())))
-    heard(hold, 4)
+    hold = asking.Held(Hold(ledger.holds, asking.wanted(), await ledger.holds.take(asking.wanted())))
+    asking.heard(hold, 4)
     settling = asyncio.create_task(hold.settle("left"))
     await asyncio.sleep(0)
     settling.cancel()
@@ -215,16 +202,16 @@ async def test_what_was_submitted_is_written_and_counted_though_nobody_waits_for
     assert settling.cancelled()
     await ledger.holds.deadlines.close()
     assert await outcomes(lossy) == ["left"]
-    assert await stands(ledger, wanted()) == Account(96, 0, 0)
-    assert await is_at_rest(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(96, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 async def test_a_caller_cancelled_again_and_again_leaves_nothing_behind(
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     async def answer() -> None:
-        async with holding(ledger, wanted()) as hold:
-            heard(hold, 4)
+        async with asking.holding(ledger, asking.wanted()) as hold:
+            asking.heard(hold, 4)
             lossy.fates += ["answer late"]
             try:
                 await hold.settle("finished")
@@ -238,14 +225,14 @@ async def test_a_caller_cancelled_again_and_again_leaves_nothing_behind(
     lossy.may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await answering
-    await made_up(ledger)
-    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
-    assert await is_at_rest(ledger)
+    await asking.made_up(ledger)
+    assert await asking.moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 async def test_a_grant_counts_even_if_its_request_was_cancelled(ledger: Ledger, lossy: LossyStore) -> None:
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
     lossy.fates.append("answer late")
     granting = asyncio.create_task(
         movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Reason("control"))
@@ -256,14 +243,14 @@ async def test_a_grant_counts_even_if_its_request_was_cancelled(ledger: Ledger, 
     with pytest.raises(asyncio.CancelledError):
         await granting
     await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", Reason("control"))
-    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 async def test_closing_waits_for_what_is_being_written(lossy: LossyStore) -> None:
     async with open_ledger(lossy, Metrics()) as ledger:
         lossy.fates.append("answer late")
-        speaking = asyncio.create_task(speak(ledger, wanted(), 4))
+        speaking = asyncio.create_task(asking.speak(ledger, asking.wanted(), 4))
         await lossy.was_written.wait()
         asyncio.get_running_loop().call_soon(lossy.may_answer.set)
     assert "0 live" in repr(ledger)
@@ -277,7 +264,7 @@ async def test_closing_waits_for_what_is_being_written(lossy: LossyStore) -> Non
 async def test_a_movement_whose_answer_was_lost_is_done_once(
     ledger: Ledger, lossy: LossyStore, fates: list[Fate]
 ) -> None:
-    await speak(ledger, wanted(), 4)
+    await asking.speak(ledger, asking.wanted(), 4)
     lossy.fates += fates
     await movements.correct(ledger, "acc_ada", -2 * MICRO, Reason("control"))
     for reference in (None, "invoice 1"):
@@ -286,18 +273,18 @@ async def test_a_movement_whose_answer_was_lost_is_done_once(
     lossy.fates += fates
     (back,) = await movements.refund(ledger, "req_1", None, Reason("control"))
     assert back.amount == 4 * MICRO
-    assert await stands(ledger, wanted()) == Account(100, 18, 0)
-    assert await is_at_rest(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 18, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @on_a_line
 async def test_a_refund_in_doubt_is_not_taken_for_somebody_elses(ledger: Ledger, lossy: LossyStore) -> None:
-    await speak(ledger, wanted(), 4)
+    await asking.speak(ledger, asking.wanted(), 4)
     await movements.refund(ledger, "req_1", None, Reason("control", "the first"))
     lossy.fates.append("never sent")
     with pytest.raises(Conflict):
         await movements.refund(ledger, "req_1", None, Reason("control", "the second"))
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
 
 
 @on_a_line
@@ -307,27 +294,27 @@ async def test_an_end_that_nobody_could_write_is_made_up_for_when_the_database_i
 ) -> None:
     """The charge had arrived; then the database was away for longer than anybody waits."""
     with capture_logs() as logs:
-        async with holding(ledger, wanted()) as hold:
-            heard(hold, 4)
+        async with asking.holding(ledger, asking.wanted()) as hold:
+            asking.heard(hold, 4)
             lossy.fates += ["answer lost", *AWAY]
             with pytest.raises(StorageUnreachable):
                 await hold.settle(outcome)
     assert [(line["event"], line["request"]) for line in logs] == [("settlement.write.failed", "req_1")]
-    await made_up(ledger)
+    await asking.made_up(ledger)
     assert lossy.fates == []
-    assert -sum(amount for _, _, amount in await moved(lossy)) == charged
-    assert await stands(ledger, wanted()) == Account(100 - charged, 0, 0)
-    assert await is_at_rest(ledger)
+    assert -sum(amount for _, _, amount in await asking.moved(lossy)) == charged
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100 - charged, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 async def test_an_end_that_is_still_to_be_written_is_written_when_the_ledger_closes(
     lossy: LossyStore,
 ) -> None:
-    await open_accounts(lossy, {"acc_ada": ANCHOR})
+    await asking.open_accounts(lossy, {"acc_ada": asking.ANCHOR})
     async with open_ledger(lossy, Metrics()) as ledger:
         # The loop of later tries has not had its turn when the ledger closes.
-        async with holding(ledger, wanted()) as hold:
-            heard(hold, 4)
+        async with asking.holding(ledger, asking.wanted()) as hold:
+            asking.heard(hold, 4)
             lossy.fates += ["refused"] * 2
             with pytest.raises(StorageFailed):
                 await hold.settle("finished")
@@ -340,9 +327,9 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
 ) -> None:
     """However many tries there are; and who has waited that long does not wait again on leaving."""
     async with asyncio.timeout(15):
-        async with holding(ledger, wanted()) as hold:
+        async with asking.holding(ledger, asking.wanted()) as hold:
             monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
-            heard(hold, 4)
+            asking.heard(hold, 4)
             lossy.fates.append("held back")
             with pytest.raises(StorageUnreachable):
                 await hold.settle("finished")
@@ -351,9 +338,9 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
     assert "0 live" in repr(ledger)
     lossy.may_write.set()
     lossy.may_answer.set()
-    await made_up(ledger)
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
-    assert await is_at_rest(ledger)
+    await asking.made_up(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @pytest.mark.clock
@@ -361,28 +348,28 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
 async def test_an_answer_that_is_lost_after_the_deadline_leaves_no_charge(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with holding(ledger, wanted()) as hold:
+    async with asking.holding(ledger, asking.wanted()) as hold:
         monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
-        heard(hold, 4)
+        asking.heard(hold, 4)
         lossy.fates.append("lost late")
         with pytest.raises(StorageUnreachable):
             await hold.settle("finished")
     monkeypatch.undo()
     lossy.may_answer.set()
-    await made_up(ledger)
-    assert await moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
-    assert await is_at_rest(ledger)
+    await asking.made_up(ledger)
+    assert await asking.moved(lossy) == [("spend", False, -4), ("refund", False, 4)]
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+    assert await asking.is_at_rest(ledger)
 
 
 @pytest.mark.parametrize("fate", ["refused", "never sent"])
 async def test_a_failure_that_the_disk_did_not_take_is_on_record_later(
     ledger: Ledger, lossy: LossyStore, fate: Fate
 ) -> None:
-    async with holding(ledger, wanted()) as hold:
-        heard(hold, 4)
+    async with asking.holding(ledger, asking.wanted()) as hold:
+        asking.heard(hold, 4)
         lossy.fates += [fate] * 8
-    await made_up(ledger)
+    await asking.made_up(ledger)
     assert await outcomes(lossy) == ["failed"]
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
-    assert await is_at_rest(ledger)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+    assert await asking.is_at_rest(ledger)

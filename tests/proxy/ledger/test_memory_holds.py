@@ -14,17 +14,7 @@ from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage.store import BatchItem, Store
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.ledger.asking import (
-    ANCHOR,
-    Account,
-    heard,
-    holding,
-    open_accounts,
-    speak,
-    stands,
-    terms,
-    wanted,
-)
+from tests.proxy.ledger import asking
 from tests.proxy.storage.watched import WatchedStore
 
 _NAMES = ("acc_ada", "acc_ben", "acc_cyd", "acc_dan")
@@ -34,7 +24,7 @@ _NAMES = ("acc_ada", "acc_ben", "acc_cyd", "acc_dan")
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchedStore]:
     monkeypatch.setattr(memory_holds, "_IDLE_KEPT", 2)
     async with open_store("sqlite", tmp_path) as opened:
-        await open_accounts(opened, dict.fromkeys(_NAMES, ANCHOR))
+        await asking.open_accounts(opened, dict.fromkeys(_NAMES, asking.ANCHOR))
         yield WatchedStore(opened, await opened.now())
 
 
@@ -63,16 +53,16 @@ class SlowStore(WatchedStore):
 
 async def visit(ledger: Ledger, *accounts: str) -> None:
     for account in accounts:
-        await stands(ledger, wanted(account=account))
+        await asking.stands(ledger, asking.wanted(account=account))
 
 
 async def test_an_account_with_a_request_under_way_is_not_forgotten(ledger: Ledger) -> None:
-    async with holding(ledger, wanted(credits=60)) as hold:
+    async with asking.holding(ledger, asking.wanted(credits=60)) as hold:
         await visit(ledger, "acc_ben", "acc_cyd", "acc_dan")
-        assert await stands(ledger, wanted()) == Account(40, 0, 1)
-        heard(hold, 60)
+        assert await asking.stands(ledger, asking.wanted()) == asking.Account(40, 0, 1)
+        asking.heard(hold, 60)
         await hold.settle("finished")
-    assert await stands(ledger, wanted()) == Account(40, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(40, 0, 0)
 
 
 async def test_the_account_that_was_used_longest_ago_is_forgotten_first(
@@ -89,48 +79,50 @@ async def test_the_account_that_was_used_longest_ago_is_forgotten_first(
 async def test_an_account_whose_request_is_settled_is_forgotten_like_any_other(
     ledger: Ledger, store: WatchedStore
 ) -> None:
-    await speak(ledger, wanted(), 7)
+    await asking.speak(ledger, asking.wanted(), 7)
     await visit(ledger, "acc_ben", "acc_cyd")
     read = store.reads
-    assert await stands(ledger, wanted()) == Account(93, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(93, 0, 0)
     assert store.reads == read + 1
 
 
 async def test_an_account_that_is_being_read_is_not_forgotten(ledger: Ledger, store: WatchedStore) -> None:
     store.may_answer.clear()
-    taking = [asyncio.create_task(ledger.holds.take(wanted(f"req_{name}", account=name))) for name in _NAMES]
+    taking = [
+        asyncio.create_task(ledger.holds.take(asking.wanted(f"req_{name}", account=name))) for name in _NAMES
+    ]
     await store.was_asked.wait()
     store.may_answer.set()
     await asyncio.gather(*taking)
     assert store.reads == len(_NAMES)
     for name in _NAMES:
-        assert await stands(ledger, wanted(account=name)) == Account(90, 0, 1)
+        assert await asking.stands(ledger, asking.wanted(account=name)) == asking.Account(90, 0, 1)
         ledger.holds.drop(f"req_{name}", name)
 
 
 async def test_a_hold_of_the_cycle_before_takes_nothing_of_this_ones_allowance(
     ledger: Ledger, store: WatchedStore
 ) -> None:
-    async with holding(ledger, wanted(credits=60)) as hold:
+    async with asking.holding(ledger, asking.wanted(credits=60)) as hold:
         store.seconds = 32 * 86_400
-        assert await stands(ledger, wanted()) == Account(100, 0, 1)
-        heard(hold, 60)
+        assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 1)
+        asking.heard(hold, 60)
         await hold.settle("finished")
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
 
 
 async def test_many_holds_at_once_add_up(ledger: Ledger) -> None:
-    under = terms(100)
+    under = asking.terms(100)
     async with (
-        holding(ledger, wanted("req_1", 10, under=under)) as one,
-        holding(ledger, wanted("req_2", 20, under=under)) as two,
-        holding(ledger, wanted("req_3", 30, under=under)) as three,
+        asking.holding(ledger, asking.wanted("req_1", 10, under=under)) as one,
+        asking.holding(ledger, asking.wanted("req_2", 20, under=under)) as two,
+        asking.holding(ledger, asking.wanted("req_3", 30, under=under)) as three,
     ):
-        assert await stands(ledger, wanted(under=under)) == Account(40, 0, 3)
+        assert await asking.stands(ledger, asking.wanted(under=under)) == asking.Account(40, 0, 3)
         for hold, seconds in ((one, 1), (two, 2), (three, 3)):
-            heard(hold, seconds)
+            asking.heard(hold, seconds)
             await hold.settle("finished")
-    assert await stands(ledger, wanted(under=under)) == Account(94, 0, 0)
+    assert await asking.stands(ledger, asking.wanted(under=under)) == asking.Account(94, 0, 0)
 
 
 async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledger_closes(
@@ -146,21 +138,21 @@ async def test_a_write_is_waited_for_when_its_request_is_cancelled_and_the_ledge
         await asyncio.wait([granting])
         asyncio.get_running_loop().call_later(0.05, slow.may_write.set)
     async with open_ledger(store, Metrics()) as another:
-        assert await stands(another, wanted()) == Account(100, 7, 0)
+        assert await asking.stands(another, asking.wanted()) == asking.Account(100, 7, 0)
 
 
 async def test_an_account_whose_settlement_is_being_written_is_not_forgotten(store: WatchedStore) -> None:
     slow = SlowStore(store, await store.now())
     async with open_ledger(slow, Metrics()) as ledger:
-        async with holding(ledger, wanted()) as hold:
-            heard(hold, 7)
+        async with asking.holding(ledger, asking.wanted()) as hold:
+            asking.heard(hold, 7)
             settling = asyncio.create_task(hold.settle("finished"))
             await slow.is_writing.wait()
             ledger.holds.drop("req_1", "acc_ada")
             await visit(ledger, "acc_ben", "acc_cyd", "acc_dan", "acc_ada")
             slow.may_write.set()
             await settling
-        assert await stands(ledger, wanted()) == Account(93, 0, 0)
+        assert await asking.stands(ledger, asking.wanted()) == asking.Account(93, 0, 0)
 
 
 async def test_an_account_that_is_being_granted_credits_is_not_forgotten(store: WatchedStore) -> None:
@@ -174,4 +166,4 @@ async def test_an_account_that_is_being_granted_credits_is_not_forgotten(store: 
         await visit(ledger, "acc_ben", "acc_cyd", "acc_dan", "acc_ada")
         slow.may_write.set()
         await granting
-        assert await stands(ledger, wanted()) == Account(100, 7, 0)
+        assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)

@@ -17,17 +17,7 @@ from proxy.storage import entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.ledger.asking import (
-    ANCHOR,
-    Account,
-    holding,
-    moved,
-    open_accounts,
-    speak,
-    stands,
-    terms,
-    wanted,
-)
+from tests.proxy.ledger import asking
 from tests.proxy.storage.watched import WatchedStore
 
 TOLD = Reason("control", "a gift")
@@ -38,7 +28,7 @@ _IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = AN
 @pytest.fixture
 async def ledger(store: Store) -> AsyncIterator[Ledger]:
     """The books agree whatever a test did."""
-    await open_accounts(store, {"acc_ada": ANCHOR})
+    await asking.open_accounts(store, {"acc_ada": asking.ANCHOR})
     async with open_ledger(store, Metrics()) as opened:
         yield opened
     verdict = await verify(store)
@@ -49,24 +39,24 @@ async def ledger(store: Store) -> AsyncIterator[Ledger]:
 async def test_a_grant_is_an_entry_that_counts_at_once_and_for_good(ledger: Ledger, store: Store) -> None:
     before = await store.now()
     granted = await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD)
-    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)
     (entry,) = await entries.of_account(store, "acc_ada", limit=9)
     assert entry == granted
     assert (entry.kind, entry.pool, entry.amount) == ("grant", entries.GRANTED, 7 * MICRO)
     assert (entry.actor, entry.reason, entry.reference) == ("control", "a gift", "invoice 1")
     assert before <= entry.at <= await store.now()
     async with open_ledger(store, Metrics()) as another:
-        assert await stands(another, wanted()) == Account(100, 7, 0)
+        assert await asking.stands(another, asking.wanted()) == asking.Account(100, 7, 0)
 
 
 async def test_a_payment_told_twice_is_granted_once(ledger: Ledger) -> None:
     first = await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD)
     assert await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD) == first
-    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)
     await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 2", TOLD)
     await movements.grant(ledger, "acc_ada", 7 * MICRO, None, TOLD)
     await movements.grant(ledger, "acc_ada", 7 * MICRO, None, TOLD)
-    assert await stands(ledger, wanted()) == Account(100, 28, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 28, 0)
 
 
 async def test_a_payment_told_many_times_at_once_is_granted_once(ledger: Ledger) -> None:
@@ -74,7 +64,7 @@ async def test_a_payment_told_many_times_at_once_is_granted_once(ledger: Ledger)
         *(movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD) for _ in range(20))
     )
     assert len({entry.id for entry in told}) == 1
-    assert await stands(ledger, wanted()) == Account(100, 7, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)
 
 
 @pytest.mark.parametrize(("account", "credits"), [("acc_bob", 7), ("acc_ada", 8)])
@@ -84,27 +74,27 @@ async def test_a_reference_stands_for_one_payment(ledger: Ledger, account: str, 
         await movements.grant(ledger, account, credits * MICRO, "invoice 1", TOLD)
     assert caught.value.param == "reference"
     assert caught.value.message == "The reference 'invoice 1' was used for another grant."
-    assert await stands(ledger, wanted()) == Account(100, 7, 0)
-    assert await stands(ledger, wanted(account="acc_bob")) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)
+    assert await asking.stands(ledger, asking.wanted(account="acc_bob")) == asking.Account(100, 0, 0)
 
 
 async def test_a_correction_takes_away_as_well(ledger: Ledger, store: Store) -> None:
     await movements.correct(ledger, "acc_ada", 3 * MICRO, TOLD)
     entry = await movements.correct(ledger, "acc_ada", -5 * MICRO, TOLD)
     assert (entry.kind, entry.amount, entry.reason) == ("correction", -5 * MICRO, "a gift")
-    assert await stands(ledger, wanted()) == Account(100, -2, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, -2, 0)
     assert {found.kind for found in await entries.of_account(store, "acc_ada", limit=9)} == {"correction"}
 
 
 async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: Ledger, store: Store) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-    request = wanted(credits=8, under=terms(5))
-    await speak(ledger, request, 8)
-    assert await stands(ledger, request) == Account(0, 17, 0)
+    request = asking.wanted(credits=8, under=asking.terms(5))
+    await asking.speak(ledger, request, 8)
+    assert await asking.stands(ledger, request) == asking.Account(0, 17, 0)
     back = await movements.refund(ledger, "req_1", None, Reason("key_admin", "a complaint"))
     assert [(entry.actor, entry.reason) for entry in back] == [("key_admin", "a complaint")] * 2
-    assert await stands(ledger, request) == Account(5, 20, 0)
-    assert await moved(store) == [
+    assert await asking.stands(ledger, request) == asking.Account(5, 20, 0)
+    assert await asking.moved(store) == [
         ("spend", False, -5),
         ("refund", False, 5),
         ("spend", True, -3),
@@ -116,18 +106,19 @@ async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: L
 
 
 @pytest.mark.parametrize(
-    ("credits", "stood"), [(1, Account(0, 18, 0)), (3, Account(0, 20, 0)), (4.5, Account(1.5, 20, 0))]
+    ("credits", "stood"),
+    [(1, asking.Account(0, 18, 0)), (3, asking.Account(0, 20, 0)), (4.5, asking.Account(1.5, 20, 0))],
 )
 async def test_a_refund_of_a_part_gives_back_first_what_was_spent_last(
-    ledger: Ledger, credits: float, stood: Account
+    ledger: Ledger, credits: float, stood: asking.Account
 ) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-    request = wanted(credits=8, under=terms(5))
-    await speak(ledger, request, 8)
+    request = asking.wanted(credits=8, under=asking.terms(5))
+    await asking.speak(ledger, request, 8)
     back = await movements.refund(ledger, "req_1", round(credits * MICRO), TOLD)
     assert sum(entry.amount for entry in back) == credits * MICRO
     assert all(entry.amount > 0 for entry in back)
-    assert await stands(ledger, request) == stood
+    assert await asking.stands(ledger, request) == stood
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -136,7 +127,7 @@ async def test_a_refund_locks_balances_in_the_order_of_settlements(
 ) -> None:
     """In the other order, a refund and a settlement of one account would block each other."""
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-    await speak(ledger, wanted(credits=8, under=terms(5)), 8)
+    await asking.speak(ledger, asking.wanted(credits=8, under=asking.terms(5)), 8)
     other = await asyncpg.connect(store_url)
     try:
         async with other.transaction():
@@ -153,78 +144,78 @@ async def test_a_refund_locks_balances_in_the_order_of_settlements(
 @pytest.mark.parametrize("credits", [None, 1], ids=["whole", "in part"])
 async def test_a_request_is_refunded_once(ledger: Ledger, credits: int | None) -> None:
     await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-    request = wanted(credits=8, under=terms(5))
-    await speak(ledger, request, 8)
+    request = asking.wanted(credits=8, under=asking.terms(5))
+    await asking.speak(ledger, request, 8)
     micro = None if credits is None else credits * MICRO
     await movements.refund(ledger, "req_1", micro, TOLD)
-    after = await stands(ledger, request)
+    after = await asking.stands(ledger, request)
     # The other pool's too, though the first refund gave it nothing.
     for again in (micro, None, MICRO):
         with pytest.raises(Conflict, match="req_1 was refunded before"):
             await movements.refund(ledger, "req_1", again, TOLD)
-    assert await stands(ledger, request) == after
+    assert await asking.stands(ledger, request) == after
 
 
 async def test_one_of_many_refunds_at_once_is_done(ledger: Ledger) -> None:
-    await speak(ledger, wanted(), 8)
+    await asking.speak(ledger, asking.wanted(), 8)
     answers = await asyncio.gather(
         *(movements.refund(ledger, "req_1", None, TOLD) for _ in range(10)), return_exceptions=True
     )
     assert sum(isinstance(answer, Conflict) for answer in answers) == 9
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
 
 
 async def test_no_more_is_refunded_than_was_charged(ledger: Ledger) -> None:
-    await speak(ledger, wanted(), 2.5)
+    await asking.speak(ledger, asking.wanted(), 2.5)
     with pytest.raises(InvalidRequest, match=r"up to 2\.5, which is what the request was charged") as caught:
         await movements.refund(ledger, "req_1", 2_500_001, TOLD)
     assert caught.value.param == "credits"
     await movements.refund(ledger, "req_1", 2_500_000, TOLD)
-    assert await stands(ledger, wanted()) == Account(100, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
 
 
 async def test_a_request_that_was_not_charged_is_not_refunded(ledger: Ledger) -> None:
     await movements.grant(ledger, "acc_ada", MICRO, None, TOLD)
-    async with holding(ledger, wanted("req_failed")) as hold:
+    async with asking.holding(ledger, asking.wanted("req_failed")) as hold:
         await hold.settle("failed")
-    async with holding(ledger, wanted("req_open")):
+    async with asking.holding(ledger, asking.wanted("req_open")):
         for request in ("req_failed", "req_open", "req_nobody"):
             with pytest.raises(NotFound):
                 await movements.refund(ledger, request, None, TOLD)
-    assert await stands(ledger, wanted()) == Account(100, 1, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 1, 0)
 
 
 @pytest.mark.parametrize(
     ("credits", "days", "stood"),
     [
-        (None, 40, Account(105, 25, 0)),
-        (2, 40, Account(105, 19, 0)),
-        (4.5, 40, Account(105, 21.5, 0)),
-        (None, 3, Account(105, 20, 0)),
+        (None, 40, asking.Account(105, 25, 0)),
+        (2, 40, asking.Account(105, 19, 0)),
+        (4.5, 40, asking.Account(105, 21.5, 0)),
+        (None, 3, asking.Account(105, 20, 0)),
     ],
 )
 async def test_credits_that_were_spent_in_a_cycle_that_is_over_come_back_as_granted_credits(
-    timed: WatchedStore, credits: float | None, days: int, stood: Account
+    timed: WatchedStore, credits: float | None, days: int, stood: asking.Account
 ) -> None:
-    await open_accounts(timed, {"acc_ada": ANCHOR})
+    await asking.open_accounts(timed, {"acc_ada": asking.ANCHOR})
     async with open_ledger(timed, Metrics()) as ledger:
         await movements.grant(ledger, "acc_ada", 20 * MICRO, None, TOLD)
-        await speak(ledger, wanted(credits=8, under=terms(5)), 8)
+        await asking.speak(ledger, asking.wanted(credits=8, under=asking.terms(5)), 8)
         timed.seconds = days * _DAY_S
         micro = None if credits is None else round(credits * MICRO)
         back = await movements.refund(ledger, "req_1", micro, TOLD)
         assert {entry.at for entry in back} == {await timed.now()}
-        assert await stands(ledger, wanted(under=terms(105))) == stood
+        assert await asking.stands(ledger, asking.wanted(under=asking.terms(105))) == stood
         with pytest.raises(Conflict):
             await movements.refund(ledger, "req_1", None, TOLD)
     assert (await verify(timed)).is_clean
 
 
 async def test_less_than_nothing_cannot_be_refunded(ledger: Ledger) -> None:
-    await speak(ledger, wanted(), 2)
+    await asking.speak(ledger, asking.wanted(), 2)
     with pytest.raises(InvalidRequest):
         await movements.refund(ledger, "req_1", -1, TOLD)
-    assert await stands(ledger, wanted()) == Account(98, 0, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(98, 0, 0)
 
 
 async def test_a_statement_beside_a_movement_is_written_with_it_or_not_at_all(
@@ -240,18 +231,18 @@ async def test_a_statement_beside_a_movement_is_written_with_it_or_not_at_all(
     other = usage.insert_statement(_note("req_other"))
     await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(other,)))
     assert [row.id for row in await usage.list_(store)] == ["req_note"]
-    assert await stands(ledger, wanted()) == Account(100, 1, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 1, 0)
 
 
 async def test_grants_and_settlements_at_once_all_count(ledger: Ledger) -> None:
     await asyncio.gather(
         *(movements.grant(ledger, "acc_ada", MICRO, None, TOLD) for _ in range(20)),
-        *(speak(ledger, wanted(f"req_{number}", 2), 2) for number in range(20)),
+        *(asking.speak(ledger, asking.wanted(f"req_{number}", 2), 2) for number in range(20)),
         *(movements.correct(ledger, "acc_ada", -MICRO // 2, TOLD) for _ in range(20)),
     )
-    assert await stands(ledger, wanted()) == Account(60, 10, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(60, 10, 0)
     await asyncio.gather(*(movements.refund(ledger, f"req_{number}", None, TOLD) for number in range(20)))
-    assert await stands(ledger, wanted()) == Account(100, 10, 0)
+    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 10, 0)
 
 
 def _note(id_: str) -> UsageRow:
@@ -259,7 +250,7 @@ def _note(id_: str) -> UsageRow:
         id=id_,
         account="acc_bob",
         key="key_bob",
-        started=ANCHOR,
+        started=asking.ANCHOR,
         engine="tone",
         model="standard",
         voice="alloy",

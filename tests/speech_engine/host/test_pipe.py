@@ -11,37 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from speech_engine.host import pipe
+from speech_engine.host import pipe, pipe_messages
 from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import (
-    BeginHost,
-    Broken,
-    Drain,
-    HostState,
-    Message,
-    MetricsQuestion,
-    MetricsReport,
-    PlansInUse,
-    PlansQuestion,
-    Ready,
-    Revision,
-    WorkerGivenUp,
-)
 from tests.tables import each_row
 
-MESSAGES: list[Message] = [
-    BeginHost("tone", "plugins.tone.worker", b'{"api_key":"hunter2"}', "/run/tone.sock", 64),
-    Revision(3, b"hunter2" * 100_000),
-    Ready(),
-    Ready("hunter2"),
-    Broken("RuntimeError: torn", lasting=True),
-    HostState("tone", 1, 7, "restarting", "the process ended with status 70", "/run/tone.sock"),
-    WorkerGivenUp(1, "the process ended with status 1"),
-    MetricsQuestion(7),
-    MetricsReport(7, "voxgate_requests_total 1.0\n"),
-    PlansQuestion(8, ("free", "pro")),
-    PlansInUse(8, ("pro",)),
-    Drain(30.0),
+MESSAGES: list[pipe_messages.Message] = [
+    pipe_messages.BeginHost("tone", "plugins.tone.worker", b'{"api_key":"hunter2"}', "/run/tone.sock", 64),
+    pipe_messages.Revision(3, b"hunter2" * 100_000),
+    pipe_messages.Ready(),
+    pipe_messages.Ready("hunter2"),
+    pipe_messages.Broken("RuntimeError: torn", lasting=True),
+    pipe_messages.HostState("tone", 1, 7, "restarting", "the process ended with status 70", "/run/tone.sock"),
+    pipe_messages.WorkerGivenUp(1, "the process ended with status 1"),
+    pipe_messages.MetricsQuestion(7),
+    pipe_messages.MetricsReport(7, "voxgate_requests_total 1.0\n"),
+    pipe_messages.PlansQuestion(8, ("free", "pro")),
+    pipe_messages.PlansInUse(8, ("pro",)),
+    pipe_messages.Drain(30.0),
 ]
 
 CHILD = """
@@ -69,7 +55,7 @@ def ends() -> Iterator[Ends]:
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
-def test_a_message_arrives_as_it_was_sent(ends: Ends, message: Message) -> None:
+def test_a_message_arrives_as_it_was_sent(ends: Ends, message: pipe_messages.Message) -> None:
     ours, theirs = ends
     sending = threading.Thread(target=ours.sendall, args=(pipe.pack(message),))
     sending.start()  # a revision is larger than what a socket holds
@@ -79,14 +65,18 @@ def test_a_message_arrives_as_it_was_sent(ends: Ends, message: Message) -> None:
 
 def test_messages_in_pieces_arrive_whole_and_in_order(ends: Ends) -> None:
     ours, theirs = ends
-    sent: list[Message] = [Drain(1.5), MetricsQuestion(1), Broken("torn")]
+    sent: list[pipe_messages.Message] = [
+        pipe_messages.Drain(1.5),
+        pipe_messages.MetricsQuestion(1),
+        pipe_messages.Broken("torn"),
+    ]
     for byte in b"".join(map(pipe.pack, sent)):
         ours.send(bytes([byte]))
     assert [theirs.receive() for _ in sent] == sent
 
 
 @each_row("message", MESSAGES, ids=lambda message: type(message).__name__)
-def test_no_repr_shows_a_secret(message: Message) -> None:
+def test_no_repr_shows_a_secret(message: pipe_messages.Message) -> None:
     assert "hunter2" not in repr(message)
 
 
@@ -101,7 +91,7 @@ def test_a_pipe_that_ends_anywhere_is_at_its_end(ends: Ends, sent: bytes) -> Non
 def test_sending_to_a_supervisor_that_is_gone_does_not_raise(ends: Ends) -> None:
     ours, theirs = ends
     ours.close()
-    theirs.send(Ready())
+    theirs.send(pipe_messages.Ready())
     assert theirs.receive() is None
 
 
@@ -114,8 +104,8 @@ def test_a_child_removes_its_socket_and_exits_when_its_pipe_ends(tmp_path: Path)
     command = [sys.executable, "-c", CHILD, str(theirs.fileno()), str(address)]
     with ours, subprocess.Popen(command, pass_fds=(theirs.fileno(),)) as child:
         theirs.close()
-        ours.sendall(pipe.pack(Drain(1.0)))
-        expected = pipe.pack(Ready()) + pipe.pack(Drain(1.0))
+        ours.sendall(pipe.pack(pipe_messages.Drain(1.0)))
+        expected = pipe.pack(pipe_messages.Ready()) + pipe.pack(pipe_messages.Drain(1.0))
         heard = b""
         while len(heard) < len(expected):
             heard += ours.recv(4096)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from tests.proxy.api.inside import Inside
+from tests.replies import json_of
 from tests.sound import decoded
 from tests.tones import words
 from tests.waiting import soon
@@ -49,17 +50,11 @@ async def ask_batch_of(
 
 
 async def new_batch(server: Inside, *lines: Any) -> dict[str, Any]:
-    answer = await ask_batch(server, jsonl(*lines))
-    assert answer.status_code == 200, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    return json_of(await ask_batch(server, jsonl(*lines)))
 
 
 async def batch(server: Inside, id_: str) -> dict[str, Any]:
-    answer = await server.ask("GET", f"/v1/batches/{id_}")
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return json_of(await server.ask("GET", f"/v1/batches/{id_}"))
 
 
 async def ended(server: Inside, id_: str) -> dict[str, Any]:

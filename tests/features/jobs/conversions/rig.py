@@ -15,6 +15,7 @@ from proxy.audio.formats import wav_header
 from proxy.features.jobs.kinds.conversion import kind
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.clips import Kind, encoded
+from tests.replies import json_of
 from tests.tones import tones
 
 CONFIG = """
@@ -104,7 +105,4 @@ async def ask_conversion(
 
 
 async def new_conversion(server: Inside, audio: bytes, **more: Any) -> dict[str, Any]:
-    answer = await ask_conversion(server, audio, **more)
-    assert answer.status_code == 202, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
+    return json_of(await ask_conversion(server, audio, **more), 202)

@@ -11,14 +11,8 @@ from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.conversion.long_recordings import StretchOf
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.conversions.rig import (
-    ask_conversion,
-    conversions_inside,
-    new_conversion,
-    recording,
-    seconds_of,
-    short_stretches,
-)
+from tests.features.jobs.conversions import rig
+from tests.features.jobs.conversions.rig import short_stretches
 from tests.features.jobs.job_rig import content, job, job_with, kind_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
@@ -26,7 +20,7 @@ from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
-AUDIO = recording(WORDS)
+AUDIO = rig.recording(WORDS)
 __all__ = ["short_stretches"]
 pytestmark = pytest.mark.usefixtures("short_stretches")
 
@@ -38,9 +32,9 @@ async def has_steps(server: Inside, id_: str, least: int) -> bool:
 async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
     tmp_path: Path, store_url: str
 ) -> None:
-    async with conversions_inside(tmp_path, store_url) as server:
+    async with rig.conversions_inside(tmp_path, store_url) as server:
         kind_of(server).at_once = 1
-        made = await new_conversion(server, AUDIO, model="slow/standard", response_format="pcm")
+        made = await rig.new_conversion(server, AUDIO, model="slow/standard", response_format="pcm")
         await soon(lambda: has_steps(server, made["id"], 1))
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert canceled.json()["status"] == "canceled"
@@ -54,7 +48,7 @@ async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
         kind_of(server).at_once = 4
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).is_success
         done = await job_with(server, made["id"], "done", "failed")
-        assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
+        assert done["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)
 
 
 @pytest.mark.parametrize(("failures", "state"), [(1, "done"), (9, "failed")])
@@ -78,8 +72,8 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
     monkeypatch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
     monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.2)
     monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 2)
-    async with conversions_inside(tmp_path) as server:
-        made = await new_conversion(server, recording(WORDS[:1]))
+    async with rig.conversions_inside(tmp_path) as server:
+        made = await rig.new_conversion(server, rig.recording(WORDS[:1]))
         ended = await job_with(server, made["id"], "done", "failed")
         assert ended["status"] == state
         assert ended["error_code"] == ("server_busy" if state == "failed" else "")
@@ -99,9 +93,9 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
-    async with conversions_inside(tmp_path, store_url, plan="short") as server:
+    async with rig.conversions_inside(tmp_path, store_url, plan="short") as server:
         kind_of(server).at_once = 1
-        made = await new_conversion(server, AUDIO, response_format="pcm")
+        made = await rig.new_conversion(server, AUDIO, response_format="pcm")
         waiting = await job_with(server, made["id"], "waiting")
         assert (waiting["waits_for"], waiting["steps_done"]) == ("credits", 1)
         assert len(read) == 1
@@ -109,17 +103,17 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
         grant = await server.administer("POST", f"accounts/{server.account.id}/grants", {"credits": 100})
         assert grant.is_success, grant.text
         done = await job_with(server, made["id"], "done", "failed")
-        assert done["credits"] == pytest.approx(seconds_of(AUDIO), abs=0.001)
+        assert done["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)
         assert len(read) == made["steps"]
         assert (await verify(server.worker.store)).is_clean
 
 
 async def test_a_consent_that_is_withdrawn_ends_it(tmp_path: Path, store_url: str) -> None:
-    async with conversions_inside(tmp_path, store_url) as server:
+    async with rig.conversions_inside(tmp_path, store_url) as server:
         kind_of(server).at_once = 1
         body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
         consent = (await server.ask("POST", "/v1/audio/voice_consents", body=body)).json()["id"]
-        made = await new_conversion(server, AUDIO, model="slow/standard", consent=consent)
+        made = await rig.new_conversion(server, AUDIO, model="slow/standard", consent=consent)
         await soon(lambda: has_steps(server, made["id"], 1))
         gone = await server.ask("DELETE", f"/v1/audio/voice_consents/{consent}")
         assert gone.is_success, gone.text
@@ -132,7 +126,7 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stretch = LongDecoder.stretch
-    async with conversions_inside(tmp_path, store_url) as server:
+    async with rig.conversions_inside(tmp_path, store_url) as server:
         store, consents = server.worker.store, "/v1/audio/voice_consents"
         body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
         consent = (await server.ask("POST", consents, body=body)).json()["id"]
@@ -143,7 +137,7 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
             return await stretch(decoder, account, asked)
 
         monkeypatch.setattr(LongDecoder, "stretch", withdrawn)
-        made = await new_conversion(server, recording(WORDS[:1]), consent=consent)
+        made = await rig.new_conversion(server, rig.recording(WORDS[:1]), consent=consent)
         failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], failed["error_code"]) == ("failed", "consent_not_found")
         assert (failed["steps_done"], failed["credits"]) == (0, 0)
@@ -153,9 +147,9 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
 
 async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp_path: Path) -> None:
     plans = '[plans.waives]\nallowance = 1000\nconsent = "waived"\n[plans.needs]\nallowance = 1000\n'
-    async with conversions_inside(tmp_path, plan="waives", more=plans) as server:
+    async with rig.conversions_inside(tmp_path, plan="waives", more=plans) as server:
         kind_of(server).at_once = 0
-        made = await new_conversion(server, AUDIO, consent=None)
+        made = await rig.new_conversion(server, AUDIO, consent=None)
         moved = await server.administer("POST", f"accounts/{server.account.id}", {"plan": "needs"})
         assert moved.is_success, moved.text
         assert (await server.ask("GET", "/v1/me")).json()["plan"]["consent"] == "required"
@@ -166,20 +160,20 @@ async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp
 
 
 async def test_a_consent_to_speech_alone_is_refused(tmp_path: Path) -> None:
-    async with conversions_inside(tmp_path) as server:
+    async with rig.conversions_inside(tmp_path) as server:
         body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["speech"]}
         consent = (await server.ask("POST", "/v1/audio/voice_consents", body=body)).json()["id"]
-        answer = await ask_conversion(server, AUDIO, consent=consent)
+        answer = await rig.ask_conversion(server, AUDIO, consent=consent)
         error = answer.json()["error"]
         assert (answer.status_code, error["code"], error["param"]) == (403, "consent_not_given", "consent")
 
 
 async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Path, store_url: str) -> None:
-    async with conversions_inside(tmp_path, store_url) as server:
+    async with rig.conversions_inside(tmp_path, store_url) as server:
         kind_of(server).at_once = 1
         store = server.worker.store
         voice = (await clone(server, "Ana Souza"))["id"]
-        made = await new_conversion(server, AUDIO, model="slow/standard", voice="Ana Souza")
+        made = await rig.new_conversion(server, AUDIO, model="slow/standard", voice="Ana Souza")
         await soon(lambda: has_steps(server, made["id"], 1))
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
         failed = await job_with(server, made["id"], "done", "failed")

@@ -17,17 +17,8 @@ from proxy.features.jobs.kinds.conversion.stretches import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
 from tests.features.conversions.test_conversions import raw
-from tests.features.jobs.conversions.rig import (
-    STEP_MS,
-    ask_conversion,
-    conversions_inside,
-    flac,
-    new_conversion,
-    recording,
-    said,
-    seconds_of,
-    short_stretches,
-)
+from tests.features.jobs.conversions import rig
+from tests.features.jobs.conversions.rig import flac, short_stretches
 from tests.features.jobs.job_rig import content, job_with
 from tests.proxy.api.inside import LeavingPeer, envelope
 from tests.proxy.audio.recordings.clips import Kind, encoded
@@ -41,11 +32,11 @@ pytestmark = pytest.mark.usefixtures("short_stretches")
 async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
     tmp_path: Path, store_url: str
 ) -> None:
-    audio = recording(WORDS)
-    async with conversions_inside(tmp_path, store_url) as server:
-        made = await new_conversion(server, audio, response_format="pcm")
+    audio = rig.recording(WORDS)
+    async with rig.conversions_inside(tmp_path, store_url) as server:
+        made = await rig.new_conversion(server, audio, response_format="pcm")
         assert (made["kind"], made["characters"], made["format"]) == ("conversion", 0, "pcm")
-        assert made["steps"] >= seconds_of(audio) * 1000 / STEP_MS
+        assert made["steps"] >= rig.seconds_of(audio) * 1000 / rig.STEP_MS
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"], done["steps_done"]) == ("done", "", made["steps"])
         sound = (await content(server, made["id"])).content
@@ -54,7 +45,7 @@ async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
         rows = await server.usage()
         assert {(row.kind, row.outcome, row.characters) for row in rows} == {("conversion", "finished", 0)}
         assert len(rows) == made["steps"]
-        assert done["credits"] == pytest.approx(seconds_of(audio), abs=0.001)
+        assert done["credits"] == pytest.approx(rig.seconds_of(audio), abs=0.001)
         assert (await verify(server.worker.store)).is_clean
 
 
@@ -63,18 +54,18 @@ async def test_the_same_sound_has_as_many_steps_at_any_rate(
 ) -> None:
     monkeypatch.setattr(kind, "MOST_MS", MOST_MS)
     steps = []
-    async with conversions_inside(tmp_path) as server:
+    async with rig.conversions_inside(tmp_path) as server:
         for rate_hz in (24_000, 192_000):
             hum = np.tile(np.repeat((0.25, -0.25), rate_hz // 200), 80 * 100)
             audio = encoded(Kind("flac", "flac", "s16", rate_hz), hum)
-            steps.append((await new_conversion(server, audio))["steps"])
+            steps.append((await rig.new_conversion(server, audio))["steps"])
     assert steps == [1, 1]
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 async def test_the_words_come_in_every_format(tmp_path: Path, format_: str) -> None:
-    async with conversions_inside(tmp_path) as server:
-        made = await new_conversion(server, recording(WORDS[:4]), response_format=format_)
+    async with rig.conversions_inside(tmp_path) as server:
+        made = await rig.new_conversion(server, rig.recording(WORDS[:4]), response_format=format_)
         assert made["steps"] > 1
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")
@@ -83,33 +74,33 @@ async def test_the_words_come_in_every_format(tmp_path: Path, format_: str) -> N
 
 
 async def test_a_rate_and_kbit_s_are_those_of_the_file(tmp_path: Path) -> None:
-    async with conversions_inside(tmp_path) as server:
-        audio = recording(WORDS[:3])
+    async with rig.conversions_inside(tmp_path) as server:
+        audio = rig.recording(WORDS[:3])
         for more in (
             {"response_format": "opus", "bitrate": "32", "sample_rate": "16000"},
             {"response_format": "flac", "sample_rate": "16000"},
             {"response_format": "wav", "sample_rate": "16000"},
             {"response_format": "mp3", "bitrate": "64"},
         ):
-            made = await new_conversion(server, audio, **more)
+            made = await rig.new_conversion(server, audio, **more)
             done = await job_with(server, made["id"], "done", "failed")
             assert (done["status"], done["error"]) == ("done", ""), more
             sound = (await content(server, made["id"])).content
             samples, rate_hz = decoded(sound, more["response_format"])
             if more["response_format"] in ("flac", "wav"):
                 assert rate_hz == 16_000
-            assert len(samples) / rate_hz == pytest.approx(seconds_of(audio), abs=0.2)
+            assert len(samples) / rate_hz == pytest.approx(rig.seconds_of(audio), abs=0.2)
 
 
 async def test_six_minutes_are_cut_into_three_and_each_step_tells_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    pcm = said(["One.", "Two.", "Three."], pause_s=179.0)
+    pcm = rig.said(["One.", "Two.", "Three."], pause_s=179.0)
     audio, seconds = flac(pcm), len(pcm) / 48_000
     assert seconds > 360.0
-    async with conversions_inside(tmp_path) as server:
-        made = await new_conversion(server, audio, response_format="pcm")
+    async with rig.conversions_inside(tmp_path) as server:
+        made = await rig.new_conversion(server, audio, response_format="pcm")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")
         steps = (await server.ask("GET", f"/v1/jobs/{made['id']}/steps")).json()["data"]
@@ -126,15 +117,15 @@ async def test_six_minutes_are_cut_into_three_and_each_step_tells_its_place(
 
 
 async def test_a_key_makes_one_job_however_the_form_is_written(tmp_path: Path) -> None:
-    async with conversions_inside(tmp_path) as server:
-        key, audio = {"idempotency-key": "once"}, recording(WORDS[:2])
-        first = await ask_conversion(server, audio, key)
-        again = await ask_conversion(server, audio, key)
+    async with rig.conversions_inside(tmp_path) as server:
+        key, audio = {"idempotency-key": "once"}, rig.recording(WORDS[:2])
+        first = await rig.ask_conversion(server, audio, key)
+        again = await rig.ask_conversion(server, audio, key)
         assert first.json()["id"] == again.json()["id"]
         assert again.headers["x-voxgate-replayed"] == "true"
         others = (
-            await ask_conversion(server, recording(WORDS[1:3]), key),
-            await ask_conversion(server, audio, key, seed="7"),
+            await rig.ask_conversion(server, rig.recording(WORDS[1:3]), key),
+            await rig.ask_conversion(server, audio, key, seed="7"),
         )
         for other in others:
             assert (other.status_code, envelope(other)["code"]) == (422, "idempotency_key_reused")
@@ -143,21 +134,21 @@ async def test_a_key_makes_one_job_however_the_form_is_written(tmp_path: Path) -
 async def test_it_is_no_stream_of_its_plan_when_it_is_asked_for_either(
     tmp_path: Path, store_url: str
 ) -> None:
-    async with conversions_inside(tmp_path, store_url) as server:
+    async with rig.conversions_inside(tmp_path, store_url) as server:
         peer, began = LeavingPeer(), asyncio.Event()
         listening = asyncio.create_task(raw(server, "slow/standard", peer, began))
         await asyncio.wait_for(began.wait(), 20.0)
-        made = await new_conversion(server, recording(WORDS[:2]))
+        made = await rig.new_conversion(server, rig.recording(WORDS[:2]))
         await job_with(server, made["id"], "done")
         peer.leave()
         await asyncio.wait_for(asyncio.wait([listening]), 20.0)
 
 
 async def test_the_file_is_sealed_and_goes_with_its_job(tmp_path: Path, store_url: str) -> None:
-    audio = recording(WORDS[:3])
+    audio = rig.recording(WORDS[:3])
     needle = audio[len(audio) // 2 :][:400]
-    async with conversions_inside(tmp_path, store_url) as server:
-        made = await new_conversion(server, audio)
+    async with rig.conversions_inside(tmp_path, store_url) as server:
+        made = await rig.new_conversion(server, audio)
         await job_with(server, made["id"], "done")
         files = await asyncio.to_thread(contents, tmp_path)
         assert max(map(len, files)) > len(audio), "it is there"
@@ -172,8 +163,8 @@ def contents(folder: Path) -> list[bytes]:
 
 
 async def test_there_are_no_subtitles_and_no_chapters(tmp_path: Path) -> None:
-    async with conversions_inside(tmp_path) as server:
-        made = await new_conversion(server, recording(WORDS[:2]))
+    async with rig.conversions_inside(tmp_path) as server:
+        made = await rig.new_conversion(server, rig.recording(WORDS[:2]))
         await job_with(server, made["id"], "done")
         answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
         assert answer.status_code == 409

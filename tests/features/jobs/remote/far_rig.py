@@ -68,10 +68,7 @@ async def far(
 
 
 async def introduced(server: Inside) -> None:
-    async def is_known() -> bool:
-        return server.worker.engines["far"].state == "ready"
-
-    await soon(is_known)
+    await soon(lambda: server.worker.engines["far"].state == "ready")
 
 
 def sweeping(server: Inside) -> Sweeping:

@@ -8,21 +8,13 @@ from typing import Any
 
 import msgspec
 
-from speech_engine import Context, EngineFailed, HttpRequest, Plugin
-from speech_engine.runner import (
-    RemotePiece,
-    RemoteState,
-    RemoteStatus,
-    RemoteWork,
-    RunnerHealth,
-    RunnerLimits,
-)
+from speech_engine import Context, EngineFailed, HttpRequest, Plugin, runner
 
 USD = 0.25
-LIMITS = RunnerLimits(
+LIMITS = runner.RunnerLimits(
     most_s=60.0, over_s=600.0, most_usd=1.0, most_bytes=10_000_000, kept_s=1800.0, stays_s=3600.0
 )
-_STATUS: dict[str, RemoteStatus] = {"COMPLETED": "done", "CANCELLED": "canceled"}
+_STATUS: dict[str, runner.RemoteStatus] = {"COMPLETED": "done", "CANCELLED": "canceled"}
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +29,7 @@ class HttpRunner:
         self._settings = settings
         self._http = context.http
 
-    async def submit(self, work: RemoteWork) -> str:
+    async def submit(self, work: runner.RemoteWork) -> str:
         _, shown = await self._ask("POST", "run", msgspec.json.encode({"input": work}))
         return str(shown["id"])
 
@@ -45,19 +37,19 @@ class HttpRunner:
         status, shown = await self._ask("GET", f"status/{key}")
         return None if status == 404 else str(shown["id"])
 
-    async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
+    async def look(self, name: str, work: runner.RemoteWork, since: int) -> runner.RemoteState:
         status, shown = await self._ask("GET", f"stream/{name}?since={since}")
         if status == 404:
-            return RemoteState(status="lost")
-        pieces = msgspec.convert([each["output"] for each in shown["stream"]], tuple[RemotePiece, ...])
-        return RemoteState(status=_STATUS.get(shown["status"], "running"), pieces=pieces, usd=USD)
+            return runner.RemoteState(status="lost")
+        pieces = msgspec.convert([each["output"] for each in shown["stream"]], tuple[runner.RemotePiece, ...])
+        return runner.RemoteState(status=_STATUS.get(shown["status"], "running"), pieces=pieces, usd=USD)
 
     async def cancel(self, name: str) -> float | None:
         await self._ask("POST", f"cancel/{name}", b"{}")
         return None
 
-    async def health(self) -> RunnerHealth:
-        return RunnerHealth()
+    async def health(self) -> runner.RunnerHealth:
+        return runner.RunnerHealth()
 
     async def tidy(self, live: Mapping[str, float]) -> None:
         """The machine ends with the test."""

@@ -9,27 +9,17 @@ from typing import Any
 
 import structlog
 
-from speech_engine import Context, EngineFailed, EngineTimeout, Plugin
+from speech_engine import Context, EngineFailed, EngineTimeout, Plugin, runner
 from speech_engine.device import CPU
 from speech_engine.host.far_calls import fetched
 from speech_engine.host.far_end import FarEnd, FarTrainer, Fetch, open_far_end
 from speech_engine.host.far_training import OpenLine
-from speech_engine.runner import (
-    CannotTell,
-    NotBegun,
-    RemotePiece,
-    RemoteState,
-    RemoteStatus,
-    RemoteWork,
-    RunnerHealth,
-    RunnerLimits,
-)
 from speech_engine.training import BeginTraining
 from tests.proxy.api.inside import NoSettings
 
 USD = 0.25
 MOST_USD = 1.0
-LIMITS = RunnerLimits(
+LIMITS = runner.RunnerLimits(
     most_s=60.0, over_s=600.0, most_usd=MOST_USD, most_bytes=10_000_000, kept_s=1800.0, stays_s=3600.0
 )
 
@@ -41,12 +31,12 @@ def piece_of(key: str) -> str:
 class Rented:
     """The provider. Each piece of work of one name may live once: `doubles` are those that began beside."""
 
-    def __init__(self, far_end: FarEnd, limits: RunnerLimits = LIMITS) -> None:
+    def __init__(self, far_end: FarEnd, limits: runner.RunnerLimits = LIMITS) -> None:
         self.limits = limits
         self.far_end = far_end
         self.begun: list[str] = []
         self.doubles: list[str] = []
-        self.works: dict[str, RemoteWork] = {}
+        self.works: dict[str, runner.RemoteWork] = {}
         self.alive: set[str] = set()
         self.canceled: list[str] = []
         self.forgotten: set[str] = set()
@@ -69,10 +59,10 @@ class Rented:
         """How often it will answer a cancel, None for always."""
         self.tidies_left: int | None = None
 
-    async def submit(self, work: RemoteWork) -> str:
+    async def submit(self, work: runner.RemoteWork) -> str:
         fate = self.submits.pop(0) if self.submits else ""
         if fate == "refused":
-            raise NotBegun("No machine is free.", retry_after_s=3.0)
+            raise runner.NotBegun("No machine is free.", retry_after_s=3.0)
         if fate != "nothing":
             self._begin(work)
         await self.may_answer.wait()
@@ -80,7 +70,7 @@ class Rented:
             raise EngineTimeout("The answer was lost.")
         return f"name-{work.key}"
 
-    def _begin(self, work: RemoteWork) -> None:
+    def _begin(self, work: runner.RemoteWork) -> None:
         if any(piece_of(key) == piece_of(work.key) for key in self.alive):
             self.doubles.append(work.key)
         self.begun.append(work.key)
@@ -90,12 +80,12 @@ class Rented:
 
     async def find(self, key: str) -> str | None:
         if self.finds == "no":
-            raise CannotTell("It has no list.")
+            raise runner.CannotTell("It has no list.")
         if self.finds == "away":
             raise EngineFailed("It does not answer.")
         return f"name-{key}" if key in self.works else None
 
-    async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
+    async def look(self, name: str, work: runner.RemoteWork, since: int) -> runner.RemoteState:
         key = name.removeprefix("name-")
         assert work.key == key
         if self.away:
@@ -104,13 +94,13 @@ class Rented:
         answer = self.far_end.find(key)
         if answer is None or key in self.forgotten:
             self.alive.discard(key)
-            return RemoteState(status="lost", usd=self.usd)
+            return runner.RemoteState(status="lost", usd=self.usd)
         may_end = self.may_end.is_set() or key.startswith(self.ends_at_once) or key in self.canceled
         if not may_end or not answer.is_over:
-            return RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
+            return runner.RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
         self.alive.discard(key)
-        status: RemoteStatus = "canceled" if answer.is_canceled else "done"
-        return RemoteState(status=status, pieces=tuple(answer.pieces[since:]), usd=self.usd)
+        status: runner.RemoteStatus = "canceled" if answer.is_canceled else "done"
+        return runner.RemoteState(status=status, pieces=tuple(answer.pieces[since:]), usd=self.usd)
 
     async def cancel(self, name: str) -> float | None:
         key = name.removeprefix("name-")
@@ -123,8 +113,8 @@ class Rented:
         await self.far_end.cancel(key)
         return self.usd
 
-    async def health(self) -> RunnerHealth:
-        return RunnerHealth(machines=1)
+    async def health(self) -> runner.RunnerHealth:
+        return runner.RunnerHealth(machines=1)
 
     async def tidy(self, live: Mapping[str, float]) -> None:
         self.live.append(dict(live))
@@ -137,7 +127,7 @@ class Rented:
         answer = self.far_end.find(key)
         return answer is not None and answer.is_over
 
-    def spoil(self, key: str, piece: RemotePiece) -> None:
+    def spoil(self, key: str, piece: runner.RemotePiece) -> None:
         """Let the result of a work be this piece alone."""
         answer = self.far_end.find(key)
         assert answer is not None
@@ -155,7 +145,7 @@ class Rented:
 @asynccontextmanager
 async def rented(
     settings: bytes = b"{}",
-    limits: RunnerLimits = LIMITS,
+    limits: runner.RunnerLimits = LIMITS,
     fetch: Fetch = fetched,
     line: OpenLine | None = None,
 ) -> AsyncIterator[Rented]:

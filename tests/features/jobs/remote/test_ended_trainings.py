@@ -58,11 +58,7 @@ async def _begun(rig: Rig, voice: str) -> str:
     """Begin a training, and return its job once the machine has its link."""
     links = len(rig.lines.urls)
     id_ = await new_training(rig.server, voice, model="far", steps=STEPS)
-
-    async def has_link() -> bool:
-        return len(rig.lines.urls) > links
-
-    await soon(has_link)
+    await soon(lambda: len(rig.lines.urls) > links)
     return id_
 
 
@@ -80,6 +76,12 @@ async def _tell(rig: Rig, step: int, stage: Any = "training") -> None:
 async def _keep(rig: Rig, step: int) -> None:
     kept = msgspec.structs.replace(_piece(b"whole", is_last=True), step=step)
     assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(kept))).status_code == 200
+
+
+async def test_a_checkpoint_is_of_no_more_steps_than_were_asked_for(tmp_path: Path) -> None:
+    async with under_way(tmp_path) as (rig, _, id_):
+        await _keep(rig, STEPS + 1)
+        assert (await _row(rig, id_)).kept == STEPS
 
 
 async def _cancel(rig: Rig, _voice: str, id_: str) -> None:
@@ -115,14 +117,11 @@ async def _fail(rig: Rig, _voice: str, id_: str) -> None:
     await _keep(rig, 300)
     links = len(rig.lines.urls)
 
-    async def has_link() -> bool:
-        return len(rig.lines.urls) > links
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 1)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
-        await soon(has_link)
+        await soon(lambda: len(rig.lines.urls) > links)
         await rig.machines.far_end.cancel(rig.machines.begun[-1])
         await job_with(rig.server, id_, "failed")
     # What has ended before, nobody ends any more.

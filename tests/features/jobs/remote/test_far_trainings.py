@@ -34,16 +34,7 @@ from tests.features.jobs.remote import far_rig
 from tests.features.jobs.remote.far_rig import far, runs, sweeping
 from tests.features.jobs.remote.rented import LIMITS, USD, Rented, rented
 from tests.features.jobs.remote.training_lines import URL, Lines
-from tests.features.jobs.training.training_rig import (
-    PRICE,
-    RECORDINGS,
-    ask_training,
-    bills_of,
-    hold_of,
-    kind_of,
-    new_training,
-    voice_to_train,
-)
+from tests.features.jobs.training import training_rig
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import agree, send
@@ -62,7 +53,7 @@ SLOW = b'{"delay_s": 0.05}'
 
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+    monkeypatch.setattr(learning, "LEAST_RECORDINGS", training_rig.RECORDINGS)
     monkeypatch.setattr(far_training, "PAUSE_S", 0.01)
 
 
@@ -78,8 +69,8 @@ class Rig(NamedTuple):
 
     async def begun(self, **more: Any) -> tuple[str, str]:
         """Return a voice, and the job of its training."""
-        voice = await voice_to_train(self.server)
-        return voice, await new_training(self.server, voice, model="far", **more)
+        voice = await training_rig.voice_to_train(self.server)
+        return voice, await training_rig.new_training(self.server, voice, model="far", **more)
 
     async def coming(self, job_: str) -> list[EncodedBlob]:
         found = []
@@ -109,7 +100,7 @@ async def training(
                 for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
                     await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
                 await sweeping(server).sweep()
-                await bills_of(server).sweep()
+                await training_rig.bills_of(server).sweep()
 
 
 async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, store_url: str) -> None:
@@ -122,9 +113,9 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         assert (model.origin, model.format) == ("training", "tone")
         head, _, rest = (await content(rig.server, id_)).content.partition(b"\n")
         assert (head, read_voice(rest).step) == (b"tone as onnx", 20)
-        await bills_of(rig.server).sweep()
+        await training_rig.bills_of(rig.server).sweep()
         (row,) = await rig.server.usage()
-        assert (row.kind, row.credits, row.job) == ("training", PRICE, id_)
+        assert (row.kind, row.credits, row.job) == ("training", training_rig.PRICE, id_)
         assert (await verify(store)).is_clean
         assert await rig.coming(id_) == []
         # What the machine has cost is the operator's, beside it.
@@ -166,7 +157,7 @@ async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, store
         shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
         assert rig.lines.lost == 0
-        await bills_of(rig.server).sweep()
+        await training_rig.bills_of(rig.server).sweep()
         assert await rig.coming(id_) == []
 
 
@@ -181,12 +172,8 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 lines.servers.append(server)
                 rig = Rig(server, machines, lines)
                 _, id_ = await rig.begun(steps=60)
-
-                async def has_begun() -> bool:
-                    return list((await runs(server)).values()) == ["running"]
-
-                await soon(has_begun)
-                held = await hold_of(server, id_)
+                await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"])
+                held = await training_rig.hold_of(server, id_)
                 assert held is not None
                 # With its process, what it has in memory would be gone.
                 server.worker.open_house.house.ledger.holds.drop(held.request, server.account.id)
@@ -196,25 +183,21 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 shown = await job_with(ours, id_, "done", "failed")
                 assert (shown["status"], shown["training"]["step"]) == ("done", 60), shown
                 assert len(machines.begun) == 2, "the introduction, and one run"
-                await bills_of(second).sweep()
+                await training_rig.bills_of(second).sweep()
                 (row,) = [row for row in await ours.usage() if row.kind == "training"]
-                assert row.credits == PRICE
+                assert row.credits == training_rig.PRICE
 
 
 async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str) -> None:
     async with training(tmp_path, store_url, SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return any(isinstance(told, TrainingProgress) and told.step for told in rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: any(isinstance(told, TrainingProgress) and told.step for told in rig.lines.told))
         await rig.server.ask("POST", f"/v1/jobs/{id_}/cancel")
         await sweeping(rig.server).sweep()
         assert list((await runs(rig.server)).values()) == ["canceled"]
         assert rig.machines.alive == set()
-        await bills_of(rig.server).sweep()
-        assert await hold_of(rig.server, id_) is None
+        await training_rig.bills_of(rig.server).sweep()
+        assert await training_rig.hold_of(rig.server, id_) is None
         assert (await rig.lines.get(rig.path)).status_code == 404
 
 
@@ -224,17 +207,12 @@ async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
     short = replace(LIMITS, most_s=4.0)
     async with training(tmp_path, store_url, SLOW, short) as rig:
         voice, id_ = await rig.begun(steps=2000)
-
-        async def has_checkpoint() -> bool:
-            return bool(await list_file(rig.server.worker.store, id_, "checkpoint"))
-
-        await soon(has_checkpoint)
+        await soon(lambda: list_file(rig.server.worker.store, id_, "checkpoint"))
         assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
-
-        async def is_gone() -> bool:
-            return (await job(rig.server, id_))["status"] == "failed" and not rig.machines.alive
-
-        await soon(is_gone)
+        await soon(
+            lambda: job(rig.server, id_),
+            lambda found: found["status"] == "failed" and (not rig.machines.alive),
+        )
         assert (await job(rig.server, id_))["error_code"] == "voice_erased"
         # A machine that is late brings nothing back.
         body = msgspec.msgpack.encode(_piece(b"late"))
@@ -245,11 +223,7 @@ async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
 async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         for body in (
             b"",
             b"\xc1",
@@ -324,17 +298,16 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
         patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
         async with training(tmp_path, store_url, b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
-            last: list[EncodedBlob] = []
-
-            async def is_further() -> bool:
-                found = await list_file(rig.server.worker.store, id_, "checkpoint")
-                return bool(found) and found != last
+            seen: list[list[EncodedBlob]] = []
 
             for lost in range(3):
                 # Each machine tells its first checkpoint, and nothing after it.
                 rig.lines.is_lost = is_lost = threading.Event()
-                await soon(is_further)
-                last = await list_file(rig.server.worker.store, id_, "checkpoint")
+                await soon(
+                    lambda: list_file(rig.server.worker.store, id_, "checkpoint"),
+                    lambda found: found and found not in seen,
+                )
+                seen.append(await list_file(rig.server.worker.store, id_, "checkpoint"))
                 assert len(await runs(rig.server)) == lost + 1
                 losing = asyncio.create_task(rig.machines.far_end.cancel(rig.machines.begun[-1]))
                 await asyncio.sleep(0)
@@ -352,12 +325,9 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
         rig.machines.may_answer.clear()
         voice, id_ = await rig.begun(steps=40)
 
-        async def has_begun() -> bool:
-            return bool(await runs(rig.server))
-
         rig.lines.may_ask.clear()
-        await soon(has_begun)
-        await added(rig.server, voice, RECORDINGS)
+        await soon(lambda: runs(rig.server))
+        await added(rig.server, voice, training_rig.RECORDINGS)
         rig.lines.may_ask.set()
         rig.machines.may_answer.set()
         shown = await job_with(rig.server, id_, "done", "failed")
@@ -365,7 +335,10 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
         rows = await rig.server.worker.store.read(
             "SELECT samples FROM remote_runs WHERE step <> '' ORDER BY number"
         )
-        assert [len(row["samples"].split()) for row in rows] == [RECORDINGS, RECORDINGS + 1]
+        assert [len(row["samples"].split()) for row in rows] == [
+            training_rig.RECORDINGS,
+            training_rig.RECORDINGS + 1,
+        ]
 
 
 async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
@@ -374,15 +347,11 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     monkeypatch.setattr("proxy.features.jobs.remote.training_door._LOOK_S", 0.0)
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         whole = (await rig.lines.get(rig.path)).content
         house = rig.server.worker.open_house.house
         links = Links(house.vault, URL)
-        door = TrainingDoor(house.store, links, kind_of(rig.server).means.far)
+        door = TrainingDoor(house.store, links, training_rig.kind_of(rig.server).means.far)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
@@ -402,11 +371,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
 async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         heads = [(await rig.lines.get(rig.path, "HEAD")).status_code for _ in range(MOST_READS)]
         assert heads == [200] * MOST_READS, "they use up no read"
         statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_READS)]
@@ -416,11 +381,7 @@ async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
 async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         with pytest.MonkeyPatch.context() as patch:
 
             async def ask(*_: object, **_named: object) -> None:
@@ -437,11 +398,7 @@ async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -
 async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         _, id_ = await rig.begun(steps=2_000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
         began = asyncio.get_running_loop().time()
         await kind.close()
@@ -454,14 +411,10 @@ async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -
 
 async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
     async with training(tmp_path, plan="many", settings=SLOW) as rig:
-        voice = await voice_to_train(rig.server)
+        voice = await training_rig.voice_to_train(rig.server)
         for _ in range(4):
-            await new_training(rig.server, voice, model="far", steps=2_000)
-
-        async def are_begun() -> bool:
-            return len(await runs(rig.server)) == 2
-
-        await soon(are_begun)
+            await training_rig.new_training(rig.server, voice, model="far", steps=2_000)
+        await soon(lambda: runs(rig.server), lambda found: len(found) == 2)
         (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
         for _ in range(3):
             await kind.look()
@@ -472,11 +425,7 @@ async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url:
     """Its answer may be lost, when it already is the checkpoint."""
     async with training(tmp_path, store_url, SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         last = msgspec.msgpack.encode(_piece(b"end", number=1, is_last=True))
         for body in (msgspec.msgpack.encode(_piece(b"beginning")), last, last):
             assert (await rig.lines.post(rig.path, body)).status_code == 200
@@ -491,11 +440,7 @@ async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, 
     """The tombstone comes first: until the erasure has reached the run, it is open."""
     async with training(tmp_path, store_url, SLOW) as rig:
         voice, id_ = await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         erased = "INSERT INTO erasures (subject, account, began) VALUES (:voice, :account, 1)"
         of_voice = {"account": rig.server.account.id, "voice": voice}
         await rig.server.worker.store.write(Statement(erased, of_voice))
@@ -507,11 +452,7 @@ async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, 
 async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2000)
-
-        async def has_begun() -> bool:
-            return bool(rig.lines.told)
-
-        await soon(has_begun)
+        await soon(lambda: rig.lines.told)
         token = rig.path.removeprefix(TRAININGS_PATH)
         never = await rig.lines.get(f"{TRAININGS_PATH}never")
         for path in (f"{TRAININGS_PATH}{token}0", f"{TRAININGS_PATH}{token[:-1]}", f"{PATH}{token}"):
@@ -523,15 +464,15 @@ async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
 
 async def test_without_a_public_address_nothing_is_trained_elsewhere(tmp_path: Path) -> None:
     async with training(tmp_path, public_url="") as rig:
-        voice = await voice_to_train(rig.server)
-        answer = await ask_training(rig.server, voice, model="far")
+        voice = await training_rig.voice_to_train(rig.server)
+        answer = await training_rig.ask_training(rig.server, voice, model="far")
         assert (answer.status_code, envelope(answer)["code"]) == (400, "unsupported_model")
 
 
 async def test_a_plan_that_keeps_recordings_here_trains_nothing_elsewhere(tmp_path: Path) -> None:
     async with training(tmp_path, plan="local") as rig:
-        voice = await voice_to_train(rig.server)
-        answer = await ask_training(rig.server, voice, model="far")
+        voice = await training_rig.voice_to_train(rig.server)
+        answer = await training_rig.ask_training(rig.server, voice, model="far")
         assert (answer.status_code, envelope(answer)["code"]) == (400, "unsupported_model")
 
 
@@ -541,9 +482,9 @@ async def test_who_speaks_has_to_agree_to_the_runner(tmp_path: Path) -> None:
             consent = await agree(rig.server, uses=["speech", "training"], providers=providers)
             answer = await send(rig.server, {"name": f"Ana {status}", "consent": consent["id"]})
             voice = answer.json()["id"]
-            for number in range(RECORDINGS - 1):
+            for number in range(training_rig.RECORDINGS - 1):
                 await added(rig.server, voice, number)
-            answer = await ask_training(rig.server, voice, model="far")
+            answer = await training_rig.ask_training(rig.server, voice, model="far")
             assert answer.status_code == status, answer.text
             if status == 403:
                 assert (envelope(answer)["code"], envelope(answer)["param"]) == ("consent_not_given", "voice")
@@ -558,7 +499,7 @@ async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_noth
         shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "job_budget_used_up"
         assert len(await runs(rig.server)) == 2
-        await bills_of(rig.server).sweep()
+        await training_rig.bills_of(rig.server).sweep()
         assert [row for row in await rig.server.usage() if row.kind == "training"] == []
 
 

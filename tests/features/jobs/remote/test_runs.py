@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -77,12 +78,10 @@ class Rig:
     async def leave(self, piece: SpeechPiece) -> None:
         """Ask for a piece, and leave as soon as its name is known, as a killed worker would."""
         asking = asyncio.create_task(self.runs.frames(piece))
-
-        async def is_running() -> bool:
-            run = await records.latest(self.store, piece.name)
-            return run is not None and run.state == "running"
-
-        await soon(is_running)
+        await soon(
+            lambda: records.latest(self.store, piece.name),
+            lambda run: run is not None and run.state == "running",
+        )
         asking.cancel()
         await asyncio.wait([asking])
 
@@ -241,6 +240,13 @@ async def test_a_result_that_is_gone_is_made_anew_and_both_are_charged(store: St
         assert await at.costs() == {f"{PIECE.name}.{number}": USD * MICRO for number in (1, 2)}
 
 
+async def test_the_result_of_another_text_is_not_taken(store: Store) -> None:
+    async with rig(store) as at:
+        await at.runs.frames(PIECE)
+        assert is_whole(await at.runs.frames(PIECE._replace(digest="another")))
+        assert at.machines.begun == [f"{PIECE.name}.{number}" for number in (1, 2)]
+
+
 async def test_another_text_ends_the_run_of_the_old_one_first(store: Store) -> None:
     async with rig(store) as at:
         at.machines.may_end.clear()
@@ -277,7 +283,10 @@ async def test_a_result_of_another_version_is_a_failure(store: Store) -> None:
         assert await at.costs() == {key: USD * MICRO}
 
 
-async def test_a_result_without_its_last_piece_is_lost_and_the_next_try_begins_anew(store: Store) -> None:
+@pytest.mark.parametrize("broken", [{"is_last": False}, {"number": 1}], ids=["last", "first"])
+async def test_a_result_without_its_first_or_last_piece_is_lost_and_the_next_try_begins_anew(
+    store: Store, broken: dict[str, Any]
+) -> None:
     async with rig(store) as at:
         at.machines.may_end.clear()
         await at.leave(PIECE)
@@ -285,7 +294,7 @@ async def test_a_result_without_its_last_piece_is_lost_and_the_next_try_begins_a
         await soon(lambda: at.machines.is_over(key))
         answer = at.machines.far_end.find(key)
         assert answer is not None
-        at.machines.spoil(key, replace(answer.pieces[0], is_last=False))
+        at.machines.spoil(key, replace(answer.pieces[-1], **broken))
         at.machines.may_end.set()
         with pytest.raises(EngineFailed) as failure:
             await at.runs.frames(PIECE)
@@ -410,11 +419,7 @@ async def test_runs_that_begin_at_once_do_not_pass_a_ceiling_together(store: Sto
         pieces = [PIECE._replace(name=f"job_1_5_{number:05}.0.far") for number in range(10)]
         ceilings = Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)
         asking = [asyncio.create_task(at.another(ceilings).frames(piece)) for piece in pieces]
-
-        async def are_refused() -> bool:
-            return sum(task.done() for task in asking) == 7
-
-        await soon(are_refused)
+        await soon(lambda: sum(task.done() for task in asking) == 7)
         assert len(at.machines.begun) == 3
         at.machines.may_end.set()
         ended = await asyncio.gather(*asking, return_exceptions=True)
@@ -448,11 +453,7 @@ async def test_who_leaves_while_the_provider_is_asked_still_notes_the_name(store
     async with rig(store) as at:
         at.machines.may_answer.clear()
         asking = asyncio.create_task(at.runs.frames(PIECE))
-
-        async def has_begun() -> bool:
-            return bool(at.machines.begun)
-
-        await soon(has_begun)
+        await soon(lambda: at.machines.begun)
         asking.cancel()
         at.machines.may_answer.set()
         await asyncio.wait([asking])
@@ -527,11 +528,7 @@ async def test_a_result_that_can_be_had_no_more_is_not_waited_for(store: Store) 
         await at.runs.frames(PIECE)
         at.machines.away = 1_000_000
         asking = asyncio.create_task(at.another().frames(PIECE))
-
-        async def is_asked() -> bool:
-            return at.machines.away < 1_000_000
-
-        await soon(is_asked)
+        await soon(lambda: at.machines.away < 1000000)
         at.machines.limits = msgspec.structs.replace(at.machines.limits, kept_s=0.0)
         with pytest.raises(EngineFailed):
             async with asyncio.timeout(30.0):

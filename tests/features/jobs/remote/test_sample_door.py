@@ -42,11 +42,7 @@ class Rig(NamedTuple):
         voice = (await clone(self.server))["id"]
         self.machines.may_end.clear()
         await new_job(self.server, "Word 0.", model="far", voice=voice)
-
-        async def is_running() -> bool:
-            return list((await runs(self.server)).values()) == ["running"]
-
-        await soon(is_running)
+        await soon(lambda: runs(self.server), lambda found: list(found.values()) == ["running"])
         (sample,) = self.machines.works[self.machines.begun[-1]].samples
         return voice, sample
 

@@ -78,11 +78,7 @@ async def test_operators_see_why_nothing_is_known_of_the_engine(tmp_path: Path) 
         text = CONFIG.format(url="sqlite", more="", server="")
         async with inside(tmp_path, text, plan="metered", more=plugins) as server:
             engine = server.worker.engines["far"]
-
-            async def is_told() -> bool:
-                return engine.reason == "does not tell its models yet: No machine is free."
-
-            await soon(is_told)
+            await soon(lambda: engine.reason == "does not tell its models yet: No machine is free.")
             assert engine.state == "starting"
             assert isinstance(engine, RemoteEngine)
             engine.introduce(HelloReply(API_VERSION, 1, (), ()), first_audio_s=1.0)
@@ -104,11 +100,7 @@ async def test_a_canceled_job_ends_elsewhere(tmp_path: Path, store_url: str) -> 
     async with far(tmp_path, store_url) as (server, machines):
         machines.may_end.clear()
         made = await new_job(server, text_of(1), model="far")
-
-        async def is_running() -> bool:
-            return list((await runs(server)).values()) == ["running"]
-
-        await soon(is_running)
+        await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"])
         await sweeping(server).sweep()
         assert machines.canceled == []
         await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
@@ -136,11 +128,7 @@ async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp
         machines.may_end.clear()
         kind_of(server).places.at_once = 6
         made = await new_job(server, text_of(9), model="far")
-
-        async def is_full() -> bool:
-            return list((await runs(server)).values()) == ["running"] * 6
-
-        await soon(is_full)
+        await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"] * 6)
         here = await new_job(server, text_of(2), model="here/standard")
         assert (await job_with(server, here["id"], "done", "failed"))["status"] == "done"
         assert len(machines.begun) == 1 + 6
@@ -185,11 +173,7 @@ async def test_runs_are_counted_with_what_they_cost(tmp_path: Path) -> None:
     async with far(tmp_path) as (server, machines):
         machines.may_end.clear()
         made = await new_job(server, text_of(2), model="far")
-
-        async def are_running() -> bool:
-            return list((await runs(server)).values()) == ["running"] * 2
-
-        await soon(are_running)
+        await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"] * 2)
         registry = server.worker.metrics.registry
         await sweeping(server).count()
         assert registry.get_sample_value("voxgate_runs_open", {"runner": "rented"}) == 2
@@ -217,11 +201,7 @@ async def test_an_erased_voice_is_ended_elsewhere(tmp_path: Path, store_url: str
         voice = (await clone(server))["id"]
         machines.may_end.clear()
         made = await new_job(server, "Word 0.", model="far", voice=voice)
-
-        async def is_running() -> bool:
-            return list((await runs(server)).values()) == ["running"]
-
-        await soon(is_running)
+        await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"])
         digests = {sample.digest for sample in machines.works[machines.begun[-1]].samples}
         await server.worker.engines.drop_samples(digests)
         assert machines.canceled == [machines.begun[-1]]
@@ -250,11 +230,7 @@ async def test_what_has_begun_is_fetched_although_the_days_money_is_spent(tmp_pa
         machines.ends_at_once = ("hello.",)
         async with far(tmp_path, machines=machines) as (server, _):
             made = await new_job(server, text_of(2), model="far")
-
-            async def are_running() -> bool:
-                return list((await runs(server)).values()) == ["running", "running"]
-
-            await soon(are_running)
+            await soon(lambda: runs(server), lambda found: list(found.values()) == ["running", "running"])
         # While the server was away, others have spent what was left.
         async with open_store("sqlite", tmp_path / "data") as store:
             spent: Params = {"at": await store.now(), "usd": 100 * MICRO}
@@ -272,12 +248,10 @@ async def test_what_has_begun_is_fetched_although_the_days_money_is_spent(tmp_pa
             assert (await job_with(ours, made["id"], "done", "failed"))["status"] == "done"
             assert len(machines.begun) == 1 + 2
             more = await new_job(ours, "Word 7.", model="far")
-
-            async def is_put_off() -> bool:
-                rows = await again.worker.store.read(
+            await soon(
+                lambda: again.worker.store.read(
                     "SELECT error FROM job_steps WHERE job = :job AND error <> ''", {"job": more["id"]}
-                )
-                return bool(rows)
-
-            await soon(is_put_off)
+                ),
+                lambda rows: rows,
+            )
             assert len(machines.begun) == 1 + 2

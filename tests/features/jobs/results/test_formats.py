@@ -9,16 +9,7 @@ import pytest
 import soundfile
 
 from proxy.audio.formats import FORMATS, MEDIA_TYPES
-from tests.features.jobs.job_rig import (
-    ask_job,
-    content,
-    job,
-    job_with,
-    jobs_inside,
-    new_job,
-    text_of,
-    words_of,
-)
+from tests.features.jobs import job_rig
 from tests.proxy.api.inside import envelope
 from tests.sound import PADDING_S, decoded
 from tests.tones import words
@@ -26,37 +17,39 @@ from tests.tones import words
 
 @pytest.mark.parametrize("format_", FORMATS)
 async def test_the_words_of_all_steps_are_heard_in_order(tmp_path: Path, format_: str) -> None:
-    async with jobs_inside(tmp_path) as server:
-        made = await new_job(server, text_of(4), response_format=format_)
-        done = await job_with(server, made["id"], "done", "failed")
+    async with job_rig.jobs_inside(tmp_path) as server:
+        made = await job_rig.new_job(server, job_rig.text_of(4), response_format=format_)
+        done = await job_rig.job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps"], done["steps_done"]) == ("done", 4, 4), done
-        whole = await content(server, made["id"])
+        whole = await job_rig.content(server, made["id"])
         assert whole.headers["content-type"] == MEDIA_TYPES[format_]
         heard = decoded(whole.content, format_)
-        assert words(*heard) == words_of(4)
+        assert words(*heard) == job_rig.words_of(4)
         # Each step of the joined ones has the silence of its own encoder.
         joined = 4 if format_ in ("mp3", "aac") else 1
         assert 0 <= heard.seconds - done["seconds"] <= joined * PADDING_S[format_] + 0.001
         size = len(whole.content)
-        part = await content(server, made["id"], range=f"bytes=100-{size - 100}")
+        part = await job_rig.content(server, made["id"], range=f"bytes=100-{size - 100}")
         assert (part.status_code, part.content) == (206, whole.content[100 : size - 99])
         assert len(await server.usage()) == 4, "an encoding costs nothing"
 
 
 async def test_an_encoded_file_has_the_form_that_was_asked_for(tmp_path: Path) -> None:
-    async with jobs_inside(tmp_path) as server:
+    async with job_rig.jobs_inside(tmp_path) as server:
         thin, thick = [
-            await new_job(server, text_of(2), response_format="opus", bitrate=kbit_s, sample_rate=16_000)
+            await job_rig.new_job(
+                server, job_rig.text_of(2), response_format="opus", bitrate=kbit_s, sample_rate=16_000
+            )
             for kbit_s in (16, 96)
         ]
-        flac = await new_job(server, text_of(2), response_format="flac", sample_rate=48_000)
+        flac = await job_rig.new_job(server, job_rig.text_of(2), response_format="flac", sample_rate=48_000)
         for made in (thin, thick, flac):
-            await job_with(server, made["id"], "done")
-        sizes = [len((await content(server, made["id"])).content) for made in (thin, thick)]
+            await job_rig.job_with(server, made["id"], "done")
+        sizes = [len((await job_rig.content(server, made["id"])).content) for made in (thin, thick)]
         assert sizes[1] > 3 * sizes[0]
-        file = soundfile.info(io.BytesIO((await content(server, flac["id"])).content))
+        file = soundfile.info(io.BytesIO((await job_rig.content(server, flac["id"])).content))
         assert (file.samplerate, file.format, file.channels) == (48_000, "FLAC", 1)
-        assert abs(file.frames / 48_000 - (await job(server, flac["id"]))["seconds"]) < 0.001
+        assert abs(file.frames / 48_000 - (await job_rig.job(server, flac["id"]))["seconds"]) < 0.001
 
 
 @pytest.mark.parametrize(
@@ -73,6 +66,6 @@ async def test_an_encoded_file_has_the_form_that_was_asked_for(tmp_path: Path) -
 async def test_a_form_that_a_format_cannot_have_is_refused(
     tmp_path: Path, more: dict[str, object], field: str
 ) -> None:
-    async with jobs_inside(tmp_path) as server:
-        answer = await ask_job(server, "Hello.", **more)
+    async with job_rig.jobs_inside(tmp_path) as server:
+        answer = await job_rig.ask_job(server, "Hello.", **more)
         assert (answer.status_code, envelope(answer)["param"]) == (400, field)

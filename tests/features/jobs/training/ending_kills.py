@@ -12,14 +12,7 @@ from proxy.features.all import open_store
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement
-from tests.features.jobs.training.training_rig import (
-    CONFIG,
-    PRICE,
-    hold_of,
-    kind_of,
-    new_training,
-    voice_to_train,
-)
+from tests.features.jobs.training import training_rig
 from tests.proxy.api.inside import inside
 
 _RAN = "UPDATE trainings SET asked = 2000, ran = 777"
@@ -30,12 +23,12 @@ async def expect_one_charge(folder: Path, url: str, how: str, points: Sequence[s
 
     Then the share that ran is charged once, and nothing is held.
     """
-    async with inside(folder, CONFIG.format(url=url, tone="", jobs=""), {}, "metered") as server:
-        kind_of(server).at_once = 0
-        voice = await voice_to_train(server)
-        id_ = await new_training(server, voice)
+    async with inside(folder, training_rig.CONFIG.format(url=url, tone="", jobs=""), {}, "metered") as server:
+        training_rig.kind_of(server).at_once = 0
+        voice = await training_rig.voice_to_train(server)
+        id_ = await training_rig.new_training(server, voice)
         await server.worker.store.write(Statement(_RAN))
-        held = await hold_of(server, id_)
+        held = await training_rig.hold_of(server, id_)
         assert held is not None
         # With its process, what it has in memory would be gone.
         server.worker.ledger.holds.drop(held.request, server.account.id)
@@ -54,7 +47,7 @@ async def expect_one_charge(folder: Path, url: str, how: str, points: Sequence[s
         async with open_store(url, folder / "data") as store:
             assert (await verify(store)).is_clean, point
             charged = [row.credits for row in await usage.list_(store)]
-            assert charged in ([], [PRICE * 777 // 2000]), point
+            assert charged in ([], [training_rig.PRICE * 777 // 2000]), point
             left = await store.read("SELECT request FROM holds")
             states = await store.read("SELECT state FROM trainings WHERE state <> 'over'")
     assert (len(charged), left, states) == (1, [], [])

@@ -23,11 +23,7 @@ async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resume
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.01") as opened:
         server = await with_operator(opened)
         id_ = await new_training(server, await voice_to_train(server), steps=300)
-
-        async def has_begun() -> bool:
-            return bool((await seen_by_operator(server, id_))["training"]["step"])
-
-        await soon(has_begun)
+        await soon(lambda: seen_by_operator(server, id_), lambda found: found["training"]["step"])
         await switch(server, "suspend")
         await soon(waits(server, id_))
         assert await list_file(server.worker.store, id_, "checkpoint")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from plugins.tone.voice_format import read_voice
+from proxy.catalogue.library import Library
 from proxy.features.jobs.core import records as job_records
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
 from proxy.features.jobs.core.files import JobFiles
@@ -20,17 +21,9 @@ from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement
 from speech_engine.training import FilePiece, FileRole
 from tests.features.jobs.job_rig import job, job_with
-from tests.features.jobs.training.training_rig import (
-    PRICE,
-    ask_training,
-    bills_of,
-    hold_of,
-    kind_of,
-    new_training,
-    trainings_inside,
-    voice_to_train,
-)
+from tests.features.jobs.training import training_rig
 from tests.proxy.api.inside import Inside
+from tests.replies import json_of
 from tests.waiting import soon
 
 
@@ -40,12 +33,12 @@ async def model_of(server: Inside, voice: str) -> trained_models.TrainedModel | 
 
 
 async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: str) -> None:
-    async with trainings_inside(tmp_path, store_url) as server:
-        voice = await voice_to_train(server)
-        id_ = await new_training(server, voice)
-        held = await hold_of(server, id_)
+    async with training_rig.trainings_inside(tmp_path, store_url) as server:
+        voice = await training_rig.voice_to_train(server)
+        id_ = await training_rig.new_training(server, voice)
+        held = await training_rig.hold_of(server, id_)
         assert held is not None
-        assert held.split.amount == PRICE
+        assert held.split.amount == training_rig.PRICE
         shown = await job_with(server, id_, "done", "failed")
         assert (shown["status"], shown["kind"], shown["steps_done"]) == ("done", "training", 1)
         assert shown["training"]["step"] == shown["training"]["steps"] == 20
@@ -53,14 +46,14 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         model = await model_of(server, voice)
         assert model is not None
         assert (model.origin, model.format) == ("training", "tone")
-        bills = bills_of(server)
+        bills = training_rig.bills_of(server)
         assert await bills.sweep() == 1
         assert await bills.sweep() == 0
         shown = await job(server, id_)
         assert (shown["credits"], shown["training"]["stage"]) == (400.0, "done")
-        assert await hold_of(server, id_) is None
+        assert await training_rig.hold_of(server, id_) is None
         (row,) = await server.usage()
-        assert (row.id, row.kind, row.credits, row.job) == (held.request, "training", PRICE, id_)
+        assert (row.id, row.kind, row.credits, row.job) == (held.request, "training", training_rig.PRICE, id_)
         assert (await verify(server.worker.store)).is_clean
         assert not await list_file(server.worker.store, id_, "checkpoint")
         me = (await server.ask("GET", "/v1/me")).json()
@@ -68,11 +61,11 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
 
 
 async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path) as server:
-        voice = await voice_to_train(server)
-        await job_with(server, await new_training(server, voice), "done")
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server)
+        await job_with(server, await training_rig.new_training(server, voice), "done")
         first = await model_of(server, voice)
-        await job_with(server, await new_training(server, voice, steps=30), "done")
+        await job_with(server, await training_rig.new_training(server, voice, steps=30), "done")
         second = await model_of(server, voice)
         assert first is not None
         assert second is not None
@@ -81,9 +74,26 @@ async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> 
         assert await find_blob(server.worker.store, server.account.id, first.digest) is None
 
 
+async def test_a_voice_is_found_as_soon_as_it_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = Library.forget
+    forgotten: list[str | None] = []
+
+    def forgets(library: Library, account: str | None) -> None:
+        forgotten.append(account)
+        forget(library, account)
+
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server)
+        monkeypatch.setattr(Library, "forget", forgets)
+        await training_rig.new_training(server, voice)
+        await soon(lambda: forgotten == [server.account.id])
+
+
 async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path) as server:
-        id_ = await new_training(server, await voice_to_train(server))
+    async with training_rig.trainings_inside(tmp_path) as server:
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
         await job_with(server, id_, "done")
         answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
         assert answer.status_code == 200, answer.text
@@ -94,49 +104,45 @@ async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
 
 
 async def test_a_voice_without_onnx_is_said_to_be_there_in_the_form_that_it_has(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path) as server:
-        voice = await voice_to_train(server)
-        id_ = await new_training(server, voice)
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server)
+        id_ = await training_rig.new_training(server, voice)
         await job_with(server, id_, "done")
         await server.worker.store.write(Statement("DELETE FROM job_encoded WHERE job = :job", {"job": id_}))
-        answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
-        assert answer.status_code == 409
-        message = answer.json()["error"]["message"]
+        message = json_of(await server.ask("GET", f"/v1/jobs/{id_}/content"), 409)["error"]["message"]
         assert message.endswith("If it is there, GET /v1/audio/voices/{id}/model has it.")
         assert (await server.ask("GET", f"/v1/audio/voices/{voice}/model")).status_code == 200
 
 
 async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path) as server:
-        voice = await voice_to_train(server)
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server)
         sent = {"headers": {"idempotency-key": "once"}}
-        first = await new_training(server, voice, **sent)
-        assert await new_training(server, voice, **sent) == first
+        first = await training_rig.new_training(server, voice, **sent)
+        assert await training_rig.new_training(server, voice, **sent) == first
         await job_with(server, first, "done")
-        await bills_of(server).sweep()
+        await training_rig.bills_of(server).sweep()
         assert len(await server.usage()) == 1
 
 
 async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, store_url: str) -> None:
-    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.05") as server:
-        voice = await voice_to_train(server)
+    async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.05") as server:
+        voice = await training_rig.voice_to_train(server)
         sent = {"headers": {"idempotency-key": "once"}}
-        first, second = await asyncio.gather(*(new_training(server, voice, **sent) for _ in range(2)))
+        first, second = await asyncio.gather(
+            *(training_rig.new_training(server, voice, **sent) for _ in range(2))
+        )
         assert first == second
         store = server.worker.store
-
-        async def is_one() -> bool:
-            return len(await store.read("SELECT request FROM holds")) == 1
-
-        await soon(is_one)
-        held = await hold_of(server, first)
+        await soon(lambda: store.read("SELECT request FROM holds"), lambda found: len(found) == 1)
+        held = await training_rig.hold_of(server, first)
         assert held is not None
         # The other's is given back, and a second training has just room.
-        await new_training(server, voice)
+        await training_rig.new_training(server, voice)
         await job_with(server, first, "done")
-        await bills_of(server).sweep()
+        await training_rig.bills_of(server).sweep()
         (row,) = [row for row in await server.usage() if row.job == first]
-        assert row.credits == PRICE
+        assert row.credits == training_rig.PRICE
 
 
 @pytest.mark.parametrize(
@@ -156,9 +162,9 @@ async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, st
 async def test_what_cannot_be_trained_is_refused_and_holds_nothing(
     tmp_path: Path, plan: str, asked: dict[str, Any], status: int, param: str | None, code: str | None
 ) -> None:
-    async with trainings_inside(tmp_path, plan=plan) as server:
-        voice = await voice_to_train(server)
-        answer = await ask_training(server, **{"voice": voice, **asked})
+    async with training_rig.trainings_inside(tmp_path, plan=plan) as server:
+        voice = await training_rig.voice_to_train(server)
+        answer = await training_rig.ask_training(server, **{"voice": voice, **asked})
         error = answer.json()["error"]
         assert (answer.status_code, error["param"]) == (status, param), answer.text
         assert code is None or error["code"] == code
@@ -167,65 +173,63 @@ async def test_what_cannot_be_trained_is_refused_and_holds_nothing(
 
 
 async def test_what_is_not_added_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with trainings_inside(tmp_path) as server:
-        voice = await voice_to_train(server)
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server)
         monkeypatch.setattr(job_records, "_ADD", job_records._ADD.replace("<= 20000", "<= 0"))
-        assert (await ask_training(server, voice)).status_code == 429
+        assert (await training_rig.ask_training(server, voice)).status_code == 429
         assert not await server.worker.store.read("SELECT request FROM holds")
         assert repr(server.worker.ledger.holds).startswith("<MemoryHolds 0 live")
 
 
 async def test_a_consent_of_before_does_not_name_training(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path) as server:
-        voice = await voice_to_train(server, ("speech", "conversion"))
-        answer = await ask_training(server, voice)
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server, ("speech", "conversion"))
+        answer = await training_rig.ask_training(server, voice)
         assert answer.status_code == 403, answer.text
         assert answer.json()["error"]["code"] == "consent_not_given"
 
 
 async def test_too_few_recordings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with trainings_inside(tmp_path) as server:
-        voice = await voice_to_train(server)
+    async with training_rig.trainings_inside(tmp_path) as server:
+        voice = await training_rig.voice_to_train(server)
         monkeypatch.undo()
-        answer = await ask_training(server, voice)
-        assert answer.status_code == 400
-        error = answer.json()["error"]
+        error = json_of(await training_rig.ask_training(server, voice), 400)["error"]
         assert (error["param"], error["code"]) == ("voice", "too_few_recordings")
         assert "20 recordings" in error["message"]
 
 
 async def test_credits_that_are_not_there_are_not_held(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
-        voice = await voice_to_train(server)
+    async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
+        voice = await training_rig.voice_to_train(server)
         for _ in range(2):
-            await new_training(server, voice)
-        answer = await ask_training(server, voice)
+            await training_rig.new_training(server, voice)
+        answer = await training_rig.ask_training(server, voice)
         assert answer.status_code == 429
         assert answer.json()["error"]["code"] == "insufficient_quota"
 
 
 async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str) -> None:
-    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
-        voice = await voice_to_train(server)
-        id_ = await new_training(server, voice, steps=2_000)
+    async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
+        voice = await training_rig.voice_to_train(server)
+        id_ = await training_rig.new_training(server, voice, steps=2_000)
         await job_with(server, id_, "running")
         await server.ask("POST", f"/v1/jobs/{id_}/cancel")
         await _idle(server)
-        await bills_of(server).sweep()
-        assert await hold_of(server, id_) is None
+        await training_rig.bills_of(server).sweep()
+        assert await training_rig.hold_of(server, id_) is None
         assert await server.usage() == []
         assert await model_of(server, voice) is None
         assert (await server.ask("POST", f"/v1/jobs/{id_}/retry")).status_code == 409
 
 
 async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path, tone="delay_s = 0.1") as server:
-        id_ = await new_training(server, await voice_to_train(server), steps=2_000)
+    async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.1") as server:
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=2_000)
         await job_with(server, id_, "running")
         assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).status_code == 200
         await _idle(server)
-        await bills_of(server).sweep()
-        assert await hold_of(server, id_) is None
+        await training_rig.bills_of(server).sweep()
+        assert await training_rig.hold_of(server, id_) is None
         assert not await server.worker.store.read("SELECT id FROM trainings")
 
 
@@ -241,15 +245,11 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         return blobs.pieces_of(files, rows, role)
 
     monkeypatch.setattr(trainings, "pieces_of", pieces_of)
-    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.002") as server:
-        voice = await voice_to_train(server)
-        id_ = await new_training(server, voice, steps=900)
-
-        async def has_checkpoint() -> bool:
-            return bool(await list_file(server.worker.store, id_, "checkpoint"))
-
-        await soon(has_checkpoint)
-        kind_of(server).forget_voice(voice, ())
+    async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.002") as server:
+        voice = await training_rig.voice_to_train(server)
+        id_ = await training_rig.new_training(server, voice, steps=900)
+        await soon(lambda: list_file(server.worker.store, id_, "checkpoint"))
+        training_rig.kind_of(server).forget_voice(voice, ())
         await soon_due(server, id_)
         shown = await job_with(server, id_, "done", "failed")
         assert shown["status"] == "done"
@@ -263,16 +263,16 @@ async def test_an_erasure_ends_the_training_of_its_voice(
 ) -> None:
     # The next attempt would notice it, too.
     monkeypatch.setattr(trainings, "WAITS_S", 3_600.0)
-    async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
-        voice = await voice_to_train(server)
-        id_ = await new_training(server, voice, steps=2_000)
+    async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
+        voice = await training_rig.voice_to_train(server)
+        id_ = await training_rig.new_training(server, voice, steps=2_000)
         await job_with(server, id_, "running")
         answer = await server.ask("DELETE", f"/v1/audio/voices/{voice}")
         assert answer.status_code in (200, 202), answer.text
         shown = await job_with(server, id_, "failed")
         assert shown["error_code"] == "voice_erased"
-        await bills_of(server).sweep()
-        assert await hold_of(server, id_) is None
+        await training_rig.bills_of(server).sweep()
+        assert await training_rig.hold_of(server, id_) is None
         assert await server.usage() == []
         assert not await list_file(server.worker.store, id_, "checkpoint")
 
@@ -284,17 +284,17 @@ async def test_a_training_that_fails_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fail: str, code: str
 ) -> None:
     monkeypatch.setattr(trainings, "MOST_TRIES", 1)
-    async with trainings_inside(tmp_path, tone=f'fail = "{fail}"\nfail_at_s = 3') as server:
-        id_ = await new_training(server, await voice_to_train(server))
+    async with training_rig.trainings_inside(tmp_path, tone=f'fail = "{fail}"\nfail_at_s = 3') as server:
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
         shown = await job_with(server, id_, "failed")
         assert shown["error_code"] == code
-        await bills_of(server).sweep()
+        await training_rig.bills_of(server).sweep()
         assert await server.usage() == []
 
 
 async def test_it_says_that_it_waits_for_memory(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path, jobs="training_gb = 4000") as server:
-        id_ = await new_training(server, await voice_to_train(server))
+    async with training_rig.trainings_inside(tmp_path, jobs="training_gb = 4000") as server:
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
         shown = await job_with(server, id_, "failed")
         # The device never has so much: that is not waited for.
         assert shown["error_code"] == "internal_error"
@@ -302,27 +302,22 @@ async def test_it_says_that_it_waits_for_memory(tmp_path: Path) -> None:
 
 async def soon_due(server: Inside, id_: str) -> None:
     """Let a training that is put off be due now."""
-
-    async def is_put_off() -> bool:
-        rows = await server.worker.store.read("SELECT tries FROM job_steps WHERE job = :job", {"job": id_})
-        return bool(rows[0]["tries"])
-
-    await soon(is_put_off)
+    await soon(
+        lambda: server.worker.store.read("SELECT tries FROM job_steps WHERE job = :job", {"job": id_}),
+        lambda rows: rows[0]["tries"],
+    )
     await server.worker.store.write(Statement("UPDATE job_steps SET due = 0 WHERE job = :job", {"job": id_}))
-    kind_of(server).look_soon()
+    training_rig.kind_of(server).look_soon()
 
 
 async def _idle(server: Inside) -> None:
-    async def is_idle() -> bool:
-        return "0 under way" in repr(kind_of(server))
-
-    await soon(is_idle)
+    await soon(lambda: "0 under way" in repr(training_rig.kind_of(server)))
     await asyncio.sleep(0)
 
 
 async def test_a_row_shows_how_far_it_is(tmp_path: Path) -> None:
-    async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
-        id_ = await new_training(server, await voice_to_train(server), steps=200)
+    async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=200)
         await job_with(server, id_, "running")
         training = await records.get(server.worker.store, id_)
         assert training is not None

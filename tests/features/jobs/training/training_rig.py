@@ -16,6 +16,7 @@ from proxy.storage.durable_holds import DurableHold, get
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import agree, send
+from tests.replies import json_of
 
 CONFIG = """
 [server]
@@ -74,9 +75,7 @@ def bills_of(server: Inside) -> TrainingBills:
 async def voice_to_train(server: Inside, uses: tuple[str, ...] = ("speech", "training")) -> str:
     """Return the id of a voice with recordings enough, whose speaker agreed to these uses."""
     consent = await agree(server, uses=list(uses))
-    answer = await send(server, {"name": "Ana", "consent": consent["id"]})
-    assert answer.status_code == 200, answer.text
-    voice: str = answer.json()["id"]
+    voice: str = json_of(await send(server, {"name": "Ana", "consent": consent["id"]}))["id"]
     for number in range(RECORDINGS - 1):
         await added(server, voice, number)
     return voice
@@ -89,9 +88,7 @@ async def ask_training(server: Inside, voice: str, **more: Any) -> httpx2.Respon
 
 
 async def new_training(server: Inside, voice: str, **more: Any) -> str:
-    answer = await ask_training(server, voice, **more)
-    assert answer.status_code == 202, answer.text
-    id_: str = answer.json()["id"]
+    id_: str = json_of(await ask_training(server, voice, **more), 202)["id"]
     return id_
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -212,13 +210,3 @@ async def test_a_provider_without_a_list_speaks_all_the_same() -> None:
         await both.engine.refresh()
         msgspec.structs.force_setattr(settings, "base_url", there)
         assert await collect(both.engine, job_of("Hello."))
-
-
-def test_the_fake_is_a_program() -> None:
-    command = [sys.executable, "-m", "fakes.realtime", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        process.terminate()
-    assert re.fullmatch(r"fakes\.realtime serves on http://127\.0\.0\.1:\d+\n", line)
-    assert process.returncode == 0

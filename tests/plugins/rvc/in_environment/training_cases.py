@@ -29,17 +29,10 @@ from plugins.rvc.training.onnx_form import MOST_DIFFERENCE, TRIED, _Voice, as_on
 from plugins.rvc.training.recordings import _pieces, _speech, prepare
 from plugins.rvc.training.spectrum import SPECTRA, _filters, linear, mel
 from plugins.rvc.voice_format import FILES
+from speech_engine import training
 from speech_engine.host.weights import fill
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFacts
-from speech_engine.training import (
-    Recording,
-    TrainedVoice,
-    TrainingError,
-    TrainingOrder,
-    TrainingProgress,
-    TrainingStops,
-)
 from tests.plugins.rvc.in_environment.rig import recording, running
 from tests.plugins.rvc.tiny import LAYOUTS, begin, layout, voice_file, write_model
 
@@ -49,7 +42,7 @@ import torch
 from rvc.lib.rmvpe import E2E
 from safetensors.torch import save_file
 
-ORDER = TrainingOrder(seed=7, most_steps=30, batch=2, checkpoint_every=10)
+ORDER = training.TrainingOrder(seed=7, most_steps=30, batch=2, checkpoint_every=10)
 
 
 @cache
@@ -62,8 +55,8 @@ def folder() -> Path:
 
 
 @cache
-def recordings() -> tuple[Recording, ...]:
-    return tuple(Recording(24_000, recording(8.0, number)) for number in range(4))
+def recordings() -> tuple[training.Recording, ...]:
+    return tuple(training.Recording(24_000, recording(8.0, number)) for number in range(4))
 
 
 @cache
@@ -75,7 +68,7 @@ class Heard:
     """A `TrainingTalk` that keeps what it is told, and stops a training after so many steps."""
 
     def __init__(self, stops_at: int | None = None, every: int = ORDER.checkpoint_every) -> None:
-        self.told: list[TrainingProgress] = []
+        self.told: list[training.TrainingProgress] = []
         self.checkpoints: dict[int, bytes] = {}
         self._stops_at = stops_at
         self._every = every
@@ -85,7 +78,7 @@ class Heard:
         steps = [each.step for each in self.told if each.stage == "training"]
         return self._stops_at is not None and bool(steps) and steps[-1] >= self._stops_at
 
-    def progress(self, progress: TrainingProgress) -> None:
+    def progress(self, progress: training.TrainingProgress) -> None:
         self.told.append(progress)
 
     def is_due(self, step: int) -> bool:
@@ -96,7 +89,7 @@ class Heard:
 
 
 @cache
-def trained() -> tuple[TrainedVoice, Heard]:
+def trained() -> tuple[training.TrainedVoice, Heard]:
     talk = Heard()
     return opened().train(ORDER, recordings(), b"", talk), talk
 
@@ -106,7 +99,7 @@ def test_thirty_steps_bring_the_voice_nearer_by_a_quarter(tmp_path: Path, seed: 
     shutil.copytree(folder(), tmp_path, dirs_exist_ok=True)
     # The tiniest has so few numbers that it learns half as much in a step.
     save_file(begin(128), tmp_path / "generator_40k.safetensors")
-    spoken = [Recording(24_000, recording(8.0, number, pauses=False)) for number in range(4)]
+    spoken = [training.Recording(24_000, recording(8.0, number, pauses=False)) for number in range(4)]
     slices = prepare(spoken, opened()._ears, SPECTRA[40_000], lambda _part: None).slices
     loop = steps.Loop(build(tmp_path, 40_000, "cpu"), slices, msgspec.structs.replace(ORDER, seed=seed))
     before = distance(loop)
@@ -140,7 +133,7 @@ def test_a_training_tells_its_steps_and_the_mean_of_the_best() -> None:
 def test_a_later_life_takes_the_same_steps() -> None:
     voice, talk = trained()
     stopping = Heard(stops_at=13)
-    with pytest.raises(TrainingStops):
+    with pytest.raises(training.TrainingStops):
         opened().train(ORDER, recordings(), b"", stopping)
     for checkpoint in (stopping.checkpoints[13], talk.checkpoints[10]):
         again = opened().train(ORDER, recordings(), checkpoint, Heard())
@@ -155,7 +148,7 @@ def test_who_is_stopped_before_the_first_step_leaves_at_once() -> None:
             return len(self.told) >= 2
 
     talk = Stopped()
-    with pytest.raises(TrainingStops):
+    with pytest.raises(training.TrainingStops):
         opened().train(ORDER, recordings(), trained()[1].checkpoints[10], talk)
     # One slice was prepared, and no more.
     assert [each.stage for each in talk.told] == ["preparing", "preparing"]
@@ -163,7 +156,7 @@ def test_who_is_stopped_before_the_first_step_leaves_at_once() -> None:
 
 
 def test_another_seed_takes_other_steps() -> None:
-    other = TrainingOrder(seed=8, most_steps=2, batch=4)
+    other = training.TrainingOrder(seed=8, most_steps=2, batch=4)
     assert opened().train(other, recordings(), b"", Heard()).curve != trained()[0].curve[:2]
 
 
@@ -209,14 +202,14 @@ def test_onnx_sounds_the_same_at_any_length(number: int) -> None:
 
 def test_onnx_that_sounds_otherwise_is_not_given_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.rvc.training.onnx_form.compare", lambda *_told: 0.1)
-    with pytest.raises(TrainingError, match="otherwise"):
+    with pytest.raises(training.TrainingError, match="otherwise"):
         as_onnx(voice_file(layout()))
 
 
 def test_what_is_no_voice_is_not_exported() -> None:
     with pytest.raises(UnusableModel):
         opened().export(b"nothing", "onnx")
-    with pytest.raises(TrainingError):
+    with pytest.raises(training.TrainingError):
         opened().export(voice_file(layout()), "checkpoint")
 
 
@@ -237,18 +230,18 @@ SILENCE = bytes(2 * 24_000 * 30)
     ids=["none", "empty", "empty-among-others", "silent", "short", "overlapping"],
 )
 def test_recordings_that_say_too_little_are_refused(given: Sequence[bytes], says: str) -> None:
-    with pytest.raises(TrainingError, match=says):
-        opened().train(ORDER, [Recording(24_000, pcm) for pcm in given], b"", Heard())
+    with pytest.raises(training.TrainingError, match=says):
+        opened().train(ORDER, [training.Recording(24_000, pcm) for pcm in given], b"", Heard())
 
 
 def test_a_rate_that_nobody_has_is_refused() -> None:
-    order = TrainingOrder(seed=1, most_steps=1, sample_rate_hz=44_100)
+    order = training.TrainingOrder(seed=1, most_steps=1, sample_rate_hz=44_100)
     with pytest.raises(UnusableModel, match="44100 Hz"):
         opened().train(order, recordings(), b"", Heard())
 
 
 def test_a_training_that_is_no_better_ends_early() -> None:
-    order = TrainingOrder(seed=7, most_steps=400, batch=2, patience=0)
+    order = training.TrainingOrder(seed=7, most_steps=400, batch=2, patience=0)
     voice = opened().train(order, recordings(), b"", Heard())
     assert voice.ended_early
     # The first look at the voice: before it there is none to keep.
@@ -272,7 +265,7 @@ def test_a_step_without_a_number_is_told_as_the_one_before(monkeypatch: pytest.M
         return float("nan") if len(loop.curve) in (3, 24) else distance
 
     monkeypatch.setattr(steps.Loop, "_learn", learn)
-    order = TrainingOrder(seed=7, most_steps=50, batch=2)
+    order = training.TrainingOrder(seed=7, most_steps=50, batch=2)
     talk = Heard()
     voice = opened().train(order, recordings(), b"", talk)
     assert voice.curve[3] == voice.curve[2]
@@ -292,7 +285,7 @@ def test_broken_steps_in_a_row_are_counted_over_lives(monkeypatch: pytest.Monkey
         "plugins.rvc.training.loop.losses.kl_loss", lambda *told: told[0].sum() * float("nan")
     )
     stopping = Heard(stops_at=15)
-    with pytest.raises(TrainingStops):
+    with pytest.raises(training.TrainingStops):
         opened().train(ORDER, recordings(), b"", stopping)
     talk = Heard()
     with pytest.raises(NoNumbers):
@@ -316,7 +309,7 @@ def test_a_device_without_the_memory_takes_fewer_slices(monkeypatch: pytest.Monk
         return real(loop, slices)
 
     monkeypatch.setattr(steps.Loop, "_learn", learn)
-    order = TrainingOrder(seed=7, most_steps=2, batch=4)
+    order = training.TrainingOrder(seed=7, most_steps=2, batch=4)
     opened().train(order, recordings(), b"", Heard())
     assert sizes == [4, 2, 2]
 

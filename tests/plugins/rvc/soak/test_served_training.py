@@ -13,6 +13,7 @@ from tests.commands import command
 from tests.faults.processes import state
 from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.plugins.neural import kept_model, lend
+from tests.replies import json_of
 from tests.server import Server
 from tests.waiting import until
 
@@ -58,9 +59,7 @@ def test_a_voice_is_trained_and_taken_home(live: Server) -> None:
 
     with live.client(key, timeout=60.0) as client:
         asked = {"kind": "training", "voice": voice, "model": "rvc/standard", "steps": STEPS}
-        begun = client.post("/v1/jobs", json=asked)
-        assert begun.status_code == 202, begun.text
-        job = begun.json()["id"]
+        job = json_of(client.post("/v1/jobs", json=asked), 202)["id"]
 
         def is_over() -> bool:
             told.update(client.get(f"/v1/jobs/{job}").json())

@@ -1,4 +1,4 @@
-"""A real server in front of the fake: nothing wrong is heard at its port, nor behind another voxgate."""
+"""A real server in front of the fake: nothing wrong is heard at its port."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import httpx2
-import openai
 import pytest
 
 from fakes.realtime.script import OtherWords
@@ -36,40 +35,19 @@ realtime = "onyx"
 allowance = 1000
 prices.speech = { credits = 1, per = "second" }
 """
-_FRONT = """
-[server]
-default_model = "tts-1"
-first_audio_s = 60
-[engines.up]
-plugin = "openai"
-base_url = "{url}/v1"
-api_key = "env:UPSTREAM_KEY"
-formats = ["mp3", "opus", "aac", "pcm"]
-models = ["tts-1"]
-[models]
-"tts-1" = ["up/tts-1"]
-[voices.alloy]
-up = "alloy"
-"""
-Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class Chain(NamedTuple):
     fake: FakeProgram
     back: Server
-    front: Server
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    folders = [tmp_path_factory.mktemp(name) for name in ("back", "front")]
     with running_fake() as fake:
         engines = fake.engine() + fake.engine("quick", 'check = "fast"')
-        with running(folders[0], _BACK + engines, environ=ENVIRON) as back:
-            environ = {"UPSTREAM_KEY": back.key}
-            with running(folders[1], _FRONT.format(url=back.url), environ=environ) as front:
-                yield Chain(fake, back, front)
+        with running(tmp_path_factory.mktemp("back"), _BACK + engines, environ=ENVIRON) as back:
+            yield Chain(fake, back)
 
 
 def _heard(data: bytes, format_: str = "pcm") -> list[str] | None:
@@ -131,25 +109,6 @@ async def test_strict_never_lets_other_words_be_heard(chain: Chain) -> None:
     refused = {line.text for line, outcome in zip(LINES, outcomes, strict=True) if outcome.status != 200}
     assert refused == twice
     assert Counter(outcome.code for outcome in outcomes) == {"": 180, "unsupported_text": 20}
-
-
-@pytest.mark.parametrize("format_", ["mp3", "wav"])
-def test_every_word_comes_through_two_voxgates(chain: Chain, format_: Format) -> None:
-    expect_every_word(chain, format_)
-
-
-def expect_every_word(chain: Chain, format_: Format) -> None:
-    with openai.OpenAI(base_url=f"{chain.front.url}/v1", api_key=chain.front.key, max_retries=0) as sdk:
-        answer = sdk.audio.speech.create(
-            model="tts-1", voice="alloy", input="Hello there. Who are you?", response_format=format_
-        )
-    assert _heard(answer.content, format_) == ["Hello there.", "Who are you?"]
-
-
-def test_what_is_refused_behind_is_refused_in_front(chain: Chain) -> None:
-    chain.fake.script([{"do": "answer", "text": "How far is it", "count": 2}])
-    answer = chain.front.speech("How far is it?")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_text")
 
 
 def test_what_was_heard_before_other_words_is_charged_and_the_answer_breaks(chain: Chain) -> None:
