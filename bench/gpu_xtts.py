@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.gpu_cells import VOICES, Contest, Options, Text
 from bench.gpu_sides import LANGUAGE, Batched, OneAtATime, Upstream, load_side
 from plugins.xtts.checkpoint import Checkpoint, load_checkpoint
-from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.conditioning import VoiceBuilder, XttsVoice
 from plugins.xtts.decoding import BatchedDecoder
 from plugins.xtts.model import XttsModel, XttsRow
 from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
@@ -53,7 +53,7 @@ class FixedLengthModel(XttsModel):
     """Speaks as many codes as a job's estimate asks for, whatever the model says."""
 
     def __init__(
-        self, checkpoint: Checkpoint, reader: TextReader, decoder: BatchedDecoder, voices: VoiceMaker
+        self, checkpoint: Checkpoint, reader: TextReader, decoder: BatchedDecoder, voices: VoiceBuilder
     ) -> None:
         super().__init__(checkpoint, reader, decoder, voices)
         self._wanted: dict[XttsRow, int] = {}
@@ -95,12 +95,12 @@ def open_contest(folder: Path, device: str, options: Options, *, is_full: bool) 
     )
 
 
-def _load(folder: Path, device: str, options: Options) -> tuple[Checkpoint, VoiceMaker, FixedLengthModel]:
+def _load(folder: Path, device: str, options: Options) -> tuple[Checkpoint, VoiceBuilder, FixedLengthModel]:
     checkpoint = load_checkpoint(folder, device, lambda _part, _what: None)
     reader = TextReader(checkpoint.vocabulary, readable_languages(checkpoint.languages), checkpoint.sizes)
     precision = getattr(torch, options.precision)
     decoder = BatchedDecoder(checkpoint, precision, fixed_codes=checkpoint.sizes.most_codes)
-    maker = VoiceMaker(checkpoint, device)
+    maker = VoiceBuilder(checkpoint, device)
     return checkpoint, maker, FixedLengthModel(checkpoint, reader, decoder, maker)
 
 

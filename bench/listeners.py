@@ -28,13 +28,13 @@ class Visit(NamedTuple):
 class Heard:
     """What became of it. `first_audio_s` is None if it was refused."""
 
-    def __init__(self, visit: Visit, asked_at: float) -> None:
+    def __init__(self, visit: Visit, requested_at: float) -> None:
         self.visit = visit
         self.first_audio_s: float | None = None
         self.gap_s = 0.0
         self.seconds = 0.0
         self.is_whole_answer = False
-        self._asked_at = asked_at
+        self._asked_at = requested_at
         self._began_at = 0.0
         self._plays_until = 0.0
 

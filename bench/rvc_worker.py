@@ -20,7 +20,7 @@ import msgspec
 
 from bench.rvc import Options
 from plugins.rvc.checkpoint import RvcVoice, load_voice
-from plugins.rvc.conversion import SIZES, VoiceConversion, Wishes
+from plugins.rvc.conversion import SIZES, ConversionOptions, VoiceConversion
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.model import RvcModel, RvcRow
 from plugins.rvc.networks import parameter_bytes
@@ -29,7 +29,7 @@ from plugins.rvc.worker import RvcEngine
 from speech_engine import Audio, Context, SpeechJob, Trained
 from speech_engine.host.devices import choose_device
 from speech_engine.host.log import HostLogger
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.windows import WindowCutter, WindowSizes
 from speech_engine.plugin import worker_plugin
 from tests.plugins.rvc.in_environment.rig import in_pieces, put_voice, recording
@@ -107,7 +107,7 @@ class OneAtATime:
 
     def _converted(self, number: int, pcm: bytes, *, reloads: bool) -> float:
         asked = job(number, Trained(""), self._options.seconds)
-        conversion = VoiceConversion(asked, self._voice(number, reloads=reloads), Wishes())
+        conversion = VoiceConversion(asked, self._voice(number, reloads=reloads), ConversionOptions())
         grid = SIZES.grid
         cutter = WindowCutter(WindowSizes((), len(pcm) // 2 // grid * grid + grid, SIZES.context, grid))
         made = 0
@@ -184,16 +184,16 @@ async def run(options: Options, folder: Path) -> None:
     _tell(sides)
     del alone
 
-    shelf = SampleShelf(_SHELF_BYTES)
+    sample_cache = SampleCache(_SHELF_BYTES)
     voices = []
     for file in files:
         voices.append(Trained(hashlib.sha256(file).hexdigest()))
-        put_voice(shelf, TENANT, voices[-1].digest, file)
+        put_voice(sample_cache, TENANT, voices[-1].digest, file)
     settings = RvcSettings(
         model_path=str(folder), threads=options.threads, precision=options.precision, slots=most
     )
     _, create = worker_plugin("plugins.rvc.worker")
-    context = Context(HostLogger("rvc"), samples=shelf, device=device)
+    context = Context(HostLogger("rvc"), samples=sample_cache, device=device)
     async with create("rvc", settings, context) as engine:
         assert isinstance(engine, RvcEngine)
         listeners = Listeners(engine, voices, options)

@@ -37,12 +37,12 @@ HEADERS = {
     "content-type": "application/json",
 }
 
-Ask = Callable[[], Awaitable[int]]
+AdminRequest = Callable[[], Awaitable[int]]
 """One request; returns the bytes of its answer."""
 
 
 @asynccontextmanager
-async def _lean(url: str) -> AsyncIterator[Ask]:
+async def _lean(url: str) -> AsyncIterator[AdminRequest]:
     async with open_http(Upstream()) as client:
 
         async def ask() -> int:
@@ -57,7 +57,7 @@ async def _lean(url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def _aiohttp(url: str) -> AsyncIterator[Ask]:
+async def _aiohttp(url: str) -> AsyncIterator[AdminRequest]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
 
         async def ask() -> int:
@@ -71,7 +71,7 @@ async def _aiohttp(url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def _httpx2(url: str, transport: object = None) -> AsyncIterator[Ask]:
+async def _httpx2(url: str, transport: object = None) -> AsyncIterator[AdminRequest]:
     import httpx2
 
     async with httpx2.AsyncClient(transport=transport) as client:  # type: ignore[arg-type]  # another package's
@@ -87,7 +87,7 @@ async def _httpx2(url: str, transport: object = None) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def _httpx2_aiohttp(url: str) -> AsyncIterator[Ask]:
+async def _httpx2_aiohttp(url: str) -> AsyncIterator[AdminRequest]:
     import httpx2
 
     # The package knows httpx by its old name.
@@ -134,7 +134,7 @@ async def _measured(name: str, url: str) -> float:
         return (time.process_time() - before) / count * 1000
 
 
-async def _asked(ask: Ask, seconds: float) -> int:
+async def _asked(ask: AdminRequest, seconds: float) -> int:
     """How many requests came through in that time, so many at once."""
     until = time.monotonic() + seconds
     size = len(clip())

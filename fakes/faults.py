@@ -13,7 +13,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Told = Literal["429", "5xx", "wrong_codec", "error_in_200", "error_midstream"]
+FaultOrder = Literal["429", "5xx", "wrong_codec", "error_in_200", "error_midstream"]
 """Faults that each provider words differently. The fake calls `scripted(scope)` and words the answer."""
 Broken = Literal["hang_before", "hang_after", "truncated", "garbage", "slow", "lost"]
 """Faults of a network or a process, which harm any answer. This module does them."""
@@ -32,7 +32,7 @@ class ScriptedFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     5xx. `code` is the provider's own name or number of an error. `retry_after` is that header's value.
     """
 
-    name: Told | Broken
+    name: FaultOrder | Broken
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
     path: str = ""
     method: str = ""

@@ -21,12 +21,12 @@ from fakes.faults import (
     App,
     Broken,
     CutOff,
+    FaultOrder,
     FaultyAnswer,
     Receive,
     Scope,
     ScriptedFault,
     Send,
-    Told,
     for_ever,
 )
 
@@ -79,7 +79,7 @@ class Provider:
         """Return the requests for speech, without those that only list something."""
         return [each for each in self.seen if self._speech in each.path]
 
-    def fail(self, name: Told | Broken, **more: Any) -> None:
+    def fail(self, name: FaultOrder | Broken, **more: Any) -> None:
         self.faults.append(ScriptedFault(name=name, **more))
 
     def reset(self) -> None:

@@ -24,7 +24,7 @@ class Split(msgspec.Struct, frozen=True):
         return self.allowance + self.granted
 
 
-class CreditStanding(msgspec.Struct, frozen=True):
+class CreditBalance(msgspec.Struct, frozen=True):
     """The credits of an account at one moment, without those in open holds. `allowance` None is no limit.
 
     The allowance is that of the current plan, less the spending of the cycle. It may be below zero after a
@@ -39,16 +39,16 @@ class CreditStanding(msgspec.Struct, frozen=True):
         return None if self.allowance is None else self.allowance + self.granted
 
 
-def split(amount: int, standing: CreditStanding) -> Split | None:
+def split(amount: int, balance: CreditBalance) -> Split | None:
     """Return how to hold `amount`, or None if the account has less.
 
     An amount of zero is always held, even if the account owes credits.
     """
-    if standing.allowance is None:
+    if balance.allowance is None:
         return Split(allowance=amount)
-    if amount > max(0, standing.allowance + standing.granted):
+    if amount > max(0, balance.allowance + balance.granted):
         return None
-    allowance = min(amount, max(0, standing.allowance))
+    allowance = min(amount, max(0, balance.allowance))
     return Split(allowance, amount - allowance)
 
 
@@ -98,12 +98,12 @@ class Refusal(msgspec.Struct, frozen=True):
     limit: int
 
 
-def admit(amount: int, terms: Terms, live: Live, standing: CreditStanding) -> Split | Refusal:
+def admit(amount: int, terms: Terms, live: Live, balance: CreditBalance) -> Split | Refusal:
     """Return the split of the request's hold, or the first limit that the request would break. Streams are
     checked first, because they become free again soon."""
     for limit in STREAM_LIMITS:
         most = limit.most(terms)
         if most is not None and limit.live(live) >= most:
             return Refusal(limit.name, most)
-    hold = split(amount, standing)
-    return Refusal("credits", standing.available or 0) if hold is None else hold
+    hold = split(amount, balance)
+    return Refusal("credits", balance.available or 0) if hold is None else hold

@@ -38,6 +38,6 @@ def cap_seconds(estimated_s: float) -> float:
     return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
 
 
-def repeated_s(heard_s: float) -> tuple[float, float]:
+def repeated_s(sound_s: float) -> tuple[float, float]:
     """Return the least and the most seconds of a repetition of so much sound. Less would lack some speech."""
-    return max(0.0, 0.95 * heard_s - 1.0), 1.05 * heard_s + 1.0
+    return max(0.0, 0.95 * sound_s - 1.0), 1.05 * sound_s + 1.0

@@ -28,7 +28,7 @@ class Crash(NamedTuple):
     """The end of a process: its moment, and whether it had work or was still loading."""
 
     at: float
-    had_work: bool = False
+    was_busy: bool = False
     was_loading: bool = False
 
 
@@ -43,7 +43,7 @@ def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
     if len(crashes) >= CRASHES and all(crash.was_loading for crash in crashes[-CRASHES:]):
         return None
     recent = [crash for crash in crashes if now - crash.at < WITHIN_S]
-    if not recent[-1].had_work and sum(not crash.had_work for crash in recent) >= CRASHES:
+    if not recent[-1].was_busy and sum(not crash.was_busy for crash in recent) >= CRASHES:
         return None
     if len(recent) <= 1:
         return 0.0

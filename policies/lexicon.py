@@ -29,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _IPA = re.compile(r"/([^/<>&\"]*[^/<>&\"\s][^/<>&\"]*)/")
 _PINYIN = re.compile(r"(\([a-zü]{1,6}[1-5]\))+", re.IGNORECASE)
 
-_MOST_KEPT = 256
+_MOST_STORED = 256
 _SOUNDS = frozenset(("Ll", "Lo", "Lu"))
 """Categories of the signs of IPA that are sounds, and not stress, length or accents."""
 _SPOKEN = _SOUNDS | {"Nd", "Nl", "No"}
@@ -65,7 +65,7 @@ class Lexicons:
 
     def __init__(self, shared: Mapping[str, Words], own: Mapping[str, Words] | None = None) -> None:
         self._owners = (own or {}, shared)
-        self._kept: dict[_Layers, Lexicon] = {}
+        self._merged: dict[_Layers, Lexicon] = {}
 
     @property
     def names(self) -> list[str]:
@@ -89,11 +89,11 @@ class Lexicons:
         layers = self._layers(requested, tag)
         if not layers:
             return None if layers is None else EMPTY
-        lexicon = self._kept.get(layers)
+        lexicon = self._merged.get(layers)
         if lexicon is None:
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.clear()
-            lexicon = self._kept[layers] = merge(
+            if len(self._merged) >= _MOST_STORED:
+                self._merged.clear()
+            lexicon = self._merged[layers] = merge(
                 [self._words(layer) for layer in layers], own=_own_layers(layers)
             )
         return lexicon

@@ -46,18 +46,18 @@ def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = Non
     With `speaks`, a voice whose engines refuse the language does not fit. A voice without a language fits
     half as well in any language that its engines speak.
     """
-    wishes = _wishes(description)
-    most = sum(_POINTS[trait.kind] for trait in wishes)
+    traits = _described_traits(description)
+    most = sum(_POINTS[trait.kind] for trait in traits)
     matches = []
     for voice in voices:
-        points = _points(wishes, voice, speaks)
+        points = _points(traits, voice, speaks)
         if total := sum(points.values()):
             reasons = tuple(f"{trait.kind}: {trait.value}" for trait in points if points[trait])
             matches.append(Match(voice, round(total / most, 2), reasons))
     return sorted(matches, key=lambda each: (-each.score, each.voice.id))
 
 
-def _wishes(description: str) -> list[_Trait]:
+def _described_traits(description: str) -> list[_Trait]:
     """Return the traits of a description. "British English" is one wish, not two."""
     traits = _traits(description)
     tags = {trait.value for trait in traits if trait.kind == "language"}
@@ -65,10 +65,10 @@ def _wishes(description: str) -> list[_Trait]:
     return [trait for trait in traits if trait.kind != "language" or trait.value not in general]
 
 
-def _points(wishes: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
+def _points(traits: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
     """Return the points of the voice for each wish, or nothing if the voice is known to differ."""
     known = _known(voice)
-    tags = [trait for trait in wishes if trait.kind == "language"]
+    tags = [trait for trait in traits if trait.kind == "language"]
     spoken = [trait for trait in tags if speaks is None or speaks(voice, trait.value)]
     if tags and not spoken:
         return {}
@@ -77,7 +77,7 @@ def _points(wishes: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> di
     else:
         half = {}
     points: dict[_Trait, float] = {}
-    for trait in wishes:
+    for trait in traits:
         likeness = (_likeness(trait, other) for other in known if other.kind == trait.kind)
         part = max(likeness, default=half.get(trait, 0.0))
         points[trait] = part * _POINTS[trait.kind]
@@ -88,13 +88,13 @@ def _points(wishes: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> di
     return points
 
 
-def _likeness(wish: _Trait, trait: _Trait) -> float:
-    if wish.kind != "language":
-        return 1.0 if wish == trait else 0.5 if {wish.value, trait.value} in _AKIN else 0.0
-    if wish.value.lower() in (trait.value.lower(), language.base(trait.value)):
+def _likeness(described: _Trait, trait: _Trait) -> float:
+    if described.kind != "language":
+        return 1.0 if described == trait else 0.5 if {described.value, trait.value} in _AKIN else 0.0
+    if described.value.lower() in (trait.value.lower(), language.base(trait.value)):
         return 1.0
     # The wish is Brazilian Portuguese, and the voice speaks some other Portuguese.
-    return 0.5 if language.base(wish.value) == language.base(trait.value) else 0.0
+    return 0.5 if language.base(described.value) == language.base(trait.value) else 0.0
 
 
 @lru_cache(maxsize=8192)

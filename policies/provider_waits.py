@@ -15,14 +15,14 @@ _HEARING_SHARE = 0.25
 _LONGEST_HEARING_S = 90.0
 
 
-def pace_wait_s(sent: Sequence[float], most: int, now: float) -> float:
+def pace_wait_s(times: Sequence[float], most: int, now: float) -> float:
     """Return the wait before the next request, so that no minute has more than `most` requests.
 
-    `sent` are the moments of the last requests, the oldest first.
+    `times` are the moments of the last requests, the oldest first.
     """
-    if len(sent) < most:
+    if len(times) < most:
         return 0.0
-    return max(0.0, sent[-most] + WINDOW_S - now)
+    return max(0.0, times[-most] + WINDOW_S - now)
 
 
 def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s: float) -> float | None:

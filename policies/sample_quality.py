@@ -18,7 +18,7 @@ _MARGIN_S = 0.15
 """The margin before and after the speech: a word begins before it is loud."""
 _SILENT_DB = -55.0
 _LEAST_CHANGE_DB = 4.0
-_NOT_HEARD = "nobody speaks in it: it is silent, or its level is far too low"
+_NOT_AUDIBLE = "nobody speaks in it: it is silent, or its level is far too low"
 
 
 class SampleMeasures(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +116,7 @@ def judge_sample(measures: SampleMeasures) -> SampleQuality:
 
 def _refusal(measures: SampleMeasures) -> str:
     if measures.peak_db < _SILENT_DB:
-        return _NOT_HEARD
+        return _NOT_AUDIBLE
     if measures.speech_s == 0 or measures.change_db < _LEAST_CHANGE_DB:
         return "no speech is heard in it: it is noise, a tone or music"
     if measures.speech_s < LEAST_SPEECH_S:

@@ -22,7 +22,7 @@ from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
-from proxy.feature import HouseRevision, OpenHouse, Served, open_features
+from proxy.feature import Additions, OpenFeatures, RevisionContext, open_features
 from proxy.features.all import all_features, all_tables
 from proxy.http import layers
 from proxy.http.endpoint import for_admins, for_clients
@@ -36,16 +36,18 @@ class Worker:
     """One worker, wired. What it is given is opened once; the rest is built anew from each revision of the
     configuration, and a request ends in the revision in which it began."""
 
-    def __init__(self, parts: ServerParts, open_house: OpenHouse, link: ServerLink | None = None) -> None:
-        kernel, house = parts.kernel, open_house.house
-        self.kernel, self.parts, self.open_house = kernel, parts, open_house
+    def __init__(
+        self, parts: ServerParts, open_context: OpenFeatures, link: ServerLink | None = None
+    ) -> None:
+        kernel, context = parts.kernel, open_context.context
+        self.kernel, self.parts, self.open_context = kernel, parts, open_context
         self.store, self.ledger, self.metrics = kernel.store, kernel.ledger, kernel.metrics
-        self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, house.erasing
-        self.tasks_alone = [task for feature in open_house.features for task in feature.alone]
-        self.tasks_here = [task for feature in open_house.features for task in feature.alone_here]
-        self.wishes = open_house.wishes
+        self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, context.erasing
+        self.tasks_alone = [task for feature in open_context.features for task in feature.alone]
+        self.tasks_here = [task for feature in open_context.features for task in feature.alone_here]
+        self.task_kinds = open_context.task_kinds
         self.server_state, self._link = health.ServerState(), link
-        self._admin_tools = house.admin_tools(lambda: self.engines.names)
+        self._admin_tools = context.admin_tools(lambda: self.engines.names)
         self._logins = Logins(self._admin_tools.callers, parts.limits)
         self.revise(kernel.config)
 
@@ -58,20 +60,20 @@ class Worker:
         return self._control_app(scope, receive, send)
 
     def revise(self, config: Config) -> None:
-        server, house = config.server, self.open_house.house
+        server, context = config.server, self.open_context.context
         self.usage_days = server.usage_days
         self.parts.revise(config)
-        catalogue = Catalogue(config, self.engines, house.addable)
+        catalogue = Catalogue(config, self.engines, context.addable)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
-        library = house.library(config)
+        library = context.library(config)
         voices = VoiceTools(catalogue, library, plans)
         admin_tools = self._admin_tools._replace(config=config)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
         answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
-        served = self.open_house.at(
-            HouseRevision(config, admin_tools, library, house, voices, budgets, speaking, answering)
+        served = self.open_context.at(
+            RevisionContext(config, admin_tools, library, context, voices, budgets, speaking, answering)
         )
         self._wire_speech(server, catalogue, budgets, library, speaking, served)
         forms, background = served.forms, served.background
@@ -111,14 +113,14 @@ class Worker:
         budgets: Budgets,
         library: Library,
         speaking: Speaking,
-        served: Served,
+        served: Additions,
     ) -> None:
-        house, kernel = self.open_house.house, self.kernel
-        path = wire_speech(self.parts.speech_means(house), server, catalogue, budgets, served.on_the_way)
+        context, kernel = self.open_context.context, self.kernel
+        path = wire_speech(self.parts.speech_means(context), server, catalogue, budgets, served.on_the_way)
         self.planner, self.pipeline = path.planner, path.pipeline
         speaking.wire(path)
-        memories = (library, path.plans, house.levels, kernel.kept_samples)
-        self.open_house.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
+        memories = (library, path.plans, context.levels, kernel.account_samples)
+        self.open_context.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
 
 
 @asynccontextmanager
@@ -129,6 +131,8 @@ async def open_worker(
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
-        open_features(parts.house(link and link.spread, link and link.book), all_features()) as open_house,
+        open_features(
+            parts.context(link and link.spread, link and link.book), all_features()
+        ) as open_context,
     ):
-        yield Worker(parts, open_house, link)
+        yield Worker(parts, open_context, link)

@@ -270,7 +270,7 @@ class UpstreamFailed(RequestFailed):
     status, default_code = 503, "engine_unavailable"
 
 
-class NoRoom(EngineError):
+class NoDiskSpace(EngineError):
     """There is no room on the disk to collect a whole answer."""
 
     may_fall_back = False
@@ -308,7 +308,7 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
         "engine_unavailable",
         "Your account has used up its share of what the engine may cost today.",
     ),
-    NoRoom: ("server_busy", "The server has no room to collect a whole answer now."),
+    NoDiskSpace: ("server_busy", "The server has no room to collect a whole answer now."),
 }
 
 

@@ -37,16 +37,17 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.purges import Purges
 from proxy.catalogue.saved_words import SavedWords
-from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
-from proxy.engines.memory_book import NO_BOOK, MemoryBook
+from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.engines.registry import Registry
+from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Endpoint
-from proxy.kept.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
+from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.source import Source
@@ -54,7 +55,6 @@ from proxy.speech.speaking import OnTheWay, Speaking
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
-from proxy.work.wishes import WishKind
 from speech_engine import Names
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ _NOT_OPEN: Any = None
 """In place of what a feature adds, until that feature is open."""
 
 
-class House(NamedTuple):
+class AppContext(NamedTuple):
     """What a feature finds when it opens: the kernel, and what the features before it have added.
 
     `spread` lets every worker of this server forget something. A command has no other worker. `book` has the
@@ -74,7 +74,7 @@ class House(NamedTuple):
     registry: Registry
     store: Store
     vault: Vault
-    trained: TrainedVoices
+    trained: TrainedVoiceStore
     ledger: Ledger
     decoder: Decoder
     intake: RecordingIntake
@@ -85,7 +85,7 @@ class House(NamedTuple):
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     spread: Spread | None = None
-    book: MemoryBook = NO_BOOK
+    book: MemoryReservations = NO_RESERVATIONS
     erasing: Erasing = _NOT_OPEN
     own_voices: OwnVoices = _NOT_OPEN
     clones: Cloning = _NOT_OPEN
@@ -95,7 +95,7 @@ class House(NamedTuple):
     addable: CommandFor = _NOT_OPEN
     shared: tuple[object, ...] = ()
 
-    def sharing(self, more: object) -> House:
+    def sharing(self, more: object) -> AppContext:
         """Return the house with something more for later features."""
         return self._replace(shared=(*self.shared, more))
 
@@ -122,7 +122,7 @@ class House(NamedTuple):
         return Library(self.store, self.own_voices, self.clones, self.words, words, configured=config.voices)
 
 
-class Served(NamedTuple):
+class Additions(NamedTuple):
     """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
     it does on the way of a request for speech. `forms` are such requests that bring their own voice, and
     those in the `background` are spoken later."""
@@ -133,8 +133,8 @@ class Served(NamedTuple):
     background: Background | None = None
 
 
-class HouseRevision(NamedTuple):
-    """What a feature finds in each revision of the configuration. `house` has what all features have added.
+class RevisionContext(NamedTuple):
+    """What a feature finds in each revision of the configuration. `context` has what all features have added.
 
     A command without a server has no `voices`, no `budgets`, and nothing that speaks or answers.
     """
@@ -142,18 +142,18 @@ class HouseRevision(NamedTuple):
     config: Config
     admin_tools: AdminTools
     library: Library
-    house: House
+    context: AppContext
     voices: VoiceTools | None = None
     budgets: Budgets | None = None
     speaking: Speaking | None = None
     answering: Answering | None = None
 
 
-def nothing_served(_revision: HouseRevision) -> Served:
-    return Served()
+def no_additions(_revision: RevisionContext) -> Additions:
+    return Additions()
 
 
-async def nothing_elsewhere(_voice: str) -> bool:
+async def no_remote_copies(_voice: str) -> bool:
     """Say that nothing of a voice is elsewhere."""
     return True
 
@@ -162,24 +162,24 @@ def nothing_reached(_things: DerivedThings) -> None:
     """Have no use of what is derived of voices."""
 
 
-class Opened(NamedTuple):
-    """An open feature. `house` is what later features find, with all that this one adds to it.
+class FeatureInstance(NamedTuple):
+    """An open feature. `context` is what later features find, with all that this one adds to it.
 
     An erasure reaches its `memories` and `files`.
 
     `reach` gets all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
-    an erased voice is left elsewhere, after a moment. A command finishes the `wishes` that a killed server
+    an erased voice is left elsewhere, after a moment. A command finishes the tasks that a killed server
     left; in a server, every worker sees to them, and worker number 0 alone runs `alone` to its end, and
     `alone_here`. Each `voxgate worker` runs `alone_here` too, as its server may be down.
     """
 
-    house: House
-    at: Callable[[HouseRevision], Served] = nothing_served
+    context: AppContext
+    at: Callable[[RevisionContext], Additions] = no_additions
     reach: Callable[[DerivedThings], None] = nothing_reached
-    wishes: tuple[WishKind[Any], ...] = ()
+    task_kinds: tuple[TaskKind[Any], ...] = ()
     alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    is_gone: Callable[[str], Awaitable[bool]] = nothing_elsewhere
+    is_gone: Callable[[str], Awaitable[bool]] = no_remote_copies
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -214,7 +214,7 @@ class Feature(NamedTuple):
     """
 
     name: str
-    open: Callable[[House], AbstractAsyncContextManager[Opened]]
+    open: Callable[[AppContext], AbstractAsyncContextManager[FeatureInstance]]
     tables: Tables = ()
     backed_up: tuple[BackedUp, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -223,11 +223,11 @@ class Feature(NamedTuple):
     doctor: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = ()
 
 
-class OpenHouse(NamedTuple):
+class OpenFeatures(NamedTuple):
     """The house with all that its features give, and the features."""
 
-    house: House
-    features: tuple[Opened, ...]
+    context: AppContext
+    features: tuple[FeatureInstance, ...]
 
     def reach(self, things: DerivedThings) -> None:
         """Tell all features what is derived of voices: the kernel's things, and their own."""
@@ -243,13 +243,13 @@ class OpenHouse(NamedTuple):
         return all([await feature.is_gone(voice) for feature in self.features])
 
     @property
-    def wishes(self) -> list[WishKind[Any]]:
-        return [kind for feature in self.features for kind in feature.wishes]
+    def task_kinds(self) -> list[TaskKind[Any]]:
+        return [kind for feature in self.features for kind in feature.task_kinds]
 
-    def at(self, revision: HouseRevision) -> Served:
+    def at(self, revision: RevisionContext) -> Additions:
         """Return what all features add to a revision of the configuration."""
         served = [feature.at(revision) for feature in self.features]
-        return Served(
+        return Additions(
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
             on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
@@ -258,13 +258,13 @@ class OpenHouse(NamedTuple):
 
 
 @asynccontextmanager
-async def open_features(house: House, features: Sequence[Feature]) -> AsyncIterator[OpenHouse]:
+async def open_features(context: AppContext, features: Sequence[Feature]) -> AsyncIterator[OpenFeatures]:
     """Open features, each with what those before it give. They close in the opposite order."""
     opened = []
     async with AsyncExitStack() as stack:
         for feature in features:
-            opened.append(each := await stack.enter_async_context(feature.open(house)))
-            for kind in each.wishes:
+            opened.append(each := await stack.enter_async_context(feature.open(context)))
+            for kind in each.task_kinds:
                 stack.push_async_callback(kind.close)
-            house = each.house
-        yield OpenHouse(house, tuple(opened))
+            context = each.context
+        yield OpenFeatures(context, tuple(opened))

@@ -9,27 +9,27 @@ from typing import NamedTuple
 
 from proxy import storage
 from proxy.access.limits import Limits, open_limits
-from proxy.access.refusals import RefusalTally, open_refusals
+from proxy.access.refusals import RefusalTotals, open_refusals
 from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.catalogue.sample_store import SampleStore
-from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.memory_book import NO_BOOK, MemoryBook
+from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.engines.registry import Registry
-from proxy.feature import House
-from proxy.kept.answers import KeptAnswers, open_answers
-from proxy.kept.vault import Vault, open_vault
+from proxy.feature import AppContext
+from proxy.file_store.answers import StoredAnswers, open_answers
+from proxy.file_store.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.speaking import SpeechMeans
-from proxy.speech.spill import SpillRoom
+from proxy.speech.spill import SpillQuota
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ from proxy.telemetry.metrics import Metrics
 class Kernel(NamedTuple):
     """What lives as long as a worker or a command, in the order in which it is opened.
 
-    `kept_samples` are the recordings of accounts. `samples` has those of the requests under way, too.
+    `account_samples` are the recordings of accounts. `samples` has those of the requests under way, too.
     """
 
     config: Config
@@ -46,21 +46,21 @@ class Kernel(NamedTuple):
     metrics: Metrics
     store: Store
     ledger: Ledger
-    answers: KeptAnswers
+    answers: StoredAnswers
     vault: Vault
     decoder: Decoder
-    kept_samples: SampleStore
+    account_samples: SampleStore
     samples: OneShotSamples
 
-    def house(self) -> House:
+    def context(self) -> AppContext:
         """Return the house of a command, which has no engines."""
         erased = ErasedVoices()
-        return House(
+        return AppContext(
             config_at_start=self.config,
             registry=self.registry,
             store=self.store,
             vault=self.vault,
-            trained=TrainedVoices(self.store, self.vault),
+            trained=TrainedVoiceStore(self.store, self.vault),
             ledger=self.ledger,
             decoder=self.decoder,
             intake=RecordingIntake(self.decoder),
@@ -78,38 +78,38 @@ class ServerParts(NamedTuple):
 
     kernel: Kernel
     limits: Limits
-    refusals: RefusalTally
+    refusals: RefusalTotals
     engines: Engines
     front_ends: FrontEnds
     detector: LanguageDetection
-    spill_room: SpillRoom
+    spill_quota: SpillQuota
 
-    def house(self, spread: Spread | None, book: MemoryBook | None = None) -> House:
+    def context(self, spread: Spread | None, book: MemoryReservations | None = None) -> AppContext:
         """Return the house of a worker. `spread` lets every worker of the server forget something."""
-        return self.kernel.house()._replace(
+        return self.kernel.context()._replace(
             engines=self.engines,
             front_end_revision=self.front_ends.revision,
             spread=spread,
-            book=book or NO_BOOK,
+            book=book or NO_RESERVATIONS,
         )
 
-    def speech_means(self, house: House) -> SpeechMeans:
+    def speech_means(self, context: AppContext) -> SpeechMeans:
         """Return what speech is made with, in the house with all that its features give."""
         return SpeechMeans(
             self.engines,
             self.front_ends,
             self.detector,
-            house.levels,
-            house.source,
+            context.levels,
+            context.source,
             self.kernel.ledger,
             self.kernel.metrics,
-            self.spill_room,
+            self.spill_quota,
         )
 
     def revise(self, config: Config) -> None:
         self.kernel.answers.bound(config.server.idempotency_mb)
         self.kernel.vault.revise(config.vault)
-        self.spill_room.bound(config.server.spill_mb)
+        self.spill_quota.bound(config.server.spill_mb)
 
 
 @asynccontextmanager
@@ -122,7 +122,7 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
         open_vault(store, data, config.vault, metrics) as vault,
         open_decoder() as decoder,
     ):
-        kept = SampleStore(store, vault)
+        account_samples = SampleStore(store, vault)
         yield Kernel(
             config,
             registry,
@@ -132,8 +132,8 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
             answers,
             vault,
             decoder,
-            kept_samples=kept,
-            samples=OneShotSamples(kept),
+            account_samples=account_samples,
+            samples=OneShotSamples(account_samples),
         )
 
 
@@ -149,8 +149,8 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
         open_front_ends(registry, config.plugins_of("front_end"), routed_front_ends(config)) as front_ends,
         open_detector(registry, name, section) as detector,
     ):
-        spill_room = SpillRoom(Path(config.data), config.server.spill_mb)
-        yield ServerParts(kernel, limits, refusals, engines, front_ends, detector, spill_room)
+        spill_quota = SpillQuota(Path(config.data), config.server.spill_mb)
+        yield ServerParts(kernel, limits, refusals, engines, front_ends, detector, spill_quota)
 
 
 def _no_revision(_front_end: str) -> str:

@@ -75,7 +75,7 @@ async def refusal_body(answer: HttpAnswer) -> bytes:
         return b""
 
 
-def said(body: bytes) -> Any:
+def refusal_of(body: bytes) -> Any:
     """Return what a refusal's body says in JSON, or None: it may be a gateway's page, or a part of one."""
     try:
         return msgspec.json.decode(body)

@@ -41,7 +41,7 @@ class Logger(Protocol):
     def warning(self, event: str, **fields: Any) -> Any: ...
 
 
-def _nothing(*_told: Any) -> None:
+def _nothing(*_args: Any) -> None:
     """Does nothing: for an engine in its own process the server keeps no heartbeat, waits, and never ends."""
 
 

@@ -246,7 +246,7 @@ class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):
 
 
 TrainingEnd = TrainingDone | TrainingStopped | TrainingFailed
-FarTold = TrainingProgress | FarPiece
+RemoteMessage = TrainingProgress | FarPiece
 """What a far end tells while it trains. The end is in the result of its work."""
 
 TrainingMessage = (

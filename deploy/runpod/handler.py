@@ -19,9 +19,9 @@ from typing import Any, get_args
 from speech_engine import Hosted
 from speech_engine.device import DeviceKind
 from speech_engine.host.devices import choose_device
-from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
-from speech_engine.host.far_server import FarServer
 from speech_engine.host.log import HostLogger
+from speech_engine.host.remote_server import RemoteServer
+from speech_engine.host.remote_worker import RemoteTrainer, RemoteWorker, as_json, open_remote_worker
 from speech_engine.plugin import worker_plugin
 from speech_engine.runner import decode_work
 from speech_engine.training import BeginTraining
@@ -45,8 +45,8 @@ def opened() -> Any:
         begin = BeginTraining(
             name="engine", module=module, settings=SETTINGS, device=str(chosen), devices=kinds
         )
-        trainer = FarTrainer(begin)
-    return open_far_end(WORKER, SETTINGS, chosen, HostLogger("far end"), trainer=trainer)
+        trainer = RemoteTrainer(begin)
+    return open_remote_worker(WORKER, SETTINGS, chosen, HostLogger("far end"), trainer=trainer)
 
 
 def trainer_of(worker: str) -> str:
@@ -60,20 +60,20 @@ def trainer_of(worker: str) -> str:
 
 async def serve_pod(token: str) -> None:
     began = time.monotonic()
-    async with opened() as far_end:
-        server = FarServer(far_end, token, ("0.0.0.0", PORT))
+    async with opened() as remote_worker:
+        server = RemoteServer(remote_worker, token, ("0.0.0.0", PORT))
         try:
             while True:
                 await asyncio.sleep(1.0)
-                if _is_over(far_end, began, time.monotonic()):
+                if _is_over(remote_worker, began, time.monotonic()):
                     break
         finally:
             server.close()
     await asyncio.to_thread(end_pod)
 
 
-def _is_over(far_end: FarEnd, began: float, now: float) -> bool:
-    return now - began >= STOP_S or (not far_end.running and now - far_end.idle_since >= IDLE_S)
+def _is_over(remote_worker: RemoteWorker, began: float, now: float) -> bool:
+    return now - began >= STOP_S or (not remote_worker.running and now - remote_worker.idle_since >= IDLE_S)
 
 
 def end_pod() -> None:
@@ -91,14 +91,14 @@ def serve_queue() -> None:
     serverless = import_module("runpod").serverless  # only in the image
 
     logging.getLogger().setLevel(logging.WARNING)
-    far_end: list[FarEnd] = []
+    remote_worker: list[RemoteWorker] = []
     stay = []
 
     async def handler(asked: dict[str, Any]) -> AsyncIterator[dict[str, object]]:
-        if not far_end:
+        if not remote_worker:
             stay.append(context := opened())
-            far_end.append(await context.__aenter__())
-        async for piece in far_end[0].pieces(decode_work(asked["input"])):
+            remote_worker.append(await context.__aenter__())
+        async for piece in remote_worker[0].pieces(decode_work(asked["input"])):
             yield as_json(piece)
 
     # Without the aggregate a result could be read once only, and a lost answer would be a lost result.

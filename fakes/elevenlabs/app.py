@@ -34,7 +34,7 @@ def fake(
     """
     accounts = {KEY: account or Account(), **others}
     apps = {key: _app(each, voice) for key, each in accounts.items()}
-    return Provider(_Door(apps), "/v1/text-to-speech/")
+    return Provider(_KeyCheck(apps), "/v1/text-to-speech/")
 
 
 def _app(account: Account, voice: Callable[[str], bytes]) -> ASGIApp:
@@ -43,7 +43,7 @@ def _app(account: Account, voice: Callable[[str], bytes]) -> ASGIApp:
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
-class _Door:
+class _KeyCheck:
     """Refuses requests without a key, and requests that a test wants to fail."""
 
     def __init__(self, apps: Mapping[str, ASGIApp]) -> None:

@@ -11,7 +11,7 @@ from fakes.minimax import rules, sound
 from fakes.minimax.account import SYSTEM_VOICES, Account, is_voice_id
 from fakes.minimax.answers import answer, envelope
 
-_TAKEN, _LENGTH, _PROMPT, _NO_VOICE = 2039, 2037, 2048, 2042
+_NAME_USED, _LENGTH, _PROMPT, _NO_VOICE = 2039, 2037, 2048, 2042
 _PURPOSES = ("voice_clone", "prompt_audio", "t2a_async_input")
 _MOST_BYTES = 20 * 1024 * 1024
 _LEAST_S, _MOST_S, _PROMPT_S = 10.0, 300.0, 8.0
@@ -67,7 +67,7 @@ class Studio:
         if raw.get("language_boost") not in {None, *rules.LANGUAGES}:
             return answer(envelope(rules.INVALID, "language_boost"))
         if (code := self._of_prompt(raw.get("clone_prompt"))) or not self._account.is_free(voice):
-            return answer(envelope(code or _TAKEN))
+            return answer(envelope(code or _NAME_USED))
         self._account.add(voice)
         return answer(envelope(demo_audio="", input_sensitive={"type": 0}, extra_info=None))
 

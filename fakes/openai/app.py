@@ -92,12 +92,12 @@ class _Server:
         return StreamingResponse(out, media_type=self._habits.label or label)
 
     def _broken_off(self, pieces: Iterator[bytes], fault: ScriptedFault) -> Iterator[bytes]:
-        sent = 0
+        sent_bytes = 0
         for piece in pieces:
-            if sent >= fault.after_bytes:
+            if sent_bytes >= fault.after_bytes:
                 break
             yield piece
-            sent += len(piece)
+            sent_bytes += len(piece)
         yield error_event(_scripted_refusal(fault), self._habits)
 
     def _refusal(self, refusal: RequestRefusal, fault: ScriptedFault | None) -> Response:

@@ -45,7 +45,7 @@ class Speech:
         self.sent_bytes = 0
         self._manner = manner
         self._speed = speed
-        self._said = other_words(text, misdeed)
+        self._text = other_words(text, misdeed)
 
     def __repr__(self) -> str:
         return f"<Speech {self.id}, {self.sent_bytes} bytes>"
@@ -55,7 +55,7 @@ class Speech:
 
     async def deltas(self) -> AsyncIterator[dict[str, Any]]:
         """Yield the deltas of sound and words, each named as its event is."""
-        parts = self._said.split(" ") if self.does("two_items") else [self._said]
+        parts = self._text.split(" ") if self.does("two_items") else [self._text]
         half = len(parts) // 2
         items = [" ".join(parts[:half]), " ".join(parts[half:])] if half else parts
         for index, said in enumerate(items):
@@ -71,7 +71,7 @@ class Speech:
 
     def usage(self) -> dict[str, Any]:
         audio = ceil(self.sent_bytes / 48_000 * 20)
-        read, said = ceil((len(self.text) + len(self.instructions)) / 4), ceil(len(self._said) / 4)
+        read, said = ceil((len(self.text) + len(self.instructions)) / 4), ceil(len(self._text) / 4)
         return {
             "total_tokens": read + said + audio,
             "input_tokens": read,
@@ -98,7 +98,7 @@ class Speech:
                 if pace := 1.0 if self.does("slow") else self._manner.pace:
                     await asyncio.sleep(count / 48_000 / pace)
             yield event
-            # Whoever cancels is heard between any two.
+            # Whoever cancels is transcript_text between any two.
             await asyncio.sleep(0)
 
     def _words(self, said: str, place: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,8 +113,8 @@ class Speech:
             return []
         name = "audio" if self.does("old_names") else "output_audio"
         rate_hz = _SLOW_HZ if self.does("wrong_rate") else RATE_HZ
-        heard = "Something else." if self.does("disagree") else said
-        pcm = b"".join(symbol_pcm(frame_symbols(heard), Clock(rate_hz, self._speed), 0))
+        transcript_text = "Something else." if self.does("disagree") else said
+        pcm = b"".join(symbol_pcm(frame_symbols(transcript_text), Clock(rate_hz, self._speed), 0))
         if self.does("talk_on"):
             pcm *= 60
         return [

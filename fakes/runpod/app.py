@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from fakes.provider import Provider
 from fakes.runpod.clock import Clock
-from fakes.runpod.jobs_api import Desk, desk_routes, said
+from fakes.runpod.jobs_api import Desk, desk_routes, reply
 from fakes.runpod.management import Management
 from fakes.runpod.pods import Fleet
 from fakes.runpod.queue import JobQueue
@@ -85,9 +85,9 @@ class FakeRunpod:
 
     def _desk(self, request: Request) -> Desk | Response:
         if request.headers.get("authorization") != f"Bearer {self._key}":
-            return said({"error": "unauthorized"}, 401)
+            return reply({"error": "unauthorized"}, 401)
         desk = self.desks.get(request.path_params["endpoint"])
-        return desk or said({"error": "endpoint not found"}, 404)
+        return desk or reply({"error": "endpoint not found"}, 404)
 
     def _pod_desk(self, request: Request) -> Desk | Response:
         pod = self.fleet.get(request.path_params["pod"])
@@ -97,12 +97,12 @@ class FakeRunpod:
         token = pod.order.env.get(TOKEN_VARIABLE, "")
         wanted = f"Bearer {token}"
         if not token or not hmac.compare_digest(request.headers.get("authorization", ""), wanted):
-            return said({"error": "unauthorized"}, 401)
+            return reply({"error": "unauthorized"}, 401)
         return pod.desk
 
     async def _gone(self, request: Request) -> Response:
         path = request.url.path
         if path.startswith(("/graphql", "/v1")):
             self.wrong_turns.append(f"{request.method} {path}")
-            return said({"error": "this API is at its end"}, 410)
-        return said({"error": "not found"}, 404)
+            return reply({"error": "this API is at its end"}, 410)
+        return reply({"error": "not found"}, 404)

@@ -11,10 +11,10 @@ from typing import Any
 from fakes.runpod.working import echo
 from speech_engine import Hosted
 from speech_engine.device import CPU
-from speech_engine.host.far_calls import fetched
-from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
-from speech_engine.host.far_training import HttpLine
 from speech_engine.host.log import HostLogger
+from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_training import HttpLine
+from speech_engine.host.remote_worker import RemoteTrainer, RemoteWorker, as_json, open_remote_worker
 from speech_engine.runner import decode_work
 from speech_engine.training import BeginTraining
 
@@ -26,7 +26,7 @@ class EngineHandler:
     """A `Handler`. Until it is `opened` with an engine's name, it says what it was asked."""
 
     def __init__(self) -> None:
-        self._end: FarEnd | None = None
+        self._end: RemoteWorker | None = None
 
     def __repr__(self) -> str:
         return f"<EngineHandler {self._end!r}>"
@@ -45,11 +45,13 @@ class EngineHandler:
         trainer = None
         if hosted.trainer:
             begin = BeginTraining(name="engine", module=hosted.trainer, settings=b"{}")
-            trainer = FarTrainer(begin, partial(HttpLine, schemes=_SCHEMES))
+            trainer = RemoteTrainer(begin, partial(HttpLine, schemes=_SCHEMES))
         fetch, log = partial(fetched, schemes=_SCHEMES), HostLogger("far end")
-        async with open_far_end(hosted.module, b"{}", CPU, log, fetch=fetch, trainer=trainer) as self._end:
+        async with open_remote_worker(
+            hosted.module, b"{}", CPU, log, fetch=fetch, trainer=trainer
+        ) as self._end:
             yield
 
-    async def _pieces(self, end: FarEnd, job: dict[str, Any]) -> AsyncIterator[Any]:
+    async def _pieces(self, end: RemoteWorker, job: dict[str, Any]) -> AsyncIterator[Any]:
         async for piece in end.pieces(decode_work(job["input"])):
             yield as_json(piece)

@@ -62,13 +62,13 @@ class Desk:
         key = str(order.input.get("key", "")) if self.keys else ""
         known = self.queue.get(key) if key else None
         job = known or self.queue.submit(order, id_=key)
-        return said({"id": job.id, "status": job.status if known else "IN_QUEUE"})
+        return reply({"id": job.id, "status": job.status if known else "IN_QUEUE"})
 
     async def runsync(self, request: Request) -> Response:
         wait = request.query_params.get("wait")
         wait_ms = int(wait) if wait and wait.isdigit() else _USUAL_WAIT_MS
         if not 1000 <= wait_ms <= 300_000:
-            return said({"error": "wait must be between 1000 and 300000"}, 400)
+            return reply({"error": "wait must be between 1000 and 300000"}, 400)
         order = await _order(request, MOST_RUNSYNC_BYTES)
         if isinstance(order, Response):
             return order
@@ -81,7 +81,7 @@ class Desk:
         finally:
             for race in races:
                 race.cancel()
-        return said(job.told(clock()))
+        return reply(job.described(clock()))
 
     async def status(self, request: Request) -> Response:
         job, fault = self._job(request), scripted(request.scope)
@@ -90,10 +90,10 @@ class Desk:
         ttl = request.query_params.get("ttl", "")
         if ttl.isdigit():
             self.queue.keep_for(job, int(ttl) / 1000)
-        told = job.told(self.queue.clock())
+        described = job.described(self.queue.clock())
         if fault is not None and fault.code == "unknown_state":
-            told = {"id": job.id, "status": "HIBERNATING"}
-        return said(told)
+            described = {"id": job.id, "status": "HIBERNATING"}
+        return reply(described)
 
     async def stream(self, request: Request) -> Response:
         job = self._job(request)
@@ -103,33 +103,33 @@ class Desk:
         # The state first: what comes between the two is told with the next poll.
         status, chunks = job.status, self.queue.next_chunks(job)
         if self.stream_shape == "array":
-            return said([{"metrics": {}, "output": chunk} for chunk in chunks])
-        return said({"status": status, "stream": [{"output": chunk} for chunk in chunks]})
+            return reply([{"metrics": {}, "output": chunk} for chunk in chunks])
+        return reply({"status": status, "stream": [{"output": chunk} for chunk in chunks]})
 
     async def cancel(self, request: Request) -> Response:
         job = self._job(request)
         if job is None:
             return _unknown()
         self.queue.cancel(job)
-        return said({"id": job.id, "status": job.status})
+        return reply({"id": job.id, "status": job.status})
 
     async def retry(self, request: Request) -> Response:
         job = self._job(request)
         if job is None:
             return _unknown()
         if not self.queue.retry(job):
-            return said({"error": "only a job that failed or timed out can be retried"}, 400)
-        return said({"id": job.id, "status": "IN_QUEUE"})
+            return reply({"error": "only a job that failed or timed out can be retried"}, 400)
+        return reply({"id": job.id, "status": "IN_QUEUE"})
 
     async def purge(self, _request: Request) -> Response:
-        return said({"removed": self.queue.purge(), "status": "completed"})
+        return reply({"removed": self.queue.purge(), "status": "completed"})
 
     async def health(self, _request: Request) -> Response:
-        return said(self.queue.health())
+        return reply(self.queue.health())
 
     async def requests(self, _request: Request) -> Response:
         live = [job for id_ in list(self.queue.jobs) if (job := self.queue.get(id_))]
-        return said({"requests": [{"id": job.id, "status": job.status} for job in live]})
+        return reply({"requests": [{"id": job.id, "status": job.status} for job in live]})
 
     def _job(self, request: Request) -> QueuedJob | None:
         job = self.queue.get(request.path_params["job"])
@@ -166,7 +166,7 @@ def desk_routes(root: str, find: Find) -> list[Route]:
             if refused := refusal(fault):
                 return refused
             if desk.is_over_rate(op):
-                return said({"error": "too many requests"}, 429)
+                return reply({"error": "too many requests"}, 429)
             return await answer(desk, request)
 
         return Route(f"{root}/{path}", endpoint, methods=[method])
@@ -180,26 +180,26 @@ def refusal(fault: ScriptedFault | None) -> Response | None:
         return None
     if fault.name in ("429", "5xx"):
         headers = {} if fault.retry_after is None else {"retry-after": fault.retry_after}
-        return said({"error": "not now"}, 429 if fault.name == "429" else fault.status, headers)
+        return reply({"error": "not now"}, 429 if fault.name == "429" else fault.status, headers)
     if fault.code == "not_json":
         return Response("<html>", media_type="text/html")
     return None
 
 
-def said(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
 def _unknown() -> Response:
-    return said({"error": "job not found"}, 404)
+    return reply({"error": "job not found"}, 404)
 
 
 async def _order(request: Request, most_bytes: int) -> Order | Response:
     body = await request.body()
     if len(body) > most_bytes:
-        return said({"error": "the body is too large"}, 413)
+        return reply({"error": "the body is too large"}, 413)
     try:
         order = msgspec.json.decode(body, type=Order)
     except msgspec.DecodeError as error:
-        return said({"error": str(error)}, 400)
-    return order if order.input else said({"error": "input is required"}, 400)
+        return reply({"error": str(error)}, 400)
+    return order if order.input else reply({"error": "input is required"}, 400)

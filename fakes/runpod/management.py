@@ -99,16 +99,16 @@ class Management:
         pod = self.fleet.create(order)
         if pod is None:
             return problem(400, "There are no longer any instances available with these specifications.")
-        return _json(pod.told(self._clock()), 201)
+        return _json(pod.described(self._clock()), 201)
 
     async def _list(self, _request: Request) -> Response:
         # A query that is unknown is passed over, and all are.
         now = self._clock()
-        shown = [pod.told(now) for id_ in self.fleet.pods if (pod := self.fleet.get(id_))]
+        shown = [pod.described(now) for id_ in self.fleet.pods if (pod := self.fleet.get(id_))]
         return _json({"pods": shown})
 
     async def _show(self, _request: Request, pod: Pod) -> Response:
-        return _json(pod.told(self._clock()))
+        return _json(pod.described(self._clock()))
 
     async def _delete(self, _request: Request, pod: Pod) -> Response:
         self.fleet.act(pod, "terminate")
@@ -123,7 +123,7 @@ class Management:
             return problem(422, "the action is unknown", [f"action: {action}"])
         if not self.fleet.act(pod, action):
             return problem(409, f"a pod that is {pod.status(self._clock())} cannot {action}")
-        return Response(status_code=204) if action == "terminate" else _json(pod.told(self._clock()))
+        return Response(status_code=204) if action == "terminate" else _json(pod.described(self._clock()))
 
     async def _catalog(self, request: Request) -> Response:
         include, product = request.query_params.get("include"), request.query_params.get("product")
@@ -138,10 +138,10 @@ class Management:
 
 
 def problem(status: int, detail: str, errors: list[str] | None = None) -> Response:
-    told: dict[str, Any] = {"title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
+    described: dict[str, Any] = {"title": _TITLES.get(status, "Error"), "status": status, "detail": detail}
     if errors:
-        told["errors"] = errors
-    return Response(msgspec.json.encode(told), status, media_type="application/problem+json")
+        described["errors"] = errors
+    return Response(msgspec.json.encode(described), status, media_type="application/problem+json")
 
 
 def _refusal(fault: ScriptedFault | None) -> Response | None:

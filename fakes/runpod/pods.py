@@ -119,7 +119,7 @@ class Pod(msgspec.Struct, eq=False):
         hours = sum((now if end is None else end) - begin for begin, end in self.billed) / 3600
         return hours * self.usd_per_hour
 
-    def told(self, now: float) -> dict[str, Any]:
+    def described(self, now: float) -> dict[str, Any]:
         status = self.status(now)
         is_billed = bool(self.billed) and self.billed[-1][1] is None
         order = self.order
@@ -250,11 +250,11 @@ class Fleet:
 
 
 def catalog(types: Mapping[str, GpuType], *, with_stock: bool) -> dict[str, Any]:
-    def told(kind: GpuType) -> dict[str, Any]:
+    def described(kind: GpuType) -> dict[str, Any]:
         prices = {"secure": kind.secure, "community": kind.community, "serverless": kind.serverless}
         shown: dict[str, Any] = {"id": kind.id, "name": kind.id, "memory": kind.memory, "price": prices}
         if with_stock:
             shown["availability"] = "HIGH" if kind.stock > 10 else "LOW" if kind.stock else "NONE"
         return {**shown, "pool": "ADA_24", "maxCount": 8, "dataCenters": ["EU-RO-1"]}
 
-    return {"gpus": [told(kind) for kind in types.values()]}
+    return {"gpus": [described(kind) for kind in types.values()]}

@@ -54,7 +54,7 @@ class QueuedJob(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         return f"<QueuedJob {self.id} {self.status}>"
 
-    def told(self, now: float, status: str = "") -> dict[str, Any]:
+    def described(self, now: float, status: str = "") -> dict[str, Any]:
         """Return the object that /status shows, in this state or its own."""
         began, ended, status = self.began, self.ended, status or self.status
         shown: dict[str, Any] = {"id": self.id, "status": status}
@@ -208,7 +208,7 @@ class JobQueue:
             return
         ended = self.clock()
         if self.finishing is not None:
-            await self.finishing(job, job.told(ended, final))
+            await self.finishing(job, job.described(ended, final))
         job.status, job.ended = final, ended
         job.over.set()
 

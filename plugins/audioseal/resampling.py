@@ -27,15 +27,15 @@ class Resampler:
         self.half = 0 if from_hz == to_hz else ceil(_CROSSINGS * from_hz / min(from_hz, to_hz))
         """The later samples of the input that an output sample needs."""
         self._filters = _filters(from_hz, to_hz, self.half) if self.half else None
-        self._kept = np.zeros(max(0, self.half - 1), np.float32)
-        self._begin = -len(self._kept)
+        self._tail = np.zeros(max(0, self.half - 1), np.float32)
+        self._begin = -len(self._tail)
         self._next = 0
 
     def feed(self, samples: Floats) -> Floats:
         """Return the output that is known now."""
         if self._filters is None:
             return samples
-        sound = np.concatenate([self._kept, samples])
+        sound = np.concatenate([self._tail, samples])
         end = self._begin + len(sound)
         stop = max(self._next, -(-(end - self.half) * self._up // self._down))
         places = np.arange(self._next, stop) * self._down
@@ -48,8 +48,8 @@ class Resampler:
             made = np.zeros(0, np.float32)
         self._next = stop
         still_needed = stop * self._down // self._up - self.half + 1
-        self._kept = sound[max(0, still_needed - self._begin) :]
-        self._begin = end - len(self._kept)
+        self._tail = sound[max(0, still_needed - self._begin) :]
+        self._begin = end - len(self._tail)
         return np.asarray(made, np.float32)
 
 

@@ -29,9 +29,9 @@ class Cloner:
 
     async def clone(self, request: CloneRequest) -> str:
         """Add a voice and return its id. There is only one try: a second could leave a voice twice."""
-        sent = self._api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
+        upload = self._api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
         try:
-            async with sent as answer:
+            async with upload as answer:
                 added = decoded(_Added, await answer.read())
         except errors.UnsupportedText as error:
             raise errors.UnusableSample(error.message, detail=error.detail) from None

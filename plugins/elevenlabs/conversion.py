@@ -11,7 +11,7 @@ from plugins.elevenlabs.api import Api
 from plugins.elevenlabs.listings import CREDITS_A_MINUTE, SAMPLE_RATE_HZ
 from plugins.elevenlabs.plugin import ConversionPath, ElevenLabsSettings
 from plugins.elevenlabs.refusals import NOT_TAKEN, NoSuchPath
-from plugins.elevenlabs.speech import VoiceSettings, credits_told, expect_sound, open_sound, query
+from plugins.elevenlabs.speech import VoiceSettings, credits_of, expect_sound, open_sound, query
 from speech_engine.errors import EngineFailed, UnsupportedRequest, UnsupportedText, UnusableSample
 from speech_engine.events import Event, Finished, ProviderCount, Started
 from speech_engine.http import HttpFile, HttpForm
@@ -44,7 +44,7 @@ class Converter:
         form = self._form(job, wav_file(recording, SAMPLE_RATE_HZ))
         for path in (self._path, _OTHER[self._path]):
             try:
-                async with aclosing(self._tried(path, job, voice, form, minutes)) as events:
+                async with aclosing(self._within_quota(path, job, voice, form, minutes)) as events:
                     async for event in events:
                         self._path = path
                         yield event
@@ -56,7 +56,7 @@ class Converter:
             return
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
 
-    async def _tried(
+    async def _within_quota(
         self, path: ConversionPath, job: SpeechJob, voice: str, form: HttpForm, minutes: float
     ) -> AsyncGenerator[Event, None]:
         sound, output_format = open_sound(job, self._settings)
@@ -69,8 +69,8 @@ class Converter:
         ) as answer:
             yield Started(SAMPLE_RATE_HZ)
             await expect_sound(self._api, answer)
-            told = credits_told(answer)
-            units = CREDITS_A_MINUTE * minutes if told is None else told
+            price = credits_of(answer)
+            units = CREDITS_A_MINUTE * minutes if price is None else price
             # All of it is billed now, even if the client leaves: nothing else tells how much that is.
             yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):

@@ -85,8 +85,8 @@ def read(body: bytes) -> Refusal:
 
     This never raises.
     """
-    said = cloud.said(body)
-    return of_detail(said.get("detail") if isinstance(said, dict) else None)
+    reply = cloud.refusal_of(body)
+    return of_detail(reply.get("detail") if isinstance(reply, dict) else None)
 
 
 def of_detail(detail: Any) -> Refusal:

@@ -57,10 +57,10 @@ class Mp3Sound:
         return self._most_bytes is not None and self._bytes >= self._most_bytes
 
     def feed(self, _segment: int, data: bytes) -> Iterator[Encoded]:
-        kept = data if self._most_bytes is None else data[: self._most_bytes - self._bytes]
-        if kept:
-            self._bytes += len(kept)
-            yield Encoded("mp3", kept)
+        within = data if self._most_bytes is None else data[: self._most_bytes - self._bytes]
+        if within:
+            self._bytes += len(within)
+            yield Encoded("mp3", within)
 
     def end_of_call(self) -> None:
         """Do nothing: MP3 files in a row are one stream."""

@@ -112,7 +112,7 @@ class Speech:
                 body=speech_body(call.text, self._job, self._settings),
                 within_s=self._job.deadline_s if is_first else _LATER_CALLS_S,
             ) as answer:
-                cost = credits_told(answer)
+                cost = credits_of(answer)
                 units += float(len(call.text)) if cost is None else cost
                 if is_first:
                     yield Started(SAMPLE_RATE_HZ)
@@ -168,7 +168,7 @@ class _TimedAnswer:
                 return
 
 
-def credits_told(answer: HttpAnswer) -> float | None:
+def credits_of(answer: HttpAnswer) -> float | None:
     """Return the price of the answer in ElevenLabs' credits, which are not characters."""
     cost = answer.headers.get("character-cost", "")
     return float(cost) if _CREDITS.fullmatch(cost) else None

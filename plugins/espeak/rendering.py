@@ -74,7 +74,7 @@ class Rendering:
     def __init__(self, utterance: Utterance, put: Put) -> None:
         self._utterance = utterance
         self._to_reader = put
-        self._kept: list[Audio | Words] | None = [] if utterance.has_speech else None
+        self._pending: list[Audio | Words] | None = [] if utterance.has_speech else None
         self._segment = -1
         self._samples = 0
         self._times = WordTimes("", 0)
@@ -88,17 +88,17 @@ class Rendering:
 
     def end(self) -> None:
         """Raise UnsupportedText if the text has words, and all was silent."""
-        if self._kept is not None:
+        if self._pending is not None:
             raise UnsupportedText("Invalid 'input': this language has no way to read any of it.")
 
     def _put(self, event: Audio | Words) -> bool:
-        if self._kept is None:
+        if self._pending is None:
             return self._to_reader(event)
-        self._kept.append(event)
+        self._pending.append(event)
         if isinstance(event, Words) or not any(event.pcm):
             return True
-        kept, self._kept = self._kept, None
-        return all(self._to_reader(each) for each in kept)
+        pending, self._pending = self._pending, None
+        return all(self._to_reader(each) for each in pending)
 
     def _left(self) -> int | None:
         cap = self._utterance.max_samples

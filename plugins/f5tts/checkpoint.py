@@ -66,8 +66,8 @@ def load_checkpoint(
     check_model(model_format.MODEL_FORMAT, folder)
     contents = FolderContents(model_format.MODEL_FORMAT.files, folder)
     sizes = model_format.read_sizes(contents)
-    if (told := model_format.told_version(contents)) not in ("", version):
-        raise UnusableModel(f'model.safetensors: its network is of {told}: set version = "{told}"')
+    if (stated := model_format.stated_version(contents)) not in ("", version):
+        raise UnusableModel(f'model.safetensors: its network is of {stated}: set version = "{stated}"')
     progress(0.1, "building the networks")
     network, vocoder = build_network(sizes, version), Vocoder(model_format.read_vocoder_sizes(contents))
     progress(0.4, "reading the weights")

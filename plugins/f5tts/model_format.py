@@ -113,7 +113,7 @@ def read_vocabulary(model: ModelContents) -> dict[str, int]:
     return numbers
 
 
-def told_version(model: ModelContents) -> str:
+def stated_version(model: ModelContents) -> str:
     """Return the version by the tensors, or "", as for most models. Raise UnusableModel."""
     tensors = model.tensors("weights")
     if any(name.startswith(V0_SIGN) for name in tensors):

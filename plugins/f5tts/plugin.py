@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from plugins.f5tts.model_format import MODEL_FORMAT, told_version
+from plugins.f5tts.model_format import MODEL_FORMAT, stated_version
 from speech_engine.host.batch_model import TorchSettings
 from speech_engine.model_files import FolderContents, UnusableModel
 from speech_engine.plugin import Hosted, Missing, Plugin, missing_model
@@ -65,12 +65,14 @@ def missing(settings: F5Settings) -> tuple[Missing, ...]:
     if lacking := _no_model(settings):
         return lacking
     try:
-        told = told_version(FolderContents(MODEL_FORMAT.files, Path(settings.model_path)))
+        stated = stated_version(FolderContents(MODEL_FORMAT.files, Path(settings.model_path)))
     except UnusableModel:
         return ()  # the engine says what is wrong with its files
-    if told in ("", settings.version):
+    if stated in ("", settings.version):
         return ()
-    return (Missing(f"its model is of {told}, and version is {settings.version}", f'set version = "{told}"'),)
+    return (
+        Missing(f"its model is of {stated}, and version is {settings.version}", f'set version = "{stated}"'),
+    )
 
 
 def voxgate_register() -> tuple[Plugin[F5Settings], ...]:

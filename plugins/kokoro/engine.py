@@ -43,8 +43,8 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
         self._network = network
         self._styles = Path(settings.model_path) / "voices.npz"
 
-    def read(self, text: str, voice: StyleVoice, said: int) -> list[Piece]:
-        return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
+    def read(self, text: str, voice: StyleVoice, sounds: int) -> list[Piece]:
+        return read_text(text, voice.reading, self._model.symbols, self._phonemize, sounds)
 
     def lend(self, voice: StyleVoice, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)

@@ -27,7 +27,7 @@ _BRITISH = {"eə": "ɛː", "iə": "ɪə", "əʊ": "Q"}
 # English voices did not learn these sounds, so the nearest ones replace them.
 _NEAREST = {"ɚ": "əɹ", "r": "ɹ", "x": "k", "c\u0327": "k", "ɬ": "l", "ʔ": "t", "ʲ": "", "ɐ": "ə"}
 _ALPHABETS = {"en-US": (_PAIRS, _AMERICAN, _NEAREST), "en-GB": (_PAIRS, _BRITISH, _NEAREST)}
-_ELSEWHERE = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": "\u00e7"})
+_REMOTE = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": "\u00e7"})
 
 
 def read_text(
@@ -51,7 +51,7 @@ def read_text(
 def own_alphabet(sounds: str, reading: Reading) -> str:
     """Return espeak-ng's sounds in the model's alphabet."""
     written = unicodedata.normalize("NFD", sounds)
-    for table in _ALPHABETS.get(reading.tag, _ELSEWHERE):
+    for table in _ALPHABETS.get(reading.tag, _REMOTE):
         for old, new in table.items():
             written = written.replace(old, new)
     return written

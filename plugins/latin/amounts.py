@@ -1,4 +1,4 @@
-"""Numbers as they are written (`1.234,56`) and as they are said. Every rule with a number needs
+"""Numbers as they are written (`1.234,56`) and as they are write_out. Every rule with a number needs
 both."""
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def amount(text: str, point: str) -> Amount:
     return Amount(re.sub(r"[.,]", "", whole), decimals, mark if decimals else "")
 
 
-def said(number: Amount, form: Form, language: Language) -> str:
+def write_out(number: Amount, form: Form, language: Language) -> str:
     if not number.digits:
         whole = ""
     elif number.is_spelled:

@@ -117,7 +117,7 @@ class OpenAIEngine:
         body: dict[str, Any] = {
             **self._settings.extra,
             **job.extra,
-            "model": self._settings.sent_model(job.model, job.language),
+            "model": self._settings.request_model(job.model, job.language),
             "input": call.text,
             "response_format": format_,
         }
@@ -133,14 +133,14 @@ class OpenAIEngine:
             body["language"] = language
         if self._settings.stream == "sse":
             body["stream_format"] = "sse"
-        sent: dict[str, Any] | HttpForm = body
+        request_body: dict[str, Any] | HttpForm = body
         if isinstance(job.voice, Samples):
-            sent = self._with_recording(body, job, job.voice)
+            request_body = self._with_recording(body, job, job.voice)
         return HttpRequest(
             method="POST",
             url=self._speech_url,
-            headers=self._headers if isinstance(sent, HttpForm) else self._json_headers,
-            body=sent if isinstance(sent, HttpForm) else msgspec.json.encode(sent),
+            headers=self._headers if isinstance(request_body, HttpForm) else self._json_headers,
+            body=request_body if isinstance(request_body, HttpForm) else msgspec.json.encode(request_body),
             within_s=job.deadline_s if call.segment == 0 else _LATER_S,
         )
 

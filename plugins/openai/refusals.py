@@ -94,7 +94,7 @@ def read(body: bytes) -> RefusalDetail:
 
     Any other body gives an empty detail.
     """
-    return detail_of(cloud.said(body))
+    return detail_of(cloud.refusal_of(body))
 
 
 def detail_of(answer: object) -> RefusalDetail:

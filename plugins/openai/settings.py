@@ -130,7 +130,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         """Return what the server knows of OpenAI's names: whatever it lists, it may know them all."""
         return as_they_are((*BUILT_IN, *self.voices) if self._preset.knows_names else ())
 
-    def sent_model(self, id_: str, language: str) -> str:
+    def request_model(self, id_: str, language: str) -> str:
         """Return the name by which a request asks for a model."""
         known = preset_model(self.preset, id_)
         if known is None or not known.by_language:

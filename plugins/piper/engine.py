@@ -14,7 +14,7 @@ from plugins.piper.reading import read_text
 from plugins.piper.voice_format import INPUT, LENGTHS, OUTPUT, SCALES, SPEAKER
 from plugins.piper.voices import ImportedVoice, Speaker, VoiceList
 from speech_engine import Context
-from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.model_cache import ModelCache
 from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
 
@@ -35,15 +35,15 @@ class PiperEngine(OnnxEngine[Speaker]):
         super().__init__(settings, context, voices, phonemize, threads)
         self._settings = settings
         self.unlisted_voices = voices.unlisted()
-        self.shelf: ModelShelf[ImportedVoice, OnnxNetwork] = ModelShelf(
+        self.sample_cache: ModelCache[ImportedVoice, OnnxNetwork] = ModelCache(
             settings.voices_mb * 2**20, self._load, context.waiting
         )
 
-    def read(self, text: str, voice: Speaker, said: int) -> list[Piece]:
+    def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
 
     def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
-        return self.shelf.lend(voice.voice, within_s)
+        return self.sample_cache.lend(voice.voice, within_s)
 
     async def _load(self, voice: ImportedVoice) -> OnnxNetwork:
         return await self.run(lambda _stop: OnnxNetwork(voice.folder / "voice.onnx", self._settings.threads))
@@ -73,6 +73,6 @@ def resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDAr
     spectrum = np.fft.rfft(sound)
     length = round(len(sound) * wanted_hz / rate_hz)
     fitted = np.zeros(length // 2 + 1, spectrum.dtype)
-    kept = min(len(fitted), len(spectrum))
-    fitted[:kept] = spectrum[:kept]
+    frames = min(len(fitted), len(spectrum))
+    fitted[:frames] = spectrum[:frames]
     return np.asarray(np.fft.irfft(fitted, length) * (wanted_hz / rate_hz), np.float32)

@@ -27,16 +27,16 @@ def read_text(text: str, config: VoiceConfig, phonemize: Phonemize) -> list[Piec
     pieces = [
         _piece(part, config)
         for sentence in sentences
-        if _is_heard(sentence, config)
+        if _has_sound(sentence, config)
         for part in cut_sounds(sentence, MOST_SOUNDS)
-        if _is_heard(part, config)
+        if _has_sound(part, config)
     ]
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces
 
 
-def _is_heard(sounds: list[str], config: VoiceConfig) -> bool:
+def _has_sound(sounds: list[str], config: VoiceConfig) -> bool:
     return any(sound in config.symbols and any(map(str.isalnum, sound)) for sound in sounds)
 
 

@@ -39,11 +39,11 @@ async def _create(name: str, settings: PiperSettings, context: Context) -> Async
         context.progress(0.5, "loading the default voice")
         try:
             # So the first listener does not wait for it.
-            async with engine.shelf.lend(voices[0]):
+            async with engine.sample_cache.lend(voices[0]):
                 pass
             yield engine
         finally:
-            await engine.shelf.close()
+            await engine.sample_cache.close()
 
 
 def voxgate_register() -> tuple[Plugin[PiperSettings], ...]:

@@ -118,16 +118,16 @@ class RecentPast:
 
     def __init__(self, layers: int, context: int) -> None:
         self._context = context
-        self._kept: list[tuple[Any, Any] | None] = [None] * layers
+        self._cached: list[tuple[Any, Any] | None] = [None] * layers
         self.length = 0
 
     def add(self, layer: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
-        kept, count = self._kept[layer], keys.shape[2]
-        if kept is not None:
-            keys, values = torch.cat([kept[0], keys], dim=2), torch.cat([kept[1], values], dim=2)
+        cached, count = self._cached[layer], keys.shape[2]
+        if cached is not None:
+            keys, values = torch.cat([cached[0], keys], dim=2), torch.cat([cached[1], values], dim=2)
         # A copy, so that older positions are freed.
         last = slice(1 - self._context, None)
-        self._kept[layer] = keys[:, :, last].clone(), values[:, :, last].clone()
+        self._cached[layer] = keys[:, :, last].clone(), values[:, :, last].clone()
         total = keys.shape[2]
         distance = torch.arange(total - count, total)[:, None] - torch.arange(total)
         return keys, values, (distance >= 0) & (distance < self._context)

@@ -102,10 +102,12 @@ class BatchedDecoder:
         with torch.inference_mode():
             latents = torch.stack([self._model.bos_emb if row.latent is None else row.latent for row in rows])
             x = self._model.input_linear(latents[:, None])
-            said = self._said(pass_through(self._model.transformer.layers, x, [row.past for row in rows]))
-            ends = (self._model.out_eos(said) > self._sizes.ends_above)[:, 0].tolist()
+            projected = self._projected(
+                pass_through(self._model.transformer.layers, x, [row.past for row in rows])
+            )
+            ends = (self._model.out_eos(projected) > self._sizes.ends_above)[:, 0].tolist()
             noise = torch.cat([row.noise() for row in rows])
-            made = self._decode(lambda *times: self._model.flow_net(said, *times), noise)
+            made = self._decode(lambda *times: self._model.flow_net(projected, *times), noise)
         for row, latent, is_end in zip(rows, made, ends, strict=True):
             is_done = row.take(latent, is_end=is_end, fixed=self._fixed_frames)
             if is_done and not row.is_over:
@@ -127,8 +129,8 @@ class BatchedDecoder:
             pass_through(self._model.transformer.layers, x, [row.past])
             row.noise()
 
-    def _said(self, x: Any) -> Any:
-        said = self._model.out_norm(x)
+    def _projected(self, x: Any) -> Any:
+        projected = self._model.out_norm(x)
         if self._model.z_proj is not None:
-            said = self._model.z_proj(said)
-        return said[:, -1]
+            projected = self._model.z_proj(projected)
+        return projected[:, -1]

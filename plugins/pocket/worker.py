@@ -31,7 +31,7 @@ from speech_engine import (
     UnsupportedLanguage,
 )
 from speech_engine.host.batch_loop import BatchLoop
-from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.model_cache import ModelCache
 from speech_engine.host.torch_worker import TorchEngine
 from speech_engine.model_files import FolderContents, ModelManifest, UnusableModel, read_manifest
 from speech_engine.samples import weighted_samples
@@ -97,7 +97,7 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
         super().__init__(settings, context, model, tuple(each.info for each in models), batch)
         self._models = {each.name: each for each in models}
         self._one_voice = threading.Lock()
-        self.shelf: ModelShelf[ImportedModel, LoadedModel] = ModelShelf(
+        self.sample_cache: ModelCache[ImportedModel, LoadedModel] = ModelCache(
             settings.models_mb * 2**20, lambda each: asyncio.to_thread(load, each), context.waiting
         )
 
@@ -108,7 +108,7 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
         voices = weighted_samples(job.voice, "Pocket TTS", MOST_MIXED)
         if job.language.split("-")[0].lower() != imported.language.split("-")[0].lower():
             raise UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
-        async with self.shelf.lend(imported, job.deadline_s) as model:
+        async with self.sample_cache.lend(imported, job.deadline_s) as model:
             voice = await self._voice(job, voices, model)
             async with aclosing(self.batch.speak(job, Spoken(model, voice))) as events:
                 async for event in events:
@@ -173,12 +173,12 @@ async def _create(name: str, settings: PocketSettings, context: Context) -> Asyn
         engine = PocketEngine(settings, context, model, models, batch)
         try:
             context.progress(0.2, "loading the first model")
-            async with engine.shelf.lend(models[0]) as first:
+            async with engine.sample_cache.lend(models[0]) as first:
                 context.progress(0.8, "warming up")
                 await batch.warm_up(lambda count: model.warm_up_rows(first, count))
             yield engine
         finally:
-            await engine.shelf.close()
+            await engine.sample_cache.close()
 
 
 def voxgate_register() -> tuple[Plugin[PocketSettings], ...]:

@@ -19,7 +19,7 @@ _LETTERS = dict(
     )
 )
 
-_SAID = {
+_SPELLINGS = {
     "aids": "เอดส์",
     "android": "แอนดรอยด์",
     "app": "แอป",
@@ -91,7 +91,7 @@ _LONGEST_SPELLED = 5
 
 class English:
     def __init__(self) -> None:
-        self._said = _transliterations() | _SAID
+        self._spellings = _transliterations() | _SPELLINGS
 
     def rules(self, text: str) -> tuple[Rule, ...]:
         """Return the rules for the open parts of a text.
@@ -111,8 +111,8 @@ class English:
     def _word(self, written: str) -> str | None:
         is_capitals = written.isascii() and written.isalpha() and written.isupper()
         if is_capitals and len(written) <= _ALWAYS_SPELLED:
-            return _SAID.get(written.lower()) or _spelled(written)
-        thai = self._said.get(written.lower())
+            return _SPELLINGS.get(written.lower()) or _spelled(written)
+        thai = self._spellings.get(written.lower())
         if thai is None and _JOINED.fullmatch(written):
             return "แอนด์".join(map(_spelled, written.split("&")))
         if thai is None and is_capitals and len(written) <= _LONGEST_SPELLED and _UNSPEAKABLE.match(written):
@@ -138,7 +138,7 @@ def _transliterations() -> dict[str, str]:
     """Return the library's transliterations from English to Thai.
 
     The library has spellings that its editors call wrong. But it returns their mark for "wrong" as
-    the mark for "right". If a wrong spelling would come first, `_SAID` has the word.
+    the mark for "right". If a wrong spelling would come first, `_SPELLINGS` has the word.
     """
     spellings: dict[str, str] = {}
     for thai, columns in get_transliteration_dict().items():

@@ -47,8 +47,8 @@ def _without_silences(samples: Floats, is_speech: IsSpeech) -> Floats:
     padded = np.concatenate([np.zeros((_AVERAGED - 1) // 2), flags, np.zeros(_AVERAGED // 2)])
     averages = np.convolve(padded, np.full(_AVERAGED, 1 / _AVERAGED), "valid")[:windows]
     voiced = np.round(averages)
-    kept = np.convolve(voiced, np.ones(_LONGEST_SILENCE + 1), "same")[:windows] > 0
-    return samples[np.repeat(kept, _WINDOW)]
+    is_voiced = np.convolve(voiced, np.ones(_LONGEST_SILENCE + 1), "same")[:windows] > 0
+    return samples[np.repeat(is_voiced, _WINDOW)]
 
 
 def mel_spectrogram(samples: Floats) -> Floats:

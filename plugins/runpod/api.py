@@ -51,7 +51,7 @@ _SENTENCES: dict[type[EngineError], str] = {
 _NOT_THERE = "Runpod does not know the endpoint, pod or address that the settings name."
 
 
-class Said(NamedTuple):
+class ApiReply(NamedTuple):
     """The status, headers and body of an answer."""
 
     status: int
@@ -59,7 +59,7 @@ class Said(NamedTuple):
     body: bytes
 
     def __repr__(self) -> str:
-        return f"<Said {self.status}, {len(self.body)} bytes>"
+        return f"<ApiReply {self.status}, {len(self.body)} bytes>"
 
     def read(self, type_: type[T]) -> T:
         """Return the decoded body. Raises EngineFailed if the body has another form."""
@@ -99,7 +99,7 @@ class Api:
         *,
         is_safe: bool = False,
         within_s: float = _WITHIN_S,
-    ) -> Said:
+    ) -> ApiReply:
         """Return the answer with any status.
 
         A GET, a DELETE and a request that `is_safe` are retried after a temporary failure. Any other request
@@ -113,8 +113,8 @@ class Api:
         while True:
             tries += 1
             outcome = await self._outcome(request)
-            result = outcome.status if isinstance(outcome, Said) else outcome
-            headers = outcome.headers if isinstance(outcome, Said) else {}
+            result = outcome.status if isinstance(outcome, ApiReply) else outcome
+            headers = outcome.headers if isinstance(outcome, ApiReply) else {}
             pause = pause_s(tries, random.random(), headers)
             if pause is None or not may_repeat(result, is_safe=is_safe):
                 break
@@ -127,10 +127,10 @@ class Api:
     async def rest(self, seconds: float) -> None:
         await self._sleep(seconds)
 
-    async def _outcome(self, request: HttpRequest) -> Said | EngineError:
+    async def _outcome(self, request: HttpRequest) -> ApiReply | EngineError:
         try:
             async with self._http.send(request) as answer:
-                return Said(answer.status, answer.headers, await answer.read(MOST_ANSWER_BYTES))
+                return ApiReply(answer.status, answer.headers, await answer.read(MOST_ANSWER_BYTES))
         except EngineError as error:
             return error
 
@@ -151,11 +151,11 @@ class Api:
         )
 
 
-def checked(said: Said, *fine: int) -> Said:
+def checked(reply: ApiReply, *fine: int) -> ApiReply:
     """Return the answer if it has one of these statuses. Raises its refusal otherwise."""
-    if said.status not in fine:
-        raise said.refusal()
-    return said
+    if reply.status not in fine:
+        raise reply.refusal()
+    return reply
 
 
 class InDoubt(EngineFailed):
@@ -184,9 +184,9 @@ def pause_s(tries: int, dice: float, headers: Mapping[str, str]) -> float | None
     """
     if tries >= MOST_TRIES:
         return None
-    asked_s = retry_after_s(headers) or 0.0
-    pause = max(asked_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * dice)
-    return pause if pause <= MOST_PAUSE_S * 1.5 and asked_s <= MOST_PAUSE_S else None
+    waited_s = retry_after_s(headers) or 0.0
+    pause = max(waited_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * dice)
+    return pause if pause <= MOST_PAUSE_S * 1.5 and waited_s <= MOST_PAUSE_S else None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -78,17 +78,17 @@ class Cloud:
 
     async def pod(self, id_: str) -> Pod | None:
         """Return the pod, or None if it is terminated."""
-        said = await self._api.ask("GET", f"pods/{id_}")
-        if said.status == 404:
+        reply = await self._api.ask("GET", f"pods/{id_}")
+        if reply.status == 404:
             return None
-        pod = checked(said, 200).read(Pod)
+        pod = checked(reply, 200).read(Pod)
         return None if pod.status == "TERMINATED" else pod
 
     async def prices(self, *, is_secure: bool) -> dict[str, float]:
         """Return the price of a pod with one GPU for an hour, by the GPU's name."""
-        said = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
+        reply = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
         found: dict[str, float] = {}
-        for gpu in checked(said, 200).read(_Gpus).gpus:
+        for gpu in checked(reply, 200).read(_Gpus).gpus:
             price = gpu.price.secure if is_secure else gpu.price.community
             if price:
                 found[gpu.id] = price
@@ -97,28 +97,28 @@ class Cloud:
     async def create(self, order: dict[str, Any]) -> Pod:
         """Create a pod. Raises NoMachine or NotBegun if none was created, and InDoubt if that is unknown."""
         try:
-            said = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
+            reply = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
         except EngineUnavailable as error:
             raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
         except EngineError as error:
             raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
-        refused = said.refusal()
-        if said.status == 400:
+        refused = reply.refusal()
+        if reply.status == 400:
             # Only the message of a 400 names the fault. The caller tries the next GPU, which may help.
             raise NoMachine("Runpod has no such machine now.", detail=refused.detail)
-        if said.status not in (200, 201):
-            if said.status < 400 or (is_temporary(said.status) and said.status != 429):
+        if reply.status not in (200, 201):
+            if reply.status < 400 or (is_temporary(reply.status) and reply.status != 429):
                 raise InDoubt("Runpod failed while it made a pod.", detail=refused.detail)
             raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
         try:
-            return said.read(Pod)
+            return reply.read(Pod)
         except EngineFailed:
             raise InDoubt("Runpod made a pod without saying what it is called.") from None
 
     async def terminate(self, id_: str) -> None:
         """Terminate a pod and wait until it is gone. Raises EngineError if that is not certain."""
-        said = await self._api.ask("DELETE", f"pods/{id_}")
-        checked(said, 200, 204, 404, 409)
+        reply = await self._api.ask("DELETE", f"pods/{id_}")
+        checked(reply, 200, 204, 404, 409)
         for _ in range(_GONE_LOOKS):
             if await self.pod(id_) is None:
                 return

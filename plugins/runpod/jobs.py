@@ -27,7 +27,7 @@ _STATUSES: dict[str, RemoteStatus] = {
 }
 
 
-class JobTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class JobStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer of /status. Its `error` is not read, because it may quote a text."""
 
     id: str
@@ -37,7 +37,7 @@ class JobTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     output: Any = None
 
     def __repr__(self) -> str:
-        return f"<JobTold {self.id} {self.status}>"
+        return f"<JobStatus {self.id} {self.status}>"
 
     @property
     def remote_status(self) -> RemoteStatus:
@@ -45,7 +45,7 @@ class JobTold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return _STATUSES.get(self.status, "running")
 
 
-class _Taken(msgspec.Struct, frozen=True):
+class _Accepted(msgspec.Struct, frozen=True):
     id: str
 
 
@@ -77,47 +77,47 @@ class Jobs:
         """
         body = msgspec.json.encode({"input": msgspec.Raw(work), "policy": policy})
         try:
-            said = await self._api.ask("POST", "run", body, is_safe=is_safe, within_s=_RUN_S)
+            reply = await self._api.ask("POST", "run", body, is_safe=is_safe, within_s=_RUN_S)
         except EngineUnavailable as error:
             raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
         except EngineError as error:
             raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
-        if said.status in (200, 201):
+        if reply.status in (200, 201):
             try:
-                return said.read(_Taken).id
+                return reply.read(_Accepted).id
             except EngineFailed:
                 raise InDoubt("Runpod took the work without saying what it is called.") from None
-        refused = said.refusal()
-        if said.status < 400 or (is_temporary(said.status) and said.status != 429):
+        refused = reply.refusal()
+        if reply.status < 400 or (is_temporary(reply.status) and reply.status != 429):
             raise InDoubt("Runpod failed while it took the work.", detail=refused.detail)
         raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
 
-    async def status(self, id_: str, *, then_forget: bool = False) -> JobTold | None:
+    async def status(self, id_: str, *, then_forget: bool = False) -> JobStatus | None:
         """Return the job, or None if it does not exist. With `then_forget`, Runpod may delete it soon."""
         query = f"?ttl={_FORGET_MS}" if then_forget else ""
-        said = await self._api.ask("GET", f"status/{quote(id_, safe='')}{query}")
-        return None if said.status == 404 else checked(said, 200).read(JobTold)
+        reply = await self._api.ask("GET", f"status/{quote(id_, safe='')}{query}")
+        return None if reply.status == 404 else checked(reply, 200).read(JobStatus)
 
     async def stream(self, id_: str) -> list[Any]:
         """Return the output since the last call. Runpod gives each output only once."""
-        said = await self._api.ask("GET", f"stream/{quote(id_, safe='')}")
-        if said.status == 404:
+        reply = await self._api.ask("GET", f"stream/{quote(id_, safe='')}")
+        if reply.status == 404:
             return []
         # The SDK reads an object that holds the list. The documentation shows the list alone.
-        body: Any = checked(said, 200).read(object)
+        body: Any = checked(reply, 200).read(object)
         listed = body.get("stream") if isinstance(body, dict) else body
         try:
             return [part.output for part in msgspec.convert(listed, tuple[_Part, ...])]
         except msgspec.ValidationError:
             raise EngineFailed("Runpod's stream is not what it promises.") from None
 
-    async def cancel(self, id_: str, server: str) -> JobTold | None:
+    async def cancel(self, id_: str, server: str) -> JobStatus | None:
         """Cancel a job, and return its last state, or None if it does not exist.
 
         Raises EngineFailed, which names the `server`, if the job goes on.
         """
-        said = await self._api.ask("POST", f"cancel/{quote(id_, safe='')}", is_safe=True)
-        checked(said, 200, 400, 404, 409)
+        reply = await self._api.ask("POST", f"cancel/{quote(id_, safe='')}", is_safe=True)
+        checked(reply, 200, 400, 404, 409)
         for _ in range(_MOST_LOOKS):
             job = await self.status(id_, then_forget=True)
             if job is None or job.remote_status not in OPEN:

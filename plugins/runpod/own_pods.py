@@ -135,17 +135,17 @@ class OwnPods:
 
         That happens if another worker created a pod at the same moment, or the price is above the listed one.
         """
-        is_kept = False
+        is_stored = False
         try:
             alive = sorted(await self.alive(), key=lambda pod: (pod.made_at, pod.id))
             before = [pod for pod in alive if (pod.made_at, pod.id) < (made.made_at, made.id)]
             costs = [pod.cost or 0.0 for pod in (*before, made)]
             fits = len(before) < self._pods.most_pods and sum(costs) <= self._pods.usd_per_hour
-            is_kept = fits and self._lasts(made)
+            is_stored = fits and self._lasts(made)
         finally:
-            if not is_kept:
+            if not is_stored:
                 await asyncio.shield(self.end(made.id, "caps"))
-        if not is_kept:
+        if not is_stored:
             raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
         return made
 

@@ -16,9 +16,9 @@ import msgspec
 
 from plugins.runpod.api import Sleep
 from plugins.runpod.cloud import Pod
-from plugins.runpod.jobs import MOST_RUN_BYTES, JobTold, finished_state
+from plugins.runpod.jobs import MOST_RUN_BYTES, JobStatus, finished_state
 from plugins.runpod.own_pods import OwnPods
-from plugins.runpod.reaper import BROKEN, ReaperRules, SeenPod, doomed, is_ours, last_needed
+from plugins.runpod.reaper import BROKEN, ReaperRules, SeenPod, is_ours, last_needed, to_terminate
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import SWEEP_S, TIDY_S, PodSettings, RunpodSettings
 from speech_engine import Context, EngineError, EngineFailed
@@ -31,7 +31,7 @@ from speech_engine.runner import (
     RunnerLimits,
 )
 
-_KEPT_S = 240.0
+_CACHED_S = 240.0
 """After its last work a pod stays for `idle_s`, and so do its results."""
 _MARGIN_S = 60
 _TURN_S = 5.0
@@ -92,7 +92,7 @@ class PodRunner:
             over_s=self._wait_s + self._settings.most_s + _MARGIN_S,
             most_usd=self._settings.most_usd,
             most_bytes=MOST_RUN_BYTES,
-            kept_s=min(_KEPT_S, self._pods.idle_s),
+            kept_s=min(_CACHED_S, self._pods.idle_s),
             stays_s=self._pods.deadline_s + TIDY_S,
             idle_s=self._pods.idle_s,
         )
@@ -174,12 +174,12 @@ class PodRunner:
             pod = _Place.named(name).pod
             used[pod] = max(used.get(pod, 0.0), asked - over_s)
         self._needed = last_needed(self._needed, pods, used)
-        going = doomed(pods, self._needed, now, self._rules)
+        going = to_terminate(pods, self._needed, now, self._rules)
         are_gone = await asyncio.gather(*(self._own.end(each.id, each.reason) for each in going))
         if left := are_gone.count(False):
             raise EngineFailed(f"{left} pods bill and could not be ended.")
 
-    async def _handed(self, pod: Pod, place: _Place, work: RemoteWork) -> JobTold | None:
+    async def _handed(self, pod: Pod, place: _Place, work: RemoteWork) -> JobStatus | None:
         """Return the job in its pod. Hand the work over if the pod does not have it yet."""
         jobs = self._own.jobs(pod)
         if (job := await jobs.status(place.key)) is not None:

@@ -32,7 +32,7 @@ class ReaperRules(NamedTuple):
     deadline_s: float
 
 
-class Doomed(NamedTuple):
+class Termination(NamedTuple):
     id: str
     reason: Reason
 
@@ -57,18 +57,18 @@ def last_needed(
     return {pod.id: max(used.get(pod.id, pod.created_at), before.get(pod.id, pod.created_at)) for pod in pods}
 
 
-def doomed(
+def to_terminate(
     pods: Iterable[SeenPod], needed: Mapping[str, float], now: float, rules: ReaperRules
-) -> tuple[Doomed, ...]:
+) -> tuple[Termination, ...]:
     """Return the pods to terminate, each with its reason. `needed` comes from `last_needed`."""
-    found: list[Doomed] = []
+    found: list[Termination] = []
     for pod in pods:
         if not is_ours(pod.name, rules.deployment) or pod.status == "TERMINATED":
             continue
         if pod.status in BROKEN:
-            found.append(Doomed(pod.id, "broken"))
+            found.append(Termination(pod.id, "broken"))
         elif now >= pod.created_at + rules.deadline_s:
-            found.append(Doomed(pod.id, "deadline"))
+            found.append(Termination(pod.id, "deadline"))
         elif now >= needed.get(pod.id, pod.created_at) + rules.idle_s:
-            found.append(Doomed(pod.id, "idle"))
+            found.append(Termination(pod.id, "idle"))
     return tuple(found)

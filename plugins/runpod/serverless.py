@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from plugins.runpod.api import Api, Sleep
-from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobTold, finished_state
+from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobStatus, finished_state
 from plugins.runpod.settings import RunpodSettings
 from speech_engine import Context
 from speech_engine.runner import CannotTell, NotBegun, RemoteState, RemoteWork, RunnerHealth, RunnerLimits
 
-KEPT_S = 600
+STORED_S = 600
 """The shortest time for which a result stays. Runpod keeps it for thirty minutes, less the job's wait."""
 _STAYS_S = 1800
 """Runpod's thirty minutes, at the most."""
@@ -29,7 +29,7 @@ class ServerlessRunner:
         self._settings = settings
         self._context = context
         self._sleep = sleep
-        self._life_s = settings.queue_s + settings.start_s + settings.most_s + KEPT_S
+        self._life_s = settings.queue_s + settings.start_s + settings.most_s + STORED_S
 
     def __repr__(self) -> str:
         return f"<ServerlessRunner at {self._settings.endpoint_id}>"
@@ -42,7 +42,7 @@ class ServerlessRunner:
             over_s=self._life_s + _MARGIN_S,
             most_usd=at.most_usd,
             most_bytes=MOST_RUN_BYTES,
-            kept_s=KEPT_S,
+            kept_s=STORED_S,
             stays_s=_STAYS_S,
         )
 
@@ -83,7 +83,7 @@ class ServerlessRunner:
     async def tidy(self, live: Mapping[str, float]) -> None:
         """Do nothing: Runpod ends idle workers itself."""
 
-    def usd(self, job: JobTold) -> float | None:
+    def usd(self, job: JobStatus) -> float | None:
         """Return the price of a job: the start of its worker, its own time, and the idle time after it.
 
         The job's wait counts as the start, up to the longest time that a start takes.

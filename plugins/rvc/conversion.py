@@ -12,7 +12,7 @@ import torch
 from scipy import signal
 
 from plugins.rvc.checkpoint import RvcVoice
-from plugins.rvc.hubert import HEARD_HZ
+from plugins.rvc.hubert import HUBERT_HZ
 from plugins.rvc.joining import Joiner
 from plugins.rvc.pitch import coarse, praat_pitch
 from speech_engine.errors import UnsupportedOption
@@ -41,29 +41,29 @@ class PlacedNoise:
         return torch.randn((self._at_once, self._block), generator=generator)
 
 
-GIVEN_HZ = 24_000
+SOURCE_HZ = 24_000
 """The rate of the recordings from the server."""
 FRAMES_SHORT = 2
 """HuBERT makes fewer frames at the end, because it needs the sound after them."""
 
 SIZES = WindowSizes(
-    first=(GIVEN_HZ, 2 * GIVEN_HZ),
-    usual=5 * GIVEN_HZ,
-    context=GIVEN_HZ // 2,
-    grid=GIVEN_HZ // 50,
-    last=(3 * GIVEN_HZ,),
+    first=(SOURCE_HZ, 2 * SOURCE_HZ),
+    usual=5 * SOURCE_HZ,
+    context=SOURCE_HZ // 2,
+    grid=SOURCE_HZ // 50,
+    last=(3 * SOURCE_HZ,),
 )
 """One second, two, and then five, so that the first sound comes soon. The grid is a frame of HuBERT."""
 
-_FRAME = GIVEN_HZ // 100
-_HIGH_PASS = signal.butter(5, 48, btype="high", fs=HEARD_HZ)
+_FRAME = SOURCE_HZ // 100
+_HIGH_PASS = signal.butter(5, 48, btype="high", fs=HUBERT_HZ)
 _LATENT_BLOCK = 100
 _ALL_OF_IT = 0.5
 _USUALLY_LOUD = 0.05
 """The least value for the loudest sample, until the loud parts come. A hum before a word is quieter."""
 
 
-class Wishes(NamedTuple):
+class ConversionOptions(NamedTuple):
     """The options of a client.
 
     `index_rate` is the share of the voice's own features. `protect` below 0.5 reduces it for frames without
@@ -81,14 +81,14 @@ class Wishes(NamedTuple):
         return self.protect < _ALL_OF_IT
 
 
-def wishes_of(job: SpeechJob, methods: tuple[str, ...]) -> Wishes:
+def options_of(job: SpeechJob, methods: tuple[str, ...]) -> ConversionOptions:
     """Return a job's options. Raise UnsupportedOption for an invalid one. The best of `methods` is first."""
-    extra, usual = job.extra, Wishes()
+    extra, usual = job.extra, ConversionOptions()
     method = extra.get("f0_method", methods[0])
     if method not in methods:
         message = f"Invalid value for 'f0_method': it must be one of {', '.join(methods)}."
         raise UnsupportedOption(message, detail="f0_method")
-    return Wishes(
+    return ConversionOptions(
         semitones=job.pitch,
         index_rate=_number(extra, "index_rate", usual.index_rate, 1.0),
         protect=_number(extra, "protect", usual.protect, _ALL_OF_IT),
@@ -115,7 +115,7 @@ class Prepared(NamedTuple):
     hz: Any
     latent: Any
     source: Any
-    wishes: Wishes
+    options: ConversionOptions
     first: int
     last: int
     seconds: float
@@ -127,11 +127,11 @@ class VoiceConversion:
 
     sizes = SIZES
 
-    def __init__(self, job: SpeechJob, voice: RvcVoice, wishes: Wishes) -> None:
+    def __init__(self, job: SpeechJob, voice: RvcVoice, options: ConversionOptions) -> None:
         layout = voice.layout
         self._voice = voice
-        self._wishes = wishes
-        self._joiner = Joiner(GIVEN_HZ, layout.rate_hz)
+        self._options = options
+        self._joiner = Joiner(SOURCE_HZ, layout.rate_hz)
         seed = secrets.randbits(63) if job.seed is None else job.seed
         self._latent = PlacedNoise(seed, "latent", layout.channels, _LATENT_BLOCK)
         self._source = PlacedNoise(seed, "source", 1, layout.rate_hz)
@@ -151,12 +151,12 @@ class VoiceConversion:
     def prepare(self, window: SoundWindow) -> Prepared:
         """Return a window's sound for HuBERT, its pitch and its noise."""
         layout = self._voice.layout
-        sound = heard(window.pcm)
+        sound = hubert_input(window.pcm)
         self._loudest = max(self._loudest, float(np.abs(sound).max()))
         # Without the last frames, which are not made.
         first_frame = window.begin // _FRAME
-        frames = first_frame, first_frame + len(sound) * 100 // HEARD_HZ - FRAMES_SHORT
-        needs_pitch = layout.has_pitch and self._wishes.f0_method == "pm"
+        frames = first_frame, first_frame + len(sound) * 100 // HUBERT_HZ - FRAMES_SHORT
+        needs_pitch = layout.has_pitch and self._options.f0_method == "pm"
         first, last = self._joiner.bounds(window)
         work = work_of(window, self._voice.cost)
         return Prepared(
@@ -166,7 +166,7 @@ class VoiceConversion:
             source=self._source.between(frames[0] * layout.hop, frames[1] * layout.hop)[0]
             if layout.has_pitch
             else None,
-            wishes=self._wishes,
+            options=self._options,
             first=first,
             last=last,
             seconds=work.seconds,
@@ -179,14 +179,14 @@ class VoiceConversion:
 
 def work_of(window: SoundWindow, cost: float) -> RowWork:
     """Return the work of a window: one step, whose weight is its length in seconds times the voice's cost."""
-    seconds = len(window.pcm) / 2 / GIVEN_HZ
-    return RowWork((window.end - window.start) / GIVEN_HZ, seconds * cost, 1)
+    seconds = len(window.pcm) / 2 / SOURCE_HZ
+    return RowWork((window.end - window.start) / SOURCE_HZ, seconds * cost, 1)
 
 
-def heard(pcm: bytes) -> Any:
+def hubert_input(pcm: bytes) -> Any:
     """Return a window at HuBERT's rate, without frequencies below speech."""
     sound = np.frombuffer(pcm, "<i2").astype(np.float64) / 32768.0
-    slow = signal.resample_poly(sound, HEARD_HZ // 8000, GIVEN_HZ // 8000)
+    slow = signal.resample_poly(sound, HUBERT_HZ // 8000, SOURCE_HZ // 8000)
     return signal.filtfilt(*_HIGH_PASS, slow).astype(np.float32)
 
 

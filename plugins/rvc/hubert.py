@@ -16,7 +16,7 @@ from plugins.rvc.model_format import MODEL_FORMAT, HubertSizes, read_hubert_size
 from speech_engine.host.weights import fill, read_tensors
 from speech_engine.model_files import FolderContents, check_model
 
-HEARD_HZ = 16_000
+HUBERT_HZ = 16_000
 V1_LAYER = 9
 """Voices of version 1 were trained on this layer, and voices of version 2 on the last one."""
 
@@ -48,7 +48,7 @@ class Hubert(torch.nn.Module):  # type: ignore[misc]
         return self.model.dtype
 
     def forward(self, sounds: Any) -> tuple[Any | None, Any]:
-        """Return the features of sounds (rows, samples) at HEARD_HZ for voices of version 1 and of version 2.
+        """Return the features of sounds (rows, samples) at HUBERT_HZ for voices of versions 1 and 2.
 
         Both are (rows, frames, width), fifty frames a second. Without `final_proj`, the first is None. The
         sounds must have one length, because the network has no padding.

@@ -23,10 +23,10 @@ _QUIET = 1e-3
 
 
 class Joiner:
-    """The sound of one recording, at `rate_hz`. Windows count samples at `heard_hz`."""
+    """The sound of one recording, at `rate_hz`. Windows count samples at `recording_hz`."""
 
-    def __init__(self, heard_hz: int, rate_hz: int) -> None:
-        self._heard_hz = heard_hz
+    def __init__(self, recording_hz: int, rate_hz: int) -> None:
+        self._recording_hz = recording_hz
         self._rate_hz = rate_hz
         self.fade = round(FADE_S * rate_hz)
         self.margin = round(MARGIN_S * rate_hz)
@@ -35,7 +35,7 @@ class Joiner:
 
     def place(self, sample: int) -> int:
         """Return the place in the sound of a sample of the recording."""
-        return sample * self._rate_hz // self._heard_hz
+        return sample * self._rate_hz // self._recording_hz
 
     def bounds(self, window: SoundWindow) -> tuple[int, int]:
         """Return the range of samples of a window's whole sound that `join` uses."""
@@ -72,13 +72,13 @@ _EVERY_S = 0.5
 _QUIETEST = 1e-6
 
 
-def followed(made: Any, made_hz: int, heard: Any, heard_hz: int, rate: float) -> Any:
+def followed(made: Any, made_hz: int, recording_sound: Any, recording_hz: int, rate: float) -> Any:
     """Return the made sound with its own loudness (`rate` 1), the recording's (0), or one in between.
 
     Both sounds are of one window.
     """
     moments = torch.arange(len(made), device=made.device) / (_EVERY_S * made_hz)
-    wanted, own = _levels(heard, heard_hz, moments), _levels(made, made_hz, moments)
+    wanted, own = _levels(recording_sound, recording_hz, moments), _levels(made, made_hz, moments)
     return made * (wanted / own.clamp(min=_QUIETEST)) ** (1.0 - rate)
 
 

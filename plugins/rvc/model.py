@@ -12,9 +12,9 @@ import torch
 from torch.nn.functional import interpolate
 
 from plugins.rvc.checkpoint import RvcVoice
-from plugins.rvc.conversion import GIVEN_HZ, SIZES, Prepared, Wishes, coarse_of, moved
+from plugins.rvc.conversion import SIZES, SOURCE_HZ, ConversionOptions, Prepared, coarse_of, moved
 from plugins.rvc.generator import sound_of
-from plugins.rvc.hubert import HEARD_HZ, Hubert
+from plugins.rvc.hubert import HUBERT_HZ, Hubert
 from plugins.rvc.joining import followed
 from plugins.rvc.networks import tell_layers
 from plugins.rvc.rmvpe import Rmvpe
@@ -27,7 +27,7 @@ STATED_HZ = 48_000
 STEP_S = 1.0
 """The seconds of sound that a step makes of a second in it."""
 
-_HEARD_AT_ONCE = 8
+_WINDOWS_AT_ONCE = 8
 """The windows that HuBERT reads at once. Its first layers need 80 MB for each."""
 _MOST_OF_A_LAYER = 30_000_000_000
 """The multiplications of a voice's largest layer for the rows of one pass. A CPU needs seconds for them, and
@@ -49,7 +49,7 @@ class RvcRow:
         return self.taken >= self.steps
 
 
-class Heard(NamedTuple):
+class WindowFeatures(NamedTuple):
     """The features of a window (frames, width), fifty a second, and its pitch in Hz, a hundred a second.
 
     `hz` is None for a voice without pitch.
@@ -84,9 +84,9 @@ class RvcModel:
 
     def expected(self, job: SpeechJob, voice: RvcVoice | None) -> list[RowWork]:
         cost = 1.0 if voice is None else voice.cost
-        lengths = SIZES.expected(round(job.estimated_s * GIVEN_HZ))
+        lengths = SIZES.expected(round(job.estimated_s * SOURCE_HZ))
         return [
-            RowWork((length - 2 * SIZES.context) / GIVEN_HZ, length / GIVEN_HZ * cost, 1)
+            RowWork((length - 2 * SIZES.context) / SOURCE_HZ, length / SOURCE_HZ * cost, 1)
             for length in lengths
         ]
 
@@ -118,28 +118,28 @@ class RvcModel:
 
     def _made(self, rows: Sequence[RvcRow]) -> list[Any]:
         """Return the samples of all rows, in their order."""
-        heard: dict[int, Heard] = {}
+        window_features: dict[int, WindowFeatures] = {}
         for group in _grouped(range(len(rows)), lambda number: len(rows[number].window.sound)):
-            for part in _parts(group, _HEARD_AT_ONCE):
-                heard.update(zip(part, self._hear([rows[number] for number in part]), strict=True))
-        drawn = _drawn(rows, heard)
-        told = {
-            number: Heard(features_of(each, drawn.get(number), rows[number].window.wishes), each.hz)
-            for number, each in heard.items()
+            for part in _parts(group, _WINDOWS_AT_ONCE):
+                window_features.update(zip(part, self._hear([rows[number] for number in part]), strict=True))
+        drawn = _drawn(rows, window_features)
+        inputs = {
+            number: WindowFeatures(features_of(each, drawn.get(number), rows[number].window.options), each.hz)
+            for number, each in window_features.items()
         }
 
         def alike(number: int) -> tuple[int, int]:
-            return id(rows[number].voice.network), len(told[number].features)
+            return id(rows[number].voice.network), len(inputs[number].features)
 
         made: dict[int, Any] = {}
         for group in _grouped(range(len(rows)), alike):
-            at_once = _rows_at_once(rows[group[0]].voice, len(told[group[0]].features))
+            at_once = _rows_at_once(rows[group[0]].voice, len(inputs[group[0]].features))
             for part in _parts(group, at_once):
-                sounds = self._sounds([rows[number] for number in part], [told[number] for number in part])
+                sounds = self._sounds([rows[number] for number in part], [inputs[number] for number in part])
                 made.update(zip(part, sounds, strict=True))
         return [made[number] for number in range(len(rows))]
 
-    def _hear(self, rows: Sequence[RvcRow]) -> list[Heard]:
+    def _hear(self, rows: Sequence[RvcRow]) -> list[WindowFeatures]:
         """Return the features and pitches of these rows. Their windows have one length."""
         sounds = torch.stack([row.window.sound for row in rows]).to(self._device)
         by_version = dict(zip(("v1", "v2"), self._hubert(sounds), strict=True))
@@ -150,8 +150,8 @@ class RvcModel:
             frames = 2 * own.shape[0]
             hz = pitches.get(number)
             if hz is not None:
-                hz = moved(hz[:frames], row.window.wishes.semitones)
-            found.append(Heard(own, hz))
+                hz = moved(hz[:frames], row.window.options.semitones)
+            found.append(WindowFeatures(own, hz))
         return found
 
     def _pitches(self, rows: Sequence[RvcRow], sounds: Any) -> dict[int, Any]:
@@ -168,48 +168,48 @@ class RvcModel:
             known.update(zip(missing, self._rmvpe(sounds[missing]), strict=True))
         return known
 
-    def _sounds(self, rows: Sequence[RvcRow], heard: Sequence[Heard]) -> list[Any]:
+    def _sounds(self, rows: Sequence[RvcRow], window_features: Sequence[WindowFeatures]) -> list[Any]:
         """Return the wanted samples of rows with one voice and one length, for 16 bits."""
         voice = rows[0].voice
         dtype = voice.network.emb_g.weight.dtype
         pitch = source = None
         if voice.layout.has_pitch:
-            hz = torch.stack([each.hz for each in heard])
+            hz = torch.stack([each.hz for each in window_features])
             pitch = coarse_of(hz), hz
             source = torch.stack([row.window.source for row in rows]).to(self._device)
         sounds = sound_of(
             voice.network,
             voice.layout,
-            torch.stack([each.features for each in heard]).to(dtype),
+            torch.stack([each.features for each in window_features]).to(dtype),
             pitch,
             torch.stack([row.window.latent for row in rows]).to(self._device),
             source,
         )
         for number, row in enumerate(rows):
-            rate = row.window.wishes.rms_mix_rate
+            rate = row.window.options.rms_mix_rate
             if rate < 1.0:
-                heard_sound = row.window.sound.to(self._device)
+                sounding = row.window.sound.to(self._device)
                 made = sounds[number]
-                sounds[number] = followed(made, voice.layout.rate_hz, heard_sound, HEARD_HZ, rate)
+                sounds[number] = followed(made, voice.layout.rate_hz, sounding, HUBERT_HZ, rate)
         whole = (sounds.clamp(-1.0, 1.0) * 32767.0).round().to(torch.int16).cpu()
         return [
             sound[row.window.first : row.window.last].clone() for sound, row in zip(whole, rows, strict=True)
         ]
 
 
-def _drawn(rows: Sequence[RvcRow], heard: Mapping[int, Heard]) -> dict[int, Any]:
+def _drawn(rows: Sequence[RvcRow], window_features: Mapping[int, WindowFeatures]) -> dict[int, Any]:
     """Return the features of the rows whose features are drawn towards their voice's own.
 
     The rows of a voice are searched together, because each search reads all of its vectors.
     """
     drawn: dict[int, Any] = {}
-    wanting = [number for number, row in enumerate(rows) if row.window.wishes.index_rate]
+    wanting = [number for number, row in enumerate(rows) if row.window.options.index_rate]
     for group in _grouped(wanting, lambda number: id(rows[number].voice.neighbours)):
         neighbours = rows[group[0]].voice.neighbours
         if neighbours is not None:
-            own = [heard[number].features for number in group]
+            own = [window_features[number].features for number in group]
             shares = [
-                torch.full((len(each), 1), rows[number].window.wishes.index_rate, device=each.device)
+                torch.full((len(each), 1), rows[number].window.options.index_rate, device=each.device)
                 for number, each in zip(group, own, strict=True)
             ]
             found = neighbours.draw(torch.cat(own), torch.cat(shares))
@@ -217,19 +217,19 @@ def _drawn(rows: Sequence[RvcRow], heard: Mapping[int, Heard]) -> dict[int, Any]
     return drawn
 
 
-def features_of(heard: Heard, drawn: Any | None, wishes: Wishes) -> Any:
+def features_of(window_features: WindowFeatures, drawn: Any | None, options: ConversionOptions) -> Any:
     """Return a window's features, a hundred a second: its own, or the `drawn` ones.
 
     Frames without pitch get a smaller share of the `drawn` ones.
     """
-    own = _twice(heard.features)
+    own = _twice(window_features.features)
     if drawn is None:
         return own
     drawn = _twice(drawn)
-    if heard.hz is None or not wishes.protects:
+    if window_features.hz is None or not options.protects:
         return drawn
     # Frames without pitch are breath and consonants. They keep most of their own features.
-    share = torch.where(heard.hz > 0, 1.0, wishes.protect)[:, None].to(drawn.dtype)
+    share = torch.where(window_features.hz > 0, 1.0, options.protect)[:, None].to(drawn.dtype)
     return drawn * share + own * (1.0 - share)
 
 

@@ -41,7 +41,7 @@ def tell_layers(network: Any, tick: Callable[[], None]) -> None:
     """Call `tick` after each layer of a network, because a whole pass may take many seconds on a CPU."""
     for layer in network.modules():
         if not any(layer.children()):
-            layer.register_forward_hook(lambda *_told: tick())
+            layer.register_forward_hook(lambda *_layer_args: tick())
 
 
 def parameter_bytes(network: Any) -> int:

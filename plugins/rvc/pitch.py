@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import parselmouth
 
-HEARD_HZ = 16_000
+HUBERT_HZ = 16_000
 HOP = 160
-"""The samples of a frame, at `HEARD_HZ`."""
+"""The samples of a frame, at `HUBERT_HZ`."""
 LEAST_HZ, MOST_HZ = 50.0, 1100.0
 
 _COARSE = 256
@@ -24,15 +24,15 @@ _SILENT = 0.03
 
 
 def praat_pitch(sound: Any, loudest: float = 0.0) -> Any:
-    """Return the pitch of each frame in Hz, or 0. `sound` has floats at HEARD_HZ.
+    """Return the pitch of each frame in Hz, or 0. `sound` has floats at HUBERT_HZ.
 
     `loudest` is the loudest sample of the whole recording.
     """
     frames = len(sound) // HOP
     own = float(np.abs(sound).max(initial=0.0))
     try:
-        pitch = parselmouth.Sound(np.asarray(sound, np.float64), HEARD_HZ).to_pitch_ac(
-            time_step=HOP / HEARD_HZ,
+        pitch = parselmouth.Sound(np.asarray(sound, np.float64), HUBERT_HZ).to_pitch_ac(
+            time_step=HOP / HUBERT_HZ,
             # Praat's threshold is a share of the loudest sample of this sound.
             silence_threshold=_SILENT * max(1.0, loudest / own) if own else _SILENT,
             voicing_threshold=_VOICED,

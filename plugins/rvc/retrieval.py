@@ -44,13 +44,13 @@ class Neighbours:
         found = torch.cat([self._mean(part) for part in exact.split(_FRAMES_AT_ONCE)])
         return (found * share + exact * (1.0 - share)).to(features.dtype)
 
-    def _mean(self, asked: Any) -> Any:
+    def _mean(self, query: Any) -> Any:
         # Without the square of the query, which is the same for all vectors.
-        distances = self._squares - 2.0 * (asked @ self._vectors.T)
+        distances = self._squares - 2.0 * (query @ self._vectors.T)
         places = distances.topk(min(NEAREST, len(self._squares)), dim=1, largest=False).indices
         near = self._vectors[places]
         # Exact distances, because the difference of large numbers above loses digits.
-        squared = (near - asked[:, None]).square().sum(2).clamp(min=_LEAST)
+        squared = (near - query[:, None]).square().sum(2).clamp(min=_LEAST)
         weights = squared.reciprocal().square()
         self._tick()
         return (near * (weights / weights.sum(1, keepdim=True))[..., None]).sum(1)

@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from speech_engine.host.weights import fill, read_tensors
 
-HEARD_HZ, HOP = 16_000, 160
+HUBERT_HZ, HOP = 16_000, 160
 _FFT, _BANDS = 1024, 128
 _LEAST_HZ, _MOST_HZ = 30.0, 8000.0
 _QUIETEST = 1e-5
@@ -75,7 +75,7 @@ def _mel_filters() -> Any:
         return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
 
     edges = 700.0 * (10.0 ** (np.linspace(mel(_LEAST_HZ), mel(_MOST_HZ), _BANDS + 2) / 2595.0) - 1.0)
-    hz = np.linspace(0.0, HEARD_HZ / 2, _FFT // 2 + 1)
+    hz = np.linspace(0.0, HUBERT_HZ / 2, _FFT // 2 + 1)
     rising = (hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - hz) / np.diff(edges)[1:, None]
     return np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))[:, None]

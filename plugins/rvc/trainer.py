@@ -20,7 +20,7 @@ from plugins.rvc.training import networks as starting
 from plugins.rvc.training.loop import Loop
 from plugins.rvc.training.networks import Networks
 from plugins.rvc.training.onnx_form import as_onnx
-from plugins.rvc.training.recordings import Ears, Learnt, prepare
+from plugins.rvc.training.recordings import Ears, TrainingSet, prepare
 from plugins.rvc.training.spectrum import SPECTRA
 from plugins.rvc.voice_format import VoiceTensor, read_voice_header, write_voice
 from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, read_layout
@@ -65,15 +65,15 @@ class RvcTrainer:
             raise UnusableModel(
                 f"voices of {rate_hz} Hz cannot be trained, but of {', '.join(map(str, SPECTRA))}"
             )
-        learnt = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
+        result = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
         torch.manual_seed(order.seed)
         networks = starting.build(self._folder, rate_hz, self._device)
-        loop = Loop(networks, learnt.slices, order)
+        loop = Loop(networks, result.slices, order)
         if checkpoint:
             loop.go_on(checkpoint)
         loop.run(talk)
         return TrainedVoice(
-            voice=_file(networks, loop, learnt),
+            voice=_file(networks, loop, result),
             steps=len(loop.curve),
             best_step=loop.best_step,
             best=loop.best,
@@ -88,12 +88,12 @@ class RvcTrainer:
         return as_onnx(voice)
 
 
-def _file(networks: Networks, loop: Loop, learnt: Learnt) -> bytes:
+def _file(networks: Networks, loop: Loop, result: TrainingSet) -> bytes:
     """Return the stored form of the best step's voice, with HuBERT's features of its recordings."""
     layout = read_layout(list(networks.layout.config), "v2", 1, networks.layout.rate_hz)
     # An even choice, if there are too many for a quick search.
-    every = -(-len(learnt.vectors) // MOST_VECTORS)
-    tensors: dict[str, Any] = {**loop.voice, VECTORS: learnt.vectors[::every].half()}
+    every = -(-len(result.vectors) // MOST_VECTORS)
+    tensors: dict[str, Any] = {**loop.voice, VECTORS: result.vectors[::every].half()}
     made = BytesIO()
     write_voice(made, layout, {name: _tensor(each) for name, each in tensors.items()})
     return made.getvalue()

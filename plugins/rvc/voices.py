@@ -14,7 +14,7 @@ from plugins.rvc.checkpoint import RvcVoice, load_voice
 from plugins.rvc.plugin import Precision
 from plugins.rvc.voice_rules import VECTORS
 from speech_engine.errors import EngineBusy, EngineFailed, VoiceNotFound
-from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.model_cache import ModelCache
 from speech_engine.model_files import UnusableModel
 from speech_engine.model_files.safetensors import read_header
 from speech_engine.plugin import Context
@@ -43,7 +43,7 @@ class Voices:
         self._tick: Callable[[], None] = context.tick
         self._most_bytes = most_bytes
         self._precision = precision
-        self.shelf: ModelShelf[_Wanted, RvcVoice] = ModelShelf(most_bytes, self._load, context.waiting)
+        self.sample_cache: ModelCache[_Wanted, RvcVoice] = ModelCache(most_bytes, self._load, context.waiting)
         context.samples.on_drop(self._forget)
 
     @asynccontextmanager
@@ -56,8 +56,8 @@ class Voices:
         wanted = self._wanted(job, voice)
         if wanted.bytes > self._most_bytes:
             raise EngineFailed("The voice needs more memory than voices_mb allows.")
-        async with self.shelf.lend(wanted, job.deadline_s) as lent:
-            yield lent
+        async with self.sample_cache.lend(wanted, job.deadline_s) as loans:
+            yield loans
 
     def _wanted(self, job: SpeechJob, voice: Trained) -> _Wanted:
         file = self._samples.model(job, voice)
@@ -75,7 +75,7 @@ class Voices:
         try:
             return await self._load_once(wanted)
         except torch.OutOfMemoryError:
-            self.shelf.forget_idle()
+            self.sample_cache.forget_idle()
         try:
             return await self._load_once(wanted)
         except torch.OutOfMemoryError:
@@ -88,8 +88,8 @@ class Voices:
             raise EngineFailed("The voice's file cannot be used.", detail=str(fault)) from None
 
     def _forget(self, digests: Collection[str]) -> asyncio.Future[Any]:
-        names = [name for name in self.shelf.names() if name.rpartition("/")[2] in digests]
-        return asyncio.gather(*filter(None, map(self.shelf.forget, names)))
+        names = [name for name in self.sample_cache.names() if name.rpartition("/")[2] in digests]
+        return asyncio.gather(*filter(None, map(self.sample_cache.forget, names)))
 
 
 def trained_voice(job: SpeechJob) -> Trained:

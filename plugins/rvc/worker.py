@@ -16,7 +16,7 @@ import plugins.rvc.boot  # noqa: F401 - before rvc and transformers
 import torch
 
 from plugins.rvc.checkpoint import RvcVoice
-from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, wishes_of
+from plugins.rvc.conversion import SIZES, SOURCE_HZ, ConversionOptions, VoiceConversion, options_of
 from plugins.rvc.generator import take_excitation
 from plugins.rvc.hubert import load_hubert
 from plugins.rvc.model import STATED_HZ, STEP_S, RvcModel, RvcRow
@@ -67,12 +67,12 @@ def rows_to_warm_up(weight: int, device: str, precision: str, methods: tuple[str
     take_excitation(network)
     network.eval().requires_grad_(False).to(device=device, dtype=getattr(torch, precision))
     job = SpeechJob(id="", tenant="", model="", voice=Trained(""), segments=(), language="", seed=0)
-    conversion = VoiceConversion(job, RvcVoice(network, USUAL, None), Wishes(f0_method=methods[0]))
+    conversion = VoiceConversion(job, RvcVoice(network, USUAL, None), ConversionOptions(f0_method=methods[0]))
     length = SIZES.lengths[-1]
     noise = torch.randint(-3000, 3000, (length,), dtype=torch.int16).numpy().tobytes()
     window = SoundWindow(0, noise, -SIZES.context, 0, SIZES.usual, is_last=True)
     prepared = conversion.prepare(window)
-    count = max(1, round(weight / (length / GIVEN_HZ)))
+    count = max(1, round(weight / (length / SOURCE_HZ)))
     return [RvcRow(conversion.voice, prepared, _STEPS) for _ in range(count)]
 
 
@@ -88,7 +88,7 @@ _WIDTH_OF_A_PROCESSOR = 12
 class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):
     """Converts recordings into trained voices. It speaks no texts."""
 
-    voices_lent: Voices
+    voices_on_loan: Voices
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         raise EngineCannot("RVC converts recordings; it speaks no texts.")
@@ -96,15 +96,15 @@ class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         if job.model != MODEL:
             raise EngineFailed(f"RVC has no model {job.model!r}.")
-        wishes = wishes_of(job, self._model.methods)
-        async with self.voices_lent.lend(job, trained_voice(job)) as voice:
+        options = options_of(job, self._model.methods)
+        async with self.voices_on_loan.lend(job, trained_voice(job)) as voice:
             if voice.layout.version == "v1" and not self._model.hears_v1:
                 message = "This voice is of version 1, for which the server's HuBERT has no final_proj."
                 raise UnsupportedOption(message, detail="voice")
-            if wishes.semitones and not voice.layout.has_pitch:
+            if options.semitones and not voice.layout.has_pitch:
                 message = "This voice was trained without pitch, so 'pitch' must be 0."
                 raise UnsupportedOption(message, detail="pitch")
-            conversion = VoiceConversion(job, voice, wishes)
+            conversion = VoiceConversion(job, voice, options)
             async with aclosing(self.batch.convert(job, conversion, pcm)) as events:
                 async for event in events:
                     yield event
@@ -154,10 +154,10 @@ async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIt
                 device, precision = context.device.torch, settings.precision
                 await batch.warm_up(lambda weight: rows_to_warm_up(weight, device, precision, model.methods))
             engine = RvcEngine(settings, context, model, (model_info(folder),), batch)
-            engine.voices_lent = voices
+            engine.voices_on_loan = voices
             yield engine
     finally:
-        await voices.shelf.close()
+        await voices.sample_cache.close()
 
 
 def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:

@@ -77,7 +77,7 @@ def _outputs() -> Floats:
     for bit in (0, 1):
         for state in range(_STATES):
             seen = state << 1 | bit
-            table[bit, state] = [1 - 2 * ((seen & taps).bit_count() & 1) for taps in _POLYNOMIALS]
+            table[bit, state] = [1 - 2 * ((seen & observers).bit_count() & 1) for observers in _POLYNOMIALS]
     return table
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plugins.spread.coding import CODED_BITS, Chips, chips_of, decode, is_pilot
-from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid, Kept
+from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid, Memo
 from plugins.spread.residual import BLOCK_TILES, PHASES, alignments
 from speech_engine.mark import FALSE_RATE, require_rate
 
@@ -62,18 +62,18 @@ def find(pcm: bytes, sample_rate_hz: int, secrets: Sequence[bytes], is_patient: 
     if match.is_found or not is_patient:
         return match
     part = samples[: _SCANNED_S * sample_rate_hz]
-    others = [_best(part, grid, chips, PHASES // 2, kept) for grid, kept in _other_speeds(sample_rate_hz)]
+    others = [_best(part, grid, chips, PHASES // 2, memo) for grid, memo in _other_speeds(sample_rate_hz)]
     best = max(others, key=lambda each: each.score)
     best = best._replace(trials=sum(each.trials for each in others))
     return best if best.is_found else match
 
 
-def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Kept]]:
+def _other_speeds(rate_hz: int) -> Iterator[tuple[Grid, Memo]]:
     """Yield grids for other speeds, with and without a change of pitch. Both share their spectra."""
     for speed in _SPEEDS:
-        kept: Kept = {}
-        yield Grid(rate_hz / speed, is_quick=True), kept
-        yield Grid(rate_hz / speed, pitch=1 / speed, is_quick=True), kept
+        memo: Memo = {}
+        yield Grid(rate_hz / speed, is_quick=True), memo
+        yield Grid(rate_hz / speed, pitch=1 / speed, is_quick=True), memo
 
 
 class _Place(NamedTuple):
@@ -86,12 +86,12 @@ class _Place(NamedTuple):
 
 
 def _best(
-    samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES, kept: Kept | None = None
+    samples: Floats, grid: Grid, chips: Sequence[Chips], phases: int = PHASES, memo: Memo | None = None
 ) -> Match:
     pilots = is_pilot(grid.bands)
     pilot_spectra = np.fft.rfft(np.stack([each.signs[:, : grid.bands][:, pilots] for each in chips]), axis=1)
     best, place, parts = Match(-1.0, 1, 0, None, 0.0, 0.0), None, 1
-    for begin_s, tiles in alignments(samples, grid, phases, kept):
+    for begin_s, tiles in alignments(samples, grid, phases, memo):
         seen = tiles[:, :, pilots]
         spectra = _spectra(seen)
         ranges = list(_parts(len(tiles)))

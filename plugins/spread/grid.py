@@ -29,7 +29,7 @@ BANDS: Final = (_HIGHEST_BIN - _LOWEST_BIN) // _BAND_BINS
 
 _ROWS_AT_ONCE: Final = 2048
 
-Kept = dict[float, list[NDArray[np.complex64]]]
+Memo = dict[float, list[NDArray[np.complex64]]]
 """The spectra of a recording's frames, by the samples that are skipped before them."""
 
 
@@ -77,17 +77,17 @@ class Grid:
             return np.asarray(power[:, ::2] + power[:, 1::2])
         return np.add.reduceat(power, self.edges[:-1] - self.edges[0], axis=1)
 
-    def all_energies(self, samples: Floats, skipped: float, kept: Kept | None = None) -> Floats:
+    def all_energies(self, samples: Floats, skipped: float, memo: Memo | None = None) -> Floats:
         """Return the energies of all frames of a recording, without its first `skipped` samples.
 
-        `kept` caches the spectra for grids of the same rate, which differ only in pitch.
+        `memo` caches the spectra for grids of the same rate, which differ only in pitch.
         """
-        if kept is None:
+        if memo is None:
             spectra = self._all_spectra(samples, skipped)
         else:
-            if skipped not in kept:
-                kept[skipped] = list(self._all_spectra(samples, skipped))
-            spectra = iter(kept[skipped])
+            if skipped not in memo:
+                memo[skipped] = list(self._all_spectra(samples, skipped))
+            spectra = iter(memo[skipped])
         rows = map(self.energies, spectra)
         return np.concatenate([np.zeros((0, self.bands), np.float32), *rows])
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, Floats, Grid, Kept
+from plugins.spread.grid import FRAMES_A_SECOND, FRAMES_A_TILE, Floats, Grid, Memo
 
 PHASES: Final = 4
 """The beginnings of a frame that are tried, one each 2.5 ms."""
@@ -41,12 +41,12 @@ class Alignment(NamedTuple):
 
 
 def alignments(
-    samples: Floats, grid: Grid, phases: int = PHASES, kept: Kept | None = None
+    samples: Floats, grid: Grid, phases: int = PHASES, memo: Memo | None = None
 ) -> Iterator[Alignment]:
-    """Yield the tiles for every place where a tile may begin. `kept` is the cache of `all_energies`."""
+    """Yield the tiles for every place where a tile may begin. `memo` is the cache of `all_energies`."""
     for phase in range(phases):
         skipped = phase * grid.rate_hz / FRAMES_A_SECOND / phases
-        energies = grid.all_energies(samples, skipped, kept)
+        energies = grid.all_energies(samples, skipped, memo)
         if len(energies) < FRAMES_A_TILE:
             continue
         surprise = _surprise(energies, grid)

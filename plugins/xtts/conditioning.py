@@ -62,7 +62,7 @@ def read_studio(file: Path, names: Mapping[str, str], device: str) -> dict[str, 
     }
 
 
-class VoiceMaker:
+class VoiceBuilder:
     """Makes voices with one model."""
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:

@@ -113,9 +113,9 @@ class BatchedDecoder:
         gpt, sizes = self._gpt, self._sizes
         text = torch.tensor([[sizes.start_text, *tokens, sizes.stop_text]], device=self._device)
         read = gpt.text_embedding(text) + gpt.text_pos_embedding(text)
-        return torch.cat([latents, read, self._heard([sizes.start_code], [0])], dim=1)
+        return torch.cat([latents, read, self._embedded([sizes.start_code], [0])], dim=1)
 
-    def _heard(self, codes: Any, places: Sequence[int]) -> Any:
+    def _embedded(self, codes: Any, places: Sequence[int]) -> Any:
         gpt = self._gpt
         embedded = gpt.mel_embedding(torch.as_tensor(codes, device=self._device))
         return (embedded + gpt.mel_pos_embedding.emb(torch.tensor(places, device=self._device))).unsqueeze(1)
@@ -131,7 +131,7 @@ class BatchedDecoder:
         return self._gpt.gpt.ln_f(hidden[:, -1]), torch.stack(remembered)
 
     def _next_latents(self, rows: Sequence[DecodingRow], codes: Any, pack: Pack) -> Any:
-        hidden = self._heard(codes, [len(row.codes) + 1 for row in rows]).to(self._precision)
+        hidden = self._embedded(codes, [len(row.codes) + 1 for row in rows]).to(self._precision)
         for number, block in enumerate(self._gpt.gpt.h):
             query, keys, values = self._heads(block, hidden)
             keys, values, mask = pack.layer(number, keys[:, :, 0], values[:, :, 0])

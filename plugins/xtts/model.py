@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from plugins.xtts.checkpoint import Checkpoint
-from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.conditioning import VoiceBuilder, XttsVoice
 from plugins.xtts.decoding import BatchedDecoder, DecodingRow, out_of_memory
 from plugins.xtts.model_format import CODE_SAMPLES, RATE_HZ, SAMPLE_HZ
 from plugins.xtts.text import TextReader
@@ -36,7 +36,7 @@ class XttsModel:
     rate_hz = RATE_HZ
 
     def __init__(
-        self, checkpoint: Checkpoint, reader: TextReader, decoder: BatchedDecoder, voices: VoiceMaker
+        self, checkpoint: Checkpoint, reader: TextReader, decoder: BatchedDecoder, voices: VoiceBuilder
     ) -> None:
         self._vocoder = checkpoint.decoder.waveform_decoder
         self._reader = reader

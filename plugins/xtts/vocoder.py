@@ -28,24 +28,24 @@ class SoundWindow:
     """The progress of a row's sound."""
 
     def __init__(self) -> None:
-        self.frames_given = 0
-        self.latents_heard = 0
+        self.frames_yielded = 0
+        self.latents_decoded = 0
 
     def is_due(self, latents: int) -> bool:
         """Return whether this number of latents is enough for another piece."""
-        return latents - self.latents_heard >= (NEXT_CODES if self.latents_heard else FIRST_CODES)
+        return latents - self.latents_decoded >= (NEXT_CODES if self.latents_decoded else FIRST_CODES)
 
     def next_piece(self, network: Any, latents: Any, speaker: Any, is_last: bool) -> Any:
         """Return the next samples, from -1 to 1. `latents` are all of the row, (count, width)."""
-        self.latents_heard = latents.shape[0]
+        self.latents_decoded = latents.shape[0]
         frames = stretch(latents)
         count = frames.shape[2]
-        begin, end = self.frames_given, count if is_last else count - CONTEXT_FRAMES - UNSETTLED_FRAMES
+        begin, end = self.frames_yielded, count if is_last else count - CONTEXT_FRAMES - UNSETTLED_FRAMES
         if end <= begin:
             return latents.new_zeros(0)
         low, high = max(0, begin - CONTEXT_FRAMES), min(count, end + CONTEXT_FRAMES)
         sound = network(frames[:, :, low:high], g=speaker)[0, 0]
-        self.frames_given = end
+        self.frames_yielded = end
         return sound[(begin - low) * HOP : (end - low) * HOP]
 
 

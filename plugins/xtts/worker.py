@@ -15,7 +15,7 @@ import plugins.xtts.boot  # noqa: F401 - before TTS and torchaudio
 import torch
 
 from plugins.xtts.checkpoint import load_checkpoint
-from plugins.xtts.conditioning import VoiceMaker, XttsVoice, mix, read_studio
+from plugins.xtts.conditioning import VoiceBuilder, XttsVoice, mix, read_studio
 from plugins.xtts.decoding import BatchedDecoder
 from plugins.xtts.model import STEP_S, XttsModel, XttsRow
 from plugins.xtts.model_format import MODEL_FORMAT, RATE_HZ, SAMPLE_HZ, bcp47_of, studio_voices
@@ -126,7 +126,7 @@ def _load(settings: XttsSettings, context: Context, folder: Path) -> tuple[XttsM
         raise UnusableModel("config.json: this environment can read none of the model's languages")
     reader = TextReader(checkpoint.vocabulary, languages, checkpoint.sizes)
     decoder = BatchedDecoder(checkpoint, getattr(torch, settings.precision))
-    model = XttsModel(checkpoint, reader, decoder, VoiceMaker(checkpoint, device))
+    model = XttsModel(checkpoint, reader, decoder, VoiceBuilder(checkpoint, device))
     model.studio = read_studio(folder / "speakers.safetensors", names, device)
     model.studio_infos = tuple(
         VoiceInfo(id=id_, name=name, gender=genders.get(id_)) for id_, name in names.items()

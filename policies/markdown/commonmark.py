@@ -20,14 +20,14 @@ _TITLE = re.compile("#+")
 _END = "end"
 """Of the meta of a token: the place behind the sign that ends a link or an image."""
 
-Kept = dict[int, str]
+LineEnds = dict[int, str]
 
 
 class _Lost(Exception):
     """A token is not where it must be."""
 
 
-def without_marks(text: str) -> Kept:
+def without_marks(text: str) -> LineEnds:
     """Return what is read: the characters, by the places in the text at which they stand.
 
     Lines stay lines. A character that is written as an entity has the place at which that begins.
@@ -38,9 +38,9 @@ def without_marks(text: str) -> Kept:
     begins = [0]
     for line in lines:
         begins.append(begins[-1] + len(line) + 1)
-    kept = {place: text[place] for place, character in enumerate(source) if character == "\n"}
+    line_ends = {place: text[place] for place, character in enumerate(source) if character == "\n"}
     tokens = _PARSER.parse(source)
-    kept.update(_numbers(tokens, lines, begins))
+    line_ends.update(_numbers(tokens, lines, begins))
     for token in tokens:
         if token.map is None or token.type not in ("inline", "fence", "code_block"):
             continue
@@ -50,16 +50,16 @@ def without_marks(text: str) -> Kept:
                 # Only an entity is read otherwise than it is written. Of a tab, the parser makes blanks.
                 written = text[place : place + 1]
                 if not sign.isspace() or written.isspace():
-                    kept[place] = sign if written == "&" else written
+                    line_ends[place] = sign if written == "&" else written
         except _Lost:
             places = range(begins[first], min(begins[last], len(text)))
-            kept.update({place: text[place] for place in places})
-    return kept
+            line_ends.update({place: text[place] for place in places})
+    return line_ends
 
 
-def _numbers(tokens: Iterable[Token], lines: Sequence[str], begins: Sequence[int]) -> Kept:
+def _numbers(tokens: Iterable[Token], lines: Sequence[str], begins: Sequence[int]) -> LineEnds:
     """Return the numbers of lists. Several may stand in one line."""
-    kept: Kept = {}
+    line_ends: LineEnds = {}
     passed: dict[int, int] = {}
     for token in tokens:
         if token.type == "list_item_open" and token.info and token.map is not None:
@@ -68,11 +68,11 @@ def _numbers(tokens: Iterable[Token], lines: Sequence[str], begins: Sequence[int
             if at >= 0:
                 passed[line] = at + len(sign)
                 shown = lines[line][at : at + len(sign) + 1]
-                kept.update({begins[line] + at + offset: each for offset, each in enumerate(shown)})
-    return kept
+                line_ends.update({begins[line] + at + offset: each for offset, each in enumerate(shown)})
+    return line_ends
 
 
-def _read(token: Token, lines: Sequence[str], begins: Sequence[int]) -> Kept:
+def _read(token: Token, lines: Sequence[str], begins: Sequence[int]) -> LineEnds:
     assert token.map is not None
     first = token.map[0] + (token.type == "fence")
     places = _places(token, lines, begins, first)
@@ -80,7 +80,7 @@ def _read(token: Token, lines: Sequence[str], begins: Sequence[int]) -> Kept:
         return {place: sign for place, sign in zip(places, token.content, strict=True) if sign != "\n"}
     walk = _Walk(token.content)
     walk.follow(token.children or ())
-    return {places[at]: sign for at, sign in walk.kept.items()}
+    return {places[at]: sign for at, sign in walk.line_ends.items()}
 
 
 def _places(token: Token, lines: Sequence[str], begins: Sequence[int], first: int) -> list[int]:
@@ -112,10 +112,10 @@ def _find(bare: str, written: str) -> int:
 
 
 class _Walk:
-    """A walk along the text of one block, from token to token. `kept` has what is read, by its place."""
+    """A walk along the text of one block, from token to token. `line_ends` has what is read, by its place."""
 
     def __init__(self, source: str) -> None:
-        self.kept: Kept = {}
+        self.line_ends: LineEnds = {}
         self._source = source
         self._at = 0
         # Where the text of the link begins.
@@ -150,7 +150,7 @@ class _Walk:
 
     def _keep(self, text: str, start: int) -> None:
         for at, character in enumerate(text, start):
-            self.kept[at] = character
+            self.line_ends[at] = character
 
     def _text(self, token: Token) -> None:
         if token.content:
@@ -201,13 +201,13 @@ class _Walk:
         start = self._skip("![") + 2
         alt = _Walk(token.content)
         alt.follow(token.children or ())
-        self.kept.update({start + at: sign for at, sign in alt.kept.items()})
+        self.line_ends.update({start + at: sign for at, sign in alt.line_ends.items()})
         self._at = token.meta[_END]
         self._name_host(start)
 
     def _name_host(self, start: int) -> None:
         """Read the host of a link or an image that has no text."""
-        if not any(map(str.isalnum, (self.kept.get(at, "") for at in range(start, self._at)))):
+        if not any(map(str.isalnum, (self.line_ends.get(at, "") for at in range(start, self._at)))):
             host = marks.host_of(self._source, start, self._at)
             self._keep(self._source[host.start : host.stop], host.start)
 

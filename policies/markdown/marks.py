@@ -45,7 +45,7 @@ _ADDRESS = re.compile(
 _Span = tuple[int, int]
 
 
-def kept(text: str) -> list[int]:
+def unmarked(text: str) -> list[int]:
     """Return the places of a text that are no marks, in order."""
     marks = _Marks(text)
     marks.find_fences()

@@ -55,17 +55,17 @@ def read(text: str, markdown: Markdown) -> Reading | None:
         # Imported here: most servers never need it.
         from policies.markdown.commonmark import without_marks
 
-        kept = without_marks(text)
+        unmarked = without_marks(text)
     else:
-        kept = {place: text[place] for place in marks.kept(text)}
+        unmarked = {place: text[place] for place in marks.unmarked(text)}
     for place in marks.unread(text):
-        kept.pop(place, None)
-    if len(kept) == len(text) or not is_speech("".join(kept.values())):
+        unmarked.pop(place, None)
+    if len(unmarked) == len(text) or not is_speech("".join(unmarked.values())):
         return None
-    places = sorted(kept)
+    places = sorted(unmarked)
     ends = _NO_ENDS
     if markdown == "on":
         # Only the first place of an entity is kept.
         entities = [each.span() for each in _ENTITY.finditer(text)]
-        ends = {start: end for start, end in entities if start in kept and start + 1 not in kept}
-    return Reading("".join([kept[place] for place in places]), tuple(places), ends)
+        ends = {start: end for start, end in entities if start in unmarked and start + 1 not in unmarked}
+    return Reading("".join([unmarked[place] for place in places]), tuple(places), ends)

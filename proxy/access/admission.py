@@ -20,7 +20,7 @@ from proxy.access.windows import Limit
 from proxy.errors import NotAllowed, RateLimited
 from proxy.storage.rows import encode_json
 
-_MOST_KEPT = 10_000
+_MOST_STORED = 10_000
 
 
 class Plans:
@@ -30,9 +30,9 @@ class Plans:
         self._plans = plans
         # The terms by key, with the caller for whom they were made. They are valid for this very object only,
         # so they need no expiry as in a ReadCache.
-        self._kept: dict[str, tuple[Caller, Terms]] = {}
+        self._admitted: dict[str, tuple[Caller, Terms]] = {}
         # Callers with equal agreements share one object, and so the decisions that are cached for it.
-        self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_KEPT)
+        self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_STORED)
 
     def __contains__(self, name: str) -> bool:
         return name in self._plans
@@ -44,13 +44,13 @@ class Plans:
     def terms(self, caller: Caller) -> Terms:
         """Return the terms of a caller. Raises NotAllowed if the plan does not exist any more, or if it needs
         limits of the account that were not agreed."""
-        kept = self._kept.get(caller.key)
-        if kept is not None and kept[0] is caller:
-            return kept[1]
+        admitted = self._admitted.get(caller.key)
+        if admitted is not None and admitted[0] is caller:
+            return admitted[1]
         caller_terms = self._terms(caller)
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[caller.key] = (caller, caller_terms)
+        if len(self._admitted) >= _MOST_STORED:
+            self._admitted.clear()
+        self._admitted[caller.key] = (caller, caller_terms)
         return caller_terms
 
     def _terms(self, caller: Caller) -> Terms:

@@ -18,12 +18,12 @@ from policies.limits import Caps
 from policies.plans import Overrides
 from proxy.errors import AccountSuspended, InvalidKey
 from proxy.storage import api_key, key_records
-from proxy.storage.key_records import KeyStanding, Role
+from proxy.storage.key_records import KeyStatus, Role
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.store import Store
 
-KEPT_S = 5.0
-_MOST_KEPT = 10_000
+CACHED_S = 5.0
+_MOST_STORED = 10_000
 _MASKED = re.compile(r"(sk-)?[!-~]{8,}[0-9A-Za-z]{4}")
 
 
@@ -79,7 +79,7 @@ class Callers:
         self._answers: ReadCache[str, _KeyAnswer] = ReadCache(
             self._read,
             lambda answer: answer.good_for_s,
-            max_weight=_MOST_KEPT,
+            max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
             clock=clock,
         )
@@ -126,20 +126,20 @@ class Callers:
         now = await self._store.now()
         return {digest: self._answer(digest, records.get(digest), now) for digest in digests}
 
-    def _answer(self, digest: str, record: KeyStanding | None, now: int) -> _KeyAnswer:
+    def _answer(self, digest: str, record: KeyStatus | None, now: int) -> _KeyAnswer:
         if record is None:
             return _KeyAnswer(None, fault="No such key exists here.")
         if (fault := _fault(record, now)) is not None:
             return _KeyAnswer(None, fault=fault)
-        left_s = KEPT_S if record.expires is None else (record.expires - now) / 1e6
+        left_s = CACHED_S if record.expires is None else (record.expires - now) / 1e6
         caller, before = _caller(record), self._answers.last_known(digest)
         if before is not None and before.caller == caller:
             # Return the same object, so that its cached terms and plans stay valid.
             caller = before.caller
-        return _KeyAnswer(caller, min(KEPT_S, left_s))
+        return _KeyAnswer(caller, min(CACHED_S, left_s))
 
 
-def _caller(record: KeyStanding) -> Caller:
+def _caller(record: KeyStatus) -> Caller:
     return Caller(
         account=record.account,
         key=record.id,
@@ -153,7 +153,7 @@ def _caller(record: KeyStanding) -> Caller:
     )
 
 
-def _fault(record: KeyStanding, now: int) -> str | None:
+def _fault(record: KeyStatus, now: int) -> str | None:
     if record.revoked is not None:
         return "It was revoked."
     if record.expires is not None and record.expires <= now:

@@ -23,7 +23,7 @@ MOST = 5000
 """So many kinds of refusals are kept until they are written. Others are only in the log."""
 
 
-class RefusalTally:
+class RefusalTotals:
     """The refusals of one worker that are not written yet."""
 
     def __init__(self, store: Store) -> None:
@@ -52,13 +52,13 @@ class RefusalTally:
 
 
 @asynccontextmanager
-async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[RefusalTally]:
+async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[RefusalTotals]:
     """Write the counts every few seconds until the end of the block."""
-    tally = RefusalTally(store)
-    writing = RepeatingTask("refusals", tally.write, EVERY_S, metrics)
+    totals = RefusalTotals(store)
+    writing = RepeatingTask("refusals", totals.write, EVERY_S, metrics)
     try:
-        yield tally
+        yield totals
     finally:
         await writing.close()
         with suppress(StorageFailed):
-            await tally.write()
+            await totals.write()

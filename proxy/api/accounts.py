@@ -23,7 +23,7 @@ from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import Name, NeededReason, body
 from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account, Change, Overtaken
 from proxy.storage.audit import Act
@@ -92,7 +92,7 @@ class Accounts(Resource):
         self._store = admin_tools.store
         self._config = admin_tools.config
 
-    @answers("GET", "/admin/accounts", AccountList, queries=PAGE, failures=(InvalidRequest,))
+    @endpoint("GET", "/admin/accounts", AccountList, queries=PAGE, failures=(InvalidRequest,))
     async def list_accounts(self, request: Request) -> Response:
         """All accounts, the newest first"""
         store = self._store
@@ -103,7 +103,7 @@ class Accounts(Resource):
         )
         return listed.answer(AccountList, shown)
 
-    @answers("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
+    @endpoint("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:
         """Make an account"""
         new = await body(request, NewAccount)
@@ -119,7 +119,7 @@ class Accounts(Resource):
             raise Conflict(f"There is an account with the name '{new.name}' already.", param="name") from None
         return reply(shown(created), 201)
 
-    @answers("GET", "/admin/accounts/{id:path}", AccountDetails, failures=(NotFound,))
+    @endpoint("GET", "/admin/accounts/{id:path}", AccountDetails, failures=(NotFound,))
     async def get_account(self, request: Request) -> Response:
         """One account, by id or name, with its balance and its keys"""
         account = await self._admin_tools.account(request.path_params["id"])
@@ -134,7 +134,7 @@ class Accounts(Resource):
         )
         return reply(whole)
 
-    @answers(
+    @endpoint(
         "POST", "/admin/accounts/{id:path}", AccountEntry, body=AccountChange, failures=(NotFound, Conflict)
     )
     async def change_account(self, request: Request) -> Response:
@@ -166,7 +166,7 @@ class Accounts(Resource):
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
-    @answers("DELETE", "/admin/accounts/{id:path}", AccountEntry, failures=(NotFound,))
+    @endpoint("DELETE", "/admin/accounts/{id:path}", AccountEntry, failures=(NotFound,))
     async def close_account(self, request: Request) -> Response:
         """Close an account: its keys stop working, its usage stays"""
         account = await self._admin_tools.account(request.path_params["id"])
@@ -177,7 +177,7 @@ class Accounts(Resource):
         await self._admin_tools.erasing.erase_account(account.id)
         return reply(shown(closed or account))
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/accounts/{id:path}/suspend",
         AccountEntry,
@@ -197,7 +197,7 @@ class Accounts(Resource):
             )
         return await self._switch(request, account, "account.suspended", accounts.suspend)
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/accounts/{id:path}/resume",
         AccountEntry,

@@ -16,11 +16,11 @@ from proxy.catalogue.purges import Purges
 from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
+from proxy.file_store.vault import Vault
 from proxy.http.body import can_be_named
 from proxy.http.endpoint import Query, Struct
 from proxy.http.replies import encode_json
-from proxy.http.resource import Details, Method, account_of, answers
-from proxy.kept.vault import Vault
+from proxy.http.resource import Details, Method, account_of, endpoint
 from proxy.ledger import Ledger
 from proxy.storage import accounts
 from proxy.storage.accounts import Account
@@ -111,7 +111,7 @@ def of_any_account(details: Details) -> Details:
     }
 
 
-def answers_at_both(
+def account_endpoint(
     verb: Literal["GET", "POST", "DELETE"],
     path: str,
     *structs: Struct,
@@ -125,10 +125,10 @@ def answers_at_both(
 
     def declare(method: Method) -> Method:
         name = f"{method.__name__}_of"
-        inner = answers(
+        inner = endpoint(
             verb, f"/admin{path}", *structs, name=name, summary=summary, **of_any_account(details)
         )
-        return answers(verb, f"/v1{path}", *structs, **details)(inner(method))
+        return endpoint(verb, f"/v1{path}", *structs, **details)(inner(method))
 
     return declare
 

@@ -24,10 +24,10 @@ from proxy.api.speech_answers import (
 from proxy.api.speech_headers import answer_headers
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import InvalidRequest, from_engine
+from proxy.file_store.once import Once
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 from proxy.http.idempotency import Idempotency
-from proxy.kept.once import Once
 from proxy.ledger import Payer
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
@@ -72,8 +72,8 @@ class Answering:
             return
         caller: Caller = state["caller"]
         # What was sent may be megabytes.
-        sent = await asyncio.to_thread(digest)
-        once = Once(state["request_id"], caller.account, key, sent)
+        signature_of_body = await asyncio.to_thread(digest)
+        once = Once(state["request_id"], caller.account, key, signature_of_body)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._idempotency.answer(connection, once, payer, respond)
 
@@ -83,11 +83,11 @@ class Answering:
         request: SpeechRequest,
         terms: Terms,
         connection: Connection,
-        lent: Voice | None = None,
+        own_voice: Voice | None = None,
     ) -> None:
         """Answer a request that was admitted. Raises RequestFailed."""
         caller: Caller = state["caller"]
-        call = await self._speaking.call(state["request_id"], caller, request, terms, lent)
+        call = await self._speaking.call(state["request_id"], caller, request, terms, own_voice)
         if caller.role == "admin":
             state["route"] = call.plan.description
         if connection.recording is not None:
@@ -103,7 +103,7 @@ class Answering:
             try:
                 await self._speaking.pipeline.answer(call, delivery)
             finally:
-                state["is_recorded"] = call.tally.is_held
+                state["is_recorded"] = call.totals.is_held
 
 
 def _is_whole_file(connection: Connection, call: SpeechCall) -> bool:

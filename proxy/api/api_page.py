@@ -116,8 +116,8 @@ def _fields(schema: Schema, schemas: Mapping[str, Schema]) -> Iterator[tuple[str
 
 
 def _meaning(field: Schema) -> str:
-    said = [field.get("description", ""), *(each.get("description", "") for each in field.get("anyOf", ()))]
-    return _text(next(filter(None, said), ""))
+    texts = [field.get("description", ""), *(each.get("description", "") for each in field.get("anyOf", ()))]
+    return _text(next(filter(None, texts), ""))
 
 
 def _type(schema: Schema) -> str:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.lists import PAGE, SINCE, Listing, iso, page, query_time
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.rows import decode_json
@@ -39,7 +39,7 @@ class Audit(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    @answers(
+    @endpoint(
         "GET",
         "/admin/audit",
         ActList,

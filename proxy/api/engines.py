@@ -11,7 +11,7 @@ from starlette.responses import Response
 from proxy.api.health import Dependencies
 from proxy.engines.engine_list import EngineStatus
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.ledger.budgets import Spend
 from speech_engine import ModelInfo
 
@@ -69,7 +69,7 @@ class EngineList(Resource):
         self._registry = dependencies.registry
         self._budgets = dependencies.budgets
 
-    @answers("GET", "/admin/engines", EngineStatuses)
+    @endpoint("GET", "/admin/engines", EngineStatuses)
     async def list_engines(self, _request: Request) -> Response:
         """Engines with their state, and plugins that failed"""
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]

@@ -20,7 +20,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed, Store
 
@@ -121,8 +121,8 @@ class HealthEndpoints(Resource):
         self._default_voice = server.default_voice
         self._server_state = server_state
 
-    @answers("GET", "/healthz", Liveness, access="open", pace="own")
-    @answers(
+    @endpoint("GET", "/healthz", Liveness, access="open", pace="own")
+    @endpoint(
         "GET",
         "/health",
         Liveness,
@@ -135,7 +135,7 @@ class HealthEndpoints(Resource):
         """200 while the process answers"""
         return reply(Liveness())
 
-    @answers("GET", "/readyz", Readiness, access="open", pace="own", unready=Readiness)
+    @endpoint("GET", "/readyz", Readiness, access="open", pace="own", unready=Readiness)
     async def is_ready(self, _request: Request) -> Response:
         """200 if it can serve, else 503"""
         storage, limits = await asyncio.gather(self._storage(), self._counts())

@@ -17,7 +17,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import AccountName, Label, body, can_be_named
 from proxy.http.lists import PAGE, Listing, iso, iso_or_none, page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord, Role
 from proxy.storage.rows import new_id
@@ -76,7 +76,7 @@ class Keys(Resource):
         self._store = admin_tools.store
         self._callers = admin_tools.callers
 
-    @answers(
+    @endpoint(
         "GET", "/admin/keys", KeyList, queries=(ACCOUNT_QUERY, *PAGE), failures=(InvalidRequest, NotFound)
     )
     async def list_keys(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class Keys(Resource):
         )
         return listed.answer(KeyList, shown)
 
-    @answers("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
+    @endpoint("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
     async def create_key(self, request: Request) -> Response:
         """Make a key; its secret is shown this once"""
         new = await body(request, NewKey)
@@ -107,7 +107,7 @@ class Keys(Resource):
         secret = api_key.mint()
         return _minted(await key_records.create(self._store, secret, record, act), secret)
 
-    @answers("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
+    @endpoint("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
     async def revoke_key(self, request: Request) -> Response:
         """End a key"""
         key = await self._get(request.path_params["id"])
@@ -116,7 +116,7 @@ class Keys(Resource):
         self._callers.forget(key.id)
         return reply(shown(revoked or key))
 
-    @answers("POST", "/admin/keys/{id}/rotate", MintedKey, status=201, failures=(InvalidRequest, NotFound))
+    @endpoint("POST", "/admin/keys/{id}/rotate", MintedKey, status=201, failures=(InvalidRequest, NotFound))
     async def rotate_key(self, request: Request) -> Response:
         """Replace a key by a new one with the same rights"""
         key = await self._get(request.path_params["id"])

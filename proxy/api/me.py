@@ -14,7 +14,7 @@ from proxy.api.account_overrides import ShownPrices, shown_prices
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import KeyRecord, Role
@@ -70,7 +70,7 @@ class Me(Resource):
         self._ledger = ledger
         self._plans = plans
 
-    @answers("GET", "/v1/me", MeAnswer, failures=(NotAllowed,))
+    @endpoint("GET", "/v1/me", MeAnswer, failures=(NotAllowed,))
     async def get_me(self, request: Request) -> Response:
         """The account, the key, the plan, its limits, and what is left"""
         caller = caller_of(request.scope)

@@ -14,7 +14,7 @@ from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue
 from proxy.errors import NotAllowed, NotFound
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 
 _CREATED = 1_767_225_600
 """The start of 2026. Clients want a number in seconds that stays the same; nothing reads it."""
@@ -71,12 +71,12 @@ class Models(Resource):
         self._catalogue = catalogue
         self._plans = plans
 
-    @answers("GET", "/v1/models", ModelList, access="catalogue", failures=(NotAllowed,), pace="list")
+    @endpoint("GET", "/v1/models", ModelList, access="catalogue", failures=(NotAllowed,), pace="list")
     async def list_models(self, request: Request) -> Response:
         """The aliases and every engine/model that the caller's plan may use"""
         return reply(ModelList(data=self._all(request)))
 
-    @answers("GET", "/v1/models/{id:path}", ModelEntry, failures=(NotAllowed, NotFound))
+    @endpoint("GET", "/v1/models/{id:path}", ModelEntry, failures=(NotAllowed, NotFound))
     async def get_model(self, request: Request) -> Response:
         """One model"""
         id_ = request.path_params["id"]
@@ -89,7 +89,7 @@ class Models(Resource):
             code="model_not_found",
         )
 
-    @answers(
+    @endpoint(
         "GET", "/v1/audio/models", AudioModelList, access="catalogue", failures=(NotAllowed,), pace="list"
     )
     async def list_audio_models(self, request: Request) -> Response:

@@ -25,7 +25,7 @@ from proxy.http.body import (
 )
 from proxy.http.lists import PAGE, Listing, iso, page
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import VerifyResult
@@ -98,7 +98,7 @@ class Money(Resource):
         self._admin_tools = admin_tools
         self._ledger = admin_tools.ledger
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/accounts/{id:path}/grants",
         MovedEntry,
@@ -116,7 +116,7 @@ class Money(Resource):
         entry = await movements.grant(self._ledger, account.id, amount, new.reference, reason)
         return await self._moved(account, entry)
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/accounts/{id:path}/corrections",
         MovedEntry,
@@ -135,7 +135,7 @@ class Money(Resource):
         reason = await self._reason(request, "credits.corrected", account.id, account.id, details)
         return await self._moved(account, await movements.correct(self._ledger, account.id, amount, reason))
 
-    @answers(
+    @endpoint(
         "GET",
         "/admin/accounts/{id:path}/entries",
         EntryList,
@@ -153,7 +153,7 @@ class Money(Resource):
         )
         return listed.answer(EntryList, _shown)
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/requests/{id}/refund",
         Refund,
@@ -183,7 +183,7 @@ class Money(Resource):
         )
         return reply(refund, 201)
 
-    @answers("GET", "/admin/ledger", VerifyResult)
+    @endpoint("GET", "/admin/ledger", VerifyResult)
     async def verify_ledger(self, _request: Request) -> Response:
         """Check that the books agree with each other"""
         return reply(await verify.verify(self._ledger.store))

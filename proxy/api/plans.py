@@ -14,7 +14,7 @@ from proxy.api.account_overrides import ShownPrices, shown_prices
 from proxy.api.admin_tools import AdminTools
 from proxy.config import credits
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts
 
 
@@ -50,7 +50,7 @@ class PlanPage(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    @answers("GET", "/admin/plans", PlanList)
+    @endpoint("GET", "/admin/plans", PlanList)
     async def list_plans(self, _request: Request) -> Response:
         """The plans of the configuration"""
         account_counts = await accounts.by_plan(self._admin_tools.store)

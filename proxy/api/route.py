@@ -19,7 +19,7 @@ from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
 from proxy.http.body import AccountName, raw_body
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
 from proxy.speech.speech_body import VoiceReference
@@ -127,7 +127,7 @@ class Explanations(Resource):
         self._planner = planner
         self._library = library
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/route/explain",
         RouteAnswer,

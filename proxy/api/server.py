@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.config.sections import Config
-from proxy.engines.memory_book import NO_BOOK, MemoryBook
+from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.body import body
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage.tombstones import Tombstone
 from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 
@@ -28,7 +28,7 @@ class ServerLink(NamedTuple):
     reload: Callable[[], Awaitable[ReloadResult]]
     spread: Callable[[Tombstone], Awaitable[bool]]
     switch: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
-    book: MemoryBook = NO_BOOK
+    book: MemoryReservations = NO_RESERVATIONS
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class ServerEndpoints(Resource):
         self._link = link
         self._config = config
 
-    @answers("GET", "/admin/server", RunningServer)
+    @endpoint("GET", "/admin/server", RunningServer)
     async def get_server(self, _request: Request) -> Response:
         """The running server"""
         server = self._config.server
@@ -81,7 +81,7 @@ class ServerEndpoints(Resource):
             )
         )
 
-    @answers("POST", "/admin/reload", Reloaded, failures=(InvalidRequest,))
+    @endpoint("POST", "/admin/reload", Reloaded, failures=(InvalidRequest,))
     async def reload_config(self, _request: Request) -> Response:
         """Read the configuration again"""
         result = await self._link.reload()
@@ -89,7 +89,7 @@ class ServerEndpoints(Resource):
             raise InvalidRequest(result.refusal, param="config")
         return reply(Reloaded(changed=result.changed, needs_restart=result.needs_restart))
 
-    @answers("POST", "/admin/engines/{name}/switch", SwitchedEngine, body=SwitchEngine, failures=(NotFound,))
+    @endpoint("POST", "/admin/engines/{name}/switch", SwitchedEngine, body=SwitchEngine, failures=(NotFound,))
     async def switch_engine(self, request: Request) -> Response:
         """Load, unload or restart an engine"""
         name = request.path_params["name"]

@@ -39,7 +39,7 @@ from proxy.errors import (
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
@@ -82,8 +82,8 @@ class SpeechEndpoint:
         request = speech_request.parse_speech(body, self._defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
             # Its key makes an id. A kept answer is believed for a usage row, and a 202 has none.
-            sent = sent_key(connection.headers(b"idempotency-key"))
-            later = BackgroundRequest(state["request_id"], caller, admitted.terms, body, self._defaults, sent)
+            key = read_key(connection.headers(b"idempotency-key"))
+            later = BackgroundRequest(state["request_id"], caller, admitted.terms, body, self._defaults, key)
             await (await self._background.begin(later))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, admitted.terms)
@@ -99,8 +99,8 @@ class SpeechEndpoint:
     async def _speak_form(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        async with self._forms.speaking(connection, state["caller"], terms, self._defaults, fields) as sent:
-            await self._answering.speak(state, sent.request, terms, connection, sent.voice)
+        async with self._forms.speaking(connection, state["caller"], terms, self._defaults, fields) as key:
+            await self._answering.speak(state, key.request, terms, connection, key.voice)
 
 
 def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.Struct]) -> list[Endpoint]:

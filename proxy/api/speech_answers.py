@@ -40,7 +40,7 @@ class SpeechUsage(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
+class SpeechReport(msgspec.Struct, frozen=True, kw_only=True):
     """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard.
     `substitute` is there if the header `x-voxgate-substitute` is."""
 
@@ -59,7 +59,7 @@ class ToldSpeech(msgspec.Struct, frozen=True, kw_only=True):
         return f"<{type(self).__name__} {self.duration_seconds} s of {self.audio_format}>"
 
 
-class SpokenAnswer(ToldSpeech, frozen=True, kw_only=True):
+class SpokenAnswer(SpeechReport, frozen=True, kw_only=True):
     """The answer to `response_format: "json"`. `words` is null if nothing tells when they are heard."""
 
     audio_base64: str
@@ -112,11 +112,11 @@ class JsonFrame(NamedTuple):
     def of(cls, answer: Answer, audio_bytes: int) -> JsonFrame:
         """Return the frame of an answer that is collected, with so many bytes of audio."""
         # The audio is the first field.
-        begin, end = b'{"audio_base64":"', b'",' + encode_json(told(answer)).removeprefix(b"{")
+        begin, end = b'{"audio_base64":"', b'",' + encode_json(report(answer)).removeprefix(b"{")
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 
 
-def told(answer: Answer, begin: int = 0) -> ToldSpeech:
+def report(answer: Answer, begin: int = 0) -> SpeechReport:
     """Tell of an answer that is collected. The text that the words are of begins at this character."""
     call, words = answer.call, _words(answer)
     if words and begin:
@@ -124,7 +124,7 @@ def told(answer: Answer, begin: int = 0) -> ToldSpeech:
             replace(word, source_start=word.source_start - begin, source_end=word.source_end - begin)
             for word in words
         ]
-    return ToldSpeech(
+    return SpeechReport(
         audio_format=call.request.form.format,
         duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
@@ -134,13 +134,13 @@ def told(answer: Answer, begin: int = 0) -> ToldSpeech:
         words=words,
         usage=speech_usage(answer),
         ignored=call.ignored() or UNSET,
-        substitute=call.tally.substitute or UNSET,
+        substitute=call.totals.substitute or UNSET,
     )
 
 
 def done(answer: Answer) -> bytes:
     """Return the last event of a whole answer."""
-    substitute = answer.call.tally.substitute or UNSET
+    substitute = answer.call.totals.substitute or UNSET
     return event(AudioDone(usage=speech_usage(answer), substitute=substitute))
 
 
@@ -161,12 +161,12 @@ class WordEvents:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self._sent = 0
+        self._words_sent = 0
 
     def next(self) -> bytes:
         """Return an event with the words since the last one, or nothing if there are none."""
-        words = _words(self._answer, self._sent) or []
-        self._sent += len(words)
+        words = _words(self._answer, self._words_sent) or []
+        self._words_sent += len(words)
         return event(AudioWords(words=words)) if words else b""
 
 
@@ -178,8 +178,8 @@ def event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
     return b"data: " + encode_json(value) + b"\n\n"
 
 
-def _words(answer: Answer, sent: int = 0) -> list[WordTime] | None:
-    """Return the words after the first `sent` ones, or None without words."""
+def _words(answer: Answer, start: int = 0) -> list[WordTime] | None:
+    """Return the words after the first `start` ones, or None without words."""
     words, text = answer.speech.words, answer.call.request.text
     if words is None:
         return None
@@ -191,5 +191,5 @@ def _words(answer: Answer, sent: int = 0) -> list[WordTime] | None:
             word.source_end,
             word.is_interpolated or UNSET,
         )
-        for word in words[sent:]
+        for word in words[start:]
     ]

@@ -47,18 +47,18 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     speech, call = answer.speech, answer.call
     voice, language = call.plan.voice.id, call.plan.language
     engine = speech.engine
-    headers = _raw_headers(media_type, engine, voice, language, speech.sample_rate_hz, call.tally.cache)
+    headers = _raw_headers(media_type, engine, voice, language, speech.sample_rate_hz, call.totals.cache)
     treatment = call.plan.treatment and call.plan.treatment_of(engine)
     if treatment is not None and treatment.filter is not None:
         headers = (*headers, *treatment.filter.headers)
-    for more in answer.taps.headers:
+    for more in answer.observers.headers:
         headers = (*headers, *more())
-    if voices := call.tally.tell():
+    if voices := call.totals.tell():
         headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)
-    for speaker in call.tally.speaking:
+    for speaker in call.totals.speaking:
         if speaker.ignores:
             return _with_ignored(headers, call)
     return headers

@@ -24,7 +24,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, Listing, iso, page, query_limit, query_time
 from proxy.http.replies import CsvReply, reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
@@ -209,7 +209,7 @@ class Usage(Resource):
         self._own = Reports(admin_tools.store, admin_tools.usage_throttle, _OWN)
         self._all = Reports(admin_tools.store, admin_tools.usage_throttle, _ALL)
 
-    @answers(
+    @endpoint(
         "GET",
         "/v1/usage",
         UsageList,
@@ -223,7 +223,7 @@ class Usage(Resource):
         """The account's requests with their cost, or sums of them"""
         return await self._own.answer(request, caller_of(request.scope).account)
 
-    @answers(
+    @endpoint(
         "GET",
         "/admin/usage",
         AdminUsageList,

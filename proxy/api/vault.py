@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
+from proxy.file_store.master_keys import RotationStep, rotate_some
 from proxy.http.body import body
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
-from proxy.kept.master_keys import RotationStep, rotate_some
+from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 
 
@@ -49,7 +49,7 @@ class VaultRotation(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 
-    @answers("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
+    @endpoint("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
     async def rotate_master_key(self, request: Request) -> Response:
         """Wrap some keys anew with the newest master key"""
         rows = await body(request, NextRows)

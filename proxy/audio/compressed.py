@@ -34,9 +34,9 @@ class Sink:
         return len(data)
 
     def take(self) -> bytes:
-        taken = bytes(self._held)
+        samples_read = bytes(self._held)
         self._held.clear()
-        return taken
+        return samples_read
 
 
 _EMPTY_ANSWER_S = 0.1

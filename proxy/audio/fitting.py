@@ -56,7 +56,7 @@ class Speed:
             raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")
         self._factor = factor
         self._fed = 0
-        self._given = 0
+        self._samples_given = 0
         self._rate_hz = rate_hz
         self._window = _WINDOW * math.ceil(rate_hz / OUTPUT_RATE_HZ)
         self._graph = _tempo_graph(factor, rate_hz)
@@ -75,7 +75,7 @@ class Speed:
         return tail
 
     def _missing(self) -> int:
-        return round(self._fed / self._factor) - self._given
+        return round(self._fed / self._factor) - self._samples_given
 
     def _pushed(self, pcm: bytes) -> bytes:
         if not pcm:
@@ -85,7 +85,7 @@ class Speed:
             pulled = b"".join(self._pulled())[: self._missing() * SAMPLE_BYTES]
         except av.error.FFmpegError as error:
             raise SoundFailed(f"fitting the speed failed: {error}") from error
-        self._given += len(pulled) // SAMPLE_BYTES
+        self._samples_given += len(pulled) // SAMPLE_BYTES
         return pulled
 
     def _pulled(self) -> Iterator[bytes]:

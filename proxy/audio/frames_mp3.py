@@ -59,7 +59,7 @@ def frame_header(data: bytes) -> FrameHeader | None:
     return FrameHeader(frame_bytes, samples, sample_rate_hz, _HEADER_BYTES + side_info_bytes)
 
 
-class TakenOut(NamedTuple):
+class SkippedBytes(NamedTuple):
     """Bytes of a file that are no sound. They came after `at` bytes of its sound."""
 
     at: int
@@ -70,7 +70,7 @@ class Original(NamedTuple):
     """An original file: the number of its bytes of sound, and the other bytes with their places."""
 
     sound_bytes: int
-    taken_out: tuple[TakenOut, ...]
+    taken_out: tuple[SkippedBytes, ...]
 
 
 class Mp3Frames:
@@ -83,7 +83,7 @@ class Mp3Frames:
     def __init__(self, *, keeps_original: bool = False) -> None:
         self.has_manifest = False
         self._keeps_original = keeps_original
-        self._taken_out: list[TakenOut] = []
+        self._taken_out: list[SkippedBytes] = []
         self._given_bytes = 0
         self._tag_end = b""
         # The unread bytes begin at `_at`.
@@ -102,18 +102,18 @@ class Mp3Frames:
     def original(self) -> Original | None:
         if not (self._keeps_original and self.has_manifest):
             return None
-        return Original(self._given_bytes, (*self._taken_out, TakenOut(self._given_bytes, self._held)))
+        return Original(self._given_bytes, (*self._taken_out, SkippedBytes(self._given_bytes, self._held)))
 
     def feed(self, data: bytes) -> Chunk:
         self._held = self._held + data if self._held else bytes(data)
-        taken: list[tuple[int, int]] = []
+        skipped_ranges: list[tuple[int, int]] = []
         samples = 0
         while True:
             if self._skip:
                 self._drop_skipped()
             end, frames = self._plain_run()
             if frames:
-                taken.append((self._at, end))
+                skipped_ranges.append((self._at, end))
                 self._at = end
                 self._frames += frames
                 samples += frames * self._frame_samples
@@ -122,7 +122,7 @@ class Mp3Frames:
                 break
             end = self._at + header.frame_bytes
             if not _is_tag_frame(self._held[self._at : end], header):
-                taken.append((self._at, end))
+                skipped_ranges.append((self._at, end))
                 self._frames += 1
                 samples += header.samples
             self._at = end
@@ -130,8 +130,8 @@ class Mp3Frames:
             # A manifest comes before the first frame.
             self._forget_original()
         if self._keeps_original:
-            self._keep_taken_out(taken)
-        out = _cut(self._held, taken)
+            self._keep_taken_out(skipped_ranges)
+        out = _cut(self._held, skipped_ranges)
         self._held, self._at = self._held[self._at :], 0
         return Chunk(out, samples, self._sample_rate_hz)
 
@@ -140,12 +140,12 @@ class Mp3Frames:
             raise EngineFailed("the engine's MP3 stream ended before its first whole frame")
         return Chunk(sample_rate_hz=self._sample_rate_hz)
 
-    def _keep_taken_out(self, taken: list[tuple[int, int]]) -> None:
+    def _keep_taken_out(self, skipped_ranges: list[tuple[int, int]]) -> None:
         """Store the bytes that are no sound, up to a limit."""
         begin = 0
-        for start, end in (*taken, (self._at, self._at)):
+        for start, end in (*skipped_ranges, (self._at, self._at)):
             if begin < start:
-                self._taken_out.append(TakenOut(self._given_bytes, self._held[begin:start]))
+                self._taken_out.append(SkippedBytes(self._given_bytes, self._held[begin:start]))
             self._given_bytes += end - start
             begin = end
         if sum(len(each.data) for each in self._taken_out) > _MOST_TAKEN_OUT:

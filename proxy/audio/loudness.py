@@ -92,15 +92,15 @@ class Gain:
 def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
     """Return the standard's two filters as one spectrum, for any rate. The standard defines them only for
     48 kHz, so they are built from the underlying analogue filters."""
-    taps = round(_IMPULSE_RESPONSE_S * sample_rate_hz)
-    click = np.zeros(taps)
+    observers = round(_IMPULSE_RESPONSE_S * sample_rate_hz)
+    click = np.zeros(observers)
     click[0] = 1.0
-    answer = _biquad(_biquad(click, *_shelf(sample_rate_hz)), *_high_pass(sample_rate_hz))
-    needed = 2 * taps + round(STEP_S * sample_rate_hz)
+    answer = _biquad(_biquad(click, *_sample_cache(sample_rate_hz)), *_high_pass(sample_rate_hz))
+    needed = 2 * observers + round(STEP_S * sample_rate_hz)
     return np.fft.rfft(answer, 1 << (needed - 1).bit_length())
 
 
-def _shelf(sample_rate_hz: int) -> tuple[Samples, Samples]:
+def _sample_cache(sample_rate_hz: int) -> tuple[Samples, Samples]:
     """Return the filter for the effect of a head on sound: 4 dB more above about 1.7 kHz."""
     corner_hz, gain_db, q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     k = math.tan(math.pi * corner_hz / sample_rate_hz)

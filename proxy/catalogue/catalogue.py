@@ -308,7 +308,7 @@ class Catalogue:
             message = unknown_voice(name, ids)
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
-    def as_heard(self, voice: Voice, terms: Terms | None) -> tuple[Voice, str]:
+    def with_speakers(self, voice: Voice, terms: Terms | None) -> tuple[Voice, str]:
         """Return a voice with the gender that speaks if a request names no model and no language, and the
         name whose alias it then is, or ""."""
         server = self._config.server

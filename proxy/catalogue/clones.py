@@ -25,7 +25,7 @@ class SavedClone(NamedTuple):
     binding: Binding | None
 
 
-class ClonePlace(NamedTuple):
+class CloneTarget(NamedTuple):
     """An account at a provider. `info` is a model of the engine that clones."""
 
     engine: str
@@ -47,7 +47,7 @@ class CloneRights(NamedTuple):
     def under(cls, terms: Terms, providers: tuple[str, ...] | None) -> CloneRights:
         return cls(providers, terms.engines, terms.local_only)
 
-    def check(self, place: ClonePlace) -> None:
+    def check(self, place: CloneTarget) -> None:
         """Raise NotAllowed if the voice may not be cloned there. A recording stays with a local engine."""
         if self.engines is not None and place.engine not in self.engines:
             raise NotAllowed(
@@ -80,11 +80,11 @@ class Cloning(Protocol):
         """Tell whether an engine's voice is a clone of an account's."""
         ...
 
-    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
+    def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
         """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
         ...
 
-    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
+    def check(self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights) -> None:
         """Refuse places that may not have the recordings, or could not use them.
 
         Raises NotAllowed and InvalidRequest.
@@ -92,7 +92,7 @@ class Cloning(Protocol):
         ...
 
     async def check_bill(
-        self, account: str, terms: Terms, places: Iterable[ClonePlace], voice: str | None = None
+        self, account: str, terms: Terms, places: Iterable[CloneTarget], voice: str | None = None
     ) -> None:
         """Refuse clones that an account cannot pay for. What a saved `voice` has already costs nothing.
 
@@ -102,12 +102,12 @@ class Cloning(Protocol):
 
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
-    ) -> list[ClonePlace]:
+    ) -> list[CloneTarget]:
         """Return where to clone a saved voice, after the same checks. The operator's own has no `terms`."""
         ...
 
     def statements(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
+        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str
     ) -> Sequence[Statement]:
         """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
         ...
@@ -117,7 +117,7 @@ class Cloning(Protocol):
         ...
 
     async def order(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], *, payer: str = "", pays_again: bool = False
+        self, record: VoiceRecord, places: Iterable[CloneTarget], *, payer: str = "", pays_again: bool = False
     ) -> object:
         """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
         ...

@@ -56,7 +56,7 @@ class ConfiguredVoices:
             if name in self._names or not section.is_known_name
         }
         self._engines = engines
-        self._kept = _Bound(-1, {}, (), frozenset())
+        self._last_bound = _Bound(-1, {}, (), frozenset())
 
     def __contains__(self, name: object) -> bool:
         return name in self._written
@@ -83,9 +83,9 @@ class ConfiguredVoices:
     def _bound(self) -> _Bound:
         """Return the voices as they are now. A voice stays the same object until an engine's list changes."""
         revision = self._engines.revision
-        if self._kept.revision != revision:
+        if self._last_bound.revision != revision:
             written = self._bind()
-            voices = {name: self._keep(voice, self._is_tried) for name, voice in written.items()}
+            voices = {name: self._keep(voice, self._was_tried) for name, voice in written.items()}
             offered = {name: self._keep(voice, self._is_there) for name, voice in written.items()}
             # A voice that has no binding at all is another matter: its engines are not configured.
             bound = {name for name, voice in written.items() if voice.bindings or name in self._names}
@@ -93,8 +93,8 @@ class ConfiguredVoices:
             hidden |= {name for name, voice in offered.items() if any(who in hidden for _, who in voice.cast)}
             shown = tuple(voice for name, voice in offered.items() if name not in hidden)
             silent = {name for name in hidden if not (voices[name].bindings or voices[name].cast)}
-            self._kept = _Bound(revision, voices, shown, frozenset(silent))
-        return self._kept
+            self._last_bound = _Bound(revision, voices, shown, frozenset(silent))
+        return self._last_bound
 
     def _bind(self) -> dict[str, Voice]:
         """Return the voices with what the engines have for OpenAI's names now."""
@@ -115,12 +115,12 @@ class ConfiguredVoices:
                 bindings.append(Binding(engine, EngineVoice(known[voice.name].voice)))
         return replace(voice, bindings=tuple(bindings))
 
-    def _keep(self, voice: Voice, is_kept: Callable[[Binding], bool]) -> Voice:
+    def _keep(self, voice: Voice, is_stored: Callable[[Binding], bool]) -> Voice:
         """Return a voice with some of its bindings. One of the names has their tags, if all agree."""
-        kept = tuple(binding for binding in voice.bindings if is_kept(binding))
+        bound_here = tuple(binding for binding in voice.bindings if is_stored(binding))
         if voice.id in self._names:
-            return replace(voice, bindings=kept, tags=self._same_tags(voice.name, kept))
-        return voice if kept == voice.bindings else replace(voice, bindings=kept)
+            return replace(voice, bindings=bound_here, tags=self._same_tags(voice.name, bound_here))
+        return voice if bound_here == voice.bindings else replace(voice, bindings=bound_here)
 
     def _same_tags(self, name: str, bindings: Iterable[Binding]) -> tuple[str, ...]:
         known = [self._engines.names[binding.engine] for binding in bindings]
@@ -144,7 +144,7 @@ class ConfiguredVoices:
     def _is_there(self, binding: Binding) -> bool:
         return not self._is_missing(binding)
 
-    def _is_tried(self, binding: Binding) -> bool:
+    def _was_tried(self, binding: Binding) -> bool:
         return not self._is_missing(binding) or self._engines[binding.engine].tries_unknown_voices
 
     def _is_missing(self, binding: Binding) -> bool:
@@ -194,7 +194,9 @@ def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
 
 def unknown_voice(name: str, known: Iterable[str]) -> str:
     """Return what to say of a name that no voice has."""
-    said = f"The voice '{name[:80]}' does not exist."
+    problem = f"The voice '{name[:80]}' does not exist."
     if name in voices_to_bind():
-        return f"{said} The operator of this server can bind it: voxgate voices add {name} --bind minimax=ID."
-    return f"{said} {possible(name, known, 'voices')}"
+        return (
+            f"{problem} The operator of this server can bind it: voxgate voices add {name} --bind minimax=ID."
+        )
+    return f"{problem} {possible(name, known, 'voices')}"

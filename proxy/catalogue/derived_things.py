@@ -1,6 +1,6 @@
 """What is derived of voices, and what an erasure needs of its keepers.
 
-What keeps something new implements one of these interfaces, and its feature gives it in `Opened`.
+What keeps something new implements one of these interfaces, and its feature gives it in `FeatureInstance`.
 What is written down looks for the tombstone in its own commit besides: see storage/tombstones.py.
 """
 

@@ -21,7 +21,7 @@ class KnownVoices:
     """The voices of one caller. The caller's own come first. Without terms, the list is public."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
-        entries = [catalogue.as_heard(voice, terms) for voice in catalogue.voices()]
+        entries = [catalogue.with_speakers(voice, terms) for voice in catalogue.voices()]
         listed = [voice for voice, _ in entries]
         self._aliases = {voice.id: alias_of for voice, alias_of in entries if alias_of}
         self.voices = [*own.listed, *listed]

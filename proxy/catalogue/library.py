@@ -32,7 +32,7 @@ from proxy.storage.store import Store
 SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
 """The codes of failures that name something which another worker may have saved a moment ago."""
 
-_KEPT_S = 5.0
+_CACHED_S = 5.0
 """How old what an account has saved may be."""
 _MOST_BYTES = 32_000_000
 """The most of all libraries together, the operator's among them."""
@@ -60,7 +60,7 @@ class _Names:
         return ChainMap(self.by_id, others.by_id, self.by_name, others.by_name)
 
 
-class VoiceShelf:
+class VoiceCache:
     """Voices with their names, made once for all libraries that have them. `saved` has what was saved."""
 
     def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
@@ -72,20 +72,20 @@ class VoiceShelf:
         self.singles = self.names if len(singles) == len(listed) else _Names(singles)
 
     @classmethod
-    def of(cls, saved: Sequence[LibraryVoice]) -> VoiceShelf:
+    def of(cls, saved: Sequence[LibraryVoice]) -> VoiceCache:
         return cls(tuple(each.voice for each in saved), {each.row.id: each for each in saved})
 
     def row_named(self, name: str) -> VoiceRecord | None:
         """Return the row of a voice by its name, which the row itself may have sealed."""
         return next((each.row for each in self.saved.values() if each.record.name == name), None)
 
-    def renewed(self, saved: Sequence[LibraryVoice]) -> VoiceShelf:
+    def renewed(self, saved: Sequence[LibraryVoice]) -> VoiceCache:
         """Return this shelf if these are its very voices, else one of them."""
         is_same = len(saved) == len(self.saved) and all(self.saved.get(each.row.id) is each for each in saved)
-        return self if is_same else VoiceShelf.of(saved)
+        return self if is_same else VoiceCache.of(saved)
 
 
-_EMPTY = VoiceShelf()
+_EMPTY = VoiceCache()
 
 
 class AccountLibrary:
@@ -94,7 +94,7 @@ class AccountLibrary:
     `voices` has the voices by id and by name. An id comes before a name, and the account's own before both.
     """
 
-    def __init__(self, own: VoiceShelf, shared: VoiceShelf, lexicons: Lexicons) -> None:
+    def __init__(self, own: VoiceCache, shared: VoiceCache, lexicons: Lexicons) -> None:
         self.own = own
         self._shared = shared
         self.voices = own.names.over(shared.names)
@@ -122,7 +122,7 @@ class AccountLibrary:
 
     def having(self, voice: Voice) -> AccountLibrary:
         """Return a library with one voice more, which comes first."""
-        own = VoiceShelf((voice, *self.own.listed), self.own.saved)
+        own = VoiceCache((voice, *self.own.listed), self.own.saved)
         return AccountLibrary(own, self._shared, self._lexicons)
 
     def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
@@ -183,7 +183,7 @@ class _OwnPart(NamedTuple):
     """
 
     revision: int
-    shelf: VoiceShelf
+    sample_cache: VoiceCache
     lexicons: Lexicons
     words: WordRevisions = ()
     characters: int = 0
@@ -191,21 +191,21 @@ class _OwnPart(NamedTuple):
 
     def is_as(self, other: _OwnPart) -> bool:
         """Tell whether the other has the very same things. Its revision may be another."""
-        return self.shelf is other.shelf and self.lexicons is other.lexicons
+        return self.sample_cache is other.sample_cache and self.lexicons is other.lexicons
 
     @property
     def is_sealed(self) -> bool:
-        return any(each.row.is_sealed for each in self.shelf.saved.values())
+        return any(each.row.is_sealed for each in self.sample_cache.saved.values())
 
 
 class _LibraryRead(NamedTuple):
     library: AccountLibrary
     own: _OwnPart
-    shared: VoiceShelf
+    shared: VoiceCache
 
     @property
     def weight(self) -> int:
-        return _LIBRARY_BYTES + self.own.shelf.weight + self.own.characters
+        return _LIBRARY_BYTES + self.own.sample_cache.weight + self.own.characters
 
 
 class Library:
@@ -235,12 +235,12 @@ class Library:
         self._clock = clock
         self._believed_s = _BELIEVED_S if store.is_shared else math.inf
         # By revision: what is read for one is never older than it. Only the last one is kept.
-        self._shelves: ReadCache[int, VoiceShelf] = ReadCache(
-            of_one(self._read_operators), lambda _shelf: self._believed_s, max_weight=1, clock=clock
+        self._caches: ReadCache[int, VoiceCache] = ReadCache(
+            of_one(self._read_operators), lambda _sample_cache: self._believed_s, max_weight=1, clock=clock
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
-            lambda _read: _KEPT_S,
+            lambda _read: _CACHED_S,
             max_weight=_MOST_BYTES,
             weight=lambda read: read.weight,
             most_together=MOST_TOGETHER,
@@ -248,8 +248,8 @@ class Library:
         )
 
     def __repr__(self) -> str:
-        kept, words = len(self._accounts), self._nothing.lexicons
-        return f"<Library {kept} accounts kept, {self.weight} bytes, {words!r}>"
+        cached_count, words = len(self._accounts), self._nothing.lexicons
+        return f"<Library {cached_count} accounts kept, {self.weight} bytes, {words!r}>"
 
     @property
     def weight(self) -> int:
@@ -308,7 +308,7 @@ class Library:
     async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
         """Read libraries. One whose revision is as it was stays the same object, with all planned for it."""
         revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
-        shared = await self._shelves.get(revisions.get(OPERATOR, 0))
+        shared = await self._caches.get(revisions.get(OPERATOR, 0))
         found: dict[str, _LibraryRead] = {}
         for account in accounts:
             before = self._accounts.last_known(account)
@@ -318,23 +318,25 @@ class Library:
             if before is not None and before.own.is_as(own) and before.shared is shared:
                 found[account] = before._replace(own=own)  # its revision may be newer
             else:
-                found[account] = _LibraryRead(AccountLibrary(own.shelf, shared, own.lexicons), own, shared)
+                found[account] = _LibraryRead(
+                    AccountLibrary(own.sample_cache, shared, own.lexicons), own, shared
+                )
         return found
 
     def _is_due(self, own: _OwnPart) -> bool:
         """Tell whether a part is read again though its revision is as it was."""
         return own.is_sealed or self._clock() - own.read_at >= self._believed_s
 
-    async def _read_operators(self, revision: int) -> VoiceShelf:
+    async def _read_operators(self, revision: int) -> VoiceCache:
         if not revision and not self._store.is_shared:
             return _EMPTY
         found = await self._own_voices.of_operator(self._operators.saved)
         saved = [each for each in found if each.record.name not in self._configured]
-        shelf = await asyncio.to_thread(self._operators.renewed, saved)
-        self._operators = shelf
+        sample_cache = await asyncio.to_thread(self._operators.renewed, saved)
+        self._operators = sample_cache
         # All accounts together have the room that the operator's library leaves.
-        self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - shelf.weight)
-        return shelf
+        self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - sample_cache.weight)
+        return sample_cache
 
     async def _read_own(self, account: str, revision: int, before: _LibraryRead | None) -> _OwnPart:
         if account == OPERATOR or not (revision or self._store.is_shared):
@@ -343,14 +345,16 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            self._own_voices.of_account(account, self._clones, NONE if known is None else known.shelf.saved),
+            self._own_voices.of_account(
+                account, self._clones, NONE if known is None else known.sample_cache.saved
+            ),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)
-        shelf = VoiceShelf.of(saved) if known is None else known.shelf.renewed(saved)
-        if known is not None and shelf is known.shelf and part is known:
+        sample_cache = VoiceCache.of(saved) if known is None else known.sample_cache.renewed(saved)
+        if known is not None and sample_cache is known.sample_cache and part is known:
             return known._replace(revision=revision, read_at=now)
-        return part._replace(revision=revision, shelf=shelf, read_at=now)
+        return part._replace(revision=revision, sample_cache=sample_cache, read_at=now)
 
     async def _with_lexicons(self, account: str, words: WordRevisions, known: _OwnPart | None) -> _OwnPart:
         """Return a part with the account's lexicons. They are read and put together only if one changed."""

@@ -32,13 +32,13 @@ class RecordingSpeakers:
         if not self._is_complete or self.able(tag):
             return ""
         where = f" in the language '{tag}'" if tag else ""
-        said = f"Nothing on this server can speak a voice of a recording{where}."
+        problem = f"Nothing on this server can speak a voice of a recording{where}."
         if places := sorted({each.engine for each in self._speaking(tag) if is_cloned_for(each.info)}):
-            return f"{said} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
+            return f"{problem} A provider's clone of it can: name {' or '.join(places)} in 'engines'."
         command = self._command_for(tag, self._is_paid)
         if not command:
-            return f"{said} No model is known that the operator could add for it."
-        return f"{said} {_OPERATOR} {command}"
+            return f"{problem} No model is known that the operator could add for it."
+        return f"{problem} {_OPERATOR} {command}"
 
     def able(self, tag: str | None) -> list[str]:
         """Return the names of the models that speak recordings in this language, or in any."""

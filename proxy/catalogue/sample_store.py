@@ -15,8 +15,8 @@ import msgspec
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.sample_source import ModelFileReader, SampleUnavailable
-from proxy.kept.sealed_file import SealedFileReader
-from proxy.kept.vault import Vault
+from proxy.file_store.sealed_file import SealedFileReader
+from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, Store
@@ -25,7 +25,7 @@ from speech_engine import ModelInfo
 if TYPE_CHECKING:
     from proxy.audio.recordings.derivation import SampleSpec
 
-_KEPT_S = 60.0
+_CACHED_S = 60.0
 _MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -40,7 +40,7 @@ class _Derived(NamedTuple):
     pcm: bytes
 
 
-class _KeptFile:
+class _SealedFile:
     """A sealed file, as it is read."""
 
     def __init__(self, size: int, reader: SealedFileReader) -> None:
@@ -62,7 +62,7 @@ class SampleStore:
         self._vault = vault
         self._derived: ReadCache[_Key, _Derived] = ReadCache(
             of_one(self._derive),
-            lambda _derived: _KEPT_S,
+            lambda _derived: _CACHED_S,
             max_weight=_MOST_BYTES,
             weight=lambda derived: len(derived.pcm),
         )
@@ -84,7 +84,7 @@ class SampleStore:
         try:
             size = await trained_models.size_of(self._store, tenant, digest)
             if size is not None:
-                return _KeptFile(size, await self._vault.reader(tenant, digest))
+                return _SealedFile(size, await self._vault.reader(tenant, digest))
         except StorageFailed as error:
             raise SampleUnavailable(str(error)) from None
         raise SampleUnavailable(f"the account has no model {digest[:8]}")

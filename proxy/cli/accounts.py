@@ -11,7 +11,7 @@ import typer
 from policies.limits import AGREEABLE
 from policies.plans import Overrides
 from proxy.commands import tables
-from proxy.commands.command import Ask, Group, path
+from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import Account, Credits, Sure, credits_of, limit_options, needs_yes, whole
 from proxy.errors import CommandRefused
 
@@ -43,22 +43,22 @@ def accounts_create(
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
-) -> Ask:
+) -> AdminRequest:
     """Make an account."""
     body = {"name": name, "plan": plan, "agreed": _agreed(agreed, limits)}
-    return Ask("POST", "accounts", body)
+    return AdminRequest("POST", "accounts", body)
 
 
 @ACCOUNTS.command("list", tables.accounts)
-def accounts_list() -> Ask:
+def accounts_list() -> AdminRequest:
     """List all accounts, closed ones too."""
-    return Ask("GET", "accounts", pages="all")
+    return AdminRequest("GET", "accounts", pages="all")
 
 
 @ACCOUNTS.command("show", tables.account)
-def accounts_show(account: Account) -> Ask:
+def accounts_show(account: Account) -> AdminRequest:
     """Show one account, by id or name, with its balance and its keys."""
-    return Ask("GET", path("accounts", account))
+    return AdminRequest("GET", path("accounts", account))
 
 
 @ACCOUNTS.command("set-plan", tables.account)
@@ -72,16 +72,16 @@ def accounts_set_plan(
     *,
     limits: dict[str, str],
     agreed: _AgreedFile = None,
-) -> Ask:
+) -> AdminRequest:
     """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
     if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    given = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
-    body = {name: value for name, value in given.items() if value is not None}
+    settings_ = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
+    body = {name: value for name, value in settings_.items() if value is not None}
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREEABLE)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
-    return Ask("POST", path("accounts", account), body)
+    return AdminRequest("POST", path("accounts", account), body)
 
 
 @ACCOUNTS.command("grant", tables.entry, context_settings=_SIGNED)
@@ -93,40 +93,40 @@ def accounts_grant(
         typer.Option(help="Your name for the payment. A second grant with the same name is not made."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for the entry and the audit.")] = "",
-) -> Ask:
+) -> AdminRequest:
     """Give credits on top of the allowance. They stay until they are spent."""
     if credits.startswith("-"):
         raise CommandRefused("CREDITS: a grant is above 0; to remove credits, use voxgate accounts correct")
     body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
-    return Ask("POST", path("accounts", account, "grants"), body)
+    return AdminRequest("POST", path("accounts", account, "grants"), body)
 
 
 @ACCOUNTS.command("correct", tables.entry, context_settings=_SIGNED)
-def accounts_correct(account: Account, credits: Credits, reason: _Reason) -> Ask:
+def accounts_correct(account: Account, credits: Credits, reason: _Reason) -> AdminRequest:
     """Add credits, or remove some (-5), to correct a mistake."""
     body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
-    return Ask("POST", path("accounts", account, "corrections"), body)
+    return AdminRequest("POST", path("accounts", account, "corrections"), body)
 
 
 @ACCOUNTS.command("suspend", tables.account)
-def accounts_suspend(account: Account, reason: _Reason) -> Ask:
+def accounts_suspend(account: Account, reason: _Reason) -> AdminRequest:
     """Suspend an account at once. Its keys are refused and its jobs wait; nothing of it is deleted."""
-    return Ask("POST", path("accounts", account, "suspend"), {"reason": reason})
+    return AdminRequest("POST", path("accounts", account, "suspend"), {"reason": reason})
 
 
 @ACCOUNTS.command("resume", tables.account)
-def accounts_resume(account: Account, reason: _Reason) -> Ask:
+def accounts_resume(account: Account, reason: _Reason) -> AdminRequest:
     """End the suspension of an account. Its keys work again, and its jobs go on."""
-    return Ask("POST", path("accounts", account, "resume"), {"reason": reason})
+    return AdminRequest("POST", path("accounts", account, "resume"), {"reason": reason})
 
 
 @ACCOUNTS.command("close", tables.account)
-def accounts_close(account: Account, is_sure: Sure = False) -> Ask:
+def accounts_close(account: Account, is_sure: Sure = False) -> AdminRequest:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
     place = path("accounts", account)
     needs_yes(is_sure)
-    return Ask("DELETE", place, question="" if is_sure else question)
+    return AdminRequest("DELETE", place, question="" if is_sure else question)
 
 
 def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.command import Ask, Command, Group, Here, KnownAnswer
+from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
 from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
 from proxy.errors import CommandRefused
@@ -29,14 +29,14 @@ _SHORT_S = 30.0
 _LONG_S = 3600.0
 
 
-def show_answer(ask: Ask, config_file: Path | None, form: Form, show: Show) -> Any:
+def show_answer(ask: AdminRequest, config_file: Path | None, form: Form, show: Show) -> Any:
     """Send a request. Print the answer, and return it."""
     found = answer_to(ask, config_file, form)
     print_answer(found, form, show)
     return found
 
 
-def answer_to(ask: Ask, config_file: Path | None, form: Form) -> Any:
+def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
     """Send a request, and return the answer. Raise CommandRefused."""
     import asyncio
 
@@ -77,7 +77,7 @@ def _read(file: Path) -> bytes:
         raise CommandRefused(f"{file}: {error.strerror}") from None
 
 
-async def _rows(client: AdminClient, ask: Ask, with_names: bool) -> Any:
+async def _rows(client: AdminClient, ask: AdminRequest, with_names: bool) -> Any:
     """Return rows, for tables also with the names of accounts whose ids are in them."""
     answer = await (
         _all_pages(client, ask.path, **ask.query)
@@ -99,7 +99,7 @@ async def _all_pages(client: AdminClient, path: str, **query: str | int | None) 
     return {**page, "data": rows + page["data"]}
 
 
-def _save(config_file: Path | None, ask: Ask, file: Path) -> dict[str, Any]:
+def _save(config_file: Path | None, ask: AdminRequest, file: Path) -> dict[str, Any]:
     """Write an answer that is no JSON to a new file, which only its owner can read."""
     import os
 
@@ -150,14 +150,14 @@ def typer_group(group: Group) -> typer.Typer:
 def runner(command: Command) -> Callable[..., None]:
     """Return a function for typer, with the command's options, `--config` and `--json`."""
 
-    def run(*, form: Form, config_file: Path | None = None, **given: Any) -> None:
-        here = Here(config_file, form, load_config)
-        status = _run(command, here, {**given, **dict.fromkeys(places, here)})
+    def run(*, form: Form, config_file: Path | None = None, **options_given: Any) -> None:
+        here = CommandContext(config_file, form, load_config)
+        status = _run(command, here, {**options_given, **dict.fromkeys(places, here)})
         if status:
             sys.exit(status)
 
     own = inspect.signature(command.ask, eval_str=True).parameters.values()
-    places = [each.name for each in own if each.annotation is Here]
+    places = [each.name for each in own if each.annotation is CommandContext]
     shared = {"form": Printed} if command.is_alone else {"config_file": ConfigFile, "form": Printed}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
@@ -174,12 +174,12 @@ def runner(command: Command) -> Callable[..., None]:
     return run
 
 
-def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
+def _run(command: Command, here: CommandContext, options_given: dict[str, Any]) -> int:
     """Send the request, print the answer, and return the command's status."""
-    step = command.ask(**given)
+    step = command.ask(**options_given)
     if step is None:
         return 0
-    if isinstance(step, KnownAnswer):
+    if isinstance(step, CommandResult):
         then = step.then
         print_answer(step.answer, here.form, lambda answer: (*command.show(answer), *then))
         return step.status
@@ -196,13 +196,13 @@ def _run(command: Command, here: Here, given: dict[str, Any]) -> int:
     return step.status(answer)
 
 
-def _run_all(command: Command, here: Here, steps: Generator[Ask, Any, int | None]) -> int:
+def _run_all(command: Command, here: CommandContext, steps: Generator[AdminRequest, Any, int | None]) -> int:
     answer = None
     while True:
         try:
-            asked = steps.send(answer)
+            sound = steps.send(answer)
         except StopIteration as end:
             return end.value or 0
-        answer = answer_to(asked, here.config_file, here.form)
-        if asked.shows(answer):
+        answer = answer_to(sound, here.config_file, here.form)
+        if sound.shows(answer):
             print_answer(answer, here.form, command.show)

@@ -49,7 +49,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     import asyncio
 
     from proxy.features.all import all_tables
-    from proxy.kept import data_folder
+    from proxy.file_store import data_folder
     from proxy.processes import whole_backup
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
@@ -72,7 +72,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
 def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Form) -> None:
     import asyncio
 
-    from proxy.kept import data_folder
+    from proxy.file_store import data_folder
     from proxy.processes import whole_restore
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
@@ -83,11 +83,11 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
             needs_yes(is_sure)
             be_sure(is_sure, "Shall they count from the next start?")
 
-    with whole_restore.restored_config(file, config_file) as (config, taken):
+    with whole_restore.restored_config(file, config_file) as (config, skipped):
         data = Path(config.data)
         with whole_restore.without_trace(data / data_folder.LOCK), data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
-            whole = whole_restore.restore(file, config, taken, agree)
+            whole = whole_restore.restore(file, config, skipped, agree)
             replayed = asyncio.run(replay_erasures(config))
     _print_whole(whole, form, _then(data, is_replaced, replayed))
 
@@ -113,14 +113,14 @@ def _config(config_file: Path | None, instead: str) -> Config:
 def _print(copy: Copy, form: Form, then: str) -> None:
     import msgspec
 
-    said = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."
-    print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(said), Line(then, "dim")])
+    line = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."
+    print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(line), Line(then, "dim")])
 
 
 def _print_whole(whole: Whole, form: Form, then: str = "") -> None:
     import msgspec
 
-    from proxy.kept import master_keys
+    from proxy.file_store import master_keys
 
     lines = [
         f"{whole.file}: {whole.bytes / 1e6:,.2f} MB, {whole.recordings} recordings, {', '.join(whole.files)}."

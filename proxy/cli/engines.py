@@ -13,7 +13,7 @@ import typer
 from proxy.cli.admin_requests import show_answer
 from proxy.cli.diagnosis import print_findings
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.command import Ask
+from proxy.commands.command import AdminRequest
 from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
@@ -66,7 +66,7 @@ def _switch(name: str, action: str, now: bool, config_file: ConfigFile, form: Fo
     loaded = load_config(config_file)
     if not supervisor.is_running(loaded):
         raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
-    switch = Ask("POST", f"engines/{quote(name, safe='')}/switch", {"action": action, "now": now})
+    switch = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", {"action": action, "now": now})
     show_answer(switch, config_file, form, _switched)
 
 

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 from policies.limits import OF_KEYS
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
-from proxy.commands.command import Ask, Group, path
+from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import Key, OfAccount, Sure, limit_options, span_s
 from proxy.commands.tables import Line, Part, print_answer
 from proxy.features.all import load_config
@@ -118,27 +118,27 @@ def keys_create(
     pace: Annotated[str | None, typer.Option(help="live: its speech is sent as it is heard.")] = None,
     *,
     limits: dict[str, int | None],
-) -> Ask:
+) -> AdminRequest:
     """Make a key and print it. It is shown only once."""
     caps = limits if pace is None else {**limits, "pace": pace}
     body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
-    return Ask("POST", "keys", body)
+    return AdminRequest("POST", "keys", body)
 
 
 @KEYS.command("list", tables.keys)
-def keys_list(account: OfAccount = None) -> Ask:
+def keys_list(account: OfAccount = None) -> AdminRequest:
     """List keys, without their secrets, which are not kept."""
-    return Ask("GET", "keys", query={"account": account}, pages="all")
+    return AdminRequest("GET", "keys", query={"account": account}, pages="all")
 
 
 @KEYS.command("revoke", _key_table)
-def keys_revoke(key: Key, is_sure: Sure = False) -> Ask:
+def keys_revoke(key: Key, is_sure: Sure = False) -> AdminRequest:
     """Revoke a key, by its id, for good."""
     question = "" if is_sure else f"Revoke the key {key} for good?"
-    return Ask("DELETE", path("keys", key), question=question, looks=False)
+    return AdminRequest("DELETE", path("keys", key), question=question, looks=False)
 
 
 @KEYS.command("rotate", _new_key)
-def keys_rotate(key: Key) -> Ask:
+def keys_rotate(key: Key) -> AdminRequest:
     """Replace a key by another like it. Account, role, name, expiry and caps stay."""
-    return Ask("POST", path("keys", key, "rotate"))
+    return AdminRequest("POST", path("keys", key, "rotate"))

@@ -27,7 +27,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
-from proxy.commands.command import Ask, Command, Group, by_name
+from proxy.commands.command import AdminRequest, Command, Group, by_name
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.all import all_commands, load_config
@@ -80,7 +80,7 @@ def root(
 def main() -> None:
     """Run the console script. A failure is one line on stderr and a status of 1."""
     try:
-        make_app(_asked_for())()
+        make_app(_named_command())()
     except SystemExit:
         raise
     except failures() as error:
@@ -103,8 +103,8 @@ def serve(
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
 
-    given = {"host": host, "port": port, "workers": workers}
-    server = {key: value for key, value in given.items() if value is not None}
+    options = {"host": host, "port": port, "workers": workers}
+    server = {key: value for key, value in options.items() if value is not None}
     _run(lambda: load_config(config_file, server=server), announce)
 
 
@@ -145,12 +145,12 @@ def _run(load: Callable[[], Config], announce: Callable[[str, str | None], None]
 
 def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
-    from proxy.kept import data_folder
+    from proxy.file_store import data_folder
 
     data = Path(load_config(config_file).data)
     if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
-    show_answer(Ask("POST", "reload"), config_file, form, _reload_result)
+    show_answer(AdminRequest("POST", "reload"), config_file, form, _reload_result)
 
 
 def _reload_result(answer: dict[str, Any]) -> list[Part]:
@@ -204,7 +204,7 @@ def make_app(only: str = "") -> typer.Typer:
     return made
 
 
-def _asked_for() -> str:
+def _named_command() -> str:
     """Return the name of the command or group to run, or "" if the help may show all of them."""
     if "_VOXGATE_COMPLETE" in os.environ or len(sys.argv) < 2:
         return ""

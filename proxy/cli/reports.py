@@ -12,7 +12,7 @@ from policies.usage_sides import SIDES
 from proxy.cli.admin_requests import copy, show_answer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
-from proxy.commands.command import Ask, Command, Group, path
+from proxy.commands.command import AdminRequest, Command, Group, path
 from proxy.commands.options import Account, Limit, OfAccount, Since, credits_of
 from proxy.commands.tables import Columns, Grid, Line, Part
 from proxy.errors import CommandRefused
@@ -41,18 +41,20 @@ def usage(
         copy(config_file, "usage", sys.stdout.buffer.write, format="csv", **query)
         sys.stdout.flush()
     else:
-        ask = Ask("GET", "usage", query=query, pages="named")
+        ask = AdminRequest("GET", "usage", query=query, pages="named")
         show_answer(ask, config_file, form, _sums_table if by else _usage_table)
 
 
-def plans() -> Ask:
+def plans() -> AdminRequest:
     """List the plans, and how many accounts have each."""
-    return Ask("GET", "plans")
+    return AdminRequest("GET", "plans")
 
 
-def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -> Ask:
+def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -> AdminRequest:
     """List who changed accounts, keys and credits. The newest is first."""
-    return Ask("GET", "audit", query={"account": account, "since": since, "limit": limit}, pages="named")
+    return AdminRequest(
+        "GET", "audit", query={"account": account, "since": since, "limit": limit}, pages="named"
+    )
 
 
 _MORE = Line("There are more: see --limit and --csv.", "dim")
@@ -154,9 +156,9 @@ def ledger_entries(
     account: Account,
     limit: Limit = None,
     after: Annotated[str | None, typer.Option(help="The id of the last entry on the previous page.")] = None,
-) -> Ask:
+) -> AdminRequest:
     """List the movements of an account's credits, the newest first."""
-    return Ask("GET", path("accounts", account, "entries"), query={"limit": limit, "after": after})
+    return AdminRequest("GET", path("accounts", account, "entries"), query={"limit": limit, "after": after})
 
 
 @LEDGER.command("refund", _refund_table)
@@ -164,13 +166,13 @@ def ledger_refund(
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="The id of the request (req_…).")],
     reason: Annotated[str, typer.Option(help="Why, for the entries and the audit.")],
     credits: Annotated[str, typer.Option(help="A part of the charge; else all of it.")] = "",
-) -> Ask:
+) -> AdminRequest:
     """Refund the charge of a request, once."""
     body = {"credits": credits_of(credits, "--credits") if credits else None, "reason": reason}
-    return Ask("POST", path("requests", request, "refund"), body)
+    return AdminRequest("POST", path("requests", request, "refund"), body)
 
 
 @LEDGER.command("verify", _verdict_table)
-def ledger_verify() -> Ask:
+def ledger_verify() -> AdminRequest:
     """Compare balances, entries and usage. If they contradict one another, the status is 1."""
-    return Ask("GET", "ledger", is_long=True, status=lambda verdict: 0 if verdict["is_clean"] else 1)
+    return AdminRequest("GET", "ledger", is_long=True, status=lambda verdict: 0 if verdict["is_clean"] else 1)

@@ -9,7 +9,7 @@ import typer
 
 from proxy.cli.admin_requests import show_answer
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.command import Ask
+from proxy.commands.command import AdminRequest
 from proxy.commands.options import named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
@@ -46,7 +46,7 @@ def explain(
 ) -> None:
     """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
     # Imported here: it is slow, and `voxgate --help` does not need it.
-    from proxy.kept import data_folder
+    from proxy.file_store import data_folder
 
     if not data_folder.is_held(Path(load_config(config_file).data)):
         # Only an engine knows what it speaks, and only a server has engines.
@@ -57,7 +57,7 @@ def explain(
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "emotion": emotion}
     fields |= {"account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
-    show_answer(Ask("POST", "route/explain", body), config_file, form, _explanation)
+    show_answer(AdminRequest("POST", "route/explain", body), config_file, form, _explanation)
 
 
 def _explanation(answer: dict[str, Any]) -> list[Part]:

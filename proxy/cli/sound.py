@@ -69,7 +69,7 @@ PLAYERS = (
 """Those that go by the desktop's own settings come first."""
 
 
-class Asked(NamedTuple):
+class SoundRequest(NamedTuple):
     """A request for sound. `body` is what httpx2 makes a body of."""
 
     path: str
@@ -78,7 +78,7 @@ class Asked(NamedTuple):
     out: str | None
 
     def __repr__(self) -> str:
-        return f"<Asked {self.path} as {self.format}>"
+        return f"<SoundRequest {self.path} as {self.format}>"
 
 
 class AnswerRefused(CommandRefused):
@@ -110,19 +110,21 @@ class Serving(NamedTuple):
                 raise _refusal(answer, self.base)
             return answer.headers, sum(to.write(part) for part in answer.iter_bytes())
 
-    def follow(self, asked: Asked, does: str, progress: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+    def follow(
+        self, request_: SoundRequest, does: str, progress: Callable[[dict[str, Any]], str]
+    ) -> dict[str, Any]:
         """Make a job that `does` something, tell its progress, and return it once it is done.
 
         It goes on if the command ends before. Raise CommandRefused.
         """
-        job, seen = self._json("POST", asked.path, **asked.body), ""
+        job, seen = self._json("POST", request_.path, **request_.body), ""
         typer.echo(does.format(job["id"]), err=True)
         while job["ended"] is None:
-            if (said := progress(job)) != seen:
-                typer.echo(said, err=True)
-                seen = said
+            if (reply_line := progress(job)) != seen:
+                typer.echo(reply_line, err=True)
+                seen = reply_line
             time.sleep(_LOOK_S)
-            job = self._json("GET", f"{asked.path}/{job['id']}")
+            job = self._json("GET", f"{request_.path}/{job['id']}")
         if job["status"] != "done":
             raise CommandRefused(
                 f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no result'}"
@@ -136,34 +138,34 @@ class Serving(NamedTuple):
         return found
 
 
-Write = Callable[[Serving, Asked, BinaryIO], dict[str, Any]]
+Write = Callable[[Serving, SoundRequest, BinaryIO], dict[str, Any]]
 """Asks for sound, writes it as it comes, and returns what is told of it."""
 
 
-def streamed(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+def streamed(serving: Serving, request_: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write an answer as it comes. Raise CommandRefused."""
-    head, size = serving.fetch(to, "POST", asked.path, **asked.body)
+    head, size = serving.fetch(to, "POST", request_.path, **request_.body)
     facts = {name: head.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
     return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
 
-def hear(config: Config, asked: Asked, form: Form, write: Write = streamed) -> None:
-    """Ask the running server, and play its answer or save it, as `asked.out` says. Raise CommandRefused."""
-    out = asked.out
+def hear(config: Config, request_: SoundRequest, form: Form, write: Write = streamed) -> None:
+    """Ask the running server. Play its answer or save it to `request_.out`. Raise CommandRefused."""
+    out = request_.out
     if out == "-":
-        write_answer(config, asked, sys.stdout.buffer, write)
+        write_answer(config, request_, sys.stdout.buffer, write)
         sys.stdout.flush()
         return
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
-    facts = write_answer(config, asked, sound, write)
-    file = save(sound.getvalue(), asked.format, out)
-    player = _play(file, asked.format) if out is None else None
+    facts = write_answer(config, request_, sound, write)
+    file = save(sound.getvalue(), request_.format, out)
+    player = _play(file, request_.format) if out is None else None
     if player is not None:
         file.unlink()
-    answer = {**facts, "format": asked.format, "file": None if player else str(file), "player": player}
+    answer = {**facts, "format": request_.format, "file": None if player else str(file), "player": player}
     answer["replaced"] = not is_new
-    print_answer(answer, form, _kept if out is None and player is None else _said)
+    print_answer(answer, form, _saved if out is None and player is None else _facts_of)
 
 
 def check_out(out: str | None, form: Form) -> None:
@@ -224,7 +226,7 @@ def _replace(out: Path, data: bytes) -> None:
         raise
 
 
-def write_answer(config: Config, asked: Asked, to: BinaryIO, write: Write) -> dict[str, Any]:
+def write_answer(config: Config, request_: SoundRequest, to: BinaryIO, write: Write) -> dict[str, Any]:
     """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
     import httpx2
 
@@ -236,7 +238,7 @@ def write_answer(config: Config, asked: Asked, to: BinaryIO, write: Write) -> di
         key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(config.data))
         head = {"authorization": f"Bearer {key}"} if key else {}
         try:
-            return write(Serving(client, base, head), asked, to)
+            return write(Serving(client, base, head), request_, to)
         except httpx2.ConnectError:
             raise CommandRefused(
                 f"no server answers on {base}; start one: make serve, or voxgate serve"
@@ -283,13 +285,13 @@ def _play(file: Path, format_: str) -> str | None:
     return None
 
 
-def _said(answer: dict[str, Any]) -> list[Part]:
+def _facts_of(answer: dict[str, Any]) -> list[Part]:
     instead = ", in place of what was there" if answer["replaced"] else ""
     where = f"saved as {answer['file']}{instead}" if answer["file"] else f"played with {answer['player']}"
     return [Line(f"{_speaker(answer)}, {where}")]
 
 
-def _kept(answer: dict[str, Any]) -> list[Part]:
+def _saved(answer: dict[str, Any]) -> list[Part]:
     names = ", ".join(player.name for player in PLAYERS)
     return [
         Line(f"No player that works here plays {answer['format']} ({names}).", "yellow"),

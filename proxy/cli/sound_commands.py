@@ -16,10 +16,10 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import (
     JOBS,
     AnswerRefused,
-    Asked,
     FormatName,
     OutFile,
     Serving,
+    SoundRequest,
     check_out,
     format_of,
     hear,
@@ -51,18 +51,18 @@ def say(
     Its key is VOXGATE_KEY of the environment, or else that of make serve.
     """
     check_out(out, form)
-    found_format, said = format_of(format_, out), sys.stdin.read() if text == "-" else text
-    if not said.strip():
+    found_format, shown_line = format_of(format_, out), sys.stdin.read() if text == "-" else text
+    if not shown_line.strip():
         raise CommandRefused("TEXT: there is nothing to say; give a text, or - and a text on stdin")
     config = load_config(config_file)
     body = {
         "model": model or config.server.default_model,
         "voice": voice or config.server.default_voice,
-        "input": said,
+        "input": shown_line,
         "response_format": found_format,
         **({"language": language} if language else {}),
     }
-    hear(config, Asked("/v1/audio/speech", {"json": body}, found_format, out), form)
+    hear(config, SoundRequest("/v1/audio/speech", {"json": body}, found_format, out), form)
 
 
 def convert(
@@ -104,18 +104,18 @@ def convert(
         "response_format": found_format,
         **({"consent": consent} if consent else {}),
     }
-    given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
-    fields |= {name: str(value) for name, value in given.items() if value is not None}
+    options_given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
+    fields |= {name: str(value) for name, value in options_given.items() if value is not None}
     fields |= {"f0_method": f0_method} if f0_method is not None else {}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
-    config, asked = load_config(config_file), Asked("/v1/audio/conversions", body, found_format, out)
+    config, sound = load_config(config_file), SoundRequest("/v1/audio/conversions", body, found_format, out)
     try:
-        hear(config, asked, form)
+        hear(config, sound, form)
     except AnswerRefused as refused:
         if refused.code != "recording_too_long":
             raise
         body["data"] = {**fields, "kind": "conversion"}
-        hear(config, asked._replace(path=JOBS), form, _write_job)
+        hear(config, sound._replace(path=JOBS), form, _write_job)
 
 
 def train(
@@ -133,22 +133,26 @@ def train(
     """
     if out is not None and out.suffix.lower() != ".onnx":
         raise CommandRefused(f"{out}: it is ONNX; name it .onnx, or see voxgate voices export --model")
-    sent = {"kind": "training", "voice": voice, "model": model}
-    body = {**sent, **({} if steps is None else {"steps": steps}), **({} if seed is None else {"seed": seed})}
-    asked = Asked(JOBS, {"json": body}, "onnx", None if out is None else str(out))
+    job_fields = {"kind": "training", "voice": voice, "model": model}
+    body = {
+        **job_fields,
+        **({} if steps is None else {"steps": steps}),
+        **({} if seed is None else {"seed": seed}),
+    }
+    sound = SoundRequest(JOBS, {"json": body}, "onnx", None if out is None else str(out))
     made = io.BytesIO()
-    answer = write_answer(load_config(config_file), asked, made, _follow)
+    answer = write_answer(load_config(config_file), sound, made, _follow)
     if out is not None:
         save(made.getvalue(), "onnx", str(out))
     print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
 
 
-def _write_job(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+def _write_job(serving: Serving, sound: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Have a job convert it, and write its sound. Raise CommandRefused."""
-    job = serving.follow(asked, "It is long: the job {} converts it.", _progress)
+    job = serving.follow(sound, "It is long: the job {} converts it.", _progress)
     _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
-    sent = asked.body["data"]
-    facts = {"engine": sent["model"], "voice": sent["voice"], "language": "und"}
+    job_fields = sound.body["data"]
+    facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
     return {**facts, "substitute": job["substitute"] or None, "bytes": size}
 
 
@@ -170,25 +174,30 @@ def _read(recording: Path) -> bytes:
     return data
 
 
-def _follow(serving: Serving, asked: Asked, to: BinaryIO) -> dict[str, Any]:
+def _follow(serving: Serving, sound: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Ask for a training, wait for its end, and write what is taken home, if it is wanted."""
-    job = serving.follow(asked, "The job {} trains it.", _training_progress)
-    told: dict[str, Any] = job["training"]
-    if asked.out is not None:
+    job = serving.follow(sound, "The job {} trains it.", _training_progress)
+    training: dict[str, Any] = job["training"]
+    if sound.out is not None:
         try:
             serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
         except AnswerRefused as refused:
             if refused.code != _NO_FILE:
                 raise
-            raise CommandRefused(_without_file(told)) from None
-    return {"job": job["id"], "voice": told["voice"], "steps": told["step"], "best": told["best"]}
+            raise CommandRefused(_without_file(training)) from None
+    return {
+        "job": job["id"],
+        "voice": training["voice"],
+        "steps": training["step"],
+        "best": training["best"],
+    }
 
 
-def _without_file(told: dict[str, Any]) -> str:
+def _without_file(training: dict[str, Any]) -> str:
     # It was long, and is paid for: a refusal alone reads as if all of that were lost.
-    voice = told["voice"]
+    voice = training["voice"]
     return (
-        f"{voice} is trained, in {told['step']} steps, and charged; only the file is missing: it has no "
+        f"{voice} is trained, in {training['step']} steps, and charged; only the file is missing: it has no "
         f"ONNX. Take it home in another form: voxgate voices export {voice} --model"
     )
 
@@ -196,11 +205,13 @@ def _without_file(told: dict[str, Any]) -> str:
 def _training_progress(job: dict[str, Any]) -> str:
     if job["waits_for"]:
         return f"waits for {job['waits_for']}"
-    told = job["training"]
-    if told["stage"] != "training":
-        return told["stage"] or "queued"
-    left = "" if told["eta_seconds"] is None else f", about {told['eta_seconds'] / 60:.0f} minutes left"
-    return f"step {told['step']} of {told['steps']}, {told['mel']:.1f} from its recordings{left}"
+    training = job["training"]
+    if training["stage"] != "training":
+        return training["stage"] or "queued"
+    left = (
+        "" if training["eta_seconds"] is None else f", about {training['eta_seconds'] / 60:.0f} minutes left"
+    )
+    return f"step {training['step']} of {training['steps']}, {training['mel']:.1f} from its recordings{left}"
 
 
 def _trained(answer: dict[str, Any]) -> list[Part]:

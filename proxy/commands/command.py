@@ -1,8 +1,8 @@
 """Commands as values: the request of each to the handlers under /admin, and how its answer is shown.
 
-A command is a function of its arguments and options, as typer reads them, which returns an `Ask`. The command
-line sends it, over control.sock or to the store, and prints the answer as JSON or by `show`. A command that
-works on files sends no request: it has a parameter `here: Here`, and returns a `KnownAnswer`.
+A command is a function of its arguments and options, as typer reads them. It returns an `AdminRequest`: the
+command line sends it, over control.sock or to the store, and prints the answer as JSON or by `show`. A
+command that works on files sends no request: it has a parameter `here: CommandContext`, and returns a `CommandResult`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.config.sections import Config
 
 
-class Ask(NamedTuple):
+class AdminRequest(NamedTuple):
     """A request to the handlers under /admin.
 
     With `files`, a form is sent, and stderr names the `work` of the server meanwhile. With `pages` "named",
@@ -46,7 +46,7 @@ class Ask(NamedTuple):
     shows: Callable[[Any], bool] = lambda _answer: True
 
 
-class KnownAnswer(NamedTuple):
+class CommandResult(NamedTuple):
     """An answer that needs no request, and the command's status. `then` is for people alone."""
 
     answer: Any
@@ -54,7 +54,7 @@ class KnownAnswer(NamedTuple):
     then: Iterable[Line] = ()
 
 
-class Here(NamedTuple):
+class CommandContext(NamedTuple):
     """The context of a command: its `--config`, the form of its output, and the loader of configurations."""
 
     config_file: Path | None
@@ -66,7 +66,7 @@ class Here(NamedTuple):
         return self.load(self.config_file)
 
 
-Asking = Callable[..., Ask | Generator[Ask, Any, int | None] | KnownAnswer | None]
+Asking = Callable[..., AdminRequest | Generator[AdminRequest, Any, int | None] | CommandResult | None]
 """A generator sends several requests, gets each answer, and may return the command's status. A command that
 returns None has printed its output itself."""
 A = TypeVar("A", bound=Asking)

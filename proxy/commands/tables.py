@@ -41,18 +41,18 @@ class Grid(NamedTuple):
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        kept = [number for number in range(len(self.columns)) if is_wide or self._is_kept(number)]
-        for number in kept:
+        columns_shown = [number for number in range(len(self.columns)) if is_wide or self._is_stored(number)]
+        for number in columns_shown:
             name = self.columns[number]
             # An id on two lines could not be copied into the next command.
             table.add_column(name, overflow="fold", no_wrap=name == "id")
         for row in self.rows:
             # Texts, because rich would read a name such as `[/]` as markup, and fail.
-            cells = (row[number] for number in kept)
+            cells = (row[number] for number in columns_shown)
             table.add_row(*(Text(cell) if isinstance(cell, str) else Text(*cell) for cell in cells))
         return table
 
-    def _is_kept(self, number: int) -> bool:
+    def _is_stored(self, number: int) -> bool:
         is_empty = bool(self.rows) and not any(row[number] for row in self.rows)
         return self.columns[number] not in self.wide and not is_empty
 
@@ -176,8 +176,8 @@ def limit(value: float | str | None) -> str:
 
 def facts(values: dict[str, Any]) -> str:
     """Show the values, without nulls and empty lists."""
-    said = ((name, facts(value) if isinstance(value, dict) else value) for name, value in values.items())
-    return ", ".join(f"{name} {value}" for name, value in said if value not in (None, "", []))
+    shown = ((name, facts(value) if isinstance(value, dict) else value) for name, value in values.items())
+    return ", ".join(f"{name} {value}" for name, value in shown if value not in (None, "", []))
 
 
 def when(time: str | None) -> str:

@@ -80,10 +80,12 @@ def _natural(config: Config) -> Iterator[Finding]:
 def _server(config: Config, running_at: str) -> list[Finding]:
     server = config.server
     listens = f"; the running server listens on {running_at}" if running_at else ""
-    kept = f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
+    retention = (
+        f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
+    )
     return [
         ok("address", f"{server.workers} worker(s){listens}", name=f"{server.host}:{server.port}"),
-        ok("storage", kept, name=addresses.show_storage(config.storage.url)),
+        ok("storage", retention, name=addresses.show_storage(config.storage.url)),
         ok("limits", "where requests are counted", name=addresses.show_limits(config.limits.url)),
         ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none"),
     ]

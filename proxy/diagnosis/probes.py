@@ -13,7 +13,7 @@ from proxy.config.finding import ProbeResults
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import Registry
 from proxy.errors import CommandRefused
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from speech_engine import Language, ModelInfo
 
 _ANY_PITCH = {"lowest": -12.0, "highest": 12.0}

@@ -286,7 +286,7 @@ class _Opening:
         """Create a local engine, or a cloud engine with one guarded instance for each of its keys."""
         samples = LocalSamples(self._source)
         self._stack.push_async_callback(samples.close)
-        context = Context(_log.bind(engine=spec.name), http=http, samples=samples.shelf, sockets=http)
+        context = Context(_log.bind(engine=spec.name), http=http, samples=samples.sample_cache, sockets=http)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
         if not spec.is_guarded:
             return InProcessEngine(created[0], section.queue, samples, spec.licence)

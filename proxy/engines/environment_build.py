@@ -220,7 +220,7 @@ class _Building:
 
     def share(self, found: Environment) -> None:
         """Try the plugin's imports in an existing environment, unless they were tried before."""
-        if environments.is_tried(found, self._recipe):
+        if environments.was_tried(found, self._recipe):
             return
         self._folder, self._steps = found.folder, 1
         with open(self._log_file, "a", opener=_private) as log:

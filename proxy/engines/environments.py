@@ -211,18 +211,18 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
     python = view(found, needed.links)
     if not _guest_file(found, needed).exists():
         with suppress(OSError):  # the folder may belong to another user
-            note_guest(found, needed, tried=())
+            note_guest(found, needed, tried_imports=())
     return python
 
 
-def note_guest(found: Environment, needed: Recipe, tried: tuple[str, ...]) -> None:
+def note_guest(found: Environment, needed: Recipe, tried_imports: tuple[str, ...]) -> None:
     """Note in a view that a plugin runs there, and which imports have worked for it."""
     file = _guest_file(found, needed)
     file.parent.mkdir(exist_ok=True)
-    file.write_bytes(msgspec.json.encode(tried))
+    file.write_bytes(msgspec.json.encode(tried_imports))
 
 
-def is_tried(found: Environment, needed: Recipe) -> bool:
+def was_tried(found: Environment, needed: Recipe) -> bool:
     """Tell whether a plugin's imports have worked in an environment, with the code of this installation."""
     try:
         return _guest_file(found, needed).read_bytes() == msgspec.json.encode(needed.imports)

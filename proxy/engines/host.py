@@ -14,12 +14,12 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.device_book import DeviceBook, DeviceMemory, Holder
+from policies.device_reservations import DeviceMemory, DeviceReservations, Holder
 from policies.host_health import SuspectTexts, is_frozen, is_idle
 from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
-from proxy.helpers.keeper import Keeper
+from proxy.helpers.child_supervisor import ChildSupervisor
 from speech_engine.host import pipe_messages
 
 
@@ -84,7 +84,7 @@ class Host:
         runtime: Path,
         on_state: Callable[[pipe_messages.HostState], None],
         suspects: EngineSuspects,
-        book: DeviceBook,
+        book: DeviceReservations,
     ) -> None:
         self.spec = spec
         self.holder: Holder = (spec.name, process)
@@ -108,10 +108,12 @@ class Host:
         self._loading = pipe_messages.Loading(0.0, "")
         self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
-        self.keeper = Keeper(name, self._begin, self._changed, self._said, lambda: bool(self._begun))
+        self.supervisor = ChildSupervisor(
+            name, self._begin, self._changed, self._on_message, lambda: bool(self._begun)
+        )
 
     @property
-    def is_kept(self) -> bool:
+    def is_stored(self) -> bool:
         """Whether a process lives, or will be started again."""
         return self._keeping is not None and not self._keeping.done()
 
@@ -122,37 +124,37 @@ class Host:
     def keep(self, keeping: asyncio.TaskGroup) -> None:
         """Start a process, and keep it alive from now on."""
         self.loads_on_demand = False
-        self.keeper.revive()
-        self._keeping = keeping.create_task(self.keeper.run())
+        self.supervisor.revive()
+        self._keeping = keeping.create_task(self.supervisor.run())
 
     def recall(self) -> bool:
         """Leave it unloaded until a request comes, if its models are known from its last start."""
-        kept = introductions.recall(self.spec) if self.spec.section.on_demand else None
-        if kept is None:
+        stored = introductions.recall(self.spec) if self.spec.section.on_demand else None
+        if stored is None:
             return False
-        self._hello, self._loads_s, self._licence = kept.hello, kept.loads_s, kept.licence
+        self._hello, self._loads_s, self._licence = stored.hello, stored.loads_s, stored.licence
         self.loads_on_demand = True
-        self.keeper.state = "unloaded"
+        self.supervisor.state = "unloaded"
         self._tell_state("unloaded", 0, "the first request loads it")
         return True
 
     async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
         """End the process for good. With `is_for_restart`, requests wait for the next process. With
         `is_idle`, the next request loads it."""
-        if self._keeping is not None and self.is_kept:
-            await self.keeper.stop(within_s)
+        if self._keeping is not None and self.is_stored:
+            await self.supervisor.stop(within_s)
             await asyncio.wait([self._keeping])
         elif not self.loads_on_demand:
             return
         self.loads_on_demand = is_idle
-        self.keeper.state = "restarting" if is_for_restart else "unloaded"
+        self.supervisor.state = "restarting" if is_for_restart else "unloaded"
         reason = "idle; the next request loads it" if is_idle else ""
-        self._note_end(self.keeper.state, reason, is_broken_off=True)
+        self._note_end(self.supervisor.state, reason, is_broken_off=True)
 
     def is_idle(self, now: float) -> bool:
         """Whether it has been ready without work for as long as its section says, or cannot serve."""
-        if self.keeper.state != "ready":
-            return self.keeper.state in ("waiting", "failed")
+        if self.supervisor.state != "ready":
+            return self.supervisor.state in ("waiting", "failed")
         return is_idle(self.jobs, self._last_job, now, self.spec.section.idle_unload_s)
 
     @property
@@ -161,7 +163,7 @@ class Host:
 
     def kill_if_frozen(self, now: float) -> None:
         load_s = self.spec.section.load_s
-        if self.keeper.state == "starting" and self._started_at and now - self._started_at > load_s:
+        if self.supervisor.state == "starting" and self._started_at and now - self._started_at > load_s:
             self._end(f"loading took longer than load_s = {load_s:g}")
         if not is_frozen(self._working, self._last_sign, now, self.spec.section.tick_s):
             return
@@ -169,17 +171,17 @@ class Host:
         self._end(f"frozen: no sign of work for {self.spec.section.tick_s:g} s")
 
     def _end(self, reason: str) -> None:
-        _log.warning("host.kill.started", child=self.keeper.name, reason=reason)
+        _log.warning("host.kill.started", child=self.supervisor.name, reason=reason)
         self._started_at = 0.0
-        self.keeper.kill(reason)
+        self.supervisor.kill(reason)
 
     def tell(self, verdicts: pipe_messages.TextVerdicts) -> None:
-        if self.keeper.child is not None:
-            self.keeper.child.send(verdicts)
+        if self.supervisor.child is not None:
+            self.supervisor.child.send(verdicts)
 
     async def _begin(self) -> Child:
         # Each start has its own socket name: a dying host may still unlink the last one.
-        self._address = str(self._runtime / f"{self.keeper.name}.{self.keeper.generation}.sock")
+        self._address = str(self._runtime / f"{self.supervisor.name}.{self.supervisor.generation}.sock")
         self._working = 0
         self._begun.clear()
         self.figures = {}
@@ -232,7 +234,7 @@ class Host:
             self._begun.clear()  # it was stopped, so no text is to blame
         else:
             killer = self._suspects.note_death(begun)
-        self._tell_state(state, self.keeper.generation, reason, tuple(begun), killer)
+        self._tell_state(state, self.supervisor.generation, reason, tuple(begun), killer)
 
     def _tell_state(
         self, state: str, generation: int, reason: str, begun: tuple[str, ...] = (), killer: str = ""
@@ -254,8 +256,8 @@ class Host:
             )
         )
 
-    def _said(self, message: pipe_messages.Message) -> None:
-        if isinstance(message, pipe_messages.Loading) and self.keeper.state == "starting":
+    def _on_message(self, message: pipe_messages.Message) -> None:
+        if isinstance(message, pipe_messages.Loading) and self.supervisor.state == "starting":
             self._note_loading(message)
         if isinstance(message, pipe_messages.DeviceFound):
             self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
@@ -281,27 +283,27 @@ class Host:
         needs_gb = self.spec.memory_gb
         refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
         if refusal is None:
-            if self.keeper.child is not None:
-                self.keeper.child.send(pipe_messages.MayLoad())
+            if self.supervisor.child is not None:
+                self.supervisor.child.send(pipe_messages.MayLoad())
         elif refusal.lasting:
-            self.keeper.kill(refusal.reason, is_last=True)
+            self.supervisor.kill(refusal.reason, is_last=True)
         else:
-            self.keeper.put_off(refusal.reason, refusal.again_s)
+            self.supervisor.put_off(refusal.reason, refusal.again_s)
 
-    def _note_loading(self, said: pipe_messages.Loading) -> None:
+    def _note_loading(self, loading: pipe_messages.Loading) -> None:
         """Report whole percents only: a loader may report each of a million tensors."""
-        if said.what == self._loading.what and said.fraction - self._loading.fraction < 0.01:
+        if loading.what == self._loading.what and loading.fraction - self._loading.fraction < 0.01:
             return
-        self._loading = said
+        self._loading = loading
         self._on_state(
             pipe_messages.HostState(
                 engine=self.spec.name,
                 process=self._process,
-                generation=self.keeper.generation,
+                generation=self.supervisor.generation,
                 state="starting",
-                reason=said.what,
+                reason=loading.what,
                 address=self._address,
-                loaded=said.fraction,
+                loaded=loading.fraction,
                 loads_s=self._loads_s,
             )
         )

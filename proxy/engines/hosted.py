@@ -16,7 +16,7 @@ import grpc
 import msgspec
 import structlog
 
-from policies.device_book import TRY_AGAIN_S
+from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.in_process import Introduced

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from policies.device_book import DeviceBook, DeviceMemory, Holder, LoadRefusal
+from policies.device_reservations import DeviceMemory, DeviceReservations, Holder, LoadRefusal
 from proxy.engines import environments
 from proxy.engines import stored_models as store
 from proxy.engines.environments import EnvironmentRefused
@@ -59,7 +59,7 @@ class Hosts:
         self._suspects: list[EngineSuspects] = []
         # The locks on the models in use: files alone do not show that a model is being removed.
         self._models: dict[str, ExitStack] = {}
-        self._book = DeviceBook()
+        self._book = DeviceReservations()
         # The bookings of each worker, also those that wait.
         self._of_workers: dict[int, set[Holder]] = {}
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
@@ -89,7 +89,7 @@ class Hosts:
     def idle(self) -> list[str]:
         """Return the engines whose processes have all been idle for long."""
         now = time.monotonic()
-        ready = {host.spec.name for host in self._hosts if host.keeper.state == "ready"}
+        ready = {host.spec.name for host in self._hosts if host.supervisor.state == "ready"}
         return [name for name in ready if all(host.is_idle(now) for host in self.of(name))]
 
     def take_current_model(self, engine: str) -> str:
@@ -115,12 +115,12 @@ class Hosts:
         if self._keeping is not None and not self._stopping.is_set():
             host.keep(self._keeping)
 
-    def book(self, worker: int, asked: BookingQuestion) -> LoadRefusal | None:
+    def book(self, worker: int, question: BookingQuestion) -> LoadRefusal | None:
         """Book memory for a process of a worker. Return the refusal, or None."""
-        holder = (asked.holder, worker)
+        holder = (question.holder, worker)
         self._of_workers.setdefault(worker, set()).add(holder)
-        found = DeviceMemory(asked.device, asked.free_gb, asked.total_gb)
-        return self._book.ask(holder, asked.needs_gb, found)
+        found = DeviceMemory(question.device, question.free_gb, question.total_gb)
+        return self._book.ask(holder, question.needs_gb, found)
 
     def note_peak(self, worker: int, holder: str, gb: float) -> None:
         """Note the peak memory of a process of a worker."""
@@ -139,7 +139,7 @@ class Hosts:
 
     async def stop(self, within_s: float) -> None:
         self._stopping.set()
-        await asyncio.gather(*(host.keeper.stop(within_s) for host in self._hosts))
+        await asyncio.gather(*(host.supervisor.stop(within_s) for host in self._hosts))
 
     def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
         """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
@@ -194,7 +194,7 @@ class Hosts:
         turns = self._book.turns()
         for host in self._hosts:
             if host.holder in turns:
-                host.keeper.wake()
+                host.supervisor.wake()
 
 
 class EngineSwitch:
@@ -230,7 +230,7 @@ class EngineSwitch:
         async with self._switching:
             if refusal := _refusal(engine, action, hosts, breaks_off=breaks_off):
                 return refusal
-            starts_anew = action == "restart" or not any(host.is_kept for host in hosts)
+            starts_anew = action == "restart" or not any(host.is_stored for host in hosts)
             # This comes before the unload: if the new model is unusable, the engine goes on with the old one.
             if starts_anew and (refusal := self._hosts.take_current_model(engine)):
                 return refusal
@@ -240,8 +240,8 @@ class EngineSwitch:
                 await asyncio.gather(*(host.unload(STOP_S, is_for_restart=is_for_restart) for host in hosts))
             if action != "unload":
                 for host in hosts:
-                    if host.is_kept:
-                        host.keeper.wake()
+                    if host.is_stored:
+                        host.supervisor.wake()
                     else:
                         self._hosts.keep(host)
         return ""
@@ -253,8 +253,8 @@ def _refusal(engine: str, action: EngineAction, hosts: list[Host], *, breaks_off
             f"{engine} has no host: it runs in the server, is set wrongly, or lacks its environment; "
             "voxgate check says which"
         )
-    is_loaded = any(host.is_kept for host in hosts)
-    if action == "load" and all(host.is_kept and host.keeper.state != "waiting" for host in hosts):
+    is_loaded = any(host.is_stored for host in hosts)
+    if action == "load" and all(host.is_stored and host.supervisor.state != "waiting" for host in hosts):
         return f"{engine} is loaded already, or is loading"
     if action == "unload" and not is_loaded and not any(host.loads_on_demand for host in hosts):
         return f"{engine} is not loaded"

@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
 """Headers that say how a request is sent, which no engine knows."""
-_KEPT = "!#$%&'()*+,/:;=?@[]~"
+_UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
 """What an address may have in its path and its query. All else is quoted."""
 
 DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "voxgate"}
@@ -97,8 +97,8 @@ def _place(url: str) -> tuple[Origin, str, str]:
     except (ValueError, KeyError):
         raise EngineUnavailable("The provider cannot be reached: its address is none.") from None
     shown = f"[{host}]" if ":" in host else host
-    path = quote(parts.path, safe=_KEPT) or "/"
-    query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
+    path = quote(parts.path, safe=_UNQUOTED) or "/"
+    query = f"?{quote(parts.query, safe=_UNQUOTED)}" if parts.query else ""
     return Origin(scheme, host, port), shown if port == _PORTS[scheme] else f"{shown}:{port}", path + query
 
 
@@ -112,12 +112,12 @@ def _host(name: str) -> str:
 
 def _lines(headers: Headers, url: str) -> bytes:
     check_headers(headers)
-    given = {name.lower(): value.strip(" \t") for name, value in headers}
-    if ours := given.keys() & _OURS:
+    named = {name.lower(): value.strip(" \t") for name, value in headers}
+    if ours := named.keys() & _OURS:
         raise EngineUnavailable(f"The header '{min(ours)}' cannot be sent: it says how a request is sent.")
     # A server behind a password has it in its address. A key of the engine's own goes first.
     always = DEFAULTS | ({"authorization": basic} if "@" in url and (basic := basic_of(url)) else {})
-    lines = [f"{name}: {value}\r\n" for name, value in (always | given).items()]
+    lines = [f"{name}: {value}\r\n" for name, value in (always | named).items()]
     return "".join(lines).encode()
 
 

@@ -22,7 +22,7 @@ FOLDER = "introductions"
 _log = structlog.get_logger()
 
 
-class KeptIntroduction(msgspec.Struct, frozen=True):
+class StoredIntroduction(msgspec.Struct, frozen=True):
     """The answer to a `Hello`, the licence of the model, and the time that the engine took to load."""
 
     key: str
@@ -31,10 +31,10 @@ class KeptIntroduction(msgspec.Struct, frozen=True):
     licence: str
 
 
-def recall(spec: HostedEngineSpec) -> KeptIntroduction | None:
+def recall(spec: HostedEngineSpec) -> StoredIntroduction | None:
     """Return the stored introduction of an engine, or None if it is not valid any more."""
     try:
-        found = msgspec.msgpack.decode(_path(spec).read_bytes(), type=KeptIntroduction)
+        found = msgspec.msgpack.decode(_path(spec).read_bytes(), type=StoredIntroduction)
     except (OSError, msgspec.MsgspecError):
         return None
     return found if found.key == _key(spec) else None
@@ -42,11 +42,11 @@ def recall(spec: HostedEngineSpec) -> KeptIntroduction | None:
 
 def keep(spec: HostedEngineSpec, hello: bytes, loads_s: float, licence: str) -> None:
     path = _path(spec)
-    kept = KeptIntroduction(_key(spec), hello, loads_s, licence)
+    stored = StoredIntroduction(_key(spec), hello, loads_s, licence)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         new = path.with_suffix(".new")
-        new.write_bytes(msgspec.msgpack.encode(kept))
+        new.write_bytes(msgspec.msgpack.encode(stored))
         os.replace(new, path)
     except OSError as error:
         _log.warning("engine.introduction.failed", engine=spec.name, reason=error.strerror)
@@ -59,5 +59,5 @@ def _path(spec: HostedEngineSpec) -> Path:
 def _key(spec: HostedEngineSpec) -> str:
     """Return a digest of everything on which an introduction depends."""
     models = [model.manifest.digest for model in spec.models]
-    said = msgspec.json.encode((API_VERSION, spec.module, spec.section, models, spec.licence))
-    return hashlib.sha256(said).hexdigest()
+    identity = msgspec.json.encode((API_VERSION, spec.module, spec.section, models, spec.licence))
+    return hashlib.sha256(identity).hexdigest()

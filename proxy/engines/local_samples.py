@@ -10,7 +10,7 @@ from proxy.engines.sample_source import SampleSource
 from speech_engine import EngineFailed, Event, ModelInfo, SpeechJob, VoiceNotFound, Work
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.messages import PutSample
-from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
+from speech_engine.host.sample_cache import DROPPED, SampleCache, SampleLoan
 from speech_engine.work import with_deadline
 
 MOST_TRIES = 3
@@ -20,10 +20,10 @@ OpenStream = Callable[[Work], EngineStream]
 
 
 class LocalSamples:
-    """The recordings of one engine in this worker. The engine reads them from `shelf`."""
+    """The recordings of one engine in this worker. The engine reads them from `sample_cache`."""
 
     def __init__(self, source: SampleSource) -> None:
-        self.shelf = SampleShelf()
+        self.sample_cache = SampleCache()
         self._delivery = SampleDelivery(source)
 
     def open(self, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream) -> SampledStream:
@@ -33,9 +33,9 @@ class LocalSamples:
     async def borrow(self, job: SpeechJob, info: ModelInfo) -> SampleLoan:
         """Bring the recordings that are missing, and borrow all of them. Raises EngineError."""
         for _ in range(MOST_TRIES):
-            missing = self.shelf.missing(job)
+            missing = self.sample_cache.missing(job)
             if not missing:
-                return self.shelf.lend(job, lambda: None)
+                return self.sample_cache.lend(job, lambda: None)
             order = SampleOrder(0, self._put, job, info, self._delivery.arrived)
             await self._delivery.bring(missing, order)
         raise EngineFailed("The recordings of the voice do not stay.")
@@ -43,13 +43,13 @@ class LocalSamples:
     async def drop(self, digests: Collection[str]) -> None:
         """Forget recordings. The jobs that use them fail at their next event."""
         await self._delivery.drop(digests)
-        self.shelf.drop(digests)
+        self.sample_cache.drop(digests)
 
     async def close(self) -> None:
         await self._delivery.close()
 
     async def _put(self, sample: PutSample) -> None:
-        self.shelf.receive(sample)
+        self.sample_cache.receive(sample)
 
 
 class SampledStream:

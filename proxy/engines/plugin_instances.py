@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 
 
 class PluginRequest(NamedTuple):
-    """A plugin to open. `is_asked_for` means that the configuration names it.
+    """A plugin to open. `is_required` means that the configuration names it.
 
     If a plugin is only installed and lacks something, the log has no line about it.
     """
@@ -30,7 +30,7 @@ class PluginRequest(NamedTuple):
     kind: InstanceKind
     name: str
     section: PluginSection
-    is_asked_for: bool
+    is_required: bool
 
 
 async def open_plugin(
@@ -50,7 +50,7 @@ async def open_plugin(
     try:
         settings = registry.settings(kind, name, section)
         if lacking := plugin.missing(settings):
-            if request.is_asked_for:
+            if request.is_required:
                 reason = "; ".join(f"{each.what} is not there: {each.do}" for each in lacking)
                 _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=reason)
             return None

@@ -279,7 +279,7 @@ class ProviderPace:
     def __init__(self, most: int | None) -> None:
         self._most = most
         # Without a limit there is nothing to remember.
-        self._sent: deque[float] = deque(maxlen=most or 0)
+        self._request_times: deque[float] = deque(maxlen=most or 0)
         self._paused_until = 0.0
 
     def pause(self, provider_s: float | None) -> None:
@@ -299,10 +299,10 @@ class ProviderPace:
                 raise EngineLimited("The provider allows no more requests in time.", retry_after_s=wait_s)
             await asyncio.sleep(wait_s)
             now = time.monotonic()
-        self._sent.append(now)
+        self._request_times.append(now)
 
     def _wait_s(self, now: float) -> float:
         paused_s = max(0.0, self._paused_until - now)
         if self._most is None:
             return paused_s
-        return max(paused_s, provider_waits.pace_wait_s(self._sent, self._most, now))
+        return max(paused_s, provider_waits.pace_wait_s(self._request_times, self._most, now))

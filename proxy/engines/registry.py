@@ -64,12 +64,12 @@ def judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin[Any]]) -> t
     plugins = answers[0]
     if not isinstance(plugins, tuple) or not all(isinstance(plugin, Plugin) for plugin in plugins):
         raise Nonsense(f"voxgate_register() must give a tuple of Plugin, not {type(plugins).__name__}")
-    taken = set(found)
+    known = set(found)
     for plugin in plugins:
         _judge_plugin(plugin)
-        if (plugin.kind, plugin.name) in taken:
+        if (plugin.kind, plugin.name) in known:
             raise Nonsense(f"another plugin already gives the {plugin.kind} {plugin.name!r}")
-        taken.add((plugin.kind, plugin.name))
+        known.add((plugin.kind, plugin.name))
     return plugins
 
 
@@ -371,8 +371,8 @@ def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any])
         settings = fields.read(type_, raw)
     except fields.FieldFaults as error:
         for fault in error.faults:
-            said = "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"
-            faults.append(f"{section}.{fault.field}: {said}")
+            problem = "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"
+            faults.append(f"{section}.{fault.field}: {problem}")
     if faults:
         raise EngineConfigError("; ".join(faults))
     return settings

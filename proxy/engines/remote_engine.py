@@ -28,24 +28,24 @@ from speech_engine.training import TrainingEnd
 from speech_engine.work import job_with_samples
 
 
-class FarTraining(NamedTuple):
+class TrainingWork(NamedTuple):
     """A training for a rented machine: a step of an account's job.
 
-    `said` covers every input: a second request with the same value joins the run. `digests` name the
+    `fingerprint` covers every input: a second request with the same value joins the run. `digests` name the
     recordings.
     """
 
     account: str
     job: str
     step: str
-    said: str
+    fingerprint: str
     digests: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"<FarTraining {self.step}>"
+        return f"<TrainingWork {self.step}>"
 
 
-class FarTrained(NamedTuple):
+class RemoteTrainingEnd(NamedTuple):
     """How a run of a training has ended."""
 
     run: str
@@ -57,7 +57,7 @@ class RemoteRuns(Protocol):
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
 
-    async def train(self, asked: FarTraining) -> FarTrained:
+    async def train(self, order: TrainingWork) -> RemoteTrainingEnd:
         """Train in one run, and return its end.
 
         A second call returns the same end until `pass_over`. Raises EngineError. After EngineUnavailable

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from proxy.engines.sample_source import SampleSource, SampleUnavailable
 from speech_engine import EngineFailed, ModelInfo, SpeechJob, Trained, VoiceNotFound
 from speech_engine.host.messages import PutSample
-from speech_engine.host.sample_shelf import DROPPED
+from speech_engine.host.sample_cache import DROPPED
 from speech_engine.values import owner_of
 
 _log = structlog.get_logger()
@@ -30,7 +30,7 @@ class SampleOrder(NamedTuple):
     """A job that needs recordings in the memory of one engine process. `arrived` is the count when it was
     sent."""
 
-    shelf: int
+    sample_cache: int
     put: Put
     job: SpeechJob
     info: ModelInfo
@@ -38,13 +38,13 @@ class SampleOrder(NamedTuple):
 
 
 class _Name(NamedTuple):
-    shelf: int
+    sample_cache: int
     tenant: str
     model: str
     digest: str
 
 
-class _Flight:
+class _Transfer:
     """A recording on its way to one process, and the number of jobs that wait for it."""
 
     def __init__(self, task: asyncio.Task[None]) -> None:
@@ -62,7 +62,7 @@ class SampleDelivery:
     def __init__(self, source: SampleSource) -> None:
         self.arrived = 0
         self._source = source
-        self._flights: dict[_Name, _Flight] = {}
+        self._single_flight: dict[_Name, _Transfer] = {}
         self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,14 +73,14 @@ class SampleDelivery:
         with the last job that waits for it.
         """
         for digest in digests:
-            name = _Name(order.shelf, owner_of(order.job), order.job.model, digest)
+            name = _Name(order.sample_cache, owner_of(order.job), order.job.model, digest)
             if self._arrivals.get(name, 0) <= order.arrived:
                 await self._bring(name, order)
 
     async def drop(self, digests: Collection[str]) -> None:
         """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
-        flying = {flight.task for flight in self._flights.values()}
-        named = {flight.task for name, flight in self._flights.items() if name.digest in digests}
+        flying = {leader.task for leader in self._single_flight.values()}
+        named = {leader.task for name, leader in self._single_flight.items() if name.digest in digests}
         await self._end(named | (self._tasks - flying))
 
     async def close(self) -> None:
@@ -93,29 +93,29 @@ class SampleDelivery:
             await asyncio.wait(tasks)
 
     async def _bring(self, name: _Name, order: SampleOrder) -> None:
-        flight = self._flights.get(name)
-        if flight is None:
-            flight = self._flights[name] = _Flight(asyncio.create_task(self._fly(name, order)))
-            self._tasks.add(flight.task)
-            flight.task.add_done_callback(partial(self._land, name))
-        flight.waiting += 1
+        leader = self._single_flight.get(name)
+        if leader is None:
+            leader = self._single_flight[name] = _Transfer(asyncio.create_task(self._fly(name, order)))
+            self._tasks.add(leader.task)
+            leader.task.add_done_callback(partial(self._land, name))
+        leader.waiting += 1
         try:
-            await asyncio.wait([flight.task])
+            await asyncio.wait([leader.task])
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
+            leader.waiting -= 1
+            if not leader.waiting and not leader.task.done():
                 # The next job begins a new delivery, without waiting for the end of this one.
-                del self._flights[name]
-                flight.task.cancel()
-        if flight.task.cancelled():
+                del self._single_flight[name]
+                leader.task.cancel()
+        if leader.task.cancelled():
             raise VoiceNotFound(DROPPED)
-        flight.task.result()
+        leader.task.result()
 
     def _land(self, name: _Name, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        flight = self._flights.get(name)
-        if flight is not None and flight.task is task:
-            del self._flights[name]
+        leader = self._single_flight.get(name)
+        if leader is not None and leader.task is task:
+            del self._single_flight[name]
 
     async def _fly(self, name: _Name, order: SampleOrder) -> None:
         try:
@@ -133,15 +133,15 @@ class SampleDelivery:
     async def _send_file(self, name: _Name, order: SampleOrder) -> None:
         """Send the file of a trained voice in pieces, with one of them in memory."""
         reader = await self._source.model(name.tenant, name.digest)
-        sent, piece = 0, b""
-        while sent < reader.size:
+        sent_bytes, piece = 0, b""
+        while sent_bytes < reader.size:
             part = await reader.next_part()
             piece += part
             if not part:
                 raise SampleUnavailable("the file of the voice is not whole")
-            if len(piece) >= PIECE_BYTES or sent + len(piece) >= reader.size:
-                await order.put(_message(name, order, piece, sent, reader.size))
-                sent, piece = sent + len(piece), b""
+            if len(piece) >= PIECE_BYTES or sent_bytes + len(piece) >= reader.size:
+                await order.put(_message(name, order, piece, sent_bytes, reader.size))
+                sent_bytes, piece = sent_bytes + len(piece), b""
 
 
 def _message(name: _Name, order: SampleOrder, data: bytes, begin: int = 0, size: int = 0) -> PutSample:

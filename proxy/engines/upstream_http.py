@@ -15,7 +15,7 @@ from proxy.config.sections import Upstream
 from proxy.engines.forward_proxy import ProxyOf, forward_proxies
 from proxy.engines.http1 import ConnectionPool, Http1Exchange
 from proxy.engines.http1_request import form_body, request_head
-from proxy.engines.request_places import Places
+from proxy.engines.request_limiter import Places
 from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
 from speech_engine.sockets import Socket, SocketRequest
 

@@ -98,20 +98,20 @@ class Life:
         self.is_over = False
         self.answers = 0
         """How many numbered answers came."""
-        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._waiting_calls: dict[int, asyncio.Future[Message]] = {}
 
     async def exchange(self, number: int, question: Message, within_s: float) -> Message:
         """Return the answer with this number. Raises HelperDied and TimeoutError."""
         if self.is_over:
             raise HelperDied
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._asked[number] = answer
+        self._waiting_calls[number] = answer
         try:
             self.child.send(question)
             async with asyncio.timeout(within_s):
                 return await answer
         finally:
-            del self._asked[number]
+            del self._waiting_calls[number]
 
     async def hand_out(self) -> None:
         """Hand the numbered answers out until the process ends."""
@@ -119,11 +119,11 @@ class Life:
             async with aclosing(self.child.messages()) as messages:
                 async for message in messages:
                     self.answers += 1
-                    waiting = self._asked.get(getattr(message, "number", 0))
+                    waiting = self._waiting_calls.get(getattr(message, "number", 0))
                     if waiting is not None and not waiting.done():
                         waiting.set_result(message)
         finally:
-            for waiting in self._asked.values():
+            for waiting in self._waiting_calls.values():
                 if not waiting.done():
                     waiting.set_exception(HelperDied())
 

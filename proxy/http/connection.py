@@ -16,7 +16,7 @@ from typing import Protocol
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RateLimited, RequestFailed, RequestTooLarge
-from proxy.kept.answers import AnswerRecording
+from proxy.file_store.answers import AnswerRecording
 from proxy.speech.deadline import Deadline
 
 PEER = "voxgate.peer"
@@ -93,7 +93,7 @@ class _SteadyPeer:
         pass
 
 
-class BodyShare:
+class BodyQuota:
     """Counts the bytes of unfinished bodies for each key, since slow clients keep them in memory."""
 
     def __init__(self, most_bytes: float = MOST_BODY_BYTES) -> None:
@@ -118,7 +118,7 @@ class BodyShare:
             self._bytes.pop(key, None)
 
 
-_NO_SHARE = BodyShare(math.inf)
+_NO_SHARE = BodyQuota(math.inf)
 
 
 async def nothing_to_settle() -> None:
@@ -200,9 +200,9 @@ class Connection:
             size += len(part)
             if size > limit:
                 raise _too_large(limit)
-            given = loop.time()
+            now = loop.time()
             yield part
-            began += loop.time() - given
+            began += loop.time() - now
 
     @contextmanager
     def counted(self, size: int) -> Iterator[None]:
@@ -214,7 +214,7 @@ class Connection:
         finally:
             share.give_back(key, size)
 
-    def _share(self) -> tuple[BodyShare, str]:
+    def _share(self) -> tuple[BodyQuota, str]:
         state = self._scope.get("state", {})
         return state.get("bodies", _NO_SHARE), state["caller"].key if "caller" in state else ""
 
@@ -281,7 +281,7 @@ class Connection:
             self.recording.add(data)
             # The client waits for the disk, since the next try must find the stored answer.
             await self.recording.keep_up()
-            self._cancel_unless_kept()
+            self._cancel_unless_done()
 
     async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
         """Settle, and then send the last bytes: they go out only when the settlement is on disk.
@@ -292,7 +292,7 @@ class Connection:
             self.recording.add(data)
             await self.recording.complete()
             if self._has_no_reader:
-                self._cancel_unless_kept()
+                self._cancel_unless_done()
                 # A cancellation arrives at the next wait, which must come before the settlement.
                 await asyncio.sleep(0)
         await settle()
@@ -314,14 +314,14 @@ class Connection:
         if not self._is_complete:
             self._has_client_left = True
             self.on_left()
-            self._cancel_unless_kept()
+            self._cancel_unless_done()
 
     @property
     def _has_no_reader(self) -> bool:
         """Whether the client has left, and its next try will not get the answer either."""
         return self._has_client_left and (self.recording is None or self.recording.is_given_up)
 
-    def _cancel_unless_kept(self) -> None:
+    def _cancel_unless_done(self) -> None:
         if self._has_no_reader:
             self.was_cancelled = True
             if self._block is not None:

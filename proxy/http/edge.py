@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policies.rate import Window
 from proxy.access.limits import rate_headers
 from proxy.access.logins import Logins
-from proxy.access.refusals import RefusalTally
+from proxy.access.refusals import RefusalTotals
 from proxy.errors import (
     ClientLeft,
     InternalError,
@@ -28,11 +28,11 @@ from proxy.errors import (
     UpstreamFailed,
     VaultUnavailable,
 )
-from proxy.http.connection import BodyShare
+from proxy.file_store.vault import VaultFailed
+from proxy.http.connection import BodyQuota
 from proxy.http.endpoint import OpenPaths, is_admin_path
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
-from proxy.kept.vault import VaultFailed
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
 from proxy.telemetry.logs import RequestLine, log_request
@@ -114,7 +114,7 @@ class KeyCheck:
         self._logins = logins
         self._open_paths = open_paths
         self._hosts = hosts
-        self._bodies = BodyShare()
+        self._bodies = BodyQuota()
 
     async def check(self, scope: Scope) -> None:
         """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, AccountSuspended, and
@@ -158,7 +158,7 @@ class Edge:
         keys: KeyCheck | None = None,
         direct: Mapping[Place, Route] | None = None,
         around: Callable[[ASGIApp], ASGIApp] | None = None,
-        refusals: RefusalTally | None = None,
+        refusals: RefusalTotals | None = None,
     ) -> None:
         self.routes = routes
         self._metrics = metrics

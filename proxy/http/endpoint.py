@@ -131,7 +131,7 @@ class OpenPaths:
         self._patterns = tuple((method, compile_path(path)[0]) for method, path in found if "{" in path)
 
     def allow(self, method: str, path: str) -> bool:
-        asked = "GET" if method == "HEAD" else method
-        if (asked, path) in self._plain:
+        wanted_method = "GET" if method == "HEAD" else method
+        if (wanted_method, path) in self._plain:
             return True
-        return any(asked == each and pattern.match(path) for each, pattern in self._patterns)
+        return any(wanted_method == each and pattern.match(path) for each, pattern in self._patterns)

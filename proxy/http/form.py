@@ -40,7 +40,7 @@ _NO_BEGIN = "the body does not begin with its boundary"
 _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
-class SentFile(msgspec.Struct, frozen=True):
+class FormFile(msgspec.Struct, frozen=True):
     """A file of a form. `field` is the field that it came in. `called` is the client's name for it, which
     must not get into paths and logs."""
 
@@ -50,14 +50,14 @@ class SentFile(msgspec.Struct, frozen=True):
     called: str = ""
 
     def __repr__(self) -> str:
-        return f"<SentFile {self.field}, {len(self.data)} bytes>"
+        return f"<FormFile {self.field}, {len(self.data)} bytes>"
 
 
 class RequestForm(msgspec.Struct, frozen=True):
     """A form. A field that came more than once, or as `tags[]`, has all its values in order."""
 
     fields: dict[str, list[str]]
-    files: dict[str, SentFile]
+    files: dict[str, FormFile]
 
     def __repr__(self) -> str:
         return f"<RequestForm {sorted(self.fields)}, {list(self.files.values())!r}>"
@@ -276,7 +276,7 @@ class FormReader:
                 param=name,
             )
         called = (part.file_name or b"").decode("utf-8", "replace")
-        self._form.files[name] = SentFile(name, part.media_type, b"", called)
+        self._form.files[name] = FormFile(name, part.media_type, b"", called)
 
     def _rest(self) -> bool:
         if self._buffer.strip(b"\r\n"):
@@ -319,12 +319,12 @@ def part_of(head: bytes) -> FormPart:
     kind, _, _ = headers.get(b"content-disposition", b"").partition(b";")
     if kind.strip().lower() != b"form-data":
         raise broken_form("a part has no header 'Content-Disposition: form-data'")
-    given = _parameters(headers[b"content-disposition"][len(kind) :])
+    parameters = _parameters(headers[b"content-disposition"][len(kind) :])
     if headers.get(b"content-transfer-encoding", b"").lower() not in _PLAIN_ENCODINGS:
         raise broken_form("a part is encoded; send its bytes as they are")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    file_name = given.get(b"filename", given.get(b"filename*"))
-    return FormPart(_name(given.get(b"name", b"")), file_name, media_type.decode("latin-1"))
+    file_name = parameters.get(b"filename", parameters.get(b"filename*"))
+    return FormPart(_name(parameters.get(b"name", b"")), file_name, media_type.decode("latin-1"))
 
 
 def _name(raw: bytes) -> str:
@@ -336,18 +336,18 @@ def _name(raw: bytes) -> str:
 
 def _parameters(text: bytes) -> dict[bytes, bytes]:
     """Read any number of `; name=value`. Raises InvalidRequest for anything else."""
-    given: dict[bytes, bytes] = {}
+    parameters: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):
         found = _PARAMETER.match(text, at)
-        if found is None or found[1].lower() in given:
+        if found is None or found[1].lower() in parameters:
             if not text[at:].strip(b"; \t"):
                 break
             raise broken_form("the parameters of a header cannot be read")
         quoted = found[2]
-        given[found[1].lower()] = found[3] if quoted is None else _QUOTED.sub(rb"\1", quoted)
+        parameters[found[1].lower()] = found[3] if quoted is None else _QUOTED.sub(rb"\1", quoted)
         at = found.end()
-    return given
+    return parameters
 
 
 def broken_form(fault: str) -> InvalidRequest:

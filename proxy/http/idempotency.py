@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from proxy.errors import InvalidRequest
+from proxy.file_store.answers import StoredAnswer, StoredAnswers
+from proxy.file_store.once import PARAM, Once
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
-from proxy.kept.answers import KeptAnswer, KeptAnswers
-from proxy.kept.once import PARAM, Once
 from proxy.ledger import Ledger, Payer
 from proxy.telemetry.metrics import Metrics
 
@@ -26,15 +26,15 @@ Respond = Callable[[Connection], Awaitable[None]]
 
 
 class Idempotency:
-    def __init__(self, answers: KeptAnswers, metrics: Metrics, ledger: Ledger) -> None:
+    def __init__(self, answers: StoredAnswers, metrics: Metrics, ledger: Ledger) -> None:
         self._answers = answers
         self._metrics = metrics
         self._ledger = ledger
 
     def key(self, connection: Connection) -> str | None:
         """Return the key, or None if there is none or no answers are kept. Raises InvalidRequest."""
-        sent = connection.headers(b"idempotency-key")
-        return sent_key(sent) if sent and self._answers.are_kept else None
+        header = connection.headers(b"idempotency-key")
+        return read_key(header) if header and self._answers.are_stored else None
 
     async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
         """Send the stored answer. If there is none, call `respond`, and record its answer.
@@ -42,7 +42,7 @@ class Idempotency:
         A replay costs nothing, and is one of the account's streams as any answer. Raises RateLimited.
         """
         async with self._answers.claim(once) as claim:
-            if isinstance(claim, KeptAnswer):
+            if isinstance(claim, StoredAnswer):
                 await self._replay(connection, claim, self._ledger.stream(once.request, payer))
                 return
             connection.recording = claim
@@ -53,23 +53,23 @@ class Idempotency:
                     self._metrics.unrecorded.inc()
 
     async def _replay(
-        self, connection: Connection, kept: KeptAnswer, stream: AbstractAsyncContextManager[None]
+        self, connection: Connection, stored: StoredAnswer, stream: AbstractAsyncContextManager[None]
     ) -> None:
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in kept.head.headers]
-        spoken = (b"x-voxgate-replay-of", kept.head.request.encode())
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in stored.head.headers]
+        spoken = (b"x-voxgate-replay-of", stored.head.request.encode())
         with connection.stop_when_client_leaves():
             async with stream:
                 self._metrics.replayed.inc()
                 connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), spoken])
-                data = await kept.next_chunk()
-                while following := await kept.next_chunk():
+                data = await stored.next_chunk()
+                while following := await stored.next_chunk():
                     await connection.send(data)
                     data = following
             # As with any answer, the stream has ended when the client has the last bytes.
             await connection.end(data)
 
 
-def sent_key(values: Sequence[str]) -> str | None:
+def read_key(values: Sequence[str]) -> str | None:
     """Return the key of a request, or None without one. Raises InvalidRequest."""
     if not values:
         return None

@@ -21,7 +21,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from proxy.access.admission import RequestClass, RequestCounter
 from proxy.access.limits import Limits
 from proxy.access.logins import Logins
-from proxy.access.refusals import RefusalTally
+from proxy.access.refusals import RefusalTotals
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
 from proxy.http.edge import Edge, KeyCheck
@@ -40,7 +40,7 @@ def public_app(
     logins: Logins,
     limits: Limits,
     metrics: Metrics,
-    refusals: RefusalTally | None = None,
+    refusals: RefusalTotals | None = None,
 ) -> ASGIApp:
     """Return the app of the port."""
     counter = RequestCounter(limits)
@@ -114,8 +114,10 @@ class _Cors(CORSMiddleware):
         if answer.status_code >= 400:
             reason = bytes(answer.body).decode()
             ours = failure_reply(InvalidRequest(f"{reason}.", code="cors_refused", param="Origin"))
-        kept = [(name, value) for name, value in answer.raw_headers if not name.startswith(b"content-")]
-        ours.raw_headers += kept
+        other_headers = [
+            (name, value) for name, value in answer.raw_headers if not name.startswith(b"content-")
+        ]
+        ours.raw_headers += other_headers
         return ours
 
 

@@ -35,12 +35,12 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(encode_json(value), status, headers, media_type="application/json")
 
 
-def shown_as(struct: type[Shown], record: object, **given: Any) -> Shown:
+def shown_as(struct: type[Shown], record: object, **extra: Any) -> Shown:
     """Show a record as a struct. A field that is not given has the value of the record's own field of that
     name."""
     fields = struct.__struct_fields__
-    own = {name: getattr(record, name) for name in fields if name not in given and hasattr(record, name)}
-    return struct(**own, **given)
+    own = {name: getattr(record, name) for name in fields if name not in extra and hasattr(record, name)}
+    return struct(**own, **extra)
 
 
 def failure_reply(failure: RequestFailed) -> Response:

@@ -42,7 +42,7 @@ class Details(TypedDict, total=False):
     pace: Pace
 
 
-def answers(
+def endpoint(
     verb: Verb,
     path: str,
     *structs: Struct,
@@ -58,7 +58,7 @@ def answers(
     """
     if details.keys() & {"body", "form", "files"}:
         details["failures"] = (*BODY_FAILURES, *details.get("failures", ()))
-    given = {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
+    media_types = {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
 
     def declare(method: Method) -> Method:
         paragraph = (inspect.getdoc(method) or "").partition("\n\n")[0]
@@ -68,7 +68,7 @@ def answers(
             method,
             name or method.__name__,
             summary or " ".join(paragraph.split()),
-            given,
+            media_types,
             **details,
         )
         # Decorators run from the lowest up, so each new path goes to the front.

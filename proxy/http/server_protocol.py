@@ -154,8 +154,8 @@ def share_sent(info: bytes, before: int, written: int) -> float:
     """
     if len(info) < _BYTES_SENT_AGAIN_AT + 8:
         return 1.0
-    sent, sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
-    unsent: int = before + written - (sent - sent_again)
+    bytes_sent, bytes_sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
+    unsent: int = before + written - (bytes_sent - bytes_sent_again)
     return min(1.0, max(0.0, 1.0 - unsent / written))
 
 

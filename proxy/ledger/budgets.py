@@ -22,8 +22,8 @@ from proxy.storage.store import Store
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineUnavailable
 
-KEPT_S = 5.0
-_MOST_KEPT = 10_000
+STORED_S = 5.0
+_MOST_STORED = 10_000
 NEAR = 0.8
 """When this part of a budget is used, the operator is warned."""
 _DAY = 86_400_000_000
@@ -70,7 +70,7 @@ class Budgets:
         self._of_engine = {name: _budgets(name, False, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
-            of_one(self._read), lambda _sum: KEPT_S, max_weight=_MOST_KEPT
+            of_one(self._read), lambda _sum: STORED_S, max_weight=_MOST_STORED
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 

@@ -71,10 +71,10 @@ class FixedPrice:
             granted=held.split.granted,
         )
 
-    def note(self, hold: Hold, *, is_kept: bool) -> None:
+    def note(self, hold: Hold, *, is_stored: bool) -> None:
         """Note whether a hold has become a row. Otherwise it ends."""
         request = hold.hold_request
-        if is_kept:
+        if is_stored:
             self._ledger.holds.keep(request.request_id)
         else:
             self._ledger.holds.drop(request.request_id, request.account)

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from policies.admission import CreditStanding, Live, Refusal, Split
+from policies.admission import CreditBalance, Live, Refusal, Split
 from policies.cycles import Cycle
 from policies.limits import Caps
 from policies.plans import Terms
@@ -69,7 +69,7 @@ class HoldRefused(Exception):
 class Position(msgspec.Struct, frozen=True):
     """The balance of an account: its credits less its running holds, and its running requests."""
 
-    credits: CreditStanding
+    credits: CreditBalance
     live: Live
     cycle: Cycle
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from policies.admission import CreditStanding, Live, Refusal, admit
+from policies.admission import CreditBalance, Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
 from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
@@ -21,7 +21,7 @@ from proxy.storage.settlements import End
 from proxy.storage.store import Content, Statement, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics
 
-_IDLE_KEPT = 10_000
+_IDLE_POOLS = 10_000
 
 
 class _Account:
@@ -59,7 +59,7 @@ class _Account:
             elif owner == key:
                 of_key += 1
         left = None if terms.allowance is None else terms.allowance + allowance
-        return Position(CreditStanding(left, granted), Live(len(self.live) - jobs, of_key), cycle)
+        return Position(CreditBalance(left, granted), Live(len(self.live) - jobs, of_key), cycle)
 
     def apply(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:
@@ -162,9 +162,9 @@ class MemoryHolds:
 
     def _forget_idle(self) -> None:
         """Forget the least recently used accounts, but none that has running requests or reads."""
-        if len(self._accounts) <= _IDLE_KEPT:
+        if len(self._accounts) <= _IDLE_POOLS:
             return
-        for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_KEPT]:
+        for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_POOLS]:
             if account.is_idle:
                 del self._accounts[id_]
 

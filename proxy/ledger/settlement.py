@@ -99,15 +99,15 @@ class Settlement:
         """Write an end as soon as the database takes it. It returns at once."""
         request = self._hold_request.request_id
         self._aim_at(end)
-        is_kept = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
-        if not is_kept and not self._is_under_way:
+        is_stored = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
+        if not is_stored and not self._is_under_way:
             self._holds.end_settlement(self._hold_request, None)
         _log.error(
             "settlement.write.failed",
             request=request,
             outcome=end.outcome,
             in_doubt=self._is_in_doubt or self._is_under_way,
-            is_owed=is_kept,
+            is_due=is_stored,
         )
 
     def leave(self) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 import msgspec
 
 from proxy.ledger.checks import ENTRIES, USAGE, Walk
-from proxy.storage import books
+from proxy.storage import ledger_slices
 from proxy.storage.store import Params, Store
 
 SLICE = 5000
@@ -47,8 +47,8 @@ async def verify(store: Store) -> VerifyResult:
         found.add(_WHOLE, "database", damage)
     now = await store.now()
     balances = 0
-    async for account in books.accounts(store):
-        for pool in await books.balances(store, account, now, SLICE):
+    async for account in ledger_slices.accounts(store):
+        for pool in await ledger_slices.balances(store, account, now, SLICE):
             balances += pool.has_balance_row
             if pool.balance != pool.sum_of_entries:
                 difference = f"pool {pool.pool}: balance {pool.balance}, entries {pool.sum_of_entries}"

@@ -12,7 +12,7 @@ import httpx2
 
 from proxy.config.config_toml import Config
 from proxy.errors import CommandRefused, DataHeld
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.processes import runtime
 
 _STARTING_S = 5.0
@@ -29,7 +29,9 @@ class AdminClient:
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
         """Return the answer's JSON. Raise CommandRefused."""
-        return await self._json(self._http.request(method, f"/admin/{path}", json=body, params=_given(query)))
+        return await self._json(
+            self._http.request(method, f"/admin/{path}", json=body, params=_query_of(query))
+        )
 
     async def send(
         self,
@@ -40,16 +42,16 @@ class AdminClient:
     ) -> Any:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
         # The server needs no file names, so they are not sent.
-        sent = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
-        given = _given(query)
+        form = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
+        given = _query_of(query)
         return await self._json(
-            self._http.post(f"/admin/{path}", data=dict(fields), files=sent, params=given)
+            self._http.post(f"/admin/{path}", data=dict(fields), files=form, params=given)
         )
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
         """Yield the parts of an answer that is not JSON. Raise CommandRefused."""
         try:
-            async with self._http.stream("GET", f"/admin/{path}", params=_given(query)) as answer:
+            async with self._http.stream("GET", f"/admin/{path}", params=_query_of(query)) as answer:
                 if answer.is_error:
                     await answer.aread()
                     raise _refusal(answer.json()["error"])
@@ -95,7 +97,7 @@ def ask_once(config: Config, method: str, path: str, body: Any = None, **query: 
     return asyncio.run(request())
 
 
-def _given(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
+def _query_of(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in query.items() if value is not None}
 
 

@@ -14,11 +14,11 @@ from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.registry import Registry
-from proxy.feature import HouseRevision, OpenHouse, open_features
+from proxy.feature import OpenFeatures, RevisionContext, open_features
 from proxy.features.all import all_features, all_tables
+from proxy.file_store import data_folder
 from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
-from proxy.kept import data_folder
 from proxy.kernel import Kernel, open_kernel
 
 
@@ -26,10 +26,10 @@ from proxy.kernel import Kernel, open_kernel
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
     with data_folder.locked(Path(config.data)):
-        async with _open(config) as (kernel, open_house):
-            house = open_house.house
-            admin_tools = house.admin_tools(lambda: names_of_engines(registry.load(), config))
-            served = open_house.at(HouseRevision(config, admin_tools, house.library(config), house))
+        async with _open(config) as (kernel, open_context):
+            context = open_context.context
+            admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
+            served = open_context.at(RevisionContext(config, admin_tools, context.library(config), context))
             endpoints = [*record_endpoints(admin_tools), *for_admins(served.endpoints)]
             yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics))
 
@@ -42,21 +42,21 @@ async def replay_erasures(config: Config) -> int:
     files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
     if not any(file.exists() and file.stat().st_size for file in files):
         return 0
-    async with _open(config) as (_kernel, open_house):
-        return open_house.house.erasing.replayed
+    async with _open(config) as (_kernel, open_context):
+        return open_context.context.erasing.replayed
 
 
 @asynccontextmanager
-async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenHouse]]:
+async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
     """Open the house without engines, and finish the erasures that a killed server has left."""
     # Plugins take a while to load.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
     plugins = registry.load() if needs_plugins else Registry({}, [])
     async with (
         open_kernel(config, plugins, all_tables()) as kernel,
-        open_features(kernel.house(), all_features()) as open_house,
+        open_features(kernel.context(), all_features()) as open_context,
     ):
-        open_house.reach(DerivedThings(files=(kernel.answers,)))
-        for kind in open_house.wishes:
-            await kind.finish_left_over()
-        yield kernel, open_house
+        open_context.reach(DerivedThings(files=(kernel.answers,)))
+        for kind in open_context.task_kinds:
+            await kind.finish_interrupted()
+        yield kernel, open_context

@@ -16,7 +16,7 @@ from proxy.app import Worker
 from proxy.config.config_toml import Config
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import ServerProtocol, server_protocol
-from proxy.work.wishes import WishKind
+from proxy.queue.tasks import TaskKind
 
 SETTLE_S = 10.0
 
@@ -63,8 +63,8 @@ class HttpFront:
 class WorkFront:
     """Serves no requests. At its end, attempts under way have the time of the drain before others go on."""
 
-    def __init__(self, wishes: Sequence[WishKind[Any]], config: Config) -> None:
-        self._wishes = wishes
+    def __init__(self, task_kinds: Sequence[TaskKind[Any]], config: Config) -> None:
+        self._task_kinds = task_kinds
         self._stopping = asyncio.Event()
         self.revise(config)
 
@@ -74,7 +74,7 @@ class WorkFront:
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
             self._drain_s = within_s
-        for kind in self._wishes:
+        for kind in self._task_kinds:
             kind.take_no_more()
         self._stopping.set()
 
@@ -83,7 +83,7 @@ class WorkFront:
         await self._stopping.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
-                for kind in self._wishes:
+                for kind in self._task_kinds:
                     await kind.finish()
 
 

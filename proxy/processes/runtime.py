@@ -12,7 +12,7 @@ from pathlib import Path
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import CannotServe
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 
 CONTROL = "control.sock"
 

@@ -24,8 +24,8 @@ from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
 from proxy.features.all import all_sections
+from proxy.file_store import data_folder
 from proxy.helpers.child import Child
-from proxy.kept import data_folder
 from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage, WorkerMetrics
 from proxy.processes.workers import Workers

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from policies.device_book import TRY_AGAIN_S, DeviceMemory, LoadRefusal
+from policies.device_reservations import TRY_AGAIN_S, DeviceMemory, LoadRefusal
 from proxy.app import Worker
 from proxy.config.config_toml import Config
 from proxy.errors import UpstreamFailed
@@ -77,7 +77,7 @@ class SupervisorLine:
         self._pipe.send(pipe_messages.EngineWanted(engine))
 
     async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
-        """Book memory on a device, as a `MemoryBook` does."""
+        """Book memory on a device, as a `MemoryReservations` does."""
         try:
             booked = await self._ask(
                 lambda number: BookingQuestion(number, holder, needs_gb, *found), _BOOKING_S, Booked

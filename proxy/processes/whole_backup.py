@@ -21,8 +21,8 @@ from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
 from proxy.features.all import all_features
-from proxy.kept import data_folder, master_keys, vault_files
-from proxy.kept.vault import recordings_folder
+from proxy.file_store import data_folder, master_keys, vault_files
+from proxy.file_store.vault import recordings_folder
 from proxy.processes import plain_tar
 from proxy.storage import sqlite_backup
 from proxy.storage.disk_names import DiskName, UnsafeName

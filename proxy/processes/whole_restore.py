@@ -22,8 +22,8 @@ from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import DataHeld
 from proxy.features.all import all_features, all_tables, load_config, natural_plugins
-from proxy.kept import data_folder, key_ring, master_keys
-from proxy.kept.vault import recordings_folder
+from proxy.file_store import data_folder, key_ring, master_keys
+from proxy.file_store.vault import recordings_folder
 from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile, BadArchive
 from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
@@ -210,9 +210,9 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -
     try:
         layer = natural.read(unpacked.stage, natural_plugins, refuse) or natural.Layer()
     except ConfigError as error:
-        said = str(error).replace(f"{unpacked.stage}/", "")
-        said += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
-        raise StorageFailed(f"{file} is refused, and nothing was changed: {said}") from None
+        problem = str(error).replace(f"{unpacked.stage}/", "")
+        problem += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
+        raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
     if taken is not None:
         yield from shown_lines(CONFIG, natural.parse(taken.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):

@@ -27,9 +27,9 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.file_store.vault import VaultFailed, recording_path, recordings_folder
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
-from proxy.kept.vault import VaultFailed, recording_path, recordings_folder
 from proxy.kernel import Kernel
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, read_config
@@ -114,14 +114,14 @@ async def _serve(
         gc.collect()
         gc.freeze()
         gc.enable()
-        wishes = [kind for kind in worker.wishes if http is not None or kind.is_for_workers]
-        front: Front = WorkFront(wishes, config) if http is None else HttpFront(worker, config, http)
+        task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
+        front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
         private = uvicorn_server(worker.control, server_protocol(config.server), 1)
         helping = [
             asyncio.create_task(inbox.follow(worker, front, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
-        helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in wishes]
+        helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
             helping.append(

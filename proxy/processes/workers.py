@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from proxy.helpers.child import Child
-from proxy.helpers.keeper import Keeper
+from proxy.helpers.child_supervisor import ChildSupervisor
 from speech_engine.host import pipe_messages
 
 _log = structlog.get_logger()
@@ -48,44 +48,44 @@ class Workers:
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
         self._answers: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
-        self._keepers = [self._keeper(number) for number in range(count)]
+        self._children = [self._new_child(number) for number in range(count)]
 
     def __len__(self) -> int:
-        return len(self._keepers)
+        return len(self._children)
 
     @property
     def have_failed(self) -> bool:
-        return all(keeper.state == "failed" for keeper in self._keepers)
+        return all(child.state == "failed" for child in self._children)
 
     @property
     def ready(self) -> list[int]:
-        return [number for number, keeper in enumerate(self._keepers) if keeper.state == "ready"]
+        return [number for number, child in enumerate(self._children) if child.state == "ready"]
 
     def list_failed(self) -> list[pipe_messages.WorkerGivenUp]:
         return [
-            pipe_messages.WorkerGivenUp(number, keeper.reason)
-            for number, keeper in enumerate(self._keepers)
-            if keeper.state == "failed"
+            pipe_messages.WorkerGivenUp(number, child.reason)
+            for number, child in enumerate(self._children)
+            if child.state == "failed"
         ]
 
     async def run(self) -> None:
         """Run until every worker has been stopped or has failed for good."""
         async with asyncio.TaskGroup() as keeping:
-            for keeper in self._keepers:
-                keeping.create_task(keeper.run())
+            for child in self._children:
+                keeping.create_task(child.run())
 
     async def stop(self, within_s: float) -> None:
         """Stop all workers. From the call on none is restarted, so their socket may be closed."""
-        for keeper in self._keepers:
-            keeper.retire()
-        await asyncio.gather(*(keeper.stop(within_s) for keeper in self._keepers))
+        for child in self._children:
+            child.retire()
+        await asyncio.gather(*(child.stop(within_s) for child in self._children))
 
     def tell(self, message: pipe_messages.Message) -> None:
         for number in range(len(self)):
             self.answer(number, message)
 
     def answer(self, number: int, message: pipe_messages.Message) -> None:
-        child = self._keepers[number].child
+        child = self._children[number].child
         if child is not None:
             child.send(message)
 
@@ -101,7 +101,7 @@ class Workers:
         self._answers.update(answers)
         try:
             for number in numbers:
-                child = self._keepers[number].child
+                child = self._children[number].child
                 if child is not None:
                     child.send(question(id_))
             if answers:
@@ -114,9 +114,7 @@ class Workers:
     async def ask_to_forget(self, question: Callable[[int], pipe_messages.Question], within_s: float) -> bool:
         """Let all workers forget a voice. Return whether all did. A dead worker has no memory, and counts."""
         lives = {
-            number: keeper.generation
-            for number, keeper in enumerate(self._keepers)
-            if keeper.child is not None
+            number: child.generation for number, child in enumerate(self._children) if child.child is not None
         }
         answers = await self.ask(question, [*lives], within_s)
         silent = {
@@ -126,17 +124,17 @@ class Workers:
         }
         return all(
             number in silent
-            or self._keepers[number].child is None
-            or self._keepers[number].generation != life
+            or self._children[number].child is None
+            or self._children[number].generation != life
             for number, life in lives.items()
         )
 
-    def _keeper(self, number: int) -> Keeper:
-        return Keeper(
+    def _new_child(self, number: int) -> ChildSupervisor:
+        return ChildSupervisor(
             f"worker.{number}",
             lambda: self._begin(number),
             lambda state, _generation, reason: self._changed(number, state, reason),
-            lambda message: self._said(number, message),
+            lambda message: self._on_message(number, message),
         )
 
     def _changed(self, number: int, state: str, reason: str) -> None:
@@ -150,17 +148,17 @@ class Workers:
             self.tell(pipe_messages.WorkerGivenUp(number, reason))
         if self.have_served or not self.ready:
             return
-        if all(keeper.state in ("ready", "failed") for keeper in self._keepers):
+        if all(child.state in ("ready", "failed") for child in self._children):
             self.have_served = True
             self._on_served(self._dev_key)
 
-    def _said(self, number: int, message: pipe_messages.Message) -> None:
+    def _on_message(self, number: int, message: pipe_messages.Message) -> None:
         match message:
             case pipe_messages.Ready():
                 self._dev_key = message.dev_key or self._dev_key
             case pipe_messages.MetricsReport() | pipe_messages.PlansInUse() | pipe_messages.VoiceForgotten():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
-                    answer.set_result(WorkerAnswer(number, self._keepers[number].generation, message))
+                    answer.set_result(WorkerAnswer(number, self._children[number].generation, message))
             case _ if isinstance(message, pipe_messages.WorkerQuestion):
                 self._on_question(number, message)

@@ -11,10 +11,10 @@ from proxy.errors import ReaderTooSlow, TooLongToSign
 from proxy.ledger import Hold
 from proxy.speech.call import SpeechCall
 from proxy.speech.deadline import Deadline
+from proxy.speech.observer import Observer, Observers
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import Speech, SpeechStream, WholeBytes
-from proxy.speech.spill import PacedStream, ReaderPace, RoomPromise, SpillRoom
-from proxy.speech.tap import Tap, Taps
+from proxy.speech.spill import PacedStream, ReaderPace, SpillQuota, SpillReservation
 from proxy.speech.whole_file import AnswerFile, FileStream, SpilledBytes
 
 
@@ -29,18 +29,18 @@ class Answer:
         call: SpeechCall,
         speech: Speech,
         hold: Hold,
-        room: SpillRoom,
-        taps: Taps,
-        promise: RoomPromise | None = None,
+        room: SpillQuota,
+        observers: Observers,
+        reservation: SpillReservation | None = None,
     ) -> None:
         self.call = call
         self.speech = speech
-        self.taps = taps
+        self.observers = observers
         self._hold = hold
         self._room = room
-        self._promise = promise
+        self._reservation = reservation
         # The hooks of taps for bytes that are given out, and for bytes that the client has taken.
-        self._listeners, self._taken = taps.chunk, taps.taken
+        self._listeners, self._taken = observers.chunk, observers.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
         # The chunks that were given out, but not yet taken by the client.
@@ -48,10 +48,10 @@ class Answer:
         # The sound of an answer that is sent whole, and its files.
         self._made = Chunk()
         self._is_collected = False
-        self._kept: list[SpilledBytes] = []
+        self._spilled: list[SpilledBytes] = []
         self._reading: Deadline | None = None
         # The samples that were given out when the client left: a recorded answer continues without it.
-        self._given_at_departure: int | None = None
+        self._released_at_departure: int | None = None
 
     async def next_chunk(self) -> bytes | None:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""
@@ -78,7 +78,7 @@ class Answer:
     @property
     def samples(self) -> int:
         """The samples that were given out so far."""
-        return self.call.tally.samples + sum(chunk.samples for chunk in self._unwritten)
+        return self.call.totals.samples + sum(chunk.samples for chunk in self._unwritten)
 
     @property
     def seconds(self) -> float:
@@ -91,16 +91,16 @@ class Answer:
 
         The last bytes, sent after that, count as written. If the client leaves before, they do not.
         """
-        tally = self.call.tally
-        before = tally.samples
+        totals = self.call.totals
+        before = totals.samples
         self._count_written()
         try:
-            spent = tally.spent()
-            for add in self.taps.settle:
+            spent = totals.spent()
+            for add in self.observers.settle:
                 spent = add(spent)
             await self._hold.settle("finished", spent)
         except BaseException:
-            tally.samples = before
+            totals.samples = before
             raise
 
     async def collect(self) -> int:
@@ -114,10 +114,10 @@ class Answer:
             rate_hz = self.speech.sample_rate_hz
             form = self.call.form_by(self.speech.engine)
             whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
-        if self._promise is not None:
-            self._promise.keep_used()
+        if self._reservation is not None:
+            self._reservation.keep_used()
         # The taps have had the sound. Now they get its file.
-        self._listeners, self._taken = self.taps.piece, []
+        self._listeners, self._taken = self.observers.piece, []
         self._is_collected = True
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
         return whole.size
@@ -149,7 +149,7 @@ class Answer:
 
     def note_departure(self) -> None:
         """Note that the client has left: it gets no more sound."""
-        self._given_at_departure = self.samples
+        self._released_at_departure = self.samples
 
     def count_broken(self) -> None:
         """Count the samples of an answer that broke off: those that were given out before the client left.
@@ -167,9 +167,9 @@ class Answer:
         """
         self._count_written()
         self._forget_unheard()
-        tally = self.call.tally
-        tally.samples = ceil(tally.samples * share)
-        if any(not each.model.info.is_local and each.output.seconds for each in tally.attempts):
+        totals = self.call.totals
+        totals.samples = ceil(totals.samples * share)
+        if any(not each.model.info.is_local and each.output.seconds for each in totals.attempts):
             self._count_made()
 
     async def close(self) -> None:
@@ -178,16 +178,16 @@ class Answer:
         try:
             await self.speech.close()
         finally:
-            for kept in self._kept:
-                await kept.close()
+            for spilled in self._spilled:
+                await spilled.close()
 
     async def _streamed(self, pace: ReaderPace) -> WholeBytes:
         """Return the bytes of the answer in the form of a stream."""
         speech, rate_hz = self.speech, self.speech.sample_rate_hz
-        if speech.kept is not None and self._rewriter is None:
-            self._made = Chunk(b"", speech.kept.samples, rate_hz)
-            return speech.kept
-        kept, is_over = self._keep(pace), False
+        if speech.stored is not None and self._rewriter is None:
+            self._made = Chunk(b"", speech.stored.samples, rate_hz)
+            return speech.stored
+        spilled, is_over = self._keep(pace), False
         while not is_over:
             chunk = await self._sound.next_chunk()
             for note_taken in self._taken:
@@ -197,62 +197,62 @@ class Answer:
             for listen in self._listeners:
                 listen(chunk.data)
             self._made = Chunk(b"", self._made.samples + chunk.samples, rate_hz)
-            await kept.add(chunk.data)
-        return kept
+            await spilled.add(chunk.data)
+        return spilled
 
     async def _finished(self, file: AnswerFile, pace: ReaderPace) -> WholeBytes:
         """Return the file to send: this file, or the one that a tap writes from it."""
-        if (tap := self._rewriter) is None:
+        if (observer := self._rewriter) is None:
             return file
         finished = self._keep(pace)
         try:
-            if not await tap.whole(file, finished):
+            if not await observer.whole(file, finished):
                 return file
         except TooLongToSign:
             # All sound was made, even if the client has left.
-            self._given_at_departure = None
+            self._released_at_departure = None
             self._count_made()
             raise
         # Only the tap's file is sent.
-        await self._kept[0].close()
+        await self._spilled[0].close()
         return finished
 
     def _new_pace(self) -> ReaderPace:
         return ReaderPace(account=self.call.caller.account)
 
     def _keep(self, pace: ReaderPace) -> SpilledBytes:
-        kept = SpilledBytes(self._room, pace, self._promise, self._stop_reading)
-        self._kept.append(kept)
-        return kept
+        spilled = SpilledBytes(self._room, pace, self._reservation, self._stop_reading)
+        self._spilled.append(spilled)
+        return spilled
 
     @property
-    def _rewriter(self) -> Tap | None:
-        tap = self.taps.rewriter
-        return tap if tap is not None and tap.rewrites else None
+    def _rewriter(self) -> Observer | None:
+        observer = self.observers.rewriter
+        return observer if observer is not None and observer.rewrites else None
 
     @property
     def _was_cut(self) -> bool:
-        return any(kept.was_cut for kept in self._kept)
+        return any(spilled.was_cut for spilled in self._spilled)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
             self._reading.expire()
 
     def _forget_unheard(self) -> None:
-        tally = self.call.tally
-        if self._given_at_departure is not None:
-            tally.samples = min(tally.samples, self._given_at_departure)
+        totals = self.call.totals
+        if self._released_at_departure is not None:
+            totals.samples = min(totals.samples, self._released_at_departure)
 
     def _count_made(self) -> None:
         """Count all sound that was made for a whole answer, if it is more than the counted sound."""
-        tally = self.call.tally
-        if self._made.samples > tally.samples:
-            tally.samples = 0
-            tally.add(self._made)
+        totals = self.call.totals
+        if self._made.samples > totals.samples:
+            totals.samples = 0
+            totals.add(self._made)
 
     def _count_written(self) -> None:
         for chunk in self._unwritten:
-            self.call.tally.add(chunk)
+            self.call.totals.add(chunk)
         self._unwritten.clear()
 
     async def _begun(self) -> Speech:

@@ -32,20 +32,20 @@ class AttemptOutput(Protocol):
         ...
 
 
-class Heard(Protocol):
+class RepeatedSound(Protocol):
     """The sound that an engine repeats: a recording, or the speech of another engine so far."""
 
     @property
     def seconds(self) -> float: ...
 
     @property
-    def was_heard_out(self) -> bool:
+    def was_read_to_the_end(self) -> bool:
         """Whether the engine has heard its end."""
         ...
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One try of one engine, for the part with this number. It repeats the `heard` sound, if there is one.
+    """One try of one engine, for the part with this number. It repeats the `given_sound`, if there is one.
 
     `was_dispatched` is true while the engine has the job, unless it reported that it did nothing. Before, the
     job waits in the server's own queue, and no provider bills for it.
@@ -56,7 +56,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     characters: int
     output: AttemptOutput
     rate: Rate | None = None
-    heard: Heard | None = None
+    given_sound: RepeatedSound | None = None
     was_dispatched: bool = False
 
     def note_dispatch(self, is_dispatched: bool) -> None:
@@ -65,7 +65,11 @@ class Attempt(msgspec.Struct, kw_only=True):
     @property
     def may_have_begun(self) -> bool:
         """Whether there may be work to bill. An engine that hears all first works only after the end."""
-        if self.heard is not None and self.model.info.hears_all_first and not self.heard.was_heard_out:
+        if (
+            self.given_sound is not None
+            and self.model.info.hears_all_first
+            and not self.given_sound.was_read_to_the_end
+        ):
             return False
         return self.was_dispatched
 
@@ -75,9 +79,9 @@ class Attempt(msgspec.Struct, kw_only=True):
         return self.may_have_begun and self.model.info.billed_on_submit
 
     def spent(self) -> SpentAttempt:
-        heard_s = self.heard.seconds if self.heard is not None and self.was_submitted else 0.0
-        seconds, units = max(self.output.seconds, heard_s), self.output.units
-        if units is None and self.heard is not None and self.may_have_begun:
+        sound_s = self.given_sound.seconds if self.given_sound is not None and self.was_submitted else 0.0
+        seconds, units = max(self.output.seconds, sound_s), self.output.units
+        if units is None and self.given_sound is not None and self.may_have_begun:
             # It was cut off before the provider's count, and a recording has no characters to count.
             a_minute = self.model.info.units_a_minute
             units = None if a_minute is None else a_minute * seconds / 60

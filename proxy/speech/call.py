@@ -15,9 +15,9 @@ from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
 from proxy.ledger import Spent, SpentPart
 from proxy.speech.attempt import Attempt
+from proxy.speech.observer import Observer
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
-from proxy.speech.tap import Tap
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
 from speech_engine.text.cleaning import is_speech
 
@@ -49,7 +49,7 @@ class PartRun(msgspec.Struct, eq=False):
     `text` is the text to read. If marks were removed from it, `places` are the positions of its characters in
     the user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A
     `source` is converted instead of a text. `model` is the last model that was tried, and `post` repeats its
-    speech. `begins` is the first sample of the part in the answer, None before its turn. `heard` is the
+    speech. `begins` is the first sample of the part in the answer, None before its turn. `winner` is the
     candidate that gave audio.
     """
 
@@ -63,7 +63,7 @@ class PartRun(msgspec.Struct, eq=False):
     model: Model | None = None
     post: PostSpeaker | None = None
     begins: int | None = None
-    heard: Candidate | None = None
+    winner: Candidate | None = None
     is_passed_over: bool = False
     text_key: tuple[str, bool] = "", False
 
@@ -155,13 +155,13 @@ class PartRun(msgspec.Struct, eq=False):
         return price_, longest_s
 
 
-class Tally:
+class Totals:
     """The sound and the attempts of a request so far. The streams and the pipeline write it.
 
     The client waits for the first audio since `began`, a moment of `time.monotonic`. `cache` is the state of
     the audio cache for this request. A cached clip sets `names`, its engine and model; otherwise they follow
     from the parts, joined by a plus. Once it `is_held`, the request gets a row in usage, and the `rows` of
-    features are committed with it. `told_robot` is None before the headers; then it tells whether they
+    features are committed with it. `robot_note` is None before the headers; then it tells whether they
     announce a rule-based voice in place of a natural one.
     """
 
@@ -181,7 +181,7 @@ class Tally:
         self.cache = "off"
         self.names: tuple[str, str] | None = None
         self.is_held = False
-        self.told_robot: bool | None = None
+        self.robot_note: bool | None = None
         self.rows: list[msgspec.Struct] = []
         self._request = request
         self._plan = plan
@@ -197,31 +197,31 @@ class Tally:
     @property
     def speaking(self) -> list[Candidate]:
         """The speaker of each part. For a later part, it is the first candidate."""
-        return [run.heard or run.candidates[0] for run in self.parts if not run.is_passed_over]
+        return [run.winner or run.candidates[0] for run in self.parts if not run.is_passed_over]
 
     @property
     def substitute(self) -> str:
         """The substituted voices so far, which the answer must state, joined by commas; "" for none."""
         found: dict[str, None] = {}
         for run in self.parts:
-            if run.heard is not None and run.heard.substitute:
-                found[run.heard.substitute] = None
+            if run.winner is not None and run.winner.substitute:
+                found[run.winner.substitute] = None
         return ", ".join(found)
 
     def replay(self, names: tuple[str, str], speakers: Sequence[str]) -> None:
         """Note the engine and the model of a cached answer, and the speaker of each part."""
         self.names = names
         for run, speaker in zip(self.parts, speakers, strict=True):
-            run.heard = next((each for each in run.candidates if each.speaker == speaker), None)
+            run.winner = next((each for each in run.candidates if each.speaker == speaker), None)
 
     def tell(self) -> str:
         """Return the substituted voices for the headers, which are sent now."""
         found: dict[str, None] = {}
-        self.told_robot = False
+        self.robot_note = False
         for each in self.speaking:
             if each.substitute:
                 found[each.substitute] = None
-                self.told_robot = self.told_robot or each.is_robot
+                self.robot_note = self.robot_note or each.is_robot
         return ", ".join(found)
 
     def add(self, chunk: Chunk) -> None:
@@ -306,7 +306,7 @@ class Tally:
         )
 
 
-OpenTap = Callable[["SpeechCall"], Tap]
+OpenObserver = Callable[["SpeechCall"], Observer]
 """Opens a tap of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
 
 
@@ -329,15 +329,15 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     caller: Caller
     request: SpeechRequest
     plan: SpeechPlan
-    tally: Tally
+    totals: Totals
     clip: str | None = None
-    openers: tuple[OpenTap, ...] = ()
+    openers: tuple[OpenObserver, ...] = ()
     goes_whole: bool = False
     is_paced: bool = False
     of_job: OfJob | None = None
 
     def __repr__(self) -> str:
-        return f"<SpeechCall {self.id}, {self.tally!r}>"
+        return f"<SpeechCall {self.id}, {self.totals!r}>"
 
     @property
     def is_idle(self) -> bool:
@@ -349,7 +349,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
 
     def ignored(self) -> tuple[str, ...]:
         """Return the names of the request's parameters that at least one speaker ignores."""
-        request, speakers = self.request, self.tally.speaking
+        request, speakers = self.request, self.totals.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
         names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)

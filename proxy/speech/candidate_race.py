@@ -18,7 +18,7 @@ from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
-from proxy.speech.attempt import Attempt, Heard
+from proxy.speech.attempt import Attempt, RepeatedSound
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
@@ -26,7 +26,7 @@ from proxy.speech.engine_job import job_of, post_job_of
 from proxy.speech.planning import Part
 from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_own
 from proxy.speech.speech_request import SOURCE_HZ
-from proxy.speech.word_times import WordPlaces
+from proxy.speech.word_times import WordPositions
 from speech_engine import (
     Convert,
     EngineError,
@@ -134,7 +134,7 @@ class FirstAudio:
                 if not job.formats or candidate.post is not None:
                     await libraries.ensure_loaded()
                 text = run.text_read(is_untagged=candidate.text_key[1])
-                places = WordPlaces(text, job.segments, run.part.start, run.places, run.place_ends)
+                places = WordPositions(text, job.segments, run.part.start, run.places, run.place_ends)
                 factor = call.request.speed / job.speed
                 stream = CandidateStream(
                     *(candidate, job, places, factor, form, deadline),
@@ -152,7 +152,7 @@ class FirstAudio:
         try:
             engine = self._engines[attempt.model.engine]
             events: EngineStream
-            heard: Heard | None = source
+            given_sound: RepeatedSound | None = source
             if (post := stream.candidate.post) is not None:
                 self._expect_post(job, stream.candidate, post)
                 first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
@@ -161,17 +161,17 @@ class FirstAudio:
                     partial(self._open_post, call, attempt, stream, post, moment),
                     hears_all_first=post.model.info.hears_all_first,
                 )
-                attempt.output = heard = events.spoken
+                attempt.output = given_sound = events.spoken
             elif source is None:
                 events = engine.open(Speak(job), attempt.note_dispatch)
             else:
                 events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
-            await stream.begin(events, heard)
+            await stream.begin(events, given_sound)
         except EngineError as error:
             # An engine that refused a text has not begun the job, and no provider bills for it, unless there
             # is some output or a count of units.
             if not isinstance(error, (EngineFailed, EngineTimeout)):
-                for each in call.tally.attempts:
+                for each in call.totals.attempts:
                     if each is attempt or each.output is stream:
                         each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
             raise
@@ -202,9 +202,9 @@ class FirstAudio:
             characters=0,
             output=stream,
             rate=self._catalogue.rate(post.model),
-            heard=spoken,
+            given_sound=spoken,
         )
-        call.tally.attempts.append(attempt)
+        call.totals.attempts.append(attempt)
         job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
 
@@ -217,9 +217,9 @@ class FirstAudio:
             characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
-            heard=run.source,
+            given_sound=run.source,
         )
-        call.tally.attempts.append(attempt)
+        call.totals.attempts.append(attempt)
         return attempt
 
 
@@ -244,7 +244,7 @@ class CandidateRace:
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
     async def first(self) -> CandidateStream:
-        if self._call.tally.told_robot is False:
+        if self._call.totals.robot_note is False:
             self._left = deque([each for each in self._left if not each.is_robot])
         while self._left and self._failure.may_fall_back and time.monotonic() < self._deadline:
             candidate = self._left.popleft()
@@ -252,12 +252,12 @@ class CandidateRace:
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
             if stream is None:
                 continue
-            if self._call.tally.told_robot is False and stream.candidate.is_robot:
+            if self._call.totals.robot_note is False and stream.candidate.is_robot:
                 # The headers were sent meanwhile, without this substitute.
                 await run_to_end(stream.close())
                 continue
             self._run.give_to(stream.candidate)
-            self._run.heard = stream.candidate
+            self._run.winner = stream.candidate
             return stream
         raise self._failure
 

@@ -18,9 +18,9 @@ from proxy.audio.formats import SAMPLE_BYTES, Chunk, OutputForm, Tail, silence
 from proxy.audio.frames import Frames, open_frames
 from proxy.audio.frames_mp3 import Mp3Frames, Original
 from proxy.audio.sound import Sound
-from proxy.speech.attempt import Heard
+from proxy.speech.attempt import RepeatedSound
 from proxy.speech.deadline import Deadline
-from proxy.speech.word_times import InterpolatedWords, SpokenWord, ToldWords, WordPlaces
+from proxy.speech.word_times import GrowingWords, InterpolatedWords, SpokenWord, WordPositions
 from speech_engine import (
     Audio,
     Encoded,
@@ -63,13 +63,13 @@ class CandidateStream:
     """
 
     holds_engine = True
-    kept = None
+    stored = None
 
     def __init__(
         self,
         candidate: Candidate,
         job: SpeechJob,
-        places: WordPlaces,
+        places: WordPositions,
         factor: float,
         form: OutputForm,
         deadline: Deadline,
@@ -89,7 +89,7 @@ class CandidateStream:
         # The start of each segment in the answer, and after the last one the end.
         self._moments: list[tuple[int, float]] = []
         self._interpolated: InterpolatedWords | None = None
-        self._told: ToldWords | None = None
+        self._growing_words: GrowingWords | None = None
         self._factor = factor
         self._form = form
         self._out: Sound | Frames | None = None
@@ -101,7 +101,7 @@ class CandidateStream:
         self._first = Chunk()
         self._finished = False
         self._events: EngineStream | None = None
-        self._heard: Heard | None = None
+        self._source: RepeatedSound | None = None
         self._deadline = deadline
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
@@ -110,9 +110,9 @@ class CandidateStream:
     def words(self) -> Sequence[SpokenWord] | None:
         info = self.candidate.model.info
         if info.times_words:
-            if self._told is None:
-                self._told = ToldWords(self._places, self._words)
-            return self._told.so_far(self.seconds / self._factor if self._finished else None)
+            if self._growing_words is None:
+                self._growing_words = GrowingWords(self._places, self._words)
+            return self._growing_words.so_far(self.seconds / self._factor if self._finished else None)
         # A model that joins sentences may speak them together or apart, so their times are unknown.
         if info.joins_segments or not isinstance(self._out, Sound):
             return None
@@ -136,13 +136,13 @@ class CandidateStream:
         room = round(_PAST_CAP_S * self.candidate.model.info.sample_rate_hz)
         return msgspec.structs.replace(job, max_samples=job.max_samples + room)
 
-    async def begin(self, events: EngineStream, heard: Heard | None = None) -> None:
+    async def begin(self, events: EngineStream, source_sound: RepeatedSound | None = None) -> None:
         """Read events until there are bytes of audio to send. The caller limits the time.
 
-        If the events repeat a `heard` sound, they may last about as long as that.
+        If the events repeat a `source_sound` sound, they may last about as long as that.
         """
         self._events = events
-        self._heard = heard
+        self._source = source_sound
         while not self._finished and not (self._first.data and self.seconds):
             chunk = await self._read()
             first = self._first
@@ -198,7 +198,7 @@ class CandidateStream:
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
             await self._events.close()
-            if self._heard is not None and self.seconds < estimate.repeated_s(self._heard.seconds)[0]:
+            if self._source is not None and self.seconds < estimate.repeated_s(self._source.seconds)[0]:
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
@@ -249,13 +249,13 @@ class CandidateStream:
     def _count(self, samples: int, rate_hz: int) -> None:
         # The unit is seconds, because an engine's own encoding may have another rate than stated.
         self.seconds += samples / rate_hz
-        said_s = self.seconds
-        if self._heard is not None:
-            if self.seconds > estimate.repeated_s(self._heard.seconds)[1]:
+        noted_s = self.seconds
+        if self._source is not None:
+            if self.seconds > estimate.repeated_s(self._source.seconds)[1]:
                 raise EngineFailed("The engine has made far more sound than it heard.")
             # Only the length of the original speech counts for the cap.
-            said_s = min(said_s, self._heard.seconds)
-        if said_s > self._cap_s:
+            noted_s = min(noted_s, self._source.seconds)
+        if noted_s > self._cap_s:
             raise CapReached(self._cap_s)
 
     def _add_words(self, words: Words) -> None:

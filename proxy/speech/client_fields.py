@@ -36,13 +36,13 @@ NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
 """The result for most requests, which have no such fields."""
 
 
-def read_extra(sent: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tuple[Extra, tuple[str, ...]]:
+def read_extra(fields: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tuple[Extra, tuple[str, ...]]:
     """Return the fields that some model takes, and the names of known fields that no model takes.
 
     Raises InvalidRequest for a value that is too large or that may be an address.
     """
-    present = {name for name, value in sent.items() if bytes(value) != b"null"}
-    extra = tuple((name, _checked(name, sent[name])) for name in sorted(present & {*taken}))
+    present = {name for name, value in fields.items() if bytes(value) != b"null"}
+    extra = tuple((name, _checked(name, fields[name])) for name in sorted(present & {*taken}))
     return extra, tuple(sorted((present & FOREIGN_FIELDS) - {*taken}))
 
 

@@ -33,12 +33,12 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
     source, estimated_s = run.source, text.estimated_s
     cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
     # The last engine decides the form of the sound.
-    heard = candidate.models[-1].info
+    recording_info = candidate.models[-1].info
     can_pass_through = (
         factor == 1.0
-        and form.format in heard.formats
+        and form.format in recording_info.formats
         # The bits of the model's own encoding are not known.
-        and (form.is_usual or (form.kbit_s is None and form.sample_rate_hz == heard.encoded_hz))
+        and (form.is_usual or (form.kbit_s is None and form.sample_rate_hz == recording_info.encoded_hz))
         and form.format in COUNTED_FORMATS
     )
     return SpeechJob(
@@ -105,7 +105,7 @@ class Listening(msgspec.Struct, frozen=True):
 def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
     """Return the urgency of a part at the moment `now` of `time.monotonic`. The lengths are estimates."""
     follows_s = 0.0
-    for later in call.tally.parts[run.number + 1 :]:
+    for later in call.totals.parts[run.number + 1 :]:
         if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too
             follows_s += later.estimated_s
     if call.is_idle:
@@ -114,13 +114,13 @@ def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: floa
         return Listening("whole", 0.0, follows_s)
     if run.number == 0:
         return Listening("live", 0.0, follows_s)
-    return Listening("ahead", max(0.0, _heard_from(call, run, now) - now), follows_s)
+    return Listening("ahead", max(0.0, _source_of(call, run, now) - now), follows_s)
 
 
-def _heard_from(call: SpeechCall, run: PartRun, now: float) -> float:
-    tally = call.tally
-    began = now if tally.first_byte_ms is None else tally.began + tally.first_byte_ms / 1000
+def _source_of(call: SpeechCall, run: PartRun, now: float) -> float:
+    totals = call.totals
+    began = now if totals.first_byte_ms is None else totals.began + totals.first_byte_ms / 1000
     if run.begins is not None:
-        return began + run.begins / tally.sample_rate_hz
-    before = tally.parts[run.number - 1]
-    return began + (before.begins or 0) / tally.sample_rate_hz + before.estimated_s + before.part.pause_s
+        return began + run.begins / totals.sample_rate_hz
+    before = totals.parts[run.number - 1]
+    return began + (before.begins or 0) / totals.sample_rate_hz + before.estimated_s + before.part.pause_s

@@ -9,7 +9,7 @@ from proxy.audio.encode import open_encoder
 from proxy.audio.formats import Chunk, OutputForm, Tail
 from proxy.speech.call import SpeechCall
 from proxy.speech.sound_filter import OpenFilter, SoundFilter
-from proxy.speech.speech_stream import PcmReader, Speech
+from proxy.speech.speech_stream import ChunkReader, Speech
 from proxy.speech.word_times import SpokenWord
 
 
@@ -24,7 +24,7 @@ async def begin_filtered(
     filtered: FilteredSpeech | None = None
     has_begun = False
     try:
-        speech = await begin(time.monotonic() - call.tally.began)
+        speech = await begin(time.monotonic() - call.totals.began)
         if call.plan.treatment_of(speech.engine) is None:
             has_begun = True
             try:
@@ -48,11 +48,11 @@ class FilteredSpeech:
     A filter may hold sound back, so `begin` reads until there are bytes to send.
     """
 
-    kept = None
+    stored = None
 
     def __init__(self, speech: Speech, filter_: OpenFilter, form: OutputForm) -> None:
         self._speech = speech
-        self._pcm = PcmReader(speech)
+        self._pcm = ChunkReader(speech)
         self._filter = filter_
         self._encoder = open_encoder(form)
         self._tail = Tail()

@@ -15,8 +15,8 @@ from speech_engine import Detector, RankingDetector
 
 SHIPPED = "pycld2"
 
-_MOST_KEPT = 256
-_LONGEST_KEPT = 500
+_MOST_STORED = 256
+_LONGEST_CACHED = 500
 
 _log = structlog.get_logger()
 
@@ -33,13 +33,13 @@ class LanguageDetection:
         self._name = name
         self._detector = detector
         self._rank_text = detector.rank if isinstance(detector, RankingDetector) else self._detect_only
-        self._recent_tags = lru_cache(_MOST_KEPT)(self._rank)
+        self._recent_tags = lru_cache(_MOST_STORED)(self._rank)
 
     def __call__(self, text: str, usual: str) -> tuple[str, ...]:
         if self._detector is None:
             return ()
         try:
-            if len(text) <= _LONGEST_KEPT:
+            if len(text) <= _LONGEST_CACHED:
                 return self._recent_tags(text, usual)
             return self._rank(text, usual)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
@@ -69,6 +69,6 @@ async def open_detector(
         detector = None
         if name:
             detector = await open_plugin(
-                stack, registry, PluginRequest("detector", name, section, is_asked_for=True)
+                stack, registry, PluginRequest("detector", name, section, is_required=True)
             )
         yield LanguageDetection(name, detector)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from policies.routing import Candidate
 from proxy.audio.formats import SAMPLE_BYTES, STEP_S, is_sound
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.speech.speech_stream import PcmReader
+from proxy.speech.speech_stream import ChunkReader
 from speech_engine import Voice
 from speech_engine.values import find_digests
 
@@ -109,7 +109,7 @@ class LoudnessLevels:
 class LevelSound:
     """The sound of a part at one gain throughout, as PCM."""
 
-    def __init__(self, sound: PcmReader, level: LoudnessLevel, rate_hz: int) -> None:
+    def __init__(self, sound: ChunkReader, level: LoudnessLevel, rate_hz: int) -> None:
         self._sound = sound
         self._level = level
         self._meter = level.meter(rate_hz)

@@ -23,7 +23,7 @@ from speech_engine.host.engine_stream import run_to_end
 _log = structlog.get_logger()
 
 
-class LentRecording:
+class RequestRecording:
     """A recording of a request. `was_read` tells whether an engine has it, or had it."""
 
     def __init__(self, master: bytes, quality: SampleQuality) -> None:
@@ -33,39 +33,39 @@ class LentRecording:
 
 
 class OneShotSamples:
-    """A source of recordings: those of the requests under way, and behind them the `kept` ones."""
+    """A source of recordings: those of the requests under way, and behind them the `stored` ones."""
 
-    def __init__(self, kept: SampleSource) -> None:
-        self._kept = kept
-        self._lent: dict[tuple[str, str], LentRecording] = {}
+    def __init__(self, stored: SampleSource) -> None:
+        self._account_samples = stored
+        self._recordings: dict[tuple[str, str], RequestRecording] = {}
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
-        lent = self._lent.get((tenant, digest))
-        if lent is None:
-            return await self._kept.pcm(tenant, digest, info)
-        lent.was_read = True
+        found_recording = self._recordings.get((tenant, digest))
+        if found_recording is None:
+            return await self._account_samples.pcm(tenant, digest, info)
+        found_recording.was_read = True
         try:
-            return await asyncio.to_thread(_derive, lent, info)
+            return await asyncio.to_thread(_derive, found_recording, info)
         except UnusableRecording as error:
             raise SampleUnavailable(str(error)) from None
 
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
-        return await self._kept.model(tenant, digest)
+        return await self._account_samples.model(tenant, digest)
 
     @asynccontextmanager
-    async def lend(self, account: str, recording: LentRecording, engines: Engines) -> AsyncIterator[str]:
+    async def lend(self, account: str, recording: RequestRecording, engines: Engines) -> AsyncIterator[str]:
         """Lend a recording to the engines while the block runs. Gives a digest that cannot be guessed."""
         digest = f"once-{secrets.token_hex(16)}"
-        self._lent[account, digest] = recording
+        self._recordings[account, digest] = recording
         try:
             yield digest
         finally:
-            del self._lent[account, digest]
+            del self._recordings[account, digest]
             if recording.was_read:
                 await run_to_end(_drop(engines, digest))
 
 
-def _derive(recording: LentRecording, info: ModelInfo) -> bytes:
+def _derive(recording: RequestRecording, info: ModelInfo) -> bytes:
     # Imported here: see proxy/audio/libraries.py.
     from proxy.audio.recordings.derivation import SampleSpec, derive
 

@@ -18,13 +18,13 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio, error_details
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
+from proxy.speech.observer import NO_OBSERVERS, Observer, Observers, end_all
 from proxy.speech.relay import begin_speech
-from proxy.speech.source import KeptSpeech, LookUp, Source
+from proxy.speech.source import LookUp, Source, StoredSpeech
 from proxy.speech.speech_stream import Speech
-from proxy.speech.spill import SpillRoom
-from proxy.speech.tap import NO_TAPS, Tap, Taps, end_all
+from proxy.speech.spill import SpillQuota
 from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.whole_size import WholeRoom
+from proxy.speech.whole_size import WholeQuota
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
@@ -47,8 +47,8 @@ class _Ready(msgspec.Struct, frozen=True):
 
     lookup: LookUp
     hold: Hold
-    taps: Taps
-    room: WholeRoom | None
+    observers: Observers
+    room: WholeQuota | None
 
 
 class Pipeline:
@@ -60,7 +60,7 @@ class Pipeline:
         source: Source,
         ledger: Ledger,
         metrics: Metrics,
-        room: SpillRoom,
+        room: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
     ) -> None:
         self._ended = ended
@@ -74,74 +74,76 @@ class Pipeline:
 
     async def answer(self, call: SpeechCall, delivery: Delivery) -> None:
         """Answer a call. Raises RequestFailed."""
-        opened: list[Tap] = []
+        opened: list[Observer] = []
         try:
-            for open_tap in call.openers:
-                opened.append(open_tap(call))
+            for open_observer in call.openers:
+                opened.append(open_observer(call))
             budget_s = self._first_audio.budget_s(call, call.plan.parts[0])
             lookup = await self._source.look_up(call, budget_s)
-            if lookup.tap is not None:
-                opened.append(lookup.tap)
-            taps = Taps(opened) if opened else NO_TAPS
-            call.tally.began = time.monotonic() - lookup.waited_s
-            if lookup.kept is None:
+            if lookup.observer is not None:
+                opened.append(lookup.observer)
+            observers = Observers(opened) if opened else NO_OBSERVERS
+            call.totals.began = time.monotonic() - lookup.waited_s
+            if lookup.stored is None:
                 await self._texts.prepare(call, budget_s)
             room = None
             if call.goes_whole:
-                room = WholeRoom.of(call, lookup.kept, self._room, is_rewritten=taps.rewriter is not None)
-            hold = await self._ledger.hold(_hold_request(call, lookup.kept))
-            call.tally.is_held = True
+                room = WholeQuota.of(
+                    call, lookup.stored, self._room, is_rewritten=observers.rewriter is not None
+                )
+            hold = await self._ledger.hold(_hold_request(call, lookup.stored))
+            call.totals.is_held = True
             try:
                 if room is not None:
                     room.take()
-                for take_place in taps.take_place:
+                for take_place in observers.take_place:
                     await take_place()
-                await self._speak(call, _Ready(lookup, hold, taps, room), delivery)
+                await self._speak(call, _Ready(lookup, hold, observers, room), delivery)
             finally:
                 if room is not None:
                     room.leave()
                 if not hold.is_settled:
-                    await hold.abandon(call.tally.spent())
+                    await hold.abandon(call.totals.spent())
         except BaseException as error:
             end_all(opened, error)
             raise
         end_all(opened, None)
 
     async def _speak(self, call: SpeechCall, ready: _Ready, delivery: Delivery) -> None:
-        tally, answer = call.tally, None
-        hold, taps, room = ready.hold, ready.taps, ready.room
-        tally.cache = ready.lookup.state
-        if (kept := ready.lookup.kept) is not None:
-            tally.replay(kept.names, kept.speakers)
+        totals, answer = call.totals, None
+        hold, observers, room = ready.hold, ready.observers, ready.room
+        totals.cache = ready.lookup.state
+        if (stored := ready.lookup.stored) is not None:
+            totals.replay(stored.names, stored.speakers)
         try:
-            speech = kept or await self._begin(call)
-            answer = Answer(call, speech, hold, self._room, taps, None if room is None else room.promise)
-            for note_begin in taps.begin:
+            speech = stored or await self._begin(call)
+            answer = Answer(call, speech, hold, self._room, observers, None if room is None else room.reserve)
+            for note_begin in observers.begin:
                 note_begin(speech)
-            tally.first_byte_ms = round((time.monotonic() - tally.began) * 1000)
+            totals.first_byte_ms = round((time.monotonic() - totals.began) * 1000)
             await delivery.write(answer)
-            for finish in taps.finish:
+            for finish in observers.finish:
                 finish()
         except EngineError as raised:
             error = raised
-            for blame in taps.fail:
+            for blame in observers.fail:
                 error = blame(error)
             if answer is not None:
-                speaker = tally.current_part.speaker
+                speaker = totals.current_part.speaker
                 _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
                 answer.count_broken()
             failure = from_engine(error)
-            tally.error = failure.code
-            await hold.settle("failed", tally.spent())
-            self._metrics.failures.labels(tally.current_part.engine, type(error).__name__).inc()
+            totals.error = failure.code
+            await hold.settle("failed", totals.spent())
+            self._metrics.failures.labels(totals.current_part.engine, type(error).__name__).inc()
             raise failure from None
         except asyncio.CancelledError:
             if (share := delivery.sent_share()) is None:
-                await hold.settle("failed", tally.spent())
+                await hold.settle("failed", totals.spent())
             else:
                 if answer is not None:
                     answer.count_sent(share)
-                await hold.settle("left", tally.spent())
+                await hold.settle("left", totals.spent())
             raise
         finally:
             await self._close(call, answer)
@@ -152,25 +154,25 @@ class Pipeline:
                 await answer.close()
         finally:
             # Features need each end, even if the client leaves meanwhile.
-            if call.tally.attempts:
+            if call.totals.attempts:
                 self._note_end(call, answer)
 
     def _note_end(self, call: SpeechCall, answer: Answer | None) -> None:
         """Count the spoken seconds, and notify the features of the answer's end."""
-        tally = call.tally
+        totals = call.totals
         if answer is not None:
             for note in self._ended:
                 note(call)
-        for part, samples in tally.written_parts():
+        for part, samples in totals.written_parts():
             if (model := part.model) is not None:
                 engine, id_ = model.engine, model.info.id
                 if part.post is not None:
                     engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
-                self._metrics.seconds.counts[engine, id_] += samples / tally.sample_rate_hz
+                self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
 
     async def _begin(self, call: SpeechCall) -> Speech:
         began = time.monotonic()
-        waited_s = began - call.tally.began
+        waited_s = began - call.totals.began
         begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
         treatment = call.plan.treatment
         if treatment is None or treatment.filter is None:
@@ -178,24 +180,24 @@ class Pipeline:
         else:
             left_s = self._first_audio.budget_s(call, call.plan.parts[0]) - waited_s
             speech = await begin_filtered(call, treatment.filter, left_s, begin)
-        self._metrics.first_audio[call.tally.current_part.speaker].observe(time.monotonic() - began)
+        self._metrics.first_audio[call.totals.current_part.speaker].observe(time.monotonic() - began)
         return speech
 
 
-def _hold_request(call: SpeechCall, kept: KeptSpeech | None) -> HoldRequest:
+def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     amount, estimated_s = 0, 0.0
-    if kept is None:
-        for run in call.tally.parts:
+    if stored is None:
+        for run in call.totals.parts:
             charge, seconds = run.dearest(terms)
             amount, estimated_s = amount + charge, estimated_s + seconds
     else:
         # Its length is known, so the price is exact.
-        estimated_s = kept.samples / kept.sample_rate_hz
+        estimated_s = stored.samples / stored.sample_rate_hz
         amount = price.charge(
             terms.prices.cached,
-            samples=kept.samples,
-            rate_hz=kept.sample_rate_hz,
+            samples=stored.samples,
+            rate_hz=stored.sample_rate_hz,
             characters=len(call.request.text),
         )
     return HoldRequest(

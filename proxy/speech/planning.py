@@ -165,8 +165,10 @@ class Planner:
     def _with_pauses(self, parts: Sequence[Part], spans: Sequence[Span], speed: float) -> list[Part]:
         """Add a pause before each part except the first, unless only the emotion changes."""
         pause_s = self._pause_s / speed
-        heard = [(span.turn, part.voice.id, part.language) for span, part in zip(spans, parts, strict=True)]
-        goes_on = [this == following for this, following in pairwise(heard)]
+        spans_spoken = [
+            (span.turn, part.voice.id, part.language) for span, part in zip(spans, parts, strict=True)
+        ]
+        goes_on = [this == following for this, following in pairwise(spans_spoken)]
         return [
             part if is_same else replace(part, pause_s=pause_s)
             for part, is_same in zip(parts, [*goes_on, True], strict=True)

@@ -54,7 +54,7 @@ class FirstSpeech:
         self._ends_only_whole = ends_only_whole
         self.seconds = 0.0
         self.units: float | None = None
-        self.was_heard_out = False
+        self.was_read_to_the_end = False
         self.failure: EngineError | None = None
         self.words: deque[tuple[Words, int]] = deque()
         # The start of each segment in seconds.
@@ -79,7 +79,7 @@ class FirstSpeech:
     async def __anext__(self) -> bytes:
         while not self._pieces:
             if self._is_over:
-                self.was_heard_out = True
+                self.was_read_to_the_end = True
                 raise StopAsyncIteration
             await self._wait()
         self._changed.set()
@@ -115,7 +115,7 @@ class FirstSpeech:
                 self._rate_hz = rate_hz
                 self._sound = Sound(rate_hz, USUAL_FORMS["pcm"])
             case Audio():
-                await self._put(self._heard(event))
+                await self._put(self._pcm_of(event))
             case Words() if self._rate_hz:
                 self.words.append((event, self._rate_hz))
             case speech_engine.ProviderCount(units=units):
@@ -129,7 +129,7 @@ class FirstSpeech:
                 raise EngineFailed("The engine ended without finishing, or gave words before it started.")
         return True
 
-    def _heard(self, event: Audio) -> bytes:
+    def _pcm_of(self, event: Audio) -> bytes:
         if self._sound is None or event.segment < max(0, self._segment):
             raise EngineFailed("The engine gave audio before it started, or out of order.")
         if event.segment != self._segment:
@@ -212,11 +212,11 @@ class PostStream:
     async def _begin(self) -> None:
         """Wait for the first sound, and open the second engine. Without sound, the stream ends."""
         self._reading = asyncio.create_task(self.spoken.read(self._first))
-        heard = asyncio.create_task(self.spoken.has_sound.wait())
+        has_sound = asyncio.create_task(self.spoken.has_sound.wait())
         try:
-            await asyncio.wait((heard, self._reading), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((has_sound, self._reading), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            heard.cancel()
+            has_sound.cancel()
         if self.spoken.has_sound.is_set():
             self._second = self._repeat(self.spoken)
             return
@@ -275,12 +275,12 @@ class PostStream:
     def _tell_words(self) -> None:
         """Queue the words so far, with their times in samples of the second engine."""
         while self.spoken.words and self._rate_hz:
-            told, rate_hz = self.spoken.words.popleft()
+            word_count, rate_hz = self.spoken.words.popleft()
             words = [
                 Word(each.sample_offset * self._rate_hz // rate_hz, each.spoken_start, each.spoken_end)
-                for each in told.words
+                for each in word_count.words
             ]
-            self._ready.append(Words(tuple(words), told.segment))
+            self._ready.append(Words(tuple(words), word_count.segment))
 
     def _tell_audio(self, pcm: bytes) -> None:
         """Queue the sound under the segment that was spoken at its time."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from proxy.audio.formats import Chunk
 from proxy.speech.speech_stream import SpeechStream
-from proxy.speech.spill import ReaderPace, SpillFile, SpillRoom
+from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota
 
 MEMORY_BYTES = 1024 * 1024
 """The most sound of a queue in memory: 22 seconds of PCM."""
@@ -30,7 +30,7 @@ class SoundQueue:
     """
 
     def __init__(
-        self, room: SpillRoom, on_broken: Callable[[], None], pace: ReaderPace | None = None
+        self, room: SpillQuota, on_broken: Callable[[], None], pace: ReaderPace | None = None
     ) -> None:
         self._on_broken = on_broken
         self._file = SpillFile(room, self._break_off, pace)
@@ -135,7 +135,7 @@ class Prefetch(Generic[S]):
     holds_engine = False
 
     def __init__(
-        self, begin: Callable[[], Awaitable[S]], room: SpillRoom, pace: ReaderPace | None = None
+        self, begin: Callable[[], Awaitable[S]], room: SpillQuota, pace: ReaderPace | None = None
     ) -> None:
         self.stream: S | None = None
         self.finished = asyncio.Event()

@@ -17,17 +17,17 @@ from policies.text_tags import first_emotion
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
-from proxy.speech.call import OpenTap, SpeechCall, Tally
+from proxy.speech.call import OpenObserver, SpeechCall, Totals
 from proxy.speech.planning import Planner, SpeechPlan, check_length
 from proxy.speech.source import Source
 from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 
-_MOST_KEPT = 2000
+_MOST_STORED = 2000
 _MOST_LANGUAGES = 8
 _MOST_EXTRA = 4096
 """The most characters of engine-specific fields in a request whose plan is kept."""
 
-Concern = Callable[[SpeechRequest, SpeechPlan], OpenTap | None]
+ObserverFactory = Callable[[SpeechRequest, SpeechPlan], OpenObserver | None]
 """Returns the opener of a tap for this plan, or None. It reads no field that is `UNPLANNED`."""
 
 
@@ -35,7 +35,7 @@ class _Pattern(msgspec.Struct, frozen=True):
     """A plan without its text, with the openers of its taps, and the name of its clip without the text."""
 
     plan: SpeechPlan
-    openers: tuple[OpenTap, ...]
+    openers: tuple[OpenObserver, ...]
     clip: bytes | None
 
     def plan_for(self, request: SpeechRequest) -> SpeechPlan:
@@ -76,9 +76,13 @@ class RecentPlans:
     """
 
     def __init__(
-        self, planner: Planner, catalogue: Catalogue, source: Source, concerns: tuple[Concern, ...] = ()
+        self,
+        planner: Planner,
+        catalogue: Catalogue,
+        source: Source,
+        factories: tuple[ObserverFactory, ...] = (),
     ) -> None:
-        self._concerns = concerns
+        self._factories = factories
         self._planner = planner
         self._catalogue = catalogue
         self._source = source
@@ -103,15 +107,15 @@ class RecentPlans:
         request: SpeechRequest,
         terms: Terms,
         own: AccountLibrary,
-        lent: Voice | None = None,
+        own_voice: Voice | None = None,
     ) -> SpeechCall:
         """Plan a request, and return its call. Raises what `Planner.plan` raises.
 
-        With a voice that is `lent` for this request, nothing is kept.
+        With a voice that is `own_voice` for this request, nothing is kept.
         """
-        if lent is not None:
-            own = own.having(lent)
-        is_own = lent is not None or request.source is not None
+        if own_voice is not None:
+            own = own.having(own_voice)
+        is_own = own_voice is not None or request.source is not None
         is_own = is_own or isinstance(request.lexicon, Mapping)
         if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
             is_own = True
@@ -136,12 +140,12 @@ class RecentPlans:
             else:
                 pattern, plan = known, known.plan_for(request)
         clip = None if pattern.clip is None else self._source.path(pattern.clip, request.text)
-        return SpeechCall(id_, caller, request, plan, Tally(request, plan), clip, pattern.openers)
+        return SpeechCall(id_, caller, request, plan, Totals(request, plan), clip, pattern.openers)
 
     def _pattern(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> _Pattern:
         is_used = self._source.is_used(request, plan.terms)
         clip = self._source.name_without_text(account, request, plan) if is_used else None
-        openers = [opener for concern in self._concerns if (opener := concern(request, plan)) is not None]
+        openers = [opener for factory in self._factories if (opener := factory(request, plan)) is not None]
         return _Pattern(plan, tuple(openers), clip)
 
     def _keep(
@@ -159,13 +163,13 @@ class RecentPlans:
         if len(recent.patterns) >= _MOST_LANGUAGES:
             recent.patterns.clear()
         recent.patterns[choice] = pattern
-        while len(self._recent) >= _MOST_KEPT:
+        while len(self._recent) >= _MOST_STORED:
             self._recent.pop(next(iter(self._recent)), None)
         self._recent[key] = recent
 
 
-def _forget_with(kept: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
+def _forget_with(stored: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
     """Forget the plans of a library that was garbage-collected."""
-    recent = kept.get(key)
+    recent = stored.get(key)
     if recent is not None and recent.own is library:
-        del kept[key]
+        del stored[key]

@@ -17,22 +17,22 @@ from proxy.speech.candidate_stream import CandidateStream, CapReached
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
-from proxy.speech.speech_stream import PcmReader, Speech
-from proxy.speech.spill import ReaderPace, SpillRoom
+from proxy.speech.speech_stream import ChunkReader, Speech
+from proxy.speech.spill import ReaderPace, SpillQuota
 from proxy.speech.word_times import SpokenWord
 from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 
 
 def begin_speech(
-    first_audio: FirstAudio, levels: LoudnessLevels, room: SpillRoom, call: SpeechCall, waited_s: float
+    first_audio: FirstAudio, levels: LoudnessLevels, room: SpillQuota, call: SpeechCall, waited_s: float
 ) -> Awaitable[Speech]:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
     The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
     measurement of a new voice may take another second.
     """
-    parts = call.tally.parts
+    parts = call.totals.parts
     if len(parts) == 1:
         return first_audio.begin(call, parts[0], waited_s)
     return _begun(Relay(first_audio, levels, room, call, waited_s))
@@ -52,13 +52,13 @@ class Relay:
 
     holds_engine = False
     """Its parts are read ahead."""
-    kept = None
+    stored = None
 
     def __init__(
         self,
         first_audio: FirstAudio,
         levels: LoudnessLevels,
-        room: SpillRoom,
+        room: SpillQuota,
         call: SpeechCall,
         waited_s: float,
     ) -> None:
@@ -69,10 +69,10 @@ class Relay:
         self._pace = ReaderPace(account=call.caller.account)
         self._call = call
         self._waited_s = waited_s
-        self._runs = call.tally.parts
+        self._runs = call.totals.parts
         self._prefetches: list[Prefetch[CandidateStream]] = []
         self._number = 0
-        self._part: PcmReader | LevelSound | None = None
+        self._part: ChunkReader | LevelSound | None = None
         form = call.sound_form
         self.sample_rate_hz = form.sample_rate_hz
         self._fade = FadeOut(self.sample_rate_hz)
@@ -166,12 +166,12 @@ class Relay:
         self._number, self._part = self._number + 1, None
         return self._fade.flush() + silence(round(pause_s * self.sample_rate_hz))
 
-    async def _begin_turn(self, number: int) -> PcmReader | LevelSound:
+    async def _begin_turn(self, number: int) -> ChunkReader | LevelSound:
         """Begin the turn of a part, and prefetch the next one. Return its sound at the common level."""
         prefetch, stream = await self._begin_part(number)
         if number + 1 < len(self._runs):
             self._prefetch_part(number + 1)
-        sound = PcmReader(prefetch)
+        sound = ChunkReader(prefetch)
         if self._levels is None:
             return sound
         level = self._levels.find(stream.candidate, self._call.plan.own_voices, stream.job.emotion)

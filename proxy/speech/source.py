@@ -8,13 +8,13 @@ import msgspec
 
 from policies.plans import Terms
 from proxy.speech.call import SpeechCall
+from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.speech_stream import Speech, WholeSound
-from proxy.speech.tap import Tap
 
 
-class KeptSpeech(Speech, WholeSound, Protocol):
+class StoredSpeech(Speech, WholeSound, Protocol):
     """A cached answer, as it was sent before."""
 
     @property
@@ -31,8 +31,8 @@ class KeptSpeech(Speech, WholeSound, Protocol):
 class LookUp(msgspec.Struct, frozen=True):
     """The result of a look-up, perhaps after a wait for an equal call. The tap observes the call."""
 
-    kept: KeptSpeech | None = None
-    tap: Tap | None = None
+    stored: StoredSpeech | None = None
+    observer: Observer | None = None
     state: Literal["hit", "miss", "off"] = "off"
     waited_s: float = 0.0
 

@@ -23,11 +23,11 @@ from proxy.speech.language_detection import LanguageDetection
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.planning import Planner, no_proof
-from proxy.speech.recent_plans import Concern, RecentPlans
+from proxy.speech.recent_plans import ObserverFactory, RecentPlans
 from proxy.speech.sound_filter import Treat, untreated
 from proxy.speech.source import Source
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.spill import SpillRoom
+from proxy.speech.spill import SpillQuota
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
 
@@ -35,11 +35,11 @@ from proxy.telemetry.metrics import Metrics
 class OnTheWay(NamedTuple):
     """The parts of features in the speech path.
 
-    `concerns` open taps, and `treat` changes the sound. `check_provenance` refuses requests for a proof. The
+    `factories` open taps, and `treat` changes the sound. `check_provenance` refuses requests for a proof. The
     functions in `ended` get each request at its end.
     """
 
-    concerns: Sequence[Concern] = ()
+    factories: Sequence[ObserverFactory] = ()
     treat: Treat | None = None
     check_provenance: Callable[[], None] | None = None
     ended: Sequence[Callable[[SpeechCall], None]] = ()
@@ -49,7 +49,7 @@ class OnTheWay(NamedTuple):
         """Combine several. Only the first `treat` and the first `check_provenance` count."""
         all_ = [*parts]
         return cls(
-            [concern for each in all_ for concern in each.concerns],
+            [factory for each in all_ for factory in each.factories],
             next((each.treat for each in all_ if each.treat is not None), None),
             next((each.check_provenance for each in all_ if each.check_provenance is not None), None),
             [note for each in all_ for note in each.ended],
@@ -70,12 +70,12 @@ class Speaking:
         self.plans, self.pipeline = path.plans, path.pipeline
 
     async def call(
-        self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, lent: Voice | None = None
+        self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, own_voice: Voice | None = None
     ) -> SpeechCall:
         """Plan a request with the account's current voices and lexicons. Raises as `Planner.plan`."""
         own = await self._library.get(caller.account)
         try:
-            return await self.plans.call(id_, caller, request, terms, own, lent)
+            return await self.plans.call(id_, caller, request, terms, own, own_voice)
         except InvalidRequest as failure:
             # Another worker may have saved the voice or lexicon a moment ago.
             newer = None
@@ -83,7 +83,7 @@ class Speaking:
                 newer = await self._library.read_again(caller.account)
             if newer is None:
                 raise
-            return await self.plans.call(id_, caller, request, terms, newer, lent)
+            return await self.plans.call(id_, caller, request, terms, newer, own_voice)
 
 
 class SpeechMeans(NamedTuple):
@@ -96,7 +96,7 @@ class SpeechMeans(NamedTuple):
     source: Source
     ledger: Ledger
     metrics: Metrics
-    spill_room: SpillRoom
+    spill_quota: SpillQuota
 
 
 class SpeechPath(NamedTuple):
@@ -131,8 +131,8 @@ def wire_speech(
         means.source,
         means.ledger,
         means.metrics,
-        means.spill_room,
+        means.spill_quota,
         features.ended,
     )
-    plans = RecentPlans(planner, catalogue, means.source, tuple(features.concerns))
+    plans = RecentPlans(planner, catalogue, means.source, tuple(features.factories))
     return SpeechPath(planner, plans, pipeline)

@@ -41,7 +41,7 @@ class VoiceReference(msgspec.Struct, frozen=True):
     mix: Annotated[list[MixMember], Meta(extra_json_schema=_MIX)] | UnsetType = UNSET
 
 
-class SentVoice(msgspec.Struct, frozen=True):
+class VoiceFields(msgspec.Struct, frozen=True):
     """The voice of a request: exactly one of these fields is set."""
 
     voice: str = ""
@@ -49,17 +49,17 @@ class SentVoice(msgspec.Struct, frozen=True):
     mix: tuple[tuple[str, float], ...] = ()
 
 
-def sent_voice(sent: VoiceReference) -> SentVoice:
+def read_voice(sent: VoiceReference) -> VoiceFields:
     """Return the voice of a body that is more than a name. Raises InvalidRequest."""
     match (sent.id, sent.cast, sent.mix):
         case (str(id_), msgspec.UNSET, msgspec.UNSET):
-            return SentVoice(id_)
+            return VoiceFields(id_)
         case (msgspec.UNSET, dict(cast), msgspec.UNSET):
             if (wrong := text_tags.cast_fault([*cast])) is not None:
                 raise InvalidRequest(f"Invalid value for 'voice.cast': {wrong}.", param="voice.cast")
-            return SentVoice(cast=tuple(cast.items()))
+            return VoiceFields(cast=tuple(cast.items()))
         case (msgspec.UNSET, msgspec.UNSET, list(mix)):
-            return SentVoice(mix=mix_shares(mix, "voice.mix"))
+            return VoiceFields(mix=mix_shares(mix, "voice.mix"))
     raise InvalidRequest("Invalid value for 'voice': it must have one of id, cast and mix.", param="voice")
 
 

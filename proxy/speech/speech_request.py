@@ -21,7 +21,7 @@ from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
-from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SentVoice, SpeechBody, sent_voice
+from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody, VoiceFields, read_voice
 
 MAX_BODY_BYTES = 256 * 1024
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
@@ -52,7 +52,7 @@ class SourceSound(msgspec.Struct, frozen=True, eq=False):
         return f"<SourceSound {self.seconds:g} s>"
 
     @property
-    def was_heard_out(self) -> bool:
+    def was_read_to_the_end(self) -> bool:
         """Whether an engine that has it has heard its end: all of it is there at once."""
         return True
 
@@ -137,7 +137,7 @@ def parse_speech(
         answer = _rare_answer(parsed, answer, format_)
     form = USUAL_FORMS[format_]
     if parsed.sample_rate or parsed.bitrate:
-        form = sent_form(format_, parsed)
+        form = form_value(format_, parsed)
     extra, ignored = NOTHING
     try:
         sent = raw_fields(body)
@@ -146,7 +146,7 @@ def parse_speech(
     if not sent.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(sent, client_fields() - _OWN_FIELDS)
     tag = parsed.language
-    sent_as = SentVoice(parsed.voice) if isinstance(parsed.voice, str) else sent_voice(parsed.voice)
+    sent_as = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
@@ -200,7 +200,7 @@ def parse(
 ) -> fields.T:
     """Parse any JSON body of up to `most_bytes` as its struct. Raises InvalidRequest with the first field
     that is wrong."""
-    return read(type_, _fill(_sent(type_, body, most_bytes), defaults))
+    return read(type_, _fill(_raw_fields(type_, body, most_bytes), defaults))
 
 
 def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
@@ -216,7 +216,7 @@ def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]
     return _decode_values(body)
 
 
-def _sent(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str, Any]:
+def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str, Any]:
     """Decode those fields of a body that its struct has. Other fields are never built."""
     sent: dict[str, Any] = {}
     room, most_characters = MOST_STRUCTURE, most_bytes // ESCAPE_BYTES
@@ -363,7 +363,7 @@ def _emotion(word: str) -> str | None:
     return None if lowered == NEUTRAL else lowered
 
 
-def sent_form(format_: str, body: SpeechBody) -> OutputForm:
+def form_value(format_: str, body: SpeechBody) -> OutputForm:
     """Return the form of the sound of a request, in this format. Raises InvalidRequest."""
     form = form_of(format_, body.sample_rate, body.bitrate)
     if isinstance(form, FormFault):

@@ -88,12 +88,12 @@ class Speech(SpeechStream, Protocol):
     def sample_rate_hz(self) -> int: ...
 
     @property
-    def kept(self) -> WholeSound | None:
+    def stored(self) -> WholeSound | None:
         """The whole sound, if it is complete before it is read."""
         ...
 
 
-class PcmReader:
+class ChunkReader:
     """Reads a stream of PCM as plain bytes, the last chunk among them."""
 
     def __init__(self, stream: SpeechStream) -> None:

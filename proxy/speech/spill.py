@@ -19,7 +19,7 @@ from typing import IO, Any, TypeVar
 import structlog
 
 from proxy.audio.formats import Chunk
-from proxy.errors import NoRoom, ReaderTooSlow
+from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.speech_stream import SpeechStream
 
 _MEGABYTE = 1024 * 1024
@@ -74,10 +74,10 @@ class ReaderPace:
             self._rests_since = None
 
 
-class RoomPromise:
+class SpillReservation:
     """The room that one whole answer gets before it is spoken. Its files fill it, and may then take more."""
 
-    def __init__(self, room: SpillRoom, account: str, size: int) -> None:
+    def __init__(self, room: SpillQuota, account: str, size: int) -> None:
         self.account = account
         self._room = room
         self._promised = size
@@ -111,7 +111,7 @@ class RoomPromise:
         self._room.release(self, is_over=True)
 
 
-class SpillRoom:
+class SpillQuota:
     """The room on the disk of one worker for sound that clients have not taken yet.
 
     The files have no names, so a killed worker leaves none behind.
@@ -122,10 +122,10 @@ class SpillRoom:
         self._folder = folder
         self._used = 0
         self._files: dict[SpillFile, None] = {}
-        self._promises: dict[RoomPromise, None] = {}
+        self._reservations: dict[SpillReservation, None] = {}
 
     def __repr__(self) -> str:
-        return f"<SpillRoom {self._used} of {self._most_bytes} bytes, {len(self._files)} files>"
+        return f"<SpillQuota {self._used} of {self._most_bytes} bytes, {len(self._files)} files>"
 
     def bound(self, megabytes: int) -> None:
         self._most_bytes = megabytes * _MEGABYTE
@@ -133,32 +133,32 @@ class SpillRoom:
     def open(self) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)
 
-    def promise(self, account: str, count: int) -> RoomPromise:
-        """Promise room to a whole answer. Only clients that do not keep up lose room. Raises NoRoom."""
-        has_some = any(each.account == account and each.size for each in self._promises)
+    def reserve(self, account: str, count: int) -> SpillReservation:
+        """Promise room to a whole answer. Only clients that do not keep up lose room. Raises NoDiskSpace."""
+        has_some = any(each.account == account and each.size for each in self._reservations)
         most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
         while count:
-            of_wholes = sum([each.size for each in self._promises]) + count - most
+            of_wholes = sum([each.size for each in self._reservations]) + count - most
             of_all = self._used + count - self._most_bytes
             if of_wholes <= 0 and of_all <= 0:
                 break
             late = self._late()
-            late_wholes = [each for each in late if each.promise is not None]
+            late_wholes = [each for each in late if each.reserve is not None]
             if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
                 # There would not be enough room, so no answer breaks off.
                 _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
-                raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0)
+                raise NoDiskSpace("There is no room for a whole answer.", retry_after_s=5.0)
             self._break_off(late_wholes if of_wholes > 0 else late)
-        promise = RoomPromise(self, account, count)
-        self._promises[promise] = None
+        reservation = SpillReservation(self, account, count)
+        self._reservations[reservation] = None
         self._used += count
-        return promise
+        return reservation
 
-    def release(self, promise: RoomPromise, *, is_over: bool = False) -> None:
+    def release(self, reservation: SpillReservation, *, is_over: bool = False) -> None:
         """Take back the unused bytes of a promise."""
-        self._used += promise.shrink()
+        self._used += reservation.shrink()
         if is_over:
-            self._promises.pop(promise, None)
+            self._reservations.pop(reservation, None)
 
     def take(self, file: SpillFile, count: int) -> None:
         """Take room for `count` bytes. Answers of slow clients break off for it, perhaps this one.
@@ -167,16 +167,16 @@ class SpillRoom:
         the largest streams breaks off.
         """
         self._files[file] = None
-        promise = file.promise
-        lacks = count if promise is None else promise.lacks(count)
+        reservation = file.reserve
+        lacks = count if reservation is None else reservation.lacks(count)
         while lacks and self._used + lacks > self._most_bytes and not file.is_broken:
-            self._break_off(self._late() or ([file] if promise is not None else self._largest()))
+            self._break_off(self._late() or ([file] if reservation is not None else self._largest()))
         if not file.is_broken:
-            self._used += count if promise is None else promise.use(count)
+            self._used += count if reservation is None else reservation.use(count)
 
     def give_back(self, file: SpillFile, count: int) -> None:
         self._files.pop(file, None)
-        self._used += -count if file.promise is None else file.promise.use(-count)
+        self._used += -count if file.reserve is None else file.reserve.use(-count)
 
     def _late(self) -> list[SpillFile]:
         return [each for each in self._files if each.pace.value < _KEEPS_UP]
@@ -184,7 +184,7 @@ class SpillRoom:
     def _largest(self) -> list[SpillFile]:
         """Return the streams of the account whose streams are the largest together."""
         sizes = Counter[str]()
-        streams = [each for each in self._files if each.promise is None]
+        streams = [each for each in self._files if each.reserve is None]
         for each in streams:
             sizes[each.pace.account] += each.size
         ((largest, _),) = sizes.most_common(1)
@@ -203,14 +203,14 @@ class SpillFile:
 
     def __init__(
         self,
-        room: SpillRoom,
+        room: SpillQuota,
         on_broken: Callable[[], None],
         pace: ReaderPace | None = None,
-        promise: RoomPromise | None = None,
+        reservation: SpillReservation | None = None,
     ) -> None:
         self.is_broken = False
         self.was_cut = False
-        self.promise = promise
+        self.reserve = reservation
         self.pace = pace or ReaderPace()
         self.size = 0
         self._room = room

@@ -37,12 +37,12 @@ class TextPreparation:
         if (source := call.request.source) is not None:
             # The engine takes the words and the length from the recording.
             silent = PreparedText((), 0, 0, 0, source.seconds)
-            for run in call.tally.parts:
+            for run in call.totals.parts:
                 run.texts.update((candidate.text_key, silent) for candidate in run.candidates)
             return
         if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
             await self._leave_out_marks(call, within_s / 2)
-        runs, until = call.tally.parts, time.monotonic() + within_s
+        runs, until = call.totals.parts, time.monotonic() + within_s
         is_short = _is_short(runs)
         for (name, is_untagged), its_runs in _by_text_key(runs).items():
             work = partial(_prepare_parts, its_runs, is_untagged, call.request.speed)
@@ -61,7 +61,7 @@ class TextPreparation:
         except EngineTimeout as error:
             raise from_engine(error) from None
         if reading is not None:
-            for run in call.tally.parts:
+            for run in call.totals.parts:
                 run.leave_out_marks(reading)
 
 

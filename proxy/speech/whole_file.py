@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from proxy.audio.formats import Chunk, OutputForm, true_wav
-from proxy.errors import NoRoom, ReaderTooSlow
+from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.speech_stream import PIECE_BYTES, WholeBytes
-from proxy.speech.spill import ReaderPace, RoomPromise, SpillFile, SpillRoom
+from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, SpillReservation
 
 BLOCK_BYTES = 5 * PIECE_BYTES
 """The bytes that are written to the disk at a time. A piece is never split between memory and disk."""
@@ -17,9 +17,13 @@ class SpilledBytes:
     """Collected bytes: the newest in memory, the others in a file. `on_cut` is called if it was cut."""
 
     def __init__(
-        self, room: SpillRoom, pace: ReaderPace, promise: RoomPromise | None, on_cut: Callable[[], None]
+        self,
+        room: SpillQuota,
+        pace: ReaderPace,
+        reservation: SpillReservation | None,
+        on_cut: Callable[[], None],
     ) -> None:
-        self._file = SpillFile(room, self._break_off, pace, promise)
+        self._file = SpillFile(room, self._break_off, pace, reservation)
         self._newest = bytearray()
         self._on_cut = on_cut
 
@@ -33,7 +37,7 @@ class SpilledBytes:
         return self._file.was_cut
 
     async def add(self, data: bytes) -> None:
-        """Add bytes. Raises NoRoom."""
+        """Add bytes. Raises NoDiskSpace."""
         try:
             self._file.check()
             self._newest += data
@@ -42,7 +46,7 @@ class SpilledBytes:
                 del self._newest[:BLOCK_BYTES]
                 await self._file.append(block)
         except ReaderTooSlow:
-            raise NoRoom("There is no room for a whole answer.", retry_after_s=5.0) from None
+            raise NoDiskSpace("There is no room for a whole answer.", retry_after_s=5.0) from None
 
     async def read(self, at: int, count: int) -> bytes:
         self._file.check()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from policies import estimate
 from proxy.audio.formats import bytes_a_second
-from proxy.errors import InvalidRequest, NoRoom, from_engine
+from proxy.errors import InvalidRequest, NoDiskSpace, from_engine
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
-from proxy.speech.source import KeptSpeech
-from proxy.speech.spill import RoomPromise, SpillRoom
+from proxy.speech.source import StoredSpeech
+from proxy.speech.spill import SpillQuota, SpillReservation
 from proxy.speech.whole_file import BLOCK_BYTES
 
 MOST_SIGNED_BYTES = 32 * 2**20
@@ -18,7 +18,7 @@ MOST_JSON_BYTES = 256 * 2**20
 _MIB = 2**20
 
 
-def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
+def check_size(call: SpeechCall, stored: StoredSpeech | None) -> None:
     """Raise InvalidRequest for a whole answer that may become too large.
 
     The size of a cached answer is known. Other answers may become as long as the cap of their text.
@@ -26,7 +26,7 @@ def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
     request = call.request
     if request.answer != "json" and request.provenance is None:
         return
-    most_bytes = kept.size if kept is not None else most_s(call) * bytes_a_second(request.form)
+    most_bytes = stored.size if stored is not None else most_s(call) * bytes_a_second(request.form)
     if request.provenance is not None and most_bytes > MOST_SIGNED_BYTES:
         raise _too_large("provenance", "c2pa", most_bytes, MOST_SIGNED_BYTES)
     if request.answer == "json" and most_bytes * 4 / 3 > MOST_JSON_BYTES:
@@ -35,21 +35,21 @@ def check_size(call: SpeechCall, kept: KeptSpeech | None) -> None:
 
 def most_s(call: SpeechCall) -> float:
     """Return the most seconds of all parts: an engine is stopped at its cap."""
-    return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.tally.parts])
+    return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.totals.parts])
 
 
-def room_bytes(call: SpeechCall, kept: KeptSpeech | None, *, is_rewritten: bool) -> int:
+def room_bytes(call: SpeechCall, stored: StoredSpeech | None, *, is_rewritten: bool) -> int:
     """Return the room on the disk for a whole answer: for its sound, and again for a rewritten file.
 
     A provider bills all speech, so its longest speech must fit. For local engines, the estimate counts.
     """
-    if kept is not None:
+    if stored is not None:
         # The cached file is on the disk already.
-        sizes = [kept.size] if is_rewritten else []
+        sizes = [stored.size] if is_rewritten else []
     else:
-        speakers = [candidate for run in call.tally.parts for candidate in run.candidates]
+        speakers = [candidate for run in call.totals.parts for candidate in run.candidates]
         is_billed = any(not model.info.is_local for each in speakers for model in each.models)
-        runs = call.tally.parts
+        runs = call.totals.parts
         seconds = most_s(call) if is_billed else sum([_estimated_s(run) + run.part.pause_s for run in runs])
         sizes = [int(seconds * bytes_a_second(call.request.form))]
     files = 2 if is_rewritten else 1
@@ -70,33 +70,33 @@ def _too_large(field: str, value: str, most_bytes: float, allowed_bytes: int) ->
     )
 
 
-class WholeRoom:
+class WholeQuota:
     """The room of one answer. An answer without room is refused before it costs anything."""
 
-    def __init__(self, call: SpeechCall, room: SpillRoom, room_bytes: int) -> None:
-        self.promise: RoomPromise | None = None
+    def __init__(self, call: SpeechCall, room: SpillQuota, room_bytes: int) -> None:
+        self.reserve: SpillReservation | None = None
         self._call = call
         self._room = room
         self._room_bytes = room_bytes
 
     @classmethod
     def of(
-        cls, call: SpeechCall, kept: KeptSpeech | None, room: SpillRoom, *, is_rewritten: bool
-    ) -> WholeRoom:
+        cls, call: SpeechCall, stored: StoredSpeech | None, room: SpillQuota, *, is_rewritten: bool
+    ) -> WholeQuota:
         """Compute the room. Raises InvalidRequest for an answer that may become too large."""
-        check_size(call, kept)
-        return cls(call, room, room_bytes(call, kept, is_rewritten=is_rewritten))
+        check_size(call, stored)
+        return cls(call, room, room_bytes(call, stored, is_rewritten=is_rewritten))
 
     def take(self) -> None:
         """Take the room before an engine speaks. Raises RequestFailed."""
         try:
-            self.promise = self._room.promise(self._call.caller.account, self._room_bytes)
-        except NoRoom as lacking:
+            self.reserve = self._room.reserve(self._call.caller.account, self._room_bytes)
+        except NoDiskSpace as lacking:
             failure = from_engine(lacking)
-            self._call.tally.error = failure.code
+            self._call.totals.error = failure.code
             raise failure from None
 
     def leave(self) -> None:
         """Give the room back. It must be called in any case."""
-        if self.promise is not None:
-            self.promise.close()
+        if self.reserve is not None:
+            self.reserve.close()

@@ -33,7 +33,7 @@ class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
 _Range = tuple[int, int]
 
 
-class WordPlaces:
+class WordPositions:
     """Maps an engine's places within `spoken` to places in the user's text.
 
     A rewritten word maps to its whole source. Other places are exact if characters were composed, removed or
@@ -142,7 +142,7 @@ class InterpolatedWords:
     moment, because the engine joined sentences, no more words get a time.
     """
 
-    def __init__(self, places: WordPlaces, moments: Sequence[tuple[int, float]]) -> None:
+    def __init__(self, places: WordPositions, moments: Sequence[tuple[int, float]]) -> None:
         self._places = places
         self._moments = moments
         self._seen = 0
@@ -165,7 +165,7 @@ class InterpolatedWords:
         return number < len(segments) and any(find_words(self._places.text, segments[number]))
 
 
-def interpolate(places: WordPlaces, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
+def interpolate(places: WordPositions, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
     """Return the words of a sentence that have a letter or a digit, with times between two moments."""
     text, segment = places.text, places.segments[number]
     words = list(find_words(text, segment))
@@ -221,14 +221,14 @@ def letters(text: str) -> int:
     return sum(map(str.isalnum, text))
 
 
-class ToldWords:
+class GrowingWords:
     """The words of `given`, which grows, and between them all other words with a letter or a digit.
 
     A word without a time gets one when the next given word comes, or when the sound is complete: it shares
     the time with the previous word, by their length. So the words only grow.
     """
 
-    def __init__(self, places: WordPlaces, given: Sequence[SpokenWord]) -> None:
+    def __init__(self, places: WordPositions, given: Sequence[SpokenWord]) -> None:
         self._text = places.text
         self._places = places
         self._given = given
@@ -272,6 +272,6 @@ class ToldWords:
             self._found.append(SpokenWord(seconds, *self._place(written), True))
 
 
-def _written(places: WordPlaces) -> Iterator[_Range]:
+def _written(places: WordPositions) -> Iterator[_Range]:
     for segment in places.segments:
         yield from find_words(places.text, segment)

@@ -30,7 +30,7 @@ UPDATE blobs SET created = :created WHERE account = :account AND digest = :diges
 _HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
 LIST = "SELECT account, digest FROM blobs"
 
-IS_KEPT = """
+IS_STORED = """
 (CAST(:digest AS TEXT) IS NULL
     OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
 """

@@ -81,11 +81,11 @@ async def keep(store: Store, hold: DurableHold, fence: int, most: int | None) ->
     False: the account has had `most` clones in this cycle, or the clone's row is not ours any more.
     """
     values: Params = {**msgspec.structs.asdict(hold), "fence": fence, "most": most}
-    _, kept = await store.write(Statement(_COUNT, values), Statement(_KEEP, values))
-    return bool(kept)
+    _, stored = await store.write(Statement(_COUNT, values), Statement(_KEEP, values))
+    return bool(stored)
 
 
-def keep_statement(hold: DurableHold, only_if: Condition) -> Statement:
+def store_statement(hold: DurableHold, only_if: Condition) -> Statement:
     """Return the statement that stores a taken hold, in the commit of its clone or training."""
     values: Params = {**only_if.params, **msgspec.structs.asdict(hold)}
     return Statement(_KEEP_IF.format(only_if=only_if.sql), values)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from policies.admission import STREAM_LIMITS, CreditStanding, Live, Split
+from policies.admission import STREAM_LIMITS, CreditBalance, Live, Split
 from proxy.storage.rows import LAST_MOMENT, encode_json
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
@@ -22,7 +22,7 @@ _ALLOWED = "\n              AND ".join(
     f"(most_{limit.name}[i] IS NULL OR standing.{limit.name} < most_{limit.name}[i])"
     for limit in STREAM_LIMITS
 )
-_STANDING = f"""
+_TOTALS = f"""
 SELECT CAST({{allowance}} AS BIGINT)
          + coalesce((SELECT amount FROM balances WHERE account = {{account}} AND pool = {{pool}}), 0)
          - coalesce(sum(allowance) FILTER (WHERE pool = {{pool}}), 0) AS allowance,
@@ -31,7 +31,7 @@ SELECT CAST({{allowance}} AS BIGINT)
        {_COUNTS}
 FROM holds WHERE account = {{account}} AND expires > {{now}}
 """
-_FIND = _STANDING.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
+_FIND = _TOTALS.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
 # One function for many holds, so that they are one round trip. It sees what was committed before the lock,
 # because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
 # number: workers of the version before go on calling theirs.
@@ -49,7 +49,7 @@ BEGIN
         PERFORM pg_advisory_xact_lock(hashtextextended(accounts[i], 0));
         RETURN QUERY
         WITH standing AS ({
-    _STANDING.format(
+    _TOTALS.format(
         allowance="allowances[i]", account="accounts[i]", pool="pools[i]", key="keys[i]", now="moments[i]"
     )
 }),
@@ -92,7 +92,7 @@ _SWEEP = "DELETE FROM holds WHERE expires < :long_ago"
 class AccountHolds(msgspec.Struct, frozen=True):
     """The credits and running holds of an account at one moment."""
 
-    credits: CreditStanding
+    credits: CreditBalance
     live: Live
 
 
@@ -153,7 +153,7 @@ async def find(store: Store, place: Params) -> AccountHolds:
 def _found(row: Row) -> AccountHolds:
     allowance = None if row["allowance"] is None else int(row["allowance"])
     return AccountHolds(
-        CreditStanding(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
+        CreditBalance(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
     )
 
 

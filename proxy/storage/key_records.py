@@ -58,14 +58,14 @@ RETURNING {ROWS.columns}
 _REVOKE_REPLACED = """
 UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
 """
-_STANDING = """
+_STATUS = """
 SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
        accounts.plan, accounts.closed, accounts.anchor, accounts.agreed,
        accounts.suspended
 FROM keys JOIN accounts ON accounts.id = keys.account
 """
-_BY_HASH = f"{_STANDING} WHERE keys.hash IN ({{hashes}})"
-_BY_ID = f"{_STANDING} WHERE keys.id = :id"
+_BY_HASH = f"{_STATUS} WHERE keys.hash IN ({{hashes}})"
+_BY_ID = f"{_STATUS} WHERE keys.id = :id"
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     caps: Caps = Caps()
 
 
-class KeyStanding(msgspec.Struct, frozen=True):
+class KeyStatus(msgspec.Struct, frozen=True):
     """A key and its account in one row: they decide whether the key is good, and what it may do."""
 
     id: str
@@ -128,36 +128,36 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
     new_key = act.subject if act else new_id("key")
     row: Params = {"id": old, "new_id": new_key, "hash": new.digest, "hint": new.hint, "now": now}
     both: Params = {"id": old, "new_id": new_key}
-    kept = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
+    stored = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
     _, rows, *_ = await store.write(
         Statement(_HOLD, {"id": old}),
         Statement(_INSERT_LIKE, row),
         Statement(_REVOKE_REPLACED, {**both, "now": now}),
-        *kept,
+        *stored,
         *audit.insert_statements(act, _WAS_MADE),
     )
     return _one(rows)
 
 
-async def by_hash(store: Store, digest: str) -> KeyStanding | None:
+async def by_hash(store: Store, digest: str) -> KeyStatus | None:
     return (await by_hashes(store, (digest,))).get(digest)
 
 
-async def by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStanding]:
+async def by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStatus]:
     """Return the standing of each of these keys that exists, by its digest, in one query."""
     hashes, params = any_of(digests)
     rows = await store.read(_BY_HASH.format(hashes=hashes), params)
-    return {row["hash"]: _standing(row) for row in rows}
+    return {row["hash"]: _key_status(row) for row in rows}
 
 
-async def by_id(store: Store, key: str) -> KeyStanding | None:
+async def by_id(store: Store, key: str) -> KeyStatus | None:
     rows = await store.read(_BY_ID, {"id": key})
-    return _standing(rows[0]) if rows else None
+    return _key_status(rows[0]) if rows else None
 
 
-def _standing(row: Row) -> KeyStanding:
+def _key_status(row: Row) -> KeyStatus:
     columns = {**row, "caps": decode_json(row["caps"]), "agreed": decode_json(row["agreed"])}
-    return msgspec.convert(columns, KeyStanding)
+    return msgspec.convert(columns, KeyStatus)
 
 
 def _one(rows: list[Row]) -> KeyRecord | None:

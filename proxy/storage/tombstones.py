@@ -10,14 +10,14 @@ from functools import cache
 
 import msgspec
 
-from policies.wishes import Wish
+from policies.tasks import QueuedTask
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import safe_names
 from proxy.storage.rows import any_of, columns, decode_json, encode_json
 from proxy.storage.store import ALWAYS, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, Tables, erasable_of, wholes
-from proxy.storage.wish_tables import WishTable
+from proxy.storage.task_tables import TaskTable
 
 
 def erased(voice: str) -> str:
@@ -29,7 +29,7 @@ NOT_ERASED = f"NOT {erased(':voice')}"
 """SQL for a write that is derived from a voice: true as long as the voice is not erased."""
 
 
-class Tombstone(Wish, frozen=True, kw_only=True):
+class Tombstone(QueuedTask, frozen=True, kw_only=True):
     """The erasure of something. `digests` are its recordings, and `pending` names what is not done.
 
     Who buries it has the first `fence`.
@@ -204,4 +204,4 @@ def _tombstone(row: Row) -> Tombstone:
     return msgspec.convert({**row, **lists}, Tombstone)
 
 
-WISHES = WishTable("erasures", Tombstone, "completed IS NULL", key="subject", read=_tombstone)
+TASKS = TaskTable("erasures", Tombstone, "completed IS NULL", key="subject", read=_tombstone)

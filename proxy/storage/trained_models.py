@@ -1,4 +1,4 @@
-"""The models that were trained for voices, as rows. Their files are sealed: `kept/vault.py` opens them."""
+"""The models that were trained for voices, as rows. `file_store/vault.py` opens their sealed files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
     CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
 WHERE {NOT_ERASED} AND {IS_OF_ACCOUNT}
-    AND {blobs.IS_KEPT} AND {{only_if}}
+    AND {blobs.IS_STORED} AND {{only_if}}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
 """
@@ -55,7 +55,7 @@ SELECT voice, digest FROM trained_models WHERE voice = :voice AND format = :form
 ON CONFLICT (voice, digest) DO NOTHING
 """
 """This also runs if the model is then refused: the erasure covers the voice's models in any case."""
-_IS_KEPT = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
+_IS_STORED = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
 async def of_account(store: Store, account: str) -> dict[str, list[TrainedModel]]:
@@ -86,8 +86,8 @@ async def size_of(store: Store, account: str, digest: str) -> int | None:
     return int(rows[0]["bytes"]) if rows else None
 
 
-async def is_kept(store: Store, id_: str) -> bool:
-    return bool(await store.read(_IS_KEPT, {"id": id_}))
+async def is_stored(store: Store, id_: str) -> bool:
+    return bool(await store.read(_IS_STORED, {"id": id_}))
 
 
 def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence[Statement]:
@@ -101,7 +101,7 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
         hold_statement(model.voice),
         Statement(_REPLACE, {"voice": model.voice, "format": model.format, "digest": model.digest}),
         Statement(_PUT.format(only_if=only_if.sql), row),
-        change_statement(model.voice, f"EXISTS ({_IS_KEPT})", id=model.id),
+        change_statement(model.voice, f"EXISTS ({_IS_STORED})", id=model.id),
         library_revisions.raise_statement(model.account),
     )
 

@@ -46,8 +46,8 @@ class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
 
     def fields(self) -> dict[str, object]:
         """Return the fields of the request itself."""
-        said = {name: getattr(self, name) for name in _FIELDS}
-        return {name: value for name, value in said.items() if value is not msgspec.UNSET}
+        values = {name: getattr(self, name) for name in _FIELDS}
+        return {name: value for name, value in values.items() if value is not msgspec.UNSET}
 
 
 _FIELDS = ("request", "method", "route", "status", "complete", "ms", "account", "key", "code")

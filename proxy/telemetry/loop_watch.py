@@ -43,7 +43,7 @@ class LoopHold(NamedTuple):
     held_s: float
     late_s: float
     step: str
-    is_elsewhere: bool = False
+    is_remote: bool = False
     """Another thread held it: less sure on a busy machine, as all that the process did meanwhile counts."""
 
 
@@ -83,10 +83,10 @@ class LoopWatch:
 
     def _judge(self, late_s: float) -> None:
         held_s = min(late_s, time.thread_time() - self._worked_s)
-        kept_s = min(late_s, self._others_late_s(), time.process_time() - self._all_worked_s)
+        slept_s = min(late_s, self._others_late_s(), time.process_time() - self._all_worked_s)
         due, step = self._seen
-        if kept_s > held_s and kept_s >= NOTED_S:
-            self._note(LoopHold(kept_s, late_s, self._names_of_others(), is_elsewhere=True))
+        if slept_s > held_s and slept_s >= NOTED_S:
+            self._note(LoopHold(slept_s, late_s, self._names_of_others(), is_remote=True))
         elif held_s >= NOTED_S:
             self._note(LoopHold(held_s, late_s, step if due == self._due else ""))
 
@@ -144,7 +144,7 @@ def hold_notes(metrics: Metrics) -> Callable[[LoopHold], None]:
         metrics.loop_held.observe(hold.held_s)
         if hold.held_s >= LOGGED_S:
             held_ms, late_ms = round(hold.held_s * 1000), round(hold.late_s * 1000)
-            thread = "another" if hold.is_elsewhere else "loop"
+            thread = "another" if hold.is_remote else "loop"
             _log.warning("loop.held", held_ms=held_ms, late_ms=late_ms, thread=thread, step=hold.step)
 
     return note

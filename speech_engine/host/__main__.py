@@ -20,14 +20,14 @@ from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Batch, Slots, batch_of
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
-_TOLD_GB = 0.01
+_REPORTED_GB = 0.01
 """Growth that is worth a message."""
 
 
@@ -37,13 +37,13 @@ class _Peak:
     def __init__(self, pipe: ParentPipe, device: Device) -> None:
         self._pipe = pipe
         self._device = device
-        self._told_gb = 0.0
+        self._reported_gb = 0.0
 
     def tell(self) -> None:
         """Tell it if it has grown. Any thread may call this."""
         gb = devices.peak_gb(self._device)
-        if gb > self._told_gb + _TOLD_GB:
-            self._told_gb = gb
+        if gb > self._reported_gb + _REPORTED_GB:
+            self._reported_gb = gb
             self._pipe.send(pipe_messages.PeakMemory(gb))
 
 
@@ -70,7 +70,7 @@ def _context(
     begin: pipe_messages.BeginHost,
     log: HostLogger,
     pulse: Pulse,
-    shelf: SampleShelf,
+    sample_cache: SampleCache,
     device: Device,
 ) -> Context:
     """Return the tools that the engine gets."""
@@ -86,7 +86,7 @@ def _context(
     return Context(
         log,
         pulse.tick,
-        samples=shelf,
+        samples=sample_cache,
         device=device,
         progress=progress,
         give_up=give_up,
@@ -121,14 +121,14 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     # Imported modules stay: the collector never needs to search them.
     gc.freeze()
     gc.enable()
-    pulse, shelf = Pulse(pipe.send), SampleShelf()
+    pulse, sample_cache = Pulse(pipe.send), SampleCache()
 
-    context = _context(pipe, begin, log, pulse, shelf, device)
+    context = _context(pipe, begin, log, pulse, sample_cache, device)
     async with create(begin.engine, settings, context) as engine:
         batch, card = batch_of(engine), devices.DeviceFigures(device)
         pulse.figures = partial(_figures, peak, batch, card)
         slots = Slots(engine.slots, begin.queue, batch)
-        server = HostServer(engine, slots, log, pulse, suspects, shelf, device)
+        server = HostServer(engine, slots, log, pulse, suspects, sample_cache, device)
         async with serving(server, begin.address) as transport:
             # Only now: to load a model may take what speaking never needs.
             for lack in confine(begin.needs):

@@ -165,9 +165,9 @@ class BatchLoop(Generic[V, R]):
                 self._table.forget_ended()
 
     async def _answer(
-        self, speech: BatchJob[V, R], heard: Callable[[int, bytes], tuple[int, bytes]]
+        self, speech: BatchJob[V, R], on_sound: Callable[[int, bytes], tuple[int, bytes]]
     ) -> AsyncGenerator[Event, None]:
-        """Yield what the rows of a job make, as `heard` takes it. At the end, the model has none of them."""
+        """Yield the sound of a job's rows, as `on_sound` takes it. At the end, the model has none of them."""
         job = speech.job
         with self._changed:
             self._raise_if_over()
@@ -181,7 +181,7 @@ class BatchLoop(Generic[V, R]):
                 most = most * speech.rate_hz // self._model.rate_hz
             pieces = PcmPieces(speech.rate_hz, most)
             while not pieces.is_full and (sound := await self._next_sound(speech)) is not None:
-                segment, pcm = heard(*sound)
+                segment, pcm = on_sound(*sound)
                 for piece in pieces.feed(pcm):
                     yield Audio(segment, piece)
             yield Finished()
@@ -298,7 +298,7 @@ class BatchLoop(Generic[V, R]):
     def _slack_s(self, now: float) -> float:
         """Return how long no listener will run dry, if no step is taken."""
         rows = [
-            row for row in self._table.ready if row.listener.is_heard_as_it_comes and row.listener.has_heard
+            row for row in self._table.ready if row.listener.is_played_as_it_comes and row.listener.has_played
         ]
         width = self._width.weight
         due = (min(row.listener.due_at(), self._order.begins_by(row, width)) for row in rows)

@@ -19,7 +19,7 @@ RECOVERY_STEPS = 500
 """The number of good steps after which a width that was halved for lack of memory grows by one row."""
 
 
-class TakenStep(NamedTuple):
+class StepResult(NamedTuple):
     """The result of a step for the first of its rows, and its duration."""
 
     states: tuple[RowStep, ...]
@@ -50,7 +50,7 @@ class StepWidth:
         rows: Sequence[R],
         weights: Sequence[float],
         clock: Callable[[], float],
-    ) -> TakenStep:
+    ) -> StepResult:
         """Take a step, or one with half of the rows if the device lacks memory for all.
 
         Raises OutOfMemory if it lacks memory for a row alone, or for half of them.
@@ -64,7 +64,7 @@ class StepWidth:
             fewer = self._halve(weights)
             began = clock()
             states = model.step(rows[:fewer])
-        taken = TakenStep(tuple(states), clock() - began)
+        taken = StepResult(tuple(states), clock() - began)
         self._good_steps += 1
         if self.weight < self._most and self._good_steps % RECOVERY_STEPS == 0:
             self.weight = min(self._most, self.weight + sum(weights) / len(weights))
@@ -78,7 +78,7 @@ _MOST_S = 60.0
 """After this time one measured step is enough: a slow device would take minutes before the first job."""
 
 
-class _HeardRow:
+class _SoundingRow:
     """The row whose sound is made."""
 
     unheard_s = 0.0
@@ -96,7 +96,7 @@ class WarmUp(Generic[V, R]):
         self._times = times
         self._pieces = pieces
         self._rows: list[R] = []
-        self._heard = _HeardRow()
+        self._sounding = _SoundingRow()
 
     def run(self, rows: Sequence[R], clock: Callable[[], float], tick: Callable[[], None]) -> None:
         """Take the steps, and let the rows leave. If the device lacks memory for all, half of them go on."""
@@ -122,14 +122,14 @@ class WarmUp(Generic[V, R]):
         if is_measured:
             rows = len(taken.states)
             self._times.learn(rows, taken.seconds, sum(weights[:rows]))
-        self._heard.unheard_s += self._times.step_s
+        self._sounding.unheard_s += self._times.step_s
         state = taken.states[0]
         if state.has_sound or state.is_over:
             seconds = len(self._model.sound(group[0], state.is_over)) / 2 / self._model.rate_hz
             if not state.is_over:
-                self._pieces.note(self._heard, seconds)
+                self._pieces.note(self._sounding, seconds)
             else:
-                self._heard = _HeardRow()
+                self._sounding = _SoundingRow()
         over = [row for row, each in zip(group, taken.states, strict=False) if each.is_over]
         # A row that lacked memory does not go on.
         for row in over + group[len(taken.states) :]:

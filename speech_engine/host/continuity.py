@@ -42,7 +42,7 @@ class Listener:
     def __init__(
         self,
         urgency: Urgency,
-        asked_at: float,
+        requested_at: float,
         first_audio_s: float,
         works: Sequence[RowWork],
         plays_in_s: float = 0.0,
@@ -51,18 +51,18 @@ class Listener:
     ) -> None:
         self.follows_s = follows_s
         self.urgency = urgency
-        self.asked_at = asked_at
+        self.requested_at = requested_at
         self.rate = rate
         self.current = 0
-        self.has_heard = False
+        self.has_played = False
         self.dry_s = 0.0
-        self.plays_at = asked_at + plays_in_s + (WHOLE_S if urgency == "whole" else 0.0)
-        self.begins_at = max(self.plays_at, asked_at + first_audio_s)
+        self.plays_at = requested_at + plays_in_s + (WHOLE_S if urgency == "whole" else 0.0)
+        self.begins_at = max(self.plays_at, requested_at + first_audio_s)
         self._works = list(works)
         self._steps_left = [work.steps for work in works]
         self._made_s = [0.0] * len(works)
         self._is_over = [False] * len(works)
-        self._heard_s = 0.0
+        self._played_s = 0.0
         self._left_s = sum(work.seconds for work in works)
 
     @property
@@ -75,7 +75,7 @@ class Listener:
         return self.urgency == "idle"
 
     @property
-    def is_heard_as_it_comes(self) -> bool:
+    def is_played_as_it_comes(self) -> bool:
         return self.urgency in ("live", "ahead")
 
     def work(self, segment: int) -> RowWork:
@@ -87,7 +87,7 @@ class Listener:
 
     def unmade(self) -> Iterator[tuple[float, RowWork, int]]:
         """Yield the segments that are not over, with their due times and the steps that they still take."""
-        due_at = self.begins_at + self._heard_s / self.rate
+        due_at = self.begins_at + self._played_s / self.rate
         for number in range(self.current, len(self._works)):
             work = self._works[number]
             if not self._is_over[number]:
@@ -102,7 +102,7 @@ class Listener:
     def due_at(self, segment: int | None = None) -> float:
         """Return when all sound of a segment so far will have played, by default of the current one."""
         last = self.current if segment is None else segment
-        before_s = self._heard_s
+        before_s = self._played_s
         for number in range(self.current, last):
             before_s += max(self._made_s[number], self._works[number].seconds)
         made_s = self._made_s[last] if last < len(self._made_s) else 0.0
@@ -137,11 +137,11 @@ class Listener:
     def note_sound(self, segment: int, seconds: float, now: float) -> None:
         """Note new sound. If the listener had nothing to hear for a while, its sound goes on from now."""
         if segment == self.current:
-            if not self.has_heard:
-                self.has_heard, self.begins_at = True, max(now, self.plays_at)
+            if not self.has_played:
+                self.has_played, self.begins_at = True, max(now, self.plays_at)
             elif (late_s := now - self.due_at()) > 0.0:
                 self.begins_at += late_s
-                self.dry_s += late_s if self.is_heard_as_it_comes else 0.0
+                self.dry_s += late_s if self.is_played_as_it_comes else 0.0
         estimated_s, made_s = self._works[segment].seconds, self._made_s[segment]
         self._left_s -= max(0.0, min(seconds, estimated_s - made_s))
         self._made_s[segment] = made_s + seconds
@@ -151,7 +151,7 @@ class Listener:
         self._left_s -= max(0.0, self._works[segment].seconds - self._made_s[segment])
         self._is_over[segment] = True
         while self.current < len(over) and over[self.current]:
-            self._heard_s += self._made_s[self.current]
+            self._played_s += self._made_s[self.current]
             self.current += 1
 
 
@@ -230,16 +230,18 @@ class StepOrder:
     def _by_slack(self, rows: Sequence[T], width: float, now: float) -> list[T]:
         begins = {id(row): self.begins_by(row, width) for row in rows}
         waited = sorted((row for row in rows if not row.listener.is_idle), key=lambda row: begins[id(row)])
-        idle = sorted((row for row in rows if row.listener.is_idle), key=lambda row: row.listener.asked_at)
+        idle = sorted(
+            (row for row in rows if row.listener.is_idle), key=lambda row: row.listener.requested_at
+        )
         needy = [row for row in waited if begins[id(row)] - now <= _cushion_s(row)]
         # In a wider step they would run dry, whatever it makes for all of them together.
         flowing = (row for row in needy if not row.listener.steps_left(row.segment))
-        rates = (row.listener.rate for row in flowing if row.listener.is_heard_as_it_comes)
+        rates = (row.listener.rate for row in flowing if row.listener.is_played_as_it_comes)
         width = self._times.widest(rates, width)
-        owed = idle[:1] if idle and self._idle_weight >= weight_of(idle[:1]) else []
-        chosen = _fitting(needy, width - weight_of(owed)) if width > weight_of(owed) else []
-        chosen += owed
-        spare = waited[len(needy) :] + [row for row in idle if row not in owed]
+        due_first = idle[:1] if idle and self._idle_weight >= weight_of(idle[:1]) else []
+        chosen = _fitting(needy, width - weight_of(due_first)) if width > weight_of(due_first) else []
+        chosen += due_first
+        spare = waited[len(needy) :] + [row for row in idle if row not in due_first]
         return self._with_spare(chosen, spare, width, bool(needy))
 
     def _with_spare(self, chosen: list[T], spare: Sequence[T], width: float, has_needy: bool) -> list[T]:
@@ -313,9 +315,9 @@ class SoundPieces:
         if row.unheard_s >= PIECE_S:
             return True
         listener = row.listener
-        if not listener.is_heard_as_it_comes:
+        if not listener.is_played_as_it_comes:
             return False
-        if row.segment != listener.current or listener.has_heard:
+        if row.segment != listener.current or listener.has_played:
             return due_at(row) - now < SOON_S
         next_in_s = (self._next_s or 0.0) / self._step_s * turn_s
         return row.unheard_s - self._lacks_s >= next_in_s * listener.rate

@@ -104,7 +104,7 @@ def demand_of(listener: Listener, now: float, capacity: Capacity, *, is_last: bo
     if listener.is_whole:
         return _in_pieces(listener, now, capacity, follows_s)
     left_s = max(LEAST_LEFT_S, listener.left_s) + follows_s
-    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, listener.is_heard_as_it_comes)
+    return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, listener.is_played_as_it_comes)
 
 
 def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: float) -> Demand | None:
@@ -128,7 +128,7 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
         begins_s = max(due_s - work.steps * capacity.turn_s, min(due_s, steps * capacity.turn_s))
         pieces.append(WholePiece(max(0.0, begins_s), work._replace(steps=steps).worth_s(step_s)))
     left_s = sum(piece.left_s for piece in pieces)
-    return Demand(pieces[0].from_s, left_s, rate, listener.is_heard_as_it_comes, tuple(pieces), weight)
+    return Demand(pieces[0].from_s, left_s, rate, listener.is_played_as_it_comes, tuple(pieces), weight)
 
 
 def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
@@ -200,8 +200,8 @@ class AdmittedAnswers:
         self._until = {key: until for key, until in self._until.items() if until > now}
         self._until.pop((job.tenant, job.id), None)
         if job.follows_s > 0.0:
-            heard_s = job.plays_in_s + job.estimated_s / job.plays_rate
-            self._until[job.tenant, job.id] = now + heard_s + REMEMBERED_S
+            played_s = job.plays_in_s + job.estimated_s / job.plays_rate
+            self._until[job.tenant, job.id] = now + played_s + REMEMBERED_S
 
     def goes_on(self, job: SpeechJob) -> bool:
         return (job.tenant, job.id) in self._until

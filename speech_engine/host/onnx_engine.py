@@ -42,7 +42,7 @@ _FAULTS = tuple(
     each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
 )
 """The runtime's errors have no class in common."""
-_NOT_TOLD = 4
+_FATAL_ONLY = 4
 """The level of onnxruntime's log that tells nothing but its end: a message could quote what is spoken."""
 
 
@@ -65,7 +65,7 @@ class OnnxNetwork:
         # A number of our own: with its default, it would bind threads to cores, which a host may not.
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = _NOT_TOLD
+        options.log_severity_level = _FATAL_ONLY
         # Texts differ in length. What it keeps for the longest one so far would never be given back.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False

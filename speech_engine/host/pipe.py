@@ -123,10 +123,10 @@ def pipe_of_one_thread() -> ParentPipe:
     return ParentPipe(fd)
 
 
-def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *said: object) -> None:
+def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *arguments: object) -> None:
     """Passes a call from the reading thread to the loop. The thread must live to notice the pipe's end."""
     try:
-        loop.call_soon_threadsafe(listener, *said)
+        loop.call_soon_threadsafe(listener, *arguments)
     except RuntimeError:
         pass  # the loop is closed: this child is about to exit
 

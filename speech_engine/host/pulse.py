@@ -34,7 +34,7 @@ class Pulse:
         self._tell = tell
         self._clock = clock
         self._working = 0
-        self._told_at = 0.0
+        self._message_at = 0.0
         self._begun: dict[str, bytes] = {}
         self._waits: Counter[str] = Counter()
         self.figures: Callable[[], dict[str, float]] = dict
@@ -83,7 +83,7 @@ class Pulse:
 
     def tick(self) -> None:
         """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""
-        if self._clock() - self._told_at >= TELL_EVERY_S:
+        if self._clock() - self._message_at >= TELL_EVERY_S:
             self._change(0, figures=self.figures())
 
     def tell_idle(self) -> None:
@@ -94,5 +94,5 @@ class Pulse:
     def _change(self, by: int, **call: Any) -> None:
         with self._changing:
             self._working += by
-            self._told_at = self._clock()
+            self._message_at = self._clock()
             self._tell(Tick(self._working, **call))

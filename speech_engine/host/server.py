@@ -18,9 +18,9 @@ from speech_engine.host.devices import peak_gb
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.sample_shelf import DROPPED, SampleLoan, SampleShelf
+from speech_engine.host.sample_cache import DROPPED, SampleCache, SampleLoan
 from speech_engine.host.slots import Slots
-from speech_engine.host.spool import Spool, SpoolRoom
+from speech_engine.host.spool import Spool, SpoolQuota
 from speech_engine.host.suspects import Suspects
 from speech_engine.plugin import Logger
 from speech_engine.values import SpeechJob
@@ -43,13 +43,13 @@ class HostServer:
         log: Logger,
         pulse: Pulse,
         suspects: Suspects | None = None,
-        shelf: SampleShelf | None = None,
+        sample_cache: SampleCache | None = None,
         device: Device = CPU,
     ) -> None:
         self._device = device
         self._suspects = suspects or Suspects()
-        self._shelf = shelf or SampleShelf()
-        self._room = SpoolRoom()
+        self._sample_cache = sample_cache or SampleCache()
+        self._room = SpoolQuota()
         self._engine = engine
         self.welcome = messages.introduction(engine)
         self._slots = slots
@@ -72,13 +72,13 @@ class HostServer:
         try:
             if sample.rate_hz != wanted_hz:
                 raise EngineFailed(f"The model reads recordings at {wanted_hz} Hz, not {sample.rate_hz}.")
-            self._shelf.receive(sample)
+            self._sample_cache.receive(sample)
         except EngineError as error:
             return messages.PutReply(Failed.of(error))
         return messages.PutReply()
 
     async def drop(self, samples: messages.DropSamples, _call: Any) -> messages.DropReply:
-        for ending in self._shelf.drop(samples.digests):
+        for ending in self._sample_cache.drop(samples.digests):
             await ending
         return messages.DropReply()
 
@@ -99,7 +99,7 @@ class HostServer:
     async def _answer(self, begin: Begin, pcm: AsyncIterator[bytes] | None, call: Any) -> None:
         """Write the frames while the engine runs ahead into a spool: a slow reader holds no slot."""
         job = job_with_samples(begin.work)
-        if job is not None and (missing := self._shelf.missing(job)):
+        if job is not None and (missing := self._sample_cache.missing(job)):
             await call.write(MissingSamples(missing))
             return
         spool, reading = Spool(self._room), _Reading(self._slots)
@@ -131,7 +131,7 @@ class HostServer:
             # A task that was cancelled before its first step ends no spool.
             spool.end()
 
-        loan = self._shelf.lend(job, stop)
+        loan = self._sample_cache.lend(job, stop)
         filling.add_done_callback(lambda _filling: loan.end())
         return loan
 

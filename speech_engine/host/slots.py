@@ -360,8 +360,8 @@ class Slots:
 
     def _starts_in_s(self, turn: SlotTurn) -> float:
         """Predicts the wait; 0 while nothing is known. Waits too long to matter count as equal."""
-        far_s = turn.left_s + LONGEST_RETRY_S
-        return next((s for other, s in self._forecast() if other is turn or s > far_s), 0.0)
+        ahead_s = turn.left_s + LONGEST_RETRY_S
+        return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 
     def _forecast(self) -> Iterator[tuple[SlotTurn, float]]:
         """Yields all jobs in line in the order of their turns, and when each begins; none while the pace is

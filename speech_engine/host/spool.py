@@ -17,7 +17,7 @@ ROOM_BYTES = 64 * 1024 * 1024
 """Far below the memory of a host: many unread answers must not end it."""
 
 
-class SpoolRoom:
+class SpoolQuota:
     """The room that all spools of a host share."""
 
     def __init__(self, limit_bytes: int = ROOM_BYTES) -> None:
@@ -26,7 +26,7 @@ class SpoolRoom:
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<SpoolRoom {self._bytes} of {self._limit} bytes>"
+        return f"<SpoolQuota {self._bytes} of {self._limit} bytes>"
 
     @property
     def is_full(self) -> bool:
@@ -51,7 +51,7 @@ class Spool:
     `close` gives the room of what is left back.
     """
 
-    def __init__(self, room: SpoolRoom, limit_bytes: int = SPOOL_BYTES) -> None:
+    def __init__(self, room: SpoolQuota, limit_bytes: int = SPOOL_BYTES) -> None:
         self._room = room
         self._limit = limit_bytes
         self._frames: deque[Frame] = deque()

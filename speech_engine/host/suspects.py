@@ -42,14 +42,14 @@ class Suspects:
 
     def digest(self, work: Work) -> bytes:
         if isinstance(work, Convert):
-            said = _encode((work.job.tenant, work.job.model, work.job.voice))
+            encoded = _encode((work.job.tenant, work.job.model, work.job.voice))
         elif isinstance(work, Speak):
             job = work.job
             texts = [segment.spoken for segment in job.segments]
-            said = _encode((job.tenant, job.model, job.voice, job.language, texts, job.pronunciations))
+            encoded = _encode((job.tenant, job.model, job.voice, job.language, texts, job.pronunciations))
         else:
             return b""
-        return hashlib.blake2b(said, key=self._key, digest_size=DIGEST_BYTES).digest()
+        return hashlib.blake2b(encoded, key=self._key, digest_size=DIGEST_BYTES).digest()
 
     def runs_alone(self, work: Work, digest: bytes) -> bool:
         """Tell whether work may only run alone. Raises `killer_error` if it may not run."""

@@ -38,13 +38,13 @@ class _Talk:
         self.must_stop = False
         self._pipe = pipe
         self._device = device
-        self._told_gb = 0.0
+        self._reported_gb = 0.0
         self._steps = range(0)
         self._order: training.TrainingOrder | None = None
-        self._kept_at = 0.0
+        self._checkpoint_at = 0.0
 
     def begin(self, order: training.TrainingOrder) -> None:
-        self._order, self._kept_at = order, time.monotonic()
+        self._order, self._checkpoint_at = order, time.monotonic()
 
     @property
     def steps(self) -> int:
@@ -56,14 +56,14 @@ class _Talk:
             first = self._steps.start or progress.step
             self._steps = range(first, progress.step + 1)
         gb = peak_gb(self._device)
-        if gb > self._told_gb:
-            self._told_gb = gb
+        if gb > self._reported_gb:
+            self._reported_gb = gb
             self._pipe.send(PeakMemory(gb))
         self._pipe.send(progress)
 
     def is_due(self, step: int) -> bool:
         assert self._order is not None, "a training has begun"
-        is_late = time.monotonic() >= self._kept_at + self._order.checkpoint_s
+        is_late = time.monotonic() >= self._checkpoint_at + self._order.checkpoint_s
         return step % self._order.checkpoint_every == 0 or is_late
 
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
@@ -71,14 +71,14 @@ class _Talk:
             # It would repeat the checkpoint of the process before, and count as progress of this one.
             return
         self.file("checkpoint", pieces, step)
-        self._kept_at = time.monotonic()
+        self._checkpoint_at = time.monotonic()
 
     def file(self, role: training.FileRole, parts: Iterable[bytes], step: int = 0) -> None:
         for piece in training.file_pieces(role, parts, step):
             self._pipe.send(piece)
 
 
-class _Asked:
+class _TrainingQuestion:
     """The recordings and files that have come for the one question of this process."""
 
     def __init__(self) -> None:
@@ -153,18 +153,18 @@ class _Process:
             self._pipe.send(training.TrainingFailed(type(error).__name__))
 
     def _done(self, trainer: training.Trainer) -> training.TrainingDone:
-        asked = _Asked()
+        question = _TrainingQuestion()
         while True:
             match self._questions.get():
                 case training.Train(order):
                     self._talk.begin(order)
-                    checkpoint = asked.files.pop("checkpoint", b"")
-                    voice = trainer.train(order, asked.recordings, checkpoint, self._talk)
-                    return self._told(trainer, order, voice)
+                    checkpoint = question.files.pop("checkpoint", b"")
+                    voice = trainer.train(order, question.recordings, checkpoint, self._talk)
+                    return self._finish(trainer, order, voice)
                 case piece:
-                    asked.take(piece)
+                    question.take(piece)
 
-    def _told(
+    def _finish(
         self, trainer: training.Trainer, order: training.TrainingOrder, voice: training.TrainedVoice
     ) -> training.TrainingDone:
         """Send the voice, then its other forms. A form that fails does not take the voice with it."""

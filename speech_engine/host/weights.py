@@ -27,5 +27,5 @@ def fill(network: Any, tensors: Mapping[str, Any], file: str, *, assign: bool = 
         network.load_state_dict(tensors, assign=assign)
     except RuntimeError as error:
         # The first line has the name of a class, the second what is missing.
-        said = str(error).split("\n")
-        raise UnusableModel(f"{file}: {said[min(1, len(said) - 1)].strip()}") from None
+        lines = str(error).split("\n")
+        raise UnusableModel(f"{file}: {lines[min(1, len(lines) - 1)].strip()}") from None

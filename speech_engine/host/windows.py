@@ -63,8 +63,8 @@ class WindowCutter:
 
     def __init__(self, sizes: WindowSizes) -> None:
         self._sizes = sizes
-        self._kept = array("h")
-        self._kept_from = 0
+        self._rest = array("h")
+        self._rest_from = 0
         self._half = b""
         self._number = 0
         self._start = 0
@@ -75,14 +75,14 @@ class WindowCutter:
     @property
     def samples(self) -> int:
         """The number of samples so far."""
-        return self._kept_from + len(self._kept)
+        return self._rest_from + len(self._rest)
 
     def feed(self, pcm: bytes) -> list[SoundWindow]:
         """Return the windows that are whole now. None of them is the last one."""
         pcm = self._half + pcm
         whole = len(pcm) - len(pcm) % _SAMPLE_BYTES
         self._half = pcm[whole:]
-        self._kept.frombytes(pcm[:whole])
+        self._rest.frombytes(pcm[:whole])
         found = []
         while self.samples >= self._start + (size := self._sizes.of(self._number)) + self._sizes.context:
             found.append(self._window(size, size + 2 * self._sizes.context, is_last=False))
@@ -116,7 +116,7 @@ class WindowCutter:
     def _mirrored(self, begin: int, length: int) -> bytes:
         """Return samples of the recording; before its beginning and after its end, of its mirror image."""
         count, end = self.samples, begin + length
-        inner = self._kept[max(0, begin - self._kept_from) : max(0, end - self._kept_from)]
+        inner = self._rest[max(0, begin - self._rest_from) : max(0, end - self._rest_from)]
         before = array("h", map(self._image, range(begin, min(0, end))))
         after = array("h", map(self._image, range(max(begin, count), end)))
         return (before + inner + after).tobytes()
@@ -125,11 +125,11 @@ class WindowCutter:
         """Return the sample at a place outside of the recording."""
         count = self.samples
         if count == 1:
-            return self._kept[0]
+            return self._rest[0]
         at %= 2 * (count - 1)
-        return self._kept[min(at, 2 * (count - 1) - at) - self._kept_from]
+        return self._rest[min(at, 2 * (count - 1) - at) - self._rest_from]
 
     def _forget(self, before: int) -> None:
-        if before > self._kept_from:
-            del self._kept[: before - self._kept_from]
-            self._kept_from = before
+        if before > self._rest_from:
+            del self._rest[: before - self._rest_from]
+            self._rest_from = before

@@ -41,10 +41,10 @@ def judge_other(node: NodePart, known: Scope) -> None:
     check = _CHECKS.get((node.domain, node.operator))
     if check is None:
         raise UnusableModel(f"nobody knows what {node.operator[:40]} of {node.domain[:80]} must be given")
-    check(_Given(node, known))
+    check(_Operator(node, known))
 
 
-class _Given:
+class _Operator:
     """What an operator is given."""
 
     def __init__(self, node: NodePart, known: Scope) -> None:
@@ -56,10 +56,10 @@ class _Given:
 
     def inputs(self, names: tuple[str, ...], least: int) -> dict[str, str]:
         """Return the tensors that it names, by what they are to it. Those that it leaves out are empty."""
-        given = self._node.inputs
-        if not least <= len(given) <= len(names) or not all(given[:least]):
+        operator = self._node.inputs
+        if not least <= len(operator) <= len(names) or not all(operator[:least]):
             raise self.fault("has too few inputs, or too many")
-        return dict(zip(names, (*given, *("",) * (len(names) - len(given))), strict=True))
+        return dict(zip(names, (*operator, *("",) * (len(names) - len(operator))), strict=True))
 
     def only(self, *names: str) -> None:
         for name in self._node.attributes.keys() - set(names):
@@ -96,80 +96,80 @@ class _Given:
             raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
 
 
-def _judge_lstm(given: _Given) -> None:
-    given.only("direction", "hidden_size", "input_forget")
-    given.number("input_forget", 0, 0, usual=0)
-    hidden = given.number("hidden_size", 1, MOST_HIDDEN)
-    ways = _DIRECTIONS.get(given.text("direction", "forward"))
+def _judge_lstm(operator: _Operator) -> None:
+    operator.only("direction", "hidden_size", "input_forget")
+    operator.number("input_forget", 0, 0, usual=0)
+    hidden = operator.number("hidden_size", 1, MOST_HIDDEN)
+    ways = _DIRECTIONS.get(operator.text("direction", "forward"))
     if ways is None:
-        raise given.fault("has a direction that there is not")
-    names = given.inputs(_LSTM_INPUTS, 3)
+        raise operator.fault("has a direction that there is not")
+    names = operator.inputs(_LSTM_INPUTS, 3)
     for unused in ("lengths", "peepholes"):
         if names[unused]:
-            raise given.fault(f"has {unused}, which no voice needs")
-    size = _input_size(given, names)
+            raise operator.fault(f"has {unused}, which no voice needs")
+    size = _input_size(operator, names)
     gates = _GATES * hidden
-    weights = given.stored("weights", names["weights"], _WHOLE, (ways, size, gates))
-    given.stored("recurrence", names["recurrence"], (weights.dtype,), (ways, hidden, gates))
+    weights = operator.stored("weights", names["weights"], _WHOLE, (ways, size, gates))
+    operator.stored("recurrence", names["recurrence"], (weights.dtype,), (ways, hidden, gates))
     for what in ("weights", "recurrence"):
         scale, zero = f"scale of {what}", f"zero of {what}"
-        scales = given.stored(scale, names[scale], ("F32",), (ways,), (ways, gates))
-        given.stored(zero, names[zero], (weights.dtype,), scales.shape)
+        scales = operator.stored(scale, names[scale], ("F32",), (ways,), (ways, gates))
+        operator.stored(zero, names[zero], (weights.dtype,), scales.shape)
     if names["bias"]:
-        given.stored("bias", names["bias"], ("F32",), (ways, 2 * gates))
+        operator.stored("bias", names["bias"], ("F32",), (ways, 2 * gates))
     for what in ("hidden", "cells"):
-        if given.found(names[what]):
-            given.stored(f"first {what}", names[what], ("F32",), (ways, 1, hidden))
+        if operator.found(names[what]):
+            operator.stored(f"first {what}", names[what], ("F32",), (ways, 1, hidden))
 
 
-def _input_size(given: _Given, names: Mapping[str, str]) -> int:
+def _input_size(operator: _Operator, names: Mapping[str, str]) -> int:
     """Return the numbers that a step of an LSTM takes, of which its weights have the last word."""
-    weights, sound = given.found(names["weights"]), given.found(names["sound"])
+    weights, sound = operator.found(names["weights"]), operator.found(names["sound"])
     size = weights.shape[1] if weights and len(weights.shape) == 3 else 0
     if not size:
-        raise given.fault("must have its weights in the file, with three dimensions")
+        raise operator.fault("must have its weights in the file, with three dimensions")
     if sound and (not sound.numbers or len(sound.shape) != 3 or sound.shape[1:] != (1, size)):
-        raise given.fault(f"has its sound in the shape {sound.shape}")
+        raise operator.fault(f"has its sound in the shape {sound.shape}")
     return size
 
 
-def _judge_gelu(given: _Given) -> None:
-    given.only()
-    names = given.inputs(("sound", "bias"), 1)
-    given.not_empty("sound", names["sound"])
+def _judge_gelu(operator: _Operator) -> None:
+    operator.only()
+    names = operator.inputs(("sound", "bias"), 1)
+    operator.not_empty("sound", names["sound"])
     if names["bias"]:
-        _vector(given, "bias", names["bias"])
+        _vector(operator, "bias", names["bias"])
 
 
-def _judge_norm(given: _Given) -> None:
-    given.only("epsilon")
-    names = given.inputs(("sound", "skipped", "scale", "shift", "bias"), 3)
+def _judge_norm(operator: _Operator) -> None:
+    operator.only("epsilon")
+    names = operator.inputs(("sound", "skipped", "scale", "shift", "bias"), 3)
     for what in ("sound", "skipped"):
-        given.not_empty(what, names[what])
-    size = _vector(given, "scale", names["scale"])
+        operator.not_empty(what, names[what])
+    size = _vector(operator, "scale", names["scale"])
     for what in ("shift", "bias"):
         if names[what]:
-            given.stored(what, names[what], ("F32",), (size,))
+            operator.stored(what, names[what], ("F32",), (size,))
 
 
-def _vector(given: _Given, what: str, name: str) -> int:
-    info = given.found(name)
+def _vector(operator: _Operator, what: str, name: str) -> int:
+    info = operator.found(name)
     size = max(1, info.numbers) if info else 1
-    given.stored(what, name, ("F32",), (size,))
+    operator.stored(what, name, ("F32",), (size,))
     return size
 
 
-def _judge_product(given: _Given) -> None:
-    given.only("alpha", *_SWITCHES, *_OFF)
+def _judge_product(operator: _Operator) -> None:
+    operator.only("alpha", *_SWITCHES, *_OFF)
     for name in _SWITCHES:
-        given.number(name, 0, 1, usual=0)
+        operator.number(name, 0, 1, usual=0)
     for name in _OFF:
-        given.number(name, 0, 0, usual=0)
-    for what, name in given.inputs(("first factor", "second factor"), 2).items():
-        given.not_empty(what, name, least=2)
+        operator.number(name, 0, 0, usual=0)
+    for what, name in operator.inputs(("first factor", "second factor"), 2).items():
+        operator.not_empty(what, name, least=2)
 
 
-_CHECKS: Mapping[tuple[str, str], Callable[[_Given], None]] = {
+_CHECKS: Mapping[tuple[str, str], Callable[[_Operator], None]] = {
     (MICROSOFT, "DynamicQuantizeLSTM"): _judge_lstm,
     (MICROSOFT, "FastGelu"): _judge_gelu,
     (MICROSOFT, "SkipLayerNormalization"): _judge_norm,

@@ -82,12 +82,12 @@ def _tensor(number: int, info: TensorInfo) -> bytes:
     for size in reversed(info.shape):
         strides.insert(0, step)
         step *= size
-    kept = b"".join(
+    storages = b"".join(
         (_text("storage"), b"ctorch\n%s\n" % storage.encode(), _text(str(number)), _text("cpu"), _int(step))
     )
     return b"".join(
         (
-            *(_REBUILD, b"((", kept, b"tQ", _int(0)),
+            *(_REBUILD, b"((", storages, b"tQ", _int(0)),
             *(_tuple(info.shape), _tuple(strides), b"\x89", _NO_HOOKS, b"tR"),
         )
     )

@@ -20,7 +20,7 @@ from speech_engine.engine import (
 )
 from speech_engine.errors import EngineError, UnsupportedText, UnusableSample, VoiceNotFound
 from speech_engine.events import Audio, Encoded, Event, Finished, Words
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.models import ModelInfo
 from speech_engine.testing.jobs import cancel_oneself, collect, job, speaking
 from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_missing, put_recording, wav_of
@@ -59,7 +59,7 @@ class EngineContract:
     texts: ClassVar[tuple[str, ...]] = ("One two three four five.", "Six seven eight nine.", "Ten.")
     patience_s: ClassVar[float] = 30.0
     tries_clones: ClassVar[bool] = False
-    recordings: ClassVar[SampleShelf] = SampleShelf()
+    recordings: ClassVar[SampleCache] = SampleCache()
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         """Create an engine for one test. The end of the block must free all that the engine took."""
@@ -95,8 +95,8 @@ class EngineContract:
         async with self.engine() as engine:
             formats = self._model(engine).formats
             events = await self._speak_whole(engine, self.job_for(engine, formats=formats))
-            given = [event for event in events if isinstance(event, Encoded | Audio)]
-            require(bool(given), "an answer has audio")
+            sounds = [event for event in events if isinstance(event, Encoded | Audio)]
+            require(bool(sounds), "an answer has audio")
 
     async def test_it_stops_at_the_most_samples_allowed(self) -> None:
         async with self.engine() as engine:

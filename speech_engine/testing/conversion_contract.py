@@ -54,8 +54,8 @@ class ConversionContract:
     async def test_a_recording_without_sound_is_refused(self) -> None:
         async with self.engine() as engine:
             error = await self._refusal(engine, self.job_for(engine), b"")
-            is_told = isinstance(error, UnusableSample)
-            require(is_told, f"an empty recording raises UnusableSample, not {error!r}")
+            is_reported = isinstance(error, UnusableSample)
+            require(is_reported, f"an empty recording raises UnusableSample, not {error!r}")
 
     async def test_an_unknown_voice_is_voice_not_found(self) -> None:
         async with self.engine() as engine:

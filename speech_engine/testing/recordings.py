@@ -10,7 +10,7 @@ from functools import cache
 
 from speech_engine.engine import EngineConverts
 from speech_engine.events import Audio, Event, Started
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.models import ModelInfo
 from speech_engine.pcm import PcmReader, nearest_samples, wav_file
 from speech_engine.values import Sample, SpeechJob
@@ -30,7 +30,9 @@ def wav_of(spoken: Sequence[Event], least_s: float) -> bytes:
     return wav_file(pcm * (1 + int(2 * rate_hz * least_s / max(1, len(pcm)))), rate_hz)
 
 
-def put_recording(shelf: SampleShelf, model: ModelInfo, tenant: str, spoken: Sequence[Event]) -> Sample:
+def put_recording(
+    sample_cache: SampleCache, model: ModelInfo, tenant: str, spoken: Sequence[Event]
+) -> Sample:
     """Put the speech on a shelf as a recording for this model, long enough for it, and return its sample."""
     pcm, rate_hz = _sound(spoken)
     pcm = nearest_samples(pcm, rate_hz, model.sample_hz)
@@ -38,17 +40,19 @@ def put_recording(shelf: SampleShelf, model: ModelInfo, tenant: str, spoken: Seq
     least, most = (2 * round(seconds * model.sample_hz) for seconds in (least_s, most_s))
     pcm = (pcm * (1 + least // max(1, len(pcm))))[:most]
     sample = Sample("recording", text="A recording.", seconds=len(pcm) / 2 / model.sample_hz)
-    shelf.put(tenant, model.id, sample.digest, pcm)
+    sample_cache.put(tenant, model.id, sample.digest, pcm)
     return sample
 
 
-def put_missing(shelf: SampleShelf, model: ModelInfo, job: SpeechJob) -> None:
+def put_missing(sample_cache: SampleCache, model: ModelInfo, job: SpeechJob) -> None:
     """Put a hum on a shelf for each recording that a job of this model names and the shelf lacks."""
     if job.model != model.id or not model.speaks_samples:
         return
-    for digest in shelf.missing(job):
+    for digest in sample_cache.missing(job):
         least_s, most_s = model.sample_s
-        shelf.put(job.tenant, model.id, digest, hum(model.sample_hz, min(max(least_s, _HUM_S), most_s)))
+        sample_cache.put(
+            job.tenant, model.id, digest, hum(model.sample_hz, min(max(least_s, _HUM_S), most_s))
+        )
 
 
 @cache

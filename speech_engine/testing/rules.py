@@ -16,9 +16,9 @@ class ContractBroken(AssertionError):
     """Raised if an engine breaks a rule on which the server relies. The message is the rule."""
 
 
-def require(kept: bool, rule: str) -> None:
+def require(is_true: bool, rule: str) -> None:
     # No `assert` here: the suite must also work under `python -O` and without pytest's rewriting.
-    if not kept:
+    if not is_true:
         raise ContractBroken(rule)
 
 
@@ -74,7 +74,7 @@ def check_answer(job: SpeechJob, model: ModelInfo, events: Sequence[Event]) -> N
     # An answer that was cut short may lack its last segments. If the provider joins segments, the
     # answer has only one.
     if job.max_samples is None and not model.joins_segments:
-        check_all_heard(job, events)
+        check_whole_sound(job, events)
     check_words(job, events)
 
 
@@ -98,8 +98,8 @@ def check_conversion(model: ModelInfo, events: Sequence[Event]) -> None:
     has_sound = any(isinstance(event, (Audio, Encoded)) for event in events)
     require(has_sound, "a recording with sound gives sound")
     counts = any(isinstance(event, (Finished, ProviderCount)) and event.units is not None for event in events)
-    is_told = model.units_a_minute is not None or not counts
-    require(is_told, f"{model.id}: a provider that counts units of recordings has units_a_minute")
+    is_reported = model.units_a_minute is not None or not counts
+    require(is_reported, f"{model.id}: a provider that counts units of recordings has units_a_minute")
 
 
 def check_audio(job: SpeechJob, sample_rate_hz: int, events: Sequence[Event]) -> None:
@@ -119,7 +119,7 @@ def _check_chunk(audio: Audio, sample_rate_hz: int) -> None:
     require(len(audio.pcm) // 2 <= sample_rate_hz // 10, f"a chunk is at most 100 ms: {audio!r}")
 
 
-def check_all_heard(job: SpeechJob, events: Sequence[Event]) -> None:
+def check_whole_sound(job: SpeechJob, events: Sequence[Event]) -> None:
     if any(isinstance(event, Encoded) for event in events):
         return
     audible = {event.segment for event in events if isinstance(event, Audio) and any(event.pcm)}

@@ -45,7 +45,7 @@ async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract
             model = engine.models()[0]
             voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
-        return RuleVerdict(rule, _told(error))
+        return RuleVerdict(rule, _described(error))
     if voice is None and not voices and not model.speaks_samples:
         return RuleVerdict(rule, "it brings no voice along: name one that it knows with --voice")
     language = model.languages[0].tag
@@ -62,13 +62,13 @@ async def _verdict(contract: EngineContract, name: str) -> RuleVerdict:
     try:
         await getattr(contract, name)()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
-        return RuleVerdict(rule, _told(error))
+        return RuleVerdict(rule, _described(error))
     return RuleVerdict(rule)
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_told(each) for each in error.exceptions)
+        return "; ".join(_described(each) for each in error.exceptions)
     # The message of a broken rule says all. For any other error, the class says half of it.
     message = str(error).split("\n", 1)[0]
     return message if isinstance(error, AssertionError) else f"{type(error).__name__}: {message}"

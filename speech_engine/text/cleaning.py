@@ -12,7 +12,7 @@ from speech_engine.errors import UnsupportedText
 # the Arabic, Syriac and Kaithi signs that stand around a number.
 JOINERS = "\u200c\u200d"
 _NUMBER_SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2\U000110bd\U000110cd"
-_KEPT_FORMATS = frozenset(JOINERS + _NUMBER_SIGNS)
+_ALLOWED_FORMATS = frozenset(JOINERS + _NUMBER_SIGNS)
 _REMOVED_CATEGORIES = frozenset(("Cc", "Cf", "Cs"))
 _MUTE_CATEGORIES = frozenset("CMPZ")
 
@@ -22,11 +22,11 @@ def cleaned(text: str) -> tuple[str, list[int] | None]:
     place has changed, the places are None. White space stays as it is."""
     if text.isprintable() and unicodedata.is_normalized("NFC", text):
         return text, None  # nearly every text, and quicker by far
-    places = [place for place, character in enumerate(text) if _is_kept(character)]
-    kept = text if len(places) == len(text) else "".join(text[place] for place in places)
-    if unicodedata.is_normalized("NFC", kept):
-        return kept, None if len(kept) == len(text) else places
-    return _composed_in_place(kept, places)
+    places = [place for place, character in enumerate(text) if _is_stored(character)]
+    characters = text if len(places) == len(text) else "".join(text[place] for place in places)
+    if unicodedata.is_normalized("NFC", characters):
+        return characters, None if len(characters) == len(text) else places
+    return _composed_in_place(characters, places)
 
 
 def cleaned_text(text: str) -> str:
@@ -50,22 +50,22 @@ def continues(character: str) -> bool:
     return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
 
 
-def _is_kept(character: str) -> bool:
-    if character.isspace() or character in _KEPT_FORMATS:
+def _is_stored(character: str) -> bool:
+    if character.isspace() or character in _ALLOWED_FORMATS:
         return True
     return unicodedata.category(character) not in _REMOVED_CATEGORIES
 
 
-def _composed_in_place(kept: str, places: list[int]) -> tuple[str, list[int]]:
+def _composed_in_place(characters: str, places: list[int]) -> tuple[str, list[int]]:
     """Compose cluster by cluster; each character of a cluster has the place of the cluster's start."""
-    whole = composed(kept)
+    whole = composed(characters)
     pieces: list[str] = []
     found: list[int] = []
     begin = 0
-    for end in range(1, len(kept) + 1):
-        if end < len(kept) and continues(kept[end]):
+    for end in range(1, len(characters) + 1):
+        if end < len(characters) and continues(characters[end]):
             continue
-        piece = composed(kept[begin:end])
+        piece = composed(characters[begin:end])
         pieces.append(piece)
         # Later characters of a cluster keep their own places, so that places never go back.
         found += [places[min(begin + index, end - 1)] for index in range(len(piece))]
@@ -81,13 +81,13 @@ _SPACES = re.compile(r"\s+")
 
 def without_unknown(text: str, is_known: Callable[[str], bool]) -> str:
     """Leave out marks and symbols that the vocabulary lacks. Raise UnsupportedText for a letter."""
-    kept = []
+    characters = []
     for character in text:
         if is_known(character):
-            kept.append(character)
+            characters.append(character)
         elif unicodedata.category(character)[0] in "LMN":
             called = unicodedata.name(character, f"U+{ord(character):04X}")
             raise UnsupportedText(f"This model cannot read the character {called}.")
         else:
-            kept.append(" ")
-    return _SPACES.sub(" ", "".join(kept)).strip()
+            characters.append(" ")
+    return _SPACES.sub(" ", "".join(characters)).strip()

@@ -60,7 +60,7 @@ class WordFinder:
             for length in self._lengths(text, lowered, start):
                 end = start + length
                 if ends[end]:
-                    yield FoundWord(start, end, self._said(text[start:end], lowered[start:end]))
+                    yield FoundWord(start, end, self._spoken_as(text[start:end], lowered[start:end]))
                     at = end
                     break
 
@@ -98,7 +98,7 @@ class WordFinder:
             return (match.start() for match in _START.finditer(lowered))
         return (place for place in range(len(lowered)) if place in boundaries)
 
-    def _said(self, word: str, lowered: str) -> str:
+    def _spoken_as(self, word: str, lowered: str) -> str:
         known = word if word in self._spoken else lowered
         said = self._spoken[known]
         # A word that stands for itself is kept as it is written, with its capital letters.

@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from fakes.faults import Broken, ScriptedFault, Told
+from fakes.faults import Broken, FaultOrder, ScriptedFault
 from tests.docs import pages
 
 _TEXT = (pages.ROOT / "docs" / "engines.md").read_text()
@@ -17,7 +17,7 @@ _SECTION = _TEXT.partition("## Rehearsing a provider's bad day\n")[2].partition(
 
 def test_the_table_has_every_fault_and_no_other() -> None:
     named = [pages.codes(row[0])[0] for row in pages.rows(_SECTION)]
-    assert named == [*get_args(Told), *get_args(Broken)]
+    assert named == [*get_args(FaultOrder), *get_args(Broken)]
 
 
 def test_every_field_of_a_fault_is_said() -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from policies import estimate
-from policies.admission import CreditStanding, Live, Refusal, Split, admit, split
+from policies.admission import CreditBalance, Live, Refusal, Split, admit, split
 from policies.cycles import cycle_at
 from policies.limits import Caps
 from policies.plans import Plan, terms
@@ -81,7 +81,7 @@ def test_holds(
 
 @each_row(("allowance", "granted", "wanted", "first", "then"), table("Two pools"))
 def test_splits(allowance: str, granted: str, wanted: str, first: str, then: str) -> None:
-    found = split(int(wanted), CreditStanding(int(allowance), int(granted)))
+    found = split(int(wanted), CreditBalance(int(allowance), int(granted)))
     assert found == (None if "refused" in (first, then) else Split(int(first), int(then)))
 
 
@@ -102,6 +102,6 @@ def test_changes(plan: str, allowance: str, left: str) -> None:
 @pytest.mark.parametrize(("streams", "cap", "live", "of_key", "answer"), table("Limit one key"))
 def test_caps(streams: str, cap: str, live: str, of_key: str, answer: str) -> None:
     both = terms(Plan(name="p", streams=int(streams)), caps=Caps(streams=int(cap)))
-    found = admit(0, both, Live(int(live), int(of_key)), CreditStanding(None, 0))
+    found = admit(0, both, Live(int(live), int(of_key)), CreditBalance(None, 0))
     refused = {"streams": "refused by the account", "key_streams": "refused by the key"}
     assert (refused[found.reason] if isinstance(found, Refusal) else "allowed") == answer

@@ -147,7 +147,7 @@ class Keys(NamedTuple):
     admin: Sequence[str]
 
 
-class Tally(NamedTuple):
+class Totals(NamedTuple):
     """What came of the requests: how many of each status, and 0 for those without an answer."""
 
     statuses: Counter[int]
@@ -160,7 +160,7 @@ def mint_keys(server: Server, accounts: int) -> Keys:
     return Keys(speech, [server.mint_key(name, role="admin").secret for name in names])
 
 
-def expect_every_bad_request_to_be_refused(server: Server, count: int, seed: int, keys: Keys) -> Tally:
+def expect_every_bad_request_to_be_refused(server: Server, count: int, seed: int, keys: Keys) -> Totals:
     """Whatever comes, nothing is a 5xx but a stated 503, and the worker keeps its size."""
     # A key that was good before is let in also after many wrong ones.
     assert server.speech("Here.").status_code == 200
@@ -178,7 +178,7 @@ def expect_every_bad_request_to_be_refused(server: Server, count: int, seed: int
     assert not re.findall(r'voxgate_requests_total\{[^}]*status="5(?!03)\d\d"\}.*', told)
     assert '"request.failed"' not in server.log.read_text()
     assert server.speech("Still here.").status_code == 200
-    return Tally(statuses, grown)
+    return Totals(statuses, grown)
 
 
 def _send(server: Server, requests: Sequence[bytes]) -> Counter[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fakes.faults import Broken, ScriptedFault, Told
+from fakes.faults import Broken, FaultOrder, ScriptedFault
 from tests.faults.clouds import Plugin
 
 View = str | tuple[int, str]
@@ -49,7 +49,7 @@ class Row(NamedTuple):
         return self.error == _TIMEOUT
 
 
-def _is(name: Told | Broken, **more: Any) -> tuple[ScriptedFault, ...]:
+def _is(name: FaultOrder | Broken, **more: Any) -> tuple[ScriptedFault, ...]:
     return (ScriptedFault(name=name, **more),)
 
 

@@ -72,7 +72,7 @@ DOORS = (
 )
 
 
-class Tally(NamedTuple):
+class Totals(NamedTuple):
     """What came of all uploads: how many answers of each status, and the most memory that was seen."""
 
     statuses: Counter[int]
@@ -87,7 +87,7 @@ def recordings(every: int = 1) -> Iterator[Named]:
             yield named
 
 
-def send_recordings(server: Server, files: Iterable[Named], first_door: int = 0) -> Tally:
+def send_recordings(server: Server, files: Iterable[Named], first_door: int = 0) -> Totals:
     """Send each file to one door, the doors in turn. Each has to be refused, by the field of the file."""
 
     def send(client: httpx2.Client, named: Named, door: Door) -> int:
@@ -103,7 +103,7 @@ def send_recordings(server: Server, files: Iterable[Named], first_door: int = 0)
     return _send_all(server, list(zip(files, islice(cycle(DOORS), first_door, None), strict=False)), send)
 
 
-def send_forms(server: Server, changes: int, seed: int) -> Tally:
+def send_forms(server: Server, changes: int, seed: int) -> Totals:
     """Send odd forms to every door. None is a fault of the server, and none gets a header into an answer."""
     sent = [(odd, door) for door in DOORS for odd in hostile_forms(door.refused, door.field, seed, changes)]
 
@@ -200,7 +200,7 @@ def _error_of(answer: httpx2.Response, what: str) -> dict[str, Any]:
 
 def _send_all(
     server: Server, sent: list[tuple[Any, Door]], send: Callable[[httpx2.Client, Any, Door], int]
-) -> Tally:
+) -> Totals:
     serving, statuses = worker(server), Counter[int]()
     before = serving.memory_info().rss
     with _watching(serving) as seen, ThreadPoolExecutor(THREADS) as threads:
@@ -209,7 +209,7 @@ def _send_all(
                 some = sent[start : start + _MOST_WRITES]
                 statuses.update(threads.map(partial(_sent, send, client), some))
     assert worker(server).pid == serving.pid, "the worker has not died of one"
-    return Tally(statuses, seen["child"] >> 20, max(0, seen["worker"] - before) >> 20)
+    return Totals(statuses, seen["child"] >> 20, max(0, seen["worker"] - before) >> 20)
 
 
 def _sent(

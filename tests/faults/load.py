@@ -14,7 +14,7 @@ _PAUSE_S = 0.1
 _BREATH_S = 0.02
 
 
-class Told(NamedTuple):
+class FaultOrder(NamedTuple):
     """What one client saw: `status` 0 where no answer came, `complete` where the body ended as it should."""
 
     request: str
@@ -27,7 +27,7 @@ class Load:
     """`told` grows while it runs; safe to look at."""
 
     def __init__(self, url: str, keys: Sequence[str], text: str) -> None:
-        self.told: list[Told] = []
+        self.told: list[FaultOrder] = []
         self._url = url
         self._text = text
         self._stopping = threading.Event()
@@ -60,7 +60,7 @@ class Load:
                 time.sleep(_BREATH_S if told.status == 200 and told.complete else _PAUSE_S)
 
 
-def ask(client: httpx2.Client, text: str, **more: object) -> Told:
+def ask(client: httpx2.Client, text: str, **more: object) -> FaultOrder:
     body = {"model": "tts-1", "voice": "alloy", "input": text, **more}
     request, status = "", 0
     try:
@@ -68,9 +68,9 @@ def ask(client: httpx2.Client, text: str, **more: object) -> Told:
             request, status = answer.headers["x-request-id"], answer.status_code
             content = answer.read()
             code = "" if status == 200 else str(answer.json()["error"]["code"])
-            return Told(request, status, bool(content), code)
+            return FaultOrder(request, status, bool(content), code)
     except httpx2.TransportError:
-        return Told(request, status, complete=False)
+        return FaultOrder(request, status, complete=False)
 
 
 @contextmanager

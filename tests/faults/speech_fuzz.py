@@ -18,7 +18,7 @@ import httpx2
 
 from tests.faults.clusters import metric
 from tests.faults.processes import worker
-from tests.faults.speech_wishes import SAVED, Wish, saved_words, wishes
+from tests.faults.speech_orders import SAVED, SpeechOrder, orders, saved_words
 from tests.server import Server, loop_holds, running
 from tests.waiting import until
 
@@ -83,7 +83,7 @@ STATED_LIMITS = {
 """The codes that say what is wrong without the name of a field."""
 
 
-class Tally(NamedTuple):
+class Totals(NamedTuple):
     """What came of the wishes: how many of each status and code, and by how much the worker grew."""
 
     told: Counter[tuple[int, str]]
@@ -95,14 +95,14 @@ class Faults:
 
     def __init__(self) -> None:
         self.found: list[str] = []
-        self._broken: dict[str, Wish] = {}
+        self._broken: dict[str, SpeechOrder] = {}
         self._lock = threading.Lock()
 
-    def add(self, what: str, wish: Wish) -> None:
+    def add(self, what: str, wish: SpeechOrder) -> None:
         with self._lock:
             self.found.append(f"{what}: {wish!r}")
 
-    def broke_off(self, request: str, wish: Wish) -> None:
+    def broke_off(self, request: str, wish: SpeechOrder) -> None:
         with self._lock:
             self._broken[request] = wish
 
@@ -117,13 +117,13 @@ class Faults:
                 self.add(f"{request} broke off", wish)
 
 
-def expect_speech_to_stay_in_bounds(folder: Path, count: int, seed: int) -> Tally:
+def expect_speech_to_stay_in_bounds(folder: Path, count: int, seed: int) -> Totals:
     """Ask a server of its own. Every wish is spoken or refused with a reason, and nothing is left behind."""
     with running(folder, CONFIG) as server:
         keys = [server.mint_key(f"a{n}", plan=_PLANS[n % len(_PLANS)]).secret for n in range(ACCOUNTS)]
         numbers = random.Random(seed)
         _save_lexicons(server, keys, numbers)
-        asked = [*wishes(numbers, count, ACCOUNTS)]
+        asked = [*orders(numbers, count, ACCOUNTS)]
         faults, warm = Faults(), int(count * _WARM)
         told = _ask_all(server, keys, asked[:warm], faults)
         before = worker(server).memory_info().rss
@@ -133,7 +133,7 @@ def expect_speech_to_stay_in_bounds(folder: Path, count: int, seed: int) -> Tall
         assert not faults.found, (len(faults.found), faults.found[:5])
         _expect_nothing_left(server)
     assert grown <= GROWTH_BYTES, f"the worker grew by {grown >> 20} MiB"
-    return Tally(told, grown)
+    return Totals(told, grown)
 
 
 def _save_lexicons(server: Server, keys: Sequence[str], numbers: random.Random) -> None:
@@ -145,13 +145,13 @@ def _save_lexicons(server: Server, keys: Sequence[str], numbers: random.Random) 
 
 
 def _ask_all(
-    server: Server, keys: Sequence[str], asked: Sequence[Wish], faults: Faults
+    server: Server, keys: Sequence[str], asked: Sequence[SpeechOrder], faults: Faults
 ) -> Counter[tuple[int, str]]:
     with httpx2.Client(base_url=server.url, timeout=120.0) as client, ThreadPoolExecutor(THREADS) as threads:
         return Counter(threads.map(lambda wish: _ask(client, keys[wish.account], wish, faults), asked))
 
 
-def _ask(client: httpx2.Client, key: str, wish: Wish, faults: Faults) -> tuple[int, str]:
+def _ask(client: httpx2.Client, key: str, wish: SpeechOrder, faults: Faults) -> tuple[int, str]:
     """Return the status of the answer, and its code, or how it ended."""
     headers = [("authorization", f"Bearer {key}"), *wish.headers]
     body, left = b"", False
@@ -174,7 +174,7 @@ def _ask(client: httpx2.Client, key: str, wish: Wish, faults: Faults) -> tuple[i
     return status, ""
 
 
-def _refusal(answer: httpx2.Response, body: bytes, wish: Wish, faults: Faults) -> str:
+def _refusal(answer: httpx2.Response, body: bytes, wish: SpeechOrder, faults: Faults) -> str:
     """The code of a refusal, which has to say what is wrong."""
     envelope = json.loads(body)
     error = envelope.get("error", {})

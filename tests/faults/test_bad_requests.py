@@ -9,6 +9,6 @@ COUNT, SEED = 200, 7
 
 
 def test_no_bad_request_is_a_fault_of_the_server(server: Server) -> None:
-    tally = expect_every_bad_request_to_be_refused(server, COUNT, SEED, mint_keys(server, 8))
+    totals = expect_every_bad_request_to_be_refused(server, COUNT, SEED, mint_keys(server, 8))
     # They are as many things as they are meant to be.
-    assert {200, 400, 404, 405, 413, 431} <= tally.statuses.keys()
+    assert {200, 400, 404, 405, 413, 431} <= totals.statuses.keys()

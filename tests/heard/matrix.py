@@ -38,7 +38,7 @@ class Clip(NamedTuple):
     """The rows of the table that it counts for."""
 
 
-class Tally(NamedTuple):
+class Totals(NamedTuple):
     """How many clips of a cell were heard as what they say, and how many there are."""
 
     heard: int
@@ -51,13 +51,13 @@ class Tally(NamedTuple):
 class Spoken(NamedTuple):
     """What a judge heard of an engine. `misheard` has a line for each clip that was not recognised."""
 
-    cells: Mapping[str, Tally]
+    cells: Mapping[str, Totals]
     misheard: tuple[str, ...]
 
     @property
     def faults(self) -> list[str]:
         """The cells that are not understood well enough, and what was misheard."""
-        bad = [f"{name}: {tally}" for name, tally in self.cells.items() if not _is_understood(name, tally)]
+        bad = [f"{name}: {totals}" for name, totals in self.cells.items() if not _is_understood(name, totals)]
         return [*bad, *self.misheard] if bad else []
 
 
@@ -96,13 +96,13 @@ def hear(live: Server, engine: str, clips: Iterable[Clip]) -> Spoken:
             misheard.append(f"{said} was heard as {got!r}")
     # Formats first, then speeds, then voices.
     ordered = sorted(heard.items(), key=lambda item: item[0][0])
-    cells = {cell: Tally(sum(each), len(each)) for (_, cell), each in ordered if len(each) >= CELL}
+    cells = {cell: Totals(sum(each), len(each)) for (_, cell), each in ordered if len(each) >= CELL}
     return Spoken(cells, tuple(misheard))
 
 
-def _is_understood(cell: str, tally: Tally) -> bool:
-    least = LEAST_OF_ALL if cell == _ALL and tally.said >= MANY else LEAST_OF_CELL
-    return tally.heard >= tally.said * least
+def _is_understood(cell: str, totals: Totals) -> bool:
+    least = LEAST_OF_ALL if cell == _ALL and totals.said >= MANY else LEAST_OF_CELL
+    return totals.heard >= totals.said * least
 
 
 def speech(live: Server, engine: str, clip: Clip) -> Heard:
@@ -137,7 +137,7 @@ def joined(
         pairs += right
         if not all(right):
             misheard.append(f"{parts} in {audio_format} was heard as {got}")
-    return Spoken({f"three joined, {audio_format}": Tally(sum(pairs), len(pairs))}, tuple(misheard))
+    return Spoken({f"three joined, {audio_format}": Totals(sum(pairs), len(pairs))}, tuple(misheard))
 
 
 def _dialogue(
@@ -159,7 +159,7 @@ def _dialogue(
 
 def rows(engine: str, spoken: Spoken) -> Iterator[str]:
     """Rows of Markdown, and a line for each clip that was misheard."""
-    for cell, tally in spoken.cells.items():
-        yield f"|{engine}|{cell}|{tally}|"
+    for cell, totals in spoken.cells.items():
+        yield f"|{engine}|{cell}|{totals}|"
     for line in spoken.misheard:
         yield f"<!-- {line} -->"

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from policies.device_book import TRY_AGAIN_S, DeviceBook, DeviceMemory, Holder, LoadRefusal
+from policies.device_reservations import TRY_AGAIN_S, DeviceMemory, DeviceReservations, Holder, LoadRefusal
 
 CARD, OTHER = "cuda:0", "cuda:1"
 XTTS, F5, POCKET = ("xtts", 0), ("f5tts", 0), ("pocket", 0)
@@ -16,9 +16,9 @@ def card(free_gb: float = 8.0, device: str = CARD) -> DeviceMemory:
     return DeviceMemory(device, free_gb, 8.0)
 
 
-def held() -> DeviceBook:
+def held() -> DeviceReservations:
     """One whose card of 8 GB has 0.9 left."""
-    book = DeviceBook()
+    book = DeviceReservations()
     assert book.ask(XTTS, 5.1, card()) is None
     assert book.ask(F5, 2.0, card()) is None
     return book
@@ -37,7 +37,7 @@ def test_a_late_peak_of_a_process_that_has_ended_changes_nothing() -> None:
 
 
 def test_the_processes_of_an_engine_are_added_up() -> None:
-    book = DeviceBook()
+    book = DeviceReservations()
     for process in range(2):
         assert book.ask(("xtts", process), 3.0, card()) is None
     refusal = book.ask(F5, 2.5, card())
@@ -62,7 +62,7 @@ def test_nobody_waits_for_more_than_the_device_has() -> None:
 
 
 def test_strangers_memory_has_no_names() -> None:
-    refusal = DeviceBook().ask(XTTS, 5.0, card(free_gb=1.0))
+    refusal = DeviceReservations().ask(XTTS, 5.0, card(free_gb=1.0))
     assert refusal == LoadRefusal(
         "waits for 5.0 GB of cuda:0, which has 1.0 of 8.0 GB free", again_s=TRY_AGAIN_S
     )
@@ -116,7 +116,7 @@ class Book(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.book = DeviceBook()
+        self.book = DeviceReservations()
         self.loaded: dict[Holder, DeviceMemory] = {}
         self.needs: dict[Holder, tuple[float, DeviceMemory]] = {}
         self.waiting: list[Holder] = []

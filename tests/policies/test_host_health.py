@@ -47,8 +47,8 @@ def test_a_host_is_given_up_exactly_at_the_fifth_crash_without_work_within_a_min
     crashes: list[Crash],
 ) -> None:
     now = crashes[-1].at
-    idle = [crash for crash in crashes if now - crash.at < WITHIN_S and not crash.had_work]
-    is_last = len(idle) >= CRASHES and not crashes[-1].had_work
+    idle = [crash for crash in crashes if now - crash.at < WITHIN_S and not crash.was_busy]
+    is_last = len(idle) >= CRASHES and not crashes[-1].was_busy
     assert (restart_delay_s(crashes, now) is None) == is_last
 
 
@@ -65,7 +65,7 @@ def test_five_deaths_in_loading_are_enough_however_long_each_took() -> None:
 
 
 def test_a_host_that_dies_of_its_work_is_started_for_ever() -> None:
-    crashes = [Crash(float(second), had_work=True) for second in range(100)]
+    crashes = [Crash(float(second), was_busy=True) for second in range(100)]
     assert restart_delay_s(crashes, 99.0) == LONGEST_DELAY_S
 
 

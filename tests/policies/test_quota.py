@@ -5,36 +5,36 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.admission import CreditStanding, Split, split, split_charge
+from policies.admission import CreditBalance, Split, split, split_charge
 from tests.tables import each_row
 
 amounts = st.integers(0, 10**13)
 pools = st.integers(-(10**12), 10**13)
-standings = st.builds(CreditStanding, pools, pools)
+standings = st.builds(CreditBalance, pools, pools)
 splits = st.builds(Split, amounts, amounts)
 
 
 @each_row(
     ("amount", "standing", "hold"),
     [
-        (30, CreditStanding(100, 0), Split(30, 0)),
-        (100, CreditStanding(100, 50), Split(100, 0)),
-        (120, CreditStanding(100, 50), Split(100, 20)),
-        (150, CreditStanding(100, 50), Split(100, 50)),
-        (151, CreditStanding(100, 50), None),
-        (20, CreditStanding(0, 20), Split(0, 20)),
-        (20, CreditStanding(-5, 25), Split(0, 20)),
-        (21, CreditStanding(-5, 25), None),
-        (50, CreditStanding(100, -50), Split(50, 0)),
-        (51, CreditStanding(100, -50), None),
-        (1, CreditStanding(0, 0), None),
-        (0, CreditStanding(0, 0), Split(0, 0)),
-        (0, CreditStanding(-5, -5), Split(0, 0)),
-        (10**15, CreditStanding(None, 0), Split(10**15, 0)),
-        (5, CreditStanding(None, -7), Split(5, 0)),
+        (30, CreditBalance(100, 0), Split(30, 0)),
+        (100, CreditBalance(100, 50), Split(100, 0)),
+        (120, CreditBalance(100, 50), Split(100, 20)),
+        (150, CreditBalance(100, 50), Split(100, 50)),
+        (151, CreditBalance(100, 50), None),
+        (20, CreditBalance(0, 20), Split(0, 20)),
+        (20, CreditBalance(-5, 25), Split(0, 20)),
+        (21, CreditBalance(-5, 25), None),
+        (50, CreditBalance(100, -50), Split(50, 0)),
+        (51, CreditBalance(100, -50), None),
+        (1, CreditBalance(0, 0), None),
+        (0, CreditBalance(0, 0), Split(0, 0)),
+        (0, CreditBalance(-5, -5), Split(0, 0)),
+        (10**15, CreditBalance(None, 0), Split(10**15, 0)),
+        (5, CreditBalance(None, -7), Split(5, 0)),
     ],
 )
-def test_how_an_amount_is_held(amount: int, standing: CreditStanding, hold: Split | None) -> None:
+def test_how_an_amount_is_held(amount: int, standing: CreditBalance, hold: Split | None) -> None:
     assert split(amount, standing) == hold
 
 
@@ -56,7 +56,7 @@ def test_a_charge_is_split_over_the_pools(charge: int, hold: Split, by_pool: Spl
 
 
 @given(amounts, standings)
-def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing: CreditStanding) -> None:
+def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing: CreditBalance) -> None:
     hold = split(amount, standing)
     available = standing.available
     assert available is not None
@@ -70,10 +70,10 @@ def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing
 
 
 @given(standings, st.lists(st.integers(0, 10**12), max_size=30))
-def test_holds_together_never_oversell(standing: CreditStanding, amounts: list[int]) -> None:
+def test_holds_together_never_oversell(standing: CreditBalance, amounts: list[int]) -> None:
     allowance, granted, taken = standing.allowance or 0, standing.granted, 0
     for amount in amounts:
-        hold = split(amount, CreditStanding(allowance, granted))
+        hold = split(amount, CreditBalance(allowance, granted))
         if hold is not None:
             allowance, granted, taken = allowance - hold.allowance, granted - hold.granted, taken + amount
     assert taken <= max(0, standing.available or 0)
@@ -92,13 +92,13 @@ def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(char
 
 @given(standings, amounts, amounts)
 def test_a_charge_beyond_a_hold_is_owed_and_refuses_the_next(
-    standing: CreditStanding, amount: int, beyond: int
+    standing: CreditBalance, amount: int, beyond: int
 ) -> None:
     hold = split(amount, standing)
     if hold is None:
         return
     by_pool = split_charge(amount + beyond, hold)
-    after = CreditStanding((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
+    after = CreditBalance((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
     assert after.available == (standing.available or 0) - amount - beyond
     if after.available <= 0:
         assert split(1, after) is None
@@ -108,6 +108,6 @@ def test_a_charge_beyond_a_hold_is_owed_and_refuses_the_next(
 def test_a_change_of_plan_counts_at_once_and_what_is_spent_stays_spent(
     before: int, after: int, spent: int, granted: int
 ) -> None:
-    then, now = CreditStanding(before - spent, granted), CreditStanding(after - spent, granted)
+    then, now = CreditBalance(before - spent, granted), CreditBalance(after - spent, granted)
     assert (now.available or 0) - (then.available or 0) == after - before
     assert (split(1, now) is None) == (after - spent + granted < 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.wishes import delay_s
+from policies.tasks import delay_s
 
 
 def test_delays_double_up_to_an_hour_and_who_was_asked_may_want_longer() -> None:

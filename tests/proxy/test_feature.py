@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy.catalogue.derived_things import DerivedThings
-from proxy.feature import Feature, House, Opened, OpenHouse, open_features
+from proxy.feature import AppContext, Feature, FeatureInstance, OpenFeatures, open_features
 from tests.proxy.api.inside import inside
-from tests.proxy.work.chores import Chores
+from tests.proxy.queue.chores import Chores
 from tests.tables import each_row
 
 
@@ -29,9 +29,9 @@ async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
 ) -> None:
     seen: list[DerivedThings] = []
     async with inside(tmp_path) as server:
-        house = server.worker.open_house.house
-        features = tuple(Opened(house, is_gone=each, reach=seen.append) for each in left)
-        OpenHouse(house, features).reach(DerivedThings())
+        context = server.worker.open_context.context
+        features = tuple(FeatureInstance(context, is_gone=each, reach=seen.append) for each in left)
+        OpenFeatures(context, features).reach(DerivedThings())
     assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)
 
 
@@ -43,11 +43,11 @@ async def test_what_is_under_way_ends_before_its_feature(tmp_path: Path) -> None
             ended.append("its wishes")
 
     @asynccontextmanager
-    async def open_(house: House) -> AsyncIterator[Opened]:
-        yield Opened(house, wishes=(Noted(house.store),))
+    async def open_(context: AppContext) -> AsyncIterator[FeatureInstance]:
+        yield FeatureInstance(context, task_kinds=(Noted(context.store),))
         ended.append("the feature")
 
     async with inside(tmp_path) as server:
-        async with open_features(server.worker.kernel.house(), [Feature("chores", open_)]):
+        async with open_features(server.worker.kernel.context(), [Feature("chores", open_)]):
             assert ended == []
         assert ended == ["its wishes", "the feature"]

@@ -27,7 +27,7 @@ async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path
         revise(server, tmp_path, RELOADED + CONFIG)
         parts, kernel = server.worker.parts, server.worker.kernel
         # Of sound that nobody has read yet.
-        assert repr(parts.spill_room) == "<SpillRoom 0 of 7340032 bytes, 0 files>"
+        assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
         assert "up to 5000000 bytes" in repr(kernel.answers)
         assert "sealed" in repr(kernel.vault)
 
@@ -37,12 +37,14 @@ async def test_what_a_worker_forgets_it_lets_the_others_forget(tmp_path: Path) -
         return True
 
     async with inside(tmp_path) as server:
-        assert server.worker.parts.house(spread).spread is spread
+        assert server.worker.parts.context(spread).spread is spread
 
 
 async def test_features_see_which_revision_of_a_front_end_speaks(tmp_path: Path) -> None:
     async with inside(tmp_path) as server:
-        assert server.worker.open_house.house.front_end_revision == server.worker.parts.front_ends.revision
+        assert (
+            server.worker.open_context.context.front_end_revision == server.worker.parts.front_ends.revision
+        )
 
 
 class Fixed(msgspec.Struct, frozen=True):

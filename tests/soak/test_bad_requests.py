@@ -14,9 +14,9 @@ def test_no_bad_request_is_a_fault_of_the_server(server: Server) -> None:
     keys = mint_keys(server, 40)
     statuses, grown = Counter[int](), 0
     for seed in range(ROUNDS):
-        tally = expect_every_bad_request_to_be_refused(server, COUNT, seed, keys)
-        statuses += tally.statuses
-        grown += tally.grown_bytes
+        totals = expect_every_bad_request_to_be_refused(server, COUNT, seed, keys)
+        statuses += totals.statuses
+        grown += totals.grown_bytes
     print(
         f"{sum(statuses.values())} requests, {dict(sorted(statuses.items()))}, {grown / 2**20:.1f} MiB more"
     )

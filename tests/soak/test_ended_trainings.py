@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.jobs.kinds.training import learning
+from proxy.features.jobs.kinds.training import training_input
 from tests.features.jobs.training.ending_kills import expect_one_charge
 from tests.features.jobs.training.ending_program import ENDS, POINTS
 from tests.features.jobs.training.training_rig import RECORDINGS
@@ -16,7 +16,7 @@ from tests.features.jobs.training.training_rig import RECORDINGS
 async def test_an_ended_training_is_charged_once_whatever_is_killed(
     tmp_path: Path, store_url: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+    monkeypatch.setattr(training_input, "LEAST_RECORDINGS", RECORDINGS)
     points = [f"{when} {what}" for what in (how, *POINTS) for when in ("before", "after")]
     if how == "voice":
         # Its journal has it before the database: the next start erases it, and comes to this point no more.

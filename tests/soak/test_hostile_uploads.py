@@ -13,13 +13,13 @@ CHANGES, SEED = 1500, 6
 
 def test_no_hostile_upload_is_a_fault_of_the_server(tmp_path: Path) -> None:
     with running(tmp_path, CONFIG) as server:
-        tallies = [
+        all_totals = [
             hostile_uploads.send_recordings(server, hostile_uploads.recordings(), first_door)
             for first_door in range(len(DOORS))
         ]
-        tallies.append(hostile_uploads.send_forms(server, CHANGES, SEED))
-        for tally in tallies:
-            print(f"{dict(tally.statuses)}, a decoder {tally.child_mb} MB, {tally.growth_mb} MB more")
-            assert tally.child_mb < MOST_CHILD_MB
-            assert tally.growth_mb < MOST_GROWTH_MB
+        all_totals.append(hostile_uploads.send_forms(server, CHANGES, SEED))
+        for totals in all_totals:
+            print(f"{dict(totals.statuses)}, a decoder {totals.child_mb} MB, {totals.growth_mb} MB more")
+            assert totals.child_mb < MOST_CHILD_MB
+            assert totals.growth_mb < MOST_GROWTH_MB
         hostile_uploads.expect_nothing_left(server)

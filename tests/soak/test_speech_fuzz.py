@@ -13,5 +13,5 @@ ROUNDS, COUNT = 10, 2_000
 
 @pytest.mark.parametrize("seed", range(100, 100 + ROUNDS))
 def test_whatever_is_asked_holds_nobody_up_and_leaves_nothing(folder: Path, seed: int) -> None:
-    tally = expect_speech_to_stay_in_bounds(folder, COUNT, seed)
-    print(f"{dict(sorted(tally.told.items()))}, {tally.grown_bytes / 2**20:.1f} MiB more")
+    totals = expect_speech_to_stay_in_bounds(folder, COUNT, seed)
+    print(f"{dict(sorted(totals.told.items()))}, {totals.grown_bytes / 2**20:.1f} MiB more")

@@ -21,7 +21,7 @@ from tests.suite.folders import TESTS
 FILE = Path(__file__).parent / "by_chance.txt"
 MOST = 10
 """A run with more failures has a fault."""
-RACES = ("ledger", "storage", "erasure", "kill", "exactly_once", "money", "/work/")
+RACES = ("ledger", "storage", "erasure", "kill", "exactly_once", "money", "/queue/")
 """Parts of the paths of tests that get no second run."""
 LASTS = timedelta(days=1)
 _LIMIT_S = 900

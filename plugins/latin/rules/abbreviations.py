@@ -19,7 +19,7 @@ def rule(language: Language) -> Rule:
     titles = _pattern(tables.titles, _TITLE_STOP)
     closings = _pattern(tables.closings, _CLOSING_STOP)
     labels = _pattern(tables.labels, _LABELLED)
-    words = {_blankless(key): said for key, said in {**tables.titles, **tables.closings}.items()}
+    words = {_blankless(key): spoken for key, spoken in {**tables.titles, **tables.closings}.items()}
 
     def decide(draft: Draft) -> None:
         # The blank separates the label from a number that follows at once: nº5.

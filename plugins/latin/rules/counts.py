@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from plugins.latin.amounts import DASH, RIGHT, SIGNED, Amount, amount, said, spelled, written
+from plugins.latin.amounts import DASH, RIGHT, SIGNED, Amount, amount, spelled, write_out, written
 from plugins.latin.language import Form, Language, Rule
 
 _BEFORE = re.compile(r"([^\W\d_]+) $")
@@ -26,7 +26,7 @@ def rule(language: Language) -> Rule:
             words = [_year(one.whole, language) for one in numbers]
         else:
             form = form_at(match, numbers[-1], language)
-            words = [said(one, form, language) for one in numbers]
+            words = [write_out(one, form, language) for one in numbers]
         minus = f"{language.minus} " if match["minus"] else ""
         return minus + f" {language.to} ".join(words)
 

@@ -41,7 +41,7 @@ def rule(language: Language) -> Rule:
 
     def of_iso(match: re.Match[str]) -> str | None:
         date = _Date(int(match["day"]), int(match["month"]), match["year"], language.day_first)
-        return _said(date, match, language)
+        return _spoken(date, match, language)
 
     def of_figures(match: re.Match[str]) -> str | None:
         first, second = int(match["first"]), int(match["second"] or match["second_"])
@@ -51,12 +51,12 @@ def rule(language: Language) -> Rule:
         day, month = (first, second) if language.day_first else (second, first)
         if month > 12:  # only the order of other countries is possible
             day, month = month, day
-        return _said(_Date(day, month, year, language.day_first), match, language)
+        return _spoken(_Date(day, month, year, language.day_first), match, language)
 
     def of_words(match: re.Match[str]) -> str | None:
         month = language.patterns.month_names[match["month"].lower()]
         day_first = match.start("day") < match.start("month")
-        return _said(_Date(int(match["day"]), month, match["year"] or "", day_first), match, language)
+        return _spoken(_Date(int(match["day"]), month, match["year"] or "", day_first), match, language)
 
     def decide(draft: Draft) -> None:
         draft.rewrite(_ISO, of_iso)
@@ -101,13 +101,13 @@ def _is_date(match: re.Match[str], first: int, second: int, language: Language) 
     return language.day_first and first > second and first > 12
 
 
-def _said(date: _Date, match: re.Match[str], language: Language) -> str | None:
+def _spoken(date: _Date, match: re.Match[str], language: Language) -> str | None:
     if not date.exists:
         return None
-    said = language.date(date.day, date.month, _year(date.year, language), date.day_first)
+    spoken = language.date(date.day, date.month, _year(date.year, language), date.day_first)
     # A word that the text already has is not said twice: on *the* 4 July.
     before = _WORD_BEFORE.search(match.string, max(0, match.start() - _CUE_REACHES), match.start())
-    return said.removeprefix(f"{before[1]} ") if before else said
+    return spoken.removeprefix(f"{before[1]} ") if before else spoken
 
 
 def _year(written: str, language: Language) -> str:

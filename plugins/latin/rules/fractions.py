@@ -25,11 +25,11 @@ def rule(language: Language) -> Rule:
     sign = re.compile(rf"{LEFT}{_SIGN}{RIGHT}{behind}")
 
     def of_plain(match: re.Match[str]) -> str | None:
-        return _said(match, int(match["over"]), int(match["under"]), language)
+        return _spoken(match, int(match["over"]), int(match["under"]), language)
 
     def of_sign(match: re.Match[str]) -> str | None:
         over, under = unicodedata.normalize("NFKC", match["sign"]).split("\u2044")
-        return _said(match, int(over), int(under), language)
+        return _spoken(match, int(over), int(under), language)
 
     def decide(draft: Draft) -> None:
         draft.rewrite(plain, of_plain)
@@ -38,7 +38,7 @@ def rule(language: Language) -> Rule:
     return decide
 
 
-def _said(match: re.Match[str], over: int, under: int, language: Language) -> str | None:
+def _spoken(match: re.Match[str], over: int, under: int, language: Language) -> str | None:
     if not 0 < over < under:
         return None
     behind = match["noun"] or ""

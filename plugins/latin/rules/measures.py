@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, amount, one_of, said, written
+from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, amount, one_of, write_out, written
 from plugins.latin.language import Language, Rule
 
 _WORD_BEFORE = re.compile(r"(\w+) $")
@@ -21,7 +21,7 @@ def rule(language: Language) -> Rule:
     def spoken(match: re.Match[str]) -> str:
         unit = language.tables.units[match["unit"]]
         numbers = [amount(found, language.point) for found in match.group("first", "last", "end") if found]
-        words = f" {language.to} ".join(said(one, unit.form, language) for one in numbers)
+        words = f" {language.to} ".join(write_out(one, unit.form, language) for one in numbers)
         last = numbers[-1]
         is_one = language.is_one(last.whole, bool(last.decimals)) or is_attribute(match, language)
         minus = f"{language.minus} " if match["minus"] else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, Amount, amount, one_of, said, written_money
+from plugins.latin.amounts import DASH, RIGHT, SIGNED, SPACE, Amount, amount, one_of, write_out, written_money
 from plugins.latin.language import MILLION, Currency, Form, Language, Rule
 from plugins.latin.rules.measures import is_attribute
 from speech_engine.text.draft import Draft
@@ -49,14 +49,14 @@ def _money(found: Mapping[str, str | None], is_attribute: bool, language: Langua
     last = numbers[-1]
     if large := language.tables.larges.get(found["large"] or ""):
         form: Form = "masculine" if large.is_noun else currency.form
-        words = f" {language.to} ".join(said(one, form, language) for one in numbers)
+        words = f" {language.to} ".join(write_out(one, form, language) for one in numbers)
         if not large.is_noun and numbers == [Amount("1")] and language.of:
             words = ""  # no number stands before a single thousand: mil reais
         name = large.one if language.is_one(last.whole, bool(last.decimals)) else large.many
         of = f"{language.of} " if large.is_noun and language.of else ""
         return f"{words} {name} {of}{currency.one if is_attribute else currency.many}".lstrip()
     if len(numbers) > 1 or last.is_spelled or len(last.decimals) > 2:
-        words = f" {language.to} ".join(said(one, currency.form, language) for one in numbers)
+        words = f" {language.to} ".join(write_out(one, currency.form, language) for one in numbers)
         return f"{words} {currency.many}"
     return _with_cents(last, currency, is_attribute, language)
 

@@ -63,8 +63,8 @@ def _spanish(has_point: bool, has_pesos: bool, is_european: bool) -> Language:
 
     def date(day: int, month: int, year: str, day_first: bool) -> str:
         del day_first
-        said = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
-        return f"{said} de {year}" if year else said
+        spoken = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
+        return f"{spoken} de {year}" if year else spoken
 
     return Language(
         point="." if has_point else ",",
@@ -105,8 +105,8 @@ def _clock(time: Time) -> str:
         return f"{hour} {name}, {_counted(time.minute, 'minuto')} y {_counted(time.second, 'segundo')}{half}"
     if not time.minute:
         return f"{hour}{half}" if half else f"{hour} {name}"
-    said = f"{hour} y {minute}" if time.minute < 10 else f"{hour} {minute}"
-    return f"{said} {name}" if time.has_hours else f"{said}{half}"
+    spoken = f"{hour} y {minute}" if time.minute < 10 else f"{hour} {minute}"
+    return f"{spoken} {name}" if time.has_hours else f"{spoken}{half}"
 
 
 def _part(time: Time) -> str:

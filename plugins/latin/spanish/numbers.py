@@ -84,5 +84,5 @@ def ordinal(number: int, form: Form = "alone") -> str:
         words.append(_ORDINAL_SMALL[rest])
     if form == "feminine":
         return " ".join(map(feminine, words))
-    said = " ".join(words)
-    return said[:-1] if form == "masculine" and said.endswith(("primero", "tercero")) else said
+    spoken = " ".join(words)
+    return spoken[:-1] if form == "masculine" and spoken.endswith(("primero", "tercero")) else spoken

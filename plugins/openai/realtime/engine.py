@@ -130,7 +130,7 @@ class Recitation:
         self._context = context
         self._session: Session | None = None
         self._sentences: list[Sentence] = []
-        self._asked: deque[Sentence] = deque()
+        self._pending: deque[Sentence] = deque()
         self._current: Sentence | None = None
         texts = [(number, segment.spoken) for number, segment in enumerate(job.segments)]
         self._left = deque((number, text) for number, text in texts if words_of(text).tokens)
@@ -152,14 +152,14 @@ class Recitation:
 
     async def next_sentence(self) -> Sentence | None:
         """Request some sentences ahead. Return the next one, or None at the end."""
-        while self._left and len(self._asked) <= self._settings.ahead:
+        while self._left and len(self._pending) <= self._settings.ahead:
             number, text = self._left.popleft()
             sentence = Sentence(text, number, self._terms, self._deadline)
             self._deadline = None
             self._sentences.append(sentence)
-            self._asked.append(sentence)
+            self._pending.append(sentence)
             await sentence.begin()
-        return self._asked.popleft() if self._asked else None
+        return self._pending.popleft() if self._pending else None
 
     def leave(self) -> None:
         for sentence in self._sentences:

@@ -94,8 +94,8 @@ class Sentence:
         if self._terms.check == "off" or self._is_flagged:
             return True
         if response.is_done:
-            said_all = self._terms.reader.says_all(self._text, response.transcript)
-            return response.is_complete and said_all
+            is_complete = self._terms.reader.says_all(self._text, response.transcript)
+            return response.is_complete and is_complete
         return self._terms.reader.says_so_far(self._text, response.transcript)
 
     def _released(self, response: Response) -> bytes:

@@ -233,7 +233,7 @@ class Session:
         """Send in a task, because a leaving listener does not wait."""
         if self._socket is None or self.has_ended:
             return
-        task = asyncio.create_task(_sent(self._socket, message))
+        task = asyncio.create_task(_send_text(self._socket, message))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
@@ -262,7 +262,7 @@ class Session:
         self._on_idle(self)
 
 
-async def _sent(socket: Socket, message: str) -> None:
+async def _send_text(socket: Socket, message: str) -> None:
     try:
         await socket.send(message)
     except EngineError:

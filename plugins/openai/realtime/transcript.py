@@ -17,10 +17,10 @@ _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4`", "'''''")
 _UNSAID = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
 """Trade marks, whose letters are not words."""
 _CURRENCIES = "".join(filter(lambda each: unicodedata.category(each) == "Sc", map(chr, range(0x20D0))))
-_SAID = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
+_TRANSCRIBED = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
 """Signs that are read aloud. Other signs and punctuation are silent."""
-_LETTER = rf"[^\s0-9.,'{re.escape(_SAID)}]"
-_TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_SAID)}]|{_LETTER}+(?:'{_LETTER}+)*")
+_LETTER = rf"[^\s0-9.,'{re.escape(_TRANSCRIBED)}]"
+_TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_TRANSCRIBED)}]|{_LETTER}+(?:'{_LETTER}+)*")
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
@@ -51,19 +51,19 @@ class Reader:
 
     def says_all(self, text: str, transcript: str) -> bool:
         """Return whether the transcript has the words of the text, all of them, and no others."""
-        written, said = words_of(text), words_of(transcript)
-        if written.tokens == said.tokens or written.joined == said.joined:
+        written, transcribed = words_of(text), words_of(transcript)
+        if written.tokens == transcribed.tokens or written.joined == transcribed.joined:
             return True
-        return self._reads(written, said) or self._reads(said, written)
+        return self._reads(written, transcribed) or self._reads(transcribed, written)
 
     def says_so_far(self, text: str, transcript: str) -> bool:
         """Return whether the transcript may be the beginning of the text. Its last word may be unfinished."""
-        written, said = words_of(text), words_of(transcript)
-        if written.joined.startswith(said.joined):
+        written, transcribed = words_of(text), words_of(transcript)
+        if written.joined.startswith(transcribed.joined):
             return True
         # A number may still grow, so it is not judged before the next word.
-        tokens = said.tokens[:-1] if said.tokens[-1][0].isdigit() else said.tokens
-        return self._reads(written, said, is_whole=False) or self._begins(Words(tokens), written)
+        tokens = transcribed.tokens[:-1] if transcribed.tokens[-1][0].isdigit() else transcribed.tokens
+        return self._reads(written, transcribed, is_whole=False) or self._begins(Words(tokens), written)
 
     def _readings(self, written: Words) -> Sequence[Sequence[str]]:
         """Return the possible readings of each word."""
@@ -71,9 +71,9 @@ class Reader:
             return [(token,) for token in written.tokens]
         return readings(written.tokens, contractions=self._contractions)
 
-    def _reads(self, written: Words, said: Words, *, is_whole: bool = True) -> bool:
-        """Return whether a reading of `written` is `said`, or begins with `said` if that is not whole."""
-        spoken = said.joined
+    def _reads(self, written: Words, transcribed: Words, *, is_whole: bool = True) -> bool:
+        """Return whether a reading of `written` is `transcribed`, or begins with it if that is not whole."""
+        spoken = transcribed.joined
         places = {0}
         for options in self._readings(written):
             after: set[int] = set()
@@ -84,12 +84,12 @@ class Reader:
             places = after
         return len(spoken) in places
 
-    def _begins(self, said: Words, written: Words) -> bool:
-        """Return whether a reading of `said`, all of it, begins `written`."""
+    def _begins(self, transcribed: Words, written: Words) -> bool:
+        """Return whether a reading of `transcribed`, all of it, begins `written`."""
         text, places = written.joined, {0}
-        for options in self._readings(said)[:-1]:
+        for options in self._readings(transcribed)[:-1]:
             places = {end for place in places for end in _ends(text, place, options)}
-        last = self._readings(said)[-1:]
+        last = self._readings(transcribed)[-1:]
         return not last or any(text.startswith(option, place) for place in places for option in last[0])
 
 
@@ -113,7 +113,7 @@ def _shown(character: str) -> str:
         return str(unicodedata.digit(character))
     if category == "Cf":
         return ""
-    is_word = category[0] in "LMN" or character in _SAID or character in "'.,"
+    is_word = category[0] in "LMN" or character in _TRANSCRIBED or character in "'.,"
     return character if is_word else " "
 
 

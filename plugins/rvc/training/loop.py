@@ -109,14 +109,14 @@ class Loop:
 
     def go_on(self, checkpoint: bytes) -> None:
         """Load a checkpoint."""
-        kept = torch.load(BytesIO(checkpoint), map_location=self._device, weights_only=True)
-        self.curve, self.voice = kept["curve"], {name: each.cpu() for name, each in kept["voice"].items()}
-        self.best, self.best_step, self._batch = kept["best"], kept["best_step"], kept["batch"]
-        self._broken = kept["broken"]
-        self._networks.generator.load_state_dict(kept["generator"])
-        self._networks.discriminator.load_state_dict(kept["discriminator"])
-        self._of_generator.load_state_dict(kept["of_generator"])
-        self._of_discriminator.load_state_dict(kept["of_discriminator"])
+        state = torch.load(BytesIO(checkpoint), map_location=self._device, weights_only=True)
+        self.curve, self.voice = state["curve"], {name: each.cpu() for name, each in state["voice"].items()}
+        self.best, self.best_step, self._batch = state["best"], state["best_step"], state["batch"]
+        self._broken = state["broken"]
+        self._networks.generator.load_state_dict(state["generator"])
+        self._networks.discriminator.load_state_dict(state["discriminator"])
+        self._of_generator.load_state_dict(state["of_generator"])
+        self._of_discriminator.load_state_dict(state["of_discriminator"])
 
     @property
     def _is_flat(self) -> bool:
@@ -147,7 +147,9 @@ class Loop:
             torch.manual_seed(int(draw.integers(2**62)))
             chosen = draw.choice(len(self._slices), self._batch, replace=False)
             try:
-                self.curve.append(self._told(self._learn([self._slices[number] for number in chosen])))
+                self.curve.append(
+                    self._checked_loss(self._learn([self._slices[number] for number in chosen]))
+                )
                 return
             except torch.OutOfMemoryError:
                 if self._batch == 1:
@@ -158,7 +160,7 @@ class Loop:
             self._of_discriminator.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
 
-    def _told(self, distance: float) -> float:
+    def _checked_loss(self, distance: float) -> float:
         """Return a distance, or the previous one if it is not finite. Raise NoNumbers without one."""
         if math.isfinite(distance):
             return distance
@@ -184,13 +186,13 @@ class Loop:
         real = self._cut(sounds.to(self._device), begins, made.shape[-1])
         judged = discriminator(real, made.detach())
         against, *_ = losses.discriminator_loss(judged[0], judged[1])
-        is_learnt = self._move(self._of_discriminator, discriminator, against)
+        is_trained = self._move(self._of_discriminator, discriminator, against)
         _, judged_made, real_maps, made_maps = discriminator(real, made)
         distance = l1_loss(self._bands(made), self._bands(real))
         told = losses.generator_loss(judged_made)[0] + losses.feature_loss(real_maps, made_maps)
         whole = told + _MEL_WEIGHT * distance + losses.kl_loss(z_p, logs_q, m_p, logs_p, mask)
-        is_learnt &= self._move(self._of_generator, generator, whole)
-        self._broken = 0 if is_learnt else self._broken + 1
+        is_trained &= self._move(self._of_generator, generator, whole)
+        self._broken = 0 if is_trained else self._broken + 1
         if self._broken >= _MOST_BROKEN:
             raise NoNumbers
         return float(distance.detach()) * _MEL_WEIGHT

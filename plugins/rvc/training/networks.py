@@ -56,10 +56,10 @@ class Networks(NamedTuple):
         return f"<Networks of {self.layout.rate_hz} Hz>"
 
 
-def choose_rate(folder: Path, asked_hz: int) -> int:
+def choose_rate(folder: Path, target_hz: int) -> int:
     """Return the requested rate, or else the first usual rate with an imported network."""
-    if asked_hz:
-        return asked_hz
+    if target_hz:
+        return target_hz
     return next((hz for hz in _USUAL_HZ if (folder / _file("generator", hz)).exists()), _USUAL_HZ[0])
 
 

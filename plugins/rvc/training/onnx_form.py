@@ -28,7 +28,7 @@ from speech_engine.host.weights import fill
 from speech_engine.training import TrainingError
 
 MOST_DIFFERENCE = 1e-3
-TRIED = (57, 100, 300)
+CHECKED_FRAMES = (57, 100, 300)
 """The lengths in frames of the sounds that test each file."""
 _SPREAD = 0.66666
 _OPSET = 17
@@ -42,13 +42,13 @@ def as_onnx(voice: bytes) -> bytes:
     fill(network.network, {name: each.float() for name, each in file.tensors.items()}, "the voice")
     network.fold()
     made = BytesIO()
-    names = [name for name, _ in network.inputs(TRIED[1], 0)]
+    names = [name for name, _ in network.inputs(CHECKED_FRAMES[1], 0)]
     with torch.no_grad(), warnings.catch_warnings():
         # torch warns about its older export, but only that one allows any length.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            tuple(value for _, value in network.inputs(TRIED[1], 0)),
+            tuple(value for _, value in network.inputs(CHECKED_FRAMES[1], 0)),
             made,
             input_names=names,
             output_names=["audio"],
@@ -57,7 +57,7 @@ def as_onnx(voice: bytes) -> bytes:
             dynamo=False,
         )
     data = made.getvalue()
-    for frames in TRIED:
+    for frames in CHECKED_FRAMES:
         difference = compare(network, data, frames)
         if not difference < MOST_DIFFERENCE:
             raise TrainingError(f"its ONNX sounds otherwise, by {difference:g} at {frames} frames")
@@ -147,8 +147,8 @@ def _attention(self: Any, query: Any, key: Any, value: Any, mask: Any = None) ->
     away = places[None, :] - places[:, None] + window
     is_near = ((away >= 0) & (away < near)).to(query.dtype)
     by_distance = query @ self.emb_rel_k.transpose(1, 2)[None]
-    far = away.clamp(0, near - 1).expand(rows, heads, length, length)
-    scores = query @ key.transpose(2, 3) + by_distance.gather(3, far) * is_near
+    distance = away.clamp(0, near - 1).expand(rows, heads, length, length)
+    scores = query @ key.transpose(2, 3) + by_distance.gather(3, distance) * is_near
     if mask is not None:
         scores = scores.masked_fill(mask == 0, -1e4)
     weights = torch.softmax(scores, -1)

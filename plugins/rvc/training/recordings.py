@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy import signal
 
-from plugins.rvc.hubert import HEARD_HZ, Hubert
+from plugins.rvc.hubert import HUBERT_HZ, Hubert
 from plugins.rvc.pitch import coarse, praat_pitch
 from plugins.rvc.rmvpe import Rmvpe
 from plugins.rvc.training.spectrum import SpectrumSizes, linear
@@ -39,11 +39,11 @@ class Ears(NamedTuple):
     def __repr__(self) -> str:
         return f"<Ears{'' if self.rmvpe is None else ' with RMVPE'}>"
 
-    def pitch(self, heard: Any) -> Any:
-        """Return the pitch of each frame of a sound at HEARD_HZ, or 0."""
+    def pitch(self, resampled: Any) -> Any:
+        """Return the pitch of each frame of a sound at HUBERT_HZ, or 0."""
         if self.rmvpe is None:
-            return praat_pitch(heard)
-        return self.rmvpe(torch.from_numpy(heard)[None].to(self.hubert.device))[0].cpu().numpy()
+            return praat_pitch(resampled)
+        return self.rmvpe(torch.from_numpy(resampled)[None].to(self.hubert.device))[0].cpu().numpy()
 
 
 class Slice(NamedTuple):
@@ -64,19 +64,19 @@ class Slice(NamedTuple):
         return f"<Slice of {self.frames} frames>"
 
 
-class Learnt(NamedTuple):
+class TrainingSet(NamedTuple):
     """All slices, and HuBERT's features of them: `vectors` (number, width)."""
 
     slices: Sequence[Slice]
     vectors: Any
 
     def __repr__(self) -> str:
-        return f"<Learnt of {len(self.slices)} slices>"
+        return f"<TrainingSet of {len(self.slices)} slices>"
 
 
 def prepare(
     recordings: Sequence[Recording], ears: Ears, sizes: SpectrumSizes, tell: Callable[[float], None]
-) -> Learnt:
+) -> TrainingSet:
     """Return the slices of recordings. `tell` gets the finished share. Raises TrainingError."""
     sounds, seconds = list[Any](), 0.0
     for number, each in enumerate(recordings, 1):
@@ -94,11 +94,11 @@ def prepare(
         )
     found, vectors = [], []
     for number, sound in enumerate(sounds):
-        slice_, heard = _slice(sound, ears, sizes)
+        slice_, resampled = _slice(sound, ears, sizes)
         found.append(slice_)
-        vectors.append(heard)
+        vectors.append(resampled)
         tell((number + 1) / len(sounds))
-    return Learnt(found, torch.cat(vectors))
+    return TrainingSet(found, torch.cat(vectors))
 
 
 def _speech_of(recording: Recording, rate_hz: int) -> list[Any]:
@@ -152,11 +152,11 @@ def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
 
 def _slice(sound: Any, ears: Ears, sizes: SpectrumSizes) -> tuple[Slice, Any]:
     """Return a slice, and the vectors of its features."""
-    divisor = int(np.gcd(HEARD_HZ, sizes.rate_hz))
-    heard = signal.resample_poly(sound, HEARD_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
+    divisor = int(np.gcd(HUBERT_HZ, sizes.rate_hz))
+    resampled = signal.resample_poly(sound, HUBERT_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
     with torch.no_grad():
-        _, vectors = ears.hubert(torch.from_numpy(heard)[None].to(ears.hubert.device))
-        hz = ears.pitch(heard)
+        _, vectors = ears.hubert(torch.from_numpy(resampled)[None].to(ears.hubert.device))
+        hz = ears.pitch(resampled)
         spectrum = linear(torch.from_numpy(sound)[None], sizes)[0]
     vectors = vectors[0].float().cpu()
     frames = min(len(vectors) * _FRAMES_A_FEATURE, len(hz), spectrum.shape[1], len(sound) // sizes.hop)

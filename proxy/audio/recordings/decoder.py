@@ -20,7 +20,7 @@ from proxy.audio.recordings.recording import (
     Undecoded,
 )
 from proxy.helpers.helper import Helper, HelperSpec
-from proxy.helpers.places import FairPlaces
+from proxy.helpers.limiter import FairLimiter
 
 MOST_AT_ONCE = 2
 """Each of them may have a recording of 43 MB in memory, and what is made of it."""
@@ -49,7 +49,7 @@ class Decoder:
         self, *, at_once: int = MOST_AT_ONCE, waiting: int = MOST_WAITING, within_s: float = WITHIN_S
     ) -> None:
         """The process limits the processor's time. `within_s` is for one that waits for something else."""
-        self._places = FairPlaces(
+        self._places = FairLimiter(
             "uploads to decode", places=at_once + waiting, of_account=MOST_OF_ACCOUNT, at_once=at_once
         )
         self._within_s = within_s

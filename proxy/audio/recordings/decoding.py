@@ -22,10 +22,10 @@ from proxy.audio.recordings.recording import (
     LOSSLESS,
     LOSSY,
     MOST_CHANNELS,
-    MOST_KEPT_HZ,
     MOST_RATE_HZ,
     MOST_S,
     MOST_SAMPLES,
+    MOST_STORED_HZ,
     Decoded,
     Fault,
     Undecoded,
@@ -188,29 +188,29 @@ class MonoFrames:
 
 
 def _decoded(frames: MonoFrames) -> Decoded:
-    pcm, heard, is_cut, kept = bytearray(), 0, False, None
+    pcm, sample_count, is_cut, stored_rate = bytearray(), 0, False, None
     for frame in frames:
-        kept = kept or KeptRate(frames.rate_hz)
-        left = round(MOST_S * frames.rate_hz) - heard
+        stored_rate = stored_rate or StoredRate(frames.rate_hz)
+        left = round(MOST_S * frames.rate_hz) - sample_count
         is_cut = frame.samples > left
-        heard += min(frame.samples, left)
-        pcm += frames.packed(kept.feed(frames.mono(frame)[:left]))
+        sample_count += min(frame.samples, left)
+        pcm += frames.packed(stored_rate.feed(frames.mono(frame)[:left]))
         if is_cut:
             break
-    if kept is None or not heard:
+    if stored_rate is None or not sample_count:
         raise frames.no_sound()
-    pcm += frames.packed(kept.flush())
+    pcm += frames.packed(stored_rate.flush())
     whole = bytes(pcm[: MOST_SAMPLES * frames.sample_bytes])
-    return Decoded(whole, kept.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
+    return Decoded(whole, stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
 
 
-class KeptRate:
-    """The way to the rate at which sound is kept: its own up to `MOST_KEPT_HZ`, then nothing is changed."""
+class StoredRate:
+    """The way to the rate at which sound is kept: its own up to `MOST_STORED_HZ`, then nothing is changed."""
 
     def __init__(self, rate_hz: int) -> None:
-        self.rate_hz = min(rate_hz, MOST_KEPT_HZ)
+        self.rate_hz = min(rate_hz, MOST_STORED_HZ)
         self._stream = None
-        if rate_hz > MOST_KEPT_HZ:
+        if rate_hz > MOST_STORED_HZ:
             self._stream = soxr.ResampleStream(rate_hz, self.rate_hz, 1, dtype="float64", quality="HQ")
 
     def feed(self, mono: NDArray[np.float64]) -> NDArray[np.float64]:

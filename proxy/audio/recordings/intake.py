@@ -17,7 +17,7 @@ from proxy.errors import InvalidRequest
 _CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
-class TakenRecording(NamedTuple):
+class AcceptedRecording(NamedTuple):
     """A recording that can be kept. `master` is lossless, at its own rate up to 48 kHz."""
 
     master: bytes
@@ -25,21 +25,21 @@ class TakenRecording(NamedTuple):
     quality: SampleQuality
 
     def __repr__(self) -> str:
-        return f"<TakenRecording {self.seconds:.1f} s, {self.quality.rating}>"
+        return f"<AcceptedRecording {self.seconds:.1f} s, {self.quality.rating}>"
 
     @property
     def quality_json(self) -> str:
         return msgspec.json.encode(self.quality).decode()
 
 
-class TakenSound(NamedTuple):
+class AcceptedSound(NamedTuple):
     """A whole recording as an engine hears it: 16-bit mono."""
 
     pcm: bytes
     seconds: float
 
     def __repr__(self) -> str:
-        return f"<TakenSound {self.seconds:.1f} s>"
+        return f"<AcceptedSound {self.seconds:.1f} s>"
 
 
 class RecordingIntake:
@@ -49,7 +49,7 @@ class RecordingIntake:
         self._decoder = decoder
 
     @asynccontextmanager
-    async def taken(self, account: str, data: bytes, param: str) -> AsyncIterator[TakenRecording]:
+    async def accepted(self, account: str, data: bytes, param: str) -> AsyncIterator[AcceptedRecording]:
         """Decode and measure an upload, and give it until the block is left.
 
         The account has its turn for so long: so there are never more than a few recordings in memory. Raises
@@ -68,9 +68,9 @@ class RecordingIntake:
                 raise invalid_audio(quality.refusal, param)
             if recording.is_cut:
                 quality = msgspec.structs.replace(quality, reasons=(*quality.reasons, _CUT))
-            yield TakenRecording(recording.master, recording.seconds, quality)
+            yield AcceptedRecording(recording.master, recording.seconds, quality)
 
-    async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> TakenSound:
+    async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> AcceptedSound:
         """Decode an upload whole, at this rate. The account has its turn until it is decoded.
 
         A place is waited for: the caller counts the uploads. Raises InvalidRequest, which names the field
@@ -93,7 +93,7 @@ class RecordingIntake:
             pcm = await asyncio.to_thread(whole_sound, recording.master, rate_hz)
         if await asyncio.to_thread(is_silent, pcm):
             raise invalid_audio("it is silent, or its level is far too low", param)
-        return TakenSound(pcm, recording.seconds)
+        return AcceptedSound(pcm, recording.seconds)
 
 
 def invalid_audio(reason: str, param: str) -> InvalidRequest:

@@ -95,14 +95,14 @@ def smooth(levels: Levels) -> Levels:
 
 def _without_runs(steps: NDArray[np.bool_], *, value: bool, shorter_than: int) -> NDArray[np.bool_]:
     """Turn runs of `value` that are too short; a gap at either end is no gap."""
-    kept = steps.copy()
+    steps_left = steps.copy()
     edges = np.flatnonzero(np.diff(steps.astype(np.int8))) + 1
     runs = np.split(np.arange(len(steps)), edges)
     for at, run in enumerate(runs):
         is_end = at in (0, len(runs) - 1)
         if steps[run[0]] == value and len(run) < shorter_than and (value or not is_end):
-            kept[run] = not value
-    return kept
+            steps_left[run] = not value
+    return steps_left
 
 
 def _analyse(master: Master) -> _Analysis:

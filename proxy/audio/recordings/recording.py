@@ -12,9 +12,9 @@ import msgspec
 LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 192_000
 MOST_CHANNELS = 8
 MOST_S = 300.0
-MOST_KEPT_HZ = 48_000
+MOST_STORED_HZ = 48_000
 """What is recorded at a higher rate is kept at this one: no voice has anything above it."""
-MOST_SAMPLES = round(MOST_S * MOST_KEPT_HZ)
+MOST_SAMPLES = round(MOST_S * MOST_STORED_HZ)
 """What is kept of a recording: five minutes."""
 
 LOSSY = ("mp3", "aac", "opus", "vorbis")

@@ -20,10 +20,10 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.errors import CommandRefused
 from proxy.features.all import all_tables
-from proxy.kept import data_folder
-from proxy.kept.master_keys import FILE, MasterKeySource, VaultFailed
-from proxy.kept.sealing import MasterKeys
-from proxy.kept.vault import recording_path
+from proxy.file_store import data_folder
+from proxy.file_store.master_keys import FILE, MasterKeySource, VaultFailed
+from proxy.file_store.sealing import MasterKeys
+from proxy.file_store.vault import recording_path
 from proxy.storage import accounts, blobs, wrapped_keys
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.schema import shipped

@@ -13,7 +13,7 @@ import httpx2
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.processes import runtime
 
 ANSWER_S = 4.0
@@ -106,8 +106,10 @@ def metrics_port(config: Config) -> Iterator[Finding]:
 def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterator[Finding]:
     """Yield a note if the configured address is taken, while the running server has another address."""
     if (refused := _refused(host, number)) is not None:
-        taken = refused.errno == errno.EADDRINUSE
-        why = "is taken by another program" if taken else f"cannot be used: {refused.strerror or refused}"
+        port_taken = refused.errno == errno.EADDRINUSE
+        why = (
+            "is taken by another program" if port_taken else f"cannot be used: {refused.strerror or refused}"
+        )
         do = f"keep {moved_by} for the next start, or mend the configuration"
         yield note(check, f"{host}:{number}, which the configuration names, {why}", do)
 

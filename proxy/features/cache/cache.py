@@ -22,13 +22,13 @@ from proxy.config.sections import Config
 from proxy.errors import RequestFailed
 from proxy.features.cache import records as clips
 from proxy.features.cache import rules as caching
+from proxy.features.cache.clip_store import ClipRecording, ClipStore
 from proxy.features.cache.clips import Clip
-from proxy.features.cache.flights import Flights, Landing
-from proxy.features.cache.lookup import CacheSearch, CacheTap
+from proxy.features.cache.lookup import CacheObserver, CacheSearch
 from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
 from proxy.features.cache.section import CACHE
-from proxy.features.cache.shelf import ClipRecording, Shelf
-from proxy.kept import locked_files
+from proxy.features.cache.single_flight import Landing, SingleFlight
+from proxy.file_store import locked_files
 from proxy.speech.call import SpeechCall
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.source import LookUp
@@ -80,29 +80,29 @@ class Cache:
     That failure is logged once, until the cache works again.
     """
 
-    def __init__(self, shelf: Shelf, names: ClipNames, metrics: CacheMetrics) -> None:
-        self._shelf = shelf
+    def __init__(self, clips: ClipStore, names: ClipNames, metrics: CacheMetrics) -> None:
+        self._clips = clips
         self._names = names
         self._metrics = metrics
-        self._flights = Flights()
+        self._single_flight = SingleFlight()
         self._ending: set[asyncio.Task[None]] = set()
         self._later: set[asyncio.Task[None]] = set()
         self._is_on = False
         self._is_failing = False
 
     def __repr__(self) -> str:
-        return f"<Cache of {self._shelf!r}, {self._flights!r}>"
+        return f"<Cache of {self._clips!r}, {self._single_flight!r}>"
 
     def revise(self, config: Config) -> None:
         section = CACHE.of(config)
         self._names.revise(config)
         self._is_on = section.on
-        self._shelf.folder.most_bytes = section.megabytes * _MEGABYTE
-        self._shelf.folder.kept_s = section.days * _DAY_S
+        self._clips.folder.most_bytes = section.megabytes * _MEGABYTE
+        self._clips.folder.stored_s = section.days * _DAY_S
 
     def is_used(self, request: SpeechRequest, terms: Terms) -> bool:
         """Tell whether this request may be answered from the cache, and kept there."""
-        if not self._shelf.folder.most_bytes:
+        if not self._clips.folder.most_bytes:
             return False
         return caching.uses_cache(request.cache, terms.cache, self._is_on)
 
@@ -113,7 +113,7 @@ class Cache:
 
     def path(self, name_without_text: bytes, text: str) -> str:
         """Return where the clip is."""
-        return self._shelf.path(self._names.with_text(name_without_text, text))
+        return self._clips.path(self._names.with_text(name_without_text, text))
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
         """Look up the clip of a call. The sound of an answer that its tap hears to the end is kept.
@@ -122,9 +122,9 @@ class Cache:
         """
         if call.clip is None:
             return _NOTHING
-        if (clip := self._shelf.find_in_memory(call.clip)) is not None:
+        if (clip := self._clips.find_in_memory(call.clip)) is not None:
             self._metrics.lookups.counts["hit",] += 1
-            return LookUp(Replay(clip, self._shelf.threads), None, "hit")
+            return LookUp(Replay(clip, self._clips.threads), None, "hit")
         question = CacheQuestion(call.caller.account, call.request, call.plan)
         return await self._search(call, question, caching.patience_s(first_audio_s))
 
@@ -138,16 +138,16 @@ class Cache:
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget the clips in memory: an erasure is rare, and they are read again."""
         del voice, digests
-        self._shelf.forget_memory()
+        self._clips.forget_memory()
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         """Remove all clips of an erased voice. What is being recorded is not kept: see storage/clips.py.
 
         If it `is_late`, the rows may be gone, and their files still be there. Raises OSError, StorageFailed.
         """
-        await self._shelf.purge(lambda store: clips.purge_voice(store, None, voice))
+        await self._clips.purge(lambda store: clips.purge_voice(store, None, voice))
         if is_late:
-            await self._shelf.tidy()
+            await self._clips.tidy()
 
     async def purge_lexicon(self, account: str) -> None:
         """Delete the clips of the account that were spoken with a lexicon."""
@@ -160,7 +160,7 @@ class Cache:
     async def sweep(self) -> None:
         """Remove the clips that are too old, and make room for new ones."""
         try:
-            swept = await self._shelf.folder.sweep(by_use=True)
+            swept = await self._clips.folder.sweep(by_use=True)
         except OSError as error:
             self._tell(error)
         else:
@@ -171,7 +171,7 @@ class Cache:
         """Sweep, and remove files without rows and rows without files."""
         await self.sweep()
         try:
-            await self._shelf.tidy()
+            await self._clips.tidy()
         except (OSError, StorageFailed) as error:
             self._tell(error)
 
@@ -180,10 +180,10 @@ class Cache:
             task.cancel()
         if self._ending or self._later:
             await asyncio.wait(self._ending | self._later, timeout=_END_S)
-        self._shelf.close()
+        self._clips.close()
 
     async def _search(self, call: SpeechCall, question: CacheQuestion, patience_s: float) -> LookUp:
-        search = CacheSearch(self._shelf, self._flights, Path(call.clip or ""), patience_s)
+        search = CacheSearch(self._clips, self._single_flight, Path(call.clip or ""), patience_s)
         began = time.monotonic()
         try:
             await self._run(search)
@@ -194,26 +194,26 @@ class Cache:
         # A request that waited longer still has half of the time to first audio left.
         waited_s = min(time.monotonic() - began, patience_s)
 
-        def end(tap: CacheTap, error: BaseException | None) -> None:
-            flight = search.flight
+        def end(observer: CacheObserver, error: BaseException | None) -> None:
+            leader = search.leader
             is_failure = isinstance(error, RequestFailed | StorageFailed)
-            if is_failure and flight is not None and flight.age_s > patience_s:
+            if is_failure and leader is not None and leader.age_s > patience_s:
                 # A slow failure would come to each of the others in turn.
-                flight.land("alone")
-            self._leave(search, tap, question)
+                leader.land("alone")
+            self._leave(search, observer, question)
 
         self._metrics.lookups.counts["miss" if search.clip is None else "hit",] += 1
-        tap = CacheTap(call, recording, search.flight, end)
+        observer = CacheObserver(call, recording, search.leader, end)
         if search.clip is not None:
-            return LookUp(Replay(search.clip, self._shelf.threads), tap, "hit", waited_s)
-        return LookUp(None, tap, "off" if recording is None else "miss", waited_s)
+            return LookUp(Replay(search.clip, self._clips.threads), observer, "hit", waited_s)
+        return LookUp(None, observer, "off" if recording is None else "miss", waited_s)
 
-    def _leave(self, search: CacheSearch, tap: CacheTap | None, question: CacheQuestion) -> None:
+    def _leave(self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion) -> None:
         if search.clip is not None:
             search.clip.close()
-        if search.flight is not None:
+        if search.leader is not None:
             # Neither the client's last bytes wait for this, nor a request that is cancelled.
-            self._start(self._ending, self._land(search, tap, question))
+            self._start(self._ending, self._land(search, observer, question))
 
     async def _run(self, search: CacheSearch) -> None:
         try:
@@ -222,46 +222,48 @@ class Cache:
             pass
         except OSError as error:
             self._tell(error)
-        if search.flight is not None and search.lock is None:
-            search.flight.land("again")
+        if search.leader is not None and search.lock is None:
+            search.leader.land("again")
 
     def _record(self, search: CacheSearch, question: CacheQuestion) -> ClipRecording | None:
-        lock, flight = search.lock, search.flight
-        if search.clip is not None or lock is None or flight is None:
+        lock, leader = search.lock, search.leader
+        if search.clip is not None or lock is None or leader is None:
             return None
 
         def stop_recording(error: OSError | None) -> None:
-            flight.land("alone")
+            leader.land("alone")
             if error is not None:
                 self._tell(error)
 
-        return self._shelf.record(lock, ClipOwner.of(question), stop_recording)
+        return self._clips.record(lock, ClipOwner.of(question), stop_recording)
 
-    async def _land(self, search: CacheSearch, tap: CacheTap | None, question: CacheQuestion) -> None:
+    async def _land(
+        self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion
+    ) -> None:
         landing: Landing = "again"
-        recording = None if tap is None else tap.recording
+        recording = None if observer is None else observer.recording
         try:
-            if tap is not None and recording is not None:
-                landing = await self._end(recording, tap, search.path, question)
+            if observer is not None and recording is not None:
+                landing = await self._end(recording, observer, search.path, question)
             elif search.lock is not None:
-                await self._shelf.release(search.lock)
+                await self._clips.release(search.lock)
         except (OSError, StorageFailed) as error:
             self._tell(error)
         finally:
-            assert search.flight is not None
-            search.flight.land(landing)
-        if recording is not None and recording.is_kept and self._shelf.folder.count(recording.size):
+            assert search.leader is not None
+            search.leader.land(landing)
+        if recording is not None and recording.is_stored and self._clips.folder.count(recording.size):
             await self.sweep()
 
     async def _end(
-        self, recording: ClipRecording, tap: CacheTap, path: Path, question: CacheQuestion
+        self, recording: ClipRecording, observer: CacheObserver, path: Path, question: CacheQuestion
     ) -> Landing:
         """Keep the clip under the name of the real speakers. The requests that wait take it as well."""
-        if tap.about is None:
-            await self._shelf.drop(recording)
+        if observer.about is None:
+            await self._clips.drop(recording)
             return "again"
-        path = path.with_name(self._names.clip_name(question, tap.speakers))
-        if not await self._shelf.keep(recording, tap.about, path):
+        path = path.with_name(self._names.clip_name(question, observer.speakers))
+        if not await self._clips.keep(recording, observer.about, path):
             return "again"
         self._is_failing = False
         self._metrics.stores.inc()
@@ -277,7 +279,7 @@ class Cache:
 
     async def _purge(self, purge: _Purge) -> None:
         try:
-            await self._shelf.purge(purge)
+            await self._clips.purge(purge)
         except (OSError, StorageFailed) as error:
             _log.error("cache.purge.failed", reason=_reason(error))
 
@@ -303,7 +305,7 @@ async def open_cache(
     data = Path(config.data)
     names = ClipNames(await _secret(data / "cache-key"), front_end_revision)
     cache = Cache(
-        Shelf(data / "cache", store, names.folder_id, config.server.workers),
+        ClipStore(data / "cache", store, names.folder_id, config.server.workers),
         names,
         CacheMetrics(metrics.registry),
     )
@@ -330,7 +332,7 @@ def _reason(error: OSError | StorageFailed) -> str | None:
 
 
 class Replay:
-    """A `KeptSpeech` from a clip. `threads` read what is not in memory.
+    """A `StoredSpeech` from a clip. `threads` read what is not in memory.
 
     Each chunk of a long clip goes out before the next one is read. The last one waits for the settlement.
     """
@@ -354,7 +356,7 @@ class Replay:
         self._is_given = False
 
     @property
-    def kept(self) -> Replay:
+    def stored(self) -> Replay:
         return self
 
     async def next_chunk(self) -> Chunk | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from proxy.kept import locked_files
+from proxy.file_store import locked_files
 from proxy.speech.speech_stream import PIECE_BYTES, SoundDigest
 from proxy.speech.word_times import SpokenWord
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.engines.registry import Registry
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.cache.records import TABLE
 from proxy.features.cache.section import CACHE
 
@@ -26,19 +26,19 @@ def cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[F
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.cache.cache import open_cache
 
     async with open_cache(
-        house.config_at_start, house.store, house.front_end_revision, house.metrics
+        context.config_at_start, context.store, context.front_end_revision, context.metrics
     ) as cache:
 
-        def at(revision: HouseRevision) -> Served:
+        def at(revision: RevisionContext) -> Additions:
             cache.revise(revision.config)
-            return Served()
+            return Additions()
 
-        furnished = house._replace(source=cache, purges=cache)
-        yield Opened(furnished, at, memories=(cache,), files=(cache,))
+        furnished = context._replace(source=cache, purges=cache)
+        yield FeatureInstance(furnished, at, memories=(cache,), files=(cache,))
 
 
 FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(cache,))

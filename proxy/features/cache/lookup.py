@@ -11,20 +11,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from proxy.features.cache.clip_store import ClipRecording, ClipStore
 from proxy.features.cache.clips import About, Clip
-from proxy.features.cache.flights import Flight, Flights
-from proxy.features.cache.shelf import ClipRecording, Shelf
-from proxy.kept.locked_files import Lock
+from proxy.features.cache.single_flight import Leader, SingleFlight
+from proxy.file_store.locked_files import Lock
 from proxy.ledger import Spent
 from proxy.speech.call import SpeechCall
+from proxy.speech.observer import Observer
 from proxy.speech.speech_stream import Speech
-from proxy.speech.tap import Tap
 
 _LOOK_AGAIN_S = 0.05
 """The pause while another worker speaks: workers share nothing but the folder."""
 
 
-class CacheTap(Tap):
+class CacheObserver(Observer):
     """Records an answer that is to be kept, and tells the search when its request is over.
 
     `about` and `speakers` (one for each part) are there once the sound is whole.
@@ -34,40 +34,40 @@ class CacheTap(Tap):
         self,
         call: SpeechCall,
         recording: ClipRecording | None,
-        flight: Flight | None,
-        on_end: Callable[[CacheTap, BaseException | None], None],
+        leader: Leader | None,
+        on_end: Callable[[CacheObserver, BaseException | None], None],
     ) -> None:
         self.recording = recording
         self.about: About | None = None
         self.speakers: tuple[str, ...] = ()
         self._call = call
-        self._flight = flight
+        self._leader = leader
         self._on_end = on_end
         self._is_finished = False
         self._speech: Speech | None = None
 
     def begin(self, speech: Speech) -> None:
         self._speech = speech
-        if self._flight is not None and self._call.is_paced:
+        if self._leader is not None and self._call.is_paced:
             # It takes as long as it plays: equal requests speak for themselves.
-            self._flight.land("alone")
+            self._leader.land("alone")
 
     def chunk(self, data: bytes) -> None:
         """From now on the flight waits for this client."""
-        if self.recording is not None and self._flight is not None:
+        if self.recording is not None and self._leader is not None:
             self.recording.add(data)
-            self._flight.hold_up()
+            self._leader.hold_up()
 
     def taken(self) -> None:
-        if self._flight is not None:
-            self._flight.resume()
+        if self._leader is not None:
+            self._leader.resume()
 
     def settle(self, spent: Spent) -> Spent:
         speech = self._speech
         if self.recording is not None and speech is not None:
             words = speech.words
             # A part that was passed over has the name that the search will give it.
-            parts = self._call.tally.parts
+            parts = self._call.totals.parts
             self.speakers = tuple(run.speaker or run.candidates[0].speaker for run in parts)
             self.about = About(
                 spoken_by=speech.engine,
@@ -91,19 +91,19 @@ class CacheTap(Tap):
 
 
 class CacheSearch:
-    """One search. It ends with `clip`, or with `flight` and mostly `lock`, or with nothing.
+    """One search. It ends with `clip`, or with `leader` and mostly `lock`, or with nothing.
 
     In the last case the request is spoken as if there were no cache. If the search is cancelled, its caller
     releases what the search holds.
     """
 
-    def __init__(self, shelf: Shelf, flights: Flights, path: Path, patience_s: float) -> None:
+    def __init__(self, clips: ClipStore, in_flight: SingleFlight, path: Path, patience_s: float) -> None:
         self.path = path
         self.clip: Clip | None = None
-        self.flight: Flight | None = None
+        self.leader: Leader | None = None
         self.lock: Lock | None = None
-        self._shelf = shelf
-        self._flights = flights
+        self._clips = clips
+        self._single_flight = in_flight
         self._patience_s = patience_s
 
     async def run(self) -> None:
@@ -113,14 +113,14 @@ class CacheSearch:
         """
         self.clip = await self._find(self.path)
         while self.clip is None:
-            other = self._flights.of(self.path)
+            other = self._single_flight.of(self.path)
             landing = None if other is None else await other.wait(self._patience_s)
             if landing == "alone":
                 return
             if landing is not None:
                 self.clip = await self._find(self.path if landing == "again" else landing)
-            elif self._flights.of(self.path) is other:
-                self.flight = self._flights.begin(self.path)
+            elif self._single_flight.of(self.path) is other:
+                self.leader = self._single_flight.begin(self.path)
                 await self._take_lock(is_held=other is not None)
                 return
 
@@ -134,7 +134,7 @@ class CacheSearch:
             if is_held or time.monotonic() > ends:
                 path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
             async with asyncio.timeout(self._patience_s):
-                self.lock = await self._shelf.folder.take(path)
+                self.lock = await self._clips.folder.take(path)
             # The last owner of the lock may have kept an answer since our last search.
             self.clip = await self._find(self.path)
             if self.lock is None and self.clip is None:
@@ -142,4 +142,4 @@ class CacheSearch:
 
     async def _find(self, path: Path) -> Clip | None:
         async with asyncio.timeout(self._patience_s):
-            return await self._shelf.find(path)
+            return await self._clips.find(path)

@@ -28,7 +28,7 @@ UNHEARD = frozenset({"answer", "cache", "ignored", "provenance"})
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})
 """Fields of a part that are for routing and for the bill."""
 
-_HEARD = tuple(
+_SPOKEN = tuple(
     field
     for field in SpeechRequest.__struct_fields__
     if field not in RESOLVED | OF_SPEAKERS | UNHEARD and field != "text"
@@ -99,7 +99,7 @@ class ClipNames:
         request, parts = question.request, question.plan.parts
         voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
         # Another version of the server may cut, fit, mark or encode in another way.
-        sound = [proxy.__version__, *(getattr(request, field) for field in _HEARD)]
+        sound = [proxy.__version__, *(getattr(request, field) for field in _SPOKEN)]
         if (treatment := question.plan.treatment_of(speakers[0])) is not None:
             sound.append(treatment.filter and treatment.filter.key)
         return caching.name_without_text(question.account, sound, voiced)

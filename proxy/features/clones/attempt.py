@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from policies.plans import Terms
-from proxy.catalogue.clones import ClonePlace
+from proxy.catalogue.clones import CloneTarget
 from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
@@ -20,9 +20,9 @@ from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings, VoiceGone
 from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import SlotHolder
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.queue.tasks import Again, Dead, Done, Result
 from proxy.storage.store import Store
-from proxy.work.wishes import Again, Done, Poison, Result
 from speech_engine import (
     CloneNameUsed,
     ContentRefused,
@@ -59,12 +59,12 @@ class CloneAttempt:
         self,
         store: Store,
         engine: LiveEngine,
-        place: ClonePlace,
+        place: CloneTarget,
         prefix: str,
         bills: CloneBills,
         terms: Terms | None,
         fee: int | None,
-        notices: Courier,
+        notices: DeliveryTasks,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -101,7 +101,7 @@ class CloneAttempt:
         except UpstreamFailed as error:
             return await self._failed(held, EngineUnavailable(error.message))
         except RequestFailed as error:
-            return Poison(error.message)
+            return Dead(error.message)
 
     async def _make(self, held: CloneRecord, recordings: CloneRecordings) -> Result:
         request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
@@ -206,14 +206,14 @@ class CloneAttempt:
     async def _failed(self, held: CloneRecord, error: EngineError) -> Result:
         """Put a row off until the next try, or give up."""
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
-        is_doomed, is_final = held.state == "doomed", isinstance(error, _FINAL)
-        if is_final and not is_doomed:
-            return Poison(error.message)
+        is_deleting, is_final = held.state == "doomed", isinstance(error, _FINAL)
+        if is_final and not is_deleting:
+            return Dead(error.message)
         if is_final:
             # Whether there is a clone is unknown, and nothing is charged for a doubt.
             await self._bills.release(held)
         # Until the lease ends no worker asks again, nor believes that there is nothing to delete.
-        is_in_doubt = not is_doomed and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
+        is_in_doubt = not is_deleting and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
         return Again(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
 
     def _clones(self, held: CloneRecord) -> ProviderClones:

@@ -66,17 +66,17 @@ class CloneBills:
         payer = Payer(account=held.account, key=JOB_KEY, anchor=owner.anchor, terms=terms)
         taken = await self._price.hold(held.id, payer, terms.prices.clone.micro)
         # A write is carried out though its caller is cancelled. If it was not, the next try says so.
-        is_kept = True
+        is_stored = True
         try:
-            is_kept = await durable_holds.keep(
+            is_stored = await durable_holds.keep(
                 self._store, self._price.durable(taken), held.fence, terms.clones
             )
         except StorageFailed:
-            is_kept = await durable_holds.get(self._store, held.id) is not None
+            is_stored = await durable_holds.get(self._store, held.id) is not None
             raise
         finally:
-            self._price.note(taken, is_kept=is_kept)
-        if not is_kept:
+            self._price.note(taken, is_stored=is_stored)
+        if not is_stored:
             raise _no_clone_left(terms, taken.held.cycle)
 
     async def settle(self, held: CloneRecord, terms: Terms | None, fee: int | None) -> None:
@@ -85,11 +85,11 @@ class CloneBills:
         Without a hold, which was given back before the clone was found, the account may come to owe.
         """
         hold = await durable_holds.get(self._store, held.id)
-        owed = hold or await self._without_hold(held, terms)
+        due = hold or await self._without_hold(held, terms)
         made = Purchase(payer=held.payer, engine=held.engine, model=CLONE, voice=held.voice, micro_usd=fee)
-        if await self._price.charge(owed, made):
+        if await self._price.charge(due, made):
             if hold is None and held.payer:
-                await durable_holds.count(self._store, owed.account, owed.pool)
+                await durable_holds.count(self._store, due.account, due.pool)
             self.ended.labels(held.engine, "made").inc()
         await self._price.forget(held.id, held.account)
 

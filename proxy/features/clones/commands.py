@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Group, Here, path
+from proxy.commands.command import AdminRequest, CommandContext, Group, path
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -47,35 +47,35 @@ def voices_clone(
         str, typer.Option(help="The provider's account; else default, or the engine's first.")
     ] = "",
     account: Annotated[str | None, typer.Option(help="The account of a voice that is named.")] = None,
-) -> Ask:
+) -> AdminRequest:
     """Have a voice cloned by a provider. That may cost money; `voices list` shows the voice at once."""
     body = {"engine": engine, "credential": credential}
-    return Ask("POST", path("voices", voice, "clones"), body, query={"account": account})
+    return AdminRequest("POST", path("voices", voice, "clones"), body, query={"account": account})
 
 
 @CLONES.command("reconcile", _difference_table)
 def voices_reconcile(
-    here: Here,
+    here: CommandContext,
     reclone: Annotated[
         bool, typer.Option("--reclone", help="Have lost clones made again. Costs money.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
-) -> Generator[Ask, Any, None]:
+) -> Generator[AdminRequest, Any, None]:
     """Compare the clones at providers with what should be there.
 
     It changes nothing by itself.
     """
     if not reclone:
-        yield Ask("GET", _DIFFERENCES)
+        yield AdminRequest("GET", _DIFFERENCES)
         return
     if not yes:
         if here.form is True:
             raise CommandRefused("--reclone spends money; with --json, add --yes")
-        found = yield Ask("GET", _DIFFERENCES)
+        found = yield AdminRequest("GET", _DIFFERENCES)
         if not any(each["lost"] for each in found["data"]):
             return
         typer.confirm(_question(found), abort=True)
-    yield Ask("POST", _DIFFERENCES, {"reclone": True})
+    yield AdminRequest("POST", _DIFFERENCES, {"reclone": True})
 
 
 def _question(found: dict[str, Any]) -> str:

@@ -13,15 +13,15 @@ from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
 from proxy.features.clones import records, rules
-from proxy.features.clones.maker import LOST, CloneMaker
+from proxy.features.clones.clone_tasks import LOST, CloneTasks
 from proxy.features.clones.orders import CloneOrders
-from proxy.features.clones.records import CloneRecord, CloneWish
+from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
 from proxy.features.own_voices.requested import find_voice, terms_of
 from proxy.http.body import body
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 from speech_engine import CloneInfo, EngineCannot, EngineError
 
@@ -42,23 +42,23 @@ class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-async def compare_clones(store: Store, maker: CloneMaker) -> list[CloneDifferences]:
+async def compare_clones(store: Store, clone_tasks: CloneTasks) -> list[CloneDifferences]:
     """Ask every account of every provider. Nothing is changed, neither here nor there."""
     found = []
-    for engine, credential in sorted(maker.places.configured()):
-        info = maker.places.info(engine)
+    for engine, credential in sorted(clone_tasks.places.configured()):
+        info = clone_tasks.places.info(engine)
         if info is not None and not info.is_local:
-            found.append(await _compare(store, maker, engine, credential))
+            found.append(await _compare(store, clone_tasks, engine, credential))
     return found
 
 
-async def clone_again(store: Store, maker: CloneMaker, lost: CloneRecord) -> bool:
+async def clone_again(store: Store, clone_tasks: CloneTasks, lost: CloneRecord) -> bool:
     """Have a lost clone made anew, and tell whether that is so. The provider may take its fee again.
 
     The list may have been late, so ask for this clone first. Without an answer nothing is spent.
     """
     try:
-        if await maker.clones_at(lost.engine, lost.credential).find(lost.name) == lost.engine_voice:
+        if await clone_tasks.clones_at(lost.engine, lost.credential).find(lost.name) == lost.engine_voice:
             return False
     except EngineError:
         return False
@@ -66,21 +66,21 @@ async def clone_again(store: Store, maker: CloneMaker, lost: CloneRecord) -> boo
     if held is None:
         return False
     await records.move(store, held, "expired", error=LOST)
-    wish = CloneWish(
+    task = CloneTask(
         voice=held.voice,
         account=held.account,
         revision=held.revision,
         engine=held.engine,
         credential=held.credential,
     )
-    await maker.want(wish, pays_again=True)
+    await clone_tasks.want(task, pays_again=True)
     return True
 
 
-async def _compare(store: Store, maker: CloneMaker, engine: str, credential: str) -> CloneDifferences:
+async def _compare(store: Store, clone_tasks: CloneTasks, engine: str, credential: str) -> CloneDifferences:
     began = await store.now()
     try:
-        listed = await maker.clones_at(engine, credential).list_(await maker.prefix())
+        listed = await clone_tasks.clones_at(engine, credential).list_(await clone_tasks.prefix())
     except EngineCannot:
         return CloneDifferences(engine=engine, credential=credential, error="It does not list its clones.")
     except EngineError as error:
@@ -177,14 +177,14 @@ class Clones(Resource):
         self._library = library
         self._orders = orders
 
-    @answers("GET", "/admin/voices/{id}/clones", ShownClones, queries=(ACCOUNT_QUERY,), failures=(NotFound,))
+    @endpoint("GET", "/admin/voices/{id}/clones", ShownClones, queries=(ACCOUNT_QUERY,), failures=(NotFound,))
     async def list_clones(self, request: Request) -> Response:
         """The clones of a voice at providers"""
         record = await find_voice(self._admin_tools, self._library, request)
         listed = await records.list_of_voices(self._admin_tools.store, [record.id])
         return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/voices/{id}/clones",
         ShownClone,
@@ -211,27 +211,27 @@ class Clones(Resource):
         (row,) = await self._orders.order(record, places, act=act, pays_again=True)
         return reply(_shown(row), 201)
 
-    @answers("GET", "/admin/clones/differences", Comparison, failures=(Conflict,))
+    @endpoint("GET", "/admin/clones/differences", Comparison, failures=(Conflict,))
     async def compare_clones(self, _request: Request) -> Response:
         """What providers have and the database does not know, and what they have lost"""
         return reply(Comparison(data=[self._differences(each) for each in await self._compared()]))
 
-    @answers("POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(Conflict,))
+    @endpoint("POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(Conflict,))
     async def reclone_lost(self, request: Request) -> Response:
         """Have all lost clones made anew. That costs money"""
         if not (await body(request, Recloning)).reclone:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
         lost = [row for each in found for row in each.lost]
-        store, maker = self._admin_tools.store, self._orders.maker
-        recloned = sum([await clone_again(store, maker, row) for row in lost])
+        store, clone_tasks = self._admin_tools.store, self._orders.clone_tasks
+        recloned = sum([await clone_again(store, clone_tasks, row) for row in lost])
         return reply(Comparison(data=[self._differences(each) for each in found], recloned=recloned))
 
     async def _compared(self) -> list[CloneDifferences]:
-        return await compare_clones(self._admin_tools.store, self._orders.maker)
+        return await compare_clones(self._admin_tools.store, self._orders.clone_tasks)
 
     def _differences(self, found: CloneDifferences) -> ShownDifferences:
-        fee = self._orders.maker.fee(found.engine)
+        fee = self._orders.clone_tasks.fee(found.engine)
         return ShownDifferences(
             engine=found.engine,
             credential=found.credential,

@@ -11,10 +11,10 @@ from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.model_names import CLONE
 from proxy.config.sections import EngineSection
 from proxy.engines.registry import Registry
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.clones.records import TABLE
 from proxy.features.consents.grants import Grants
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 
 
 def clones(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
@@ -41,37 +41,39 @@ def _is_open(plan: Plan, engine: str, is_charged: bool) -> bool:
     return (is_free and is_charged) or (plan.price != "" and (is_free or plan.clones is None))
 
 
-def _has_budget(given: EngineSection | Plan) -> bool:
-    return given.budget_usd_day is not None or given.budget_usd_month is not None
+def _has_budget(budget_of: EngineSection | Plan) -> bool:
+    return budget_of.budget_usd_day is not None or budget_of.budget_usd_month is not None
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.clones.bills import CloneBills
+    from proxy.features.clones.clone_tasks import CloneTasks
     from proxy.features.clones.endpoints import Clones
-    from proxy.features.clones.maker import CloneMaker
     from proxy.features.clones.orders import CloneOrders
     from proxy.features.clones.recordings import CloneRecordings
 
-    maker: CloneMaker | None = None
-    grants = house.find(Grants)
-    if house.engines is not None:
-        recordings = CloneRecordings(house.store, house.own_voices, house.samples, grants)
-        bills = CloneBills(house.ledger, house.metrics.registry)
-        maker = CloneMaker(house.store, house.engines, recordings, bills, house.find(Courier))
-        house.engines.on_loss(maker.look_soon)
-    orders = CloneOrders(house.store, grants, maker)
+    clone_tasks: CloneTasks | None = None
+    grants = context.find(Grants)
+    if context.engines is not None:
+        recordings = CloneRecordings(context.store, context.own_voices, context.samples, grants)
+        bills = CloneBills(context.ledger, context.metrics.registry)
+        clone_tasks = CloneTasks(
+            context.store, context.engines, recordings, bills, context.find(DeliveryTasks)
+        )
+        context.engines.on_loss(clone_tasks.look_soon)
+    orders = CloneOrders(context.store, grants, clone_tasks)
 
-    def at(revision: HouseRevision) -> Served:
-        if maker is not None and revision.budgets is not None:
-            maker.revise(revision.config, revision.budgets, revision.library.forget)
-        return Served(Clones(revision.admin_tools, revision.library, orders).endpoints)
+    def at(revision: RevisionContext) -> Additions:
+        if clone_tasks is not None and revision.budgets is not None:
+            clone_tasks.revise(revision.config, revision.budgets, revision.library.forget)
+        return Additions(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
-    furnished = house._replace(clones=orders)
-    if maker is None:
-        yield Opened(furnished, at)
+    furnished = context._replace(clones=orders)
+    if clone_tasks is None:
+        yield FeatureInstance(furnished, at)
     else:
-        yield Opened(furnished, at, is_gone=maker.wait_until_gone, wishes=(maker,))
+        yield FeatureInstance(furnished, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,))
 
 
 FEATURE = Feature("clones", _open, tables=(TABLE,), checks=(clones,))

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from policies.plans import Terms
 from policies.routing import Binding
-from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights, SavedClone
+from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget, SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.clones import records
-from proxy.features.clones.maker import CloneMaker
+from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.recordings import check_seconds
-from proxy.features.clones.records import CloneRecord, CloneWish
+from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
 from proxy.features.consents.grants import Grants, receivers
 from proxy.storage import samples
@@ -28,25 +28,25 @@ _OBSTACLES: Mapping[State, str] = {
 
 
 class CloneOrders:
-    """The orders of one worker. Without a `maker`, on the command line without a server, there are none."""
+    """The orders of one worker. A command without a server has no `clone_tasks`, and makes none."""
 
-    def __init__(self, store: Store, grants: Grants, maker: CloneMaker | None = None) -> None:
+    def __init__(self, store: Store, grants: Grants, clone_tasks: CloneTasks | None = None) -> None:
         self._store = store
         self._grants = grants
-        self._maker = maker
+        self._clone_tasks = clone_tasks
 
     @property
-    def maker(self) -> CloneMaker:
+    def clone_tasks(self) -> CloneTasks:
         """Return the maker. Raises Conflict without a server."""
-        if self._maker is None:
+        if self._clone_tasks is None:
             raise Conflict("Only a running server makes clones; start it first.", param=PARAM)
-        return self._maker
+        return self._clone_tasks
 
-    def find_places(self, engines: Iterable[str], credential: str = "") -> list[ClonePlace]:
+    def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
         """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
-        return [self.maker.places.find(engine, credential) for engine in dict.fromkeys(engines)]
+        return [self.clone_tasks.places.find(engine, credential) for engine in dict.fromkeys(engines)]
 
-    def check(self, places: Iterable[ClonePlace], seconds: Sequence[float], rights: CloneRights) -> None:
+    def check(self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights) -> None:
         """Refuse places that may not have the recordings, or could not use them.
 
         Raises NotAllowed and InvalidRequest.
@@ -56,7 +56,7 @@ class CloneOrders:
             check_seconds(place, seconds)
 
     async def check_bill(
-        self, account: str, terms: Terms, places: Iterable[ClonePlace], voice: str | None = None
+        self, account: str, terms: Terms, places: Iterable[CloneTarget], voice: str | None = None
     ) -> None:
         """Refuse clones that an account cannot pay for. What a saved `voice` has already costs nothing.
 
@@ -67,13 +67,13 @@ class CloneOrders:
             rows = (await records.list_of_voices(self._store, [voice])).get(voice, [])
             billed -= {(row.engine, row.credential) for row in rows if row.state not in ("failed", "expired")}
         if billed:
-            await self.maker.bills.check(account, terms, len(billed))
+            await self.clone_tasks.bills.check(account, terms, len(billed))
 
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
-    ) -> list[ClonePlace]:
+    ) -> list[CloneTarget]:
         """Return where to clone a saved voice, after the same checks. An operator's voice has no `terms`."""
-        places = self.find_places(engines, credential)
+        places = self.find_targets(engines, credential)
         if places and (record.kind != "sample" or terms is None):
             raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
         if places and terms is not None:
@@ -88,7 +88,7 @@ class CloneOrders:
     async def order(
         self,
         record: VoiceRecord,
-        places: Iterable[ClonePlace],
+        places: Iterable[CloneTarget],
         *,
         payer: str = "",
         pays_again: bool = False,
@@ -98,14 +98,14 @@ class CloneOrders:
 
         `payer` is the key whose account pays. Without one, it is the operator's order.
         """
-        wishes = wishes_of(record, places, payer)
-        return [await self.maker.want(wish, act, pays_again=pays_again) for wish in wishes]
+        tasks = tasks_of(record, places, payer)
+        return [await self.clone_tasks.want(task, act, pays_again=pays_again) for task in tasks]
 
     def statements(
-        self, record: VoiceRecord, places: Iterable[ClonePlace], payer: str
+        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str
     ) -> Sequence[Statement]:
         """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
-        return [records.want_statement(wish) for wish in wishes_of(record, places, payer)]
+        return [records.want_statement(task) for task in tasks_of(record, places, payer)]
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         found = await records.list_of_voices(self._store, voices)
@@ -116,7 +116,7 @@ class CloneOrders:
 
     def begin(self, record: VoiceRecord) -> None:
         """Begin the clones of a voice whose wishes were committed with it."""
-        self.maker.begin(record.account or "")
+        self.clone_tasks.begin(record.account or "")
 
 
 def _saved(clone: CloneRecord) -> SavedClone:
@@ -129,10 +129,10 @@ def _saved(clone: CloneRecord) -> SavedClone:
     return SavedClone(clone.engine, clone.state, clone.error, binding)
 
 
-def wishes_of(record: VoiceRecord, places: Iterable[ClonePlace], payer: str) -> list[CloneWish]:
+def tasks_of(record: VoiceRecord, places: Iterable[CloneTarget], payer: str) -> list[CloneTask]:
     """Return the wishes for a voice at places that were checked. A clone of our own engine is free."""
     return [
-        CloneWish(
+        CloneTask(
             voice=record.id,
             account=record.account or "",
             revision=record.revision,

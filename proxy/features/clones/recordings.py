@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from policies.plans import MissingLimits, Plan, Terms, terms
 from proxy.audio.formats import wav_header
-from proxy.catalogue.clones import PARAM, ClonePlace, CloneRights
+from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
@@ -17,7 +17,7 @@ from proxy.storage.store import Store
 from speech_engine import CloneRequest, CloneSample
 
 
-def check_seconds(place: ClonePlace, seconds: Sequence[float]) -> None:
+def check_seconds(place: CloneTarget, seconds: Sequence[float]) -> None:
     """Raise InvalidRequest if no recording is long enough for this place. Longer ones are cut."""
     least_s, _ = place.info.sample_s
     if max(seconds, default=0.0) < least_s:
@@ -49,7 +49,7 @@ class CloneRecordings:
         except (KeyError, MissingLimits):
             return None
 
-    async def request(self, record: CloneRecord, place: ClonePlace, in_force: Terms | None) -> CloneRequest:
+    async def request(self, record: CloneRecord, place: CloneTarget, in_force: Terms | None) -> CloneRequest:
         """Return the request for a clone, under the record's name and the account's terms.
 
         Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording. The

@@ -13,15 +13,15 @@ from typing import Literal
 import msgspec
 
 from proxy.features.clones.rules import CloneFacts, State
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage import audit, trained_models
 from proxy.storage.audit import Act
 from proxy.storage.rows import columns, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Remains, Table
+from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import NOT_ERASED
-from proxy.storage.wish_tables import WishTable
 
 
 class CloneRecord(CloneFacts, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class CloneRecord(CloneFacts, frozen=True, kw_only=True):
     payer: str = ""
 
 
-class CloneWish(msgspec.Struct, frozen=True, kw_only=True):
+class CloneTask(msgspec.Struct, frozen=True, kw_only=True):
     """A wish for a clone of a voice, for one place. It has the `payer` of the clone."""
 
     voice: str
@@ -51,7 +51,7 @@ class CloneWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = columns(CloneRecord)
-_DOOMED = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
+_DELETING = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
 # A lease stays: a worker that makes the clone now learns of it at the end, and deletes the clone.
 TABLE = Table(
     "bindings",
@@ -60,16 +60,16 @@ TABLE = Table(
         "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' "
         "WHERE voice = :subject AND state <> 'doomed'",
     ),
-    remains=Remains("providers", f"{_DOOMED} voice = :subject LIMIT 1"),
+    remains=Remains("providers", f"{_DELETING} voice = :subject LIMIT 1"),
 )
-WISHES = WishTable(
+TASKS = TaskTable(
     "bindings",
     CloneRecord,
     "state IN ('wanted', 'making', 'doomed', 'stranded', 'ready')",
     place="engine, credential, CASE WHEN state IN ('wanted', 'making') THEN 'make' "
     "WHEN state = 'doomed' THEN 'delete' ELSE 'note' END",
 )
-get, take = WISHES.get, WISHES.take
+get, take = TASKS.get, TASKS.take
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
 # What the provider had once gets another name, and what it has of the old one is deleted.
@@ -88,7 +88,7 @@ ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
 _GET_PLACE = f"SELECT {COLUMNS} FROM bindings WHERE {_PLACE}"
-_NOT_DOOMED = Condition("state <> 'doomed'", {})
+_NOT_DELETING = Condition("state <> 'doomed'", {})
 _REMOVE = "DELETE FROM bindings WHERE id = :id AND fence = :fence AND state = 'doomed'"
 _GIVE_WAY = f"{_DOOM} id = :id AND state = 'ready' AND lease <= :now RETURNING id"
 _EXPIRED_TWIN = """
@@ -97,39 +97,39 @@ SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expir
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
 """
-_GONE = f"{_DOOMED} voice = :voice LIMIT 1"
+_GONE = f"{_DELETING} voice = :voice LIMIT 1"
 
 
-def want_statement(wish: CloneWish) -> Statement:
+def want_statement(task: CloneTask) -> Statement:
     """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
-    return Statement(_WANT, {**msgspec.structs.asdict(wish), "id": new_id("bind")})
+    return Statement(_WANT, {**msgspec.structs.asdict(task), "id": new_id("bind")})
 
 
 async def want(
-    store: Store, wish: CloneWish, act: Act | None = None, *, replaces_expired: bool = False
+    store: Store, task: CloneTask, act: Act | None = None, *, replaces_expired: bool = False
 ) -> CloneRecord | None:
     """Note the wish for a clone, and return its row: there is one for each place.
 
     One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
     the provider may take its fee again. None: the voice is gone.
     """
-    place: Params = msgspec.structs.asdict(wish)
+    place: Params = msgspec.structs.asdict(task)
     expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
     await store.write(
         *expired,
         Statement(_TRY_AGAIN, place),
-        want_statement(wish),
+        want_statement(task),
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
-    return WISHES.read(rows[0]) if rows else None
+    return TASKS.read(rows[0]) if rows else None
 
 
 async def begin(store: Store, record: CloneRecord, name: str) -> CloneRecord | None:
     """Write the name that the provider gets next. None: the voice is erased, or the lease lost."""
     only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"state": "making", "name": name}
-    is_begun = await WISHES.write(store, record, values, only_if=only_if)
+    is_begun = await TASKS.write(store, record, values, only_if=only_if)
     return msgspec.structs.replace(record, **values) if is_begun else None
 
 
@@ -138,7 +138,7 @@ async def keep(
     record: CloneRecord,
     engine_voice: str,
     expires: int | None,
-    notices: Courier | None = None,
+    notices: DeliveryTasks | None = None,
 ) -> Literal["kept", "doomed", "lost"]:
     """Keep a clone that was made, and paid, and tell its account.
 
@@ -149,17 +149,17 @@ async def keep(
     only_if = Condition(f"state = 'making' AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
     ready: Params = {**values, **times, "state": "ready"}
-    told = () if notices is None else notice(notices, record, "voice.clone.ready", now)
-    if await WISHES.write(store, record, ready, only_if=only_if, also=told):
+    notice_rows = () if notices is None else notice(notices, record, "voice.clone.ready", now)
+    if await TASKS.write(store, record, ready, only_if=only_if, also=notice_rows):
         return "kept"
     # The voice was erased while its clone was made: now it is known what there is to delete.
-    return "doomed" if await WISHES.write(store, record, {**values, "state": "doomed"}) else "lost"
+    return "doomed" if await TASKS.write(store, record, {**values, "state": "doomed"}) else "lost"
 
 
-def notice(notices: Courier, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
+def notice(notices: DeliveryTasks, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
     """Return what tells an account how its clone ended, for the commit of that end."""
     data = {"id": record.id, "voice": record.voice, "engine": record.engine}
-    return notices.statements(record.account, event, data, now, Condition(WISHES.finished, {}))
+    return notices.statements(record.account, event, data, now, Condition(TASKS.finished, {}))
 
 
 async def move(
@@ -167,17 +167,17 @@ async def move(
 ) -> None:
     """Put a row into another state, or off until it is due, and give its lease back."""
     values: Params = {"state": state, "due": due, "tries": tries, "error": error}
-    await WISHES.write(store, record, values, only_if=may_move(record), gives_back=True)
+    await TASKS.write(store, record, values, only_if=may_move(record), gives_back=True)
 
 
 def may_move(record: CloneRecord) -> Condition:
     """A row that was doomed in the meantime stays doomed."""
-    return ALWAYS if record.state == "doomed" else _NOT_DOOMED
+    return ALWAYS if record.state == "doomed" else _NOT_DELETING
 
 
 async def doom(store: Store, record: CloneRecord) -> None:
     """Doom a row of ours. Its lease stays."""
-    await WISHES.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
+    await TASKS.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
 async def remove(store: Store, record: CloneRecord) -> None:
@@ -262,13 +262,13 @@ async def count_waiting(store: Store, account: str) -> int:
 
 async def list_all(store: Store) -> list[CloneRecord]:
     """List all clones, those that have to go too."""
-    return [WISHES.read(row) for row in await store.read_long(_ALL)]
+    return [TASKS.read(row) for row in await store.read_long(_ALL)]
 
 
 async def list_of_place(store: Store, engine: str, credential: str) -> list[CloneRecord]:
     """List the clones of one account at a provider, those that have to go too."""
     rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
-    return [WISHES.read(row) for row in rows]
+    return [TASKS.read(row) for row in rows]
 
 
 async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, list[CloneRecord]]:
@@ -278,7 +278,7 @@ async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, lis
         names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
         sql = _OF_VOICES.format(names=", ".join(f":{name}" for name in names))
         for row in await store.read(sql, names):
-            found[row["voice"]].append(WISHES.read(row))
+            found[row["voice"]].append(TASKS.read(row))
     return dict(found)
 
 
@@ -298,4 +298,4 @@ async def list_open(
     places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
     names = ", ".join(f":{name}" for name in places) or "''"
     only_if = Condition(_MAY_HAVE_A_STEP.format(configured=names), places)
-    return await WISHES.list_open(store, now, limit, only_if)
+    return await TASKS.list_open(store, now, limit, only_if)

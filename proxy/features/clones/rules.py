@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from policies.wishes import SECOND, Wish
+from policies.tasks import SECOND, QueuedTask
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
 """wanted: no request has gone out. making: one has, under a name. ready: it speaks. failed: only a
@@ -26,7 +26,7 @@ SPARED_S = 3600.0
 """A clone that spoke so shortly ago keeps its slot."""
 
 
-class CloneFacts(Wish, frozen=True, kw_only=True):
+class CloneFacts(QueuedTask, frozen=True, kw_only=True):
     """What counts of a clone. Times are microseconds. `name` is the one in the request to the provider."""
 
     state: State
@@ -49,7 +49,7 @@ def find_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     if facts.lease > now:
         return "rest"
     if facts.state == "doomed":
-        return _step_of_doomed(facts, now, is_configured=is_configured)
+        return _step_of_deleting(facts, now, is_configured=is_configured)
     if facts.state == "stranded":
         return "restore" if is_configured else "rest"
     if facts.state in ("wanted", "making", "ready") and not is_configured:
@@ -61,7 +61,7 @@ def find_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     return "rest"
 
 
-def _step_of_doomed(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
+def _step_of_deleting(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     if not facts.name and not facts.engine_voice:
         return "remove"
     return "delete" if is_configured and facts.due <= now else "rest"

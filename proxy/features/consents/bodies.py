@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from proxy.errors import InvalidRequest
 from proxy.features.consents import rules
-from proxy.features.consents.keeper import NewConsent, OpenedConsent
+from proxy.features.consents.consent_store import NewConsent, ReadableConsent
 from proxy.features.consents.records import USUAL_USES, Use
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
@@ -146,7 +146,7 @@ def new_consent(new: ConsentBody, recording: bytes | None, made_by: str) -> NewC
     )
 
 
-def consent_entry(consent: OpenedConsent) -> ConsentEntry:
+def consent_entry(consent: ReadableConsent) -> ConsentEntry:
     record = consent.record
     return shown_as(
         ConsentEntry,
@@ -160,6 +160,6 @@ def consent_entry(consent: OpenedConsent) -> ConsentEntry:
     )
 
 
-def account_consent(consent: OpenedConsent) -> AccountConsent:
+def account_consent(consent: ReadableConsent) -> AccountConsent:
     plain = msgspec.structs.asdict(consent_entry(consent))
     return AccountConsent(**plain, account=consent.record.account)

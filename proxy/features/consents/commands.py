@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Group, path
+from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Cell, Line, Part, grid
 from proxy.errors import CommandRefused
@@ -53,7 +53,7 @@ def consents_add(
     statement: Annotated[str, typer.Option(help="In place of FILE: what was agreed, and where.")] = "",
     providers: Annotated[str, typer.Option(help="Engines that may have the voice; else all.")] = "",
     uses: Annotated[str, typer.Option(help="What for: speech,conversion,training; else the first two.")] = "",
-) -> Ask:
+) -> AdminRequest:
     """Keep a consent: a recording of the phrase, or a statement."""
     if not account:
         raise CommandRefused("--account: whose consent is it? Name the account")
@@ -63,13 +63,13 @@ def consents_add(
     if file is not None:
         fields: dict[str, Any] = {"account": account, "name": name, "language": language}
         fields |= {"providers[]": engines, "uses[]": what_for}
-        return Ask("POST", "consents", fields, files={"recording": file})
+        return AdminRequest("POST", "consents", fields, files={"recording": file})
     body: dict[str, Any] = {"name": name, "language": language, "statement": statement}
     if engines:
         body["providers"] = engines
     if what_for:
         body["uses"] = what_for
-    return Ask("POST", "consents", {"account": account, **body})
+    return AdminRequest("POST", "consents", {"account": account, **body})
 
 
 def _names(written: str) -> list[str]:
@@ -77,19 +77,19 @@ def _names(written: str) -> list[str]:
 
 
 @CONSENTS.command("list", _list_table)
-def consents_list(account: OfAccount = None) -> Ask:
+def consents_list(account: OfAccount = None) -> AdminRequest:
     """List consents, the newest first."""
-    return Ask("GET", "consents", query={"account": account}, pages="all")
+    return AdminRequest("GET", "consents", query={"account": account}, pages="all")
 
 
 @CONSENTS.command("show", _table)
-def consents_show(consent: _Consent) -> Ask:
+def consents_show(consent: _Consent) -> AdminRequest:
     """Show a consent with its statement."""
-    return Ask("GET", path("consents", consent))
+    return AdminRequest("GET", path("consents", consent))
 
 
 @CONSENTS.command("delete", _deletion)
-def consents_delete(consent: _Consent, is_sure: Sure = False) -> Ask:
+def consents_delete(consent: _Consent, is_sure: Sure = False) -> AdminRequest:
     """Delete a consent that no voice needs."""
     question = "" if is_sure else f"Delete the consent {consent} for good?"
-    return Ask("DELETE", path("consents", consent), question=question)
+    return AdminRequest("DELETE", path("consents", consent), question=question)

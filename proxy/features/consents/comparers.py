@@ -118,7 +118,7 @@ async def open_comparer(
                 stack.push_async_callback(hosted.close)
             yield hosted
             return
-        request = PluginRequest("comparer", name, section, is_asked_for=True)
+        request = PluginRequest("comparer", name, section, is_required=True)
         comparer: Comparer | None = await open_plugin(stack, registry, request)
         if comparer is None:
             yield None

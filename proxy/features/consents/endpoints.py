@@ -30,12 +30,12 @@ from proxy.features.consents.bodies import (
     new_consent,
     read_consent,
 )
-from proxy.features.consents.keeper import ConsentKeeper, OpenedConsent, check_providers
+from proxy.features.consents.consent_store import ConsentStore, ReadableConsent, check_providers
 from proxy.http.body import body
 from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, account_of, answers
+from proxy.http.resource import Resource, account_of, endpoint
 from proxy.storage.rows import new_id
 
 _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
@@ -50,14 +50,14 @@ _PAGE = (
 class Consents(Resource):
     """The consents of the caller's account. The operator reads, brings and deletes those of any account."""
 
-    def __init__(self, admin_tools: AdminTools, keeper: ConsentKeeper) -> None:
+    def __init__(self, admin_tools: AdminTools, consents: ConsentStore) -> None:
         self._admin_tools = admin_tools
-        self._keeper = keeper
+        self._consents = consents
         config = admin_tools.config
         # Where an engine works at a runner, the runner gets the voice.
         self._providers = frozenset({*config.engines, *config.plugins_of("runner")})
 
-    @answers(
+    @endpoint(
         "POST",
         _ROOT,
         ConsentEntry,
@@ -66,7 +66,7 @@ class Consents(Resource):
         files=("recording",),
         failures=(NotAllowed, NoPlace, DecodingFailed),
     )
-    @answers(
+    @endpoint(
         "POST",
         _ADMIN,
         AccountConsent,
@@ -91,13 +91,13 @@ class Consents(Resource):
         # As with voices, what names a person is in no audit row.
         act = await self._admin_tools.act(request, "consent.created", new_id("cons"), account)
         made = new_consent(new, recording, actor(request))
-        kept = await self._keeper.keep(account, made, act)
-        return self._reply(request, kept, 200 if act is None else 201)
+        stored = await self._consents.keep(account, made, act)
+        return self._reply(request, stored, 200 if act is None else 201)
 
-    @answers("GET", _ROOT, ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
+    @endpoint("GET", _ROOT, ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
     async def list_voice_consents(self, request: Request) -> Response:
         """The account's consents, the newest first"""
-        account, store = caller_of(request.scope).account, self._keeper.store
+        account, store = caller_of(request.scope).account, self._consents.store
         found = await page(
             request,
             partial(consents.place_of, store, account),
@@ -105,14 +105,14 @@ class Consents(Resource):
             usual=_USUAL,
             most=_MOST,
         )
-        entries = [consent_entry(self._keeper.open(row)) for row in found.rows]
+        entries = [consent_entry(self._consents.open(row)) for row in found.rows]
         first = entries[0].id if entries else None
         return reply(
             ConsentList(data=entries, first_id=first, last_id=found.last_id, has_more=found.has_more)
         )
 
     # Before the ids, which have the same form.
-    @answers(
+    @endpoint(
         "GET",
         f"{_ROOT}/phrases",
         ConsentPhrase,
@@ -131,30 +131,30 @@ class Consents(Resource):
             )
         return reply(ConsentPhrase(language=tag, phrase=phrase))
 
-    @answers("GET", f"{_ROOT}/{{id}}", ConsentEntry, failures=(NotFound,))
-    @answers("GET", f"{_ADMIN}/{{id}}", AccountConsent, name="get_consent", failures=(NotFound,))
+    @endpoint("GET", f"{_ROOT}/{{id}}", ConsentEntry, failures=(NotFound,))
+    @endpoint("GET", f"{_ADMIN}/{{id}}", AccountConsent, name="get_consent", failures=(NotFound,))
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
         return self._reply(request, await self._found(request))
 
-    @answers("POST", f"{_ROOT}/{{id}}", ConsentEntry, body=ConsentName, failures=(NotFound, Conflict))
+    @endpoint("POST", f"{_ROOT}/{{id}}", ConsentEntry, body=ConsentName, failures=(NotFound, Conflict))
     async def update_voice_consent(self, request: Request) -> Response:
         """Give a consent another name"""
         new, account = await body(request, ConsentName), caller_of(request.scope).account
-        return reply(consent_entry(await self._keeper.rename(account, request.path_params["id"], new.name)))
+        return reply(consent_entry(await self._consents.rename(account, request.path_params["id"], new.name)))
 
-    @answers("DELETE", f"{_ROOT}/{{id}}", DeletedConsent, failures=(NotFound, Conflict))
-    @answers(
+    @endpoint("DELETE", f"{_ROOT}/{{id}}", DeletedConsent, failures=(NotFound, Conflict))
+    @endpoint(
         "DELETE", f"{_ADMIN}/{{id}}", DeletedConsent, name="delete_consent", failures=(NotFound, Conflict)
     )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
         found = await self._found(request)
         act = await self._admin_tools.act(request, "consent.deleted", found.id, found.record.account)
-        await self._keeper.delete(found, act)
+        await self._consents.delete(found, act)
         return reply(DeletedConsent(id=found.id))
 
-    @answers(
+    @endpoint(
         "GET",
         _ADMIN,
         AccountConsentList,
@@ -163,17 +163,17 @@ class Consents(Resource):
     )
     async def list_consents(self, request: Request) -> Response:
         """The consents of all accounts, the newest first"""
-        account, store = await self._admin_tools.query_account(request), self._keeper.store
+        account, store = await self._admin_tools.query_account(request), self._consents.store
         listed = await page(
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
-        return listed.answer(AccountConsentList, lambda row: account_consent(self._keeper.open(row)))
+        return listed.answer(AccountConsentList, lambda row: account_consent(self._consents.open(row)))
 
     @staticmethod
-    def _reply(request: Request, consent: OpenedConsent, status: int = 200) -> Response:
+    def _reply(request: Request, consent: ReadableConsent, status: int = 200) -> Response:
         """Answer with a consent, which names its account to operators."""
         shown = account_consent if account_of(request) is None else consent_entry
         return reply(shown(consent), status)
 
-    async def _found(self, request: Request) -> OpenedConsent:
-        return await self._keeper.find(account_of(request), request.path_params["id"])
+    async def _found(self, request: Request) -> ReadableConsent:
+        return await self._consents.find(account_of(request), request.path_params["id"])

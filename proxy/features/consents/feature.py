@@ -9,7 +9,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, wrong
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import Registry
-from proxy.feature import Feature, House, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance
 from proxy.features.consents.records import TABLE
 from speech_engine import Hosted
 
@@ -34,17 +34,19 @@ def needs_plugins(config: Config) -> bool:
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.comparison import open_comparison
+    from proxy.features.consents.consent_store import ConsentStore
     from proxy.features.consents.endpoints import Consents
     from proxy.features.consents.grants import Grants
-    from proxy.features.consents.keeper import ConsentKeeper
 
-    async with open_comparison(house.registry, house.config_at_start) as comparison:
-        keeper = ConsentKeeper(house.store, house.vault, house.intake, comparison, house.erasing.erase)
-        yield Opened(
-            house.sharing(Grants(house.store, keeper.compare)),
-            at=lambda revision: Served(Consents(revision.admin_tools, keeper).endpoints),
+    async with open_comparison(context.registry, context.config_at_start) as comparison:
+        consents = ConsentStore(
+            context.store, context.vault, context.intake, comparison, context.erasing.erase
+        )
+        yield FeatureInstance(
+            context.sharing(Grants(context.store, consents.compare)),
+            at=lambda revision: Additions(Consents(revision.admin_tools, consents).endpoints),
         )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from proxy.audio.recordings.intake import TakenRecording
+from proxy.audio.recordings.intake import AcceptedRecording
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import NotAllowed
 from proxy.features.consents import records
-from proxy.features.consents.keeper import find_record
+from proxy.features.consents.consent_store import find_record
 from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use, record_digest
 from proxy.storage.store import Condition, Store
 
-Compare = Callable[[TakenRecording, ConsentRecord], Awaitable[Compared | None]]
+Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[Compared | None]]
 
 
 class Grant(NamedTuple):
@@ -58,14 +58,16 @@ class Grants:
         """Return the grants of an account by id."""
         return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
 
-    async def compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+    async def compare(
+        self, account: str, accepted: AcceptedRecording, grant: Grant | None
+    ) -> Compared | None:
         """Compare the speaker of a recording with the grant's. None: there is no comparer.
 
         Raises NotAllowed if the operator refuses other speakers.
         """
         if grant is None:
             return None
-        return await self._compare(taken, await find_record(self._store, account, grant.id, "consent"))
+        return await self._compare(accepted, await find_record(self._store, account, grant.id, "consent"))
 
     def is_there(self, account: str, id_: str) -> Condition:
         """What must be true in the commit that adds a voice by this grant."""

@@ -76,7 +76,7 @@ get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.p
 _SECOND = 1_000_000
 # A recording is there to stay.
 _HAS_TIME = f"""
-{blobs.IS_KEPT} AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
+{blobs.IS_STORED} AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
     + COALESCE(CAST(:seconds AS DOUBLE PRECISION), 0) <= CAST(:most_s AS DOUBLE PRECISION)
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"

@@ -26,18 +26,18 @@ from proxy.features.consents.grants import Grants
 from proxy.features.conversions.form import (
     FILE,
     ConversionForm,
-    SentConversion,
+    ConversionUpload,
     granted,
     read_conversion,
-    read_sent,
+    read_conversion_body,
     source_sound,
 )
 from proxy.features.conversions.sources import Sources
+from proxy.file_store.once import digest_of_fields
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
-from proxy.kept.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
 from proxy.speech.speaking import Speaking
 
@@ -65,10 +65,10 @@ class Conversions:
         admitted = await self._speaking.admission.admit(caller)
         state["rate"] = admitted.window
         terms = admitted.terms
-        form = await read_sent(connection)
-        sent = read_conversion(form, needs_consent=terms.consent == "required")
-        convert = partial(self._convert, state, terms, sent)
-        digest = partial(digest_of_fields, sent.form, sent.audio)
+        form = await read_conversion_body(connection)
+        upload = read_conversion(form, needs_consent=terms.consent == "required")
+        convert = partial(self._convert, state, terms, upload)
+        digest = partial(digest_of_fields, upload.form, upload.audio)
         await self._answering.once(connection, state, terms, digest, convert)
 
     @property
@@ -98,18 +98,18 @@ class Conversions:
         ]
 
     async def _convert(
-        self, state: dict[str, Any], terms: Terms, sent: SentConversion, connection: Connection
+        self, state: dict[str, Any], terms: Terms, upload: ConversionUpload, connection: Connection
     ) -> None:
         caller: Caller = state["caller"]
-        grant = await granted(self._grants, caller.account, sent.form)
+        grant = await granted(self._grants, caller.account, upload.form)
         # What is refused whatever the recording is costs no decoding.
-        planned = sent.request(source_sound(b"", 0.0, "", grant))
+        planned = upload.request(source_sound(b"", 0.0, "", grant))
         await self._speaking.call(state["request_id"], caller, planned, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer)
-        async with self._sources.taken(caller.account, sent, grant) as source:
+        async with self._sources.taken(caller.account, upload, grant) as source:
             try:
-                await self._answering.speak(state, sent.request(source), terms, connection)
+                await self._answering.speak(state, upload.request(source), terms, connection)
             except InvalidRequest as failure:
                 if failure.code == "unusable_sample" or failure.param in _OF_TEXTS:
                     failure.param = FILE

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
     from proxy.features.conversions.endpoint import Conversions
     from proxy.features.conversions.sources import Sources
 
-    sources, grants = Sources(house.intake), house.find(Grants)
+    sources, grants = Sources(context.intake), context.find(Grants)
 
-    def at(revision: HouseRevision) -> Served:
+    def at(revision: RevisionContext) -> Additions:
         if revision.speaking is None or revision.answering is None:
-            return Served()
-        conversions = Conversions(revision.speaking, revision.answering, sources, grants, house.ledger)
-        return Served(conversions.endpoints)
+            return Additions()
+        conversions = Conversions(revision.speaking, revision.answering, sources, grants, context.ledger)
+        return Additions(conversions.endpoints)
 
-    yield Opened(house, at)
+    yield FeatureInstance(context, at)
 
 
 FEATURE = Feature("conversions", _open)

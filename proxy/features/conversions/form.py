@@ -66,7 +66,7 @@ _OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_
 """Fields that people know of speech. An answer names them, since nothing of a conversion follows them."""
 
 
-class SentConversion(NamedTuple):
+class ConversionUpload(NamedTuple):
     """A form that was read, and its file."""
 
     form: ConversionForm
@@ -75,7 +75,7 @@ class SentConversion(NamedTuple):
     ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<SentConversion {self.form!r}, {len(self.audio)} bytes>"
+        return f"<ConversionUpload {self.form!r}, {len(self.audio)} bytes>"
 
     def request(self, source: SourceSound) -> SpeechRequest:
         """Return the request that repeats this recording. Nothing of it is cached: nobody sends it twice."""
@@ -124,7 +124,9 @@ def source_sound(
     return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
 
 
-async def read_sent(request: Request | Connection, fields: Collection[str] = FIELDS) -> RequestForm:
+async def read_conversion_body(
+    request: Request | Connection, fields: Collection[str] = FIELDS
+) -> RequestForm:
     """Read the body of a request. Raises what `read_form` does, and names the file if that is too large."""
     try:
         return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*fields, *_OF_SPEECH})
@@ -139,17 +141,17 @@ async def read_sent(request: Request | Connection, fields: Collection[str] = FIE
 
 def read_conversion(
     form: RequestForm, *, needs_consent: bool, as_: type[ConversionForm] = ConversionForm
-) -> SentConversion:
+) -> ConversionUpload:
     """Read a form. Raises InvalidRequest, which names the field."""
-    given = {name: texts for name, texts in form.fields.items() if texts != [""]}
-    ignored = tuple(sorted(given.keys() & _OF_SPEECH))
-    values = {name: _value(name, texts) for name, texts in given.items() if name not in ignored}
+    filled_fields = {name: texts for name, texts in form.fields.items() if texts != [""]}
+    ignored = tuple(sorted(filled_fields.keys() & _OF_SPEECH))
+    values = {name: _value(name, texts) for name, texts in filled_fields.items() if name not in ignored}
     read = speech_request.read(as_, values)
     output = output_of(read)
     if (file := form.files.get(FILE)) is None:
         raise _missing(FILE, "the recording that is to be converted, as a file")
     check_consent(read, needs_consent=needs_consent)
-    return SentConversion(read, output, file.data, ignored)
+    return ConversionUpload(read, output, file.data, ignored)
 
 
 def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
@@ -187,8 +189,8 @@ def output_of(form: ConversionForm) -> OutputForm:
 
 
 def _extra(form: ConversionForm) -> Extra:
-    sent = ((name, getattr(form, name)) for name in _OF_ENGINES)
-    return tuple((name, encode_json(value).decode()) for name, value in sent if value is not None)
+    upload = ((name, getattr(form, name)) for name in _OF_ENGINES)
+    return tuple((name, encode_json(value).decode()) for name, value in upload if value is not None)
 
 
 def _missing(field: str, what: str) -> InvalidRequest:

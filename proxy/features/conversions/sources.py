@@ -10,8 +10,8 @@ from hashlib import sha256
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.audio.recordings.recording import MOST_S
 from proxy.features.consents.grants import Grant
-from proxy.features.conversions.form import FILE, SentConversion, source_sound
-from proxy.helpers.places import FairPlaces
+from proxy.features.conversions.form import FILE, ConversionUpload, source_sound
+from proxy.helpers.limiter import FairLimiter
 from proxy.speech.speech_request import SOURCE_HZ, SourceSound
 
 MOST_BYTES = 512 * 1024 * 1024
@@ -23,20 +23,20 @@ class Sources:
     """The recordings of the conversions that are under way in a worker. Each byte in `places` is a place."""
 
     def __init__(self, intake: RecordingIntake, most_bytes: int = MOST_BYTES) -> None:
-        self.places = FairPlaces("conversions", places=most_bytes, of_account=most_bytes, at_once=1)
+        self.places = FairLimiter("conversions", places=most_bytes, of_account=most_bytes, at_once=1)
         self._intake = intake
 
     @asynccontextmanager
     async def taken(
-        self, account: str, sent: SentConversion, grant: Grant | None
+        self, account: str, upload: ConversionUpload, grant: Grant | None
     ) -> AsyncIterator[SourceSound]:
         """Give the recording of a request until the block is left. Its account's turn to decode is over then.
 
         Raises InvalidRequest, DecodingFailed and NoPlace.
         """
         # How much will come of a file is not known before it is decoded.
-        with self.places.take(account, len(sent.audio) + _MOST_SOUND_BYTES) as place:
-            sound = await self._intake.sound(account, sent.audio, FILE, SOURCE_HZ)
-            place.lighten(len(sent.audio) + len(sound.pcm))
-            digest = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
-            yield source_sound(sound.pcm, sound.seconds, digest, grant, sent.audio)
+        with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
+            sound = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
+            place.lighten(len(upload.audio) + len(sound.pcm))
+            digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
+            yield source_sound(sound.pcm, sound.seconds, digest, grant, upload.audio)

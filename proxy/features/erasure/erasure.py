@@ -20,14 +20,15 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.catalogue.derived_things import DerivedThings, OwnedRecord
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import Spread
 from proxy.errors import NotFound
 from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
-from proxy.kept import data_folder
-from proxy.kept.vault import Vault
+from proxy.file_store import data_folder
+from proxy.file_store.vault import Vault
+from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
 from proxy.storage import tombstones
 from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
@@ -35,7 +36,6 @@ from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
-from proxy.work.wishes import LEASE_S, Again, Done, Result, WishKind
 from speech_engine import EngineError
 
 _WAITED_S = 10.0
@@ -62,11 +62,11 @@ Receipt = Tombstone
 """How far an erasure is: a tombstone without `pending` is complete."""
 
 
-class Erasure(WishKind[Tombstone]):
+class Erasure(TaskKind[Tombstone]):
     """The erasure of one worker. `things` are set anew by each revision of the configuration."""
 
     name = "erasures that are not complete"
-    table = tombstones.WISHES
+    table = tombstones.TASKS
     # Together: a provider that is away keeps each of them waiting.
     at_once = 16
     outlives = False
@@ -89,7 +89,7 @@ class Erasure(WishKind[Tombstone]):
         self._followed: dict[str, Tombstone] = {}
         self._id = new_id("flw")
         self._life = data_folder.life_of(data) or self._id
-        self._seen = self._said = 0
+        self._seen = self._noted = 0
 
     def reach(self, things: DerivedThings) -> None:
         """Say what there is of voices from now on."""
@@ -172,13 +172,13 @@ class Erasure(WishKind[Tombstone]):
         await asyncio.gather(*(self._follow(tombstone) for tombstone in tuple(self._followed.values())))
         if not self._followed:
             self._seen = now
-        if now - self._said >= _SAY_EVERY_US or any(each.completed is None for each in recent):
+        if now - self._noted >= _SAY_EVERY_US or any(each.completed is None for each in recent):
             await put_follower(self._store, self._id, self._life, self._seen, now)
-            self._said = now
+            self._noted = now
 
     async def stop_following(self) -> None:
         """Note that no erasure has to wait for this process any more."""
-        if self._said:
+        if self._noted:
             await _try("followers", lambda: remove_follower(self._store, self._id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
@@ -260,12 +260,12 @@ class Erasure(WishKind[Tombstone]):
         if not self._store.is_shared:
             return await self._spread(tombstone)
         committed = await exact_now(self._store)
-        is_here, is_elsewhere = await asyncio.gather(
-            self._spread(tombstone), self._is_forgotten_elsewhere(committed)
+        is_here, is_remote = await asyncio.gather(
+            self._spread(tombstone), self._is_forgotten_remotely(committed)
         )
-        return is_here and is_elsewhere
+        return is_here and is_remote
 
-    async def _is_forgotten_elsewhere(self, committed: int) -> bool:
+    async def _is_forgotten_remotely(self, committed: int) -> bool:
         until = asyncio.get_running_loop().time() + _OTHERS_S
         while await are_behind(self._store, self._life, committed):
             if asyncio.get_running_loop().time() > until:

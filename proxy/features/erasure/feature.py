@@ -8,39 +8,39 @@ from pathlib import Path
 
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import from_engine
-from proxy.feature import BackedUp, Feature, House, Opened, Served
+from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance
 from proxy.features.erasure import journal
-from proxy.speech.call import OpenTap, SpeechCall
+from proxy.speech.call import OpenObserver, SpeechCall
+from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speaking import OnTheWay
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.tap import Tap
 from proxy.storage.tables import Table
 from speech_engine import EngineError
 
 
-class ErasureConcern:
+class ErasureObservers:
     """Opens a tap for each answer with saved voices. An erasure waits for the answer, or ends it."""
 
     def __init__(self, erased: ErasedVoices) -> None:
         self._erased = erased
 
-    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenTap | None:
+    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
         return self._open if plan.own_voices else None
 
-    def _open(self, call: SpeechCall) -> Tap:
+    def _open(self, call: SpeechCall) -> Observer:
         voices = call.plan.own_voices
         if (erased := self._erased.erasure_of(voices)) is not None:
             raise from_engine(erased)
-        return _ErasureTap(self._erased, voices)
+        return _ErasureObserver(self._erased, voices)
 
 
-class _ErasureTap(Tap):
+class _ErasureObserver(Observer):
     def __init__(self, erased: ErasedVoices, voices: Collection[str]) -> None:
         self._erased = erased
         self._voices = voices
-        self._heard = ExitStack()
-        self._heard.enter_context(erased.speaking(voices))
+        self._streams = ExitStack()
+        self._streams.enter_context(erased.speaking(voices))
 
     def chunk(self, data: bytes) -> None:
         self._erased.check(self._voices)
@@ -53,22 +53,22 @@ class _ErasureTap(Tap):
         return self._erased.erasure_of(self._voices) or error
 
     def end(self, error: BaseException | None) -> None:
-        self._heard.close()
+        self._streams.close()
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.erasure.erasure import open_erasure
 
-    data, concern = Path(house.config_at_start.data), ErasureConcern(house.erased)
+    data, factory = Path(context.config_at_start.data), ErasureObservers(context.erased)
     async with open_erasure(
-        house.store, house.vault, data, house.metrics, house.spread, house.erased
+        context.store, context.vault, data, context.metrics, context.spread, context.erased
     ) as erasure:
-        yield Opened(
-            house._replace(erasing=erasure),
-            at=lambda _revision: Served(on_the_way=OnTheWay((concern.opener,))),
+        yield FeatureInstance(
+            context._replace(erasing=erasure),
+            at=lambda _revision: Additions(on_the_way=OnTheWay((factory.opener,))),
             reach=erasure.reach,
-            wishes=(erasure,),
+            task_kinds=(erasure,),
         )
 
 

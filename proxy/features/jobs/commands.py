@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Group, Here, path
+from proxy.commands.command import AdminRequest, CommandContext, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 
 JOBS = Group("jobs", "Jobs: long texts, spoken in steps.")
 
@@ -43,8 +43,8 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 
 def _steps(row: dict[str, Any]) -> str:
     """Say how far a job is. A training is one step of the job, and many of its own."""
-    if told := row["training"]:
-        return f"{told['step']} of {told['steps']}"
+    if training := row["training"]:
+        return f"{training['step']} of {training['steps']}"
     return f"{row['steps_done']} of {row['steps']}"
 
 
@@ -60,8 +60,8 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 def _line(answer: dict[str, Any]) -> list[Part]:
     stage = (answer["training"] or {}).get("stage", "")
     # What is done says so once.
-    said = dict.fromkeys((answer["status"], stage, f"{_steps(answer)} steps", _why(answer)))
-    return [Line(", ".join(filter(None, said)))]
+    parts = dict.fromkeys((answer["status"], stage, f"{_steps(answer)} steps", _why(answer)))
+    return [Line(", ".join(filter(None, parts)))]
 
 
 def _deletion(answer: dict[str, Any]) -> list[Part]:
@@ -69,35 +69,35 @@ def _deletion(answer: dict[str, Any]) -> list[Part]:
 
 
 @JOBS.command("list", _list_table)
-def jobs_list(account: OfAccount = None) -> Ask:
+def jobs_list(account: OfAccount = None) -> AdminRequest:
     """List the last jobs, the newest first."""
-    return Ask("GET", "jobs", query={"account": account})
+    return AdminRequest("GET", "jobs", query={"account": account})
 
 
 @JOBS.command("show", _row_table)
-def jobs_show(job: _Id) -> Ask:
+def jobs_show(job: _Id) -> AdminRequest:
     """Show one job."""
-    return Ask("GET", path("jobs", job))
+    return AdminRequest("GET", path("jobs", job))
 
 
 @JOBS.command("cancel", _row_table)
-def jobs_cancel(job: _Id) -> Ask:
+def jobs_cancel(job: _Id) -> AdminRequest:
     """End a job. What was spoken stays."""
-    return Ask("POST", path("jobs", job, "cancel"))
+    return AdminRequest("POST", path("jobs", job, "cancel"))
 
 
 @JOBS.command("retry", _row_table)
-def jobs_retry(job: _Id) -> Ask:
+def jobs_retry(job: _Id) -> AdminRequest:
     """Speak what a job lacks that has failed or was canceled."""
-    return Ask("POST", path("jobs", job, "retry"))
+    return AdminRequest("POST", path("jobs", job, "retry"))
 
 
 @JOBS.command("watch", _line)
 def jobs_watch(
     job: _Id,
-    here: Here,
+    here: CommandContext,
     minutes: Annotated[float, typer.Option(min=0, help="How long at most.")] = 1440.0,
-) -> Generator[Ask, Any, int]:
+) -> Generator[AdminRequest, Any, int]:
     """Follow a job until its end. The status is 0 if it is done, 1 if not, 2 if it goes on."""
     data = Path(here.config().data)
     if not data_folder.is_held(data):
@@ -105,7 +105,7 @@ def jobs_watch(
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     until, seen = time.monotonic() + 60 * minutes, None
     while True:
-        seen = yield Ask("GET", path("jobs", job), shows=partial(ne, seen))
+        seen = yield AdminRequest("GET", path("jobs", job), shows=partial(ne, seen))
         if seen["status"] in ("done", "failed", "canceled"):
             return 0 if seen["status"] == "done" else 1
         if time.monotonic() >= until:
@@ -114,7 +114,7 @@ def jobs_watch(
 
 
 @JOBS.command("delete", _deletion)
-def jobs_delete(job: _Id, is_sure: Sure = False) -> Ask:
+def jobs_delete(job: _Id, is_sure: Sure = False) -> AdminRequest:
     """Delete a job with its text and its sound."""
     question = "" if is_sure else f"Delete the job {job} with its sound for good?"
-    return Ask("DELETE", path("jobs", job), question=question)
+    return AdminRequest("DELETE", path("jobs", job), question=question)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import AdminTools, answers_at_both
+from proxy.api.admin_tools import AdminTools, account_endpoint
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import (
@@ -23,7 +23,7 @@ from proxy.errors import (
     NotFound,
     RateLimited,
 )
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
@@ -36,12 +36,12 @@ from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
 from proxy.features.jobs.kinds.conversion.kind import ConversionJobForm
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
 from proxy.features.jobs.kinds.training.kind import TrainingBody
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
-from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, account_of, answers
+from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech.speech_request import Defaults
 
 
@@ -68,12 +68,14 @@ class JobResource(Resource):
 class Jobs(JobResource):
     """What accounts and the operator do with jobs that are there."""
 
-    def __init__(self, kinds: JobKinds, tools: AdminTools, steps: Steps | None, notices: Courier) -> None:
+    def __init__(
+        self, kinds: JobKinds, tools: AdminTools, steps: Steps | None, notices: DeliveryTasks
+    ) -> None:
         super().__init__(kinds, tools)
         self._steps = steps
         self._notices = notices
 
-    @answers_at_both(
+    @account_endpoint(
         "GET", "/jobs", JobList, queries=PAGE, failures=(InvalidRequest,), summary="The jobs of all accounts"
     )
     async def list_jobs(self, request: Request) -> Response:
@@ -85,14 +87,14 @@ class Jobs(JobResource):
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
         return listed.answer(JobList, lambda job: shown[job.id])
 
-    @answers("GET", "/v1/jobs/{id}", ShownJob, failures=(NotFound,))
-    @answers("GET", "/admin/jobs/{id}", ShownJob, failures=(NotFound,), name="get_job_of")
+    @endpoint("GET", "/v1/jobs/{id}", ShownJob, failures=(NotFound,))
+    @endpoint("GET", "/admin/jobs/{id}", ShownJob, failures=(NotFound,), name="get_job_of")
     async def get_job(self, request: Request) -> Response:
         """One job"""
         return await self.show(await self.found(request))
 
-    @answers("POST", "/v1/jobs/{id}/cancel", ShownJob, failures=(NotFound,))
-    @answers("POST", "/admin/jobs/{id}/cancel", ShownJob, failures=(NotFound,), name="cancel_job_of")
+    @endpoint("POST", "/v1/jobs/{id}/cancel", ShownJob, failures=(NotFound,))
+    @endpoint("POST", "/admin/jobs/{id}/cancel", ShownJob, failures=(NotFound,), name="cancel_job_of")
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
@@ -110,8 +112,8 @@ class Jobs(JobResource):
             job = replace(job, state="canceled", ended=await self._store.now(), waits="")
         return await self.show(left or job)
 
-    @answers("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
-    @answers(
+    @endpoint("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
+    @endpoint(
         "POST",
         "/admin/jobs/{id}/retry",
         ShownJob,
@@ -135,8 +137,8 @@ class Jobs(JobResource):
             self._steps.look_soon()
         return await self.show(await self.found(request))
 
-    @answers("DELETE", "/v1/jobs/{id}", DeletedJob, failures=(NotFound,))
-    @answers("DELETE", "/admin/jobs/{id}", DeletedJob, failures=(NotFound,), name="delete_job_of")
+    @endpoint("DELETE", "/v1/jobs/{id}", DeletedJob, failures=(NotFound,))
+    @endpoint("DELETE", "/admin/jobs/{id}", DeletedJob, failures=(NotFound,), name="delete_job_of")
     async def delete_job(self, request: Request) -> Response:
         """Delete a job with its text and its sound"""
         job = await self.found(request)
@@ -150,14 +152,14 @@ class ClientJobs(JobResource):
 
     accepted: type[msgspec.Struct] = ShownJob
 
-    def __init__(self, kinds: JobKinds, at: HouseRevision, steps: Steps) -> None:
+    def __init__(self, kinds: JobKinds, at: RevisionContext, steps: Steps) -> None:
         super().__init__(kinds, at.admin_tools)
         assert at.speaking is not None, "a worker speaks"
         self._at = at
         self._admission = at.speaking.admission
         self._look_soon = steps.look_soon
 
-    @answers(
+    @endpoint(
         "POST",
         "/v1/jobs",
         ShownJob,
@@ -179,7 +181,7 @@ class ClientJobs(JobResource):
             most = records.MOST_WANTED
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
             raise
-        id_, key = request.scope["state"]["request_id"], sent_key(request.headers.getlist("idempotency-key"))
+        id_, key = request.scope["state"]["request_id"], read_key(request.headers.getlist("idempotency-key"))
         asked = BackgroundRequest(id_, caller, terms, b"", Defaults.of(self._at.config.server), key)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             return await self._begin(self._kinds.of_form, asked, request)

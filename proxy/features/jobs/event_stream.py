@@ -20,7 +20,7 @@ from proxy.features.jobs.endpoints import JobResource
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 from proxy.http.replies import encode_json
-from proxy.http.resource import answers
+from proxy.http.resource import endpoint
 
 MOST_OF_ACCOUNT = 32
 """Each looks at its job every second, for as long as that takes."""
@@ -64,7 +64,7 @@ class JobEvents(JobResource):
         super().__init__(kinds, tools)
         self._streams = streams
 
-    @answers(
+    @endpoint(
         "GET",
         "/v1/jobs/{id}/events",
         media=("text/event-stream",),

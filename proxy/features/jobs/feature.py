@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.feature import Feature, House, Opened
+from proxy.feature import AppContext, Feature, FeatureInstance
 from proxy.features.jobs.check import ceilings, trainings
 from proxy.features.jobs.core.records import TABLES
 from proxy.features.jobs.kinds.batch.uploads import TABLE as FILES_TABLE
@@ -14,10 +14,10 @@ from proxy.features.jobs.remote.records import TABLES as RUN_TABLES
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.jobs.open_jobs import open_jobs
 
-    async with open_jobs(house) as opened:
+    async with open_jobs(context) as opened:
         yield opened
 
 

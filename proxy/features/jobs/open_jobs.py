@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.api.speech_forms import Background
-from proxy.feature import House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
@@ -22,40 +22,40 @@ from proxy.features.jobs.kinds.conversion.kind import ConversionKind
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
-from proxy.features.jobs.remote.elsewhere import EVERY_S, EnginesElsewhere
 from proxy.features.jobs.remote.open_remote import open_remote
+from proxy.features.jobs.remote.remote_engines import EVERY_S, RemoteEngines
 from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.step_endpoints import JobSteps
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
 from proxy.telemetry.background import RepeatingTask
 
 
 @asynccontextmanager
-async def open_jobs(house: House) -> AsyncIterator[Opened]:
+async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     """Open the jobs of a command, or those of a worker with its rented machines."""
     decoder = LongDecoder()
     try:
-        jobs = OpenJobs(house, decoder)
+        jobs = OpenJobs(context, decoder)
         if jobs.working is None:
-            yield Opened(house, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
+            yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
             return
         steps, encoding, trainings = jobs.working
-        async with _introduced(house), open_remote(house, trainings.far) as remote:
+        async with _introduced(context), open_remote(context, trainings.runners_) as remote:
 
-            def at(revision: HouseRevision) -> Served:
+            def at(revision: RevisionContext) -> Additions:
                 remote.links.root = revision.config.server.public_url
                 served = jobs.at(revision)
                 return served._replace(endpoints=[*served.endpoints, *remote.endpoints])
 
-            yield Opened(
-                house,
+            yield FeatureInstance(
+                context,
                 at,
-                wishes=(steps, encoding, trainings.wishes),
+                task_kinds=(steps, encoding, trainings.task_kinds),
                 alone=(jobs.retention.run, trainings.bills.run),
                 alone_here=remote.alone_here,
-                memories=(trainings.wishes,),
+                memories=(trainings.task_kinds,),
                 files=(jobs.files, trainings.ends),
             )
     finally:
@@ -65,26 +65,26 @@ async def open_jobs(house: House) -> AsyncIterator[Opened]:
 class OpenJobs:
     """The jobs of one worker, or of a command, which works on none."""
 
-    def __init__(self, house: House, decoder: LongDecoder) -> None:
-        self.files = files = JobFiles(house.store, house.vault)
+    def __init__(self, context: AppContext, decoder: LongDecoder) -> None:
+        self.files = files = JobFiles(context.store, context.vault)
         self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
-        self._notices = notices = house.find(Courier)
+        self._notices = notices = context.find(DeliveryTasks)
         self._streams = EventStreams()
         self._batches = BatchKind(files, notices)
-        conversions = ConversionKind(files, decoder, house.find(Grants), house.ledger)
+        conversions = ConversionKind(files, decoder, context.find(Grants), context.ledger)
         spoken: tuple[SpokenKind, ...] = (SpeechKind(files), self._batches, conversions)
         trainings = None
-        if house.engines is not None:
-            trainings = TrainingParts.of(house, files)
-            encoding = FileSteps(house.store, house.vault, files, notices)
+        if context.engines is not None:
+            trainings = TrainingParts.of(context, files)
+            encoding = FileSteps(context.store, context.vault, files, notices)
             by_name = {kind.name: kind for kind in spoken}
-            steps = Steps(house.store, by_name, files, house.metrics.registry, notices, encoding)
+            steps = Steps(context.store, by_name, files, context.metrics.registry, notices, encoding)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
         self._kinds = JobKinds(files, (*spoken, self._trainings))
-        self.retention = JobRetention(files, house.metrics, (self._batches.tidy,))
+        self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
-    def at(self, revision: HouseRevision) -> Served:
+    def at(self, revision: RevisionContext) -> Additions:
         """Go on by a new revision, and return its endpoints."""
         section, tools, kinds = JOBS.of(revision.config), revision.admin_tools, self._kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
@@ -102,18 +102,18 @@ class OpenJobs:
             files, batches = Files(self._batches, revision), Batches(self._batches, revision, steps)
             resources = [client, events, results, files, batches, *resources]
         endpoints = [each for resource in resources for each in resource.endpoints]
-        return Served(endpoints, background=background)
+        return Additions(endpoints, background=background)
 
 
 @asynccontextmanager
-async def _introduced(house: House) -> AsyncIterator[None]:
+async def _introduced(context: AppContext) -> AsyncIterator[None]:
     """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
-    if house.engines is None or not house.store.is_shared:
+    if context.engines is None or not context.store.is_shared:
         yield
         return
-    elsewhere = EnginesElsewhere(house.store, house.engines)
-    turn = elsewhere.ask if house.config_at_start.serves else elsewhere.tell
-    repeated = RepeatingTask("engines of workers", turn, EVERY_S, house.metrics)
+    engines_there = RemoteEngines(context.store, context.engines)
+    turn = engines_there.ask if context.config_at_start.serves else engines_there.tell
+    repeated = RepeatingTask("engines of workers", turn, EVERY_S, context.metrics)
     try:
         yield
     finally:

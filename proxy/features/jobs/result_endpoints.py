@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotFound, RangeNotSatisfiable
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.jobs.core.content import RANGE, ZIP
 from proxy.features.jobs.core.fields import FORMATS
 from proxy.features.jobs.core.kinds import JobKinds
@@ -16,7 +16,7 @@ from proxy.features.jobs.endpoints import JobResource
 from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES
 from proxy.features.jobs.kinds.training.kind import ONNX
 from proxy.http.endpoint import Query
-from proxy.http.resource import answers
+from proxy.http.resource import endpoint
 
 _CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
 _FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
@@ -25,11 +25,11 @@ _FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
 class JobResults(JobResource):
     """What accounts get of their jobs."""
 
-    def __init__(self, kinds: JobKinds, at: HouseRevision) -> None:
+    def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
         super().__init__(kinds, at.admin_tools)
         self._at = at
 
-    @answers(
+    @endpoint(
         "GET",
         "/v1/jobs/{id}/content",
         media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
@@ -42,7 +42,7 @@ class JobResults(JobResource):
         job = await self._ended(request, "sound is")
         return await self._kinds.of(job).content(job, request, self._at)
 
-    @answers(
+    @endpoint(
         "GET",
         "/v1/jobs/{id}/subtitles",
         media=tuple(SUBTITLES.values()),

@@ -21,7 +21,7 @@ from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
 from proxy.features.marks.receipt_records import ClipReceipt
 from proxy.http.lists import PAGE, Listing, page
-from proxy.http.resource import answers
+from proxy.http.resource import endpoint
 from proxy.storage.rows import LAST_MOMENT, Place
 from proxy.storage.store import Params, Store
 
@@ -73,8 +73,8 @@ class StepList(Listing, frozen=True, kw_only=True):
 class JobSteps(JobResource):
     """What became of the steps of jobs."""
 
-    @answers("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))
-    @answers(
+    @endpoint("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))
+    @endpoint(
         "GET",
         "/admin/jobs/{id}/steps",
         StepList,
@@ -96,7 +96,7 @@ class JobSteps(JobResource):
             lambda row: _shown(kind, row, chapter_of(chapters, row.number), receipts.get(row.request or "")),
         )
 
-    @answers(
+    @endpoint(
         "GET",
         "/v1/jobs/{id}/steps/{number}/content",
         media=tuple(dict.fromkeys(MEDIA_TYPES.values())),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Group, path
+from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Grid, Line, Part, grid
 from proxy.errors import CommandRefused
@@ -44,10 +44,10 @@ def _deletion(answer: dict[str, Any]) -> list[Part]:
 def lexicons_list(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One lexicon, with its words.")] = None,
     account: OfAccount = None,
-) -> Ask:
+) -> AdminRequest:
     """List the lexicons of an account and of the configuration. With a name, list its words."""
     resource = "lexicons" if name is None else path("lexicons", name)
-    return Ask("GET", resource, query={"account": account})
+    return AdminRequest("GET", resource, query={"account": account})
 
 
 @LEXICONS.command("set", _row_table)
@@ -61,7 +61,7 @@ def lexicons_set(
         Path | None,
         typer.Option(help="A file with more words: word,spoken in a .csv, or a .toml or .json table."),
     ] = None,
-) -> Ask:
+) -> AdminRequest:
     """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
     words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
@@ -72,7 +72,7 @@ def lexicons_set(
 
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
-    return Ask("PUT", path("lexicons", name), {"account": account, "words": words})
+    return AdminRequest("PUT", path("lexicons", name), {"account": account, "words": words})
 
 
 @LEXICONS.command("delete", _deletion)
@@ -80,11 +80,11 @@ def lexicons_delete(
     name: _Name,
     account: _Account = "",
     is_sure: Sure = False,
-) -> Ask:
+) -> AdminRequest:
     """Delete an account's lexicon."""
     _check_named(account)
     question = "" if is_sure else f"Delete the lexicon {name} and its words for good?"
-    return Ask("DELETE", path("lexicons", name), query={"account": account}, question=question)
+    return AdminRequest("DELETE", path("lexicons", name), query={"account": account}, question=question)
 
 
 def _check_named(account: str) -> None:

@@ -13,15 +13,15 @@ from starlette.responses import Response
 
 from policies import lexicon
 from policies.lexicon import MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
-from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, answers_at_both, check_open
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, check_open
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
-from proxy.features.lexicons.keeper import LexiconKeeper, no_lexicon
-from proxy.features.lexicons.records import LexiconStanding
+from proxy.features.lexicons.lexicon_store import LexiconStore, no_lexicon
+from proxy.features.lexicons.records import LexiconSummary
 from proxy.http.body import AccountName, body
 from proxy.http.lists import iso
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, answers
+from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
@@ -95,13 +95,13 @@ class DeletedLexicon(msgspec.Struct, frozen=True, kw_only=True):
 class LexiconEndpoints(Resource):
     """The lexicons of accounts. The operator reads and changes those of any account."""
 
-    def __init__(self, admin_tools: AdminTools, keeper: LexiconKeeper, shared: Mapping[str, Words]) -> None:
+    def __init__(self, admin_tools: AdminTools, lexicons: LexiconStore, shared: Mapping[str, Words]) -> None:
         self._admin_tools = admin_tools
-        self._keeper = keeper
-        self._store = keeper.store
+        self._lexicons = lexicons
+        self._store = lexicons.store
         self._shared = shared
 
-    @answers_at_both(
+    @account_endpoint(
         "GET",
         "/lexicons",
         LexiconList,
@@ -115,14 +115,14 @@ class LexiconEndpoints(Resource):
         shared = [_shared(name, words) for name, words in self._shared.items()]
         return reply(LexiconList(data=[*map(_entry, own), *shared]))
 
-    @answers_at_both("GET", "/lexicons/{name}", WholeLexicon, failures=(NotFound,))
+    @account_endpoint("GET", "/lexicons/{name}", WholeLexicon, failures=(NotFound,))
     async def get_lexicon(self, request: Request) -> Response:
         """One lexicon with its words"""
         account, name = await self._admin_tools.owner(request), request.path_params["name"]
         return reply(await self._read(account, name))
 
-    @answers("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
-    @answers(
+    @endpoint("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
+    @endpoint(
         "PUT",
         "/admin/lexicons/{name}",
         LexiconEntry,
@@ -143,10 +143,10 @@ class LexiconEndpoints(Resource):
             name, account = lexicon.usual_name(name), owner.id
         words = await _read_words(new.words)
         act = await self._admin_tools.act(request, "lexicon.set", name[:64], account, words=len(words))
-        return reply(_entry(await self._keeper.put(account, name, words, act)))
+        return reply(_entry(await self._lexicons.put(account, name, words, act)))
 
-    @answers("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
-    @answers(
+    @endpoint("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
+    @endpoint(
         "DELETE",
         "/admin/lexicons/{name}",
         DeletedLexicon,
@@ -165,7 +165,7 @@ class LexiconEndpoints(Resource):
         if account_of(request) is None:
             name = lexicon.usual_name(name)
         act = await self._admin_tools.act(request, "lexicon.deleted", name[:64], account)
-        return reply(DeletedLexicon(name=await self._keeper.delete(account, name, act)))
+        return reply(DeletedLexicon(name=await self._lexicons.delete(account, name, act)))
 
     async def _read(self, account: str | None, name: str) -> WholeLexicon:
         """Return the account's lexicon of this name, else the operator's. Raises NotFound."""
@@ -185,7 +185,7 @@ async def _read_words(sent: dict[str, str]) -> Words:
     return await asyncio.to_thread(speech_request.words, sent, "words", MOST_WORDS)
 
 
-def _entry(record: LexiconStanding) -> LexiconEntry:
+def _entry(record: LexiconSummary) -> LexiconEntry:
     return shown_as(LexiconEntry, record, owner="account", changed_at=iso(record.changed))
 
 

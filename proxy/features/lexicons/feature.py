@@ -10,7 +10,7 @@ from policies.lexicon import Words
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.engines.registry import Registry
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.lexicons.records import TABLE
 from proxy.features.lexicons.section import LEXICONS
 
@@ -32,17 +32,17 @@ def _lexicon(name: str, words: Words) -> Finding:
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.lexicons.endpoints import LexiconEndpoints
-    from proxy.features.lexicons.keeper import LexiconKeeper
+    from proxy.features.lexicons.lexicon_store import LexiconStore
     from proxy.features.lexicons.records import AccountWords
 
-    def at(revision: HouseRevision) -> Served:
-        keeper = LexiconKeeper(house.store, revision.library, revision.house.purges)
+    def at(revision: RevisionContext) -> Additions:
+        lexicons = LexiconStore(context.store, revision.library, revision.context.purges)
         shared = LEXICONS.of(revision.config)
-        return Served(LexiconEndpoints(revision.admin_tools, keeper, shared).endpoints)
+        return Additions(LexiconEndpoints(revision.admin_tools, lexicons, shared).endpoints)
 
-    yield Opened(house._replace(words=AccountWords(house.store)), at)
+    yield FeatureInstance(context._replace(words=AccountWords(context.store)), at)
 
 
 FEATURE = Feature("lexicons", _open, tables=(TABLE,), text_checks=(lexicons,))

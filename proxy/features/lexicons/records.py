@@ -17,17 +17,17 @@ from proxy.storage.rows import encode_json
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
 
-_STANDING = "account, name, size, revision, changed"
-_OF_ACCOUNT = f"SELECT {_STANDING} FROM lexicons WHERE account = :account ORDER BY name"
+_SUMMARY = "account, name, size, revision, changed"
+_OF_ACCOUNT = f"SELECT {_SUMMARY} FROM lexicons WHERE account = :account ORDER BY name"
 _TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
-_GET = f"SELECT {_STANDING}, words FROM lexicons WHERE account = :account AND name = :name"
+_GET = f"SELECT {_SUMMARY}, words FROM lexicons WHERE account = :account AND name = :name"
 _SET = f"""
-INSERT INTO lexicons ({_STANDING}, words)
+INSERT INTO lexicons ({_SUMMARY}, words)
 SELECT :account, :name, CAST(:size AS BIGINT), 1, :changed, :words
 WHERE (SELECT count(*) FROM lexicons WHERE account = :account AND name <> :name) < :most
 ON CONFLICT (account, name) DO UPDATE
 SET words = excluded.words, size = excluded.size, revision = lexicons.revision + 1, changed = excluded.changed
-RETURNING {_STANDING}
+RETURNING {_SUMMARY}
 """
 _WAS_SET = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name AND changed = :at)"
 _DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURNING name"
@@ -41,7 +41,7 @@ TABLE = Table(
 )
 
 
-class LexiconStanding(msgspec.Struct, frozen=True, kw_only=True):
+class LexiconSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A lexicon without its words, which `size` counts. `revision` counts its changes, and `changed` is the
     time of the last one."""
 
@@ -52,7 +52,7 @@ class LexiconStanding(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
 
 
-class LexiconRecord(LexiconStanding, frozen=True, kw_only=True):
+class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
     """A lexicon with its words."""
 
     words: Mapping[str, str]
@@ -87,9 +87,9 @@ async def texts(store: Store, account: str) -> dict[str, str]:
     return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
 
 
-async def of_account(store: Store, account: str) -> list[LexiconStanding]:
+async def of_account(store: Store, account: str) -> list[LexiconSummary]:
     """List the lexicons of an account by name, without their words."""
-    return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconStanding])
+    return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconSummary])
 
 
 async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
@@ -101,7 +101,7 @@ async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
 
 async def put(
     store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
-) -> LexiconStanding | None:
+) -> LexiconSummary | None:
     """Save a lexicon under its name. None means that the account has no room for one more."""
     row: Params = {
         "account": account,
@@ -117,7 +117,7 @@ async def put(
         *audit.insert_statements(act, _WAS_SET, {"of": account, "name": name}),
         library_revisions.raise_statement(account),
     )
-    return msgspec.convert(rows[0], LexiconStanding) if rows else None
+    return msgspec.convert(rows[0], LexiconSummary) if rows else None
 
 
 async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:

@@ -104,7 +104,7 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
         if hosted is not None:
             stack.push_async_callback(hosted.close)
         return hosted
-    configured = PluginRequest("mark", request.name, request.section, is_asked_for=True)
+    configured = PluginRequest("mark", request.name, request.section, is_required=True)
     mark: Mark | None = await open_plugin(stack, registry, configured)
     return None if mark is None else _LocalMark(request.name, mark)
 

@@ -30,9 +30,9 @@ from proxy.features.marks.findings import (
 from proxy.features.marks.hosted_mark import MarkBusy, MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import MARKING
+from proxy.file_store.key_ring import KeyRing, UnusableKeys, parse_keys
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
-from proxy.helpers.places import FairPlaces
-from proxy.kept.key_ring import KeyRing, UnusableKeys, parse_keys
+from proxy.helpers.limiter import FairLimiter
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine.mark import MarkKey
@@ -40,7 +40,7 @@ from speech_engine.mark import MarkKey
 MOST_AT_ONCE = 2
 """A search keeps one processor busy: for half a second, and without a mark for two. An account has one of
 the turns, so one account alone keeps no other waiting."""
-MOST_PLACES = 10
+MOST_SLOTS = 10
 """Each of them keeps an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
 
@@ -65,8 +65,8 @@ class ProvenanceChecker:
         self._marker = marker
         self._store = store
         self._config = config
-        self._places = FairPlaces(
-            "recordings to check", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE
+        self._places = FairLimiter(
+            "recordings to check", places=MOST_SLOTS, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE
         )
         self._searches = _helper("search_child")
         self._readers = _helper("manifest_child")

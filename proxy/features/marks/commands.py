@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Command, Group, Here, KnownAnswer
+from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS
@@ -34,7 +34,7 @@ _HINT = "A mark can be copied onto another sound. Only a manifest or a receipt p
 def detect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
     manifest: Annotated[Path | None, typer.Option(help="The C2PA manifest that came beside it.")] = None,
-) -> Ask:
+) -> AdminRequest:
     """Tell whether a recording has this server's mark or manifest.
 
     The status is 0 for yes, 1 for no, 2 for a failure.
@@ -42,7 +42,7 @@ def detect(
     files = {"file": file} if manifest is None else {"file": file, "manifest": manifest}
     work = "marks are looked for"
     # Status 1 is an answer here, so a failure has another one.
-    return Ask("POST", "marks/detect", {}, files=files, work=work, status=_status, failed=UNUSABLE)
+    return AdminRequest("POST", "marks/detect", {}, files=files, work=work, status=_status, failed=UNUSABLE)
 
 
 def _status(answer: dict[str, Any]) -> int:
@@ -111,26 +111,26 @@ def _result(answer: dict[str, Any]) -> list[Part]:
 
 
 @RINGS.command("rotate-mark", _result)
-def keys_rotate_mark(here: Here) -> KnownAnswer:
+def keys_rotate_mark(here: CommandContext) -> CommandResult:
     """Let a new key make the inaudible marks. Older keys still find theirs."""
     return _rotate(here, "keys", MARK_KEYS)
 
 
 @RINGS.command("rotate-receipt", _result)
-def keys_rotate_receipt(here: Here) -> KnownAnswer:
+def keys_rotate_receipt(here: CommandContext) -> CommandResult:
     """Let a new key sign the receipts. Receipts by older keys stay good."""
     return _rotate(here, "receipt_keys", RECEIPT_KEYS)
 
 
-def _rotate(here: Here, setting: str, name: str) -> KnownAnswer:
+def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
     """Put a new key before the others of a file in the data folder. Raise CommandRefused.
 
     `setting` is the one in [marking] by which the keys may be elsewhere.
     """
     # Imported here: they are slow, and `voxgate --help` needs none of them.
     from proxy.features.marks.section import MARKING
-    from proxy.kept import data_folder
-    from proxy.kept.key_ring import UnusableKeys, add_key
+    from proxy.file_store import data_folder
+    from proxy.file_store.key_ring import UnusableKeys, add_key
 
     config = here.config()
     if getattr(MARKING.of(config), setting):
@@ -146,7 +146,7 @@ def _rotate(here: Here, setting: str, name: str) -> KnownAnswer:
     except UnusableKeys as error:
         raise CommandRefused(str(error)) from None
     is_served = data_folder.is_held(Path(config.data))
-    return KnownAnswer({"file": str(file), "keys": len(list(ring)), "is_served": is_served})
+    return CommandResult({"file": str(file), "keys": len(list(ring)), "is_served": is_served})
 
 
 RECEIPT = Group("receipt", "Receipts: what was said of a clip by the server that made it.")
@@ -175,7 +175,7 @@ def receipt_verify(
     source: Annotated[
         Path | None, typer.Option(help="Of a conversion: the recording that was sent for it.")
     ] = None,
-) -> KnownAnswer:
+) -> CommandResult:
     """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
     from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
 
@@ -188,4 +188,4 @@ def receipt_verify(
         raise typer.Exit(UNUSABLE) from None
     is_verified = all(finding.is_good for finding in findings)
     lines = [finding._asdict() for finding in findings]
-    return KnownAnswer({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)
+    return CommandResult({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)

@@ -24,7 +24,7 @@ from proxy.features.marks.marker import day_of
 from proxy.http.body import open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, answers
+from proxy.http.resource import Resource, account_of, endpoint
 from speech_engine.mark import PAYLOAD_BITS
 
 MOST_MANIFEST_BYTES = 1024 * 1024
@@ -128,8 +128,8 @@ class MarkDetection(Resource):
     def __init__(self, checker: ProvenanceChecker) -> None:
         self._checker = checker
 
-    @answers("POST", "/v1/audio/marks/detect", DetectedMarks, files=tuple(_FILES), failures=_FAILURES)
-    @answers(
+    @endpoint("POST", "/v1/audio/marks/detect", DetectedMarks, files=tuple(_FILES), failures=_FAILURES)
+    @endpoint(
         "POST",
         "/admin/marks/detect",
         DetectedMarks,
@@ -144,7 +144,7 @@ class MarkDetection(Resource):
         """
         return reply(await self._detected(request, account_of(request) or CONTROL))
 
-    @answers(
+    @endpoint(
         "POST",
         "/v1/content_provenance_checks",
         ContentProvenanceCheck,
@@ -203,12 +203,12 @@ class MarkDetection(Resource):
 
     async def _mark(self, mark: MarkFinding) -> DetectedMark:
         payload = mark.payload if mark.is_found else None
-        names_maker = mark.payload_bits == PAYLOAD_BITS
+        names_server = mark.payload_bits == PAYLOAD_BITS
         return DetectedMark(
             plugin=mark.plugin,
             found=mark.is_found,
             key=mark.key or None,
-            is_ours=await self._checker.is_ours(payload) if payload is not None and names_maker else None,
+            is_ours=await self._checker.is_ours(payload) if payload is not None and names_server else None,
             day=None if payload is None else _day(payload),
             score=round(mark.score, 2),
             threshold=round(mark.threshold, 2),

@@ -8,56 +8,56 @@ from contextlib import asynccontextmanager
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.registry import Registry
-from proxy.feature import BackedUp, Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance, RevisionContext
 from proxy.features.marks import manifest_records, receipt_records
 from proxy.features.marks.section import MARK_KEYS, MARKING, RECEIPT_KEYS, TEST_CERTIFICATE
-from proxy.kept import key_ring
+from proxy.file_store import key_ring
 from proxy.speech.speaking import OnTheWay
 
 _SMALL = 1024 * 1024
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.marks.checker import open_checker
     from proxy.features.marks.endpoints import MarkDetection
     from proxy.features.marks.manifests import open_manifests
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.marker import open_marker
-    from proxy.features.marks.provenance_tap import LostManifests, ProvenanceConcern
+    from proxy.features.marks.provenance_observer import LostManifests, ProvenanceObservers
     from proxy.features.marks.receipt_endpoints import ManifestEndpoint, Receipts
     from proxy.features.marks.ring_source import read_receipt_keys, receipt_key_source
 
-    if house.engines is None:
+    if context.engines is None:
         # Nothing is spoken here: a command only looks for marks.
-        async with open_checker(house.decoder, house.store, house.config_at_start) as checker:
-            yield Opened(house, at=lambda _revision: Served(MarkDetection(checker).endpoints))
+        async with open_checker(context.decoder, context.store, context.config_at_start) as checker:
+            yield FeatureInstance(context, at=lambda _revision: Additions(MarkDetection(checker).endpoints))
         return
-    key_source, lost = receipt_key_source(), LostManifests(house.metrics.registry)
+    key_source, lost = receipt_key_source(), LostManifests(context.metrics.registry)
     async with (
-        open_marker(house.registry, house.config_at_start, house.store) as marker,
-        open_manifests(house.config_at_start, house.store, house.metrics.registry) as manifests,
-        open_checker(house.decoder, house.store, house.config_at_start, marker) as checker,
+        open_marker(context.registry, context.config_at_start, context.store) as marker,
+        open_manifests(context.config_at_start, context.store, context.metrics.registry) as manifests,
+        open_checker(context.decoder, context.store, context.config_at_start, marker) as checker,
     ):
 
-        def at(revision: HouseRevision) -> Served:
+        def at(revision: RevisionContext) -> Additions:
             config = revision.config
             for each in (marker, manifests, checker):
                 each.revise(config)
             keys, has_receipts = read_receipt_keys(key_source, config), MARKING.of(config).receipts
-            receipts = Receipts(house.store, keys, config.consent.operator, is_on=has_receipts)
+            receipts = Receipts(context.store, keys, config.consent.operator, is_on=has_receipts)
             marks = Marks(marker)
-            concern = ProvenanceConcern(manifests, lost, has_receipts=has_receipts)
-            return Served(
+            factory = ProvenanceObservers(manifests, lost, has_receipts=has_receipts)
+            return Additions(
                 [
                     *MarkDetection(checker).endpoints,
                     *ManifestEndpoint(manifests).endpoints,
                     *receipts.endpoints,
                 ],
-                on_the_way=OnTheWay((concern.opener,), marks.treat, marks.check_provenance, (lost.note,)),
+                on_the_way=OnTheWay((factory.opener,), marks.treat, marks.check_provenance, (lost.note,)),
             )
 
-        yield Opened(house, at)
+        yield FeatureInstance(context, at)
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:

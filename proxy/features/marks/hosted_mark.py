@@ -49,13 +49,13 @@ class HostedMark:
         self._detect_s = detect_s
         self._numbers = itertools.count(1)
         self._refusal: HelperRefused | None = None
-        self._asked = 0
+        self._last_question = 0
         """The number of the question that the process has, or had last."""
         helper.on_end = self._note_end
 
     async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> HostedMarkStream:
         """Open a stream. Raise MarkUnusable."""
-        stream = HostedMarkStream(self, await self._taken(), next(self._numbers))
+        stream = HostedMarkStream(self, await self._take_results(), next(self._numbers))
         is_open = False
         try:
             if stream.life.users > MOST_STREAMS:
@@ -82,7 +82,7 @@ class HostedMark:
             answer = await asyncio.shield(asking)
         except asyncio.CancelledError:
             # A question that the process has cannot be taken back, and keeps its turn to the end.
-            if self._asked != question.number:
+            if self._last_question != question.number:
                 asking.cancel()
             raise
         if answer.detection is None:
@@ -95,10 +95,10 @@ class HostedMark:
     async def _answer(self, question: MarkQuestion) -> MarkAnswer:
         async with self.helper.turn:
             try:
-                life = await self._taken()
+                life = await self._take_results()
             except MarkUnusable as unusable:
                 return MarkAnswer(question.number, failure=str(unusable))
-            self._asked = question.number
+            self._last_question = question.number
             try:
                 answer = await life.exchange(question.number, question, self._detect_s)
             except HelperDied:
@@ -112,7 +112,7 @@ class HostedMark:
             assert isinstance(answer, MarkAnswer)
             return answer
 
-    async def _taken(self) -> Life:
+    async def _take_results(self) -> Life:
         """Take a life of the process. Raise MarkUnusable."""
         try:
             return await self.helper.take()

@@ -80,7 +80,7 @@ def jwk_of(public: bytes) -> Jwk:
 def read_jwk(value: Any) -> Jwk:
     """Read a public key, whose `kid` is computed and not believed. Raises BadJws."""
     try:
-        x = msgspec.convert(value, _SentJwk).x
+        x = msgspec.convert(value, _JwkFields).x
         public = _decode(x)
     except (msgspec.ValidationError, ValueError):
         raise BadJws("a key is no JWK of Ed25519") from None
@@ -110,7 +110,7 @@ def is_signed_by(text: SignedText, key: Jwk) -> bool:
     return True
 
 
-class _SentJwk(msgspec.Struct, frozen=True):
+class _JwkFields(msgspec.Struct, frozen=True):
     """The fields that make a key."""
 
     kty: Literal["OKP"]

@@ -27,7 +27,7 @@ _MOST_TEXT = 200
 _OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 _STATES: dict[str, ManifestState] = {"Valid": "valid", "Trusted": "valid"}
 _MISSING = (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.RemoteManifest, c2pa.C2paError.NotSupported)
-_ELSEWHERE = "Remote:"
+_REMOTE = "Remote:"
 _MAKING = ("c2pa.created", "c2pa.opened")
 _EDITED = "c2pa.edited"
 
@@ -54,7 +54,7 @@ def read_manifest(job: ManifestJob) -> ManifestFinding:
             return _finding(reader, job)
     except c2pa.C2paError as error:
         # A file may say that its manifest is at an address. It is not fetched, so the file has none.
-        is_missing = isinstance(error, _MISSING) or str(error).startswith(_ELSEWHERE)
+        is_missing = isinstance(error, _MISSING) or str(error).startswith(_REMOTE)
         return ManifestFinding("not_present" if is_missing and job.manifest is None else "invalid")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return ManifestFinding("invalid")  # a manifest that says odd things
@@ -64,9 +64,9 @@ def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
     state = _STATES.get(str(reader.get_validation_state()), "invalid")
     if state == "invalid":
         return ManifestFinding("invalid")
-    said = json.loads(reader.json())
-    label = said["active_manifest"]
-    manifest = said["manifests"][label]
+    claims_json = json.loads(reader.json())
+    label = claims_json["active_manifest"]
+    manifest = claims_json["manifests"][label]
     signature = manifest.get("signature_info") or {}
     action = _making(manifest)
     is_ours = job.certificate is not None and is_signed_with(_store(reader, label), label, job.certificate)

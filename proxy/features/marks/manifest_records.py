@@ -24,30 +24,30 @@ WHERE manifests.stamped = 0
 TABLE = Table("manifests", request="request")
 
 
-class KeptManifest(msgspec.Struct, frozen=True):
+class StoredManifest(msgspec.Struct, frozen=True):
     """A manifest, the moment of its signature in microseconds, and whether that has a time stamp."""
 
     data: bytes
-    tried: int
+    renewed: int
     is_stamped: bool
 
     def __repr__(self) -> str:
-        return f"<KeptManifest, {len(self.data)} bytes>"
+        return f"<StoredManifest, {len(self.data)} bytes>"
 
 
-async def find(store: Store, request: str) -> KeptManifest | None:
+async def find(store: Store, request: str) -> StoredManifest | None:
     rows = await store.read(_FIND, {"request": request})
     if not rows:
         return None
     (row,) = rows
-    return KeptManifest(b64decode(row["manifest"]), row["tried"], bool(row["stamped"]))
+    return StoredManifest(b64decode(row["manifest"]), row["tried"], bool(row["stamped"]))
 
 
-async def save(store: Store, request: str, manifest: KeptManifest) -> None:
+async def save(store: Store, request: str, manifest: StoredManifest) -> None:
     row: Params = {
         "request": request,
         "manifest": b64encode(manifest.data).decode(),
-        "tried": manifest.tried,
+        "tried": manifest.renewed,
         "stamped": int(manifest.is_stamped),
     }
     await store.write(Statement(_SAVE, row))

@@ -19,18 +19,18 @@ from proxy.errors import NoPlace
 from proxy.features.marks import manifest_records as manifests
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.manifest_records import KeptManifest
+from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.marker import mark_key_source, read_mark_keys
 from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
 from proxy.features.marks.section import MARKING
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
-from proxy.helpers.places import FairPlaces
-from proxy.kept.key_ring import KeyRing
+from proxy.file_store.key_ring import KeyRing
+from proxy.helpers.limiter import FairLimiter
 from proxy.storage.store import Store
 
 ROOT = "/v1/audio/manifests"
 
-MOST_PLACES = 32
+MOST_SLOTS = 32
 MOST_OF_ACCOUNT = 8
 MOST_AT_ONCE = 4
 """They are signed one by one. The next one of an account is behind three of other accounts at most."""
@@ -53,9 +53,9 @@ class Manifests:
         self._known: KeyRing | None = None
         self._is_on = False
         # A place is of the answer's account, whichever client fetches the manifest.
-        self._places = FairPlaces(
+        self._places = FairLimiter(
             "manifests to sign",
-            places=MOST_PLACES,
+            places=MOST_SLOTS,
             of_account=MOST_OF_ACCOUNT,
             at_once=MOST_AT_ONCE,
             wait_s=WAIT_S,
@@ -87,35 +87,35 @@ class Manifests:
         request, _, proof = id_.rpartition("-")
         if not self._is_proof(request, proof):
             return None
-        kept = await manifests.find(self._store, request)
-        if kept is not None and not await self._is_due_again(kept):
-            return kept.data
+        stored = await manifests.find(self._store, request)
+        if stored is not None and not await self._is_due_again(stored):
+            return stored.data
         found = await receipts.find(self._store, request, None)
         if found is None or found.facts.manifest != "sidecar":
             return None
         try:
-            return await self._sign(found, kept)
+            return await self._sign(found, stored)
         except (SignerUnavailable, NoPlace):
-            if kept is None:
+            if stored is None:
                 raise SignerUnavailable from None
-            return kept.data
+            return stored.data
 
-    async def _sign(self, found: FoundReceipt, kept: KeptManifest | None) -> bytes:
+    async def _sign(self, found: FoundReceipt, stored: StoredManifest | None) -> bytes:
         # Those of an account one after the other: two requests at once get the same manifest.
         async with self._places.turn(found.account):
             newest = await manifests.find(self._store, found.request)
-            if newest is not None and newest != kept:
+            if newest is not None and newest != stored:
                 return newest.data
             facts = found.facts
             signed = await self.signer.sign_digest(_facts(facts), bytes.fromhex(facts.sha256))
-            made = KeptManifest(signed.data, await self._store.now(), signed.is_stamped)
+            made = StoredManifest(signed.data, await self._store.now(), signed.is_stamped)
             await manifests.save(self._store, found.request, made)
             return made.data
 
-    async def _is_due_again(self, kept: KeptManifest) -> bool:
-        if kept.is_stamped or not self.signer.stamps:
+    async def _is_due_again(self, stored: StoredManifest) -> bool:
+        if stored.is_stamped or not self.signer.stamps:
             return False
-        return await self._store.now() - kept.tried > AGAIN_AFTER
+        return await self._store.now() - stored.renewed > AGAIN_AFTER
 
     def _is_proof(self, request: str, proof: str) -> bool:
         if not request or len(proof) != _ID_DIGITS or not proof.isascii() or not request.isascii():

@@ -23,7 +23,7 @@ from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, MARKING, MarkingSection
-from proxy.kept.key_ring import KeyRing, UnusableKeys
+from proxy.file_store.key_ring import KeyRing, UnusableKeys
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted

@@ -25,7 +25,7 @@ from proxy.features.marks.certificate import (
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
 from proxy.features.marks.section import MARKING
-from proxy.kept.key_ring import UnusableKeys, parse_keys
+from proxy.file_store.key_ring import UnusableKeys, parse_keys
 from speech_engine import Hosted
 
 _WHAT = "marking"
@@ -81,11 +81,11 @@ def _keys(config: Config) -> Iterator[Finding]:
     """Judge the keys, as far as that makes no file."""
     section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     receipt_file = Path(config.data) / ring_source.KEYS_FILE
-    for key, text, kept in (
+    for key, text, stored in (
         ("keys", section.keys, file),
         ("receipt_keys", section.receipt_keys, receipt_file),
     ):
-        yield from _text(f"marking.{key}", text) if text else _file(kept)
+        yield from _text(f"marking.{key}", text) if text else _file(stored)
     if section.mark and not section.keys and addresses.is_postgres(config.storage.url):
         found = f"the keys of marks are in {file}; another machine with this database would have its own"
         yield note(_WHAT, found, "give all machines the same marking.keys and marking.receipt_keys")
@@ -115,16 +115,16 @@ def _text(where: str, text: str) -> Iterator[Finding]:
 
 def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
     """Tell whether an engine's speech is marked, as far as that is known."""
-    said = config.engines[name].marking
-    if said is not None:
-        return said
+    marking_of = config.engines[name].marking
+    if marking_of is not None:
+        return marking_of
     return any(MarkingRules().is_due(Model(name, info)) for info in results.models.get(name, ()))
 
 
 def _is_unknown(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
     """Tell whether an engine is on this machine, and does not run, so that its sound may be speech or not."""
-    is_told = config.engines[name].marking is not None or name in results.models
-    return not is_told and _is_hosted(config, registry, name)
+    is_noted = config.engines[name].marking is not None or name in results.models
+    return not is_noted and _is_hosted(config, registry, name)
 
 
 def _is_left(config: Config, registry: Registry, name: str) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from proxy.audio.frames_mp3 import Original
-from proxy.features.marks.signing_lane import FileSource
+from proxy.features.marks.signing_queue import FileSource
 
 
 class OriginalFile:

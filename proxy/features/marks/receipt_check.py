@@ -28,7 +28,7 @@ class CheckLine(NamedTuple):
     found: str
 
 
-class SentReceipt(msgspec.Struct, frozen=True):
+class ReceiptFields(msgspec.Struct, frozen=True):
     """A receipt as a server answers it, or a bare JWS with its claims unrepeated."""
 
     jws: str
@@ -61,15 +61,20 @@ def check_receipt(
 
     Raises OSError and UnreadableReceipt.
     """
-    sent = _read_receipt(receipt)
+    receipt_fields = _read_receipt(receipt)
     try:
-        signed = parse_jws(sent.jws)
+        signed = parse_jws(receipt_fields.jws)
         claims = _decode_once(signed.payload)
         clip = msgspec.convert(claims, _ClipClaims)
     except (BadJws, ValueError) as error:
         raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip: {error}") from None
-    by_key = _check_key(signed, sent.jwk, keys)
-    return [*by_key, _check_claims(claims, sent), _check_file(clip, file), *_check_source(clip, source)]
+    by_key = _check_key(signed, receipt_fields.jwk, keys)
+    return [
+        *by_key,
+        _check_claims(claims, receipt_fields),
+        _check_file(clip, file),
+        *_check_source(clip, source),
+    ]
 
 
 def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
@@ -94,12 +99,12 @@ def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLin
     return [line, CheckLine("signature", False, "wrong: the receipt was changed, or another key signed it")]
 
 
-def _check_claims(signed: dict[str, Any], sent: SentReceipt) -> CheckLine:
+def _check_claims(signed: dict[str, Any], receipt_fields: ReceiptFields) -> CheckLine:
     """Compare what a person reads with what is signed. `true` is not 1 here, and 1 is not 1.0."""
-    shown = signed if sent.claims is None else sent.claims
+    shown = signed if receipt_fields.claims is None else receipt_fields.claims
     names = [*signed, *(name for name in shown if name not in signed)]
     wrong = [name for name in names if _written(signed, name) != _written(shown, name)]
-    if sent.id is not None and sent.id != signed["request"]:
+    if receipt_fields.id is not None and receipt_fields.id != signed["request"]:
         wrong.insert(0, "id")
     if not wrong:
         return CheckLine("claims", True, "as signed")
@@ -165,12 +170,12 @@ def _decode_once(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _read_receipt(file: Path) -> SentReceipt:
+def _read_receipt(file: Path) -> ReceiptFields:
     text = _read_text(file)
     if not text.lstrip().startswith("{"):
-        return SentReceipt(text)
+        return ReceiptFields(text)
     try:
-        return msgspec.convert(_decode_once(text), SentReceipt)
+        return msgspec.convert(_decode_once(text), ReceiptFields)
     except ValueError as error:
         raise UnreadableReceipt(f"{file}: this is no receipt: {error}") from None
 

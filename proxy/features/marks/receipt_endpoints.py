@@ -23,7 +23,7 @@ from proxy.features.marks.ring_source import ReceiptKeys
 from proxy.features.marks.signer import SignerUnavailable
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
-from proxy.http.resource import Resource, account_of, answers
+from proxy.http.resource import Resource, account_of, endpoint
 from proxy.storage.store import Store
 
 
@@ -86,15 +86,15 @@ class Receipts(Resource):
         self._is_on = is_on
 
     # Before the ids, which have the same form.
-    @answers(
+    @endpoint(
         "GET", f"{ROOT}/keys", JwkSet, access="open", failures=(NotFound, ReceiptsUnavailable), pace="own"
     )
     async def list_receipt_keys(self, _request: Request) -> Response:
         """The public keys of receipts, the newest first, as a JWK set"""
         return reply(self._usable_keys().jwks)
 
-    @answers("GET", f"{ROOT}/{{id}}", Receipt, failures=(NotFound, ReceiptsUnavailable))
-    @answers(
+    @endpoint("GET", f"{ROOT}/{{id}}", Receipt, failures=(NotFound, ReceiptsUnavailable))
+    @endpoint(
         "GET",
         "/admin/receipts/{id}",
         Receipt,
@@ -155,7 +155,7 @@ class ManifestEndpoint(Resource):
     def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests
 
-    @answers(
+    @endpoint(
         "GET", f"{MANIFESTS}/{{id}}", media=(MEDIA_TYPE,), access="open", failures=(NotFound, UpstreamFailed)
     )
     async def get_manifest(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ import structlog
 from proxy.config.sections import Config
 from proxy.features.marks.jws import JwkSet, SigningKey
 from proxy.features.marks.section import MARKING, RECEIPT_KEYS
-from proxy.kept.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
+from proxy.file_store.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
 
 
 class RingSource:

@@ -56,7 +56,7 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
         name: named_secret(reader, f"marking.{name}", text, environ, folder) for name, text in named.items()
     }
     for name in ("keys", "receipt_keys"):
-        # As `proxy.kept.key_ring` reads them.
+        # As `proxy.file_store.key_ring` reads them.
         if not all(map(is_key, secrets.get(name, "").split())):
             reader.fault(f"marking.{name}", f"{named[name]} {KEY_IS_RIGHT}; the newest comes first")
     return msgspec.structs.replace(section, **secrets)

@@ -31,11 +31,11 @@ from proxy.features.marks.certificate import (
 from proxy.features.marks.manifest import ManifestFacts, definition
 from proxy.features.marks.section import MARKING, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
-from proxy.features.marks.signing_lane import FILE_GONE, FileSink, FileSource, SigningLane
-from proxy.helpers.places import FairPlace, FairPlaces
-from proxy.kept import locked_files
+from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
+from proxy.file_store import locked_files
+from proxy.helpers.limiter import FairLimiter, FairSlot
 
-MOST_PLACES = 64
+MOST_SLOTS = 64
 """Each of them is a file on the disk, whose listener waits."""
 MOST_OF_ACCOUNT = 16
 
@@ -76,7 +76,7 @@ class ParentFile(NamedTuple):
 class FileTurn(NamedTuple):
     """A file's place in the queue. It `was_promised` if it was taken before the sound was made."""
 
-    place: FairPlace
+    place: FairSlot
     was_promised: bool
 
 
@@ -102,11 +102,11 @@ class Signer:
             registry=registry,
         )
         self._stamp_within_s = stamp_within_s
-        self._plain = SigningLane(has_network=False)
-        self._stamped = SigningLane(has_network=True)
+        self._plain = SigningQueue(has_network=False)
+        self._stamped = SigningQueue(has_network=True)
         # The processes sign one by one, so only an account's own files wait here for one another.
-        self._places = FairPlaces(
-            "files to sign", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_PLACES
+        self._places = FairLimiter(
+            "files to sign", places=MOST_SLOTS, of_account=MOST_OF_ACCOUNT, at_once=MOST_SLOTS
         )
         self._section = MarkingSection()
         self._data = Path()
@@ -133,17 +133,17 @@ class Signer:
 
     def prepare(self, *, has_stamp: bool = True) -> None:
         """Start the process beside a speech whose file will need it, if there is none."""
-        self._lane(has_stamp).warm()
+        self._queue(has_stamp).warm()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
 
         The caller has a place: see `Manifests`.
         """
-        request, lane = SignRequest(definition=definition(facts), digest=digest), self._lane(True)
-        return await asyncio.shield(lane.begin(self._sign_in_turn(lane, request)))
+        request, queue = SignRequest(definition=definition(facts), digest=digest), self._queue(True)
+        return await asyncio.shield(queue.begin(self._sign_in_turn(queue, request)))
 
-    async def take_place(self, account: str) -> FairPlace:
+    async def take_place(self, account: str) -> FairSlot:
         """Take a place for a file that is not made yet. Raises SignerUnavailable if nothing could sign it."""
         try:
             await self._read_certificate()
@@ -158,7 +158,7 @@ class Signer:
         parent: ParentFile | None = None,
         *,
         account: str = "",
-        place: FairPlace | None = None,
+        place: FairSlot | None = None,
     ) -> Signed:
         """Write the file with a manifest in it, when it is the account's turn.
 
@@ -174,14 +174,14 @@ class Signer:
             _log.warning("manifest.parent.failed")
             parent = None
         turn = FileTurn(place or self._take_place(account), was_promised=place is not None)
-        lane = self._lane(turn.was_promised)
-        signing = lane.begin(self._embed(lane, facts, file, parent, turn))
+        queue = self._queue(turn.was_promised)
+        signing = queue.begin(self._embed(queue, facts, file, parent, turn))
         turn.place.leave_after(signing)
         return await asyncio.shield(signing)
 
     async def _embed(
         self,
-        lane: SigningLane,
+        queue: SigningQueue,
         facts: ManifestFacts,
         file: FileToSign,
         parent: ParentFile | None,
@@ -196,23 +196,23 @@ class Signer:
         )
         sources = (file.source, parent.source) if parent else (file.source,)
         try:
-            return await self._sign_in_turn(lane, request, turn, sources, file.sink)
+            return await self._sign_in_turn(queue, request, turn, sources, file.sink)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken: then it cannot be kept.
             _log.warning("manifest.parent.failed")
-            return await self._embed(lane, facts, file, None, turn)
+            return await self._embed(queue, facts, file, None, turn)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""
         await self._plain.close()
         await self._stamped.close()
 
-    def _lane(self, has_stamp: bool) -> SigningLane:
+    def _queue(self, has_stamp: bool) -> SigningQueue:
         return self._stamped if has_stamp and self.stamps else self._plain
 
-    def _take_place(self, account: str) -> FairPlace:
+    def _take_place(self, account: str) -> FairSlot:
         try:
             return self._places.take(account)
         except NoPlace:
@@ -221,7 +221,7 @@ class Signer:
 
     async def _sign_in_turn(
         self,
-        lane: SigningLane,
+        queue: SigningQueue,
         request: SignRequest,
         turn: FileTurn | None = None,
         sources: Sequence[FileSource] = (),
@@ -233,10 +233,10 @@ class Signer:
         within_s = None if was_promised else 2 * self.within_s + self._stamp_within_s
         size = request.file_bytes + request.parent_bytes
         try:
-            async with asyncio.timeout(within_s), lane.turn_of(turn and turn.place, size):
+            async with asyncio.timeout(within_s), queue.turn_of(turn and turn.place, size):
                 # The stamper may have failed those before this one.
-                keyed = await self._keyed(request, has_stamp and lane is self._stamped and self.stamps)
-                answer = await lane.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
+                keyed = await self._keyed(request, has_stamp and queue is self._stamped and self.stamps)
+                answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
         except (OSError, UnusableCertificate) as error:

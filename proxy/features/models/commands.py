@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Group, Here, KnownAnswer
+from proxy.commands.command import CommandContext, CommandResult, Group
 from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
@@ -67,7 +67,7 @@ def _imported(row: dict[str, Any]) -> list[Part]:
 
 @MODELS.command("import", _imported)
 def models_import(
-    here: Here,
+    here: CommandContext,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with the files, or its main file.")],
     engine: Annotated[str, typer.Option(help="The engine or mark that will use it, or its plugin.")],
     name: Annotated[str, typer.Option(help="What the configuration will call it.")],
@@ -84,7 +84,7 @@ def models_import(
         typer.Option(help="male or female, or SPEAKER=GENDER for one of several; may be repeated."),
     ] = None,
     change_licence: _ChangeLicence = False,
-) -> KnownAnswer:
+) -> CommandResult:
     """Import a model. Its files are checked, and pickles converted."""
     from proxy.features.models import stock
     from proxy.features.models.import_order import ImportOrder, read_genders
@@ -97,36 +97,37 @@ def models_import(
 
 
 @MODELS.command("list", _table)
-def models_list(here: Here) -> KnownAnswer:
+def models_list(here: CommandContext) -> CommandResult:
     """List the imported models."""
     from proxy.features.models import stock
 
-    return KnownAnswer(stock.listing(here.config()))
+    return CommandResult(stock.listing(here.config()))
 
 
 @MODELS.command("verify", _table)
 def models_verify(
-    here: Here, name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model.")] = None
-) -> KnownAnswer:
+    here: CommandContext,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model.")] = None,
+) -> CommandResult:
     """Read all files again, and compare them with what was imported."""
     from proxy.features.models import stock
 
     answer = stock.verified(here, name)
-    return KnownAnswer(answer, status=1 if any(row["fault"] for row in answer["data"]) else 0)
+    return CommandResult(answer, status=1 if any(row["fault"] for row in answer["data"]) else 0)
 
 
 @MODELS.command("remove", _table)
 def models_remove(
-    here: Here,
+    here: CommandContext,
     name: _Name,
     stale: Annotated[bool, typer.Option("--stale", help="Only versions that are not in use.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also one that the configuration names.")] = False,
     is_sure: Sure = False,
-) -> KnownAnswer:
+) -> CommandResult:
     """Delete a model. One that a running server uses stays."""
     from proxy.features.models import stock
 
-    return KnownAnswer(stock.removed(here, name, stale=stale, force=force, is_sure=is_sure))
+    return CommandResult(stock.removed(here, name, stale=stale, force=force, is_sure=is_sure))
 
 
 def _found(answer: dict[str, Any]) -> list[Part]:
@@ -166,20 +167,20 @@ def _voices(row: dict[str, Any]) -> str:
 
 @MODELS.command("search", _found)
 def models_search(
-    here: Here,
+    here: CommandContext,
     word: Annotated[str, typer.Argument(metavar="[WORD]", help="A name, a word or a language.")] = "",
     language: Annotated[str, typer.Option(help="Only models that speak it: pt, en-GB.")] = "",
     paid: Annotated[bool, typer.Option("--paid", help="Only models that may speak for money.")] = False,
-) -> KnownAnswer:
+) -> CommandResult:
     """Search for models that can be pulled. Nothing is fetched."""
     from proxy.features.models import offers
 
-    return KnownAnswer(offers.found(here.config(), word, language, paid))
+    return CommandResult(offers.found(here.config(), word, language, paid))
 
 
 @MODELS.command("pull", _imported)
 def models_pull(
-    here: Here,
+    here: CommandContext,
     name: _Name,
     accept: _Accepted = None,
     source: Annotated[
@@ -200,7 +201,7 @@ def models_pull(
     use: Annotated[
         bool, typer.Option("--use/--no-use", help="Let the server speak with it after a restart.")
     ] = True,
-) -> KnownAnswer:
+) -> CommandResult:
     """Fetch a model of a gallery, and import it."""
     from proxy.features.models import offers
     from proxy.features.models.pulling import PullOrder
@@ -233,14 +234,14 @@ def _natural(answer: dict[str, Any]) -> list[Part]:
 
 @NATURAL.command("natural", _natural)
 def voices_natural(
-    here: Here,
+    here: CommandContext,
     accept: _Accepted = None,
     at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
-) -> KnownAnswer | None:
+) -> CommandResult | None:
     """Fetch natural voices, and speak with them."""
     from proxy.features.models import first_voices
 
     if at_start:
         first_voices.begin(here)
         return None
-    return KnownAnswer(first_voices.fetched(here, accept or []))
+    return CommandResult(first_voices.fetched(here, accept or []))

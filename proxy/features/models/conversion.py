@@ -8,15 +8,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from proxy.features.models.conversion_child import Said
+from proxy.features.models.conversion_child import ChildProgress
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from speech_engine.model_files import ModelFile, UnusableModel
 
-_LONGEST_SAID = 4096
+_LONGEST_SHOWN = 4096
 _LONGEST_REASON = 300
 
 Progress = Callable[[int, int], None]
-_decode = msgspec.json.Decoder(Said).decode
+_decode = msgspec.json.Decoder(ChildProgress).decode
 
 
 def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> tuple[str, ...]:
@@ -32,17 +32,19 @@ async def convert_alone(
 ) -> tuple[str, ...]:
     """Do what `convert_apart` does, on a loop."""
     try:
-        said = await _last_said(source, target, file, progress)
+        child_progress = await _last_progress(source, target, file, progress)
     except (HelperFailed, msgspec.MsgspecError):
         raise UnusableModel(
             "the process that read it ended before its time: it is damaged, or made to harm"
         ) from None
-    if said.refused:
-        raise UnusableModel(printable(said.refused))
-    return said.lacks
+    if child_progress.refused:
+        raise UnusableModel(printable(child_progress.refused))
+    return child_progress.lacks
 
 
-async def _last_said(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> Said:
+async def _last_progress(
+    source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
+) -> ChildProgress:
     """Convert, and return what ends the conversion."""
     helper = Helper(
         HelperSpec(
@@ -50,16 +52,16 @@ async def _last_said(source: BinaryIO, target: BinaryIO, file: ModelFile, progre
             inherit=(source.fileno(), target.fileno()),
             niceness=0,
             is_for_one=True,
-            most_answer_bytes=_LONGEST_SAID,
+            most_answer_bytes=_LONGEST_SHOWN,
         )
     )
     try:
         async with helper.use() as life:
-            said = _decode(await life.ask(msgspec.json.encode(file)))
-            while not said.is_over:
-                progress(said.done, said.of)
-                said = _decode(await life.receive())
-            return said
+            child_progress = _decode(await life.ask(msgspec.json.encode(file)))
+            while not child_progress.is_over:
+                progress(child_progress.done, child_progress.of)
+                child_progress = _decode(await life.receive())
+            return child_progress
     finally:
         await helper.close()
 

@@ -1,7 +1,7 @@
 """The process that reads one file of tensors: `python -m …models.conversion_child PIPE SOURCE TARGET`.
 
 It gets the file and the new file as the numbers of open files, and the rules over its pipe. Before it reads
-the first byte it gives up all other files, programs and the network. It answers with `Said` until it is over.
+the first byte it gives up all other files, programs and the network. It answers with `ChildProgress`.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ _BYTES_A_S = 10 * 1024 * 1024
 _SAY_EVERY_S = 0.2
 
 
-class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+class ChildProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far it is, or how it ended. `lacks` is what this machine could not take away."""
 
     done: int = 0
@@ -140,14 +140,16 @@ def main() -> None:
     lacks = _confine(size, file.most_bytes)
     try:
         written = convert(source, size, target, file, _Progress(pipe))
-        said = Said(done=written, of=written, is_over=True, lacks=lacks)
+        last_progress = ChildProgress(done=written, of=written, is_over=True, lacks=lacks)
     except UnusableModel as fault:
-        said = Said(is_over=True, refused=str(fault))
+        last_progress = ChildProgress(is_over=True, refused=str(fault))
     except MemoryError:
-        said = Said(is_over=True, refused="to read it takes more memory than any such model needs")
+        last_progress = ChildProgress(
+            is_over=True, refused="to read it takes more memory than any such model needs"
+        )
     except OSError as error:
-        said = Said(is_over=True, refused=f"the copy failed: {error.strerror}")
-    pipe.write(msgspec.json.encode(said))
+        last_progress = ChildProgress(is_over=True, refused=f"the copy failed: {error.strerror}")
+    pipe.write(msgspec.json.encode(last_progress))
 
 
 def _warm_up(file: ModelFile) -> None:
@@ -175,7 +177,7 @@ class _Progress:
     def __call__(self, done: int, of: int) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _SAY_EVERY_S
-            self._pipe.write(msgspec.json.encode(Said(done=done, of=of)))
+            self._pipe.write(msgspec.json.encode(ChildProgress(done=done, of=of)))
 
 
 def _confine(size: int, most_bytes: int) -> tuple[str, ...]:

@@ -135,8 +135,8 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
     try:
         entry = msgspec.convert(table, GalleryEntry)
     except msgspec.ValidationError as error:
-        said, _, where = str(error).partition(" - at `$")
-        raise BrokenGallery(f"{path}: {name}{where.rstrip('`')}: {said}") from None
+        problem, _, where = str(error).partition(" - at `$")
+        raise BrokenGallery(f"{path}: {name}{where.rstrip('`')}: {problem}") from None
     packages = {wheel.package for wheel in entry.wheels}
     names: set[str] = set()
     for file in entry.files:

@@ -12,7 +12,7 @@ import httpx2
 
 from proxy.features.models.addresses import Address, UnsafeAddress, parse_address
 from proxy.features.models.digests import Count, has_digest, is_digest
-from proxy.features.models.part_file import PartFile, Told
+from proxy.features.models.part_file import FileInfo, PartFile
 
 _MOST_REDIRECTS = 5
 _MOST_TRIES = 5
@@ -92,7 +92,7 @@ async def _fetch_from(url: str, file: Wanted, part: PartFile, patience: HubPatie
     _judge(file, facts, part, address, count)
 
 
-def _judge(file: Wanted, facts: Told, part: PartFile, address: Address, count: Count) -> None:
+def _judge(file: Wanted, facts: FileInfo, part: PartFile, address: Address, count: Count) -> None:
     """Delete the part, and raise FetchFailed, if it is another file."""
     digests = file.digests or ((facts.digest,) if facts.digest else ())
     if not digests:
@@ -125,7 +125,7 @@ class _Getting:
         self._count = count
         self._is_hub = file.trusts_hub and address.origin == parse_address(file.urls[0]).origin
 
-    async def get(self) -> Told:
+    async def get(self) -> FileInfo:
         """Ask for what is missing, and write it. Raise FetchFailed, or _Cut if another try may go on."""
         facts = self._part.known()
         begin = self._part.size if facts.url == self._address.url and facts.etag else 0
@@ -149,15 +149,15 @@ class _Getting:
         """Give the answer behind all redirects, and the digest that the hub gave on the way."""
         address, digest = self._address, ""
         for _ in range(_MOST_REDIRECTS + 1):
-            sent = {**headers, "Accept-Encoding": "identity"}
+            headers_sent = {**headers, "Accept-Encoding": "identity"}
             if self._wanted.token and self._is_hub and address.origin == self._address.origin:
-                sent["Authorization"] = f"Bearer {self._wanted.token}"
-            request = self._http.build_request("GET", address.url, headers=sent)
+                headers_sent["Authorization"] = f"Bearer {self._wanted.token}"
+            request = self._http.build_request("GET", address.url, headers=headers_sent)
             async with asyncio.timeout(self._patience.answer_s):
                 answer = await self._http.send(request, stream=True)
             try:
                 if self._is_hub and address.origin == self._address.origin:
-                    digest = digest or _told_digest(answer)
+                    digest = digest or _stated_digest(answer)
                 if answer.status_code not in _REDIRECTS:
                     yield answer, digest
                     return
@@ -169,7 +169,7 @@ class _Getting:
                 await answer.aclose()
         raise FetchFailed(f"{self._address.host} leads in a circle")
 
-    def _read_head(self, answer: httpx2.Response, digest: str, begin: int) -> tuple[Told, int]:
+    def _read_head(self, answer: httpx2.Response, digest: str, begin: int) -> tuple[FileInfo, int]:
         """Return what an answer tells, and where in the file its first byte belongs."""
         status, host = answer.status_code, self._address.host
         if status == 206 and begin:
@@ -200,9 +200,9 @@ class _Getting:
             raise FetchFailed(f"{host} has {size:,} bytes of it, and not {most:,}")
         etag = answer.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else ""
-        return Told(self._address.url, strong, size, digest), begin
+        return FileInfo(self._address.url, strong, size, digest), begin
 
-    async def _write(self, answer: httpx2.Response, facts: Told, begin: int) -> None:
+    async def _write(self, answer: httpx2.Response, facts: FileInfo, begin: int) -> None:
         most = facts.size or self._wanted.size or self._wanted.most_bytes
         with self._part.open(begin, facts) as file:
             done = begin
@@ -247,7 +247,7 @@ def _refusal(status: int, host: str, answer: httpx2.Response, has_token: bool) -
     return f"{host} answered {status}"
 
 
-def _told_digest(answer: httpx2.Response) -> str:
+def _stated_digest(answer: httpx2.Response) -> str:
     """Return the digest that a hub tells in a header, or ""."""
     for header in ("X-Linked-ETag", "ETag"):
         text = answer.headers.get(header, "").removeprefix("W/").strip('"')

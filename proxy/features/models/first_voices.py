@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from proxy.commands.command import Here
+from proxy.commands.command import CommandContext
 from proxy.commands.options import asks
 from proxy.commands.tables import Form
 from proxy.config import config_toml, natural
@@ -25,16 +25,16 @@ from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
-from proxy.features.models.natural_voices import Had
+from proxy.features.models.natural_voices import ReadyModels
 from proxy.features.models.offers import terms, unaccepted
 from proxy.features.models.progress_line import progress_line, say
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300
 _NONE = "No natural voices, so espeak speaks"
 
 
-def fetched(here: Here, accept: Sequence[str]) -> dict[str, Any]:
+def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
     """Fetch what a server begins with, and speak with it. Raise CommandRefused."""
     config, loaded = here.config(), registry.load()
     listed = _chosen(config, loaded, say)
@@ -42,24 +42,24 @@ def fetched(here: Here, accept: Sequence[str]) -> dict[str, Any]:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in terms(each)))
     _require_accepted(listed, accept)
-    had = _have(config, loaded, listed, here.form)
-    if not had.ready:
-        raise CommandRefused("\n".join(f"{name}: {why}" for name, why in had.faults.items()))
-    layer = _keep(config, had)
+    ready = _have(config, loaded, listed, here.form)
+    if not ready.ready:
+        raise CommandRefused("\n".join(f"{name}: {why}" for name, why in ready.faults.items()))
+    layer = _keep(config, ready)
     now = here.config()
     return {
-        "ready": [each.name for each in had.ready],
-        "faults": dict(had.faults),
+        "ready": [each.name for each in ready.ready],
+        "faults": dict(ready.faults),
         "file": str(Path(config.data) / natural.FILE),
         "lines": natural.text(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
     }
 
 
-def _require_accepted(listed: Sequence[Listed], given: Sequence[str]) -> None:
+def _require_accepted(listed: Sequence[Listed], accepted_names: Sequence[str]) -> None:
     """Raise CommandRefused unless every licence that must be accepted is. On a terminal, ask."""
     needed = dict.fromkeys(licence for each in listed for licence in each.entry.to_accept)
-    for licence in unaccepted(needed, given):
+    for licence in unaccepted(needed, accepted_names):
         if not asks(is_sure=False) or not typer.confirm(f"Do you accept {licence}?", err=True):
             accepts = " ".join(f"--accept {each}" for each in needed)
             raise CommandRefused(
@@ -67,27 +67,27 @@ def _require_accepted(listed: Sequence[Listed], given: Sequence[str]) -> None:
             )
 
 
-def begin(here: Here) -> None:
+def begin(here: CommandContext) -> None:
     """Have natural voices before a start. Whatever fails, there is one line, and the server starts.
 
     What could not be had at all is not tried again; what was there and is lost comes back.
     """
     try:
         config = here.config()
-        kept = natural_file.read(Path(config.data))
+        stored = natural_file.read(Path(config.data))
     except ConfigError:
         return  # the server that starts next says what is wrong
     if data_folder.is_held(Path(config.data)):
         return
-    if kept is None:
+    if stored is None:
         _fetch_first(config, here)
-    elif kept.sections:
-        _mend(config, kept, here)
+    elif stored.sections:
+        _mend(config, stored, here)
     elif (Path(config.data) / natural.FILE).stat().st_size:
         say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(here)}")
 
 
-def _fetch_first(config: Config, here: Here) -> None:
+def _fetch_first(config: Config, here: CommandContext) -> None:
     command = _natural_command(here)
     try:
         loaded = registry.load()
@@ -99,27 +99,27 @@ def _fetch_first(config: Config, here: Here) -> None:
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))
         say("By serving you accept these licences, for use that nobody pays for.")
-        had = _have(config, loaded, listed, None)
-        why = "; ".join(had.faults.values())
-        if had.ready:
-            _keep(config, had)
+        ready = _have(config, loaded, listed, None)
+        why = "; ".join(ready.faults.values())
+        if ready.ready:
+            _keep(config, ready)
         else:
             _remember(config, why)
         if why:
-            _say_lacking(why, _came(had), command)
+            _say_lacking(why, _came(ready), command)
     except (CommandRefused, OSError) as fault:
         _remember(config, str(fault))
         _say_lacking(str(fault), _NONE, command)
 
 
-def _mend(config: Config, kept: Layer, here: Here) -> None:
+def _mend(config: Config, stored: Layer, here: CommandContext) -> None:
     """Have again what the sections of natural.toml need and lost: an upgrade needs new environments."""
     loaded = registry.load()
     galleries = open_galleries(loaded)
-    counting = {name: each for name, each in kept.engines.items() if f"engines.{name}" in config.natural}
+    counting = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
     names, command = "natural voices", _natural_command(here)
     try:
-        named = natural_voices.kept(counting, galleries)
+        named = natural_voices.stored(counting, galleries)
         lacking = natural_voices.lacking(ModelStore(config.data), loaded, named)
         if not lacking:
             return
@@ -127,20 +127,20 @@ def _mend(config: Config, kept: Layer, here: Here) -> None:
         command = next((each.command for each in lacking if each not in first), command)
         say(f"A model, or what it runs in, is gone and comes again: {names}")
         natural_voices.require_index(first)
-        had = _have(config, loaded, lacking, None)
-        if had.faults:
-            _say_lacking("; ".join(had.faults.values()), f"{', '.join(had.faults)} cannot speak", command)
+        ready = _have(config, loaded, lacking, None)
+        if ready.faults:
+            _say_lacking("; ".join(ready.faults.values()), f"{', '.join(ready.faults)} cannot speak", command)
     except (CommandRefused, OSError) as fault:
         _say_lacking(str(fault), f"{names} cannot speak", command)
 
 
-def _natural_command(here: Here) -> str:
+def _natural_command(here: CommandContext) -> str:
     config = "" if here.config_file is None else f" --config {here.config_file}"
     return f"{sys.argv[0]} voices natural{config}"
 
 
-def _came(had: Had) -> str:
-    return f"Only {', '.join(each.name for each in had.ready)} came" if had.ready else _NONE
+def _came(ready: ReadyModels) -> str:
+    return f"Only {', '.join(each.name for each in ready.ready)} came" if ready.ready else _NONE
 
 
 def _say_lacking(why: str, what: str, command: str) -> None:
@@ -163,18 +163,18 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
     return chosen
 
 
-def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form) -> Had:
+def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form) -> ReadyModels:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
             return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
 
 
-def _keep(config: Config, had: Had) -> Layer:
+def _keep(config: Config, ready: ReadyModels) -> Layer:
     """Write natural.toml with the models that are ready. What it had beside them stays."""
-    remark = "; ".join(f"{name}: {why}" for name, why in had.faults.items())
+    remark = "; ".join(f"{name}: {why}" for name, why in ready.faults.items())
     with changing_layer(config):
-        layer = natural_voices.natural_layer(read_layer(config), had.ready, config_toml.built_in_models())
+        layer = natural_voices.natural_layer(read_layer(config), ready.ready, config_toml.built_in_models())
         write_layer(config, layer, remark)
     return layer
 

@@ -22,7 +22,7 @@ GENDERS = ("male", "female")
 
 class ImportOrder(NamedTuple):
     """Where the files are, and what the model is to be. If it `changes_licence`, another one than before is
-    meant. A model whose format knows no languages speaks those that are chosen, or else `told_languages`."""
+    meant. If its format knows no languages, a model speaks those chosen, or else `stated_languages`."""
 
     source: Path
     engine: str
@@ -33,7 +33,7 @@ class ImportOrder(NamedTuple):
     basis: str = ""
     attribution: str = ""
     genders: Mapping[str, str] = MappingProxyType({})
-    told_languages: tuple[str, ...] = ()
+    stated_languages: tuple[str, ...] = ()
 
     @property
     def bound_by(self) -> str:
@@ -88,7 +88,7 @@ def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, .
     A model whose format knows no languages speaks those of the order.
     """
     if not known or not order.languages:
-        return known or order.languages or order.told_languages
+        return known or order.languages or order.stated_languages
     chosen = {_found(language, known) for language in order.languages}
     return tuple(each for each in known if each in chosen)
 

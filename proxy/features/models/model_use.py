@@ -62,7 +62,7 @@ def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Li
     yield from warnings
 
 
-def told_before(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
+def note_of_use(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
     """Warn of what a model will do to engines that take all there are: its licence counts for all of them."""
     terms, format_ = terms_of(licence), _formats("engine").get(plugin)
     if format_ is None or not format_.listed_in or (terms.paid_use and not terms.must_accept):

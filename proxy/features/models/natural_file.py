@@ -19,7 +19,7 @@ from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, pullable
 from proxy.features.models.model_use import users
 from proxy.features.models.progress_line import say
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 
 
 def own_sections(config: Config, plugin: str) -> list[str]:

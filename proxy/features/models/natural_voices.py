@@ -38,7 +38,7 @@ _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 """pip itself may take seconds to come up where everything is busy, and that is no fault of the index."""
 
 
-class Had(NamedTuple):
+class ReadyModels(NamedTuple):
     """The models that are ready to speak, and why each of the others is not."""
 
     ready: tuple[Listed, ...]
@@ -88,7 +88,7 @@ def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> 
 
 def have(
     store: ModelStore, registry: Registry, listed: Sequence[Listed], say: Say, progress: Progress
-) -> Had:
+) -> ReadyModels:
     """Fetch the models, and build what they run with beside that. The caller holds the store's lock.
 
     Their licences have been accepted.
@@ -117,7 +117,7 @@ def have(
     for each in listed:
         if each.plugin in unbuilt:
             faults.setdefault(each.name, unbuilt[each.plugin])
-    return Had(tuple(each for each in listed if each.name not in faults), faults)
+    return ReadyModels(tuple(each for each in listed if each.name not in faults), faults)
 
 
 def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
@@ -156,7 +156,7 @@ def _hosted(registry: Registry, plugin: str) -> Hosted | None:
     return None
 
 
-def kept(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> list[Listed]:
+def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> list[Listed]:
     """Return the models that sections of a layer name, as far as galleries have them for their plugins.
 
     One that a gallery has under another licence by now was not accepted.

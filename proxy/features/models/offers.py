@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from proxy.commands.command import Here, KnownAnswer
+from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.options import asks
 from proxy.config.secret import SecretMissing, resolve
 from proxy.config.sections import Config
@@ -20,7 +20,7 @@ from proxy.errors import CommandRefused
 from proxy.features.models.addresses import UnsafeAddress, parse_address
 from proxy.features.models.digests import is_sha256
 from proxy.features.models.listing import Listed, open_galleries, pullable
-from proxy.features.models.model_use import next_steps, told_before
+from proxy.features.models.model_use import next_steps, note_of_use
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import build_environment
 from proxy.features.models.progress_line import progress_line, say
@@ -63,7 +63,7 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
 def announced(config: Config, name: str) -> Listed:
     """Return a model of a gallery, and say what should be read before it is fetched. Raise ModelRefused."""
     listed = open_galleries(registry.load()).find(name)
-    before = told_before(config, listed.plugin, name, listed.entry.bound_by)
+    before = note_of_use(config, listed.plugin, name, listed.entry.bound_by)
     say(*terms(listed), *(each.text for each in before))
     return listed
 
@@ -83,20 +83,20 @@ def size(size: int) -> str:
     return f"{size / 1e6:,.0f} MB" if size else "?"
 
 
-def accepted(listed: Listed, given: tuple[str, ...]) -> tuple[str, ...]:
+def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the accepted licences. On a terminal, ask for those that are missing."""
-    missing = unaccepted(listed.entry.to_accept, given)
+    missing = unaccepted(listed.entry.to_accept, accepted_names)
     if not missing or not asks(is_sure=False):
-        return given
+        return accepted_names
     for licence in missing:
         if not typer.confirm(f"Have you read {licence}, and do you accept it?", err=True):
-            return given
-    return (*given, *missing)
+            return accepted_names
+    return (*accepted_names, *missing)
 
 
-def unaccepted(needed: Iterable[str], given: Sequence[str]) -> list[str]:
+def unaccepted(needed: Iterable[str], accepted_names: Sequence[str]) -> list[str]:
     """Return the needed licences that are not accepted, in whatever case."""
-    known = {licence.casefold() for licence in given}
+    known = {licence.casefold() for licence in accepted_names}
     return [licence for licence in needed if licence.casefold() not in known]
 
 
@@ -112,12 +112,12 @@ def source_of(source: str) -> str:
         raise CommandRefused(f"--from: {fault}") from None
 
 
-def digests_of(given: list[str]) -> tuple[str, ...]:
+def digests_of(accepted_names: list[str]) -> tuple[str, ...]:
     """Check `--sha256`. Raise CommandRefused."""
-    for digest in given:
+    for digest in accepted_names:
         if not is_sha256(digest.lower()):
             raise CommandRefused("--sha256: it is no digest; it has 64 hex digits")
-    return tuple(digest.lower() for digest in given)
+    return tuple(digest.lower() for digest in accepted_names)
 
 
 def token_of(named: str, is_named: bool) -> str:
@@ -135,8 +135,8 @@ def token_of(named: str, is_named: bool) -> str:
 
 
 def taken(
-    here: Here, config: Config, listed: Listed, order: PullOrder, *, builds: bool, uses: bool
-) -> KnownAnswer:
+    here: CommandContext, config: Config, listed: Listed, order: PullOrder, *, builds: bool, uses: bool
+) -> CommandResult:
     """Pull a model, build what it runs with, and let the server speak with it. Raise ModelRefused."""
     with changing(config, here.form) as (store, progress):
         made = pull(store, listed, order, progress)
@@ -147,10 +147,10 @@ def taken(
     now = here.config()
     row = {**row_of(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
     then = steps or next_steps(now, stored.manifest, made.is_new)
-    return KnownAnswer(row, status=1 if fault else 0, then=then)
+    return CommandResult(row, status=1 if fault else 0, then=then)
 
 
-def _build(here: Here, loaded: Registry, plugin: str) -> str:
+def _build(here: CommandContext, loaded: Registry, plugin: str) -> str:
     """Build what a plugin runs with, unless it is there. Return why that failed; the model stays."""
     try:
         with progress_line(here.form) as shown:

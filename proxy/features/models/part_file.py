@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 import msgspec
 
-_MOST_TOLD_BYTES = 64 * 1024
+_MOST_INFO_BYTES = 64 * 1024
 
 
-class Told(msgspec.Struct, frozen=True):
+class FileInfo(msgspec.Struct, frozen=True):
     """What a server said of a file. Only one with an `etag` can be gone on with."""
 
     url: str = ""
@@ -40,7 +40,7 @@ def opened_anew(path: Path) -> Iterator[BinaryIO]:
 class PartFile:
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / f"{name}.part"
-        self._told = folder / f"{name}.told"
+        self._info_file = folder / f"{name}.told"
 
     @property
     def size(self) -> int:
@@ -49,22 +49,22 @@ class PartFile:
         except FileNotFoundError:
             return 0
 
-    def known(self) -> Told:
+    def known(self) -> FileInfo:
         try:
             # Else the open of a pipe would wait for a writer.
-            descriptor = os.open(self._told, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = os.open(self._info_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
-                return msgspec.json.decode(file.read(_MOST_TOLD_BYTES), type=Told)
+                return msgspec.json.decode(file.read(_MOST_INFO_BYTES), type=FileInfo)
         except (OSError, msgspec.MsgspecError):
-            return Told()
+            return FileInfo()
 
     @contextmanager
-    def open(self, begin: int, facts: Told) -> Iterator[BinaryIO]:
+    def open(self, begin: int, facts: FileInfo) -> Iterator[BinaryIO]:
         """Open the part to write on from a place. What lay behind it is gone. In the end it is on disk."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.ftruncate(descriptor, begin)
-            with opened_anew(self._told) as beside:
+            with opened_anew(self._info_file) as beside:
                 beside.write(msgspec.json.encode(facts))
             file.seek(begin)
             yield file
@@ -72,5 +72,5 @@ class PartFile:
             os.fsync(descriptor)
 
     def forget(self) -> None:
-        for path in (self.path, self._told):
+        for path in (self.path, self._info_file):
             path.unlink(missing_ok=True)

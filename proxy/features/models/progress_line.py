@@ -21,7 +21,7 @@ class ProgressLine:
     def __init__(self, show: Callable[[str], None], is_alive: bool) -> None:
         self._show = show
         self._is_alive = is_alive
-        self._said = {"fetch": "", "build": ""}
+        self._lines = {"fetch": "", "build": ""}
         self._one = threading.Lock()
 
     def build(self, progress: BuildProgress) -> None:
@@ -32,12 +32,12 @@ class ProgressLine:
         megabytes = f"{done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if self._is_alive else f"{of / 1e6:,.0f} MB"
         self._tell("fetch", f"{what}: {megabytes}" if of else what)
 
-    def _tell(self, lane: str, text: str) -> None:
+    def _tell(self, which: str, text: str) -> None:
         with self._one:
-            if self._said[lane] == text:
+            if self._lines[which] == text:
                 return
-            self._said[lane] = text
-            self._show(" · ".join(filter(None, self._said.values())) if self._is_alive else text)
+            self._lines[which] = text
+            self._show(" · ".join(filter(None, self._lines.values())) if self._is_alive else text)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
     """Tell whether a model is of the gallery's files, as far as it pins them and the import keeps them."""
     if manifest.engine != listed.plugin:
         return False
-    kept = {file.role: file.sha256 for file in manifest.files}
+    stored = {file.role: file.sha256 for file in manifest.files}
     pinned = {file.name: file.sha256 for file in listed.entry.files}
     main = ""
     for file in listed.format_.files:
@@ -145,7 +145,7 @@ def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
         except ModelRefused:
             return False  # the import will say what is wrong with the gallery
         main = main or name or ""
-        if name and pinned[name] and file.kind not in CONVERTED and kept.get(file.role) != pinned[name]:
+        if name and pinned[name] and file.kind not in CONVERTED and stored.get(file.role) != pinned[name]:
             return False
     return True
 
@@ -161,7 +161,7 @@ def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> Import
         basis=entry.basis,
         attribution=entry.attribution,
         genders=entry.genders,
-        told_languages=entry.languages,
+        stated_languages=entry.languages,
     )
 
 
@@ -219,9 +219,11 @@ class _Pulling:
             return False
         known = PartFile(self._parts, file.name).known()
         # What a server said of an older revision says nothing of this one.
-        told_digest = known.digest if known.url in self._urls(file) else ""
+        stated_digest = known.digest if known.url in self._urls(file) else ""
         digests = (
-            tuple(filter(None, (file.sha256,))) or self._order.digests or tuple(filter(None, (told_digest,)))
+            tuple(filter(None, (file.sha256,)))
+            or self._order.digests
+            or tuple(filter(None, (stated_digest,)))
         )
         count = partial(self._progress, f"{file.name}, checked")
         return bool(digests) and has_digest(path, digests, count)

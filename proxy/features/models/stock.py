@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from proxy.commands.command import Here, KnownAnswer
+from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.options import be_sure
 from proxy.commands.tables import Form
 from proxy.config.reader import possible
@@ -17,7 +17,7 @@ from proxy.errors import CommandRefused
 from proxy.features.models.changes import locked, remove
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
-from proxy.features.models.model_use import namers, next_steps, told_before, users
+from proxy.features.models.model_use import namers, next_steps, note_of_use, users
 from proxy.features.models.natural_file import forget_model, owned
 from proxy.features.models.progress_line import reading, say
 from speech_engine.model_files import ModelFormat
@@ -25,23 +25,25 @@ from speech_engine.model_files import ModelFormat
 _Found = StoredModel | BrokenModel
 
 
-def import_by_hand(here: Here, config: Config, format_: ModelFormat, order: ImportOrder) -> KnownAnswer:
+def import_by_hand(
+    here: CommandContext, config: Config, format_: ModelFormat, order: ImportOrder
+) -> CommandResult:
     """Import a model of the operator's own files. Raise ModelRefused."""
-    say(*(line.text for line in told_before(config, order.engine, order.name, order.bound_by)))
+    say(*(line.text for line in note_of_use(config, order.engine, order.name, order.bound_by)))
     with changing(config, here.form) as (store, progress):
         made = import_model(store, format_, order, progress)
         stored = current(store, order.name)
     if made.lacks:
         say(f"note: this machine could not confine the reader: {', '.join(made.lacks)}")
     row = {**row_of(config, stored), "is_new": made.is_new}
-    return KnownAnswer(row, then=next_steps(config, stored.manifest, made.is_new))
+    return CommandResult(row, then=next_steps(config, stored.manifest, made.is_new))
 
 
 def listing(config: Config) -> dict[str, Any]:
     return {"data": [row_of(config, model) for model in ModelStore(config.data).every()]}
 
 
-def verified(here: Here, name: str | None) -> dict[str, Any]:
+def verified(here: CommandContext, name: str | None) -> dict[str, Any]:
     """Read all files again, of one model or of all."""
     config = here.config()
     store = ModelStore(config.data)
@@ -54,7 +56,7 @@ def verified(here: Here, name: str | None) -> dict[str, Any]:
     return {"data": rows}
 
 
-def removed(here: Here, name: str, *, stale: bool, force: bool, is_sure: bool) -> dict[str, Any]:
+def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sure: bool) -> dict[str, Any]:
     """Delete a model, or only its `stale` versions. Raise CommandRefused."""
     config = here.config()
     # natural.toml is no one's to write: the command takes the name out of it.

@@ -43,10 +43,14 @@ class SavedArchive(NamedTuple):
 
 
 def read_archive(
-    file: BinaryIO, size: int, roots: Sequence[str], stand_ins: Collection[str] = (), kept: Sequence[str] = ()
+    file: BinaryIO,
+    size: int,
+    roots: Sequence[str],
+    stand_ins: Collection[str] = (),
+    whole_storages: Sequence[str] = (),
 ) -> SavedArchive:
     """Return the tensors of an archive under the first of these roots, and the plain ones of the values that
-    are to be `kept`. Raise UnusableModel."""
+    are to be `whole_storages`. Raise UnusableModel."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):
@@ -60,7 +64,7 @@ def read_archive(
             raise UnusableModel("there are no tensors in it where this engine's have to be")
         if len(found) > MOST_TENSORS:
             raise UnusableModel(f"it has {len(found):,} tensors; {MOST_TENSORS:,} are allowed")
-        values = {key: saved[key] for key in kept if key in saved and is_plain(saved[key])}
+        values = {key: saved[key] for key in whole_storages if key in saved and is_plain(saved[key])}
         return SavedArchive({name: members.stored(ref) for name, ref in found.items()}, values)
 
 

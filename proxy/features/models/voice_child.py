@@ -32,7 +32,7 @@ class VoiceOrder(msgspec.Struct, frozen=True):
     form: str = ""
 
 
-class VoiceSaid(msgspec.Struct, frozen=True, omit_defaults=True):
+class VoiceResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """How it ended. `role` is the file that was refused, and `lacks` what could not be taken away here."""
 
     refused: str = ""
@@ -58,26 +58,26 @@ def main() -> None:
     lacks = confine_job(
         _LEAST_CPU_S + size // _BYTES_A_S, _MEMORY_MB, most_file_bytes=order.most_bytes, is_alone=False
     )
-    said = _done(files, order, sources, target)
-    pipe.write(msgspec.json.encode(msgspec.structs.replace(said, lacks=lacks)))
+    result = _done(files, order, sources, target)
+    pipe.write(msgspec.json.encode(msgspec.structs.replace(result, lacks=lacks)))
 
 
 def _done(
     files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
-) -> VoiceSaid:
+) -> VoiceResult:
     first = order.roles[0]
     try:
         _work(files, order, sources, target)
         target.flush()
     except UnusableSource as fault:
-        return VoiceSaid(str(fault), fault.role)
+        return VoiceResult(str(fault), fault.role)
     except UnusableModel as fault:
-        return VoiceSaid(str(fault), first)
+        return VoiceResult(str(fault), first)
     except MemoryError:
-        return VoiceSaid("to read it takes more memory than any such voice needs", first)
+        return VoiceResult("to read it takes more memory than any such voice needs", first)
     except OSError as error:
-        return VoiceSaid(f"the copy failed: {error.strerror}", first)
-    return VoiceSaid()
+        return VoiceResult(f"the copy failed: {error.strerror}", first)
+    return VoiceResult()
 
 
 def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:

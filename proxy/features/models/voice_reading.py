@@ -11,15 +11,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from proxy.features.models.voice_child import VoiceOrder, VoiceSaid
+from proxy.features.models.voice_child import VoiceOrder, VoiceResult
+from proxy.file_store.memory_file import open_memory_file
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
-from proxy.kept.memory_file import open_memory_file
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFacts, TrainedFiles, TrainedFormat, UnusableSource
 
 WITHIN_S = 180.0
-_LONGEST_SAID = 4096
-_decode = msgspec.json.Decoder(VoiceSaid).decode
+_LONGEST_SHOWN = 4096
+_decode = msgspec.json.Decoder(VoiceResult).decode
 
 
 async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO) -> TrainedFacts:
@@ -49,11 +49,11 @@ async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target:
     return await asyncio.to_thread(_check, format_, target)
 
 
-async def export(format_: TrainedFormat, kept: BinaryIO, form: str, target: BinaryIO) -> None:
+async def export(format_: TrainedFormat, stored: BinaryIO, form: str, target: BinaryIO) -> None:
     """Write a kept file in one of the format's forms. Raises UnusableModel if it lacks that, and
     TimeoutError."""
     most = 2 * sum(file.most_bytes for file in format_.sources)
-    await _work(VoiceOrder(format_.module, ("model",), most, form), [kept, target])
+    await _work(VoiceOrder(format_.module, ("model",), most, form), [stored, target])
 
 
 def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
@@ -70,19 +70,19 @@ async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
             module="proxy.features.models.voice_child",
             inherit=tuple(file.fileno() for file in files),
             is_for_one=True,
-            most_answer_bytes=_LONGEST_SAID,
+            most_answer_bytes=_LONGEST_SHOWN,
         )
     )
     try:
-        said = _decode(await helper.ask(msgspec.json.encode(order), within_s=WITHIN_S))
+        result = _decode(await helper.ask(msgspec.json.encode(order), within_s=WITHIN_S))
     except (HelperFailed, msgspec.MsgspecError):
-        said = VoiceSaid("the process that read it ended before its time: it is damaged, or made to harm")
+        result = VoiceResult("the process that read it ended before its time: it is damaged, or made to harm")
     finally:
         await helper.close()
-    if said.refused:
+    if result.refused:
         from proxy.features.models.conversion import printable
 
-        raise UnusableSource(said.role or order.roles[0], printable(said.refused))
+        raise UnusableSource(result.role or order.roles[0], printable(result.refused))
 
 
 def _quietly(_done: int, _of: int) -> None:

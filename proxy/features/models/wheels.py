@@ -168,8 +168,10 @@ def _bytes_below(folder: Path) -> int:
 def _last_words(log: IO[bytes]) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").splitlines()
-    said = [line for line in lines if line.strip() and not line.startswith(("WARNING: Retrying", "[notice]"))]
-    faults = [line for line in said if line.startswith("ERROR:")] or said[-_LAST_LINES:]
+    pip_lines = [
+        line for line in lines if line.strip() and not line.startswith(("WARNING: Retrying", "[notice]"))
+    ]
+    faults = [line for line in pip_lines if line.startswith("ERROR:")] or pip_lines[-_LAST_LINES:]
     return " ".join("; ".join(faults[-_LAST_LINES:]).split()) or "pip failed without a word"
 
 

@@ -27,17 +27,17 @@ from proxy.features.own_voices.clips import (
     AUDIO,
     PREFIX,
     ClipForm,
-    OpenedRecording,
-    SentClip,
+    ClipUpload,
+    ReadableRecording,
     VoiceRecordings,
     owner_of,
 )
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_answers
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
+from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
-from proxy.kept.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
@@ -81,9 +81,9 @@ class VoiceSamples(Resource):
     def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings) -> None:
         self._voices = voices
         self._recordings = recordings
-        self._keyed = KeyedMaking(voices.editor.store, PREFIX, "recording", recordings.request_of)
+        self._keyed = KeyedMaking(voices.library_writer.store, PREFIX, "recording", recordings.request_of)
 
-    @voice_answers(
+    @voice_endpoint(
         "POST",
         "/{id:path}/samples",
         VoiceSample,
@@ -94,7 +94,7 @@ class VoiceSamples(Resource):
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key added it before."},
         failures=(*_OF_ADDING, RequestUnderWay, IdempotencyKeyReused),
     )
-    @answers(
+    @endpoint(
         "POST",
         "/admin/voices/{id}/samples",
         VoiceSample,
@@ -116,19 +116,19 @@ class VoiceSamples(Resource):
             act = await self._voices.admin_tools.act(
                 request, "sample.created", new_id(PREFIX), account, voice=voice.id
             )
-            added = await self._recordings.add(voice, SentClip(form, audio, act=act), terms)
+            added = await self._recordings.add(voice, ClipUpload(form, audio, act=act), terms)
             return reply(_entry(added), 201)
         fields = (voice.id, form.ref_text, form.emotion)
         digest = await asyncio.to_thread(digest_of_fields, fields, audio)
 
         async def add(id_: str, digest: str) -> None:
-            await self._recordings.add(voice, SentClip(form, audio, id_, digest), terms)
+            await self._recordings.add(voice, ClipUpload(form, audio, id_, digest), terms)
 
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), add)
         added = await self._recordings.opened(account, id_)
         return reply(_entry(added), 201, REPLAYED if is_replayed else None)
 
-    @voice_answers(
+    @voice_endpoint(
         "GET",
         "/{id:path}/samples",
         VoiceSampleList,
@@ -141,7 +141,7 @@ class VoiceSamples(Resource):
         found = await self._recordings.list_(await self._voices.find(request))
         return reply(VoiceSampleList(data=[_entry(each) for each in found]))
 
-    @voice_answers(
+    @voice_endpoint(
         "DELETE",
         "/{id:path}/samples/{sample}",
         DeletedVoiceSample,
@@ -167,7 +167,7 @@ async def _read(request: Request) -> tuple[ClipForm, bytes]:
     return form, sent.files[AUDIO].data
 
 
-def _entry(recording: OpenedRecording) -> VoiceSample:
+def _entry(recording: ReadableRecording) -> VoiceSample:
     row, compared = recording.row, recording.texts.compared
     return VoiceSample(
         id=recording.id,

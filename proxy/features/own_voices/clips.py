@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
-from proxy.audio.recordings.intake import RecordingIntake, TakenRecording
+from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.clones import CloneRights
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.known_voices import no_voice
@@ -22,10 +22,10 @@ from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import RefText
-from proxy.features.own_voices.editor import LibraryEditor
-from proxy.features.own_voices.maker import keep_recording, needs_of
+from proxy.features.own_voices.library_writer import LibraryWriter
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
-from proxy.kept.vault import Vault
+from proxy.features.own_voices.voice_creation import keep_recording, needs_of
+from proxy.file_store.vault import Vault
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
@@ -60,7 +60,7 @@ class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class OpenedRecording(NamedTuple):
+class ReadableRecording(NamedTuple):
     """A recording of a voice with its texts."""
 
     row: SampleRecord
@@ -71,7 +71,7 @@ class OpenedRecording(NamedTuple):
         return self.row.id or first_id(self.row.voice)
 
 
-class SentClip(NamedTuple):
+class ClipUpload(NamedTuple):
     """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request` is
     the digest of what was sent."""
 
@@ -82,30 +82,35 @@ class SentClip(NamedTuple):
     act: Act | None = None
 
     def __repr__(self) -> str:
-        return f"<SentClip {self.id or 'without an id'}>"
+        return f"<ClipUpload {self.id or 'without an id'}>"
 
 
 class VoiceRecordings:
     """The recordings of all voices, for one revision of the configuration."""
 
     def __init__(
-        self, vault: Vault, editor: LibraryEditor, intake: RecordingIntake, grants: Grants, erasing: Erasing
+        self,
+        vault: Vault,
+        library_writer: LibraryWriter,
+        intake: RecordingIntake,
+        grants: Grants,
+        erasing: Erasing,
     ) -> None:
-        self._store = editor.store
+        self._store = library_writer.store
         self._vault = vault
-        self._editor = editor
+        self._library_writer = library_writer
         self._intake = intake
         self._grants = grants
         self._erasing = erasing
 
-    async def list_(self, voice: VoiceRecord) -> list[OpenedRecording]:
+    async def list_(self, voice: VoiceRecord) -> list[ReadableRecording]:
         """List the recordings of a voice, the first one first. Raises InvalidRequest if it is of none."""
         owner_of(voice)
         rows = await samples.of_voice(self._store, voice.id)
-        opened = texts_of_recordings(self._vault, self._editor.open(voice), rows)
-        return [OpenedRecording(*each) for each in zip(rows, opened, strict=True)]
+        opened = texts_of_recordings(self._vault, self._library_writer.open(voice), rows)
+        return [ReadableRecording(*each) for each in zip(rows, opened, strict=True)]
 
-    async def add(self, voice: VoiceRecord, new: SentClip, terms: Terms) -> OpenedRecording:
+    async def add(self, voice: VoiceRecord, new: ClipUpload, terms: Terms) -> ReadableRecording:
         """Add a clip to a voice.
 
         Raises InvalidRequest for a recording that is no good, or without a consent that the plan wants;
@@ -116,9 +121,9 @@ class VoiceRecordings:
         await self._check_room(voice.id)
         grant = await self._grant(account, voice, terms)
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
-        self._editor.check_words(form.ref_text, rights.providers, is_local_only=terms.local_only)
-        async with self._intake.taken(account, new.audio, AUDIO) as taken:
-            compared = await self._compare(account, taken, grant)
+        self._library_writer.check_words(form.ref_text, rights.providers, is_local_only=terms.local_only)
+        async with self._intake.accepted(account, new.audio, AUDIO) as accepted:
+            compared = await self._compare(account, accepted, grant)
             texts = ClipTexts(words=form.ref_text, request=new.request, compared=compared)
             row = SampleRecord(
                 voice=voice.id,
@@ -126,14 +131,14 @@ class VoiceRecordings:
                 account=account,
                 digest="",
                 tag="" if form.tag == NEUTRAL else form.tag,
-                seconds=taken.seconds,
-                quality=taken.quality_json,
+                seconds=accepted.seconds,
+                quality=accepted.quality_json,
                 id=new.act.subject if new.act else new.id or new_id(PREFIX),
             )
             sealed = await seal_clip(self._vault, row, texts)
-            added = await self._keep(voice, sealed, taken, new.act)
-        await self._editor.forget(account, voice.id)
-        return OpenedRecording(added, texts)
+            added = await self._keep(voice, sealed, accepted, new.act)
+        await self._library_writer.forget(account, voice.id)
+        return ReadableRecording(added, texts)
 
     async def delete(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
         """Erase a clip. Raises Conflict for the first recording, and NotFound if it is none of this voice."""
@@ -146,7 +151,7 @@ class VoiceRecordings:
         row = await self.find(account, id_)
         if row is None or row.voice != voice.id or await self._erasing.erase(row, act) is None:
             raise no_clip(id_)
-        await self._editor.forget(account, voice.id)
+        await self._library_writer.forget(account, voice.id)
 
     async def find(self, account: str, id_: str) -> SampleRecord | None:
         """Return a clip of an account as its row has it."""
@@ -157,15 +162,15 @@ class VoiceRecordings:
         row = await self.find(account, id_)
         return None if row is None else open_clip(self._vault, row).request
 
-    async def opened(self, account: str, id_: str) -> OpenedRecording:
+    async def opened(self, account: str, id_: str) -> ReadableRecording:
         """Return a clip of an account with its texts. Raises NotFound."""
         row = await self.find(account, id_)
         if row is None:
             raise no_clip(id_)
-        return OpenedRecording(row, open_clip(self._vault, row))
+        return ReadableRecording(row, open_clip(self._vault, row))
 
     async def _keep(
-        self, voice: VoiceRecord, row: SampleRecord, taken: TakenRecording, act: Act | None
+        self, voice: VoiceRecord, row: SampleRecord, accepted: AcceptedRecording, act: Act | None
     ) -> SampleRecord:
         async def add(digest: str) -> SampleRecord | None:
             named = msgspec.structs.replace(row, digest=digest)
@@ -183,7 +188,7 @@ class VoiceRecordings:
             if voice.consent is not None:
                 await self._grants.find(row.account, voice.consent, "consent")
 
-        return await keep_recording(self._vault, row.account, taken.master, add, explain)
+        return await keep_recording(self._vault, row.account, accepted.master, add, explain)
 
     async def _check_room(self, voice: str) -> None:
         if len(await samples.of_voice(self._store, voice)) >= MOST_RECORDINGS:
@@ -205,9 +210,11 @@ class VoiceRecordings:
             )
         return None
 
-    async def _compare(self, account: str, taken: TakenRecording, grant: Grant | None) -> Compared | None:
+    async def _compare(
+        self, account: str, accepted: AcceptedRecording, grant: Grant | None
+    ) -> Compared | None:
         try:
-            return await self._grants.compare(account, taken, grant)
+            return await self._grants.compare(account, accepted, grant)
         except NotAllowed as failure:
             failure.param = AUDIO
             raise

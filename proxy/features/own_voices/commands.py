@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.commands.command import Ask, Group, path
+from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import OfAccount, Sure, named_voices
 from proxy.commands.tables import Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
@@ -98,9 +98,9 @@ def _added(row: dict[str, Any]) -> list[Part]:
 
 
 @VOICES.command("list", _list_table)
-def voices_list(account: OfAccount = None) -> Ask:
+def voices_list(account: OfAccount = None) -> AdminRequest:
     """List the voices of the configuration, and saved voices."""
-    return Ask("GET", "voices", query={"account": account}, pages="all")
+    return AdminRequest("GET", "voices", query={"account": account}, pages="all")
 
 
 @VOICES.command("add", _made)
@@ -121,7 +121,7 @@ def voices_add(
     gender: Annotated[str | None, typer.Option(help="The gender of the voice.")] = None,
     description: Annotated[str, typer.Option(help="A description; the search reads it.")] = "",
     tags: Annotated[str, typer.Option(help="Single words for the search: warm,calm.")] = "",
-) -> Ask:
+) -> AdminRequest:
     """Make a voice of a recording, of others, or of a provider's.
 
     A cast speaks texts such as "[Ana] Hello. [Ben] Hi." with several voices.
@@ -133,12 +133,12 @@ def voices_add(
     if rvc is not None:
         fields = {"name": name, **beside, "tags[]": words, "consent": consent, "format": "rvc"}
         sent = {"file": rvc} if index is None else {"file": rvc, "index": index}
-        return Ask("POST", "voice_models", fields, files=sent, work="it is read and sealed")
+        return AdminRequest("POST", "voice_models", fields, files=sent, work="it is read and sealed")
     if file is not None:
         if account is None:
             raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
         fields = {"name": name, **beside, "tags[]": words, "consent": consent, "ref_text": text}
-        return Ask("POST", "voices", fields, files={"audio_sample": file})
+        return AdminRequest("POST", "voices", fields, files={"audio_sample": file})
     body: dict[str, Any] = {"name": name, **beside, "tags": words}
     if cast:
         body["cast"] = named_voices(cast)
@@ -146,7 +146,7 @@ def voices_add(
         body["bindings"] = named_voices(bind, "--bind", "engine", "elevenlabs=ID")
     else:
         body["mix"] = mix_of(mix)
-    return Ask("POST", "voices", body)
+    return AdminRequest("POST", "voices", body)
 
 
 @VOICES.command("export", _exported)
@@ -156,28 +156,28 @@ def voices_export(
     account: _ItsAccount = None,
     model: Annotated[bool, typer.Option("--model", help="Its trained model, into VOICE.pth.")] = False,
     ending: Annotated[str, typer.Option("--as", help="With --model: pth, index, json.")] = "pth",
-) -> Ask:
+) -> AdminRequest:
     """Write a voice's recordings, or its model, to a file."""
     if model:
         file = to or Path(f"{voice.replace('/', '_')}.{ending.replace('/', '_')}")
         query = {"account": account, "form": ending}
-        return Ask("GET", path("voices", voice, "model"), query=query, to=file)
+        return AdminRequest("GET", path("voices", voice, "model"), query=query, to=file)
     file = to or Path(f"{voice.replace('/', '_')}.zip")
-    return Ask("GET", path("voices", voice, "export"), query={"account": account}, to=file)
+    return AdminRequest("GET", path("voices", voice, "export"), query={"account": account}, to=file)
 
 
 @VOICES.command("samples", _recordings)
-def voices_samples(voice: _OneVoice, account: _ItsAccount = None) -> Ask:
+def voices_samples(voice: _OneVoice, account: _ItsAccount = None) -> AdminRequest:
     """List the recordings of a voice, with their emotions."""
-    return Ask("GET", path("voices", voice, "samples"), query={"account": account})
+    return AdminRequest("GET", path("voices", voice, "samples"), query={"account": account})
 
 
 @VOICES.command("prompts", _prompts)
 def voices_prompts(
     language: Annotated[str, typer.Option(help="en, es, pt or th.")] = "en",
-) -> Ask:
+) -> AdminRequest:
     """List sentences to read for a training."""
-    return Ask("GET", "voice_prompts", query={"language": language})
+    return AdminRequest("GET", "voice_prompts", query={"language": language})
 
 
 @VOICES.command("add-sample", _added)
@@ -187,11 +187,11 @@ def voices_add_sample(
     account: _ItsAccount = None,
     emotion: Annotated[str, typer.Option(help="The emotion of the recording: happy, whisper.")] = "neutral",
     text: Annotated[str, typer.Option(help="The words of the recording.")] = "",
-) -> Ask:
+) -> AdminRequest:
     """Add a recording to a voice, with its emotion."""
     fields = {"emotion": emotion, "ref_text": text}
     place, query = path("voices", voice, "samples"), {"account": account}
-    return Ask("POST", place, fields, query=query, files={"file": file})
+    return AdminRequest("POST", place, fields, query=query, files={"file": file})
 
 
 @VOICES.command("delete-sample", _deletion)
@@ -200,13 +200,13 @@ def voices_delete_sample(
     sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="A recording, by its id (clip_…).")],
     account: _ItsAccount = None,
     is_sure: Sure = False,
-) -> Ask:
+) -> AdminRequest:
     """Delete a recording that was added to a voice."""
     if not sample.startswith("clip_"):
         raise CommandRefused(f"{sample!r} is no recording; see voxgate voices samples VOICE")
     question = "" if is_sure else f"Delete the recording {sample} of {voice} for good?"
     place = path("voices", voice, "samples", quote(sample, safe=""))
-    return Ask("DELETE", place, query={"account": account}, question=question, looks=False)
+    return AdminRequest("DELETE", place, query={"account": account}, question=question, looks=False)
 
 
 @VOICES.command("delete", _deletion)
@@ -216,11 +216,11 @@ def voices_delete(
         str | None, typer.Option(help="The account of a voice that is named; else it is everybody's.")
     ] = None,
     is_sure: Sure = False,
-) -> Ask:
+) -> AdminRequest:
     """Delete a saved voice, by its id or its name."""
     question = "" if is_sure else f"Delete the voice {voice} and its recordings for good?"
     query = {"account": account}
-    return Ask("DELETE", path("voices", voice), query=query, question=question, looks=False)
+    return AdminRequest("DELETE", path("voices", voice), query=query, question=question, looks=False)
 
 
 def mix_of(text: str) -> list[dict[str, Any]]:

@@ -50,16 +50,16 @@ from proxy.features.own_voices.bodies import (
     shown,
 )
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_answers
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
 from proxy.features.own_voices.stream_reply import StreamReply
+from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
+from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
-from proxy.http.resource import Resource, account_of, answers
-from proxy.kept.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
 from proxy.storage import samples, tombstones, trained_models
 from proxy.storage.rows import new_id
@@ -87,14 +87,14 @@ class VoiceEditing(Resource):
     configuration has its own handlers. What an operator does is in the audit, which has no name of a person:
     the voice may be erased, and the audit stays."""
 
-    def __init__(self, voices: RequestedVoices, maker: VoiceMaker, export: VoiceExport) -> None:
+    def __init__(self, voices: RequestedVoices, voice_creation: VoiceCreation, export: VoiceExport) -> None:
         self._voices = voices
-        self._admin_tools, self._editor = voices.admin_tools, voices.editor
-        self._maker = maker
+        self._admin_tools, self._library_writer = voices.admin_tools, voices.library_writer
+        self._voice_creation = voice_creation
         self._export = export
-        self._keyed = KeyedMaking(voices.editor.store, "voice", "voice", voices.request_of)
+        self._keyed = KeyedMaking(voices.library_writer.store, "voice", "voice", voices.request_of)
 
-    @voice_answers(
+    @voice_endpoint(
         "POST",
         "",
         VoiceEntry,
@@ -124,7 +124,7 @@ class VoiceEditing(Resource):
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
         return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/voices",
         SavedVoice,
@@ -149,16 +149,16 @@ class VoiceEditing(Resource):
         if isinstance(new, SavedVoiceForm):
             assert owner is not None, "the form names an account"
             terms = terms_of(self._admin_tools, owner)
-            record = await self._maker.make(owner.id, new, audio, terms, beginning)
-            kept, *_ = await samples.of_voice(self._editor.store, record.id)
-            reasons = msgspec.json.decode(kept.quality, type=VoiceQuality).reasons
+            record = await self._voice_creation.make(owner.id, new, audio, terms, beginning)
+            stored, *_ = await samples.of_voice(self._library_writer.store, record.id)
+            reasons = msgspec.json.decode(stored.quality, type=VoiceQuality).reasons
         elif new.bindings is not None:
-            record, reasons = await self._maker.bind(new, new.bindings, beginning)
+            record, reasons = await self._voice_creation.bind(new, new.bindings, beginning)
         else:
-            record = await self._maker.compose(account, new, beginning)
+            record = await self._voice_creation.compose(account, new, beginning)
         return reply(msgspec.structs.replace(shown(record), reasons=reasons), 201)
 
-    @answers(
+    @endpoint(
         "GET",
         "/admin/voices",
         SavedVoiceList,
@@ -168,20 +168,20 @@ class VoiceEditing(Resource):
     async def list_saved_voices(self, request: Request) -> Response:
         """Saved voices, the newest first, and those of the configuration"""
         account = await self._admin_tools.query_account(request)
-        store = self._editor.store
+        store = self._library_writer.store
         listed = await page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
         whole = SavedVoiceList(
-            data=[shown(self._editor.open(row), formats.get(row.id, ())) for row in listed.rows],
+            data=[shown(self._library_writer.open(row), formats.get(row.id, ())) for row in listed.rows],
             configured=self._configured(),
             has_more=listed.has_more,
             last_id=listed.last_id,
         )
         return reply(whole)
 
-    @voice_answers(
+    @voice_endpoint(
         "GET",
         "/{id:path}/export",
         media=("application/zip",),
@@ -194,38 +194,38 @@ class VoiceEditing(Resource):
         record, facts = await self._voices.find(request), b""
         if account_of(request) is None:
             await self._voices.note(request, "voice.exported", record)
-            facts = encode_json(await saved_voice(self._editor.store, record))
+            facts = encode_json(await saved_voice(self._library_writer.store, record))
         else:
-            record = self._editor.opened(record)
+            record = self._library_writer.opened(record)
             facts = encode_json(await self._voices.tools.entry(request, record.id))
         return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
 
-    @voice_answers("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
+    @voice_endpoint("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
     async def get_voice_erasure(self, request: Request) -> Response:
         """How far the erasure of a deleted voice or recording is"""
         id_, account = request.path_params["id"], caller_of(request.scope).account
-        found = await tombstones.get(self._editor.store, account, id_) if id_.isprintable() else None
+        found = await tombstones.get(self._library_writer.store, account, id_) if id_.isprintable() else None
         if found is None:
             raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
         return reply(erasure_receipt(found))
 
-    @voice_answers("POST", "/{id:path}", VoiceEntry, body=ChangedVoice, failures=(NotFound, Conflict))
+    @voice_endpoint("POST", "/{id:path}", VoiceEntry, body=ChangedVoice, failures=(NotFound, Conflict))
     async def update_voice(self, request: Request) -> Response:
         """Change a voice of the account's own"""
         change = await body(request, ChangedVoice)
-        record = self._editor.opened(await self._voices.find(request))
+        record = self._library_writer.opened(await self._voices.find(request))
         caller, tools = caller_of(request.scope), self._voices.tools
-        updated = await self._maker.change(record, change, tools.plans.terms(caller), caller.key)
+        updated = await self._voice_creation.change(record, change, tools.plans.terms(caller), caller.key)
         return reply(await tools.entry(request, updated.id))
 
-    @voice_answers("DELETE", "/{id:path}", DeletedVoice, admin=_DELETE, failures=(NotFound,))
+    @voice_endpoint("DELETE", "/{id:path}", DeletedVoice, admin=_DELETE, failures=(NotFound,))
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
         # Its row is enough: what cannot be opened can be erased.
         record = await self._voices.find(request)
         named = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
-        await self._maker.delete(record, act)
+        await self._voice_creation.delete(record, act)
         return reply(DeletedVoice(id=record.id))
 
     async def _make(
@@ -234,8 +234,8 @@ class VoiceEditing(Resource):
         terms = self._voices.tools.plans.terms(caller)
         beginning = Beginning(payer=caller.key, id=id_, request=digest)
         if isinstance(new, VoiceForm):
-            return await self._maker.make(caller.account, new, audio, terms, beginning)
-        return await self._maker.compose(caller.account, new, beginning, terms.voices)
+            return await self._voice_creation.make(caller.account, new, audio, terms, beginning)
+        return await self._voice_creation.compose(caller.account, new, beginning, terms.voices)
 
     def _configured(self) -> list[ConfiguredVoice]:
         names = self._admin_tools.known_names()

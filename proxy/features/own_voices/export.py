@@ -14,13 +14,13 @@ import msgspec
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.own_voices.clips import first_id
 from proxy.features.own_voices.seals import texts_of_recordings
-from proxy.helpers.places import FairPlace, FairPlaces
-from proxy.kept.sealed_file import SealedFileReader
-from proxy.kept.vault import Vault
+from proxy.file_store.sealed_file import SealedFileReader
+from proxy.file_store.vault import Vault
+from proxy.helpers.limiter import FairLimiter, FairSlot
 from proxy.storage import samples
 from proxy.storage.store import Store
 
-MOST_PLACES = 32
+MOST_SLOTS = 32
 MOST_OF_ACCOUNT = 4
 MOST_AT_ONCE = 2
 """So many accounts' parts are read and packed at once."""
@@ -41,12 +41,12 @@ class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
     quality: msgspec.Raw
 
 
-def export_places() -> FairPlaces:
-    return FairPlaces("exports", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE)
+def export_limiter() -> FairLimiter:
+    return FairLimiter("exports", places=MOST_SLOTS, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE)
 
 
 class VoiceExport:
-    def __init__(self, store: Store, vault: Vault, places: FairPlaces) -> None:
+    def __init__(self, store: Store, vault: Vault, places: FairLimiter) -> None:
         self._store = store
         self._vault = vault
         self._places = places
@@ -65,7 +65,7 @@ class VoiceExport:
             if zip_ is None:
                 place.leave()
 
-    async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
+    async def _zip(self, record: VoiceRecord, entry: bytes, place: FairSlot) -> ZipStream:
         rows = await samples.of_voice(self._store, record.id)
         texts = texts_of_recordings(self._vault, record, rows)
         facts = [
@@ -92,7 +92,7 @@ class ZipStream:
     """
 
     def __init__(
-        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
+        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairSlot
     ) -> None:
         self._place = place
         self._made = MadeBytes()

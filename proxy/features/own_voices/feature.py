@@ -5,64 +5,68 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.own_voices.records import TABLE
 from proxy.speech.speaking import OnTheWay
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
     from proxy.features.own_voices.clip_endpoints import VoiceSamples
     from proxy.features.own_voices.clips import VoiceRecordings
     from proxy.features.own_voices.editing import VoiceEditing
-    from proxy.features.own_voices.editor import LibraryEditor
-    from proxy.features.own_voices.export import VoiceExport, export_places
-    from proxy.features.own_voices.maker import VoiceMaker
+    from proxy.features.own_voices.export import VoiceExport, export_limiter
+    from proxy.features.own_voices.library_writer import LibraryWriter
     from proxy.features.own_voices.reference_speech import ReferenceSpeech
     from proxy.features.own_voices.requested import RequestedVoices
-    from proxy.features.own_voices.retention import Retention, VoiceUseConcern, open_voice_use
+    from proxy.features.own_voices.retention import Retention, VoiceUseObservers, open_voice_use
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.trained.endpoints import trained_endpoints
-    from proxy.features.own_voices.trained.room import ModelRoom
+    from proxy.features.own_voices.trained.model_limiter import ModelLimiter
+    from proxy.features.own_voices.voice_creation import VoiceCreation
 
-    forms, grants = None, house.find(Grants)
-    if house.engines is not None:
+    forms, grants = None, context.find(Grants)
+    if context.engines is not None:
         forms = ReferenceSpeech(
-            house.intake, house.samples, house.engines, house.levels, grants, house.ledger
+            context.intake, context.samples, context.engines, context.levels, grants, context.ledger
         )
-    retention = Retention(house.store, house.config_at_start.plans, house.erasing, house.metrics)
-    export = VoiceExport(house.store, house.vault, export_places())
-    model_room = ModelRoom()
-    async with open_voice_use(house.store, house.metrics) as use:
+    retention = Retention(context.store, context.config_at_start.plans, context.erasing, context.metrics)
+    export = VoiceExport(context.store, context.vault, export_limiter())
+    model_limiter = ModelLimiter()
+    async with open_voice_use(context.store, context.metrics) as use:
 
-        def at(revision: HouseRevision) -> Served:
+        def at(revision: RevisionContext) -> Additions:
             retention.plans = revision.config.plans
-            lists, clones = revision.voices, revision.house.clones
-            editor = LibraryEditor(
-                house.store,
-                house.vault,
+            lists, clones = revision.voices, revision.context.clones
+            library_writer = LibraryWriter(
+                context.store,
+                context.vault,
                 revision.library,
-                revision.house.purges,
+                revision.context.purges,
                 clones,
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
             )
-            maker = VoiceMaker(house.vault, editor, house.intake, grants, house.erasing, clones)
-            recordings = VoiceRecordings(house.vault, editor, house.intake, grants, house.erasing)
-            voices = RequestedVoices(lists, revision.admin_tools, editor)
-            served = trained_endpoints(house, voices, maker, model_room)
+            voice_creation = VoiceCreation(
+                context.vault, library_writer, context.intake, grants, context.erasing, clones
+            )
+            recordings = VoiceRecordings(
+                context.vault, library_writer, context.intake, grants, context.erasing
+            )
+            voices = RequestedVoices(lists, revision.admin_tools, library_writer)
+            served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings).endpoints
-            served += VoiceEditing(voices, maker, export).endpoints
-            return Served(
+            served += VoiceEditing(voices, voice_creation, export).endpoints
+            return Additions(
                 served,
-                on_the_way=OnTheWay((VoiceUseConcern(use).opener,)),
+                on_the_way=OnTheWay((VoiceUseObservers(use).opener,)),
                 forms=forms,
             )
 
-        saved = SavedVoices(house.store, house.vault, grants)
-        yield Opened(house._replace(own_voices=saved), at, alone=(retention.run,))
+        saved = SavedVoices(context.store, context.vault, grants)
+        yield FeatureInstance(context._replace(own_voices=saved), at, alone=(retention.run,))
 
 
 FEATURE = Feature("own_voices", _open, tables=(TABLE,))

@@ -99,7 +99,7 @@ SELECT :voice, (SELECT coalesce(max(number), 0) + 1 FROM samples WHERE voice = :
     :tag, CAST(:seconds AS DOUBLE PRECISION), :quality, :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account AND kind = 'sample')
 AND (SELECT count(*) FROM samples WHERE voice = :voice) < CAST(:most AS BIGINT)
-AND NOT {erased(":id")} AND {blobs.IS_KEPT} AND {{only_if}} RETURNING number
+AND NOT {erased(":id")} AND {blobs.IS_STORED} AND {{only_if}} RETURNING number
 """
 _SOUNDS_OTHERWISE = """
 UPDATE voices SET revision = revision + 1
@@ -160,7 +160,7 @@ async def add(
     assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
     # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
     needs = Condition(
-        f"{_IS_FREE} AND {blobs.IS_KEPT} AND {only_if.sql}",
+        f"{_IS_FREE} AND {blobs.IS_STORED} AND {only_if.sql}",
         {**only_if.params, "other_name": other_name, "digest": digest},
         (*only_if.held, *blobs.hold_statements(record.account, digest)),
     )

@@ -25,7 +25,7 @@ from proxy.ledger import Ledger, Payer
 from proxy.speech import speech_request
 from proxy.speech.client_fields import FOREIGN_FIELDS
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.one_shot import LentRecording, OneShotSamples
+from proxy.speech.one_shot import OneShotSamples, RequestRecording
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import Sample
@@ -58,7 +58,7 @@ ReferenceForm = msgspec.defstruct(
 )
 
 
-class SentReference(NamedTuple):
+class ReferenceRequest(NamedTuple):
     """A request with its recording."""
 
     request: SpeechRequest
@@ -67,7 +67,7 @@ class SentReference(NamedTuple):
     consent: str
 
     def __repr__(self) -> str:
-        return f"<SentReference {self.request!r}, {len(self.audio)} bytes>"
+        return f"<ReferenceRequest {self.request!r}, {len(self.audio)} bytes>"
 
 
 class ReferenceSpeech:
@@ -101,10 +101,10 @@ class ReferenceSpeech:
         defaults: speech_request.Defaults,
         client_fields: frozenset[str],
     ) -> AsyncIterator[SpokenForm]:
-        sent = await self.read(connection, caller, terms, defaults, client_fields)
+        reference = await self.read(connection, caller, terms, defaults, client_fields)
         try:
-            async with self.voice(caller.account, sent) as voice:
-                yield SpokenForm(sent.request, voice)
+            async with self.voice(caller.account, reference) as voice:
+                yield SpokenForm(reference.request, voice)
         except (InvalidRequest, NotAllowed) as failure:
             blame_recording(failure)
             raise
@@ -116,7 +116,7 @@ class ReferenceSpeech:
         terms: Terms,
         defaults: speech_request.Defaults,
         client_fields: frozenset[str],
-    ) -> SentReference:
+    ) -> ReferenceRequest:
         """Read the form. Raises InvalidRequest, NotAllowed if the plan allows no such requests, and
         QuotaExceeded or RateLimited: to decode for an account that cannot speak would cost the others."""
         if not terms.one_shot:
@@ -136,17 +136,17 @@ class ReferenceSpeech:
         form = await read_form(
             connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
         )
-        return _sent(form, defaults, client_fields, needs_consent=terms.consent == "required")
+        return _reference(form, defaults, client_fields, needs_consent=terms.consent == "required")
 
     @asynccontextmanager
-    async def voice(self, account: str, sent: SentReference) -> AsyncIterator[Voice]:
+    async def voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
         """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
-        grant = await self._grant(account, sent.consent)
-        async with self._intake.taken(account, sent.audio, AUDIO) as taken:
-            lent, seconds = LentRecording(taken.master, taken.quality), taken.seconds
-        start_s, end_s = stretch_s(lent.quality, seconds)
-        async with self._samples.lend(account, lent, self._engines) as digest:
-            sample = Sample(digest, sent.text, seconds=seconds, speech_s=end_s - start_s)
+        grant = await self._grant(account, reference.consent)
+        async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
+            recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
+        start_s, end_s = stretch_s(recording.quality, seconds)
+        async with self._samples.lend(account, recording, self._engines) as digest:
+            sample = Sample(digest, reference.text, seconds=seconds, speech_s=end_s - start_s)
             try:
                 yield _voice(account, sample, grant)
             finally:
@@ -176,13 +176,13 @@ def _voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
     )
 
 
-def _sent(
+def _reference(
     form: RequestForm,
     defaults: speech_request.Defaults,
     client_fields: frozenset[str],
     *,
     needs_consent: bool,
-) -> SentReference:
+) -> ReferenceRequest:
     values = {name: _one(name, texts) for name, texts in form.fields.items()}
     text = values.pop(TEXT, "").strip()
     consent = values.pop(CONSENT, "").strip()
@@ -206,7 +206,7 @@ def _sent(
             )
     raw = encode_json({**body, "voice": AUDIO, "cache": False})
     request = speech_request.parse_speech(raw, defaults, lambda: client_fields)
-    return SentReference(request, file.data, text, consent)
+    return ReferenceRequest(request, file.data, text, consent)
 
 
 def _one(name: str, texts: list[str]) -> str:

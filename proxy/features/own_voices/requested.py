@@ -19,16 +19,16 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import possible
 from proxy.errors import Conflict, NotFound
-from proxy.features.own_voices.editor import LibraryEditor, not_own
+from proxy.features.own_voices.library_writer import LibraryWriter, not_own
+from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
-from proxy.http.idempotency import sent_key
-from proxy.http.resource import Details, Method, Verb, account_of, answers
-from proxy.kept.once import Once
+from proxy.http.idempotency import read_key
+from proxy.http.resource import Details, Method, Verb, account_of, endpoint
 from proxy.storage import audit
 from proxy.storage.accounts import Account
 
 
-def voice_answers(
+def voice_endpoint(
     verb: Verb,
     tail: str,
     *structs: Struct,
@@ -47,10 +47,10 @@ def voice_answers(
             path = f"/admin/voices{tail.replace(':path', '')}"
             of_any = of_any_account(details)
             of_any.pop("pace", None)
-            answers(verb, path, *structs, media=media, name=name, summary=summary, **of_any)(method)
+            endpoint(verb, path, *structs, media=media, name=name, summary=summary, **of_any)(method)
         for root, suffix in reversed(ROOTS):
             name = f"{method.__name__}{suffix}"
-            answers(verb, f"{root}{tail}", *structs, media=media, name=name, **details)(method)
+            endpoint(verb, f"{root}{tail}", *structs, media=media, name=name, **details)(method)
         return method
 
     return declare
@@ -61,7 +61,7 @@ class RequestedVoices(NamedTuple):
 
     lists: VoiceTools | None
     admin_tools: AdminTools
-    editor: LibraryEditor
+    library_writer: LibraryWriter
 
     @property
     def tools(self) -> VoiceTools:
@@ -71,12 +71,12 @@ class RequestedVoices(NamedTuple):
     async def find(self, request: Request) -> VoiceRecord:
         """Return the row of the voice in the path. Raises NotFound."""
         if account_of(request) is None:
-            return await find_voice(self.admin_tools, self.editor.library, request)
+            return await find_voice(self.admin_tools, self.library_writer.library, request)
         return await self.own(request, request.path_params["id"])
 
     async def own(self, request: Request, name: str) -> VoiceRecord:
         """Return the row of a voice of the caller's account. Raises NotFound."""
-        record = await self.editor.library.find(caller_of(request.scope).account, name)
+        record = await self.library_writer.library.find(caller_of(request.scope).account, name)
         if record is None:
             # It is a voice of others, or there is no such voice at all.
             (await self.tools.entries(request)).known.find(name)
@@ -97,11 +97,11 @@ class RequestedVoices(NamedTuple):
     async def note(self, request: Request, action: str, record: VoiceRecord) -> None:
         """Put on record what an operator does to a voice, before it is done."""
         if (act := await self.admin_tools.act(request, action, record.id, record.account)) is not None:
-            await self.editor.store.write(*audit.insert_statements(act))
+            await self.library_writer.store.write(*audit.insert_statements(act))
 
     async def request_of(self, account: str, id_: str) -> str | None:
         """Return the digest of the request that made a voice."""
-        record = await self.editor.find_voice(account, id_)
+        record = await self.library_writer.find_voice(account, id_)
         return None if record is None else record.request
 
 
@@ -109,7 +109,7 @@ def key_of(request: Request) -> str | None:
     """Return the Idempotency-Key of a caller's request. Raises InvalidRequest."""
     if account_of(request) is None:
         return None
-    return sent_key(request.headers.getlist("idempotency-key"))
+    return read_key(request.headers.getlist("idempotency-key"))
 
 
 def once_of(request: Request, key: str, digest: bytes) -> Once:

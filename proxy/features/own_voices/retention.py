@@ -16,10 +16,10 @@ from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.voice_records import DAY_US
 from proxy.errors import NotFound
 from proxy.features.own_voices import records
-from proxy.speech.call import OpenTap, SpeechCall
+from proxy.speech.call import OpenObserver, SpeechCall
+from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.tap import Tap
 from proxy.storage import accounts, tombstones
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.rows import NEWEST, Place
@@ -131,27 +131,27 @@ async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -
     return erased
 
 
-class VoiceUseConcern:
+class VoiceUseObservers:
     """Of all answers with saved voices. A recording that comes with its request is none."""
 
     def __init__(self, use: VoiceUse) -> None:
         self._use = use
 
-    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenTap | None:
+    def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
         return self._open if plan.own_voices else None
 
-    def _open(self, call: SpeechCall) -> Tap:
-        return _VoiceUseTap(self._use, call)
+    def _open(self, call: SpeechCall) -> Observer:
+        return _VoiceUseObserver(self._use, call)
 
 
-class _VoiceUseTap(Tap):
+class _VoiceUseObserver(Observer):
     def __init__(self, use: VoiceUse, call: SpeechCall) -> None:
         self._use = use
         self._call = call
 
     def end(self, error: BaseException | None) -> None:
         """Also of an answer whose client left: what is charged is use."""
-        if self._call.tally.samples:
+        if self._call.totals.samples:
             for part in self._call.plan.parts:
                 self._use.note(part.voice)
                 if part.post is not None:

@@ -19,7 +19,7 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.consents.grants import Grants, receivers
 from proxy.features.own_voices import records
 from proxy.features.own_voices.seals import open_if_possible, texts_of_recordings
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.library_revisions import OPERATOR
 from proxy.storage.samples import NOT_MEASURED, SampleRecord

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from proxy.catalogue.voice_records import Compared, VoiceRecord, VoiceTexts
-from proxy.kept.vault import SealedRecord, Vault, VaultFailed
+from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.samples import SampleRecord
 
 _log = structlog.get_logger()

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.features.webhooks import signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.keeper import OpenedWebhook
 from proxy.features.webhooks.records import EVENTS, Event
 from proxy.features.webhooks.rules import MOST_URL
+from proxy.features.webhooks.webhook_store import ReadableWebhook
 from proxy.http.body import Name
 from proxy.http.lists import Listing
 from proxy.http.replies import shown_as
@@ -145,7 +145,7 @@ class DeliveryList(Listing, frozen=True, kw_only=True):
     data: list[DeliveryEntry]
 
 
-def webhook_entry(opened: OpenedWebhook) -> WebhookEntry:
+def webhook_entry(opened: ReadableWebhook) -> WebhookEntry:
     record, seal = opened.record, opened.seal
     return shown_as(
         WebhookEntry,
@@ -161,7 +161,7 @@ def webhook_entry(opened: OpenedWebhook) -> WebhookEntry:
     )
 
 
-def with_secret(opened: OpenedWebhook) -> WebhookWithSecret:
+def with_secret(opened: ReadableWebhook) -> WebhookWithSecret:
     return WebhookWithSecret(
         **msgspec.structs.asdict(webhook_entry(opened)), signing_secret=opened.seal.secret
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import Ask, Group, path
+from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Line, Part, grid
 from proxy.errors import CommandRefused
@@ -56,9 +56,9 @@ def _deletion(answer: dict[str, Any]) -> list[Part]:
 
 
 @WEBHOOKS.command("list", _list_table)
-def webhooks_list(account: OfAccount = None) -> Ask:
+def webhooks_list(account: OfAccount = None) -> AdminRequest:
     """List webhooks, the newest first."""
-    return Ask("GET", _KIND, query={"account": account}, pages="all")
+    return AdminRequest("GET", _KIND, query={"account": account}, pages="all")
 
 
 @WEBHOOKS.command("add", _secret_table)
@@ -67,45 +67,47 @@ def webhooks_add(
     events: Annotated[list[str], typer.Argument(metavar="EVENT", help="What is sent: job.done job.failed.")],
     account: Annotated[str, typer.Option(help="The account whose events they are.")] = "",
     name: Annotated[str, typer.Option(help="A name for people.")] = "webhook",
-) -> Ask:
+) -> AdminRequest:
     """Make a webhook, and show its secret once."""
     if not account:
         raise CommandRefused("--account: whose events are they? Name the account")
-    return Ask("POST", _KIND, {"name": name, "url": url, "event_types": events}, query={"account": account})
+    return AdminRequest(
+        "POST", _KIND, {"name": name, "url": url, "event_types": events}, query={"account": account}
+    )
 
 
 @WEBHOOKS.command("delete", _deletion)
-def webhooks_delete(webhook: _Webhook, is_sure: Sure = False) -> Ask:
+def webhooks_delete(webhook: _Webhook, is_sure: Sure = False) -> AdminRequest:
     """Delete a webhook with its deliveries."""
     question = "" if is_sure else f"Delete the webhook {webhook} for good?"
-    return Ask("DELETE", path(_KIND, webhook), question=question)
+    return AdminRequest("DELETE", path(_KIND, webhook), question=question)
 
 
 @WEBHOOKS.command("rotate", _secret_table)
 def webhooks_rotate(
     webhook: _Webhook,
     keeps_old: Annotated[bool, typer.Option("--keep-old", help="The old one signs for a day more.")] = False,
-) -> Ask:
+) -> AdminRequest:
     """Give a webhook another secret, and show it once."""
     body = {"keep_old_secret_active_for_24_hours": keeps_old}
-    return Ask("POST", path(_KIND, webhook, "rotate_secret"), body)
+    return AdminRequest("POST", path(_KIND, webhook, "rotate_secret"), body)
 
 
 @WEBHOOKS.command("test", _test_line)
-def webhooks_test(webhook: _Webhook) -> Ask:
+def webhooks_test(webhook: _Webhook) -> AdminRequest:
     """Send a sample event, and wait for the answer."""
-    return Ask("POST", path(_KIND, webhook, "test"), {})
+    return AdminRequest("POST", path(_KIND, webhook, "test"), {})
 
 
 @WEBHOOKS.command("deliveries", _delivery_table)
-def webhooks_deliveries(webhook: _Webhook) -> Ask:
+def webhooks_deliveries(webhook: _Webhook) -> AdminRequest:
     """List what was and will be sent to a webhook, the newest first."""
-    return Ask("GET", path(_KIND, webhook, "deliveries"), pages="all")
+    return AdminRequest("GET", path(_KIND, webhook, "deliveries"), pages="all")
 
 
 @WEBHOOKS.command("resend", _one_delivery)
 def webhooks_resend(
     delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery, by its id (dlv_…).")],
-) -> Ask:
+) -> AdminRequest:
     """Send an event once more that arrived or failed."""
-    return Ask("POST", path("webhook_deliveries", delivery, "resend"))
+    return AdminRequest("POST", path("webhook_deliveries", delivery, "resend"))

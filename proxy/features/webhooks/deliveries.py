@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.wishes import SECOND, Wish
+from policies.tasks import SECOND, QueuedTask
 from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
@@ -17,12 +17,12 @@ from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import Place, any_of, encode_json, insert, insert_sql
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
-from proxy.storage.wish_tables import WishTable
+from proxy.storage.task_tables import TaskTable
 
 TABLE = Table("webhook_deliveries", closed_with=("DELETE FROM webhook_deliveries WHERE account = :id",))
 
 
-class WebhookDelivery(Wish, frozen=True, kw_only=True):
+class WebhookDelivery(QueuedTask, frozen=True, kw_only=True):
     """An event for one webhook. `event` is its id, the same in each try and each webhook. Tries have gone on
     since `began`; at 0 there is one only. `status` is that of the last answer, at `answered`."""
 
@@ -54,7 +54,7 @@ class WebhookDelivery(Wish, frozen=True, kw_only=True):
 
 ROWS = ListedTable("webhook_deliveries", WebhookDelivery, listed="webhook = :webhook")
 # A server that starts anew ends no delay: all that waits would be sent at once.
-WISHES = WishTable("webhook_deliveries", WebhookDelivery, "state = 'waiting'", earliest="due")
+TASKS = TaskTable("webhook_deliveries", WebhookDelivery, "state = 'waiting'", earliest="due")
 get, place_of = ROWS.get, ROWS.place_of
 _ADD = """
 INSERT INTO webhook_deliveries (id, event, account, webhook, host, type, data, created, began, state)
@@ -129,9 +129,9 @@ async def page(store: Store, webhook: str, place: Place, limit: int) -> list[Web
 async def list_open(store: Store, now: int, limit: int, full: Collection[str]) -> list[WebhookDelivery]:
     """List what is due. What is of these accounts, webhooks and hosts waits for others of theirs."""
     if not full:
-        return await WISHES.list_open(store, now, limit)
+        return await TASKS.list_open(store, now, limit)
     names, params = any_of(sorted(full))
-    return await WISHES.list_open(store, now, limit, Condition(_NOT_FULL.format(names), params))
+    return await TASKS.list_open(store, now, limit, Condition(_NOT_FULL.format(names), params))
 
 
 async def resend(store: Store, id_: str, act: Act | None = None) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.api.admin_tools import AdminTools, answers_at_both, check_open
+from proxy.api.admin_tools import AdminTools, account_endpoint, check_open
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.bodies import (
@@ -27,11 +27,11 @@ from proxy.features.webhooks.bodies import (
     webhook_entry,
     with_secret,
 )
-from proxy.features.webhooks.keeper import OpenedWebhook, WebhookChange, WebhookKeeper
+from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookChange, WebhookStore
 from proxy.http.body import body, optional_body
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
 _ROOT = "/webhook_endpoints"
@@ -41,17 +41,17 @@ _ONE = f"{_ROOT}/{{id}}"
 class Webhooks(Resource):
     """The webhooks of the caller's account. The operator sees to those of any account."""
 
-    def __init__(self, admin_tools: AdminTools, keeper: WebhookKeeper) -> None:
+    def __init__(self, admin_tools: AdminTools, webhooks: WebhookStore) -> None:
         self._admin_tools = admin_tools
-        self._keeper = keeper
+        self._webhooks = webhooks
 
-    @answers("GET", "/v1/webhook_event_types", EventTypes)
+    @endpoint("GET", "/v1/webhook_event_types", EventTypes)
     async def list_webhook_event_types(self, request: Request) -> Response:
         """The events that a webhook may want"""
         del request
         return reply(EventTypes())
 
-    @answers_at_both(
+    @account_endpoint(
         "POST",
         _ROOT,
         WebhookWithSecret,
@@ -69,9 +69,9 @@ class Webhooks(Resource):
             )
         check_open(await self._admin_tools.account(owner))
         act = await self._admin_tools.act(request, "webhook.created", new_id("hook"), owner)
-        return reply(with_secret(await self._keeper.add(owner, new.name, new.url, new.event_types, act)))
+        return reply(with_secret(await self._webhooks.add(owner, new.name, new.url, new.event_types, act)))
 
-    @answers_at_both(
+    @account_endpoint(
         "GET",
         _ROOT,
         WebhookList,
@@ -82,18 +82,18 @@ class Webhooks(Resource):
     )
     async def list_webhook_endpoints(self, request: Request) -> Response:
         """The account's webhooks, the newest first"""
-        account, store = await self._admin_tools.owner(request), self._keeper.store
+        account, store = await self._admin_tools.owner(request), self._webhooks.store
         listed = await page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
-        return listed.answer(WebhookList, lambda row: webhook_entry(self._keeper.open_listed(row)))
+        return listed.answer(WebhookList, lambda row: webhook_entry(self._webhooks.open_listed(row)))
 
-    @answers_at_both("GET", _ONE, WebhookEntry, summary="One webhook of any account", failures=(NotFound,))
+    @account_endpoint("GET", _ONE, WebhookEntry, summary="One webhook of any account", failures=(NotFound,))
     async def get_webhook_endpoint(self, request: Request) -> Response:
         """One webhook"""
         return reply(webhook_entry(await self._found(request)))
 
-    @answers_at_both(
+    @account_endpoint(
         "POST",
         _ONE,
         WebhookEntry,
@@ -107,20 +107,20 @@ class Webhooks(Resource):
         change = WebhookChange(new.name, new.url, new.event_types, new.is_on)
         return reply(webhook_entry(await self._changed(request, "webhook.changed", change)))
 
-    @answers_at_both(
+    @account_endpoint(
         "DELETE", _ONE, DeletedWebhook, summary="Delete a webhook of any account", failures=(NotFound,)
     )
     async def delete_webhook_endpoint(self, request: Request) -> Response:
         """Delete a webhook with all its deliveries"""
         account, id_ = await self._admin_tools.owner(request), request.path_params["id"]
-        record = await records.get(self._keeper.store, account, id_) if id_.isprintable() else None
+        record = await records.get(self._webhooks.store, account, id_) if id_.isprintable() else None
         owner = "" if record is None else record.account
-        await self._keeper.delete(
+        await self._webhooks.delete(
             account, id_, await self._admin_tools.act(request, "webhook.deleted", id_, owner)
         )
         return reply(DeletedWebhook(id=id_))
 
-    @answers_at_both(
+    @account_endpoint(
         "POST",
         f"{_ONE}/rotate_secret",
         WebhookWithSecret,
@@ -135,7 +135,7 @@ class Webhooks(Resource):
         change = WebhookChange(rotated=True, keeps_older=keeps)
         return reply(with_secret(await self._changed(request, "webhook.rotated", change)))
 
-    @answers_at_both(
+    @account_endpoint(
         "POST",
         f"{_ONE}/test",
         WebhookTestResult,
@@ -149,7 +149,7 @@ class Webhooks(Resource):
         event = (await optional_body(request, WebhookTest)).event_type
         webhook = (await self._found(request)).record
         act = await self._admin_tools.act(request, "webhook.tested", webhook.id, webhook.account)
-        ended = await self._keeper.test(webhook, event, act)
+        ended = await self._webhooks.test(webhook, event, act)
         if ended.status is None:
             raise InvalidRequest(f"The webhook was not told. {ended.error}", code="webhook_not_reached")
         return reply(
@@ -161,7 +161,7 @@ class Webhooks(Resource):
             )
         )
 
-    @answers_at_both(
+    @account_endpoint(
         "GET",
         f"{_ONE}/deliveries",
         DeliveryList,
@@ -172,7 +172,7 @@ class Webhooks(Resource):
     )
     async def list_webhook_deliveries(self, request: Request) -> Response:
         """What was and will be sent to a webhook, the newest first"""
-        webhook, store = (await self._found(request)).record, self._keeper.store
+        webhook, store = (await self._found(request)).record, self._webhooks.store
         listed = await page(
             request,
             partial(deliveries.place_of, store, webhook.account),
@@ -180,7 +180,7 @@ class Webhooks(Resource):
         )
         return listed.answer(DeliveryList, delivery_entry)
 
-    @answers_at_both(
+    @account_endpoint(
         "POST",
         "/webhook_deliveries/{id}/resend",
         DeliveryEntry,
@@ -190,14 +190,14 @@ class Webhooks(Resource):
     async def resend_webhook_delivery(self, request: Request) -> Response:
         """Send an event once more that arrived or failed"""
         account = await self._admin_tools.owner(request)
-        found = await self._keeper.find_delivery(account, request.path_params["id"])
+        found = await self._webhooks.find_delivery(account, request.path_params["id"])
         act = await self._admin_tools.act(request, "webhook.resent", found.id, found.account)
-        return reply(delivery_entry(await self._keeper.resend(found, act)))
+        return reply(delivery_entry(await self._webhooks.resend(found, act)))
 
-    async def _found(self, request: Request) -> OpenedWebhook:
-        return await self._keeper.find(await self._admin_tools.owner(request), request.path_params["id"])
+    async def _found(self, request: Request) -> ReadableWebhook:
+        return await self._webhooks.find(await self._admin_tools.owner(request), request.path_params["id"])
 
-    async def _changed(self, request: Request, action: str, change: WebhookChange) -> OpenedWebhook:
+    async def _changed(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
         found = (await self._found(request)).record
         act = await self._admin_tools.act(request, action, found.id, found.account)
-        return await self._keeper.change(found.account, found.id, change, act)
+        return await self._webhooks.change(found.account, found.id, change, act)

@@ -6,31 +6,33 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from proxy.feature import Feature, House, HouseRevision, Opened, Served
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.section import WEBHOOKS
 
 
 @asynccontextmanager
-async def _open(house: House) -> AsyncIterator[Opened]:
-    from proxy.features.webhooks.courier import Courier
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.webhooks.delivery_tasks import DeliveryTasks
     from proxy.features.webhooks.endpoints import Webhooks
-    from proxy.features.webhooks.keeper import WebhookKeeper
     from proxy.features.webhooks.sender import Sender
+    from proxy.features.webhooks.webhook_store import WebhookStore
 
-    sender = Sender(house.config_at_start.upstream.ca_file)
-    courier = Courier(house.store, house.vault, sender, house.metrics.registry)
-    courier.section = WEBHOOKS.of(house.config_at_start)
-    keeper = WebhookKeeper(house.store, house.vault, courier)
+    sender = Sender(context.config_at_start.upstream.ca_file)
+    delivery_tasks = DeliveryTasks(context.store, context.vault, sender, context.metrics.registry)
+    delivery_tasks.section = WEBHOOKS.of(context.config_at_start)
+    webhooks = WebhookStore(context.store, context.vault, delivery_tasks)
 
-    def at(revision: HouseRevision) -> Served:
-        courier.section = WEBHOOKS.of(revision.config)
-        return Served(Webhooks(revision.admin_tools, keeper).endpoints)
+    def at(revision: RevisionContext) -> Additions:
+        delivery_tasks.section = WEBHOOKS.of(revision.config)
+        return Additions(Webhooks(revision.admin_tools, webhooks).endpoints)
 
     # A command sends nothing that waits: its server does, when it is back.
-    wishes = () if house.engines is None else (courier,)
-    furnished = house.sharing(courier)
-    yield Opened(furnished, at, wishes=wishes, alone=(partial(courier.tidy, house.metrics),))
+    task_kinds = () if context.engines is None else (delivery_tasks,)
+    furnished = context.sharing(delivery_tasks)
+    yield FeatureInstance(
+        furnished, at, task_kinds=task_kinds, alone=(partial(delivery_tasks.tidy, context.metrics),)
+    )
 
 
 FEATURE = Feature("webhooks", _open, tables=(records.TABLE, deliveries.TABLE))

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from proxy.kept.vault import SealedRecord
+from proxy.file_store.vault import SealedRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
@@ -22,7 +22,7 @@ TABLE = Table(
     paths=(PathColumn("account", account_name),),
     closed_with=("DELETE FROM webhooks WHERE account = :id",),
 )
-ASKED_OFF = "It was turned off."
+TURNED_OFF_BY_OWNER = "It was turned off."
 Event = Literal[
     "voice.clone.ready",
     "voice.clone.failed",

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 
 MOST_URL = 2000
 DAY_US = 86_400 * SECOND
@@ -20,7 +20,7 @@ TRIED_US = DAY_US
 """So long an event is sent again, until its delivery has failed."""
 FAILING_US = 3 * DAY_US
 """A webhook at which nothing arrives for so long is turned off with its next failed delivery."""
-KEPT_US = 7 * DAY_US
+STORED_US = 7 * DAY_US
 """Deliveries that ended are listed so long, and can be sent again."""
 GONE = 410
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from proxy.engines.http1 import ConnectionPool, LookUp
 from proxy.engines.http1_connection import Http1Answer
 from proxy.engines.http1_request import new_request_head
-from proxy.engines.request_places import Places
+from proxy.engines.request_limiter import Places
 from proxy.features.webhooks import rules
 from speech_engine import EngineError, EngineTimeout
 
@@ -39,7 +39,7 @@ BAD_ANSWER = "Its answer was broken off, or is no HTTP."
 REDIRECT = "It answered with a redirect, which is not followed."
 
 
-class Tried(NamedTuple):
+class TryOutcome(NamedTuple):
     """What came of a try. `reason` is for the account to read, `detail` for the operator."""
 
     status: int | None
@@ -48,7 +48,7 @@ class Tried(NamedTuple):
     retry_after_s: float = 0.0
 
 
-class Letter(NamedTuple):
+class WebhookRequest(NamedTuple):
     """What is sent for an account, and where. If the operator allows its host, its address may be any."""
 
     account: str
@@ -58,7 +58,7 @@ class Letter(NamedTuple):
     is_allowed: bool
 
     def __repr__(self) -> str:
-        return "<Letter>"  # its address may hold a key
+        return "<WebhookRequest>"  # its address may hold a key
 
 
 class Sender:
@@ -70,7 +70,7 @@ class Sender:
         self._look_up = look_up
         self._threads = LookUpThreads()
 
-    async def send(self, letter: Letter) -> Tried:
+    async def send(self, letter: WebhookRequest) -> TryOutcome:
         """Send once, within `MOST_S` seconds. Whatever fails is an outcome."""
         if self._trust is None:
             self._trust = await asyncio.to_thread(_trust, self._ca_file)
@@ -84,19 +84,19 @@ class Sender:
             connection = await pool.take(head.origin, deadline)
         except EngineError as error:
             await pool.close()
-            return Tried(None, NOT_REACHED_THERE if letter.is_allowed else NOT_REACHED, error.message)
+            return TryOutcome(None, NOT_REACHED_THERE if letter.is_allowed else NOT_REACHED, error.message)
         try:
             return await _ask(connection.begin(head.with_body(letter.body), _BODY_S), deadline)
         finally:
             await pool.close()
 
 
-async def _ask(answer: Http1Answer, deadline: float) -> Tried:
+async def _ask(answer: Http1Answer, deadline: float) -> TryOutcome:
     try:
         await answer.wait_for_head(deadline)
     except EngineError as error:
         reason = NO_ANSWER if isinstance(error, EngineTimeout) else BAD_ANSWER
-        return Tried(None, reason, error.message)
+        return TryOutcome(None, reason, error.message)
     # A receiver may fail if its answer is not read. Its status counts anyway.
     with suppress(EngineError, TimeoutError):
         async with asyncio.timeout(_BODY_S):
@@ -104,15 +104,15 @@ async def _ask(answer: Http1Answer, deadline: float) -> Tried:
     return _outcome(answer)
 
 
-def _outcome(answer: Http1Answer) -> Tried:
+def _outcome(answer: Http1Answer) -> TryOutcome:
     status = answer.status
     if 200 <= status < 300:
-        return Tried(status, "", "")
+        return TryOutcome(status, "", "")
     if 300 <= status < 400:
-        return Tried(status, REDIRECT, "redirect")
+        return TryOutcome(status, REDIRECT, "redirect")
     wanted = answer.headers.get("retry-after", "")
     retry_after_s = float(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 7 else 0.0
-    return Tried(status, f"It answered with HTTP {status}.", f"HTTP {status}", retry_after_s)
+    return TryOutcome(status, f"It answered with HTTP {status}.", f"HTTP {status}", retry_after_s)
 
 
 def _public_alone(look_up: LookUp) -> LookUp:

@@ -43,7 +43,7 @@ async def ask(server: Inside, *, secret: str | None = None, **more: object) -> h
 
 
 def cache_of(server: Inside) -> Cache:
-    source = server.worker.open_house.house.source
+    source = server.worker.open_context.context.source
     assert isinstance(source, Cache)
     return source
 
@@ -83,14 +83,14 @@ def revise(server: Inside, folder: Path, text: str) -> None:
     server.worker.revise(load_config(file, {}))
 
 
-def kept(folder: Path) -> list[Path]:
+def stored(folder: Path) -> list[Path]:
     """Every file of the cache."""
     return sorted((folder / "data" / "cache").glob("*"))
 
 
 async def landed(folder: Path) -> None:
     """Return when no file is being made."""
-    await asyncio.to_thread(until, lambda: not [path for path in kept(folder) if path.suffix])
+    await asyncio.to_thread(until, lambda: not [path for path in stored(folder) if path.suffix])
 
 
 async def turns(number: int = 50) -> None:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from proxy.kept import locked_files
+from proxy.file_store import locked_files
 from tests.features.cache.keeping import (
     CONFIG,
     ask,
     cache_of,
     found,
-    kept,
     landed,
     reopened,
     revise,
     speaking,
+    stored,
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.tables import each_row
@@ -46,12 +46,12 @@ async def test_a_clip_that_is_too_old_is_spoken_again_and_swept(tmp_path: Path) 
     async with speaking(tmp_path, engine) as server:
         await ask(server)
         await landed(tmp_path)
-        (path,) = kept(tmp_path)
+        (path,) = stored(tmp_path)
         age(path, written_s=30 * DAY_S - 60)
         assert found(await ask(server)) == "hit"
         age(path, written_s=30 * DAY_S + 60)
         await cache_of(server).sweep()
-        assert not kept(tmp_path)
+        assert not stored(tmp_path)
         assert not list((tmp_path / "data" / "cache").iterdir())
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
         page = server.worker.metrics.text()
@@ -68,7 +68,7 @@ async def test_a_clip_that_is_too_old_is_not_given_out_before_it_is_swept(
     async with speaking(tmp_path, engine, text=text) as server:
         await ask(server)
         await landed(tmp_path)
-        (path,) = kept(tmp_path)
+        (path,) = stored(tmp_path)
         age(path, written_s=0.4 * DAY_S)
         assert found(await ask(server)) == "hit"
         if is_in_memory:
@@ -83,13 +83,13 @@ async def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes_first(tm
         for number in range(40):
             assert found(await ask(server, seed=number)) == "miss"
             await asyncio.to_thread(until, lambda: not cache_of(server)._ending)  # the sweep is part of it
-            assert sum(path.stat().st_size for path in kept(tmp_path)) <= MOST
+            assert sum(path.stat().st_size for path in stored(tmp_path)) <= MOST
             if number == 10:
-                favourite = min(kept(tmp_path), key=lambda path: path.stat().st_mtime_ns)
+                favourite = min(stored(tmp_path), key=lambda path: path.stat().st_mtime_ns)
             if number > 10:
                 age(favourite, written_s=1000.0)
-        assert len(kept(tmp_path)) >= 8
-        assert favourite in kept(tmp_path)
+        assert len(stored(tmp_path)) >= 8
+        assert favourite in stored(tmp_path)
         assert [found(await ask(server, seed=seed)) for seed in (39, 38, 5)] == ["hit", "hit", "miss"]
 
 
@@ -100,7 +100,7 @@ async def test_a_use_is_written_down_but_not_each_one_of_a_minute(
     async with speaking(tmp_path, engine) as server:
         await ask(server)
         await landed(tmp_path)
-        (path,) = kept(tmp_path)
+        (path,) = stored(tmp_path)
         long_ago, written = time.time_ns() - 10**12, path.stat().st_mtime_ns
         os.utime(path, ns=(long_ago, written))
         assert found(await ask(server)) == "hit"
@@ -119,7 +119,7 @@ async def test_a_clip_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path)
             for _ in range(2):
                 answers.append(await ask(server))
                 await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
-            assert not kept(tmp_path)
+            assert not stored(tmp_path)
             assert not await server.worker.store.read("SELECT recording FROM clips")
             revise(server, tmp_path, CONFIG.replace("megabytes = 1", "megabytes = 2"))
             assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
@@ -132,20 +132,20 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await ask(server)
         await landed(tmp_path)
-        (whole,) = kept(tmp_path)
+        (whole,) = stored(tmp_path)
     other = whole.with_name("f" * 64)
     other.with_name(f"{other.name}.part").write_bytes(b"half")
     other.with_name(f"{other.name}.lock").touch()
     old_shelves = [whole.with_name(name) for name in ("gone-0123", "acc.voice.plain")]
-    for shelf in old_shelves:
-        shelf.mkdir()
-        (shelf / "clip").write_bytes(b"of a version that had shelves")
+    for clips in old_shelves:
+        clips.mkdir()
+        (clips / "clip").write_bytes(b"of a version that had shelves")
     whole.with_name("d" * 64).write_bytes(b"without rows, after a kill in the middle of a purge")
     under_way = locked_files.take(whole.with_name("e" * 64))
     assert under_way is not None
     left = {whole.name, f"{'e' * 64}.lock"}
     async with reopened(tmp_path, server, Scripted()) as again:
-        await asyncio.to_thread(until, lambda: {path.name for path in kept(tmp_path)} == left)
+        await asyncio.to_thread(until, lambda: {path.name for path in stored(tmp_path)} == left)
         assert found(await ask(again)) == "hit"
     under_way.release()
 
@@ -157,7 +157,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
         async with speaking(tmp_path, engine) as server:
             await ask(server)
             await landed(tmp_path)
-            (path,) = kept(tmp_path)
+            (path,) = stored(tmp_path)
             path.unlink()
             for _ in range(2):
                 _break(way, path)
@@ -204,7 +204,7 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     async with speaking(tmp_path, engine) as server:
         first = await ask(server)
         await landed(tmp_path)
-        (path,) = kept(tmp_path)
+        (path,) = stored(tmp_path)
         whole = path.read_bytes()
         for damaged in (
             b"",
@@ -229,7 +229,7 @@ async def test_neither_account_nor_text_is_in_names_files_or_logs(tmp_path: Path
         async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
             await ask(server, input=text)
             await landed(tmp_path)
-            (path,) = kept(tmp_path)
+            (path,) = stored(tmp_path)
             written = f"{path.parent.name} {path.name}".encode() + path.read_bytes()
             account = server.account.id
             modes = [oct(each.stat().st_mode & 0o777) for each in (path.parent.parent, path.parent, path)]

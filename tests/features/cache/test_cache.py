@@ -15,7 +15,7 @@ from proxy.access.callers import Caller
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
-from proxy.speech.call import SpeechCall, Tally
+from proxy.speech.call import SpeechCall, Totals
 from proxy.speech.pipeline import Delivery
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
@@ -25,14 +25,14 @@ from tests.features.cache.keeping import (
     ask,
     cache_of,
     found,
-    kept,
     landed,
     reopened,
     revise,
     speaking,
+    stored,
 )
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
-from tests.proxy.kept.idempotent import KEY
+from tests.proxy.file_store.idempotent import KEY
 from tests.tables import each_row
 
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
@@ -170,7 +170,7 @@ async def test_request_before_plan_and_configuration(
     assert [found(answer) for answer in answers] == states
     assert [row.cache for row in reversed(rows)] == states
     assert len(engine.jobs) == (1 if "hit" in states else 2)
-    assert bool(kept(tmp_path)) is ("hit" in states)
+    assert bool(stored(tmp_path)) is ("hit" in states)
 
 
 async def test_without_megabytes_nothing_is_kept_and_a_reload_gives_or_takes_them(tmp_path: Path) -> None:
@@ -307,10 +307,10 @@ async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path)
 
         cache = cache_of(server)
         clip = cache.path(cache.name_without_text(caller.account, request, plan), request.text)
-        call = SpeechCall("req_1", caller, request, plan, Tally(request, plan), clip)
+        call = SpeechCall("req_1", caller, request, plan, Totals(request, plan), clip)
         await server.worker.pipeline.answer(call, Delivery(take_one, lambda: None))
         await landed(tmp_path)
-        assert not kept(tmp_path)
+        assert not stored(tmp_path)
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 
@@ -327,7 +327,7 @@ async def test_an_answer_that_could_not_be_settled_is_not_kept(tmp_path: Path) -
         broken = await server.raw_speech({**BODY, "cache": True})
         assert broken[-1]["more_body"]
         await landed(tmp_path)
-        assert not kept(tmp_path)
+        assert not stored(tmp_path)
         await rename("away", "usage")
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
 

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from starlette.types import Message
 
-from proxy.features.cache.flights import Flights
-from proxy.kept import locked_files
-from proxy.kept.folder import KeptFolder
-from proxy.kept.locked_files import Lock
+from proxy.features.cache.single_flight import SingleFlight
+from proxy.file_store import locked_files
+from proxy.file_store.folder import BoundedFolder
+from proxy.file_store.locked_files import Lock
 from speech_engine import Finished, errors
 from tests.features.cache import keeping
 from tests.features.cache.conftest import AS_SHIPPED
@@ -54,25 +54,25 @@ def asking(server: Inside, number: int) -> list[asyncio.Task[httpx2.Response]]:
 
 
 async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_path: Path) -> None:
-    flights, path = Flights(), tmp_path / "clip"
-    first = flights.begin(path)
-    second = flights.begin(path)
+    single_flight, path = SingleFlight(), tmp_path / "clip"
+    first = single_flight.begin(path)
+    second = single_flight.begin(path)
     first.land("again")
-    assert flights.of(path) is second
+    assert single_flight.of(path) is second
     second.land("again")
-    assert flights.of(path) is None
+    assert single_flight.of(path) is None
 
 
 async def test_the_times_in_which_a_client_takes_nothing_are_summed_up(tmp_path: Path) -> None:
-    flight = Flights().begin(tmp_path / "clip")
-    flight.hold_up()
+    leader = SingleFlight().begin(tmp_path / "clip")
+    leader.hold_up()
     await asyncio.sleep(0.01)
-    flight.resume()
-    first_s = flight.held_up_s
-    assert 0.0 < first_s == flight.held_up_s
-    flight.hold_up()
+    leader.resume()
+    first_s = leader.held_up_s
+    assert 0.0 < first_s == leader.held_up_s
+    leader.hold_up()
     await asyncio.sleep(0.01)
-    assert flight.held_up_s > first_s
+    assert leader.held_up_s > first_s
 
 
 async def test_a_hundred_at_once_are_spoken_once(tmp_path: Path) -> None:
@@ -149,13 +149,13 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
 ) -> None:
     asks, leaves = asyncio.Event(), asyncio.Event()
 
-    async def never(self: KeptFolder, path: Path) -> Lock | None:
+    async def never(self: BoundedFolder, path: Path) -> Lock | None:
         asks.set()
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        monkeypatch.setattr(KeptFolder, "take", never)
+        monkeypatch.setattr(BoundedFolder, "take", never)
         left = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await asks.wait()
         monkeypatch.undo()
@@ -208,17 +208,17 @@ async def test_a_client_who_takes_his_time_is_not_waited_for_and_one_speaks_for_
 @simulated
 async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None:
     """Its sound goes out at the pace of speech: half a minute here, and nobody else waits for that."""
-    leaves, hears = asyncio.Event(), asyncio.Event()
+    leaves, listens_to = asyncio.Event(), asyncio.Event()
 
     async def hear(message: Message) -> None:
         if message["type"] == "http.response.body":
-            hears.set()
+            listens_to.set()
 
     engine, live, text = Scripted(*spoken(30.0)), {"x-voxgate-pace": "live"}, "Hello there. " * 30
     config = IMPATIENT.replace("megabytes = 1", "megabytes = 64")
     async with keeping.speaking(tmp_path, engine, text=config) as server:
         first = asyncio.create_task(server.raw_speech({**CACHED, "input": text}, leaves, hear, live))
-        await hears.wait()
+        await listens_to.wait()
         async with asyncio.timeout(10):
             answers = await asyncio.gather(*(keeping.ask(server, input=text) for _ in range(2)))
         assert [keeping.found(answer) for answer in answers] == ["off", "off"]
@@ -282,7 +282,7 @@ async def test_a_clip_that_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> N
     assert [keeping.found(answer) for answer in answers[2:]] == ["off", "off"]
     assert {len(answer.content) for answer in answers} == {2 * round(6.5 * RATE_HZ)}
     assert len(engine.jobs) == 4
-    assert not keeping.kept(tmp_path)
+    assert not keeping.stored(tmp_path)
 
 
 async def test_a_client_who_waits_for_a_request_that_fell_back_gets_its_clip(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_ne
 ) -> None:
     here, there = Scripted(*spoken(0.5)), Scripted()
     async with keeping.speaking(tmp_path, here) as server, keeping.reopened(tmp_path, server, there) as other:
-        folder = keeping.cache_of(other)._shelf.folder
+        folder = keeping.cache_of(other)._clips.folder
         take = folder.take
 
         async def take_late(path: Path) -> Lock | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.cache import clips, shelf
+from proxy.features.cache import clip_store, clips
+from proxy.features.cache.clip_store import Memory
 from proxy.features.cache.clips import About, Clip, Identity
-from proxy.features.cache.shelf import Memory
 from proxy.speech.speech_stream import PIECE_BYTES
 
 
@@ -66,7 +66,7 @@ def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory, gone, replaced = Memory(1_000), tmp_path / "gone", tmp_path / "replaced"
-    monkeypatch.setattr("proxy.features.cache.shelf.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
     for path in (gone, replaced):
         _put(memory, path, bytes(100))
         assert _has(memory, path)
@@ -77,7 +77,7 @@ def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     other.rename(replaced)
     assert _has(memory, gone)
     assert _has(memory, replaced)
-    monkeypatch.setattr("proxy.features.cache.shelf.BELIEVED_S", 0.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 0.0)
     assert not _has(memory, gone)
     assert not _has(memory, replaced)
     assert "0 clips, 0 bytes" in repr(memory)
@@ -86,7 +86,7 @@ def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
 def test_a_clip_that_was_taken_away_before_it_came_to_memory_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.cache.shelf.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
     memory, path = Memory(1_000), tmp_path / "a"
     path.write_bytes(bytes(100))
     identity = Identity.of(path.stat())
@@ -96,7 +96,7 @@ def test_a_clip_that_was_taken_away_before_it_came_to_memory_is_not_believed(
 
 
 def test_a_worker_holds_no_more_than_eight_megabytes_of_clips(tmp_path: Path) -> None:
-    memory = Memory(shelf._MEMORY_BYTES)
+    memory = Memory(clip_store._MEMORY_BYTES)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for number in range(300):

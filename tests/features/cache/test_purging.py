@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from proxy.kept.folder import KeptFolder
-from proxy.kept.recording import KeptRecording
+from proxy.file_store.folder import BoundedFolder
+from proxy.file_store.recording import FileRecording
 from proxy.storage.disk_names import DiskName
 from proxy.storage.store import Statement
 from tests.features.cache import keeping
@@ -64,7 +64,7 @@ async def test_a_purge_takes_what_it_names_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, own: str, others: str
 ) -> None:
     # A worker knows of its own purges, however long it believes its memory.
-    monkeypatch.setattr("proxy.features.cache.shelf.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         bob = await keeping.other_account(server)
         for _ in range(2):
@@ -78,7 +78,7 @@ async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await keeping.ask(server)
         await keeping.landed(tmp_path)
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
         (tmp_path / "data" / "cache" / "lost+found").mkdir()
         await purge(server, "voice")
         assert not [path for path in (tmp_path / "data" / "cache").rglob("*") if path.is_file()]
@@ -94,7 +94,7 @@ async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path:
         gate.opens.set()
         assert len((await first).content) == RATE_HZ
         await keeping.landed(tmp_path)
-        assert not keeping.kept(tmp_path)
+        assert not keeping.stored(tmp_path)
         assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.text()
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
@@ -113,11 +113,11 @@ async def test_a_clip_that_began_before_a_purge_does_not_spoil_one_that_began_af
         await purge(server, "voice")
         assert keeping.found(await keeping.ask(other)) == "miss"
         await asyncio.to_thread(until, lambda: not keeping.cache_of(other)._ending)
-        written = [path.read_bytes() for path in keeping.kept(tmp_path) if not path.suffix]
+        written = [path.read_bytes() for path in keeping.stored(tmp_path) if not path.suffix]
         gate.opens.set()
         await first
         await keeping.landed(tmp_path)
-        assert [path.read_bytes() for path in keeping.kept(tmp_path)] == written
+        assert [path.read_bytes() for path in keeping.stored(tmp_path)] == written
         assert len(written) == 1
         assert keeping.found(await keeping.ask(other)) == "hit"
 
@@ -156,10 +156,10 @@ async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
         await purge(server, what)
         await keeping.ask(server, lexicon=WORDS)
         await keeping.landed(tmp_path)
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
         (again,) = keeping.cache_of(server)._later
         await again
-        assert not keeping.kept(tmp_path)
+        assert not keeping.stored(tmp_path)
 
 
 async def test_closing_an_account_deletes_what_it_heard(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ async def test_closing_an_account_deletes_what_it_heard(tmp_path: Path) -> None:
         await keeping.ask(server)
         await keeping.ask(server, secret=await keeping.other_account(server))
         await keeping.landed(tmp_path)
-        assert len(keeping.kept(tmp_path)) == 2
+        assert len(keeping.stored(tmp_path)) == 2
         assert (await server.administer("DELETE", "accounts/bob")).status_code == 200
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
         assert keeping.found(await keeping.ask(server)) == "hit"
 
 
@@ -181,9 +181,9 @@ async def test_deleting_a_cast_deletes_what_only_one_of_it_said(tmp_path: Path) 
         for voice, text in (("duo", "[Ana] Hello there."), ("ana", "Hello there.")):
             assert keeping.found(await keeping.ask(server, voice=voice, input=text)) == "miss"
         await keeping.landed(tmp_path)
-        assert len(keeping.kept(tmp_path)) == 2
+        assert len(keeping.stored(tmp_path)) == 2
         assert (await server.ask("DELETE", f"/v1/voices/{made.json()['id']}")).status_code == 200
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
         assert keeping.found(await keeping.ask(server)) == "hit"
 
 
@@ -199,7 +199,7 @@ async def test_a_lexicon_that_is_changed_takes_what_was_said_by_it_away(tmp_path
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
         await put("thare")
         await keeping.landed(tmp_path)
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
         assert keeping.found(await keeping.ask(server, input="No word of it.", lexicon="none")) == "hit"
     assert len(engine.jobs) == 3
@@ -216,20 +216,20 @@ async def test_a_folder_that_is_emptied_by_hand_is_only_empty(tmp_path: Path) ->
 async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete = KeptRecording.complete
+    complete = FileRecording.complete
     completed: list[str] = []
 
-    async def complete_late(recording: KeptRecording, tail: bytes = b"", name: str | None = None) -> None:
+    async def complete_late(recording: FileRecording, tail: bytes = b"", name: str | None = None) -> None:
         await purge(server, "voice")
         await complete(recording, tail, name)
-        completed.extend(path.name for path in keeping.kept(tmp_path) if not path.suffix)
+        completed.extend(path.name for path in keeping.stored(tmp_path) if not path.suffix)
 
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        monkeypatch.setattr(KeptRecording, "complete", complete_late)
+        monkeypatch.setattr(FileRecording, "complete", complete_late)
         assert keeping.found(await keeping.ask(server)) == "miss"
         await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
         assert len(completed) == 1
-        assert not keeping.kept(tmp_path)
+        assert not keeping.stored(tmp_path)
         monkeypatch.undo()
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
@@ -237,17 +237,17 @@ async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
 async def test_a_clip_that_is_read_again_during_a_purge_is_not_given_out_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove = KeptFolder.remove
+    remove = BoundedFolder.remove
     during: list[str] = []
 
-    async def remove_late(folder: KeptFolder, names: Collection[DiskName]) -> None:
+    async def remove_late(folder: BoundedFolder, names: Collection[DiskName]) -> None:
         during.extend([keeping.found(await keeping.ask(server)) for _ in range(2)])
         await remove(folder, names)
 
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await keeping.ask(server)
         await keeping.landed(tmp_path)
-        monkeypatch.setattr(KeptFolder, "remove", remove_late)
+        monkeypatch.setattr(BoundedFolder, "remove", remove_late)
         await purge(server, "voice")
         assert during == ["hit", "hit"]
         assert keeping.found(await keeping.ask(server)) == "miss"
@@ -256,10 +256,10 @@ async def test_a_clip_that_is_read_again_during_a_purge_is_not_given_out_after_i
 async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove = KeptFolder.remove
+    remove = BoundedFolder.remove
     failures = [OSError(errno.EIO, "Input/output error")]
 
-    async def fail_once(folder: KeptFolder, names: Collection[DiskName]) -> None:
+    async def fail_once(folder: BoundedFolder, names: Collection[DiskName]) -> None:
         if failures:
             raise failures.pop()
         await remove(folder, names)
@@ -268,12 +268,12 @@ async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await keeping.ask(server)
         await keeping.landed(tmp_path)
-        monkeypatch.setattr(KeptFolder, "remove", fail_once)
+        monkeypatch.setattr(BoundedFolder, "remove", fail_once)
         await purge(server, "voice")
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
         (again,) = keeping.cache_of(server)._later
         await again
-        assert not keeping.kept(tmp_path)
+        assert not keeping.stored(tmp_path)
         assert keeping.found(await keeping.ask(server)) == "miss"
 
 
@@ -289,7 +289,7 @@ async def test_without_the_index_requests_are_spoken_as_if_there_were_no_cache(t
                 answer = await keeping.ask(server)
                 assert (keeping.found(answer), len(answer.content)) == ("miss", RATE_HZ)
                 await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
-            assert not keeping.kept(tmp_path)
+            assert not keeping.stored(tmp_path)
             await purge(server, "voice")
             await rename("away", "clips")
             assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
@@ -306,7 +306,7 @@ async def test_rows_whose_file_is_gone_are_forgotten_after_an_hour(tmp_path: Pat
         for voice in ("ana", "ben"):
             await keeping.ask(server, voice=voice)
         await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
-        gone, _ = keeping.kept(tmp_path)
+        gone, _ = keeping.stored(tmp_path)
         gone.unlink()
         await keeping.cache_of(server).tidy()
         assert await rows() == 2
@@ -314,7 +314,7 @@ async def test_rows_whose_file_is_gone_are_forgotten_after_an_hour(tmp_path: Pat
         await server.worker.store.write(hour)
         await keeping.cache_of(server).tidy()
         assert await rows() == 1
-        assert len(keeping.kept(tmp_path)) == 1
+        assert len(keeping.stored(tmp_path)) == 1
 
 
 async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_last_recording(
@@ -328,7 +328,7 @@ async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_l
         for _ in range(3):
             assert keeping.found(await keeping.ask(server)) == "miss"
             await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
-            (path,) = keeping.kept(tmp_path)
+            (path,) = keeping.stored(tmp_path)
             path.unlink()
         assert keeping.found(await keeping.ask(server)) == "miss"
         await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
@@ -350,4 +350,4 @@ async def test_a_clip_that_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
         await left
         await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
         assert await server.worker.store.read("SELECT * FROM clips") == []
-        assert not keeping.kept(tmp_path)
+        assert not keeping.stored(tmp_path)

@@ -15,9 +15,9 @@ from tests.features.clones.clone_rig import config, opened
 
 async def main(data: str, minimax: str, elevenlabs: str) -> None:
     urls = {"minimax": minimax, "elevenlabs": elevenlabs}
-    async with open_store("sqlite", Path(data)) as store, opened(store, config(urls)) as (_, maker):
+    async with open_store("sqlite", Path(data)) as store, opened(store, config(urls)) as (_, clone_tasks):
         while True:
-            await maker.turn()
+            await clone_tasks.turn()
 
 
 if __name__ == "__main__":

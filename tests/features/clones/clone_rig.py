@@ -16,10 +16,10 @@ from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.features.clones import records
 from proxy.features.clones.bills import CloneBills
-from proxy.features.clones.maker import CloneMaker
+from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
-from proxy.features.clones.records import CloneRecord, CloneWish
+from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.ledger import open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.storage import accounts
@@ -70,7 +70,7 @@ class OwnedVoice(NamedTuple):
 class CloneRig(NamedTuple):
     store: Store
     engines: Engines
-    maker: CloneMaker
+    clone_tasks: CloneTasks
     minimax: FakeMinimax
     studio: MinimaxAccount
     elevenlabs: ElevenLabsAccount
@@ -85,7 +85,7 @@ class CloneRig(NamedTuple):
         *,
         pays_again: bool = False,
     ) -> str:
-        wish = CloneWish(
+        task = CloneTask(
             voice=voice.id,
             account=voice.account,
             revision=1,
@@ -93,12 +93,12 @@ class CloneRig(NamedTuple):
             credential=credential,
             payer=payer,
         )
-        return (await self.maker.want(wish, pays_again=pays_again)).id
+        return (await self.clone_tasks.want(task, pays_again=pays_again)).id
 
     async def step(self) -> None:
         """Do once what there is to do, without waiting for what is due later."""
-        await self.maker.look()
-        await self.maker.finish()
+        await self.clone_tasks.look()
+        await self.clone_tasks.finish()
 
     async def later(self) -> None:
         """Let all delays and leases be over, and do what there is to do."""
@@ -115,7 +115,7 @@ class CloneRig(NamedTuple):
             subject=voice.id, account=voice.account, digests=(), began=await self.store.now(), pending=()
         )
         assert await erase(self.store, tombstone)
-        self.maker.look_soon()
+        self.clone_tasks.look_soon()
 
 
 def voices_at(rig: CloneRig, engine: str) -> list[str]:
@@ -179,12 +179,12 @@ async def clouds() -> AsyncIterator[Clouds]:
 async def clone_rig(store: Store, known: Clouds | None = None) -> AsyncIterator[CloneRig]:
     async with AsyncExitStack() as stack:
         at = await stack.enter_async_context(clouds()) if known is None else known
-        engines, maker = await stack.enter_async_context(opened(store, config(at.urls)))
-        yield CloneRig(store, engines, maker, at.minimax, at.studio, at.elevenlabs, at.providers)
+        engines, clone_tasks = await stack.enter_async_context(opened(store, config(at.urls)))
+        yield CloneRig(store, engines, clone_tasks, at.minimax, at.studio, at.elevenlabs, at.providers)
 
 
 @asynccontextmanager
-async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, CloneMaker]]:
+async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, CloneTasks]]:
     """Open the engines of a configuration, with a maker that does nothing by itself."""
     metrics = Metrics()
     async with (
@@ -193,12 +193,12 @@ async def opened(store: Store, config: Config) -> AsyncIterator[tuple[Engines, C
     ):
         recordings = CloneRecordings(store, saved(store), ToneSource(), granted(store))
         bills = CloneBills(ledger, metrics.registry)
-        maker = CloneMaker(store, engines, recordings, bills, quiet_courier(store))
-        maker.revise(config, Budgets(store, config.engines, metrics.engines))
+        clone_tasks = CloneTasks(store, engines, recordings, bills, quiet_courier(store))
+        clone_tasks.revise(config, Budgets(store, config.engines, metrics.engines))
         try:
-            yield engines, maker
+            yield engines, clone_tasks
         finally:
-            await maker.close()
+            await clone_tasks.close()
 
 
 async def owned_voice(
@@ -242,8 +242,8 @@ def voice_number() -> str:
     return new_id("voice").removeprefix("voice_")
 
 
-def maker_of(server: Inside) -> CloneMaker:
+def maker_of(server: Inside) -> CloneTasks:
     """The maker of clones of a worker."""
-    orders = server.worker.open_house.house.clones
+    orders = server.worker.open_context.context.clones
     assert isinstance(orders, CloneOrders)
-    return orders.maker
+    return orders.clone_tasks

@@ -24,7 +24,7 @@ SPEAKERS = {"minimax": ("speech-2.8-hd", SYSTEM_VOICES[0]), "elevenlabs": ("elev
 
 @pytest.fixture
 async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CloneRig]:
-    monkeypatch.setattr("proxy.work.wishes._CLOSING_S", 0.1)
+    monkeypatch.setattr("proxy.queue.tasks._CLOSING_S", 0.1)
     async with open_store("sqlite", tmp_path) as store, clone_rig(store) as opened:
         yield opened
 
@@ -72,7 +72,7 @@ async def test_clones_that_hang_take_no_slot_of_speech(rig: CloneRig) -> None:
     slots = rig.engines["elevenlabs"].slots
     for _ in range(slots):
         await rig.want(await owned_voice(rig.store), "elevenlabs")
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await provider.until(lambda: sum(ADD["elevenlabs"] in seen.path for seen in provider.seen) == slots)
     assert await speaks(rig, "elevenlabs")
 
@@ -91,11 +91,11 @@ def uploads(rig: CloneRig) -> int:
 async def test_one_accounts_clones_are_made_one_after_another(rig: CloneRig) -> None:
     await hanging(rig, 12)
     await rig.store.write(Statement("UPDATE bindings SET account = 'acc_many'"))
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await rig.providers["minimax"].until(lambda: uploads(rig) == 1)
     rig.providers["minimax"].reset()
     id_ = await rig.want(await owned_voice(rig.store))
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await rig.providers["minimax"].until(lambda: len(rig.minimax.account.listed()) == 1)
     assert rig.minimax.account.listed() == [(await rig.row(id_)).name]
     assert uploads(rig) == 1
@@ -107,10 +107,10 @@ async def test_clones_that_hang_hold_up_no_deletion(rig: CloneRig, engine: str) 
     await rig.want(voice, engine)
     await rig.step()
     await hanging(rig, 12)
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await rig.erase(voice)
-    await rig.maker.look()
-    assert await rig.maker.wait_until_gone(voice.id)
+    await rig.clone_tasks.look()
+    assert await rig.clone_tasks.wait_until_gone(voice.id)
 
 
 @pytest.mark.parametrize("owner", ["engine", "account"])
@@ -138,4 +138,4 @@ def limit(rig: CloneRig, owner: str, budget_usd_day: float) -> None:
     section = EngineSection("minimax", costs={"clone": FEE}, budget_usd_day=engine)
     plans = {"free": Plan(name="free", budget_usd_day=account)}
     config = Config(engines={"minimax": section}, plans=plans)
-    rig.maker.revise(config, Budgets(rig.store, config.engines, Metrics().engines))
+    rig.clone_tasks.revise(config, Budgets(rig.store, config.engines, Metrics().engines))

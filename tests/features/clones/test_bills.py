@@ -14,7 +14,7 @@ from policies.cycles import cycle_at
 from policies.plans import terms as terms_of
 from policies.price import MICRO
 from proxy.features.all import open_store
-from proxy.features.clones.maker import CloneMaker
+from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.ledger.holds import Payer
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, costs, durable_holds, entries, usage
@@ -151,7 +151,7 @@ async def given_up_and_there_after_all(rig: CloneRig, voice: OwnedVoice) -> None
     """What is given back in doubt is charged when the owner's next order finds the clone."""
     rig.providers["minimax"].fail("truncated", path="t2a_v2")
     id_ = await order(rig, voice)
-    await rig.maker.bills.release(await rig.row(id_))
+    await rig.clone_tasks.bills.release(await rig.row(id_))
     await rig.store.write(Statement("UPDATE bindings SET state = 'failed', lease = 0"))
     assert (await books(rig, voice.account)).credits == 0
     await order(rig, voice)
@@ -249,7 +249,7 @@ async def _play(store: Store, case: Case) -> None:
 
 async def test_workers_at_once_make_no_more_than_the_plan_has(store: Store) -> None:
     async with clouds() as at, AsyncExitStack() as stack, clone_rig(store, at) as rig:
-        makers: list[CloneMaker] = [rig.maker]
+        makers: list[CloneTasks] = [rig.clone_tasks]
         if store.is_shared:
             _, other = await stack.enter_async_context(opened(store, config(at.urls)))
             makers.append(other)
@@ -257,8 +257,8 @@ async def test_workers_at_once_make_no_more_than_the_plan_has(store: Store) -> N
         voices = [first, *[await owned_voice(store, account=first.account) for _ in range(5)]]
         await asyncio.gather(*(rig.want(voice, payer=KEY) for voice in voices))
         for _ in voices:
-            await asyncio.gather(*(maker.look() for maker in makers))
-            await asyncio.gather(*(maker.finish() for maker in makers))
+            await asyncio.gather(*(clone_tasks.look() for clone_tasks in makers))
+            await asyncio.gather(*(clone_tasks.finish() for clone_tasks in makers))
         assert at.minimax.account.fees == 3
         assert await books(rig, first.account) == Books(900, 3, 3)
         assert (await verify(store)).is_clean
@@ -285,9 +285,9 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
         assert await durable_holds.get(store, id_) is not None
         terms = terms_of(config({"minimax": "x", "elevenlabs": "x"}).plans["short"])
         payer = Payer(account=voice.account, key="k", anchor=owner.anchor, terms=terms)
-        position = await rig.maker.bills._ledger.holds.position(payer)
+        position = await rig.clone_tasks.bills._ledger.holds.position(payer)
         assert position.credits.available == 200 * MICRO
-        await rig.maker.bills.release(await rig.row(id_))
+        await rig.clone_tasks.bills.release(await rig.row(id_))
 
 
 async def test_who_has_lost_the_lease_gives_nothing_back_that_its_next_holder_has(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ async def test_who_has_lost_the_lease_gives_nothing_back_that_its_next_holder_ha
         id_ = await order(rig, await owned_voice(store, plan="short"))
         late = await rig.row(id_)
         await store.write(Statement("UPDATE bindings SET fence = fence + 1"))
-        await rig.maker.poisoned(late)
+        await rig.clone_tasks.poisoned(late)
         assert await durable_holds.get(store, id_) is not None
-        await rig.maker.poisoned(await rig.row(id_))
+        await rig.clone_tasks.poisoned(await rig.row(id_))
         assert await durable_holds.get(store, id_) is None

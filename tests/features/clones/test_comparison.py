@@ -21,7 +21,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[CloneRig]:
 
 
 async def at_minimax(rig: CloneRig) -> CloneDifferences:
-    compared = await compare_clones(rig.store, rig.maker)
+    compared = await compare_clones(rig.store, rig.clone_tasks)
     (found,) = [each for each in compared if each.engine == "minimax"]
     return found
 
@@ -39,7 +39,7 @@ async def test_a_clone_that_was_made_while_the_provider_listed_its_clones_is_not
         return listed
 
     monkeypatch.setattr(ProviderClones, "list_", list_)
-    compared = await compare_clones(rig.store, rig.maker)
+    compared = await compare_clones(rig.store, rig.clone_tasks)
     assert [each.lost for each in compared] == [(), ()]
     assert len(voices_at(rig, "elevenlabs")) == 1
 
@@ -50,9 +50,9 @@ async def test_what_the_list_lacks_is_looked_for_before_it_is_paid_again(rig: Cl
     made = await rig.row(id_)
     rig.minimax.account.voices[made.name].is_listed = False
     (lost,) = (await at_minimax(rig)).lost
-    assert not await clone_again(rig.store, rig.maker, lost)
+    assert not await clone_again(rig.store, rig.clone_tasks, lost)
     rig.providers["minimax"].fail("5xx", path="t2a_v2")
-    assert not await clone_again(rig.store, rig.maker, lost)
+    assert not await clone_again(rig.store, rig.clone_tasks, lost)
     assert await rig.row(id_) == made
     rig.minimax.account.remove(made.name)
-    assert await clone_again(rig.store, rig.maker, lost)
+    assert await clone_again(rig.store, rig.clone_tasks, lost)

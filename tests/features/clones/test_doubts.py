@@ -65,7 +65,9 @@ async def test_a_second_clone_of_one_name_is_reported_and_goes_with_its_voice(ri
     id_ = await rig.want(voice, "elevenlabs")
     await rig.step()
     rig.elevenlabs.voices[LATE] = (await rig.row(id_)).name
-    (found,) = [each for each in await compare_clones(rig.store, rig.maker) if each.engine == "elevenlabs"]
+    (found,) = [
+        each for each in await compare_clones(rig.store, rig.clone_tasks) if each.engine == "elevenlabs"
+    ]
     assert [each.id for each in found.unknown] == [LATE]
     await rig.erase(voice)
     await rig.step()
@@ -97,7 +99,7 @@ async def test_a_recording_that_the_provider_kept_goes_with_its_voice(rig: Clone
     await rig.want(voice)
     await rig.step()
     (file,) = files
-    (found,) = [each for each in await compare_clones(rig.store, rig.maker) if each.engine == "minimax"]
+    (found,) = [each for each in await compare_clones(rig.store, rig.clone_tasks) if each.engine == "minimax"]
     assert [each.id for each in found.recordings] == ([str(file)] if has_clone else [])
     await rig.erase(voice)
     await rig.later()

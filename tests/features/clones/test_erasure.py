@@ -64,10 +64,10 @@ async def test_a_voice_that_is_erased_while_it_is_cloned_leaves_nothing_behind(
     provider.reset()
     provider.fail("slow", path=ADD[engine], piece_bytes=1)
     await rig.want(voice, engine)
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await provider.until(lambda: any(ADD[engine] in seen.path for seen in provider.seen))
     await rig.erase(voice)
-    await rig.maker.finish()
+    await rig.clone_tasks.finish()
     assert any(ADD[engine] in seen.path and seen.status == 200 for seen in provider.seen), "it was made"
     assert voices_at(rig, engine) == []
     assert await records.is_gone(rig.store, voice.id)

@@ -12,7 +12,7 @@ from fakes.provider import Provider, RequestRecord
 from policies.price import MICRO
 from proxy.features.all import open_store
 from proxy.features.clones import records
-from proxy.features.clones.records import CloneWish
+from proxy.features.clones.records import CloneTask
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
@@ -73,7 +73,7 @@ async def _want_and_kill(
     """Have a voice cloned by a worker of its own, and kill it where the provider falls silent."""
     async with open_store("sqlite", data) as store:
         voice = await owned_voice(store, plan="pro")
-        wish = CloneWish(
+        task = CloneTask(
             voice=voice.id,
             account=voice.account,
             revision=1,
@@ -81,7 +81,7 @@ async def _want_and_kill(
             credential="default",
             payer="key_ada",
         )
-        row = await records.want(store, wish)
+        row = await records.want(store, task)
         assert row is not None
     provider = at.providers[engine]
     provider.fail("hang_after" if fault == AFTER else "hang_before", path=path)

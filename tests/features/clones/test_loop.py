@@ -22,7 +22,7 @@ async def test_nothing_is_left_after_200_erasures_among_running_clones(tmp_path:
             await asyncio.gather(*(_want_and_erase(rig, engine, number) for number in range(AT_ONCE)))
         making.cancel()
         await asyncio.wait([making])
-        await rig.maker.finish()
+        await rig.clone_tasks.finish()
         while await records.list_all(store):
             await rig.later()
         assert [voices_at(rig, engine) for engine in ENGINES] == [[], []]
@@ -32,7 +32,7 @@ async def test_nothing_is_left_after_200_erasures_among_running_clones(tmp_path:
 
 async def _make(rig: CloneRig) -> None:
     while True:
-        await rig.maker.turn()
+        await rig.clone_tasks.turn()
 
 
 async def _want_and_erase(rig: CloneRig, engine: str, number: int) -> None:

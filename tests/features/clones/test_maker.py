@@ -14,7 +14,7 @@ from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.features.all import open_store
 from proxy.features.clones import records
-from proxy.features.clones.maker import CloneMaker
+from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.own_voices.records import add_clip
 from proxy.storage import blobs, costs, samples
@@ -116,18 +116,18 @@ async def test_a_name_whose_clone_has_lapsed_is_replaced(rig: CloneRig) -> None:
 async def test_many_wishes_and_workers_make_one_clone(rig: CloneRig) -> None:
     voice = await owned_voice(rig.store)
     makers = [
-        CloneMaker(
+        CloneTasks(
             rig.store,
             rig.engines,
             CloneRecordings(rig.store, saved(rig.store), ToneSource(), granted(rig.store)),
-            rig.maker.bills,
+            rig.clone_tasks.bills,
             quiet_courier(rig.store),
         )
         for _ in range(4)
     ]
     found = await asyncio.gather(*(rig.want(voice) for _ in range(8)))
-    await asyncio.gather(*(maker.look() for maker in makers))
-    await asyncio.gather(*(maker.finish() for maker in makers))
+    await asyncio.gather(*(clone_tasks.look() for clone_tasks in makers))
+    await asyncio.gather(*(clone_tasks.finish() for clone_tasks in makers))
     assert len(set(found)) == 1
     assert (await rig.row(found[0])).state == "ready"
     assert len(rig.minimax.account.voices) == 1
@@ -255,14 +255,14 @@ async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
     # The database is away for a moment.
     await rig.store.write(Statement("ALTER TABLE bindings RENAME TO away"))
     with pytest.raises(StorageFailed):
-        await rig.maker.look()
+        await rig.clone_tasks.look()
     await rig.store.write(Statement("ALTER TABLE away RENAME TO bindings"))
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     used = (await rig.row(id_)).used
     assert used is not None
     assert used > 1
     await _age(rig)
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     assert (await rig.row(id_)).used == used - 7_200_000_000, "it was noted once"
 
 
@@ -282,6 +282,6 @@ async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
 
     made = await rig.row(await rig.want(voice))
     recordings = CloneRecordings(rig.store, saved(rig.store), Source(), granted(rig.store))
-    place = rig.maker.places.find(made.engine, made.credential)
+    place = rig.clone_tasks.places.find(made.engine, made.credential)
     request = await recordings.request(made, place, None)
     assert (asked, len(request.samples)) == ([first.digest], 1)

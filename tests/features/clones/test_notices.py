@@ -23,7 +23,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[CloneRig]:
         clone_rig(store) as opened,
         webhook_rig(store, tmp_path) as hooks,
     ):
-        opened.maker._notices = hooks.courier
+        opened.clone_tasks._notices = hooks.delivery_tasks
         yield opened
 
 
@@ -65,17 +65,17 @@ async def test_one_whose_worker_has_lost_its_lease_is_told_by_the_other(
     voice = await listening(rig, tmp_path)
     rig.providers["minimax"].fail("error_in_200", path="voice_clone", code="2037")
     await rig.want(voice)
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await rig.store.write(Statement("UPDATE bindings SET fence = fence + 7"))
-    await rig.maker.finish()
+    await rig.clone_tasks.finish()
     assert await told(rig) == []
 
 
 async def test_one_of_an_erased_voice_is_told_to_nobody(rig: CloneRig, tmp_path: Path) -> None:
     voice = await listening(rig, tmp_path)
     await rig.want(voice)
-    await rig.maker.look()
+    await rig.clone_tasks.look()
     await rig.erase(voice)
-    await rig.maker.finish()
+    await rig.clone_tasks.finish()
     await rig.later()
     assert await told(rig) == []

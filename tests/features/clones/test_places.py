@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.features.all import open_store
-from proxy.features.clones.maker import CloneMaker
+from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import State
 from tests.features.clones.clone_rig import config, opened
@@ -41,20 +41,20 @@ def gate() -> asyncio.Event:
 @pytest.fixture
 async def clones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: asyncio.Event
-) -> AsyncIterator[CloneMaker]:
+) -> AsyncIterator[CloneTasks]:
     """A maker whose attempts end when the gate opens."""
 
-    async def work(_maker: CloneMaker, _held: CloneRecord) -> None:
+    async def work(_maker: CloneTasks, _held: CloneRecord) -> None:
         await gate.wait()
 
-    monkeypatch.setattr(CloneMaker, "work", work)
+    monkeypatch.setattr(CloneTasks, "work", work)
     nowhere = config({"minimax": "http://127.0.0.1:9", "elevenlabs": "http://127.0.0.1:9"})
-    async with open_store("sqlite", tmp_path) as store, opened(store, nowhere) as (_, maker):
-        yield maker
+    async with open_store("sqlite", tmp_path) as store, opened(store, nowhere) as (_, clone_tasks):
+        yield clone_tasks
 
 
 async def test_each_place_has_so_many_clones_and_as_many_deletions(
-    clones: CloneMaker, gate: asyncio.Event
+    clones: CloneTasks, gate: asyncio.Event
 ) -> None:
     for number in range(4):
         assert clones.has_place(record(str(number)))

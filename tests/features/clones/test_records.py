@@ -8,7 +8,7 @@ import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.clones import records
-from proxy.features.clones.records import CloneRecord, CloneWish
+from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, tombstones
 from proxy.storage.schema import installation_id
@@ -29,8 +29,8 @@ async def voice(store: Store) -> VoiceRecord:
     return made
 
 
-def wish(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> CloneWish:
-    return CloneWish(
+def task(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> CloneTask:
+    return CloneTask(
         voice=voice.id,
         account=voice.account or "",
         revision=revision,
@@ -40,7 +40,7 @@ def wish(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> 
 
 
 async def wanted(store: Store, voice: VoiceRecord) -> CloneRecord:
-    record = await records.want(store, wish(voice))
+    record = await records.want(store, task(voice))
     assert record is not None
     return record
 
@@ -78,7 +78,7 @@ async def erase(store: Store, voice: VoiceRecord) -> None:
 async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRecord) -> None:
     found = await asyncio.gather(*(wanted(store, voice) for _ in range(8)))
     assert len({record.id for record in found}) == 1
-    other = await records.want(store, wish(voice, credential="studio"))
+    other = await records.want(store, task(voice, credential="studio"))
     assert other is not None
     listed = await records.list_of_voices(store, [voice.id, "voice_nobody"])
     assert {record.id for record in listed[voice.id]} == {found[0].id, other.id}
@@ -96,7 +96,7 @@ async def test_a_clone_that_is_kept_is_ready(store: Store, voice: VoiceRecord) -
 
 async def test_nothing_is_wanted_of_a_voice_that_is_gone(store: Store, voice: VoiceRecord) -> None:
     await erase(store, voice)
-    assert await records.want(store, wish(voice)) is None
+    assert await records.want(store, task(voice)) is None
     assert await records.is_gone(store, voice.id)
 
 
@@ -157,7 +157,7 @@ async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_
     await records.move(store, first, "expired")
     assert (await wanted(store, voice)).id == first.id
     assert (await of(store, voice)).state == "expired"
-    again = await records.want(store, wish(voice), replaces_expired=True)
+    again = await records.want(store, task(voice), replaces_expired=True)
     assert again is not None
     assert (again.state, again.name) == ("wanted", "")
     old = await records.get(store, first.id)
@@ -168,7 +168,7 @@ async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_
 async def test_one_that_is_ready_stays_when_it_is_wanted_again(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
     assert await wanted(store, voice) == first
-    assert await records.want(store, wish(voice, revision=2), replaces_expired=True) == first
+    assert await records.want(store, task(voice, revision=2), replaces_expired=True) == first
 
 
 async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, voice: VoiceRecord) -> None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.features.clones import rules
 from proxy.features.clones.rules import CloneFacts, SlotHolder, State, Step, choose_slot, find_step
 from tests.tables import each_row

@@ -114,7 +114,7 @@ async def told(server: Inside, voice: str, state: str) -> dict[str, Any]:
 
     async def found() -> dict[str, Any] | None:
         (row,) = await clones_of(server, voice)
-        is_idle = repr(maker_of(server)) == "<CloneMaker, 0 under way>"
+        is_idle = repr(maker_of(server)) == "<CloneTasks, 0 under way>"
         return row if row["state"] == state and is_idle else None
 
     row: dict[str, Any] = await soon(found)
@@ -272,7 +272,7 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
 async def test_a_provider_that_is_away_holds_the_receipt_up(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.clones.maker._GONE_WITHIN_S", 0.3)
+    monkeypatch.setattr("proxy.features.clones.clone_tasks._GONE_WITHIN_S", 0.3)
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await clone_with(server, voice, "ready")
@@ -285,7 +285,7 @@ async def test_a_provider_that_is_away_holds_the_receipt_up(
         await maker_of(server).look()
         await maker_of(server).finish()
         assert minimax.fake.account.voices == {}
-        (done,) = await erasure_of(server.worker).finish_left_over()
+        (done,) = await erasure_of(server.worker).finish_interrupted()
         assert done.pending == ()
 
 
@@ -293,7 +293,7 @@ async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An hour between two looks: whoever has something new says so.
-    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 3600.0)
     async with inside(tmp_path, minimax.config(studio="")) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         made = await told(server, voice, "ready")

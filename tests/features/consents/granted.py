@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from proxy.audio.recordings.intake import TakenRecording
+from proxy.audio.recordings.intake import AcceptedRecording
 from proxy.features.consents.grants import Grants
 from proxy.features.consents.records import ConsentRecord
 from proxy.storage.store import Store
 
 
-async def _no_comparison(_taken: TakenRecording, _record: ConsentRecord) -> None:
+async def _no_comparison(_taken: AcceptedRecording, _record: ConsentRecord) -> None:
     return None
 
 

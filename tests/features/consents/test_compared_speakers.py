@@ -96,7 +96,7 @@ async def test_another_recording_of_the_voice_is_compared_too(tmp_path: Path, re
 async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
         agreed = await consent(server)
-        decoder = server.worker.open_house.house.intake._decoder
+        decoder = server.worker.open_context.context.intake._decoder
         async with decoder.turn(server.account.id):
             # It has found its consent, and waits for its turn.
             making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))

@@ -14,12 +14,12 @@ from proxy.config.sections import ConsentSection, VaultSection
 from proxy.errors import Conflict, NotFound
 from proxy.features.all import open_store
 from proxy.features.consents.comparison import SpeakerComparison
-from proxy.features.consents.keeper import ConsentKeeper
+from proxy.features.consents.consent_store import ConsentStore
 from proxy.features.erasure.erasure import Erasure
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage.audit import Act
 from proxy.storage.store import Store
-from tests.proxy.kept.owned import add_consent, add_voice, needs
+from tests.proxy.file_store.owned import add_consent, add_voice, needs
 
 ACCOUNT = "acc_a"
 
@@ -31,34 +31,34 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def keeper(store: Store, tmp_path: Path) -> AsyncIterator[ConsentKeeper]:
+async def consents(store: Store, tmp_path: Path) -> AsyncIterator[ConsentStore]:
     vault = Vault(store, VaultSection(), tmp_path)
     comparison = SpeakerComparison(ConsentSection(), None)
     async with open_decoder() as decoder:
         erase = Erasure(store, vault, tmp_path).erase
-        yield ConsentKeeper(store, vault, RecordingIntake(decoder), comparison, erase)
+        yield ConsentStore(store, vault, RecordingIntake(decoder), comparison, erase)
 
 
-async def test_a_consent_that_a_voice_needs_is_not_deleted(store: Store, keeper: ConsentKeeper) -> None:
+async def test_a_consent_that_a_voice_needs_is_not_deleted(store: Store, consents: ConsentStore) -> None:
     id_ = await add_consent(store, ACCOUNT, "d1")
     voice = await add_voice(store, ACCOUNT)
     await store.write(needs(voice, id_))
-    consent = await keeper.find(ACCOUNT, id_)
+    consent = await consents.find(ACCOUNT, id_)
     with pytest.raises(Conflict, match=voice):
-        await keeper.delete(consent)
+        await consents.delete(consent)
     await store.write(needs(voice, ""))
-    await keeper.delete(consent)
+    await consents.delete(consent)
     with pytest.raises(NotFound, match=id_):
-        await keeper.delete(consent)
+        await consents.delete(consent)
 
 
-async def test_a_voice_that_begins_to_need_it_is_named(store: Store, keeper: ConsentKeeper) -> None:
+async def test_a_voice_that_begins_to_need_it_is_named(store: Store, consents: ConsentStore) -> None:
     id_ = await add_consent(store, ACCOUNT, "d1")
     voice = await add_voice(store, ACCOUNT)
 
     async def refused(record: OwnedRecord, act: Act | None = None) -> None:
         await store.write(needs(voice, record.id))
 
-    keeper._erase = refused
+    consents._erase = refused
     with pytest.raises(Conflict, match=voice):
-        await keeper.delete(await keeper.find(ACCOUNT, id_))
+        await consents.delete(await consents.find(ACCOUNT, id_))

@@ -119,7 +119,7 @@ async def test_a_recording_of_more_than_a_minute_is_no_consent(server: Inside) -
 async def test_an_account_at_its_limit_is_told_before_its_recording_is_read_and_others_go_on(
     server: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.consents.keeper.MOST_CONSENTS", 1)
+    monkeypatch.setattr("proxy.features.consents.consent_store.MOST_CONSENTS", 1)
     await agree(server)
     fields = {"name": "Ana", "language": "en"}
     answer = await send(server, fields, b"no sound", path=PATH, file="recording")

@@ -17,7 +17,7 @@ from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint, sources
-from proxy.features.conversions.form import ConversionForm, SentConversion
+from proxy.features.conversions.form import ConversionForm, ConversionUpload
 from proxy.features.conversions.sources import Sources
 from proxy.features.jobs.kinds.conversion import kind
 from proxy.http.form import MOST_FILE_BYTES
@@ -346,11 +346,11 @@ async def test_nothing_of_it_is_written_down(server: Inside, tmp_path: Path) -> 
 async def test_the_room_for_recordings_is_bounded_and_given_back(
     server: Inside,
 ) -> None:
-    house = server.worker.open_house.house
+    context = server.worker.open_context.context
     most = 14_600_000
-    room = Sources(house.intake, most_bytes=most)
+    room = Sources(context.intake, most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
-    short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
+    short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
     async with room.taken("acc_1", short, None):
         # The file counts beside its sound.
         assert room.places.taken == len(short.audio) + 288_000
@@ -366,10 +366,10 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
-    house = server.worker.open_house.house
-    room = Sources(house.intake, most_bytes=29_600_000)
+    context = server.worker.open_context.context
+    room = Sources(context.intake, most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
-    short = SentConversion(form, USUAL_FORMS["wav"], of_seconds(6.0))
+    short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
     async with room.taken("acc_1", short, None):
         with pytest.raises(NoPlace):
             async with room.taken("acc_1", short, None):

@@ -18,11 +18,11 @@ from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.erasure.erasure import Erasure
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement
 from proxy.storage.tombstones import Tombstone
-from tests.proxy.kept.owned import Owned
+from tests.proxy.file_store.owned import Owned
 
 STEP = sys.argv[3]
 _flush = os.fsync

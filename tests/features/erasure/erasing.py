@@ -91,11 +91,11 @@ async def indexed(server: Inside, voice: str) -> int:
     return int(rows[0]["number"])
 
 
-async def kept(folder: Path, number: int) -> None:
+async def stored(folder: Path, number: int) -> None:
     """Wait until the cache has so many clips, and nothing half: they are kept behind their answers."""
     async with asyncio.timeout(5):
-        is_kept = False
-        while not is_kept:
+        is_stored = False
+        while not is_stored:
             await asyncio.sleep(0.01)
             names = sound(folder)
-            is_kept = len(names) == number and not any(path.suffix for path in names)
+            is_stored = len(names) == number and not any(path.suffix for path in names)

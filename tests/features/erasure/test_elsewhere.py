@@ -11,11 +11,11 @@ from proxy.catalogue.erasing import Spread
 from proxy.features.erasure.erasure import Erasure
 from speech_engine import EngineUnavailable
 from tests.features.erasure.erasing import add_voice, erase, erasure_of, speaking
-from tests.features.own_voices.test_engines_of_voices import shelf
+from tests.features.own_voices.test_engines_of_voices import sample_cache
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, spoken
-from tests.proxy.kept.owned import Owned
+from tests.proxy.file_store.owned import Owned
 
 
 def other_worker(server: Inside, folder: Path, spread: Spread | None = None) -> Erasure:
@@ -29,11 +29,11 @@ async def test_engines_of_every_worker_have_dropped_the_recording_when_workers_h
     async with inside(tmp_path, TONE) as server:
         voice = await clone(server)
         assert (await server.speech(voice=voice["id"], response_format="pcm")).status_code == 200
-        assert shelf(server) == "<SampleShelf 1 recordings, 0 loans>"
+        assert sample_cache(server) == "<SampleCache 1 recordings, 0 loans>"
         other = other_worker(server, tmp_path, erasure_of(server.worker).forget)
         receipt = await other.erase_voice(Owned(voice["id"], server.account.id))
         assert receipt.completed is not None
-        assert shelf(server) == "<SampleShelf 0 recordings, 0 loans>"
+        assert sample_cache(server) == "<SampleCache 0 recordings, 0 loans>"
 
 
 async def test_an_engine_that_does_not_drop_it_keeps_the_receipt_open(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ async def test_an_engine_that_does_not_drop_it_keeps_the_receipt_open(tmp_path: 
         receipt = await other.erase_voice(Owned(voice["id"], server.account.id))
         assert (receipt.pending, receipt.completed) == (("workers",), None)
         is_silent = False
-        (receipt,) = await other.finish_left_over()
+        (receipt,) = await other.finish_interrupted()
         assert receipt.completed is not None
 
 
@@ -92,5 +92,5 @@ async def test_what_waits_for_a_provider_keeps_no_other_waiting(tmp_path: Path) 
             assert (await erase(server, await add_voice(server, name))).pending == ("providers",)
         is_away = False
         async with asyncio.timeout(5):
-            receipts = await erasure.finish_left_over()
+            receipts = await erasure.finish_interrupted()
         assert [receipt.pending for receipt in receipts] == [()] * 3

@@ -28,7 +28,7 @@ from tests.features.erasure.erasing import (
 )
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, sound, spoken
-from tests.proxy.kept import owned
+from tests.proxy.file_store import owned
 from tests.proxy.speech.relay.test_loudness_levels import candidate
 
 
@@ -85,7 +85,7 @@ async def test_its_clips_and_kept_answers_are_gone_and_others_stay(tmp_path: Pat
         for voice in (record, other):
             for key in (voice.id, f"{voice.id} again"):
                 assert await ask(server, voice.id, key=key) == 200
-                await erasing.kept(tmp_path, 1 if voice is record else 2)
+                await erasing.stored(tmp_path, 1 if voice is record else 2)
         assert len(answers(tmp_path)) == 4
         assert "<Memory of 2 clips" in repr(cache_of(server))
         receipt = await erase(server, record)
@@ -134,13 +134,13 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
         erasure.things = things._replace(files=(*things.files, Files()))
         receipt = await erase(server, record)
         assert (receipt.completed, receipt.pending) == (None, ("files",))
-        assert erasure in server.worker.wishes, "nobody would do it later"
-        (again,) = await erasure.finish_left_over()
+        assert erasure in server.worker.task_kinds, "nobody would do it later"
+        (again,) = await erasure.finish_interrupted()
         assert again.pending == ("files",)
         is_broken = False
-        (last,) = await erasure.finish_left_over()
+        (last,) = await erasure.finish_interrupted()
         assert (last.pending, last.completed is None) == ((), False)
-        assert await erasure.finish_left_over() == []
+        assert await erasure.finish_interrupted() == []
         assert await erasure.receipt(server.account.id, record.id) == last
         assert await erasure.receipt("acc_other", record.id) is None
 
@@ -159,7 +159,7 @@ async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
         assert {each.subject for each in await tombstones.list_since(store, 0)} == {voice, consent}
         # A step may have to be done again: the log of a database that is being read cannot be emptied.
         async with asyncio.timeout(30):
-            while any(each.pending for each in await erasure_of(server.worker).finish_left_over()):
+            while any(each.pending for each in await erasure_of(server.worker).finish_interrupted()):
                 pass
         assert all(each.completed for each in await tombstones.list_since(store, 0))
         assert not (tmp_path / "data" / "voices" / account).exists()
@@ -230,7 +230,7 @@ async def test_no_worker_remembers_a_library_that_has_the_voice(tmp_path: Path) 
 
 async def test_the_levels_of_voices_are_forgotten(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted()) as server:
-        levels = server.worker.open_house.house.levels
+        levels = server.worker.open_context.context.levels
         levels.find(candidate("one", "v"))
         await erase(server, await add_voice(server))
         assert len(levels._known) == 0

@@ -12,13 +12,13 @@ from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres
 from tests.features.erasure.test_leases import erasure_with
 from tests.features.erasure.test_steps import ACCOUNT, Things
-from tests.proxy.kept.owned import Owned, add_voice
+from tests.proxy.file_store.owned import Owned, add_voice
 from tests.waiting import soon
 
 

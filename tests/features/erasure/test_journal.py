@@ -14,14 +14,14 @@ from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import tombstones
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.sqlite_backup import back_up, restore
 from proxy.storage.store import Row, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.kept.owned import Owned, add_consent, add_voice, needs
+from tests.proxy.file_store.owned import Owned, add_consent, add_voice, needs
 
 
 def tombstone(subject: str) -> Tombstone:
@@ -101,7 +101,7 @@ async def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path, is_
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             assert erasure.replayed == 1
             assert [row["id"] for row in await store.read("SELECT id FROM voices")] == [stays]
-            (receipt,) = await erasure.finish_left_over()
+            (receipt,) = await erasure.finish_interrupted()
             assert receipt.completed is not None
         with pytest.raises(VaultFailed):
             await vault.open("acc_a", digest)

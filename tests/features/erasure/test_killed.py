@@ -14,12 +14,12 @@ from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices.records import add_clip
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import samples, tombstones
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.kept.owned import add_voice
+from tests.proxy.file_store.owned import add_voice
 from tests.tables import each_row
 
 STEPS = (
@@ -46,7 +46,7 @@ async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, s
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             # Nobody has been served so far.
             assert await store.read("SELECT id FROM voices") == []
-            await erasure.finish_left_over()
+            await erasure.finish_interrupted()
             found = await tombstones.get(store, "acc_a", voice)
             assert found is not None
             assert found.completed is not None
@@ -75,7 +75,7 @@ async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_p
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             assert [each.id for each in await samples.of_voice(store, voice)] == [""]
-            await erasure.finish_left_over()
+            await erasure.finish_interrupted()
             found = await tombstones.get(store, "acc_a", "clip_1")
             assert found is not None
             assert found.completed is not None

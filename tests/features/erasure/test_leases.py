@@ -9,12 +9,12 @@ import pytest
 from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.erasure.erasure import Erasure
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage import tombstones
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import Statement, Store
 from tests.features.erasure.test_steps import ACCOUNT, Things
-from tests.proxy.kept.owned import Owned, add_voice
+from tests.proxy.file_store.owned import Owned, add_voice
 from tests.proxy.storage.notes import open_bare
 
 BEFORE_LEASES = 11
@@ -49,7 +49,7 @@ async def test_others_leave_it_alone_until_its_worker_was_killed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.features.erasure.erasure._WAITED_S", 0.01)
-    monkeypatch.setattr("proxy.work.wishes._CLOSING_S", 0.01)
+    monkeypatch.setattr("proxy.queue.tasks._CLOSING_S", 0.01)
     voice, things, its_own = Owned(await add_voice(store, ACCOUNT), ACCOUNT), Things(), Things()
     first, second = erasure_with(store, its_own, tmp_path), erasure_with(store, things, tmp_path)
     its_own.gone.clear()

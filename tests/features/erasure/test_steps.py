@@ -12,10 +12,10 @@ from proxy.catalogue.derived_things import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.clones import records
-from proxy.features.clones.records import CloneWish
+from proxy.features.clones.records import CloneTask
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import ErasureJournal
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import tombstones
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
@@ -23,7 +23,7 @@ from proxy.storage.store import Params, Row, Statement
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineUnavailable
-from tests.proxy.kept.owned import Owned, add_consent, add_voice, needs
+from tests.proxy.file_store.owned import Owned, add_consent, add_voice, needs
 
 ACCOUNT = "acc_a"
 
@@ -124,9 +124,9 @@ async def test_a_receipt_is_open_while_a_stream_speaks_for_long(
             receipt = await erasure.erase_voice(voice)
             assert (receipt.pending, receipt.completed) == (("workers",), None)
         # One of two streams of the voice has ended.
-        (receipt,) = await erasure.finish_left_over()
+        (receipt,) = await erasure.finish_interrupted()
         assert (receipt.pending, receipt.completed) == (("workers",), None)
-    (receipt,) = await erasure.finish_left_over()
+    (receipt,) = await erasure.finish_interrupted()
     assert (receipt.pending, receipt.completed is None) == ((), False)
 
 
@@ -149,7 +149,7 @@ async def test_a_host_that_is_silent_keeps_its_worker_from_having_forgotten(
     receipt = await erasure.erase_voice(await voice_of(store, "ab" * 32))
     assert receipt.pending == ("workers", "hosts")
     things.failing.clear()
-    (receipt,) = await erasure.finish_left_over()
+    (receipt,) = await erasure.finish_interrupted()
     assert receipt.pending == ()
 
 
@@ -176,22 +176,22 @@ async def test_only_what_is_pending_is_done_again_and_the_database_after_late_fi
     receipt = await erasure.erase_voice(await voice_of(store, "ab" * 32))
     assert receipt.pending == ("files", "providers")
     forgotten = store.forgotten
-    (receipt,) = await erasure.finish_left_over()
+    (receipt,) = await erasure.finish_interrupted()
     # Nothing was deleted, so the database has nothing to forget.
     assert (receipt.pending, store.forgotten) == (("files", "providers"), forgotten)
     things.done.clear()
     things.failing = {"providers"}
-    (receipt,) = await erasure.finish_left_over()
+    (receipt,) = await erasure.finish_interrupted()
     assert (receipt.pending, things.done, store.forgotten) == (("providers",), ["late files"], forgotten + 1)
     things.failing.clear()
-    (receipt,) = await erasure.finish_left_over()
+    (receipt,) = await erasure.finish_interrupted()
     assert (receipt.pending, things.done, store.forgotten) == ((), ["late files"], forgotten + 1)
 
 
 async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.0)
     now = await store.now()
     for name, began in (("voice_fresh", now), ("voice_old", now - 61_000_000)):
         tombstone = Tombstone(subject=name, account=ACCOUNT, digests=(), began=began, pending=("files",))
@@ -280,8 +280,8 @@ async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journ
     erasure: Erasure, store: SharedStore, tmp_path: Path
 ) -> None:
     voice = await voice_of(store, "ab" * 32)
-    wish = CloneWish(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, wish) is not None
+    task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
+    assert await records.want(store, task) is not None
     before = Tombstone(subject=voice.id, account=ACCOUNT, digests=("cd" * 32,), began=5)
     ErasureJournal(tmp_path).append(before)
     await erasure.replay_journal()
@@ -308,9 +308,9 @@ async def test_a_process_that_makes_no_clones_leaves_the_receipt_open_while_a_pr
 ) -> None:
     """As a command without a server does it: there, no feature waits for providers."""
     voice = await voice_of(store)
-    wish = CloneWish(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, wish) is not None
+    task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
+    assert await records.want(store, task) is not None
     assert (await erasure.erase_voice(voice)).pending == ("providers",)
     await store.write(Statement("DELETE FROM bindings"))
-    (receipt,) = await erasure.finish_left_over()
+    (receipt,) = await erasure.finish_interrupted()
     assert receipt.completed is not None

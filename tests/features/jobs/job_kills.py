@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from policies.price import MICRO
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.features.all import open_store
 from proxy.features.jobs.core import records
 from proxy.ledger.verify import verify

@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.app import open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -28,7 +28,7 @@ from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, STEPS
 from proxy.features.jobs.core.steps import Steps
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
 from proxy.processes.worker import check_same_server
@@ -117,7 +117,7 @@ async def main(file: str, role: str, days: str, point: str = "", number: str = "
     async with open_worker(config, registry.load()) as worker:
         if not config.serves:
             await check_same_server(worker.kernel)
-        kinds = [kind for kind in worker.wishes if isinstance(kind, Steps | FileSteps)]
+        kinds = [kind for kind in worker.task_kinds if isinstance(kind, Steps | FileSteps)]
         if point:
             arm(point, int(number))
         began = await worker.store.now()

@@ -88,7 +88,7 @@ async def jobs_inside(
 
 def kind_of(server: Inside) -> Steps:
     """Return the kind of the steps of jobs in a worker."""
-    (kind,) = [kind for kind in server.worker.wishes if isinstance(kind, Steps)]
+    (kind,) = [kind for kind in server.worker.task_kinds if isinstance(kind, Steps)]
     return kind
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs.core.records import MOST_KEPT_BYTES
+from proxy.features.jobs.core.records import MOST_STORED_BYTES
 from proxy.storage.blobs import list_all
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import ask_job, content, job_with, jobs_inside, new_job
@@ -108,11 +108,11 @@ async def test_what_nobody_pays_for_has_a_bound(tmp_path: Path, store_url: str) 
         first = (await new_job(server, "Hello."))["id"]
         await job_with(server, first, "done")
         sql = "UPDATE jobs SET bytes = :bytes WHERE id = :id"
-        await store.write(Statement(sql, {"bytes": MOST_KEPT_BYTES, "id": first}))
-        kept = await list_all(store)
+        await store.write(Statement(sql, {"bytes": MOST_STORED_BYTES, "id": first}))
+        stored = await list_all(store)
         refused = await ask_job(server, "One more.")
         assert (refused.status_code, envelope(refused)["code"]) == (403, "too_many_jobs")
-        assert await list_all(store) == kept, "the text of a refused job stays"
+        assert await list_all(store) == stored, "the text of a refused job stays"
         assert (await server.ask("DELETE", f"/v1/jobs/{first}")).is_success
         again = await new_job(server, "One more.")
         (row,) = await store.read("SELECT bytes FROM jobs WHERE id = :id", {"id": again["id"]})

@@ -223,7 +223,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Pa
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
         engine.goes_on.set()
         failed = await job_with(server, made["id"], "failed")
-        await erasure_of(server.worker).finish_left_over()
+        await erasure_of(server.worker).finish_interrupted()
         (tombstone,) = await store.read("SELECT pending FROM erasures")
         assert {*json.loads(tombstone["pending"])} <= {"workers"}, "only other servers may not have heard"
         assert failed["error"].endswith(": The voice of this job is not here any more.")

@@ -15,12 +15,12 @@ from proxy.features.jobs.core import ends, records, removals
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.core.steps import Steps, _Attempt
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.ledger.verify import verify
+from proxy.queue import tasks
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
-from proxy.work import wishes
 from speech_engine import Finished, Started
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kind_of, new_job, text_of
@@ -50,9 +50,9 @@ class Halting(Scripted):
 
 def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
-    first, house = kind_of(server), server.worker.open_house.house
-    files = JobFiles(house.store, house.vault)
-    steps = Steps(house.store, first._kinds, files, CollectorRegistry(), house.find(Courier))
+    first, context = kind_of(server), server.worker.open_context.context
+    files = JobFiles(context.store, context.vault)
+    steps = Steps(context.store, first._kinds, files, CollectorRegistry(), context.find(DeliveryTasks))
     assert first._speaking is not None
     steps.revise(*first._speaking)
     return steps
@@ -213,7 +213,7 @@ async def test_of_an_erased_voice_nothing_is_left(tmp_path: Path, store_url: str
         await job_with(server, other["id"], "done")
         assert len(await records.list_clips(store, spoken["id"])) == 2
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
-        await erasure_of(server.worker).finish_left_over()
+        await erasure_of(server.worker).finish_interrupted()
         assert await records.list_clips(store, spoken["id"]) == []
         assert len(await records.list_clips(store, other["id"])) == 1
         blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
@@ -338,7 +338,7 @@ async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) ->
 async def test_a_step_that_a_stop_of_the_server_breaks_off_is_spoken_anew_and_costs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wishes, "_CLOSING_S", 0.05)
+    monkeypatch.setattr(tasks, "_CLOSING_S", 0.05)
     engine = Halting()
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_job(server, text_of(3), model="one", voice="one")

@@ -10,7 +10,7 @@ from proxy.features.jobs.core import records
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.kinds.batch.kind import BatchKind
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
 from tests.features.jobs.job_rig import job_with, jobs_inside, new_job, text_of
@@ -19,13 +19,13 @@ from tests.proxy.api.owning import clone
 
 
 def batches(server: Inside) -> BatchKind:
-    house = server.worker.open_house.house
-    return BatchKind(JobFiles(house.store, house.vault), house.find(Courier))
+    context = server.worker.open_context.context
+    return BatchKind(JobFiles(context.store, context.vault), context.find(DeliveryTasks))
 
 
 def retention(server: Inside) -> JobRetention:
     kind = batches(server)
-    return JobRetention(kind.files, server.worker.open_house.house.metrics, (kind.tidy,))
+    return JobRetention(kind.files, server.worker.open_context.context.metrics, (kind.tidy,))
 
 
 async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.api.speech_answers import ToldSpeech
+from proxy.api.speech_answers import SpeechReport
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import STEPS
@@ -23,14 +23,14 @@ async def test_words_are_placed_in_the_users_own_piece(tmp_path: Path, store_url
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text, voice=CAST)
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
-        house = server.worker.open_house.house
-        files, heard = JobFiles(house.store, house.vault), list[str]()
-        clips = await records.list_clips(house.store, made["id"])
+        context = server.worker.open_context.context
+        files, heard = JobFiles(context.store, context.vault), list[str]()
+        clips = await records.list_clips(context.store, made["id"])
         assert len(clips) == made["steps"] >= 2
         sound = (await content(server, made["id"])).content
         for clip in clips:
-            told = msgspec.json.decode(await files.told(clip), type=ToldSpeech)
-            step = await STEPS.get(house.store, clip.step)
+            told = msgspec.json.decode(await files.report_of(clip), type=SpeechReport)
+            step = await STEPS.get(context.store, clip.step)
             assert step is not None
             assert told.words
             piece = text[step.first : step.last]

@@ -32,9 +32,9 @@ async def test_a_lexicon_is_kept_and_replaced_whole(store: Store, ada: Account) 
     assert again is not None
     assert (first.revision, again.revision) == (1, 2)
     assert (first.size, again.size) == (2, 1)
-    kept = await lexicons.get(store, ada.id, "pt")
-    assert kept is not None
-    assert (kept.words, kept.size, kept.revision) == ({"Rui": "hui"}, 1, 2)
+    stored = await lexicons.get(store, ada.id, "pt")
+    assert stored is not None
+    assert (stored.words, stored.size, stored.revision) == ({"Rui": "hui"}, 1, 2)
     assert await lexicons.get(store, ada.id, "PT") is None
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.signer import FileToSign, ParentFile, Signer
-from proxy.helpers.places import FairPlace
+from proxy.helpers.limiter import FairSlot
 
 _PIECE_BYTES = 48 * 1024
 
@@ -49,7 +49,7 @@ async def embed(
     parent: ParentFile | None = None,
     *,
     account: str = "",
-    place: FairPlace | None = None,
+    place: FairSlot | None = None,
 ) -> SignedBytes:
     sink = InMemory()
     file = FileToSign(InMemory(body), sink, media_type)

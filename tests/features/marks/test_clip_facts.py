@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from policies.plans import UNLIMITED, terms
 from policies.routing import Candidate, Model, PostSpeaker, Voice
 from proxy.features.marks import receipt_records as receipts
-from proxy.features.marks.provenance_tap import PlannedFacts
+from proxy.features.marks.provenance_observer import PlannedFacts
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker
 from proxy.speech.planning import Part, SpeechPlan
 from speech_engine import Encoded, EngineVoice, Finished, ModelInfo, Started, errors

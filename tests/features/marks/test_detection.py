@@ -13,7 +13,7 @@ import pytest
 
 from plugins.spread.stream import SpreadMark
 from proxy.features.marks.marker import KEYS_FILE
-from proxy.kept.key_ring import add_key, ensure_keys
+from proxy.file_store.key_ring import add_key, ensure_keys
 from speech_engine import Audio, Event, Finished, Started
 from speech_engine.mark import MarkKey
 from tests import speech_clips

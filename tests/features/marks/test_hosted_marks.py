@@ -214,7 +214,7 @@ async def test_a_question_without_an_answer_ends_the_process_after_its_streams()
 
 async def test_what_nobody_has_begun_to_look_at_leaves_with_its_asker(mark: HostedMark) -> None:
     first = asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY]))
-    await soon(lambda: len(processes()) == 1 and mark._asked > 0)
+    await soon(lambda: len(processes()) == 1 and mark._last_question > 0)
     asking = [asyncio.create_task(mark.detect(ENDLESS, 24_000, [KEY])) for _ in range(MOST_QUESTIONS - 1)]
     await soon(lambda: len(mark.helper.under_way) == MOST_QUESTIONS)
     for task in (first, *asking):

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from proxy.config.sections import Config
 from proxy.features.marks import manifest_records as manifests
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.manifest_records import KeptManifest
+from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.manifests import AGAIN_AFTER, Manifests
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ReceiptRow
@@ -20,7 +20,7 @@ from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import Signer, SignerUnavailable
 from proxy.features.marks.signing import Signed
-from proxy.kept.key_ring import UnusableKeys, add_key
+from proxy.file_store.key_ring import UnusableKeys, add_key
 from proxy.storage.rows import encode_json
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
@@ -132,7 +132,7 @@ async def test_one_without_a_stamp_is_signed_again_after_a_while_and_while_there
 
     async def keep(ago: int, *, is_stamped: bool = False) -> None:
         await store.write(Statement("DELETE FROM manifests"))
-        await manifests.save(store, "req_1", KeptManifest(b"kept", now - ago, is_stamped))
+        await manifests.save(store, "req_1", StoredManifest(b"kept", now - ago, is_stamped))
 
     await keep(AGAIN_AFTER // 2)
     assert await served.find(id_) == b"kept"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.audio.formats import OutputForm
-from proxy.audio.frames_mp3 import Original, TakenOut
+from proxy.audio.frames_mp3 import Original, SkippedBytes
 from proxy.features.marks.original_file import OriginalFile
-from proxy.features.marks.provenance_tap import PlannedFacts, _SignedFileTap
+from proxy.features.marks.provenance_observer import PlannedFacts, _SignedFileObserver
 from proxy.speech.attempt import Attempt
 from proxy.speech.whole_file import AnswerFile
 from tests.proxy.api.scripted import RATE_HZ
@@ -46,10 +46,10 @@ async def test_an_original_has_all_that_was_taken_out_in_its_place(
     """Each part is something that is taken out, and the sound behind it."""
     taken_out, sound, whole = [], b"", b""
     for data, behind in parts:
-        taken_out.append(TakenOut(len(sound), data))
+        taken_out.append(SkippedBytes(len(sound), data))
         sound += behind
         whole += data + behind
-    taken_out.append(TakenOut(len(sound), end))
+    taken_out.append(SkippedBytes(len(sound), end))
     file = OriginalFile(InPieces(sound, piece_bytes), Original(len(sound), tuple(taken_out)))
     assert b"".join([piece async for piece in file.pieces()]) == whole + end
     assert file.size == len(whole + end)
@@ -78,11 +78,11 @@ def test_a_signed_file_whose_sound_is_not_that_of_the_answer_is_no_parent(
     asked, speech = call("Hello.", "plain"), SilentSpeech()
     (candidate,) = asked.plan.parts[0].candidates
     speech.engine = candidate.model.name
-    output = Output(Original(sound_bytes, (TakenOut(0, b"tag"),)))
-    asked.tally.attempts.append(
+    output = Output(Original(sound_bytes, (SkippedBytes(0, b"tag"),)))
+    asked.totals.attempts.append(
         Attempt(part=0, model=candidate.model, characters=6, output=output, rate=None, was_dispatched=True)
     )
     nobody: Any = None
-    tap = _SignedFileTap(nobody, nobody, asked, PlannedFacts(asked.plan), has_receipt=False)
-    parent = tap._parent(AnswerFile(NineBytes(), OutputForm("mp3"), RATE_HZ), speech)
+    observer = _SignedFileObserver(nobody, nobody, asked, PlannedFacts(asked.plan), has_receipt=False)
+    parent = observer._parent(AnswerFile(NineBytes(), OutputForm("mp3"), RATE_HZ), speech)
     assert (parent is not None) == is_parent

@@ -22,7 +22,7 @@ from proxy.features.all import load_config
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
-from proxy.kept import key_ring
+from proxy.file_store import key_ring
 from proxy.speech.whole_file import SpilledBytes
 from proxy.storage import usage
 from speech_engine import Encoded, Finished, Started, errors
@@ -52,7 +52,7 @@ WAIT_S = 60.0
 @pytest.fixture(autouse=True)
 def a_slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signer that starts late is not what these tests are about."""
-    monkeypatch.setattr("proxy.features.marks.provenance_tap.DUE_WITHIN_S", WAIT_S)
+    monkeypatch.setattr("proxy.features.marks.provenance_observer.DUE_WITHIN_S", WAIT_S)
 
 
 def serving(folder: Path, *script: Step, more: str = 'mark = ""') -> AbstractAsyncContextManager[Inside]:
@@ -343,7 +343,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
 async def test_a_wav_goes_out_without_when_nothing_signs(
     tmp_path: Path, signer: NoSigner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.marks.provenance_tap.DUE_WITHIN_S", 0.1)
+    monkeypatch.setattr("proxy.features.marks.provenance_observer.DUE_WITHIN_S", 0.1)
     async with serving(tmp_path) as server:
         manifests = manifests_of(server.worker)
         signer.revise(Config(data=str(tmp_path)))

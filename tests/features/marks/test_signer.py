@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 
 from proxy.config.sections import Config
-from proxy.errors import NoRoom, ReaderTooSlow
+from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.features.marks.certificate import TEST_FILE
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
@@ -30,7 +30,7 @@ from proxy.features.marks.signer import (
     Signer,
     SignerUnavailable,
 )
-from proxy.features.marks.signing_lane import LARGE_BYTES
+from proxy.features.marks.signing_queue import LARGE_BYTES
 from speech_engine.host.confinement import has_call_filter, has_landlock
 from tests.features.marks.manifests import read
 from tests.features.marks.signed_bytes import InMemory, embed
@@ -163,11 +163,11 @@ async def test_the_test_certificate_is_private_stays_and_can_be_trusted(rig: Rig
     first = await rig.signer.sign_digest(FACTS, digest)
     file = rig.data / TEST_FILE
     assert file.stat().st_mode & 0o777 == 0o600
-    kept = file.read_text()
+    stored = file.read_text()
     rig.revise(MarkingSection())
     second = await rig.signer.sign_digest(FACTS, digest)
-    assert file.read_text() == kept
-    root = kept.split("-----END CERTIFICATE-----\n")[1] + "-----END CERTIFICATE-----\n"
+    assert file.read_text() == stored
+    root = stored.split("-----END CERTIFICATE-----\n")[1] + "-----END CERTIFICATE-----\n"
     for signed in (first, second):
         assert read("pcm", b"x", signed.data).state == "Valid"
         assert read("pcm", b"x", signed.data, root).state == "Trusted"
@@ -207,12 +207,12 @@ class Gone(InMemory):
 
     async def add(self, data: bytes) -> None:
         del data
-        raise NoRoom("full")
+        raise NoDiskSpace("full")
 
 
 @pytest.mark.parametrize(
     ("source", "sink", "raises"),
-    [(Gone(WAV), InMemory(), SignerUnavailable), (InMemory(WAV), Gone(), NoRoom)],
+    [(Gone(WAV), InMemory(), SignerUnavailable), (InMemory(WAV), Gone(), NoDiskSpace)],
     ids=["source", "sink"],
 )
 async def test_a_file_that_is_gone_leaves_the_process_to_others(

@@ -16,7 +16,7 @@ from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
     MOST_OF_ACCOUNT,
-    MOST_PLACES,
+    MOST_SLOTS,
     FileTooLong,
     FileToSign,
     ParentFile,
@@ -24,8 +24,8 @@ from proxy.features.marks.signer import (
     SignerUnavailable,
 )
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
-from proxy.features.marks.signing_lane import LARGE_BYTES, FileSink, FileSource, SigningLane
-from proxy.helpers.places import FairPlaces
+from proxy.features.marks.signing_queue import LARGE_BYTES, FileSink, FileSource, SigningQueue
+from proxy.helpers.limiter import FairLimiter
 from tests.features.marks.certificates import make_chain
 from tests.features.marks.signed_bytes import InMemory, embed
 
@@ -66,7 +66,7 @@ class Room:
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Room:
     made = Room()
-    monkeypatch.setattr(SigningLane, "sign", lambda _lane, *asked: made.ask(*asked))
+    monkeypatch.setattr(SigningQueue, "sign", lambda _lane, *asked: made.ask(*asked))
     return made
 
 
@@ -89,19 +89,19 @@ async def turns(count: int = 20) -> None:
 
 
 def shown(places: int, under_way: int = 0) -> str:
-    return f"<Signer, {under_way} under way, <FairPlaces for files to sign, {places} of {MOST_PLACES} taken>>"
+    return f"<Signer, {under_way} under way, <FairLimiter for files to sign, {places} of {MOST_SLOTS} taken>>"
 
 
 async def test_an_account_and_all_have_so_many_places_and_each_is_given_back_once(signer: Signer) -> None:
     mine = [await signer.take_place("mine") for _ in range(MOST_OF_ACCOUNT)]
     with pytest.raises(SignerUnavailable):
         await signer.take_place("mine")
-    others = [await signer.take_place(f"other {number}") for number in range(MOST_PLACES - MOST_OF_ACCOUNT)]
+    others = [await signer.take_place(f"other {number}") for number in range(MOST_SLOTS - MOST_OF_ACCOUNT)]
     with pytest.raises(SignerUnavailable):
         await signer.take_place("one more")
     for _ in range(3):
         mine[0].leave()
-    assert repr(signer) == shown(MOST_PLACES - 1)
+    assert repr(signer) == shown(MOST_SLOTS - 1)
     await signer.take_place("one more")
     for place in (*mine, *others):
         place.leave()
@@ -140,9 +140,9 @@ async def test_a_file_beyond_the_most_is_refused_and_a_parent_beyond_it_is_left_
     with pytest.raises(FileTooLong):
         await signer.embed(FACTS, FileToSign(Sized(MOST_BODY_BYTES + 1), InMemory(), "audio/wav"))
     assert room.asked == []
-    for size, kept in ((MOST_BODY_BYTES - 1, 0), (MOST_BODY_BYTES - 2, 2)):
+    for size, stored in ((MOST_BODY_BYTES - 1, 0), (MOST_BODY_BYTES - 2, 2)):
         await signer.embed(FACTS, FileToSign(Sized(size), InMemory(), "audio/wav"), parent)
-        assert room.asked[-1].parent_bytes == kept
+        assert room.asked[-1].parent_bytes == stored
     assert [request.file_bytes for request in room.asked] == [MOST_BODY_BYTES - 1, MOST_BODY_BYTES - 2]
 
 
@@ -196,13 +196,13 @@ async def test_a_new_certificate_signs_from_its_revision_on(
 
 
 @pytest.fixture
-async def lane() -> AsyncIterator[SigningLane]:
-    made = SigningLane(has_network=False)
+async def lane() -> AsyncIterator[SigningQueue]:
+    made = SigningQueue(has_network=False)
     yield made
     await made.close()
 
 
-async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningLane) -> None:
+async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningQueue) -> None:
     had: list[str] = []
     may_go = asyncio.Event()
 
@@ -221,8 +221,8 @@ async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningLane) 
     assert had == ["first", "small", "second"]
 
 
-async def test_files_of_one_account_go_one_by_one(lane: SigningLane) -> None:
-    places = FairPlaces("files", places=4, of_account=2, at_once=4)
+async def test_files_of_one_account_go_one_by_one(lane: SigningQueue) -> None:
+    places = FairLimiter("files", places=4, of_account=2, at_once=4)
     async with lane.turn_of(places.take("mine"), 1):
         waiting = asyncio.create_task(lane.turn_of(places.take("mine"), 1).__aenter__())
         await turns()

@@ -119,13 +119,13 @@ def test_what_is_pulled_speaks_before_what_is_built_in_whatever_its_licence(lice
 
 def test_a_layer_names_models_of_galleries_for_their_own_plugins() -> None:
     layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
-    assert natural_voices.kept(layer.engines, GALLERIES) == [KOKORO, JOE]
-    assert natural_voices.kept({"piper": {"voices": ["joe"], "accept_licence": "CPML"}}, GALLERIES) == []
+    assert natural_voices.stored(layer.engines, GALLERIES) == [KOKORO, JOE]
+    assert natural_voices.stored({"piper": {"voices": ["joe"], "accept_licence": "CPML"}}, GALLERIES) == []
     others: dict[str, dict[str, Any]] = {
         "tone": {"model": "joe"},
         "piper": {"voices": ["own", 1], "accept_licence": "joe"},
     }
-    assert natural_voices.kept(others, GALLERIES) == []
+    assert natural_voices.stored(others, GALLERIES) == []
 
 
 def test_a_model_that_is_gone_leaves_no_trace() -> None:

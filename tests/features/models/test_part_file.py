@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.features.models.part_file import PartFile, Told
+from proxy.features.models.part_file import FileInfo, PartFile
 
 
 def test_what_lay_behind_the_place_is_gone(tmp_path: Path) -> None:
-    part, told = PartFile(tmp_path, "weights"), Told("https://hub.example/weights", '"one"', 9)
+    part, told = PartFile(tmp_path, "weights"), FileInfo("https://hub.example/weights", '"one"', 9)
     with part.open(0, told) as file:
         file.write(b"as before")
     with part.open(3, told) as file:

@@ -55,9 +55,9 @@ def _assert_the_licence_of_an_import_replaces_another(running: server.Server) ->
 def _assert_it_keeps_its_model_and_lets_others_come(running: server.Server, source: Path) -> None:
     spoken = running.speech("It speaks.", model="chirp/standard", voice="chirp/tone")
     assert spoken.status_code == 200, spoken.text
-    kept = running.cli("models", "remove", "bird", "--force", check=False)
-    assert kept.returncode == 1
-    assert "a running server speaks with" in kept.stderr
+    stored = running.cli("models", "remove", "bird", "--force", check=False)
+    assert stored.returncode == 1
+    assert "a running server speaks with" in stored.stderr
     more = ("--engine", "chirp", "--name", "owl", "--licence", "MIT")
     assert running.cli("models", "import", str(source), *more).returncode == 0
     assert running.cli("models", "remove", "owl").returncode == 0
@@ -107,8 +107,8 @@ def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
         assert _licence(running) == "MIT"
         # The old version is free, and the new one is held.
         assert running.cli("models", "remove", "bird", "--stale").returncode == 0
-        kept = running.cli("models", "remove", "bird", "--force", check=False)
-        assert "a running server speaks with" in kept.stderr
+        stored = running.cli("models", "remove", "bird", "--force", check=False)
+        assert "a running server speaks with" in stored.stderr
 
         (config.parent / "data" / "models" / "bird" / second["digest"] / "vocab.json").write_text("{}")
         refused = running.cli("engines", "restart", "chirp", check=False)

@@ -11,7 +11,7 @@ from proxy.config.sections import VaultSection
 from proxy.features.consents.grants import Grants
 from proxy.features.own_voices import records
 from proxy.features.own_voices.saved_voices import SavedVoices
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store

@@ -12,8 +12,8 @@ from proxy.features.all import all_tables, open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip
-from proxy.kept.master_keys import MasterKeySource, rotate_some
-from proxy.kept.vault import Vault
+from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.vault import Vault
 from proxy.storage import accounts, blobs, library_revisions, samples, tombstones
 from proxy.storage.blobs import BlobRow
 from proxy.storage.samples import SampleRecord
@@ -24,8 +24,8 @@ from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres
 from tests.features.own_voices.test_races import Gated
-from tests.proxy.kept.owned import Owned, add_voice
-from tests.proxy.kept.vaults import BOTH, NEW, OLD
+from tests.proxy.file_store.owned import Owned, add_voice
+from tests.proxy.file_store.vaults import BOTH, NEW, OLD
 
 FIRST, NEXT = "ab" * 32, "cd" * 32
 ACCOUNT = "acc_a"
@@ -200,8 +200,8 @@ async def test_one_of_two_waits_for_the_other(shared_postgres: Postgres, tmp_pat
                 pass
             await gate.execute(_OPEN)
             assert (await begun, await waits) == (True, False)
-        kept = len(await samples.of_voice(other, voice))
-        assert kept == (2 if first == "add" else 0)
+        stored = len(await samples.of_voice(other, voice))
+        assert stored == (2 if first == "add" else 0)
 
 
 async def test_the_words_of_a_clip_hang_on_the_master_key(store: Store, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ async def test_a_restored_backup_does_not_bring_a_clip_back(tmp_path: Path) -> N
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             assert erasure.replayed == 1
             assert [each.id for each in await samples.of_voice(store, voice)] == [""]
-            (receipt,) = await erasure.finish_left_over()
+            (receipt,) = await erasure.finish_interrupted()
             assert receipt.completed is not None
         assert not (tmp_path / "voices" / ACCOUNT / next_).exists()
         assert await vault.open(ACCOUNT, first) == bytes(1000)

@@ -15,7 +15,7 @@ import pytest
 from policies.text_tags import EMOTIONS
 from proxy.features.own_voices import clips
 from proxy.features.own_voices.clips import MOST_RECORDINGS
-from proxy.kept.vault import VaultFailed
+from proxy.file_store.vault import VaultFailed
 from tests import speech_clips
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
@@ -76,8 +76,8 @@ async def test_a_voice_has_more_recordings(server: Inside) -> None:
     entry = (await server.ask("GET", f"/v1/audio/voices/{voice['id']}")).json()
     assert entry == {**voice, "emotions": ["sad"]}
     assert "emotions" not in voice
-    house = server.worker.open_house.house
-    (saved,) = await house.own_voices.of_account(server.account.id, house.clones)
+    context = server.worker.open_context.context
+    (saved,) = await context.own_voices.of_account(server.account.id, context.clones)
     assert [(each.tag, each.text) for each in saved.voice.samples] == [
         ("", "Good morning."),
         ("sad", "Oh no."),

@@ -93,7 +93,7 @@ async def test_what_was_kept_of_the_clip_is_gone(tmp_path: Path) -> None:
             headers = {"idempotency-key": model}
             answer = await server.ask("POST", "/v1/audio/speech", body=body(model, voice), **headers)
             assert answer.status_code == 200, answer.text
-        await erasing.kept(tmp_path, 2)
+        await erasing.stored(tmp_path, 2)
         assert (await indexed(server, clip), await indexed(server, voice), len(answers(tmp_path))) == (
             1,
             2,
@@ -140,7 +140,7 @@ async def test_a_mix_speaks_with_the_clips_of_its_voices(tmp_path: Path) -> None
         mix = {"mix": [{"id": voice}, {"id": other}]}
         answer = await server.ask("POST", "/v1/audio/speech", body=body("all", voice) | {"voice": mix})
         assert answer.status_code == 200, answer.text
-        await erasing.kept(tmp_path, 1)
+        await erasing.stored(tmp_path, 1)
         assert await indexed(server, clip) == 1
         await server.ask("DELETE", f"/v1/audio/voices/{voice}/samples/{clip}")
         assert erasing.sound(tmp_path) == []
@@ -148,11 +148,11 @@ async def test_a_mix_speaks_with_the_clips_of_its_voices(tmp_path: Path) -> None
 
 async def test_a_library_that_is_read_again_opens_no_clip_again(tmp_path: Path) -> None:
     async with speaking(tmp_path, *engines()) as (server, voice, _):
-        house = server.worker.open_house.house
-        saved = house.own_voices
+        context = server.worker.open_context.context
+        saved = context.own_voices
         assert isinstance(saved, SavedVoices)
-        (before,) = await saved.of_account(server.account.id, house.clones)
-        again = await saved.of_account(server.account.id, house.clones, {voice: before})
+        (before,) = await saved.of_account(server.account.id, context.clones)
+        again = await saved.of_account(server.account.id, context.clones, {voice: before})
         assert again[0] is before
 
 

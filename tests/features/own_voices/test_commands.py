@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from proxy.features.erasure import erasure
-from proxy.kept import vault
+from proxy.file_store import vault
 from tests import server, speech_clips
 from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.cli.test_main import Run, folder, refused, run

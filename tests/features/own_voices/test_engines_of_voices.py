@@ -54,10 +54,10 @@ async def heard(server: Inside, voice: object, audio_format: str = "wav", **more
     return timbre
 
 
-def shelf(server: Inside, engine: str = "tone") -> str:
+def sample_cache(server: Inside, engine: str = "tone") -> str:
     live = server.worker.engines[engine]
     assert isinstance(live, InProcessEngine)
-    return repr(live._samples.shelf)
+    return repr(live._samples.sample_cache)
 
 
 async def test_each_voice_is_heard_as_itself_in_every_format(server: Inside) -> None:
@@ -68,7 +68,7 @@ async def test_each_voice_is_heard_as_itself_in_every_format(server: Inside) -> 
             timbre = await heard(server, voice["id"], audio_format)
             assert list(timbre) == pytest.approx(list(expected(by)), rel=0.02, abs=0.01)
     assert expected("f3").pitch_hz > 1.2 * expected("m3").pitch_hz
-    assert shelf(server) == "<SampleShelf 2 recordings, 0 loans>"
+    assert sample_cache(server) == "<SampleCache 2 recordings, 0 loans>"
 
 
 async def test_a_mix_and_a_saved_mix_of_owned_voices_are_between_them(server: Inside) -> None:
@@ -112,10 +112,10 @@ async def test_what_is_deleted_leaves_the_engines_and_the_same_bytes_of_another_
     assert (await heard(server, mine["id"])).pitch_hz > 0
     body = {"model": "tts-1", "voice": theirs["id"], "input": "Hello there.", "response_format": "wav"}
     assert (await server.ask("POST", "/v1/audio/speech", key=other, body=body)).status_code == 200
-    assert shelf(server) == "<SampleShelf 2 recordings, 0 loans>"
+    assert sample_cache(server) == "<SampleCache 2 recordings, 0 loans>"
     deleted = await server.ask("DELETE", f"/v1/audio/voices/{mine['id']}")
     assert deleted.status_code == 200, deleted.text
-    assert shelf(server) == "<SampleShelf 1 recordings, 0 loans>"
+    assert sample_cache(server) == "<SampleCache 1 recordings, 0 loans>"
     gone = await server.speech(voice=mine["id"])
     assert (gone.status_code, envelope(gone)["code"]) == (400, "voice_not_found")
     assert (await server.ask("POST", "/v1/audio/speech", key=other, body=body)).status_code == 200
@@ -131,4 +131,4 @@ async def test_nobody_speaks_with_the_voice_of_another_account_alone_or_in_a_mix
     ):
         answer = await server.speech("[Bob] Hello there.", voice=voice)
         assert (answer.status_code, envelope(answer)["code"]) == (400, "voice_not_found")
-    assert shelf(server) == "<SampleShelf 0 recordings, 0 loans>"
+    assert sample_cache(server) == "<SampleCache 0 recordings, 0 loans>"

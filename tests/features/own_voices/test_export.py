@@ -14,21 +14,21 @@ from starlette.types import Message
 
 from proxy.features.own_voices import export
 from proxy.features.own_voices.export import MOST_OF_ACCOUNT
-from proxy.helpers.places import FairPlaces
+from proxy.helpers.limiter import FairLimiter
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import agree, send
 
 
 @pytest.fixture
-def places(monkeypatch: pytest.MonkeyPatch) -> FairPlaces:
-    made = export.export_places()
+def places(monkeypatch: pytest.MonkeyPatch) -> FairLimiter:
+    made = export.export_limiter()
     monkeypatch.setattr(export, "export_places", lambda: made)
     return made
 
 
 @pytest.fixture
-async def server(tmp_path: Path, places: FairPlaces) -> AsyncIterator[Inside]:
+async def server(tmp_path: Path, places: FairLimiter) -> AsyncIterator[Inside]:
     del places
     async with inside(tmp_path, TONE) as opened:
         yield opened
@@ -69,7 +69,7 @@ async def test_an_export_whose_recording_goes_meanwhile_is_broken_off(
 
 
 async def test_an_export_has_a_place_until_its_end_however_it_ends(
-    server: Inside, places: FairPlaces, tmp_path: Path
+    server: Inside, places: FairLimiter, tmp_path: Path
 ) -> None:
     """An account that downloads many at once is told to come back, and an early end gives the place back."""
     voice = await long_voice(server)

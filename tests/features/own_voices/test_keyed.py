@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from proxy.errors import Conflict, IdempotencyKeyReused, RequestUnderWay
-from proxy.kept.once import KeyedMaking, Once
+from proxy.file_store.once import KeyedMaking, Once
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import NoPlace, RequestTimeout
-from proxy.features.own_voices.trained import bodies, room
+from proxy.features.own_voices.trained import bodies, model_limiter
 from proxy.features.own_voices.trained.leaving import ModelStream
-from proxy.features.own_voices.trained.room import ModelPlace, ModelRoom
-from proxy.helpers.places import FairPlaces
+from proxy.features.own_voices.trained.model_limiter import ModelLimiter, ModelSlots
+from proxy.helpers.limiter import FairLimiter
 from proxy.http.server_protocol import ServerProtocol
 from tests.features.own_voices.test_trained_models import PATH, TOML, listener, made
 from tests.features.own_voices.trained_files import tone_voice
@@ -43,20 +43,20 @@ class Protocol(ServerProtocol):
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> list[ModelRoom]:
+def rooms(monkeypatch: pytest.MonkeyPatch) -> list[ModelLimiter]:
     """The room of the server, once it is open."""
-    made: list[ModelRoom] = []
+    made: list[ModelLimiter] = []
 
-    def noted() -> ModelRoom:
-        made.append(ModelRoom())
+    def noted() -> ModelLimiter:
+        made.append(ModelLimiter())
         return made[-1]
 
-    monkeypatch.setattr(room, "ModelRoom", noted)
+    monkeypatch.setattr(model_limiter, "ModelLimiter", noted)
     return made
 
 
 @pytest.fixture
-async def server(tmp_path: Path, rooms: list[ModelRoom]) -> AsyncIterator[Inside]:
+async def server(tmp_path: Path, rooms: list[ModelLimiter]) -> AsyncIterator[Inside]:
     async with inside(tmp_path, TOML, {"listener": listener()}, "free") as opened:
         yield opened
         await soon(lambda: rooms[0].small.taken == 0)
@@ -106,9 +106,9 @@ async def test_accounts_that_send_next_to_nothing_hold_no_place(server: Inside) 
 
 
 async def test_accounts_that_stop_after_the_first_mebibyte_lose_their_place_to_others(
-    server: Inside, rooms: list[ModelRoom], monkeypatch: pytest.MonkeyPatch
+    server: Inside, rooms: list[ModelLimiter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "PACE_S", 0.3)
+    monkeypatch.setattr(model_limiter, "PACE_S", 0.3)
     keys = [await new_key(server, f"slow-{number}") for number in range(4)]
     async with uploads(server, keys, 3 * MIB, 2 * MIB) as clients:
         await soon(lambda: rooms[0].small.taken == 4)
@@ -123,8 +123,8 @@ async def test_what_waits_for_a_place_counts_with_the_other_bodies_of_its_key(se
         assert (await first_answer(clients)).error["code"] == "rate_limit_exceeded"
 
 
-def place(room_: ModelRoom, account: str, lost: Lost) -> ModelPlace:
-    made = ModelPlace(room_, account)
+def place(room_: ModelLimiter, account: str, lost: Lost) -> ModelSlots:
+    made = ModelSlots(room_, account)
 
     def lose() -> None:
         lost.append(account)
@@ -136,13 +136,13 @@ def place(room_: ModelRoom, account: str, lost: Lost) -> ModelPlace:
 
 def test_a_place_is_lost_to_others_below_the_least_rate_over_ten_seconds() -> None:
     async def play() -> None:
-        room_, lost = ModelRoom(), Lost()
+        room_, lost = ModelLimiter(), Lost()
         slow = place(room_, "slow", lost)
         held = [slow, *(place(room_, f"acc_{number}", lost) for number in range(3))]
         for each in held:
             await each.grow(2 * MIB)
         # Nobody waits: it may be as slow as it likes. Its own next one is no other.
-        own = asyncio.create_task(ModelPlace(room_, "slow").grow(2 * MIB))
+        own = asyncio.create_task(ModelSlots(room_, "slow").grow(2 * MIB))
         await asyncio.wait([own])
         assert isinstance(own.exception(), NoPlace)
         assert lost == []
@@ -155,7 +155,7 @@ def test_a_place_is_lost_to_others_below_the_least_rate_over_ten_seconds() -> No
             await asyncio.sleep(1.0)
         await waiting
         assert lost == ["slow"]
-        assert asyncio.get_running_loop().time() - began <= 2 * room.PACE_S
+        assert asyncio.get_running_loop().time() - began <= 2 * model_limiter.PACE_S
         assert room_.small.taken == 4
 
     run(play())
@@ -163,43 +163,43 @@ def test_a_place_is_lost_to_others_below_the_least_rate_over_ten_seconds() -> No
 
 def test_one_large_model_at_a_time_bounds_the_memory_of_all() -> None:
     async def play() -> None:
-        room_, lost = ModelRoom(), Lost()
+        room_, lost = ModelLimiter(), Lost()
         first, second = place(room_, "first", lost), place(room_, "second", lost)
         for each in (first, second):
-            await each.grow(room.SMALL_BYTES)
-        await first.grow(room.SMALL_BYTES + 1)
+            await each.grow(model_limiter.SMALL_BYTES)
+        await first.grow(model_limiter.SMALL_BYTES + 1)
         first_moves = asyncio.create_task(_move(first))
         with pytest.raises(NoPlace):
-            await second.grow(room.SMALL_BYTES + 1)
+            await second.grow(model_limiter.SMALL_BYTES + 1)
         second.close()
         assert lost == []
         first_moves.cancel()
         third = place(room_, "third", lost)
-        await third.grow(room.SMALL_BYTES + 1)
+        await third.grow(model_limiter.SMALL_BYTES + 1)
         assert lost == ["first"], "it moves no more"
 
-    async def _move(client: ModelPlace) -> None:
+    async def _move(client: ModelSlots) -> None:
         while True:
             client.moved += 64 * 1024
             await asyncio.sleep(1.0)
 
     run(play())
     largest = sum(bodies.MOST_BYTES.values())
-    assert 5 * room.SMALL_BYTES + largest - room.SMALL_BYTES < 1.4 * 1024 * MIB
+    assert 5 * model_limiter.SMALL_BYTES + largest - model_limiter.SMALL_BYTES < 1.4 * 1024 * MIB
 
 
 @simulated
 async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "PACE_S", 0.05)
-    room_ = ModelRoom()
-    room_.small = FairPlaces("models", places=1, of_account=1, at_once=1)
-    stream = ModelStream("voice.pth", ModelPlace(room_, "slow"))
+    monkeypatch.setattr(model_limiter, "PACE_S", 0.05)
+    room_ = ModelLimiter()
+    room_.small = FairLimiter("models", places=1, of_account=1, at_once=1)
+    stream = ModelStream("voice.pth", ModelSlots(room_, "slow"))
     stream.file.write(bytes(MIB))
     stream.file.seek(0)
     await stream.place.grow(MIB)
     stream.place.begin(stream.close)
     assert await stream.next_chunk()
-    other = ModelPlace(room_, "other")
+    other = ModelSlots(room_, "other")
     await other.grow(MIB)
     with pytest.raises(RequestTimeout, match="while others waited"):
         await stream.next_chunk()
@@ -221,7 +221,7 @@ async def test_no_large_file_is_closed_on_the_loop(server: Inside, monkeypatch: 
     def noted(name: str) -> Noted:
         return Noted(os.memfd_create(name), "r+b")
 
-    monkeypatch.setattr("proxy.kept.memory_file.memory_file", noted)
+    monkeypatch.setattr("proxy.file_store.memory_file.memory_file", noted)
     monkeypatch.setattr("proxy.features.own_voices.trained.leaving.memory_file", noted)
     entry = await made(server, tone_voice(220))
     assert (await server.ask("GET", f"/v1/audio/voices/{entry['id']}/model")).status_code == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from policies import estimate
-from proxy.features.jobs.kinds.training.learning import LEAST_RECORDINGS
+from proxy.features.jobs.kinds.training.training_input import LEAST_RECORDINGS
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.features.own_voices.trained.prompts import NEEDED

@@ -75,12 +75,12 @@ def contents(folder: Path) -> list[bytes]:
 def nothing_is_left(server: Inside) -> bool:
     """Whether no engine, and nothing else in memory, has a recording or what was derived of one."""
     locals_ = [engine for _, engine in server.worker.engines.items() if isinstance(engine, InProcessEngine)]
-    shelves = {repr(engine._samples.shelf) for engine in locals_}
-    derived = [each for engine in locals_ for each in engine._samples.shelf._derived]
+    shelves = {repr(engine._samples.sample_cache) for engine in locals_}
+    derived = [each for engine in locals_ for each in engine._samples.sample_cache._derived]
     return (
-        shelves == {"<SampleShelf 0 recordings, 0 loans>"}
+        shelves == {"<SampleCache 0 recordings, 0 loans>"}
         and not derived
-        and not server.worker.open_house.house.samples._lent
+        and not server.worker.open_context.context.samples._recordings
     )
 
 

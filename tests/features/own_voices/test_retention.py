@@ -20,7 +20,7 @@ from tests.features.cache.keeping import revise
 from tests.features.erasure.erasing import erasure_of
 from tests.proxy.api.inside import TONE, Inside, LeavingPeer, inside
 from tests.proxy.api.owning import clone
-from tests.proxy.kept.owned import Owned
+from tests.proxy.file_store.owned import Owned
 
 CONFIG = f"{TONE}\n[plans.kept]\n[plans.short]\nvoices_unused_days = 30\n"
 
@@ -58,14 +58,14 @@ async def erase(server: Inside, tmp_path: Path) -> int:
 async def test_a_voice_that_nobody_uses_ends_with_its_plan(server: Inside, tmp_path: Path) -> None:
     old, new = [(await clone(server, name))["id"] for name in ("old", "new")]
     cast = {"name": "talk", "cast": {"A": "alloy"}}
-    kept = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
-    for id_, days in ((old, 31), (new, 29), (kept, 99)):
+    stored = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
+    for id_, days in ((old, 31), (new, 29), (stored, 99)):
         await age(server, id_, days)
     assert await erase(server, tmp_path) == 1
     assert await erase(server, tmp_path) == 0
     assert await voices.get(server.worker.store, None, old) is None
     assert await voices.get(server.worker.store, None, new) is not None
-    assert await voices.get(server.worker.store, None, kept) is not None
+    assert await voices.get(server.worker.store, None, stored) is not None
     receipt = await server.ask("GET", f"/v1/audio/voices/erasures/{old}")
     assert (receipt.json()["id"], receipt.json()["pending"]) == (old, [])
 

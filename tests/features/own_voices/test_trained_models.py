@@ -199,8 +199,8 @@ async def test_a_voice_of_rvc_comes_with_its_index_and_leaves_as_its_programs_re
     entry = await made(server, rvc_voice(), index=index, format="")
     assert [model["format"] for model in entry["trained"]] == ["rvc"]
     assert entry["engines"] == ["rvc"]
-    kept = await _kept(server)
-    tensors, about = read_all(*kept)
+    stored = await _kept(server)
+    tensors, about = read_all(*stored)
     assert (about["format"], about["version"], about["f0"]) == ("rvc", "v2", "1")
     assert tensors["index.vectors"].shape == (20, 768)
     left = await server.ask("GET", "/v1/audio/voices/Ana/model?form=pth")
@@ -218,7 +218,7 @@ def _index(vectors: Any) -> bytes:
 
 async def _kept(server: Inside) -> tuple[Any, int]:
     (model,) = (await trained_models.of_account(server.worker.store, server.account.id)).popitem()[1]
-    data = await server.worker.open_house.house.vault.open(model.account, model.digest)
+    data = await server.worker.open_context.context.vault.open(model.account, model.digest)
     return BytesIO(data), len(data)
 
 
@@ -250,7 +250,7 @@ async def test_an_erasure_ends_a_conversion_and_leaves_nothing(server: Inside) -
         return heard
 
     listening = asyncio.create_task(listen())
-    await soon(lambda: "1 heard" in repr(server.worker.open_house.house.erased))
+    await soon(lambda: "1 heard" in repr(server.worker.open_context.context.erased))
     deleted = await server.ask("DELETE", f"/v1/audio/voices/{entry['id']}")
     assert deleted.status_code == 200
     (ended,) = await asyncio.gather(listening, return_exceptions=True)

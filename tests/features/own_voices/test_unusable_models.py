@@ -18,7 +18,7 @@ from tests.checkpoints import Called, pickled
 from tests.features.own_voices.test_trained_models import TOML, bring, listener, made
 from tests.features.own_voices.trained_files import CONFIG, rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
-from tests.proxy.kept.owned import add_voice
+from tests.proxy.file_store.owned import add_voice
 
 ROOT = Path(__file__).parents[3]
 _CALLED = "/dev/shm/voxgate-was-called"

@@ -11,7 +11,7 @@ import httpx2
 import psutil
 import pytest
 
-from proxy.kept import locked_files
+from proxy.file_store import locked_files
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.api.owning import agree, clone, new_key, send
 from tests.proxy.audio.recordings.clips import wav

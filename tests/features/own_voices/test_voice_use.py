@@ -15,7 +15,7 @@ from proxy.features.own_voices.retention import VoiceUse
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed
-from tests.proxy.kept.owned import add_voice
+from tests.proxy.file_store.owned import add_voice
 
 
 class CountedStore(SqliteStore):

@@ -16,7 +16,7 @@ from tests.features.webhooks.rig import webhook_rig
 async def main(data: str) -> None:
     async with open_store("sqlite", Path(data)) as store, webhook_rig(store, Path(data)) as rig:
         while True:
-            await rig.courier.turn()
+            await rig.delivery_tasks.turn()
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from prometheus_client import CollectorRegistry
 from proxy.config.sections import VaultSection
 from proxy.engines.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
-from proxy.features.webhooks.courier import Courier
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.keeper import OpenedWebhook, WebhookKeeper
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.features.webhooks.rules import DAY_US
 from proxy.features.webhooks.section import WebhookSection
 from proxy.features.webhooks.sender import Sender
-from proxy.kept.vault import Vault, open_vault
+from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookStore
+from proxy.file_store.vault import Vault, open_vault
 from proxy.storage import accounts
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import Statement, Store
@@ -37,8 +37,8 @@ _SHIFTS = (
 class WebhookRig(NamedTuple):
     store: Store
     vault: Vault
-    courier: Courier
-    keeper: WebhookKeeper
+    delivery_tasks: DeliveryTasks
+    webhooks: WebhookStore
     metrics: Metrics
 
     async def account(self, name: str = "ada") -> str:
@@ -46,16 +46,16 @@ class WebhookRig(NamedTuple):
 
     async def webhook(
         self, account: str, url: str, events: tuple[Event, ...] = (READY, "voice.clone.failed")
-    ) -> OpenedWebhook:
-        return await self.keeper.add(account, "mine", url, events)
+    ) -> ReadableWebhook:
+        return await self.webhooks.add(account, "mine", url, events)
 
     async def tell(self, account: str, event: Event = READY, data: Mapping[str, str] | None = None) -> None:
         now = await self.store.now()
-        await self.store.write(*self.courier.statements(account, event, data or {"id": "bind_1"}, now))
+        await self.store.write(*self.delivery_tasks.statements(account, event, data or {"id": "bind_1"}, now))
 
     async def step(self) -> None:
-        await self.courier.look()
-        await self.courier.finish()
+        await self.delivery_tasks.look()
+        await self.delivery_tasks.finish()
 
     async def later(self, days: float = 0.05) -> None:
         """So much later, look again."""
@@ -66,10 +66,10 @@ class WebhookRig(NamedTuple):
         us = round(days * DAY_US)
         await self.store.write(*(Statement(sql, {"us": us}) for sql in _SHIFTS))
 
-    async def deliveries(self, webhook: OpenedWebhook) -> list[WebhookDelivery]:
+    async def deliveries(self, webhook: ReadableWebhook) -> list[WebhookDelivery]:
         return await deliveries.page(self.store, webhook.id, NEWEST, 100)
 
-    async def row(self, webhook: OpenedWebhook) -> WebhookRecord:
+    async def row(self, webhook: ReadableWebhook) -> WebhookRecord:
         found = await records.get(self.store, None, webhook.id)
         assert found is not None
         return found
@@ -79,9 +79,9 @@ class WebhookRig(NamedTuple):
         return self.metrics.registry.get_sample_value(name, {"result": result}) or 0.0
 
 
-def quiet_courier(store: Store) -> Courier:
+def quiet_courier(store: Store) -> DeliveryTasks:
     """Return one that sends nothing by itself."""
-    return Courier(store, Vault(store, VaultSection(), Path()), Sender(), CollectorRegistry())
+    return DeliveryTasks(store, Vault(store, VaultSection(), Path()), Sender(), CollectorRegistry())
 
 
 @asynccontextmanager
@@ -90,9 +90,11 @@ async def webhook_rig(
 ) -> AsyncIterator[WebhookRig]:
     metrics = Metrics()
     async with open_vault(store, folder, VaultSection(), metrics) as vault:
-        courier = Courier(store, vault, Sender(look_up=look_up), metrics.registry)
-        courier.section = section
+        delivery_tasks = DeliveryTasks(store, vault, Sender(look_up=look_up), metrics.registry)
+        delivery_tasks.section = section
         try:
-            yield WebhookRig(store, vault, courier, WebhookKeeper(store, vault, courier), metrics)
+            yield WebhookRig(
+                store, vault, delivery_tasks, WebhookStore(store, vault, delivery_tasks), metrics
+            )
         finally:
-            await courier.close()
+            await delivery_tasks.close()

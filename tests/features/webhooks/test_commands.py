@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from proxy.features.webhooks import courier
-from proxy.kept import vault
+from proxy.features.webhooks import delivery_tasks
+from proxy.file_store import vault
 from tests.features.webhooks.receiver import Receiver, receiver
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
@@ -46,7 +46,7 @@ def receiving() -> Iterator[Receiver]:
 def ada(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     file = folder / "config.toml"
     file.write_text(f'{file.read_text()}[webhooks]\non = true\nallow = ["127.0.0.1"]\n')
-    for module in (courier, vault):
+    for module in (delivery_tasks, vault):
         monkeypatch.setattr(module, "_log", structlog.wrap_logger(structlog.ReturnLogger()))
     run("accounts", "create", "ada")
     return "ada"

@@ -19,13 +19,13 @@ from openai.types.webhooks import (
     BatchFailedWebhookEvent,
 )
 
-from policies.wishes import SECOND
-from proxy.features.webhooks import courier as couriers
+from policies.tasks import SECOND
+from proxy.features.webhooks import delivery_tasks as couriers
 from proxy.features.webhooks import records
-from proxy.features.webhooks.keeper import WebhookChange
 from proxy.features.webhooks.records import Event
 from proxy.features.webhooks.section import WebhookSection
-from proxy.kept.vault import VaultFailed
+from proxy.features.webhooks.webhook_store import WebhookChange
+from proxy.file_store.vault import VaultFailed
 from proxy.storage import accounts
 from proxy.storage.store import Statement, Store
 from proxy.storage.wrapped_keys import list_masters
@@ -101,7 +101,7 @@ async def test_what_is_rolled_back_is_told_to_nobody(rig: WebhookRig) -> None:
     async with receiver() as at:
         ada = await rig.account()
         await rig.webhook(ada, at.url)
-        told = rig.courier.statements(ada, READY, {"id": "bind_1"}, await rig.store.now())
+        told = rig.delivery_tasks.statements(ada, READY, {"id": "bind_1"}, await rig.store.now())
         with pytest.raises(Exception, match="no_such_table"):
             await rig.store.write(*told, Statement("INSERT INTO no_such_table (id) VALUES ('x')"))
         await rig.step()
@@ -120,7 +120,7 @@ async def test_only_those_who_want_it_are_told(rig: WebhookRig) -> None:
         await rig.webhook(ada, others.url, ("voice.clone.failed",))
         await rig.webhook(bob, others.url)
         off = await rig.webhook(ada, others.url)
-        await rig.keeper.change(ada, off.id, WebhookChange(is_on=False))
+        await rig.webhooks.change(ada, off.id, WebhookChange(is_on=False))
         await rig.tell(ada)
         await rig.step()
         assert [len(each.told) for each in (at, second, others)] == [1, 1, 0]
@@ -132,7 +132,7 @@ async def test_where_webhooks_are_off_nothing_is_noted_or_sent(rig: WebhookRig) 
         ada = await rig.account()
         webhook = await rig.webhook(ada, at.url)
         await rig.tell(ada)
-        rig.courier.section = WebhookSection(on=False, allow=ON.allow)
+        rig.delivery_tasks.section = WebhookSection(on=False, allow=ON.allow)
         await rig.tell(ada)
         await rig.later()
         assert (at.told, len(await rig.deliveries(webhook))) == ([], 1)
@@ -178,7 +178,7 @@ async def test_after_a_day_a_delivery_has_failed_and_is_sent_again_by_hand(rig: 
         assert not (await rig.row(webhook)).off_reason, "it failed for one day"
         await rig.later(1)
         assert len(at.told) == 3
-        await rig.keeper.resend(await rig.keeper.find_delivery(ada, row.id))
+        await rig.webhooks.resend(await rig.webhooks.find_delivery(ada, row.id))
         await rig.step()
         assert [each.state for each in await rig.deliveries(webhook)] == ["delivered"]
         assert len({told.headers["webhook-id"] for told in at.told}) == 1
@@ -191,11 +191,11 @@ async def test_deliveries_that_ended_are_kept_a_week(rig: WebhookRig) -> None:
         await rig.tell(ada)
         await rig.step()
         await rig.shift(6.9)
-        await rig.courier._tidy()
+        await rig.delivery_tasks._tidy()
         assert len(await rig.deliveries(webhook)) == 1
         await rig.shift(0.2)
         await rig.tell(ada)
-        await rig.courier._tidy()
+        await rig.delivery_tasks._tidy()
         assert [row.state for row in await rig.deliveries(webhook)] == ["waiting"]
 
 
@@ -211,7 +211,7 @@ async def test_a_webhook_at_which_nothing_arrives_for_days_is_turned_off(rig: We
         assert row.off_reason == couriers.FAILED
         await rig.tell(ada)
         assert len(await rig.deliveries(webhook)) == 2, "nothing more is noted"
-        await rig.keeper.change(ada, webhook.id, WebhookChange(is_on=True))
+        await rig.webhooks.change(ada, webhook.id, WebhookChange(is_on=True))
         at.answers = [status(200)]
         await rig.tell(ada)
         await rig.step()
@@ -239,7 +239,7 @@ async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig:
         webhook = await rig.webhook(ada, at.url)
         first = webhook.seal.secret
         second = (
-            await rig.keeper.change(ada, webhook.id, WebhookChange(rotated=True, keeps_older=True))
+            await rig.webhooks.change(ada, webhook.id, WebhookChange(rotated=True, keeps_older=True))
         ).seal.secret
         await rig.tell(ada)
         await rig.step()
@@ -249,9 +249,9 @@ async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig:
             OpenAI(api_key="none").webhooks.verify_signature(
                 at.told[-1].body, at.told[-1].headers, secret=secret
             )
-        seal = (await rig.keeper.find(ada, webhook.id)).seal
+        seal = (await rig.webhooks.find(ada, webhook.id)).seal
         assert seal.secrets(seal.older_until) == (second,)
-        third = (await rig.keeper.change(ada, webhook.id, WebhookChange(rotated=True))).seal.secret
+        third = (await rig.webhooks.change(ada, webhook.id, WebhookChange(rotated=True))).seal.secret
         await rig.tell(ada)
         await rig.step()
         assert [signed_by(at.told[-1], secret) for secret in (first, second, third)] == [False, False, True]
@@ -263,7 +263,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> No
         webhook = await rig.webhook(bad, hangs.url)
         for _ in range(100):
             await rig.tell(bad)
-        await rig.courier.look()
+        await rig.delivery_tasks.look()
         await soon(lambda: len(hangs.told) >= couriers._OF_WEBHOOK)
         await rig.webhook(good, at.url)
         other = await rig.webhook(bad, at.url, ("webhook.test",))
@@ -271,13 +271,13 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> No
         await rig.tell(bad, "webhook.test")
         # It comes last of what is due.
         await rig.store.write(Statement("UPDATE webhook_deliveries SET due = 1 WHERE type = 'webhook.test'"))
-        begun = await rig.courier.look()
-        assert {wish.webhook for wish in begun} >= {other.id}
+        begun = await rig.delivery_tasks.look()
+        assert {task.webhook for task in begun} >= {other.id}
         await soon(lambda: len(at.told) >= 2)
         assert hangs.connections == couriers._OF_WEBHOOK
         assert {row.state for row in await rig.deliveries(webhook)} == {"waiting"}
         await hangs.close()
-        await rig.courier.finish()
+        await rig.delivery_tasks.finish()
 
 
 async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> None:
@@ -287,13 +287,13 @@ async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> Non
             for _ in range(3):
                 await rig.webhook(account, hangs.url)
             await rig.tell(account)
-        begun = await rig.courier.look()
+        begun = await rig.delivery_tasks.look()
         assert len(begun) == couriers._OF_HOST
-        assert max([wish.account for wish in begun].count(name) for name in names) <= couriers._OF_ACCOUNT
+        assert max([task.account for task in begun].count(name) for name in names) <= couriers._OF_ACCOUNT
         await soon(lambda: len(hangs.told) >= couriers._OF_HOST)
-        assert await rig.courier.look() == []
+        assert await rig.delivery_tasks.look() == []
         await hangs.close()
-        await rig.courier.finish()
+        await rig.delivery_tasks.finish()
 
 
 async def test_a_deleted_webhook_and_a_closed_account_are_told_nothing(rig: WebhookRig) -> None:
@@ -302,7 +302,7 @@ async def test_a_deleted_webhook_and_a_closed_account_are_told_nothing(rig: Webh
         first, second = await rig.webhook(ada, at.url), await rig.webhook(bob, at.url)
         await rig.tell(ada)
         await rig.tell(bob)
-        await rig.keeper.delete(ada, first.id)
+        await rig.webhooks.delete(ada, first.id)
         await accounts.close(rig.store, bob)
         await rig.tell(ada)
         await rig.tell(bob)
@@ -317,11 +317,11 @@ async def test_what_is_deleted_while_it_is_sent_leaves_nothing(rig: WebhookRig) 
         ada = await rig.account()
         webhook = await rig.webhook(ada, hangs.url)
         await rig.tell(ada)
-        await rig.courier.look()
+        await rig.delivery_tasks.look()
         await soon(lambda: len(hangs.told) >= 1)
-        await rig.keeper.delete(ada, webhook.id)
+        await rig.webhooks.delete(ada, webhook.id)
         await hangs.close()
-        await rig.courier.finish()
+        await rig.delivery_tasks.finish()
         assert await rig.deliveries(webhook) == []
 
 
@@ -336,8 +336,8 @@ async def test_secrets_and_urls_are_sealed_and_the_master_key_knows_them(rig: We
         assert "hush" not in f"{webhook!r} {webhook.seal!r} {webhook.record!r}"
         await rig.store.write(Statement("UPDATE webhooks SET sealed = 'AAAA'"))
         with pytest.raises(VaultFailed):
-            await rig.keeper.find(ada, webhook.id)
-        assert rig.keeper.open_listed(await rig.row(webhook)).seal.url == ""
+            await rig.webhooks.find(ada, webhook.id)
+        assert rig.webhooks.open_listed(await rig.row(webhook)).seal.url == ""
         await rig.tell(ada)
         await rig.step()
         assert at.told == []
@@ -348,11 +348,11 @@ async def test_secrets_and_urls_are_sealed_and_the_master_key_knows_them(rig: We
 async def test_what_an_operator_allows_no_more_is_reached_no_more(rig: WebhookRig) -> None:
     async with receiver() as at:
         ada = await rig.account()
-        rig.courier.section = WebhookSection(on=True, accounts={"ada": ("127.0.0.1",), "x": ("a.b",)})
+        rig.delivery_tasks.section = WebhookSection(on=True, accounts={"ada": ("127.0.0.1",), "x": ("a.b",)})
         webhook = await rig.webhook(ada, at.url)
         await rig.tell(ada)
         await rig.step()
-        rig.courier.section = WebhookSection(on=True, accounts={"bob": ("127.0.0.1",)})
+        rig.delivery_tasks.section = WebhookSection(on=True, accounts={"bob": ("127.0.0.1",)})
         await rig.tell(ada)
         await rig.step()
         assert (len(at.told), at.connections) == (1, 1)
@@ -364,13 +364,13 @@ async def test_what_an_operator_allows_no_more_is_reached_no_more(rig: WebhookRi
 
 async def test_what_waits_goes_to_the_new_url(rig: WebhookRig) -> None:
     async with receiver(status(500)) as old, receiver() as new:
-        rig.courier.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))
+        rig.delivery_tasks.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))
         ada = await rig.account()
         webhook = await rig.webhook(ada, old.url)
         await rig.tell(ada)
         await rig.step()
         url = new.url.replace("127.0.0.1", "localhost")
-        await rig.keeper.change(ada, webhook.id, WebhookChange(url=url))
+        await rig.webhooks.change(ada, webhook.id, WebhookChange(url=url))
         assert (await rig.row(webhook)).host == "localhost"
         assert [row.host for row in await rig.deliveries(webhook)] == ["localhost"]
         await rig.later()
@@ -381,8 +381,8 @@ async def test_changes_at_once_do_not_undo_one_another(rig: WebhookRig) -> None:
     ada = await rig.account()
     webhook = await rig.webhook(ada, "https://hooks.example.org/")
     changes = (WebhookChange(name="new"), WebhookChange(events=("webhook.test",)), WebhookChange(is_on=False))
-    await asyncio.gather(*(rig.keeper.change(ada, webhook.id, change) for change in changes))
-    found = await rig.keeper.find(ada, webhook.id)
+    await asyncio.gather(*(rig.webhooks.change(ada, webhook.id, change) for change in changes))
+    found = await rig.webhooks.find(ada, webhook.id)
     assert (found.seal.name, found.record.events) == ("new", ("webhook.test",))
-    assert found.record.off_reason == records.ASKED_OFF
+    assert found.record.off_reason == records.TURNED_OFF_BY_OWNER
     assert found.seal.secret == webhook.seal.secret

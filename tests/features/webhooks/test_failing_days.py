@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import Conflict
-from proxy.features.webhooks import courier as couriers
-from proxy.features.webhooks.keeper import WebhookChange
+from proxy.features.webhooks import delivery_tasks as couriers
+from proxy.features.webhooks.webhook_store import WebhookChange
 from proxy.storage.store import Statement, Store
 from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import READY, WebhookRig, webhook_rig
@@ -32,7 +32,7 @@ async def test_a_delivery_that_is_sent_again_by_hand_is_tried_for_a_day(rig: Web
         await rig.later(1.5)
         (row,) = await rig.deliveries(webhook)
         assert row.state == "failed"
-        await rig.keeper.resend(row)
+        await rig.webhooks.resend(row)
         await rig.step()
         await rig.later(0.9)
         (row,) = await rig.deliveries(webhook)
@@ -46,13 +46,13 @@ async def test_a_delivery_whose_try_is_under_way_is_not_sent_again(rig: WebhookR
     async with receiver(None) as hangs:
         ada = await rig.account()
         webhook = await rig.webhook(ada, hangs.url)
-        testing = asyncio.create_task(rig.keeper.test(webhook.record, READY))
+        testing = asyncio.create_task(rig.webhooks.test(webhook.record, READY))
         await soon(lambda: len(hangs.told) >= 1)
         (row,) = await rig.deliveries(webhook)
         # Its row may have ended in another worker, whose lease is not given back yet.
         await rig.store.write(Statement("UPDATE webhook_deliveries SET state = 'failed'"))
         with pytest.raises(Conflict):
-            await rig.keeper.resend(row)
+            await rig.webhooks.resend(row)
         await hangs.close()
         await testing
         assert len(hangs.told) == 1
@@ -62,12 +62,12 @@ async def test_tests_count_no_failing_days_and_turn_nothing_off(rig: WebhookRig)
     async with receiver(status(500)) as at:
         ada = await rig.account()
         webhook = await rig.webhook(ada, at.url)
-        assert (await rig.keeper.test(webhook.record, READY)).state == "failed"
+        assert (await rig.webhooks.test(webhook.record, READY)).state == "failed"
         assert (await rig.row(webhook)).failing_since is None
         await rig.tell(ada)
         await rig.step()
         await rig.shift(4)
-        assert (await rig.keeper.test(await rig.row(webhook), READY)).state == "failed"
+        assert (await rig.webhooks.test(await rig.row(webhook), READY)).state == "failed"
         assert (await rig.row(webhook)).off_reason == ""
 
 
@@ -81,9 +81,9 @@ async def test_a_webhook_that_is_mended_has_three_days_anew(rig: WebhookRig, cha
         await rig.tell(ada)
         await rig.step()
         if change.is_on:
-            await rig.keeper.change(ada, webhook.id, WebhookChange(is_on=False))
+            await rig.webhooks.change(ada, webhook.id, WebhookChange(is_on=False))
         url = change.url.format(port=at.port) if change.url else None
-        await rig.keeper.change(ada, webhook.id, change._replace(url=url))
+        await rig.webhooks.change(ada, webhook.id, change._replace(url=url))
         assert (await rig.row(webhook)).failing_since is None
         await rig.shift(4)
         await rig.tell(ada)
@@ -98,7 +98,7 @@ async def test_each_change_has_a_moment_of_its_own(rig: WebhookRig) -> None:
     later = 2**60
     await rig.store.write(Statement("UPDATE webhooks SET changed = :later", {"later": later}))
     moments = [
-        (await rig.keeper.change(ada, webhook.id, WebhookChange(name=name))).record.changed for name in "ab"
+        (await rig.webhooks.change(ada, webhook.id, WebhookChange(name=name))).record.changed for name in "ab"
     ]
     assert moments == [later + 1, later + 2]
 
@@ -114,5 +114,5 @@ async def test_however_many_old_deliveries_there_are_all_go(
             await rig.tell(ada)
             await rig.step()
         await rig.shift(8)
-        await rig.courier._tidy()
+        await rig.delivery_tasks._tidy()
         assert await rig.deliveries(webhook) == []

@@ -32,9 +32,9 @@ async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> No
         async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
             await rig.step()
             assert len(at.told) == 2, "the killed worker has its lease, the other has its delay"
-            rig.courier._began = await store.now()
-            await rig.courier.turn()
-            await rig.courier.finish()
+            rig.delivery_tasks._began = await store.now()
+            await rig.delivery_tasks.turn()
+            await rig.delivery_tasks.finish()
             assert at.told[2].headers["webhook-id"] == at.told[1].headers["webhook-id"]
             by_state = {row.state: row for row in await rig.deliveries(webhook)}
             assert by_state["delivered"].tries == 1

@@ -19,8 +19,8 @@ from proxy.features.webhooks.sender import (
     NOT_REACHED,
     NOT_REACHED_THERE,
     REDIRECT,
-    Letter,
     Sender,
+    WebhookRequest,
 )
 from tests.features.webhooks.receiver import OK, receiver, status
 from tests.tables import each_row
@@ -45,8 +45,8 @@ class Names:
         return found
 
 
-def letter(url: str, *, is_allowed: bool = False) -> Letter:
-    return Letter("acc_1", url, {"webhook-id": "evt_1"}, b'{"a":1}', is_allowed)
+def letter(url: str, *, is_allowed: bool = False) -> WebhookRequest:
+    return WebhookRequest("acc_1", url, {"webhook-id": "evt_1"}, b'{"a":1}', is_allowed)
 
 
 @pytest.fixture

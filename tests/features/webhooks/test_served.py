@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from proxy.features.webhooks import sender
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
@@ -45,7 +45,7 @@ def new(url: str = "https://hooks.example.org/x", *events: str) -> dict[str, obj
 
 async def tell(server: Inside) -> None:
     """As a feature does it, in a commit of its own."""
-    notices, store = server.worker.open_house.house.find(Courier), server.worker.store
+    notices, store = server.worker.open_context.context.find(DeliveryTasks), server.worker.store
     told = notices.statements(server.account.id, READY, {"id": "bind_1"}, await store.now())
     await store.write(*told)
     notices.look_soon()
@@ -85,7 +85,7 @@ async def test_what_happens_is_told_by_itself_and_listed(server: Inside) -> None
         made = (await server.ask("POST", PATH, body=new(at.url))).json()
         await tell(server)
         await soon(lambda: len(at.told) >= 1)
-        (kind,) = [each for each in server.worker.wishes if each.name == "webhooks"]
+        (kind,) = [each for each in server.worker.task_kinds if each.name == "webhooks"]
         await kind.finish()
         (row,) = (await server.ask("GET", f"{PATH}/{made['id']}/deliveries")).json()["data"]
         assert (row["state"], row["status_code"], row["tries"], row["error"]) == ("delivered", 200, 1, None)

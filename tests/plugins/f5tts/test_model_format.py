@@ -14,7 +14,7 @@ from plugins.f5tts.model_format import (
     SAMPLE_S,
     STEPS,
     read_vocabulary,
-    told_version,
+    stated_version,
     written_languages,
 )
 from plugins.f5tts.plugin import F5Settings, Version, missing
@@ -240,7 +240,7 @@ def test_a_model_that_tells_its_version_is_not_taken_for_the_other(
     model.shapes[tensor] = (4,)
     model.facts()
     contents = FolderContents(MODEL_FORMAT.files, model.folder)
-    assert told_version(contents) == told
+    assert stated_version(contents) == told
     for version in get_args(Version):
         lacks = missing(F5Settings(model_path=str(model.folder), version=version))
         assert [each.do for each in lacks] == ([] if told in ("", version) else [f'set version = "{told}"'])

@@ -21,7 +21,7 @@ from plugins.openai.presets import PRESETS, PresetName
 from plugins.openai.settings import OpenAISettings
 from plugins.tone.decode import decode
 from speech_engine import EngineFailed, Sample, Samples, Started, UnsupportedRequest
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.models import Language
 from speech_engine.testing import collect, job
 from tests.commands import command
@@ -36,8 +36,8 @@ VOXCPM2, BASE = "openbmb/VoxCPM2", "Qwen/Qwen3-TTS-12Hz-1.7B-Base"
 CUSTOM = "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice"
 
 
-def shelf() -> SampleShelf:
-    made = SampleShelf()
+def sample_cache() -> SampleCache:
+    made = SampleCache()
     for model in (VOXCPM2, BASE):
         made.put("contract", model, "mine", clip(187.0, 4.0))
     return made
@@ -226,7 +226,7 @@ def test_azure_cannot_be_guessed(tmp_path: Path, section: str, said: str) -> Non
 
 
 async def test_voxcpm2_is_asked_for_a_stream_of_samples_at_its_rate() -> None:
-    async with pair("voxcpm2", shelf(), preset="vllm-omni") as (engine, fake):
+    async with pair("voxcpm2", sample_cache(), preset="vllm-omni") as (engine, fake):
         await engine.refresh()
         assert [model.id for model in engine.models()] == [VOXCPM2]
         spoken = replace(job("One.", "Two.", model=VOXCPM2, language="th"), voice=Samples((_sample(),)))
@@ -245,7 +245,7 @@ async def test_voxcpm2_is_asked_for_a_stream_of_samples_at_its_rate() -> None:
 
 
 async def test_qwen_hears_the_languages_name_and_needs_the_words() -> None:
-    async with pair("qwen3-base", shelf(), preset="vllm-omni") as (engine, fake):
+    async with pair("qwen3-base", sample_cache(), preset="vllm-omni") as (engine, fake):
         await engine.refresh()
         spoken = replace(job("Um.", model=BASE, language="pt-BR"), voice=Samples((_sample(),)))
         await collect(engine, spoken)
@@ -260,7 +260,7 @@ async def test_qwen_hears_the_languages_name_and_needs_the_words() -> None:
 
 async def test_the_fake_refuses_a_stream_of_another_format_or_speed() -> None:
     for wrong in ({"formats": ("mp3",)}, {"speed": (0.5, 2.0)}):
-        async with pair("voxcpm2", shelf(), preset="vllm-omni", **wrong) as (engine, _):
+        async with pair("voxcpm2", sample_cache(), preset="vllm-omni", **wrong) as (engine, _):
             asked = replace(job("One.", model=VOXCPM2, voice="default"), formats=("mp3",), speed=1.5)
             _, error = await until_it_fails(engine, asked)
             assert error is not None

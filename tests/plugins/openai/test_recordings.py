@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakes.forms import form_of
 from plugins.tone.timbre import measure
 from speech_engine import EngineVoice, Mix, Sample, Samples, SpeechJob, UnusableSample, VoiceNotFound
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.testing import collect, job
 from tests.plugins.openai.upstream import Pair, pair, until_it_fails
 from tests.plugins.tone.clips import clip
@@ -23,8 +23,8 @@ SAMPLE = Sample("mine", text="A few words.", seconds=4.0)
 VLLM, VOXGATE = "Qwen/Qwen3-TTS", "tts-1"
 
 
-def shelf(pcm: bytes | None = None) -> SampleShelf:
-    made = SampleShelf()
+def sample_cache(pcm: bytes | None = None) -> SampleCache:
+    made = SampleCache()
     for model in (VLLM, VOXGATE):
         made.put("contract", model, "mine", clip(187.0, 4.0) if pcm is None else pcm)
         made.put("contract", model, "short", clip(300.0, 2.0))
@@ -44,13 +44,13 @@ def timbre_of(wav: bytes) -> tuple[float, float]:
 
 @pytest.fixture
 async def vllm() -> AsyncIterator[Pair]:
-    async with pair("vllm", shelf(), recordings="json") as made:
+    async with pair("vllm", sample_cache(), recordings="json") as made:
         yield made
 
 
 @pytest.fixture
 async def voxgate() -> AsyncIterator[Pair]:
-    async with pair("voxgate", shelf(), recordings="form", send_language=False) as made:
+    async with pair("voxgate", sample_cache(), recordings="form", send_language=False) as made:
         yield made
 
 
@@ -104,7 +104,7 @@ async def test_its_own_voices_are_sent_as_ever(vllm: Pair) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"recordings": "none"}])
 async def test_a_server_that_takes_none_says_so_and_is_not_asked(settings: dict[str, Any]) -> None:
-    async with pair("vllm", shelf(), **settings) as (engine, provider):
+    async with pair("vllm", sample_cache(), **settings) as (engine, provider):
         assert not any(info.speaks_samples for info in engine.models())
         _, error = await until_it_fails(engine, cloned(VLLM))
         assert isinstance(error, VoiceNotFound)
@@ -119,14 +119,19 @@ async def test_a_mix_is_refused(vllm: Pair) -> None:
 
 @pytest.mark.parametrize(("server", "model", "how"), [("vllm", VLLM, "json"), ("voxgate", VOXGATE, "form")])
 async def test_a_recording_that_the_server_refuses_is_unusable(server: str, model: str, how: str) -> None:
-    async with pair(server, shelf(bytes(200)), recordings=how) as (engine, _):
+    async with pair(server, sample_cache(bytes(200)), recordings=how) as (engine, _):
         _, error = await until_it_fails(engine, cloned(model))
     assert isinstance(error, UnusableSample)
 
 
 async def test_the_settings_say_what_a_model_needs() -> None:
     async with pair(
-        "vllm", shelf(), recordings="json", sample_s=(5.0, 20.0), needs_sample_text=True, models=(VLLM,)
+        "vllm",
+        sample_cache(),
+        recordings="json",
+        sample_s=(5.0, 20.0),
+        needs_sample_text=True,
+        models=(VLLM,),
     ) as (engine, _):
         (info,) = engine.models()
     assert (info.speaks_samples, info.sample_s, info.needs_sample_text) == (True, (5.0, 20.0), True)

@@ -82,7 +82,7 @@ def work(key: str = "piece.1", most_s: float = 60.0) -> RemoteWork:
     return RemoteWork(key=key, most_s=most_s)
 
 
-async def far_end(job: dict[str, Any]) -> AsyncIterator[Any]:
+async def remote_worker(job: dict[str, Any]) -> AsyncIterator[Any]:
     """A far end that says its key in two pieces."""
     for number, data in enumerate((job["input"]["key"].encode(), b"end")):
         yield msgspec.to_builtins(RemotePiece(number=number, data=data, is_last=number == 1))
@@ -90,7 +90,7 @@ async def far_end(job: dict[str, Any]) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def rig(
-    handler: Handler = far_end, *, queue: dict[str, Any] | None = None, **settings: Any
+    handler: Handler = remote_worker, *, queue: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[Rig]:
     clock = Clock()
     desk = Desk(JobQueue(clock, handler, usd_per_second=USD_PER_SECOND, **(queue or {})))

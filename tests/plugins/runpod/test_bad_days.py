@@ -13,7 +13,7 @@ from typing import Any
 from fakes.provider import Provider
 from speech_engine import EngineError
 from speech_engine.runner import OPEN, CannotTell, NotBegun, RemoteState, RemoteWork, Runner
-from tests.plugins.runpod.rig import Rig, far_end, rig, work
+from tests.plugins.runpod.rig import Rig, remote_worker, rig, work
 from tests.tables import each_row
 
 _MOST_RUNS = 60
@@ -46,7 +46,7 @@ class Watched:
         if self.alive[piece] > 1:
             self.doubles.append(piece)
         try:
-            async for each in far_end(job):
+            async for each in remote_worker(job):
                 await asyncio.sleep(0)
                 yield each
         finally:

@@ -250,8 +250,8 @@ async def test_a_webhook_comes_twice_before_the_end_can_be_read_and_again_if_it_
         await at.queue.jobs[id_].over.wait()
         assert seen == [("COMPLETED", "IN_PROGRESS")] * 2
         at.fake.clock.advance(10)
-        await soon(lambda: len(at.fake.webhooks.tried) == 3)
-        assert [status for _address, status in at.fake.webhooks.tried] == [503, 200, 200]
+        await soon(lambda: len(at.fake.webhooks.attempts_made) == 3)
+        assert [status for _address, status in at.fake.webhooks.attempts_made] == [503, 200, 200]
 
 
 def test_the_fake_runs_as_a_program_of_three_servers() -> None:

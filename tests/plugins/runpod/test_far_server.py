@@ -10,14 +10,14 @@ import pytest
 import structlog
 
 from plugins.runpod.api import Api
-from plugins.runpod.jobs import Jobs, JobTold, pieces_of
+from plugins.runpod.jobs import Jobs, JobStatus, pieces_of
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
 from speech_engine import Context, EngineUnauthorized, SpeechJob
 from speech_engine.device import CPU
-from speech_engine.host.far_end import FarAnswer, open_far_end
-from speech_engine.host.far_server import FarServer
 from speech_engine.host.messages import FarIntroduction, frames_of
+from speech_engine.host.remote_server import RemoteServer
+from speech_engine.host.remote_worker import RemoteAnswer, open_remote_worker
 from speech_engine.runner import NotBegun, RemotePiece, RemoteWork
 from speech_engine.testing import job
 from speech_engine.work import Speak
@@ -29,8 +29,8 @@ KEY = "job_1.0.far.1"
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     log = structlog.get_logger()
-    async with open_far_end("plugins.tone.worker", b"{}", CPU, log) as far_end:
-        server = FarServer(far_end, TOKEN, ("127.0.0.1", 0))
+    async with open_remote_worker("plugins.tone.worker", b"{}", CPU, log) as remote_worker:
+        server = RemoteServer(remote_worker, TOKEN, ("127.0.0.1", 0))
         try:
             yield server.port
         finally:
@@ -52,7 +52,7 @@ def _sent(*texts: str) -> bytes:
     return msgspec.json.encode(RemoteWork(key=KEY, most_s=30.0, work=Speak(speech)))
 
 
-async def _over(jobs: Jobs) -> JobTold:
+async def _over(jobs: Jobs) -> JobStatus:
     async with asyncio.timeout(20):
         while True:
             told = await jobs.status(KEY)
@@ -82,10 +82,10 @@ async def test_work_is_begun_once_and_its_pieces_are_whole(port: int, context: C
 
 async def test_a_status_has_the_pieces_when_there_are_all(context: Context) -> None:
     """It is asked for again and again, and they are megabytes."""
-    async with open_far_end("plugins.tone.worker", b"{}", CPU, structlog.get_logger()) as far_end:
-        server = FarServer(far_end, TOKEN, ("127.0.0.1", 0))
+    async with open_remote_worker("plugins.tone.worker", b"{}", CPU, structlog.get_logger()) as remote_worker:
+        server = RemoteServer(remote_worker, TOKEN, ("127.0.0.1", 0))
         try:
-            answer = far_end._answers[KEY] = FarAnswer()
+            answer = remote_worker._answers[KEY] = RemoteAnswer()
             answer.add(RemotePiece(number=0, data=b"sound"))
             jobs, lengths = _jobs(server.port, context), list[int]()
             for busy_s in (None, 1.0):

@@ -14,7 +14,7 @@ from plugins.runpod.api import InDoubt
 from plugins.runpod.reaper import is_ours
 from speech_engine import EngineError, EngineFailed, EngineStumbled
 from speech_engine.runner import NotBegun, Runner
-from tests.plugins.runpod.rig import GPU, Rig, far_end, rig, work
+from tests.plugins.runpod.rig import GPU, Rig, remote_worker, rig, work
 from tests.plugins.runpod.test_serverless import PIECES
 from tests.tables import each_row
 
@@ -382,7 +382,7 @@ async def test_health_counts_pods_of_ours() -> None:
 
 
 async def test_nothing_is_begun_while_runpod_cannot_be_asked() -> None:
-    async with rig(far_end, pods={}) as at:
+    async with rig(remote_worker, pods={}) as at:
         at.fake.management.fail("5xx", path="/pods", method="GET", count=9)
         with pytest.raises(NotBegun):
             await at.pods.submit(work())

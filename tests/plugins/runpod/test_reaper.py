@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.runpod.reaper import Doomed, ReaperRules, SeenPod, doomed, is_ours, last_needed, pod_name
+from plugins.runpod.reaper import (
+    ReaperRules,
+    SeenPod,
+    Termination,
+    is_ours,
+    last_needed,
+    pod_name,
+    to_terminate,
+)
 from tests.tables import each_row
 
 RULES = ReaperRules("blue", idle_s=300.0, deadline_s=14_400.0)
@@ -51,21 +59,21 @@ def _pod(status: str = "RUNNING", age_s: float = 1000.0, name: str = NAME, id_: 
     ],
 )
 def test_a_table_of_pods(pod: SeenPod, needed_s_ago: float, reason: str | None) -> None:
-    found = doomed([pod], {"a": _NOW - needed_s_ago}, _NOW, RULES)
+    found = to_terminate([pod], {"a": _NOW - needed_s_ago}, _NOW, RULES)
     assert [each.reason for each in found] == ([] if reason is None else [reason])
 
 
 @given(_PODS, st.floats(0, 1e9))
 def test_somebody_elses_pod_is_never_touched(pods: list[SeenPod], later_s: float) -> None:
     ours = {pod.id for pod in pods if pod.name == NAME}
-    assert {each.id for each in doomed(pods, {}, _NOW + later_s, RULES)} <= ours
+    assert {each.id for each in to_terminate(pods, {}, _NOW + later_s, RULES)} <= ours
 
 
 @given(_PODS, st.data())
 def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataObject) -> None:
     live = data.draw(st.sets(st.sampled_from([pod.id for pod in pods]))) if pods else set[str]()
     needed = last_needed({}, pods, dict.fromkeys(live, _NOW))
-    for each in doomed(pods, needed, _NOW, RULES):
+    for each in to_terminate(pods, needed, _NOW, RULES):
         pod = next(pod for pod in pods if pod.id == each.id)
         assert each.reason != "idle" or pod.id not in live
         assert each.reason != "deadline" or _NOW - pod.created_at >= RULES.deadline_s
@@ -75,9 +83,9 @@ def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataO
 def test_all_of_ours_are_gone_after_the_idle_time_without_work(pods: list[SeenPod]) -> None:
     needed = last_needed({}, pods, {pod.id: _NOW for pod in pods})
     later = last_needed(needed, pods, {})
-    early = doomed(pods, later, _NOW + RULES.idle_s - 1.0, RULES)
+    early = to_terminate(pods, later, _NOW + RULES.idle_s - 1.0, RULES)
     assert [each for each in early if each.reason == "idle"] == []
-    found = {each.id for each in doomed(pods, later, _NOW + RULES.idle_s, RULES)}
+    found = {each.id for each in to_terminate(pods, later, _NOW + RULES.idle_s, RULES)}
     assert found == {pod.id for pod in pods if pod.name == NAME and pod.status != "TERMINATED"}
 
 
@@ -92,7 +100,7 @@ def test_turns_in_between_prolong_nobodys_life(pods: list[SeenPod]) -> None:
 def test_a_new_process_ends_at_once_what_no_row_knows_and_leaves_what_is_young() -> None:
     pods = [_pod(age_s=301, id_="old"), _pod(age_s=299, id_="young")]
     needed = last_needed({}, pods, {})
-    assert doomed(pods, needed, _NOW, RULES) == (Doomed("old", "idle"),)
+    assert to_terminate(pods, needed, _NOW, RULES) == (Termination("old", "idle"),)
 
 
 def test_a_pod_that_is_gone_is_forgotten() -> None:

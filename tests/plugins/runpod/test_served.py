@@ -19,9 +19,9 @@ from fakes.runpod.jobs_api import Desk
 from fakes.runpod.queue import JobQueue
 from proxy.audio.formats import wav_header
 from speech_engine.device import CPU
-from speech_engine.host.far_calls import fetched
-from speech_engine.host.far_end import FarEnd, FarTrainer, as_json, open_far_end
-from speech_engine.host.far_training import HttpLine
+from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_training import HttpLine
+from speech_engine.host.remote_worker import RemoteTrainer, RemoteWorker, as_json, open_remote_worker
 from speech_engine.runner import decode_work
 from speech_engine.training import BeginTraining
 from tests import speech_clips
@@ -74,7 +74,7 @@ proxy_url = "{{proxy}}/{{{{pod}}}}"
 class Far(NamedTuple):
     """The far end of deploy/runpod behind the fake. Work with a text begins only while `may_work` is set."""
 
-    end: FarEnd
+    end: RemoteWorker
     may_work: asyncio.Event
 
     async def handle(self, job: dict[str, Any]) -> AsyncIterator[Any]:
@@ -125,8 +125,10 @@ async def beside(folder: Path, where: str, most_s: int = 60) -> AsyncIterator[Bo
     fetch, line = partial(fetched, schemes=("http",)), partial(HttpLine, schemes=("http",))
     log = structlog.get_logger()
     begin = BeginTraining(name="tone", module="plugins.tone.trainer", settings=b'{"delay_s": 0.02}')
-    trainer = FarTrainer(begin, line)
-    async with open_far_end("plugins.tone.worker", b"{}", CPU, log, fetch=fetch, trainer=trainer) as end:
+    trainer = RemoteTrainer(begin, line)
+    async with open_remote_worker(
+        "plugins.tone.worker", b"{}", CPU, log, fetch=fetch, trainer=trainer
+    ) as end:
         far = Far(end, asyncio.Event())
         far.may_work.set()
         clock = Clock(time.time(), runs=True)

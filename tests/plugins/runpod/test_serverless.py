@@ -11,7 +11,7 @@ import pytest
 from plugins.runpod.api import InDoubt
 from speech_engine import EngineFailed, EngineStumbled, EngineUnauthorized
 from speech_engine.runner import CannotTell, NotBegun, RemotePiece, RemoteSample, Runner
-from tests.plugins.runpod.rig import USD_PER_SECOND, far_end, rig, work
+from tests.plugins.runpod.rig import USD_PER_SECOND, remote_worker, rig, work
 from tests.tables import each_row
 
 PIECES = (RemotePiece(number=0, data=b"piece.1"), RemotePiece(number=1, data=b"end", is_last=True))
@@ -282,7 +282,7 @@ async def test_a_key_is_in_no_repr_and_no_log() -> None:
 
 
 async def test_many_at_once_are_begun_once_each() -> None:
-    async with rig(far_end) as at:
+    async with rig(remote_worker) as at:
         names = await asyncio.gather(*(at.serverless.submit(work(f"k{number}")) for number in range(20)))
         assert len(set(names)) == 20
         for number, name in enumerate(names):

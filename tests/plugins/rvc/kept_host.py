@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from plugins.rvc.plugin import HOSTED
-from policies.device_book import DeviceBook
+from policies.device_reservations import DeviceReservations
 from proxy.config.sections import EngineSection
 from proxy.engines.host import EngineSuspects, Host, Python
 from proxy.engines.hosted import HostedEngine
@@ -25,7 +25,7 @@ from tests.proxy.engines.sources import Recordings
 from tests.speech_engine.host.fakes import read, short_folder
 from tests.waiting import soon
 
-GIVEN_HZ = 24_000
+SOURCE_HZ = 24_000
 TENANT = "acc_1"
 RATES_HZ = (40_000, 40_000, 40_000, 40_000, 48_000)
 """Those of the tiny voices, in their order."""
@@ -46,10 +46,10 @@ class KeptHost:
     @property
     def lives(self) -> int:
         """How many processes there have been."""
-        return self.host.keeper.generation
+        return self.host.supervisor.generation
 
     def kill(self) -> None:
-        child = self.host.keeper.child
+        child = self.host.supervisor.child
         assert child is not None
         child.kill()
 
@@ -63,13 +63,13 @@ class KeptHost:
             segments=(),
             language="*",
             seed=1,
-            estimated_s=len(pcm) / 2 / GIVEN_HZ,
+            estimated_s=len(pcm) / 2 / SOURCE_HZ,
             deadline_s=60.0,
         )
         return msgspec.structs.replace(job, **more)
 
     def open(self, voice: int, pcm: bytes, **more: Any) -> Any:
-        return self.engine.open(Convert(self.job(voice, pcm, **more)), pcm=PcmInMemory(pcm, GIVEN_HZ))
+        return self.engine.open(Convert(self.job(voice, pcm, **more)), pcm=PcmInMemory(pcm, SOURCE_HZ))
 
     async def convert(self, voice: int, pcm: bytes, **more: Any) -> list[bytes]:
         """Return the sound of a conversion in the pieces in which it came."""
@@ -95,7 +95,13 @@ async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
     with short_folder() as folder:
         engine = HostedEngine("rvc", source)
         host = Host(
-            spec, 0, python, folder, engine.update_host, EngineSuspects("rvc", b"k" * 32), DeviceBook()
+            spec,
+            0,
+            python,
+            folder,
+            engine.update_host,
+            EngineSuspects("rvc", b"k" * 32),
+            DeviceReservations(),
         )
         async with asyncio.TaskGroup() as keeping:
             host.keep(keeping)
@@ -110,9 +116,9 @@ async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
 def recording(seconds: float, number: int = 0) -> bytes:
     """A voice-like sound: a moving pitch with pauses, another one for each number."""
     phase, made = 0.0, array("h")
-    for at in range(round(seconds * GIVEN_HZ)):
-        moment = at / GIVEN_HZ
-        phase += 2 * pi * (140 + 12 * number + 40 * sin((4.4 + 0.3 * number) * moment)) / GIVEN_HZ
+    for at in range(round(seconds * SOURCE_HZ)):
+        moment = at / SOURCE_HZ
+        phase += 2 * pi * (140 + 12 * number + 40 * sin((4.4 + 0.3 * number) * moment)) / SOURCE_HZ
         is_loud = sin(9.4 * moment) > -0.6
         made.append(round(2_500 * is_loud * sum(sin(part * phase) / part for part in range(1, 6))))
     return made.tobytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugins.rvc.model_format import EXTRA_GB
 from plugins.rvc.plugin import RvcSettings
-from speech_engine.host.sample_shelf import MODEL_BYTES
+from speech_engine.host.sample_cache import MODEL_BYTES
 
 STEP_GB = 2.0
 """A step's sound in the widest layer, and the windows that wait."""

@@ -6,7 +6,7 @@ import asyncio
 
 import numpy as np
 
-from tests.plugins.rvc.kept_host import GIVEN_HZ, RATES_HZ, kept_host, recording
+from tests.plugins.rvc.kept_host import RATES_HZ, SOURCE_HZ, kept_host, recording
 
 CLIENTS = 6
 MOST_LSB = 2
@@ -23,7 +23,7 @@ async def test_each_layout_streams_at_its_own_rate_and_as_long_as_the_recording(
     async with kept_host() as kept:
         for voice, rate_hz in enumerate(RATES_HZ):
             pieces = await kept.convert(voice, pcm)
-            assert sum(map(len, pieces)) // 2 == len(pcm) // 2 * rate_hz // GIVEN_HZ
+            assert sum(map(len, pieces)) // 2 == len(pcm) // 2 * rate_hz // SOURCE_HZ
             # After one second, two, five, and the rest.
             assert len(pieces) >= 4
         # Each voice came once.

@@ -20,7 +20,7 @@ from tests.commands import command
 from tests.faults.processes import state
 from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
-from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
+from tests.plugins.rvc.kept_host import SOURCE_HZ, recording
 from tests.plugins.rvc.voices import flat_index
 from tests.server import Server
 from tests.waiting import until
@@ -106,7 +106,7 @@ def asked(rig: Rig, number: int, pcm: bytes, **more: str) -> dict[str, Any]:
 
 
 def wav_of(pcm: bytes) -> bytes:
-    return wav_header(len(pcm) // 2, GIVEN_HZ) + pcm
+    return wav_header(len(pcm) // 2, SOURCE_HZ) + pcm
 
 
 @asynccontextmanager

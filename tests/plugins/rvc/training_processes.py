@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from plugins.rvc.plugin import HOSTED
 from proxy.config.sections import EngineSection
-from proxy.engines.memory_book import NO_BOOK
+from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.engines.registry import HostedEngineSpec
-from proxy.features.jobs.kinds.training.process import LearntVoice, TrainerSpec, TrainingProcess
+from proxy.features.jobs.kinds.training.process import TrainingProcess, TrainingResult, TrainingSpec
 from speech_engine.training import FilePiece, Recording, TrainingOrder, TrainingProgress
 from tests.plugins import neural
-from tests.plugins.rvc.kept_host import GIVEN_HZ, recording
+from tests.plugins.rvc.kept_host import SOURCE_HZ, recording
 
 _Each = TypeVar("_Each")
 
@@ -23,7 +23,7 @@ ORDER = TrainingOrder(seed=7, most_steps=16, batch=2, checkpoint_every=4, forms=
 
 @cache
 def recordings() -> tuple[Recording, ...]:
-    return tuple(Recording(GIVEN_HZ, recording(8.0, number)) for number in range(3))
+    return tuple(Recording(SOURCE_HZ, recording(8.0, number)) for number in range(3))
 
 
 def new_process() -> TrainingProcess:
@@ -33,7 +33,7 @@ def new_process() -> TrainingProcess:
     folder = str(neural.kept_model("rvc", "begins"))
     section = EngineSection("rvc", device="cpu", settings={"model_path": folder})
     spec = HostedEngineSpec("rvc", HOSTED, section)
-    return TrainingProcess(TrainerSpec(spec, neural.environ(neural.ROOT), None), NO_BOOK)
+    return TrainingProcess(TrainingSpec(spec, neural.environ(neural.ROOT), None), NO_RESERVATIONS)
 
 
 class Followed:
@@ -73,13 +73,13 @@ async def train(
     order: TrainingOrder = ORDER,
     checkpoint: Sequence[FilePiece] = (),
     given: Sequence[Recording] | None = None,
-) -> LearntVoice:
+) -> TrainingResult:
     sent = recordings() if given is None else given
     return await process.train(order, each_of(sent), each_of(checkpoint) if checkpoint else None, follower)
 
 
 @cache
-def uninterrupted() -> LearntVoice:
+def uninterrupted() -> TrainingResult:
     return asyncio.run(train(new_process(), Followed()))
 
 

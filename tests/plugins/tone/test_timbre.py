@@ -9,7 +9,7 @@ from plugins.tone.decode import decode, decode_timbres
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.timbre import Timbre, blend, measure, nominal_timbre
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Voice, VoiceNotFound, Word, Words
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.testing import collect, job
 from tests.plugins.tone.clips import RATE_HZ, clip, waves
 from tests.plugins.tone.ears import pcm_of, through, tone
@@ -19,8 +19,8 @@ LOW, HIGH = "low", "high"
 
 
 @pytest.fixture
-def shelf() -> SampleShelf:
-    made = SampleShelf()
+def sample_cache() -> SampleCache:
+    made = SampleCache()
     made.put("contract", "standard", LOW, clip(110.0, 6.5))
     made.put("contract", "standard", HIGH, clip(240.0, 3.0, tilt=2.0))
     return made
@@ -30,9 +30,9 @@ def voice(*digests: str) -> Samples:
     return Samples(tuple(map(Sample, digests)))
 
 
-async def heard(shelf: SampleShelf, by: Voice, *texts: str, speed: float = 1.0) -> tuple[Timbre, ...]:
+async def heard(sample_cache: SampleCache, by: Voice, *texts: str, speed: float = 1.0) -> tuple[Timbre, ...]:
     """The timbres in what a voice says, which must also be what it was asked to say."""
-    async with tone(samples=shelf) as engine:
+    async with tone(samples=sample_cache) as engine:
         pcm = pcm_of(await collect(engine, job(*texts, voice=by, speed=speed)))
     assert decode(pcm, RATE_HZ, speed) == texts
     return decode_timbres(pcm, RATE_HZ, speed)
@@ -79,36 +79,36 @@ def test_a_signature_says_the_timbre_as_far_as_it_goes(timbre: Timbre) -> None:
     assert list(said) == pytest.approx([min(each, bound) for each, bound in zip(timbre, most, strict=True)])
 
 
-async def test_a_voice_of_a_recording_tells_its_timbre_once(shelf: SampleShelf) -> None:
-    (low,) = await heard(shelf, voice(LOW), "Hello.", "How are you?")
-    (high,) = await heard(shelf, voice(HIGH), "Hello.", speed=2.0)
+async def test_a_voice_of_a_recording_tells_its_timbre_once(sample_cache: SampleCache) -> None:
+    (low,) = await heard(sample_cache, voice(LOW), "Hello.", "How are you?")
+    (high,) = await heard(sample_cache, voice(HIGH), "Hello.", speed=2.0)
     assert [low.pitch_hz, high.pitch_hz] == pytest.approx([110.0, 240.0], rel=0.01)
     assert (low.seconds, high.seconds) == (6.5, 3.0)
 
 
-async def test_a_voice_of_the_engine_has_no_signature(shelf: SampleShelf) -> None:
-    assert await heard(shelf, EngineVoice("tone"), "Hello.") == ()
+async def test_a_voice_of_the_engine_has_no_signature(sample_cache: SampleCache) -> None:
+    assert await heard(sample_cache, EngineVoice("tone"), "Hello.") == ()
 
 
 @pytest.mark.parametrize("text", ["\x01ABCDEF", "\xffABCDEF", "\x01"])
-async def test_no_text_is_taken_for_a_signature(shelf: SampleShelf, text: str) -> None:
-    assert await heard(shelf, EngineVoice("tone"), text) == ()
+async def test_no_text_is_taken_for_a_signature(sample_cache: SampleCache, text: str) -> None:
+    assert await heard(sample_cache, EngineVoice("tone"), text) == ()
 
 
-async def test_a_voice_of_two_recordings_has_the_mean_of_them(shelf: SampleShelf) -> None:
-    (both,) = await heard(shelf, voice(LOW, HIGH), "Hello.")
+async def test_a_voice_of_two_recordings_has_the_mean_of_them(sample_cache: SampleCache) -> None:
+    (both,) = await heard(sample_cache, voice(LOW, HIGH), "Hello.")
     assert both.pitch_hz == pytest.approx(175.0, rel=0.01)
 
 
-async def test_a_mix_tells_the_timbre_of_its_members_by_their_weights(shelf: SampleShelf) -> None:
-    (mixed,) = await heard(shelf, Mix(((voice(LOW), 3.0), (voice(HIGH), 1.0))), "Hello.")
+async def test_a_mix_tells_the_timbre_of_its_members_by_their_weights(sample_cache: SampleCache) -> None:
+    (mixed,) = await heard(sample_cache, Mix(((voice(LOW), 3.0), (voice(HIGH), 1.0))), "Hello.")
     assert mixed.pitch_hz == pytest.approx(142.5, rel=0.01)
-    (with_own,) = await heard(shelf, Mix(((voice(LOW), 0.5), (EngineVoice("tone"), 0.5))), "Hello.")
+    (with_own,) = await heard(sample_cache, Mix(((voice(LOW), 0.5), (EngineVoice("tone"), 0.5))), "Hello.")
     own = nominal_timbre("tone")
     assert with_own.pitch_hz == pytest.approx((110.0 + own.pitch_hz) / 2, rel=0.01)
     assert blend([(own, 1.0)]) == own
     with pytest.raises(VoiceNotFound):
-        await heard(shelf, Mix(((voice(LOW), 0.5), (EngineVoice("nobody"), 0.5))), "Hello.")
+        await heard(sample_cache, Mix(((voice(LOW), 0.5), (EngineVoice("nobody"), 0.5))), "Hello.")
 
 
 @pytest.mark.parametrize(
@@ -122,17 +122,17 @@ async def test_a_mix_tells_the_timbre_of_its_members_by_their_weights(shelf: Sam
     ],
 )
 async def test_a_codec_leaves_the_signature_as_it_is(
-    shelf: SampleShelf, codec: str, container: str, bit_rate: int | None
+    sample_cache: SampleCache, codec: str, container: str, bit_rate: int | None
 ) -> None:
-    async with tone(samples=shelf) as engine:
+    async with tone(samples=sample_cache) as engine:
         pcm = pcm_of(await collect(engine, job("Hello there.", "Bye.", voice=voice(LOW))))
     sound, rate_hz = through(codec, container, bit_rate, pcm, RATE_HZ)
     assert decode(sound, rate_hz) == ("Hello there.", "Bye.")
     assert decode_timbres(sound, rate_hz)[0].pitch_hz == pytest.approx(110.0, rel=0.01)
 
 
-async def test_words_begin_after_the_signature(shelf: SampleShelf) -> None:
-    async with tone(samples=shelf) as engine:
+async def test_words_begin_after_the_signature(sample_cache: SampleCache) -> None:
+    async with tone(samples=sample_cache) as engine:
         plain = await collect(engine, job("Hello."))
         cloned = await collect(engine, job("Hello.", voice=voice(LOW)))
     first, later = (
@@ -147,11 +147,11 @@ def _place(word: Word) -> tuple[int, int]:
     return word.spoken_start, word.spoken_end
 
 
-async def test_a_recording_that_was_dropped_speaks_no_more(shelf: SampleShelf) -> None:
-    assert await heard(shelf, voice(LOW), "Hello.")
-    shelf.drop([LOW])
+async def test_a_recording_that_was_dropped_speaks_no_more(sample_cache: SampleCache) -> None:
+    assert await heard(sample_cache, voice(LOW), "Hello.")
+    sample_cache.drop([LOW])
     with pytest.raises(VoiceNotFound):
-        await heard(shelf, voice(LOW), "Hello.")
+        await heard(sample_cache, voice(LOW), "Hello.")
 
 
 async def test_settings_take_the_abilities_away() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies.markdown.reading import read
-from proxy.speech.word_times import WordPlaces
+from proxy.speech.word_times import WordPositions
 from speech_engine import Segment
 from tests.tables import each_row
 
@@ -52,7 +52,7 @@ def test_a_word_with_an_entity_ends_where_that_ends(text: str, part: str, found:
     assert reading is not None
     whole = Segment(reading.text, 0, len(reading.text))
     begin = reading.text.index(part)
-    start, end = WordPlaces(reading.text, (whole,), 0, reading.places, reading.ends).as_sent(
+    start, end = WordPositions(reading.text, (whole,), 0, reading.places, reading.ends).as_sent(
         begin, begin + len(part)
     )
     assert text[start:end] == found

@@ -57,8 +57,8 @@ def test_nothing_is_put_in_and_each_character_has_its_place(
 @given(st.lists(SIGNS.filter(_shows_what_it_says), max_size=30).map("".join))
 def test_what_commonmark_shows_is_read_and_nothing_else(text: str) -> None:
     shown = "".join(_shown(MarkdownIt("commonmark").parse(text)))
-    kept = commonmark.without_marks(text)
-    said = "".join(kept[place] for place in sorted(kept))
+    unmarked = commonmark.without_marks(text)
+    said = "".join(unmarked[place] for place in sorted(unmarked))
     assert list(filter(str.isalnum, said)) == list(filter(str.isalnum, shown))
 
 

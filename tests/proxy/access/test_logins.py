@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from proxy.access.callers import KEPT_S, Caller, Callers
+from proxy.access.callers import CACHED_S, Caller, Callers
 from proxy.access.limits import Limits, open_limits
 from proxy.access.logins import MOST_BY_ADDRESS, MOST_BY_PREFIX, Logins
 from proxy.errors import InvalidKey, LimitsUnavailable, RateLimited, RequestFailed, StorageUnavailable
@@ -145,7 +145,7 @@ async def test_a_key_revoked_elsewhere_is_not_known_any_more_once_looked_at(
     logins, secret = Logins(Callers(store, lambda: now), limits), await _key(store)
     caller = await logins.identify(secret, HOME)
     await key_records.revoke(store, caller.key)
-    now = 2 * KEPT_S
+    now = 2 * CACHED_S
     await _fail(logins, HOME, 1, secret)
     await _fail(logins, HOME, MOST_BY_ADDRESS - 1)
     await _refusal(logins, HOME, secret)

@@ -73,7 +73,7 @@ class _Holds:
         held_s, self._collected_s = hold.held_s - self._collected_s, 0.0
         is_ours = not any(name.startswith(_NOT_OURS) for name in hold.step.split(" < "))
         # Pytest and the test's own objects share this process.
-        if held_s >= (MOST_KEPT_S if hold.is_elsewhere else 2 * MOST_HELD_S) and is_ours:
+        if held_s >= (MOST_KEPT_S if hold.is_remote else 2 * MOST_HELD_S) and is_ours:
             self.long.append(hold)
 
 
@@ -209,7 +209,7 @@ async def inside(
         lay_tables(Path(config.data))
         opening = open_worker(config, plugins)
         worker = await stack.enter_async_context(opening)
-        for kind in worker.wishes:
+        for kind in worker.task_kinds:
             # What an erasure leaves is for the test to finish.
             if not isinstance(kind, Erasure):
                 stack.push_async_callback(

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from proxy.access.callers import Caller
-from proxy.access.refusals import MOST, RefusalTally
+from proxy.access.refusals import MOST, RefusalTotals
 from proxy.errors import RateLimited
 from proxy.speech.pipeline import Pipeline
 from proxy.storage import refusals
@@ -88,12 +88,12 @@ FAILURE = RateLimited("no")
 
 
 async def test_a_flood_is_one_commit_and_one_row(store: Store) -> None:
-    tally = RefusalTally(store)
+    totals = RefusalTotals(store)
     caller = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
     for _ in range(3):
         for _ in range(10_000):
-            tally.note(caller, "/v1/audio/speech", FAILURE)
-        await tally.write()
+            totals.note(caller, "/v1/audio/speech", FAILURE)
+        await totals.write()
     (row,) = await store.read("SELECT account, key, route, status, code, count FROM refusals")
     assert dict(row) == {
         "account": "acc_ada",
@@ -108,23 +108,23 @@ async def test_a_flood_is_one_commit_and_one_row(store: Store) -> None:
 
 
 async def test_no_more_kinds_are_kept_than_fit(store: Store) -> None:
-    tally = RefusalTally(store)
+    totals = RefusalTotals(store)
     for number in range(MOST + 10):
         caller = Caller(account="acc_ada", key=f"key_{number}", plan="free", role="speech")
-        tally.note(caller, "/v1/audio/speech", FAILURE)
-    assert len(tally._counts) == MOST
+        totals.note(caller, "/v1/audio/speech", FAILURE)
+    assert len(totals._counts) == MOST
 
 
 async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
     lossy = LossyStore(store)
-    tally = RefusalTally(lossy)
+    totals = RefusalTotals(lossy)
     caller = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
-    tally.note(caller, "/v1/audio/speech", FAILURE)
+    totals.note(caller, "/v1/audio/speech", FAILURE)
     lossy.fates.append("refused")
     with pytest.raises(StorageFailed):
-        await tally.write()
-    tally.note(caller, "/v1/audio/speech", FAILURE)
-    await tally.write()
+        await totals.write()
+    totals.note(caller, "/v1/audio/speech", FAILURE)
+    await totals.write()
     assert await refusals.total(store, Period()) == 2
 
 
@@ -133,20 +133,20 @@ async def test_a_cancel_loses_no_refusal_and_counts_none_twice(
 ) -> None:
     """A worker that ends cancels its writing, at whatever it waits for, and writes once more."""
     lossy = LossyStore(store)
-    tally = RefusalTally(lossy)
-    tally.note(Caller(account="acc_ada", key="key_ada", plan="free", role="speech"), "/v1/me", FAILURE)
+    totals = RefusalTotals(lossy)
+    totals.note(Caller(account="acc_ada", key="key_ada", plan="free", role="speech"), "/v1/me", FAILURE)
     with monkeypatch.context() as patched:
         patched.setattr(lossy, "now", asyncio.Event().wait)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await tally.write()
-    assert len(tally._counts) == 1
+                await totals.write()
+    assert len(totals._counts) == 1
     lossy.fates.append("held back")
-    writing = asyncio.create_task(tally.write())
+    writing = asyncio.create_task(totals.write())
     await lossy.was_asked.wait()
     writing.cancel()
     await asyncio.wait([writing])
-    await tally.write()
+    await totals.write()
     lossy.may_write.set()
     lossy.may_answer.set()
     await lossy.was_written.wait()

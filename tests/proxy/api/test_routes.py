@@ -250,8 +250,8 @@ class ListsSome(Scripted):
     unlisted_voices = None
 
 
-def lacking(house: type[Scripted]) -> dict[str, Scripted]:
-    return {"house": house(*spoken(0.2)), "thai": Scripted(*spoken(0.2))}
+def lacking(context: type[Scripted]) -> dict[str, Scripted]:
+    return {"house": context(*spoken(0.2)), "thai": Scripted(*spoken(0.2))}
 
 
 async def test_a_voice_that_no_engine_has_is_promised_nowhere(tmp_path: Path) -> None:

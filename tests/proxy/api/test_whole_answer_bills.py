@@ -47,7 +47,7 @@ async def test_who_leaves_when_all_is_made_pays_for_what_a_provider_made(
         ((outcome, _, credits, usd),) = await bills(server)
         assert (outcome, usd) == ("left", 1.0)
         assert credits == (0.0 if is_local else pytest.approx(1.0, abs=0.02))
-        assert repr(server.worker.parts.spill_room).startswith("<SpillRoom 0 of")
+        assert repr(server.worker.parts.spill_quota).startswith("<SpillQuota 0 of")
 
 
 @each_row(
@@ -82,8 +82,8 @@ async def test_without_room_a_whole_answer_is_refused_before_anybody_speaks(
 ) -> None:
     engine = Scripted(*spoken(SECONDS), is_local=False)
     async with inside(tmp_path, COSTLY, {"one": engine}, plan="paid") as server:
-        room = server.worker.parts.spill_room
-        others = room.promise("others", room._most_bytes * 3 // 4)
+        room = server.worker.parts.spill_quota
+        others = room.reserve("others", room._most_bytes * 3 // 4)
         refused = await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})
         assert (refused.status_code, envelope(refused)["code"]) == (503, "server_busy")
         assert refused.headers["retry-after"] == "5"
@@ -91,7 +91,7 @@ async def test_without_room_a_whole_answer_is_refused_before_anybody_speaks(
         assert await bills(server) == [("failed", "server_busy", 0.0, 0.0)]
         others.close()
         assert (await server.ask("POST", "/v1/audio/speech", body={**BODY, **more})).status_code == 200
-        assert repr(room).startswith("<SpillRoom 0 of")
+        assert repr(room).startswith("<SpillQuota 0 of")
 
 
 async def test_a_whole_answer_whose_room_others_need_ends_and_is_charged_as_spoken(
@@ -102,13 +102,13 @@ async def test_a_whole_answer_whose_room_others_need_ends_and_is_charged_as_spok
         asking = asyncio.create_task(server.raw_speech({**BODY, **JSON}, on_sent=client.take))
         await client.begun.wait()
         monkeypatch.setattr(spill, "_KEEPS_UP", 1000.0)
-        quicker = spill.SpillFile(server.worker.parts.spill_room, lambda: None)
+        quicker = spill.SpillFile(server.worker.parts.spill_quota, lambda: None)
         quicker.pace.take(Chunk(b"", 100 * RATE_HZ, RATE_HZ))
-        server.worker.parts.spill_room.bound(1)
+        server.worker.parts.spill_quota.bound(1)
         await quicker.append(bytes(1000))
         # Its client takes nothing, and never will.
         async with asyncio.timeout(60):
             await asyncio.wait([asking])
         assert await bills(server) == [("failed", "client_too_slow", 4.0, 4.0)]
         await quicker.close()
-        assert repr(server.worker.parts.spill_room).startswith("<SpillRoom 0 of")
+        assert repr(server.worker.parts.spill_quota).startswith("<SpillQuota 0 of")

@@ -97,8 +97,8 @@ async def speaking(folder: Path, *script: Step) -> AsyncIterator[tuple[Inside, S
     async with inside(folder, CONFIG, {"one": engine}, plan="paid") as server:
         yield server, engine
         assert "0 live" in repr(server.worker.ledger)
-        assert repr(server.worker.parts.spill_room).startswith("<SpillRoom 0 of"), "the room is given back"
-        assert repr(server.worker.parts.spill_room).endswith(" 0 files>")
+        assert repr(server.worker.parts.spill_quota).startswith("<SpillQuota 0 of"), "the room is given back"
+        assert repr(server.worker.parts.spill_quota).endswith(" 0 files>")
         assert " 0 of 64 taken>" in repr(manifests_of(server.worker)), "the signer's too"
         assert engine.open == 0
 

@@ -54,11 +54,11 @@ def test_other_sounds_are_weighted_as_the_standard_says(pitch_hz: float) -> None
 def _standard_db(pitch_hz: float) -> float:
     """By its two tables of coefficients, which are for 48 kHz."""
     turn = np.exp(-2j * np.pi * pitch_hz / 48_000 * np.arange(3))
-    shelf = turn @ np.array([1.53512485958697, -2.69169618940638, 1.19839281085285])
-    shelf /= turn @ np.array([1.0, -1.69065929318241, 0.73248077421585])
+    sample_cache = turn @ np.array([1.53512485958697, -2.69169618940638, 1.19839281085285])
+    sample_cache /= turn @ np.array([1.0, -1.69065929318241, 0.73248077421585])
     high_pass = turn @ np.array([1.0, -2.0, 1.0])
     high_pass /= turn @ np.array([1.0, -1.99004745483398, 0.99007225036621])
-    return 20 * math.log10(abs(shelf * high_pass))
+    return 20 * math.log10(abs(sample_cache * high_pass))
 
 
 def test_pauses_do_not_count() -> None:

@@ -17,11 +17,11 @@ from proxy.audio.recordings.master import make_master
 from proxy.catalogue.sample_store import SampleStore
 from proxy.config.sections import VaultSection
 from proxy.engines.sample_source import SampleUnavailable
-from proxy.kept.vault import open_vault
+from proxy.file_store.vault import open_vault
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from speech_engine import Language, ModelInfo
-from tests.proxy.kept.owned import add_voice
+from tests.proxy.file_store.owned import add_voice
 from tests.sound import tone
 
 _INFO = ModelInfo(
@@ -39,7 +39,7 @@ def _master(pitch_hz: int) -> bytes:
     return make_master(tone(pitch_hz, 2.0), 24_000, 2)
 
 
-class Shelf(NamedTuple):
+class ClipStore(NamedTuple):
     """A store of samples, and two recordings of an account."""
 
     samples: SampleStore
@@ -50,13 +50,13 @@ class Shelf(NamedTuple):
 
 
 @pytest.fixture
-async def shelf(store: Store, tmp_path: Path) -> AsyncIterator[Shelf]:
+async def sample_cache(store: Store, tmp_path: Path) -> AsyncIterator[ClipStore]:
     async with open_vault(store, tmp_path, VaultSection(), Metrics()) as vault:
         first, second = [await vault.put("acc_a", _master(pitch)) for pitch in (300, 500)]
         await add_voice(store, "acc_a", first, second)
         quality = msgspec.json.encode(_QUALITY).decode()
         await store.write(Statement("UPDATE samples SET quality = :quality", {"quality": quality}))
-        yield Shelf(SampleStore(store, vault), (first, second))
+        yield ClipStore(SampleStore(store, vault), (first, second))
 
 
 @contextmanager
@@ -81,44 +81,44 @@ def counted(
 
 
 async def test_it_is_derived_once_for_all_who_ask_one_after_the_other(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    sample_cache: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = shelf.digests
+    one, other = sample_cache.digests
     with counted(monkeypatch) as seen:
-        found = [await shelf.pcm(digest) for digest in (one, other, one, one)]
+        found = [await sample_cache.pcm(digest) for digest in (one, other, one, one)]
     assert len(seen) == 2
     assert found[0] == found[2] == found[3] != found[1]
     assert len(found[0]) == pytest.approx(2 * 2 * 16_000, rel=0.1)
 
 
 async def test_what_was_derived_is_forgotten_with_its_voice_and_the_others_stay(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    sample_cache: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = shelf.digests
-    await asyncio.gather(shelf.pcm(one), shelf.pcm(other))
-    shelf.samples.forget_voice("voice_1", [one])
+    one, other = sample_cache.digests
+    await asyncio.gather(sample_cache.pcm(one), sample_cache.pcm(other))
+    sample_cache.samples.forget_voice("voice_1", [one])
     with counted(monkeypatch) as seen:
-        await shelf.pcm(other)
+        await sample_cache.pcm(other)
         assert seen == []
-        await shelf.pcm(one)
+        await sample_cache.pcm(one)
         assert seen == [_master(300)]
 
 
 async def test_what_is_being_derived_while_its_voice_goes_is_not_kept(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    sample_cache: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, _ = shelf.digests
+    one, _ = sample_cache.digests
     begun, held = asyncio.Event(), asyncio.Event()
     with counted(monkeypatch, begun, held) as seen:
-        under_way = asyncio.create_task(shelf.pcm(one))
+        under_way = asyncio.create_task(sample_cache.pcm(one))
         await begun.wait()
-        shelf.samples.forget_voice("voice_1", [one])
+        sample_cache.samples.forget_voice("voice_1", [one])
         held.set()
         await under_way
-        await shelf.pcm(one)
+        await sample_cache.pcm(one)
         assert len(seen) == 2
 
 
-async def test_a_recording_that_no_voice_of_the_account_has_is_not_opened(shelf: Shelf) -> None:
+async def test_a_recording_that_no_voice_of_the_account_has_is_not_opened(sample_cache: ClipStore) -> None:
     with pytest.raises(SampleUnavailable, match="no recording"):
-        await shelf.samples.pcm("acc_b", shelf.digests[0], _INFO)
+        await sample_cache.samples.pcm("acc_b", sample_cache.digests[0], _INFO)

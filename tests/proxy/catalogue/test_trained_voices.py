@@ -7,18 +7,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.config.sections import VaultSection
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices import records
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import library_revisions, tombstones, trained_models
 from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.storage.trained_models import TrainedModel
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.kept.owned import Owned, add_account, add_voice
+from tests.proxy.file_store.owned import Owned, add_account, add_voice
 
 ACCOUNT = "acc_a"
 FILE, OTHER = b"a model" * 1000, b"another model" * 1000
@@ -30,12 +30,12 @@ def vault(store: Store, tmp_path: Path) -> Vault:
 
 
 @pytest.fixture
-def trained(store: Store, vault: Vault) -> TrainedVoices:
-    return TrainedVoices(store, vault)
+def trained(store: Store, vault: Vault) -> TrainedVoiceStore:
+    return TrainedVoiceStore(store, vault)
 
 
 async def put(
-    store: Store, trained: TrainedVoices, voice: str, data: bytes = FILE, format_: str = "tone"
+    store: Store, trained: TrainedVoiceStore, voice: str, data: bytes = FILE, format_: str = "tone"
 ) -> TrainedModel:
     model = await trained.put(ACCOUNT, voice, format_, data)
     await store.write(*trained.statements(model))
@@ -46,14 +46,14 @@ async def _revision(store: Store, voice: str) -> object:
     return (await store.read("SELECT revision FROM voices WHERE id = :id", {"id": voice}))[0]["revision"]
 
 
-async def test_a_voice_has_one_model_of_each_format(store: Store, trained: TrainedVoices) -> None:
+async def test_a_voice_has_one_model_of_each_format(store: Store, trained: TrainedVoiceStore) -> None:
     voice = await add_voice(store, ACCOUNT)
     before = (await library_revisions.read(store, [ACCOUNT])).get(ACCOUNT, 0)
     first = await put(store, trained, voice)
     second = await put(store, trained, voice, OTHER)
     third = await put(store, trained, voice, format_="rvc")
-    assert not await trained.is_kept(first)
-    assert await trained.is_kept(second)
+    assert not await trained.is_stored(first)
+    assert await trained.is_stored(second)
     assert list(await trained.of_voice(ACCOUNT, voice)) == [third, second]
     assert await trained_models.of_account(store, ACCOUNT) == {voice: [third, second]}
     assert await trained.read(ACCOUNT, voice, "tone") == OTHER
@@ -62,7 +62,7 @@ async def test_a_voice_has_one_model_of_each_format(store: Store, trained: Train
     assert await trained_models.size_of(store, ACCOUNT, second.digest) == len(OTHER)
 
 
-async def test_another_account_has_none_of_it(store: Store, trained: TrainedVoices) -> None:
+async def test_another_account_has_none_of_it(store: Store, trained: TrainedVoiceStore) -> None:
     voice = await add_voice(store, ACCOUNT)
     model = await put(store, trained, voice)
     assert not await trained.of_voice("acc_b", voice)
@@ -71,12 +71,12 @@ async def test_another_account_has_none_of_it(store: Store, trained: TrainedVoic
         await trained.read("acc_b", voice, "tone")
     strangers = await trained.put("acc_b", voice, "rvc", FILE)
     await store.write(*trained.statements(strangers))
-    assert not await trained.is_kept(strangers)
+    assert not await trained.is_stored(strangers)
 
 
 @pytest.mark.parametrize("account", [ACCOUNT, None])
 async def test_a_new_voice_has_its_model_in_one_commit(
-    store: Store, trained: TrainedVoices, account: str | None
+    store: Store, trained: TrainedVoiceStore, account: str | None
 ) -> None:
     await add_account(store, ACCOUNT)
     kind: Kind = "catalogue" if account is None else "cast"
@@ -93,12 +93,12 @@ async def test_a_new_voice_has_its_model_in_one_commit(
     beside = [trained_models.insert_statement(refused)]
     with pytest.raises(AlreadyExists):  # its name is taken
         await records.add(store, other, beside=beside)
-    assert not await trained.is_kept(refused)
+    assert not await trained.is_stored(refused)
 
 
 @pytest.mark.parametrize("lack", ["the voice", "its erasure", "the file", "the condition"])
 async def test_a_model_is_written_only_if_all_that_it_needs_is_there(
-    store: Store, vault: Vault, trained: TrainedVoices, lack: str
+    store: Store, vault: Vault, trained: TrainedVoiceStore, lack: str
 ) -> None:
     voice = await add_voice(store, ACCOUNT)
     model = await trained.put(ACCOUNT, voice, "tone", FILE)
@@ -114,14 +114,14 @@ async def test_a_model_is_written_only_if_all_that_it_needs_is_there(
     else:
         only_if = Condition("1 = 0", {})
     await store.write(*trained.statements(model, only_if))
-    assert not await trained.is_kept(model)
+    assert not await trained.is_stored(model)
     await trained.drop(model)
     with pytest.raises(VaultFailed):
         await vault.open(ACCOUNT, model.digest)
 
 
 async def test_the_vault_keeps_what_a_row_names_and_forgets_the_rest(
-    store: Store, vault: Vault, trained: TrainedVoices
+    store: Store, vault: Vault, trained: TrainedVoiceStore
 ) -> None:
     voice = await add_voice(store, ACCOUNT)
     kept, left = await put(store, trained, voice), await trained.put(ACCOUNT, voice, "rvc", OTHER)
@@ -135,7 +135,7 @@ async def test_the_vault_keeps_what_a_row_names_and_forgets_the_rest(
 
 
 async def test_an_erased_voice_takes_its_models(
-    store: Store, vault: Vault, trained: TrainedVoices, tmp_path: Path
+    store: Store, vault: Vault, trained: TrainedVoiceStore, tmp_path: Path
 ) -> None:
     recording = await vault.put(ACCOUNT, b"a recording" * 100)
     voice = await add_voice(store, ACCOUNT, recording)
@@ -149,7 +149,7 @@ async def test_an_erased_voice_takes_its_models(
 
 
 async def test_an_erasure_names_what_the_voice_had_before(
-    store: Store, vault: Vault, trained: TrainedVoices, tmp_path: Path
+    store: Store, vault: Vault, trained: TrainedVoiceStore, tmp_path: Path
 ) -> None:
     recording = await vault.put(ACCOUNT, b"a recording" * 100)
     voice = await add_voice(store, ACCOUNT, recording)

@@ -13,7 +13,7 @@ from stat import S_IMODE
 
 import pytest
 
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.storage.sqlite_backup import DATABASE, REPLACED
 from tests import server
 from tests.commands import command

@@ -14,7 +14,7 @@ from proxy.storage.sqlite_backup import DATABASE, restore
 from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
-from tests.proxy.kept.test_hostile_rows import HOSTILE, Hostile, everything
+from tests.proxy.file_store.test_hostile_rows import HOSTILE, Hostile, everything
 from tests.tables import each_row
 from tests.waiting import until
 

@@ -20,7 +20,7 @@ from proxy import __version__
 from proxy.cli import main
 from proxy.cli.main import banner
 from proxy.commands.command import Group, by_name
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key
 from tests.commands import quiet

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run

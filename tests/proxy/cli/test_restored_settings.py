@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from proxy.config import natural
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.storage.sqlite_backup import DATABASE
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli import test_whole_backup
 from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
 from tests.proxy.cli.test_whole_backup import installed, tar
 from tests.proxy.config.test_natural import BOMB, MORE
-from tests.proxy.kept.test_hostile_rows import everything
+from tests.proxy.file_store.test_hostile_rows import everything
 
 __all__ = ["folder", "installed", "run", "tar"]
 

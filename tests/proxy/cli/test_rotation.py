@@ -8,10 +8,10 @@ from pathlib import Path
 
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from tests import server
 from tests.proxy.cli.test_main import Run, folder, run
-from tests.proxy.kept.vaults import Sealed, check, fill, key_text
+from tests.proxy.file_store.vaults import Sealed, check, fill, key_text
 
 __all__ = ["folder", "run"]
 

@@ -19,7 +19,7 @@ from proxy.config.sections import VaultSection
 from proxy.features.all import load_config, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE as JOURNAL
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.processes import whole_backup
 from proxy.processes.plain_tar import first_bytes
 from proxy.processes.whole_backup import ABOUT, is_whole
@@ -28,8 +28,8 @@ from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli.test_backup import names
 from tests.proxy.cli.test_main import Run, folder, refused, run
-from tests.proxy.kept.owned import Owned, add_voice
-from tests.proxy.kept.test_hostile_rows import HOSTILE, everything
+from tests.proxy.file_store.owned import Owned, add_voice
+from tests.proxy.file_store.test_hostile_rows import HOSTILE, everything
 
 __all__ = ["folder", "run"]
 

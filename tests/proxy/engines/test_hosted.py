@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from policies.device_book import TRY_AGAIN_S
+from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.host_stream import HostStream
 from proxy.engines.hosted import HostedEngine
 from speech_engine import (

@@ -29,7 +29,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def local(kind: str, source: Recordings, *, holds: bool = False) -> tuple[Local, Mimic]:
     samples = LocalSamples(source)
-    mimic = Mimic(samples.shelf, holds=holds)
+    mimic = Mimic(samples.sample_cache, holds=holds)
     if kind == "in process":
         return InProcessEngine(mimic, 8, samples), mimic
     metrics = Metrics().engines
@@ -114,4 +114,4 @@ async def test_closing_early_gives_back_the_loan_and_the_slot(kind: str) -> None
         await stream.close()
         assert await stream.next_event() is None
     assert (await engine.health()).running == 0
-    assert repr(mimic._shelf) == "<SampleShelf 1 recordings, 0 loans>"
+    assert repr(mimic._sample_cache) == "<SampleCache 1 recordings, 0 loans>"

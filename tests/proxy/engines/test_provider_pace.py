@@ -61,7 +61,7 @@ async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
     pace = ProviderPace(None)
     for _ in range(1000):
         await pace.turn(0.0)
-    assert not pace._sent
+    assert not pace._request_times
 
 
 @pytest.mark.parametrize(("told_s", "pause_s"), [(30.0, 30.0), (None, 1.0), (0.0, 1.0), (86_400.0, 60.0)])

@@ -13,7 +13,7 @@ import pytest
 from policies.host_health import Crash
 from proxy.helpers import child as child_module
 from proxy.helpers.child import Child
-from proxy.helpers.keeper import Keeper
+from proxy.helpers.child_supervisor import ChildSupervisor
 from speech_engine.host import pipe_messages
 from tests.waiting import soon
 
@@ -48,7 +48,7 @@ class Nursery:
         self.children: list[Child] = []
         self.told: list[Told] = []
         self.said: list[pipe_messages.Message] = []
-        self.keeper = Keeper("kept", self.begin, self._on_state, self._on_message)
+        self.supervisor = ChildSupervisor("kept", self.begin, self._on_state, self._on_message)
         self._module = module
 
     async def begin(self) -> Child:
@@ -85,11 +85,11 @@ async def _in_time(work: Awaitable[object], within_s: float = 20.0) -> None:
 
 async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) -> None:
     kept = nursery(SERVES)
-    running = asyncio.create_task(kept.keeper.run())
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
     (child,) = kept.children
     assert os.getsid(child.process.pid) == child.process.pid  # a Ctrl-C in our terminal is not for it
-    await _in_time(kept.keeper.stop(5.0))
+    await _in_time(kept.supervisor.stop(5.0))
     await _in_time(running)
     assert child.process.returncode == 0
     assert kept.told == [("starting", 1, ""), ("ready", 1, "")]
@@ -98,9 +98,9 @@ async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) ->
 
 async def test_a_child_that_heeds_nothing_is_killed(nursery: Make) -> None:
     kept = nursery(DEAF)
-    running = asyncio.create_task(kept.keeper.run())
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
-    await _in_time(kept.keeper.stop(0.1))
+    await _in_time(kept.supervisor.stop(0.1))
     await _in_time(running)
     assert kept.children[0].process.returncode == -9
 
@@ -114,16 +114,16 @@ async def test_a_child_is_dead_when_its_stop_returns(nursery: Make, monkeypatch:
 
 async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(nursery: Make) -> None:
     kept = nursery(LINGERS)
-    running = asyncio.create_task(kept.keeper.run())
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("restarting")
     assert kept.children[0].process.returncode == -9
-    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(kept.supervisor.stop(0.0))
     await _in_time(running)
 
 
 async def test_a_crash_is_told_with_its_status_and_five_are_the_end(nursery: Make) -> None:
     kept = nursery(CRASHES)
-    await _in_time(kept.keeper.run())
+    await _in_time(kept.supervisor.run())
     reason = "the process ended with status 3"
     assert kept.told[:4] == [
         ("starting", 1, ""),
@@ -137,25 +137,25 @@ async def test_a_crash_is_told_with_its_status_and_five_are_the_end(nursery: Mak
 
 async def test_one_that_never_gets_ready_is_given_up_however_long_each_life_took(nursery: Make) -> None:
     kept = nursery(CRASHES)
-    kept.keeper._crashes += [Crash(time.monotonic() - 600.0, was_loading=True)] * 4
-    await _in_time(kept.keeper.run())
+    kept.supervisor._crashes += [Crash(time.monotonic() - 600.0, was_loading=True)] * 4
+    await _in_time(kept.supervisor.run())
     assert [state for state, *_ in kept.told] == ["starting", "failed"]
 
 
 async def test_a_child_that_says_it_is_broken_for_good_is_not_started_again(nursery: Make) -> None:
     kept = nursery(TORN)
-    await _in_time(kept.keeper.run())
+    await _in_time(kept.supervisor.run())
     assert kept.told == [("starting", 1, ""), ("failed", 1, "it is torn")]
 
 
 async def test_messages_of_a_child_are_passed_on(nursery: Make) -> None:
     kept = nursery(ASKED)
-    running = asyncio.create_task(kept.keeper.run())
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
     kept.children[0].send(pipe_messages.MetricsQuestion(7))
     await kept.becomes("restarting")
     assert kept.said == [pipe_messages.Ready(), pipe_messages.MetricsReport(7, "counted")]
-    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(kept.supervisor.stop(0.0))
     await _in_time(running)
 
 
@@ -166,10 +166,10 @@ async def test_a_stop_that_comes_while_a_child_is_being_started_stops_that_child
         await may_begin.wait()
         return await kept.begin()
 
-    keeper = Keeper("kept", begin_late, kept._on_state, kept._on_message)
-    running = asyncio.create_task(keeper.run())
+    supervisor = ChildSupervisor("kept", begin_late, kept._on_state, kept._on_message)
+    running = asyncio.create_task(supervisor.run())
     await kept.becomes("starting")
-    await keeper.stop(5.0)
+    await supervisor.stop(5.0)
     may_begin.set()
     await _in_time(running)
     (child,) = kept.children
@@ -178,10 +178,10 @@ async def test_a_stop_that_comes_while_a_child_is_being_started_stops_that_child
 
 async def test_a_stop_while_waiting_to_restart_does_not_wait(nursery: Make) -> None:
     kept = nursery(CRASHES)
-    kept.keeper._crashes += [Crash(time.monotonic())] * 3
-    running = asyncio.create_task(kept.keeper.run())
+    kept.supervisor._crashes += [Crash(time.monotonic())] * 3
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("restarting")
-    await kept.keeper.stop(0.0)
+    await kept.supervisor.stop(0.0)
     await _in_time(running, 1.0)  # the back-off would be 1.6 s
     assert len(kept.children) == 1
 
@@ -192,8 +192,8 @@ async def test_a_machine_that_starts_no_process_counts_as_a_crash(nursery: Make)
     async def fail() -> Child:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    keeper = Keeper("kept", fail, kept._on_state, kept._on_message)
-    await _in_time(keeper.run())
+    supervisor = ChildSupervisor("kept", fail, kept._on_state, kept._on_message)
+    await _in_time(supervisor.run())
     assert kept.told[-1] == (
         "failed",
         5,
@@ -210,7 +210,7 @@ async def test_telling_a_child_that_is_gone_is_not_an_error(nursery: Make) -> No
 
 async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(nursery: Make) -> None:
     kept = nursery(STUCK)
-    await _in_time(kept.keeper.run())
+    await _in_time(kept.supervisor.run())
     assert kept.told == [("starting", 1, ""), ("failed", 1, "it is stuck")]
     assert kept.children[0].process.returncode == -9
 
@@ -228,15 +228,15 @@ async def test_a_child_that_is_killed_takes_along_what_it_started(nursery: Make)
 
 async def test_the_reason_of_one_kill_is_not_that_of_the_next_crash(nursery: Make) -> None:
     kept = nursery(DEAF)
-    running = asyncio.create_task(kept.keeper.run())
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
-    kept.keeper.kill("it heeds nothing")
+    kept.supervisor.kill("it heeds nothing")
     await kept.becomes("restarting")
     kept.told.clear()
     ready = await kept.becomes("ready")
     kept.children[1].kill()
     last = await kept.becomes("restarting")
-    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(kept.supervisor.stop(0.0))
     await _in_time(running)
     assert ready == ("ready", 2, "")
     assert last == ("restarting", 2, "the process ended with status -9")
@@ -244,12 +244,12 @@ async def test_the_reason_of_one_kill_is_not_that_of_the_next_crash(nursery: Mak
 
 async def test_one_that_is_revived_may_crash_as_often_as_a_new_one(nursery: Make) -> None:
     kept = nursery(CRASHES)
-    kept.keeper._crashes += [Crash(time.monotonic())] * 4
-    await _in_time(kept.keeper.run())
-    kept.keeper.revive()
-    running = asyncio.create_task(kept.keeper.run())
+    kept.supervisor._crashes += [Crash(time.monotonic())] * 4
+    await _in_time(kept.supervisor.run())
+    kept.supervisor.revive()
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("restarting")
-    await kept.keeper.stop(0.0)
+    await kept.supervisor.stop(0.0)
     await _in_time(running)
     assert [state for state, *_ in kept.told[:4]] == ["starting", "failed", "starting", "restarting"]
 
@@ -260,10 +260,10 @@ async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) ->
     async def begin() -> Child:
         return await Child.start("the_child", most_frame_bytes=100)
 
-    keeper = Keeper("kept", begin, kept._on_state, kept._on_message)
-    running = asyncio.create_task(keeper.run())
+    supervisor = ChildSupervisor("kept", begin, kept._on_state, kept._on_message)
+    running = asyncio.create_task(supervisor.run())
     await kept.becomes("restarting")
-    await _in_time(keeper.stop(0.0))
+    await _in_time(supervisor.stop(0.0))
     await _in_time(running)
     assert kept.said[0] == pipe_messages.Ready()
     assert ("restarting", 1, "the process ended with status 0") in kept.told
@@ -272,37 +272,37 @@ async def test_a_child_that_sends_more_than_it_may_is_replaced(nursery: Make) ->
 @pytest.mark.clock
 async def test_a_life_that_is_put_off_is_no_crash_and_the_next_begins_once_woken(nursery: Make) -> None:
     kept = nursery(DEAF)
-    kept.keeper._crashes += [Crash(time.monotonic())] * 4
-    running = asyncio.create_task(kept.keeper.run())
+    kept.supervisor._crashes += [Crash(time.monotonic())] * 4
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
-    kept.keeper.put_off("no room", None)
+    kept.supervisor.put_off("no room", None)
     await kept.becomes("waiting")
     assert kept.children[0].is_dead
     assert kept.told[-1] == ("waiting", 1, "no room")
     kept.told.clear()
-    kept.keeper.wake()
+    kept.supervisor.wake()
     await kept.becomes("ready")
     assert kept.told[0] == ("starting", 2, "no room")
     # Woken before its process has ended: that counts, too.
     kept.told.clear()
-    kept.keeper.put_off("no room", None)
-    kept.keeper.wake()
+    kept.supervisor.put_off("no room", None)
+    kept.supervisor.wake()
     await kept.becomes("ready")
     kept.told.clear()
-    kept.keeper.put_off("no room", 0.01)
+    kept.supervisor.put_off("no room", 0.01)
     await kept.becomes("ready")
-    kept.keeper.put_off("no room", None)
+    kept.supervisor.put_off("no room", None)
     await kept.becomes("waiting")
     await asyncio.sleep(0.05)
     assert kept.told[-1][0] == "waiting"  # it was woken before it was put off
-    await _in_time(kept.keeper.stop(0.0))
+    await _in_time(kept.supervisor.stop(0.0))
     await _in_time(running)
 
 
 async def test_a_child_may_be_given_up_for_a_reason(nursery: Make) -> None:
     kept = nursery(DEAF)
-    running = asyncio.create_task(kept.keeper.run())
+    running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
-    kept.keeper.kill("it is too large", is_last=True)
+    kept.supervisor.kill("it is too large", is_last=True)
     await _in_time(running)
     assert kept.told[-1] == ("failed", 1, "it is too large")

@@ -8,20 +8,20 @@ from collections import Counter
 import pytest
 
 from proxy.errors import NoPlace
-from proxy.helpers.places import FairPlace, FairPlaces
+from proxy.helpers.limiter import FairLimiter, FairSlot
 from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
 
 MANY = 50
 
 
-def pool(places: int = 10, of_account: int = 3, at_once: int = 1, wait_s: float = 60.0) -> FairPlaces:
-    return FairPlaces("tries", places=places, of_account=of_account, at_once=at_once, wait_s=wait_s)
+def pool(places: int = 10, of_account: int = 3, at_once: int = 1, wait_s: float = 60.0) -> FairLimiter:
+    return FairLimiter("tries", places=places, of_account=of_account, at_once=at_once, wait_s=wait_s)
 
 
-def taken(places: FairPlaces, account: str, most: int = MANY) -> list[FairPlace]:
+def taken(places: FairLimiter, account: str, most: int = MANY) -> list[FairSlot]:
     """All places that an account gets."""
-    got: list[FairPlace] = []
+    got: list[FairSlot] = []
     for _ in range(most):
         try:
             got.append(places.take(account))
@@ -60,7 +60,7 @@ def test_half_of_all_places_are_for_accounts_that_hold_none(
 
 def test_the_operator_has_a_place_when_accounts_hold_all_others_and_takes_none_of_theirs() -> None:
     for operator_first in (True, False):
-        fair = FairPlaces("tries", places=2, of_account=1, at_once=1, of_operator=1)
+        fair = FairLimiter("tries", places=2, of_account=1, at_once=1, of_operator=1)
         order = ["", "acc_1", "acc_2"] if operator_first else ["acc_1", "acc_2", ""]
         assert [len(taken(fair, account)) for account in order] == [1, 1, 1]
         assert taken(fair, "acc_3") == []
@@ -72,8 +72,8 @@ def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
     (first, *others), _ = taken(fair, "acc_many"), taken(fair, "acc_other")
     for place in (first, first, *others):
         place.leave()
-    assert repr(first) == "<FairPlace for tries, left>"
-    assert repr(fair) == "<FairPlaces for tries, 2 of 10 taken>"
+    assert repr(first) == "<FairSlot for tries, left>"
+    assert repr(fair) == "<FairLimiter for tries, 2 of 10 taken>"
     assert len(taken(fair, "acc_many")) == 3
 
 
@@ -117,7 +117,7 @@ async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
     if leaves in ("ends", "fails") or is_waiting:
         goes_on.set()
     await asyncio.wait([before, task])
-    assert repr(fair) == "<FairPlaces for tries, 0 of 10 taken>"
+    assert repr(fair) == "<FairLimiter for tries, 0 of 10 taken>"
     async with asyncio.timeout(60.0), fair.turn("acc"):
         assert fair.taken == 1
 

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.errors import RateLimited
 from proxy.features.lexicons.endpoints import MAX_BODY_BYTES
-from proxy.http.connection import MOST_BODY_BYTES, BodyShare
+from proxy.http.connection import MOST_BODY_BYTES, BodyQuota
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawClient, calling, serving
@@ -74,7 +74,7 @@ async def test_what_a_client_took_is_free_when_it_leaves(served: Served) -> None
 
 
 def test_bytes_are_given_back_and_a_refusal_takes_none() -> None:
-    share = BodyShare(10)
+    share = BodyQuota(10)
     share.take("key_1", 0)
     share.take("key_1", 8)
     with pytest.raises(RateLimited):

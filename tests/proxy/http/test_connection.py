@@ -10,8 +10,8 @@ from starlette.types import Message, Scope
 
 from proxy.errors import ClientLeft, RequestTooLarge
 from proxy.features.all import open_store
+from proxy.file_store.answers import AnswerRecording, Head
 from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_S, PEER, Connection
-from proxy.kept.answers import AnswerRecording, Head
 from tests.proxy.api.inside import LeavingPeer
 from tests.tables import each_row
 

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
-from proxy.http.connection import BodyShare, Connection
+from proxy.http.connection import BodyQuota, Connection
 from proxy.http.form import MOST_FILE_BYTES, MOST_PARTS, RequestForm, parse_form, read_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
@@ -88,7 +88,7 @@ def test_the_name_of_a_file_in_its_place_is_no_recording() -> None:
 
 def test_a_form_is_shown_without_its_content() -> None:
     shown = repr(parsed(part("name", b"Ana"), file(b"secret sound")))
-    assert shown == "<RequestForm ['name'], [<SentFile audio_sample, 12 bytes>]>"
+    assert shown == "<RequestForm ['name'], [<FormFile audio_sample, 12 bytes>]>"
 
 
 @each_row(
@@ -202,7 +202,7 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
-class WatchedShare(BodyShare):
+class WatchedShare(BodyQuota):
     """It tells when all of a large form but its last byte has come."""
 
     def __init__(self) -> None:

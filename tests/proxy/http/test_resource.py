@@ -10,7 +10,7 @@ from proxy.errors import NotFound
 from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Query, for_admins, for_clients
 from proxy.http.replies import shown_as
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 
 
 class Cup(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class Cup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cups(Resource):
-    @answers("PUT", "/v1/cups/{name}", Cup, body=Cup, failures=(NotFound,))
+    @endpoint("PUT", "/v1/cups/{name}", Cup, body=Cup, failures=(NotFound,))
     async def put_cup(self, _request: Request) -> Response:
         """Keep a cup
 
@@ -28,8 +28,8 @@ class Cups(Resource):
         """
         return Response(status_code=204)
 
-    @answers("GET", "/v1/cups", Cup, media=("text/csv",))
-    @answers("GET", "/admin/cups", Cup, name="list_all_cups", summary="All cups", queries=(Query("of", ""),))
+    @endpoint("GET", "/v1/cups", Cup, media=("text/csv",))
+    @endpoint("GET", "/admin/cups", Cup, name="list_all_cups", summary="All cups", queries=(Query("of", ""),))
     async def list_cups(self, _request: Request) -> Response:
         """The account's
         cups"""

@@ -107,8 +107,10 @@ async def test_with_a_close_look_little_more_is_written_than_sent() -> None:
         pytest.param(5000, 0, 0, 1.0, id="more than was written"),
     ],
 )
-def test_what_is_sent_again_has_left_once(sent: int, sent_again: int, before: int, share: float) -> None:
-    info = bytes(200) + struct.pack("=QQ", sent, sent_again)
+def test_what_is_sent_again_has_left_once(
+    sent: int, bytes_sent_again: int, before: int, share: float
+) -> None:
+    info = bytes(200) + struct.pack("=QQ", sent, bytes_sent_again)
     assert share_sent(info, before, 100) == pytest.approx(share)
     assert share_sent(info[:-1], before, 100) == 1.0
 

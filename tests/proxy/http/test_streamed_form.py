@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from proxy.errors import InvalidRequest, RequestFailed
-from proxy.http.connection import BodyShare, Connection
+from proxy.http.connection import BodyQuota, Connection
 from proxy.http.form import FormReader, RequestForm, parse_form, stream_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
@@ -118,7 +118,7 @@ async def waited(_count: int) -> None:
 
 
 async def _large(scope: Scope, receive: Receive, send: Send) -> None:
-    scope.setdefault("state", {})["bodies"] = BodyShare(1000)
+    scope.setdefault("state", {})["bodies"] = BodyQuota(1000)
     sink = Sink(5_000_000)
     try:
         await stream_form(Connection(scope, receive, send), {"audio_sample": sink}, FIELDS, 30.0, waited)

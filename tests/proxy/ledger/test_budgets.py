@@ -49,7 +49,7 @@ def config(one: str = "", two: str = "") -> str:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets_module, "KEPT_S", -1.0)
+    monkeypatch.setattr(budgets_module, "STORED_S", -1.0)
 
 
 def pair() -> dict[str, Scripted]:
@@ -190,7 +190,7 @@ async def test_the_operator_is_warned_once_a_day(tmp_path: Path) -> None:
 
 
 async def test_sums_are_not_read_for_every_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets_module, "KEPT_S", 60.0)
+    monkeypatch.setattr(budgets_module, "STORED_S", 60.0)
     async with inside(tmp_path, config("budget_usd_day = 2"), pair()) as server:
         assert await speakers(server, 3) == ["one"] * 3
 

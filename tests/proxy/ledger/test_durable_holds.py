@@ -41,12 +41,12 @@ async def reserve(ledger: Ledger, most: int | None = None) -> bool:
         allowance=held.split.allowance,
         granted=held.split.granted,
     )
-    is_kept = await durable_holds.keep(ledger.store, hold, 1, most)
-    if is_kept:
+    is_stored = await durable_holds.keep(ledger.store, hold, 1, most)
+    if is_stored:
         ledger.holds.keep(BINDING)
     else:
         await ledger.holds.release(BINDING, ACCOUNT)
-    return is_kept
+    return is_stored
 
 
 async def position(ledger: Ledger) -> tuple[int | None, int]:

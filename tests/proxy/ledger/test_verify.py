@@ -11,13 +11,13 @@ from policies.price import MICRO, Price
 from proxy.ledger import Ledger, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import Contradiction, verify
-from proxy.storage import books, entries
+from proxy.storage import entries, ledger_slices
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, heard, holding, open_accounts, speak, submitted, terms, wanted
 
 TOLD = Reason("control")
-_SETTLED_US = books.SETTLED_US
+_SETTLED_US = ledger_slices.SETTLED_US
 
 
 @pytest.fixture(autouse=True, params=[(2, 0), (5000, _SETTLED_US)], ids=["in slices", "at once"])
@@ -25,7 +25,7 @@ def _slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """However few rows are looked at in one go, and however old they are."""
     rows, settled_us = request.param
     monkeypatch.setattr("proxy.ledger.verify.SLICE", rows)
-    monkeypatch.setattr("proxy.storage.books.SETTLED_US", settled_us)
+    monkeypatch.setattr("proxy.storage.ledger_slices.SETTLED_US", settled_us)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ async def test_the_first_of_many_contradictions_are_shown(store: Store, ledger: 
 async def test_beside_a_busy_ledger_nothing_seems_wrong(
     store: Store, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.storage.books.SETTLED_US", _SETTLED_US)
+    monkeypatch.setattr("proxy.storage.ledger_slices.SETTLED_US", _SETTLED_US)
     stop = asyncio.Event()
     speaking = asyncio.create_task(_speak_on(ledger, stop))
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.processes import supervisor
 from tests.server import TONE, VOXGATE, stop
 from tests.waiting import until

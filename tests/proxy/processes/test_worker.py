@@ -14,8 +14,8 @@ import pytest
 from proxy.access import dev_key
 from proxy.config.sections import Config, Server, Storage
 from proxy.features.all import open_store
+from proxy.file_store import data_folder
 from proxy.helpers.child import Child
-from proxy.kept import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key, key_records
 from speech_engine.host.pipe_messages import (

@@ -11,7 +11,7 @@ from plugins.tone.decode import decode, decode_timbres
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.master import make_master
 from proxy.features.own_voices import records
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Statement, Store
 from tests.sound import decoded, tone

@@ -14,7 +14,7 @@ from proxy.audio.formats import Chunk
 from proxy.http.replies import encode_json
 from proxy.ledger import SpentAttempt
 from proxy.speech.attempt import Attempt
-from proxy.speech.call import Tally
+from proxy.speech.call import Totals
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, ModelInfo
@@ -28,7 +28,7 @@ class Recording(NamedTuple):
     """A recording of so long."""
 
     seconds: float
-    was_heard_out: bool = True
+    was_read_to_the_end: bool = True
 
 
 class Output(NamedTuple):
@@ -45,7 +45,7 @@ def model(engine: str, *, billed_on_submit: bool = False) -> Model:
     return Model(engine, info)
 
 
-def tally(parts: int) -> Tally:
+def totals(parts: int) -> Totals:
     """Of a text with one letter for each part."""
     text = "abcdefghij"[:parts]
     planned = tuple(
@@ -62,7 +62,7 @@ def tally(parts: int) -> Tally:
     )
     plan = SpeechPlan(VOICE, "en", planned, float(parts), terms(UNLIMITED), frozenset(), frozenset())
     request = parse_speech(encode_json({"model": "m", "voice": "ana", "input": text}), Defaults())
-    return Tally(request, plan)
+    return Totals(request, plan)
 
 
 def attempt(of: Model, part: int = 0, *, was_dispatched: bool = True, rate: Rate | None = None) -> Attempt:
@@ -71,13 +71,13 @@ def attempt(of: Model, part: int = 0, *, was_dispatched: bool = True, rate: Rate
     )
 
 
-def submitted(counted: Tally) -> list[bool]:
+def submitted(counted: Totals) -> list[bool]:
     return [part.was_submitted for part in counted.spent().parts]
 
 
 def test_a_part_was_submitted_once_its_own_engine_has_the_text() -> None:
     dear = model("dear", billed_on_submit=True)
-    counted = tally(3)
+    counted = totals(3)
     for run in counted.parts:
         run.model = dear
     # The third part, by the same model, was not asked for.
@@ -88,27 +88,27 @@ def test_a_part_was_submitted_once_its_own_engine_has_the_text() -> None:
 
 
 def test_a_model_that_bills_for_sound_submits_nothing() -> None:
-    counted = tally(1)
+    counted = totals(1)
     counted.parts[0].model = model("tone")
     counted.attempts.append(attempt(model("tone")))
     assert submitted(counted) == [False]
 
 
 def test_the_names_of_engines_are_in_the_order_of_the_parts() -> None:
-    counted = tally(4)
+    counted = totals(4)
     for number, engine in ((0, "flat"), (2, "dear"), (1, "tone"), (3, "flat")):
         counted.parts[number].model = model(engine)
     assert (counted.spent().engine, counted.spent().model) == ("flat+tone+dear", "standard")
 
 
 def test_a_clip_names_those_who_spoke_it() -> None:
-    counted = tally(2)
+    counted = totals(2)
     counted.names = ("tone+dear", "standard")
     assert (counted.spent().engine, counted.spent().model) == ("tone+dear", "standard")
 
 
 def test_an_attempt_has_a_rate_only_once_it_was_dispatched() -> None:
-    counted = tally(1)
+    counted = totals(1)
     counted.attempts += [
         attempt(model("refused"), was_dispatched=False, rate=A_CHARACTER),
         attempt(model("theirs"), rate=A_CHARACTER),
@@ -126,7 +126,7 @@ def test_the_output_of_an_attempt_is_what_it_is_when_it_is_settled() -> None:
         has_manifest = False
         original = None
 
-    growing, counted = Growing(), tally(1)
+    growing, counted = Growing(), totals(1)
     counted.attempts.append(
         Attempt(part=0, model=model("one"), characters=1, output=growing, was_dispatched=True)
     )
@@ -137,7 +137,7 @@ def test_the_output_of_an_attempt_is_what_it_is_when_it_is_settled() -> None:
 
 
 def test_a_recording_that_was_submitted_costs_its_length_however_little_came_of_it() -> None:
-    counted = tally(1)
+    counted = totals(1)
     dear = model("dear", billed_on_submit=True)
     counted.attempts += [
         Attempt(
@@ -145,7 +145,7 @@ def test_a_recording_that_was_submitted_costs_its_length_however_little_came_of_
             model=of,
             characters=0,
             output=Output(),
-            heard=Recording(60.0),
+            given_sound=Recording(60.0),
             was_dispatched=is_dispatched,
         )
         for of, is_dispatched in ((dear, True), (dear, False), (model("tone"), True))
@@ -157,10 +157,17 @@ def test_units_that_no_provider_told_follow_from_the_length_of_what_it_heard() -
     info = ModelInfo(
         id="sts", languages=(), sample_rate_hz=RATE_HZ, billed_on_submit=True, units_a_minute=1000.0
     )
-    heard, counted = Recording(90.0), tally(1)
+    given_sound, counted = Recording(90.0), totals(1)
     counted.attempts += [
-        Attempt(part=0, model=Model("dear", info), characters=0, output=output, heard=of, was_dispatched=True)
-        for output, of in ((Output(), heard), (Output(units=7.0), heard), (Output(), None))
+        Attempt(
+            part=0,
+            model=Model("dear", info),
+            characters=0,
+            output=output,
+            given_sound=of,
+            was_dispatched=True,
+        )
+        for output, of in ((Output(), given_sound), (Output(units=7.0), given_sound), (Output(), None))
     ]
     assert [each.units for each in counted.spent().attempts] == [1500.0, 7.0, None]
 
@@ -181,10 +188,10 @@ def test_who_hears_all_of_a_sound_first_has_submitted_nothing_before_its_end() -
             characters=0,
             output=Output(0.0),
             rate=A_CHARACTER,
-            heard=Recording(90.0, was_heard_out),
+            given_sound=Recording(90.0, was_read_to_the_end),
             was_dispatched=True,
         )
-        for was_heard_out in (False, True)
+        for was_read_to_the_end in (False, True)
     ]
     assert [each.was_submitted for each in attempts] == [False, True]
     assert [(each.spent().seconds, each.spent().units) for each in attempts] == [(0.0, None), (90.0, 1500.0)]
@@ -192,7 +199,7 @@ def test_who_hears_all_of_a_sound_first_has_submitted_nothing_before_its_end() -
 
 
 def test_the_part_whose_turn_it_is_is_the_last_that_has_begun() -> None:
-    counted = tally(3)
+    counted = totals(3)
     assert counted.current_part is counted.parts[0]
     counted.parts[1].begins = 100
     assert counted.current_part is counted.parts[1]
@@ -206,7 +213,7 @@ def test_the_shares_of_the_parts_are_all_that_was_written(
     begins: list[int], samples: int, waiting: int
 ) -> None:
     # Of a client that left, fewer samples count than were given out, so its last parts began after them.
-    counted = tally(len(begins) + waiting)
+    counted = totals(len(begins) + waiting)
     for run, begin in zip(counted.parts, begins, strict=False):
         run.begins = begin
     counted.add(Chunk(b"x", samples, RATE_HZ))

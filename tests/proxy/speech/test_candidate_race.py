@@ -182,7 +182,7 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
     begun: list[CandidateStream] = []
     attempt = FirstAudio.attempt
 
-    async def kept(*args: Any) -> CandidateStream:
+    async def stored(*args: Any) -> CandidateStream:
         """Else it would be closed as what nobody has a name for, which may be at any time."""
         begun.append(await attempt(*args))
         return begun[-1]
@@ -194,7 +194,7 @@ async def test_a_client_that_leaves_as_the_slower_is_sent_home_ends_the_quicker_
             leaves.set()
             await asyncio.sleep(0.2)
 
-    monkeypatch.setattr(FirstAudio, "attempt", kept)
+    monkeypatch.setattr(FirstAudio, "attempt", stored)
     asked = engines([linger], [Started(RATE_HZ), *sound(0.5), *SILENT], WELL)
     async with inside(tmp_path, THREE, asked) as server:
         await server.raw_speech(BODY, leaves)
@@ -211,7 +211,7 @@ async def test_the_loser_of_two_that_begin_in_the_same_moment_is_closed(
     begun: list[CandidateStream] = []
     attempt = FirstAudio.attempt
 
-    async def kept(*args: Any) -> CandidateStream:
+    async def stored(*args: Any) -> CandidateStream:
         """Keeps the loser, so that only the race can have closed it."""
         begun.append(await attempt(*args))
         return begun[-1]
@@ -219,7 +219,7 @@ async def test_the_loser_of_two_that_begin_in_the_same_moment_is_closed(
     async def let_both_speak() -> None:
         both_may_speak.set()
 
-    monkeypatch.setattr(FirstAudio, "attempt", kept)
+    monkeypatch.setattr(FirstAudio, "attempt", stored)
     speech: list[Step] = [Started(RATE_HZ), both_may_speak.wait, *sound(0.5)]
     asked = engines([*speech, *SILENT], [Started(RATE_HZ), let_both_speak, *speech[1:], *SILENT], WELL)
     leaves = asyncio.Event()

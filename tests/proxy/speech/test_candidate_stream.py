@@ -16,7 +16,7 @@ from proxy.audio.compressed import audio_frame
 from proxy.audio.formats import USUAL_FORMS, SoundFailed
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
-from proxy.speech.word_times import WordPlaces
+from proxy.speech.word_times import WordPositions
 from speech_engine import (
     Audio,
     Encoded,
@@ -201,7 +201,7 @@ class Borrowing(EngineAnswer):
 
 async def begun(events: Borrowing, deadline: Deadline | None = None) -> CandidateStream:
     model = Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ))
-    places, form = WordPlaces("", ()), USUAL_FORMS["mp3"]
+    places, form = WordPositions("", ()), USUAL_FORMS["mp3"]
     stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or Deadline())
     await stream.begin(events)
     return stream

@@ -19,7 +19,7 @@ from policies.plans import Plan, Terms
 from policies.routing import Binding, Offer, Route, Voice
 from policies.text_tags import EMOTIONS
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import AccountLibrary, VoiceShelf
+from proxy.catalogue.library import AccountLibrary, VoiceCache
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
@@ -74,7 +74,7 @@ def planner(
     return Planner(catalogue, detect=detect, pause_ms=pause_ms), catalogue
 
 
-LIBRARY = AccountLibrary(VoiceShelf((FELT, DULL, MINIMAL)), VoiceShelf(), Lexicons({}))
+LIBRARY = AccountLibrary(VoiceCache((FELT, DULL, MINIMAL)), VoiceCache(), Lexicons({}))
 
 
 def request(text: str, **more: object) -> SpeechRequest:
@@ -137,7 +137,7 @@ def test_a_tag_counts_by_the_model_that_would_speak_first() -> None:
 def test_with_an_emotion_of_the_request_the_model_is_another_and_so_are_its_tags() -> None:
     text = "One. [happy] Two. [sad] Three."
     both = replace(FELT, bindings=(Binding("feeling", EngineVoice("v")),))
-    library = AccountLibrary(VoiceShelf((both,)), VoiceShelf(), Lexicons({}))
+    library = AccountLibrary(VoiceCache((both,)), VoiceCache(), Lexicons({}))
     plan = planner()[0].plan(request(text, emotion="calm"), FREE, library)
     # Only the second model is ever calm, and it is never sad.
     assert told(plan, text) == [("calm", "One."), ("happy", "Two. [sad] Three.")]

@@ -33,8 +33,8 @@ async def acting(folder: Path, more: str = "", **wanted: Any) -> AsyncIterator[I
 
 async def add_felt(server: Inside, name: str, tags: Collection[str] = tuple(PITCHES_HZ)) -> None:
     voice = (await clone(server, name))["id"]
-    house = server.worker.open_house.house
-    await add_recordings(house.store, house.vault, server.account.id, voice, tags)
+    context = server.worker.open_context.context
+    await add_recordings(context.store, context.vault, server.account.id, voice, tags)
     # What a change does: every library is read again.
     changed = await server.ask("POST", f"/v1/audio/voices/{voice}", body={"description": "felt"})
     assert changed.status_code == 200, changed.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
-from proxy.kept.vault import open_vault
+from proxy.file_store.vault import open_vault
 from proxy.telemetry.metrics import Metrics
 from tests import speech_clips
 from tests.proxy.speech.felt import Felt, add_recordings, felt

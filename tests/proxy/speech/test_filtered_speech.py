@@ -174,7 +174,7 @@ class SilentSpeech:
 
     holds_engine = False
     engine = "one/m"
-    words = kept = None
+    words = stored = None
     sample_rate_hz = RATE_HZ
     is_closed = False
 

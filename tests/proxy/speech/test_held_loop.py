@@ -54,8 +54,8 @@ async def test_a_lexicon_holds_nobody_up(
 ) -> None:
     async with inside(tmp_path, CONFIG, {"one": Scripted(*spoken(0.5), phonemes=("ipa",))}) as server:
         saved = {f"word {number} {'x' * 80}": f"/{'a' * 190}/" for number in range(1000)}
-        kept = await server.ask("PUT", "/v1/lexicons/en", body={"words": saved})
-        assert kept.status_code == 200, kept.text
+        stored = await server.ask("PUT", "/v1/lexicons/en", body={"words": saved})
+        assert stored.status_code == 200, stored.text
         body = {"model": "tts-1", "voice": "ana", "input": text, "language": "en", **more}
         answer = await server.ask("POST", "/v1/audio/speech", body={"response_format": "pcm", **body})
     assert answer.status_code == status, answer.text
@@ -72,8 +72,8 @@ async def test_a_lexicon_is_checked_and_a_report_of_many_sums_written_without_a_
     async with inside(tmp_path, CONFIG, {"one": Scripted(*spoken(0.5))}) as server:
         accents = "e\u0301\u200d" * 30
         words = {f"{number} {accents}": accents * 2 for number in range(1000)}
-        kept = await server.ask("PUT", "/v1/lexicons/pt", body={"words": words})
-        assert kept.status_code == 200, kept.text
+        stored = await server.ask("PUT", "/v1/lexicons/pt", body={"words": words})
+        assert stored.status_code == 200, stored.text
         for first in range(0, SUMS, 1000):
             rows = [row(server, number) for number in range(first, first + 1000)]
             await server.worker.store.write(*map(usage.insert_statement, rows))

@@ -18,7 +18,7 @@ from plugins.latin.front_end import LatinFrontEnd
 from plugins.plain.plugin import PlainFrontEnd
 from policies import segments
 from proxy.speech import word_times
-from proxy.speech.word_times import InterpolatedWords, SpokenWord, WordPlaces
+from proxy.speech.word_times import InterpolatedWords, SpokenWord, WordPositions
 from speech_engine import Encoded, Event, Finished, Rewritten, Segment, Started, Word, Words
 from tests.plugins.front_ends import TEXTS
 from tests.proxy.api.inside import inside
@@ -30,7 +30,7 @@ FRONT_ENDS = st.sampled_from([PlainFrontEnd(), LatinFrontEnd()])
 
 
 def interpolate(
-    places: WordPlaces, begins_s: Mapping[int, float], ends_s: float
+    places: WordPositions, begins_s: Mapping[int, float], ends_s: float
 ) -> Sequence[SpokenWord] | None:
     moments = [*begins_s.items(), (len(places.segments), ends_s)]
     return InterpolatedWords(places, moments).so_far()
@@ -52,14 +52,14 @@ def words_of(text: str, found: Sequence[SpokenWord]) -> list[str]:
     ],
 )
 def test_a_word_is_what_has_a_letter_or_a_digit(text: str, words: list[str]) -> None:
-    found = interpolate(WordPlaces(text, (Segment(text, 0, len(text)),)), {0: 0.0}, 1.0)
+    found = interpolate(WordPositions(text, (Segment(text, 0, len(text)),)), {0: 0.0}, 1.0)
     assert found is not None
     assert words_of(text, found) == words
 
 
 def test_words_share_the_time_of_their_own_sentence_by_their_length() -> None:
     text = "A bcd. Ef gh"
-    places = WordPlaces(text, (Segment("A bcd.", 0, 7), Segment("Ef gh", 7, 12)), begin=100)
+    places = WordPositions(text, (Segment("A bcd.", 0, 7), Segment("Ef gh", 7, 12)), begin=100)
     found = interpolate(places, {0: 1.0, 1: 2.0}, 5.0)
     assert found == [
         SpokenWord(1.0, 100, 101, True),
@@ -72,13 +72,13 @@ def test_words_share_the_time_of_their_own_sentence_by_their_length() -> None:
 def test_a_number_is_as_long_as_it_is_spoken() -> None:
     text = "12 cats on"
     segment = Segment("twelve cats on", 0, len(text), (Rewritten(0, 6, 0, 2),))
-    found = interpolate(WordPlaces(text, (segment,)), {0: 0.0}, 12.0)
+    found = interpolate(WordPositions(text, (segment,)), {0: 0.0}, 12.0)
     assert found is not None
     assert [word.start_seconds for word in found] == [0.0, 6.0, 10.0]
 
 
 def test_sentences_that_were_spoken_in_one_go_have_no_times() -> None:
-    places = WordPlaces(
+    places = WordPositions(
         "One. Two. ?!", (Segment("One.", 0, 5), Segment("Two.", 5, 10), Segment("?!", 10, 12))
     )
     assert interpolate(places, {0: 0.0}, 2.0) is None
@@ -90,7 +90,7 @@ def test_words_are_told_when_their_sentence_is_over_and_stay() -> None:
     text = "One. ?! Two three. Four. Five."
     cut = [(0, 5), (5, 8), (8, 19), (19, 25), (25, 30)]
     moments: list[tuple[int, float]] = []
-    places = WordPlaces(text, tuple(Segment(text[a:b], a, b) for a, b in cut))
+    places = WordPositions(text, tuple(Segment(text[a:b], a, b) for a, b in cut))
     words = InterpolatedWords(places, moments)
     told = []
     for moment in [(0, 0.0), (2, 1.0), (4, 2.0), (5, 3.0)]:
@@ -109,7 +109,7 @@ def calls_for(text: str, segment: Segment) -> int:
         # What the collector of garbage calls is no part of it.
         counted += frame.f_code.co_filename == word_times.__file__ and event in {"call", "c_call"}
 
-    places = WordPlaces(text, (segment,))
+    places = WordPositions(text, (segment,))
     before = sys.getprofile()
     sys.setprofile(count)
     try:
@@ -139,13 +139,13 @@ def test_each_sentence_is_computed_once_and_only_for_somebody(monkeypatch: pytes
     computed: list[int] = []
     real = word_times.interpolate
 
-    def counting(places: WordPlaces, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
+    def counting(places: WordPositions, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
         computed.append(number)
         return real(places, number, since_s, until_s)
 
     monkeypatch.setattr(word_times, "interpolate", counting)
     moments = [(0, 0.0), (1, 1.0)]
-    words = InterpolatedWords(WordPlaces("A. B.", (Segment("A.", 0, 3), Segment("B.", 3, 5))), moments)
+    words = InterpolatedWords(WordPositions("A. B.", (Segment("A.", 0, 3), Segment("B.", 3, 5))), moments)
     assert computed == []
     for _ in range(3):
         words.so_far()
@@ -165,7 +165,7 @@ def test_any_words_are_in_order_within_the_sound_and_where_they_were_written(
     lengths = data.draw(st.lists(st.floats(0.0, 30.0), min_size=len(cut), max_size=len(cut)))
     begins_s = {number: sum(lengths[:number]) for number in range(len(cut))}
     whole_s = sum(lengths)
-    found = interpolate(WordPlaces(text, cut), begins_s, whole_s)
+    found = interpolate(WordPositions(text, cut), begins_s, whole_s)
     assert found is not None
     assert all(word.is_interpolated for word in found)
     starts = [0.0, *(word.start_seconds for word in found), round(whole_s, 3)]

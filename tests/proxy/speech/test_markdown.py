@@ -15,7 +15,7 @@ from plugins.plain.plugin import PlainFrontEnd
 from plugins.tone.decode import decode
 from policies import segments
 from policies.markdown.reading import read
-from proxy.speech.word_times import InterpolatedWords, WordPlaces
+from proxy.speech.word_times import InterpolatedWords, WordPositions
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
@@ -186,7 +186,7 @@ def test_any_word_lies_in_the_text_that_was_sent(text: str, longest: int, data: 
     start = data.draw(st.integers(0, len(text)))
     part = reading.part(start, len(text))
     cut = segments.fit(PlainFrontEnd().prepare(part.text, "en", {}), longest)
-    places = WordPlaces(part.text, cut, start, part.places)
+    places = WordPositions(part.text, cut, start, part.places)
     moments = [*((number, float(number)) for number in range(len(cut))), (len(cut), float(len(cut)))]
     found = InterpolatedWords(places, moments).so_far() or ()
     letters = {place for place, sign in zip(part.places, part.text, strict=True) if sign.isalnum()}

@@ -13,7 +13,7 @@ from plugins.tone.timbre import nominal_timbre
 from policies.plans import UNLIMITED, terms
 from policies.routing import Voice
 from proxy.audio.formats import FORMATS
-from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceShelf
+from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceCache
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
@@ -63,7 +63,7 @@ def planned(
 
 
 def library(*own: Voice, shared: tuple[Voice, ...] = ()) -> AccountLibrary:
-    return AccountLibrary(VoiceShelf(own), VoiceShelf(shared), NOTHING._lexicons)
+    return AccountLibrary(VoiceCache(own), VoiceCache(shared), NOTHING._lexicons)
 
 
 @each_row("audio_format", FORMATS)

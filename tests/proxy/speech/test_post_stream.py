@@ -238,14 +238,14 @@ async def test_who_hears_all_first_gets_no_end_of_a_speech_that_fails() -> None:
     events, error = await asyncio.wait_for(pair.until_it_breaks(), 20.0)
     assert (events, error.message, error.may_fall_back) == ([], "the first is gone", True)
     await pair.stream.close()
-    assert (len(pair.second.jobs), pair.second.heard, pair.stream.spoken.was_heard_out) == (1, 0, False)
+    assert (len(pair.second.jobs), pair.second.heard, pair.stream.spoken.was_read_to_the_end) == (1, 0, False)
     pair.check_all_is_free()
 
 
 async def test_who_hears_all_first_repeats_a_whole_speech() -> None:
     pair = Pair(Scripted(*spoken(2.5)), Uploading(), hears_all_first=True)
     assert seconds(await pair.all()) == pytest.approx(2.5, abs=0.01)
-    assert pair.stream.spoken.was_heard_out
+    assert pair.stream.spoken.was_read_to_the_end
     await pair.stream.close()
     pair.check_all_is_free()
 

@@ -14,7 +14,7 @@ from policies.lexicon import Lexicons
 from policies.plans import UNLIMITED, terms
 from policies.routing import Binding, PostStep, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import AccountLibrary, VoiceShelf
+from proxy.catalogue.library import AccountLibrary, VoiceCache
 from proxy.catalogue.post_steps import find_step
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
@@ -147,7 +147,7 @@ async def test_what_a_step_names_is_the_operators_the_files_or_the_engines(tmp_p
         live = dict(server.worker.engines.items())
         trained = Voice(id="voice_1", name="Anna", bindings=(Binding("rvc", Trained("d1")),))
         mine = Voice(id="voice_2", name="Mine", account="acc_1")
-        library = AccountLibrary(VoiceShelf((mine,)), VoiceShelf((trained,)), Lexicons({}))
+        library = AccountLibrary(VoiceCache((mine,)), VoiceCache((trained,)), Lexicons({}))
 
         def found(voice: str, engine: str = "rvc", configured: Voice | None = None) -> tuple[object, str]:
             step = find_step(PostStep(engine=engine, voice=voice), live, library.operators, configured)
@@ -188,7 +188,7 @@ def test_in_a_cast_each_voice_must_agree_to_be_repeated() -> None:
     def plan(uses: tuple[str, ...]) -> SpeechPlan:
         mine = (of_open, replace(of_open, id="voice_3", name="Closed", uses=uses))
         return planner.plan(
-            request, terms(UNLIMITED), AccountLibrary(VoiceShelf(mine), VoiceShelf(), Lexicons({}))
+            request, terms(UNLIMITED), AccountLibrary(VoiceCache(mine), VoiceCache(), Lexicons({}))
         )
 
     assert [part.candidates[0].speaker for part in plan(("speech", "conversion")).parts] == [

@@ -182,7 +182,7 @@ async def test_a_voice_that_is_forgotten_leaves_no_plan(tmp_path: Path, planned:
 async def test_only_so_many_plans_are_kept_and_the_oldest_goes(
     tmp_path: Path, planned: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent_plans, "_MOST_KEPT", 2)
+    monkeypatch.setattr(recent_plans, "_MOST_STORED", 2)
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         for seed in (1, 2, 3, 3, 2, 1):
             await ask(server, cache=False, seed=seed)

@@ -11,7 +11,7 @@ from policies.lexicon import Lexicons
 from policies.plans import Plan
 from policies.routing import Binding, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import AccountLibrary, VoiceShelf
+from proxy.catalogue.library import AccountLibrary, VoiceCache
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
@@ -52,7 +52,7 @@ def plan(
     catalogue = Catalogue(Config(engines=sections), Engines({"able": InProcessEngine(able, 0)}, sections))
     body = {"model": "able/m", "voice": voice.id, "input": text, **more}
     library = AccountLibrary(
-        VoiceShelf((voice, *(each for each in OWN if each.id != voice.id))), VoiceShelf(), Lexicons({})
+        VoiceCache((voice, *(each for each in OWN if each.id != voice.id))), VoiceCache(), Lexicons({})
     )
     asked = parse_speech(encode_json(body), Defaults())
     return Planner(catalogue, detect=detect).plan(asked, plans.terms(Plan(name="free")), library)
@@ -127,8 +127,8 @@ async def test_an_own_voice_speaks_english_thai_and_japanese_until_it_has_no_lan
         changed = await server.ask("POST", path, body={"language": None, "gender": None})
         assert (changed.status_code, changed.json()["language"]) == (200, None)
         assert await heard("Hm.") == "en"
-        kept = await server.ask("POST", path, body={"language": "th", "name": None})
-        assert (kept.json()["language"], kept.json()["name"]) == ("th", "Ana")
+        stored = await server.ask("POST", path, body={"language": "th", "name": None})
+        assert (stored.json()["language"], stored.json()["name"]) == ("th", "Ana")
         refused = await server.ask("POST", path, body={"language": 7})
         assert (refused.status_code, envelope(refused)["param"]) == (400, "language")
 

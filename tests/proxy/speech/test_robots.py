@@ -171,10 +171,10 @@ async def test_after_the_headers_no_robot_begins(tmp_path: Path) -> None:
 
 
 async def test_a_robot_that_was_asked_before_the_headers_does_not_begin_after_them(tmp_path: Path) -> None:
-    goes_on, is_asked = asyncio.Event(), asyncio.Event()
+    goes_on, is_wanted = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
-        is_asked.set()
+        is_wanted.set()
         await goes_on.wait()
 
     one = Scripted(*spoken(0.5), languages=ENGLISH)
@@ -183,7 +183,7 @@ async def test_a_robot_that_was_asked_before_the_headers_does_not_begin_after_th
 
     async def look(message: Message) -> None:
         if message.get("body"):
-            await is_asked.wait()
+            await is_wanted.wait()
             goes_on.set()
 
     async with inside(tmp_path, CONFIG, asked) as server:

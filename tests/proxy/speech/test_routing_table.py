@@ -14,7 +14,7 @@ from policies.lexicon import Lexicons
 from policies.plans import Plan
 from policies.routing import Binding, FrontEndNames, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import AccountLibrary, VoiceShelf
+from proxy.catalogue.library import AccountLibrary, VoiceCache
 from proxy.config.sections import Config, EngineSection, Server, VoiceSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.in_process import InProcessEngine
@@ -156,7 +156,7 @@ def outcome(planner: Planner, cell: Cell) -> str | tuple[int, str | None, str]:
     """The candidates as letters, or the error."""
     body = {"model": MODELS[cell.model], "voice": VOICES[cell.voice], "language": LANGUAGES[cell.language]}
     request = parse_speech(encode_json({**body, "input": "Hello there."}), Defaults())
-    own = AccountLibrary(VoiceShelf((OWN,)), VoiceShelf(), Lexicons({}))
+    own = AccountLibrary(VoiceCache((OWN,)), VoiceCache(), Lexicons({}))
     try:
         plan = planner.plan(request, plans.terms(PLANS[cell.column.partition(",")[0]]), own)
     except RequestFailed as failure:

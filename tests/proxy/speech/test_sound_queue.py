@@ -16,7 +16,7 @@ from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow
 from proxy.speech import prefetch, spill
 from proxy.speech.prefetch import BLOCK_BYTES, MEMORY_BYTES, SoundQueue
-from proxy.speech.spill import ReaderPace, SpillRoom
+from proxy.speech.spill import ReaderPace, SpillQuota
 
 BLOCK = Chunk(bytes(BLOCK_BYTES), 7, 22_050)
 IN_MEMORY = MEMORY_BYTES // BLOCK_BYTES
@@ -50,7 +50,7 @@ def test_what_comes_out_is_what_went_in_however_they_alternate(
     went_in = [Chunk(os.urandom(size), number) for number, size in enumerate(sizes)]
 
     async def play() -> list[Chunk]:
-        queue, came_out = SoundQueue(SpillRoom(folder, 1), ignore), []
+        queue, came_out = SoundQueue(SpillQuota(folder, 1), ignore), []
         for number, chunk in enumerate(went_in):
             await queue.push(chunk)
             for _ in range(reads[number % len(reads)] if reads else 0):
@@ -68,7 +68,7 @@ def test_what_comes_out_is_what_went_in_however_they_alternate(
 
 
 async def test_beyond_its_memory_sound_lies_in_a_file_that_nobody_can_open(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 64)
+    room = SpillQuota(tmp_path, 64)
     queue = SoundQueue(room, ignore)
     before = descriptors()
     await fill(queue, IN_MEMORY)
@@ -83,11 +83,11 @@ async def test_beyond_its_memory_sound_lies_in_a_file_that_nobody_can_open(tmp_p
     assert taken == IN_MEMORY + 8
     await queue.close()
     assert descriptors() == before
-    assert repr(room) == f"<SpillRoom 0 of {64 * 2**20} bytes, 0 files>"
+    assert repr(room) == f"<SpillQuota 0 of {64 * 2**20} bytes, 0 files>"
 
 
 async def test_the_slowest_reader_makes_room_for_the_others(tmp_path: Path) -> None:
-    room, told = SpillRoom(tmp_path, 4), list[str]()
+    room, told = SpillQuota(tmp_path, 4), list[str]()
     slow = SoundQueue(room, lambda: told.append("slow"))
     quick = SoundQueue(room, lambda: told.append("quick"))
     for queue in (quick, slow):
@@ -107,7 +107,7 @@ async def test_the_slowest_reader_makes_room_for_the_others(tmp_path: Path) -> N
     assert taken == IN_MEMORY + 6 - 4 + 9
     for queue in (slow, quick):
         await queue.close()
-    assert repr(room).startswith("<SpillRoom 0 of")
+    assert repr(room).startswith("<SpillQuota 0 of")
 
 
 class Hours:
@@ -121,7 +121,7 @@ class Hours:
 
 
 async def test_who_is_slow_is_judged_by_seconds_of_sound_and_not_by_bytes(tmp_path: Path) -> None:
-    clock, room, told = Hours(), SpillRoom(tmp_path, 4), list[str]()
+    clock, room, told = Hours(), SpillQuota(tmp_path, 4), list[str]()
     pcm = SoundQueue(room, lambda: told.append("PCM at half the pace"), ReaderPace(clock))
     mp3 = SoundQueue(room, lambda: told.append("MP3 as it is heard"), ReaderPace(clock))
     second, shrunk = Chunk(bytes(48_000), 24_000), Chunk(bytes(8_000), 24_000)
@@ -140,7 +140,7 @@ async def test_who_is_slow_is_judged_by_seconds_of_sound_and_not_by_bytes(tmp_pa
 
 
 async def test_the_next_part_of_a_quick_client_stays_beside_a_slow_one(tmp_path: Path) -> None:
-    clock, room, told = Hours(), SpillRoom(tmp_path, 4), list[str]()
+    clock, room, told = Hours(), SpillQuota(tmp_path, 4), list[str]()
     slow = SoundQueue(room, lambda: told.append("slow"), ReaderPace(clock))
     quick = ReaderPace(clock)
     now, later = (SoundQueue(room, lambda: told.append("quick"), quick) for _ in range(2))
@@ -170,7 +170,7 @@ def test_a_client_is_not_slow_while_it_waits_for_us() -> None:
 
 
 async def test_without_any_room_a_queue_keeps_what_its_memory_holds(tmp_path: Path) -> None:
-    queue = SoundQueue(SpillRoom(tmp_path, 0), ignore)
+    queue = SoundQueue(SpillQuota(tmp_path, 0), ignore)
     await fill(queue, IN_MEMORY)
     with pytest.raises(ReaderTooSlow):
         await fill(queue, 1)
@@ -178,14 +178,14 @@ async def test_without_any_room_a_queue_keeps_what_its_memory_holds(tmp_path: Pa
 
 
 async def test_a_full_disk_breaks_the_answer_that_needs_it(tmp_path: Path) -> None:
-    queue = SoundQueue(SpillRoom(tmp_path / "gone", 64), ignore)
+    queue = SoundQueue(SpillQuota(tmp_path / "gone", 64), ignore)
     with pytest.raises(ReaderTooSlow):
         await fill(queue, IN_MEMORY + 1)
     await queue.close()
 
 
 async def test_a_read_that_is_cancelled_loses_nothing(tmp_path: Path) -> None:
-    queue = SoundQueue(SpillRoom(tmp_path, 64), ignore)
+    queue = SoundQueue(SpillQuota(tmp_path, 64), ignore)
     await fill(queue, IN_MEMORY + 4)
     for _ in range(IN_MEMORY):
         await queue.pop()
@@ -216,7 +216,7 @@ async def test_a_thread_that_still_writes_keeps_the_file_open(
         is_open.append(not file.closed)
 
     monkeypatch.setattr(spill, "_write_all", write)
-    queue = SoundQueue(SpillRoom(tmp_path, 64), ignore)
+    queue = SoundQueue(SpillQuota(tmp_path, 64), ignore)
     filling = asyncio.create_task(fill(queue, IN_MEMORY + 1))
     assert await asyncio.to_thread(has_begun.wait, 20.0)
     filling.cancel()

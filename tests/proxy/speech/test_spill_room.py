@@ -10,8 +10,8 @@ from typing import IO
 import pytest
 
 from proxy.audio.formats import Chunk
-from proxy.errors import NoRoom, ReaderTooSlow
-from proxy.speech.spill import ReaderPace, SpillFile, SpillRoom
+from proxy.errors import NoDiskSpace, ReaderTooSlow
+from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota
 from proxy.speech.whole_file import BLOCK_BYTES, SpilledBytes
 
 MEGABYTE = 2**20
@@ -21,7 +21,7 @@ def ignore() -> None:
     """Nobody listens."""
 
 
-class Room(SpillRoom):
+class Room(SpillQuota):
     """One that remembers its files."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
@@ -37,23 +37,23 @@ class Room(SpillRoom):
         return sum(os.fstat(file.fileno()).st_size for file in self.opened if not file.closed)
 
 
-def reader(room: SpillRoom, seconds: float, account: str = "") -> SpillFile:
+def reader(room: SpillQuota, seconds: float, account: str = "") -> SpillFile:
     """The file of a stream whose client took so many seconds in the first one."""
     pace = ReaderPace(lambda: 0.0, account=account)
     pace.take(Chunk(b"", round((seconds - 2.0) * 24_000), 24_000))
     return SpillFile(room, ignore, pace)
 
 
-def collected(room: SpillRoom, promised: int = 0, account: str = "eve") -> SpilledBytes:
-    return SpilledBytes(room, ReaderPace(), room.promise(account, promised), ignore)
+def collected(room: SpillQuota, promised: int = 0, account: str = "eve") -> SpilledBytes:
+    return SpilledBytes(room, ReaderPace(), room.reserve(account, promised), ignore)
 
 
 async def test_a_whole_answer_that_needs_more_than_its_room_breaks_itself(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 4)
+    room = SpillQuota(tmp_path, 4)
     keeps_up = reader(room, 1.5)
     await keeps_up.append(bytes(3 * MEGABYTE))
     whole = collected(room)
-    with pytest.raises(NoRoom):
+    with pytest.raises(NoDiskSpace):
         await whole.add(bytes(2 * MEGABYTE))
     assert not keeps_up.is_broken
     for file in (keeps_up, whole):
@@ -61,7 +61,7 @@ async def test_a_whole_answer_that_needs_more_than_its_room_breaks_itself(tmp_pa
 
 
 async def test_a_whole_answer_has_its_room_whatever_streams_want(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 4)
+    room = SpillQuota(tmp_path, 4)
     whole = collected(room, 2 * MEGABYTE)
     stream = reader(room, 1.5)
     with pytest.raises(ReaderTooSlow):
@@ -72,7 +72,7 @@ async def test_a_whole_answer_has_its_room_whatever_streams_want(tmp_path: Path)
 
 
 async def test_among_streams_that_keep_up_the_account_with_the_most_makes_room(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 4)
+    room = SpillQuota(tmp_path, 4)
     neighbour = reader(room, 1.2, "ada")
     hoard = [reader(room, 1.5 + number, "eve") for number in range(3)]
     for file in (neighbour, *hoard):
@@ -81,44 +81,44 @@ async def test_among_streams_that_keep_up_the_account_with_the_most_makes_room(t
     assert [file.is_broken for file in (neighbour, *hoard)] == [False, True, False, False]
     for file in (neighbour, *hoard):
         await file.close()
-    assert repr(room).startswith("<SpillRoom 0 of")
+    assert repr(room).startswith("<SpillQuota 0 of")
 
 
 def test_the_last_of_the_room_for_whole_answers_is_for_who_has_none(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 8)
-    first = room.promise("eve", 3 * MEGABYTE)
-    with pytest.raises(NoRoom):
-        room.promise("eve", 2 * MEGABYTE)
-    other = room.promise("ada", 3 * MEGABYTE)
-    with pytest.raises(NoRoom):
-        room.promise("bob", 1)
-    assert room.promise("bob", 0).size == 0, "who needs none gets it"
-    for promise in (first, other):
-        promise.close()
-    assert repr(room).startswith("<SpillRoom 0 of")
+    room = SpillQuota(tmp_path, 8)
+    first = room.reserve("eve", 3 * MEGABYTE)
+    with pytest.raises(NoDiskSpace):
+        room.reserve("eve", 2 * MEGABYTE)
+    other = room.reserve("ada", 3 * MEGABYTE)
+    with pytest.raises(NoDiskSpace):
+        room.reserve("bob", 1)
+    assert room.reserve("bob", 0).size == 0, "who needs none gets it"
+    for reservation in (first, other):
+        reservation.close()
+    assert repr(room).startswith("<SpillQuota 0 of")
 
 
 async def test_what_a_whole_answer_does_not_fill_is_others(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 4)
-    promise = room.promise("eve", 3 * MEGABYTE)
-    file = SpillFile(room, ignore, promise=promise)
+    room = SpillQuota(tmp_path, 4)
+    reservation = room.reserve("eve", 3 * MEGABYTE)
+    file = SpillFile(room, ignore, reservation=reservation)
     await file.append(bytes(MEGABYTE))
-    promise.keep_used()
-    assert repr(room).startswith(f"<SpillRoom {MEGABYTE} of")
+    reservation.keep_used()
+    assert repr(room).startswith(f"<SpillQuota {MEGABYTE} of")
     await file.close()
-    promise.close()
-    assert repr(room) == f"<SpillRoom 0 of {4 * MEGABYTE} bytes, 0 files>"
+    reservation.close()
+    assert repr(room) == f"<SpillQuota 0 of {4 * MEGABYTE} bytes, 0 files>"
 
 
 async def test_who_does_not_keep_up_makes_room_for_a_promise(tmp_path: Path) -> None:
-    room = SpillRoom(tmp_path, 4)
+    room = SpillQuota(tmp_path, 4)
     slow, quick = reader(room, 0.5), reader(room, 1.5)
     for file in (slow, quick):
         await file.append(bytes(MEGABYTE))
-    with pytest.raises(NoRoom):
-        room.promise("eve", 3 * MEGABYTE + 1)
+    with pytest.raises(NoDiskSpace):
+        room.reserve("eve", 3 * MEGABYTE + 1)
     assert not slow.is_broken, "nobody is broken off in vain"
-    room.promise("eve", 3 * MEGABYTE).close()
+    room.reserve("eve", 3 * MEGABYTE).close()
     assert (slow.was_cut, quick.was_cut) == (True, False)
     for file in (slow, quick):
         await file.close()

@@ -15,16 +15,16 @@ from policies.plans import UNLIMITED, terms
 from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
-from proxy.features.erasure.feature import ErasureConcern
+from proxy.features.erasure.feature import ErasureObservers
 from proxy.features.marks.receipt_records import ReceiptRow
 from proxy.http.replies import encode_json
 from proxy.ledger import Outcome, Spent
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
-from proxy.speech.call import OpenTap, SpeechCall, Tally
+from proxy.speech.call import OpenObserver, SpeechCall, Totals
+from proxy.speech.observer import NO_OBSERVERS, Observer, Observers
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speech_stream import Speech
-from proxy.speech.tap import NO_TAPS, Tap, Taps
 from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
 from tests.proxy.api.inside import Inside, inside
@@ -41,7 +41,7 @@ one = "v"
 """
 
 
-class Listener(Tap):
+class Listener(Observer):
     """Writes down what it hears."""
 
     def __init__(self, name: str, heard: list[str]) -> None:
@@ -70,7 +70,7 @@ class Listener(Tap):
         self._heard.append(f"{self._name} ends {'' if error is None else type(error).__name__}".strip())
 
 
-class Chunks(Tap):
+class Chunks(Observer):
     """Counts the bytes, and refuses what comes after the first of them."""
 
     def __init__(self) -> None:
@@ -82,13 +82,13 @@ class Chunks(Tap):
         self.bytes += len(data)
 
 
-def refuse(_call: SpeechCall) -> Tap:
+def refuse(_call: SpeechCall) -> Observer:
     raise InvalidRequest("Not this one.", param="voice")
 
 
 async def answer(
     server: Inside,
-    *openers: OpenTap,
+    *openers: OpenObserver,
     takes: Callable[[Answer], object] | None = None,
     goes_whole: bool = False,
 ) -> None:
@@ -106,8 +106,8 @@ async def answer(
         answer.last()
         await answer.settle()
 
-    tally = Tally(request, plan)
-    call = SpeechCall("req_1", caller, request, plan, tally, None, openers, goes_whole=goes_whole)
+    totals = Totals(request, plan)
+    call = SpeechCall("req_1", caller, request, plan, totals, None, openers, goes_whole=goes_whole)
     await server.worker.pipeline.answer(call, Delivery(take_all, lambda: 0.5))
 
 
@@ -131,7 +131,7 @@ async def test_taps_hear_an_answer_in_their_order_and_end_in_the_other(tmp_path:
 async def test_each_tap_is_ended_whatever_another_raises(tmp_path: Path) -> None:
     heard: list[str] = []
 
-    class Broken(Tap):
+    class Broken(Observer):
         def end(self, error: BaseException | None) -> None:
             raise OSError("the disk")
 
@@ -179,22 +179,22 @@ async def test_an_engine_that_lost_an_erased_voice_has_not_failed(tmp_path: Path
     async def erase() -> None:
         erased.note("voice_1")
 
-    def open_tap(call: SpeechCall) -> Tap:
-        opener = ErasureConcern(erased).opener(call.request, call.plan)
+    def open_observer(call: SpeechCall) -> Observer:
+        opener = ErasureObservers(erased).opener(call.request, call.plan)
         assert opener
         return opener(call)
 
     async with inside(tmp_path, CONFIG, {"one": Scripted(erase, EngineFailed("lost"))}) as server:
         with pytest.raises(RequestFailed) as failure:
-            await answer(server, open_tap)
+            await answer(server, open_observer)
         assert await erased.wait_until_silent("voice_1", 0.0)
         with pytest.raises(RequestFailed) as later:
-            await answer(server, open_tap)
+            await answer(server, open_observer)
     assert failure.value.code == later.value.code == "voice_not_found"
 
 
 async def test_of_a_file_that_was_written_anew_only_the_new_one_takes_room(tmp_path: Path) -> None:
-    class Copying(Tap):
+    class Copying(Observer):
         rewrites = True
 
         async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
@@ -204,7 +204,7 @@ async def test_of_a_file_that_was_written_anew_only_the_new_one_takes_room(tmp_p
 
     rooms: list[str] = []
     async with inside(tmp_path, CONFIG, {"one": Scripted(*spoken(10.0))}) as server:
-        room = server.worker.parts.spill_room
+        room = server.worker.parts.spill_quota
         await answer(server, lambda _: Copying(), takes=lambda _: rooms.append(repr(room)), goes_whole=True)
     assert {taken.partition(", ")[2] for taken in rooms} == {"1 files>"}
 
@@ -251,7 +251,7 @@ async def test_an_answer_is_counted_if_its_client_leaves_while_it_is_closed(
     assert 'voxgate_speech_seconds_total{engine="one",model="m"}' in counted
 
 
-class Ends(Tap):
+class Ends(Observer):
     def __init__(self, heard: list[str]) -> None:
         self._heard = heard
 
@@ -265,24 +265,24 @@ class Headers(Ends):
 
 
 def test_only_what_a_tap_has_of_its_own_is_called() -> None:
-    taps = Taps((Ends([]), Headers([])))
-    assert [name for name, hooks in vars(taps).items() if hooks] == ["headers"]
-    assert len(taps.headers) == 1
-    assert Chunks.hears == ("chunk",)
-    assert Headers.hears == ("headers", "end")
-    assert not any(getattr(NO_TAPS, name) for name in vars(NO_TAPS))
+    observers = Observers((Ends([]), Headers([])))
+    assert [name for name, hooks in vars(observers).items() if hooks] == ["headers"]
+    assert len(observers.headers) == 1
+    assert Chunks.listens_to == ("chunk",)
+    assert Headers.listens_to == ("headers", "end")
+    assert not any(getattr(NO_OBSERVERS, name) for name in vars(NO_OBSERVERS))
 
 
 @each_row("outcome", get_args(Outcome))
 async def test_a_row_of_the_tally_comes_with_any_usage_row(tmp_path: Path, outcome: Outcome) -> None:
     """What `settle` adds comes with that of a whole answer alone."""
 
-    class Adding(Tap):
+    class Adding(Observer):
         def settle(self, spent: Spent) -> Spent:
             return replace(spent, rows=(*spent.rows, ReceiptRow("whole", "acc", "{}")))
 
-    def note(call: SpeechCall) -> Tap:
-        call.tally.rows.append(ReceiptRow("any", "acc", "{}"))
+    def note(call: SpeechCall) -> Observer:
+        call.totals.rows.append(ReceiptRow("any", "acc", "{}"))
         return Adding()
 
     def end_so(_answer: Answer) -> None:
@@ -293,6 +293,6 @@ async def test_a_row_of_the_tally_comes_with_any_usage_row(tmp_path: Path, outco
         with suppress(RequestFailed, asyncio.CancelledError):
             await answer(server, note, takes=end_so)
         (row,) = await server.usage()
-        kept = await server.worker.store.read("SELECT request FROM receipts ORDER BY request")
+        stored = await server.worker.store.read("SELECT request FROM receipts ORDER BY request")
     assert row.outcome == outcome
-    assert [each["request"] for each in kept] == ["any", *["whole"] * (outcome == "finished")]
+    assert [each["request"] for each in stored] == ["any", *["whole"] * (outcome == "finished")]

@@ -18,7 +18,7 @@ from policies.price import Price
 from policies.routing import Candidate, Model, Voice
 from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
-from proxy.speech.call import PreparedText, SpeechCall, Tally
+from proxy.speech.call import PreparedText, SpeechCall, Totals
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -90,7 +90,7 @@ def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int
         part = msgspec.structs.replace(part, lexicon=lexicon)
     request = parse_speech(msgspec.json.encode({"model": "m", "voice": "ana", "input": text}), Defaults())
     plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
-    return SpeechCall("req_1", CALLER, request, plan, Tally(request, plan))
+    return SpeechCall("req_1", CALLER, request, plan, Totals(request, plan))
 
 
 DEAR = Plan(
@@ -106,7 +106,7 @@ async def test_a_hold_is_for_the_dearest_candidate_by_the_text_that_it_speaks() 
         for length, dearest in ((10, 500), (200, 600)):
             made = call("x" * length, "short", "long")
             await texts.prepare(made, 5.0)
-            (run,) = made.tally.parts
+            (run,) = made.totals.parts
             price, seconds = run.dearest(made.terms)
             assert (price, round(seconds, 1)) == (dearest, 12.0)
 
@@ -115,7 +115,7 @@ async def test_what_a_front_end_writes_out_is_estimated_and_not_charged() -> Non
     with preparation(out=Words("nine hundred ninety-nine thousand")) as texts:
         made = call("999000", "out")
         await texts.prepare(made, 5.0)
-    (run,) = made.tally.parts
+    (run,) = made.totals.parts
     text = run.text_for(run.candidates[0])
     assert (text.characters, text.spoken_characters) == (6, 33)
     assert round(text.estimated_s, 2) == round(33 / 14 * 1.2, 2)
@@ -145,7 +145,7 @@ async def test_what_the_accounts_own_lexicon_adds_is_charged(
     with preparation(out=Words(spoken_text)) as texts:
         made = call("ab cd", "out", lexicon=lexicon)
         await texts.prepare(made, 5.0)
-    (run,) = made.tally.parts
+    (run,) = made.totals.parts
     assert run.text_for(run.candidates[0]).characters == characters
 
 
@@ -154,7 +154,7 @@ async def test_a_sound_of_a_lexicon_is_estimated_by_its_length() -> None:
     with preparation(out=Words("ab")) as texts:
         made = call("ab", "out", lexicon=lexicon)
         await texts.prepare(made, 5.0)
-    (run,) = made.tally.parts
+    (run,) = made.totals.parts
     assert run.text_for(run.candidates[0]).estimated_s > 11
 
 
@@ -163,7 +163,7 @@ async def test_a_front_end_that_hangs_or_breaks_leaves_time_for_another() -> Non
         for bad in ("hung", "broken"):
             made = call("Hi.", bad, "good")
             await texts.prepare(made, 1.0)
-            (run,) = made.tally.parts
+            (run,) = made.totals.parts
             assert isinstance(run.texts["good", False], PreparedText)
             with pytest.raises(EngineError):
                 run.text_for(run.candidates[0])

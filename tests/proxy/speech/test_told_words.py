@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.speech.word_times import SpokenWord, ToldWords, WordPlaces
+from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
 from speech_engine import Finished, Segment, Started, Word, Words
 from tests.proxy.api.inside import inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
@@ -20,10 +20,10 @@ from tests.tables import each_row
 Shown = list[tuple[str, float, bool]]
 
 
-def places(text: str, *ends: int) -> WordPlaces:
+def places(text: str, *ends: int) -> WordPositions:
     begins = (0, *ends)
     segments = tuple(Segment(text[a:b], a, b) for a, b in pairwise((*begins, len(text))))
-    return WordPlaces(text, segments)
+    return WordPositions(text, segments)
 
 
 def shown(text: str, words: Sequence[SpokenWord]) -> Shown:
@@ -55,14 +55,14 @@ def test_what_was_left_out_shares_the_time_with_the_word_before(
     text: str, told: list[tuple[float, int, int]], words: Shown | None
 ) -> None:
     given_words = [SpokenWord(*each) for each in told]
-    found = ToldWords(places(text), given_words).so_far(2.0)
+    found = GrowingWords(places(text), given_words).so_far(2.0)
     assert shown(text, found) == (shown(text, given_words) if words is None else words)
 
 
 def test_a_gap_may_reach_over_the_end_of_a_sentence() -> None:
     text = "One two. Three four."
     told = [SpokenWord(0.0, 0, 3), SpokenWord(2.0, 15, 19)]
-    found = ToldWords(places(text, 9), told).so_far()
+    found = GrowingWords(places(text, 9), told).so_far()
     assert [each[0] for each in shown(text, found)] == ["One", "two", "Three", "four"]
 
 
@@ -75,7 +75,7 @@ def test_words_only_grow_and_none_with_a_letter_is_left_out(
     text: str, places_told: list[tuple[int, int]], steps: int
 ) -> None:
     told: list[SpokenWord] = []
-    words = ToldWords(places(text), told)
+    words = GrowingWords(places(text), told)
     before: list[SpokenWord] = []
     end = 0
     for number, (start, width) in enumerate(sorted(places_told)):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.plain.plugin import PlainFrontEnd
-from proxy.speech.word_times import WordPlaces
+from proxy.speech.word_times import WordPositions
 from speech_engine import Rewritten, Segment, Word
 from tests.tables import each_row
 
@@ -25,14 +25,14 @@ from tests.tables import each_row
 def test_a_word_is_found_where_the_user_wrote_it(
     text: str, spoken: str, word: tuple[int, int], found: str
 ) -> None:
-    places = WordPlaces(text, (Segment(spoken, 0, len(text)),))
+    places = WordPositions(text, (Segment(spoken, 0, len(text)),))
     located = places.locate(0, Word(0, *word), 0.5)
     assert text[located.source_start : located.source_end] == found
     assert located.start_seconds == 0.5
 
 
 def test_a_word_of_a_later_sentence_counts_from_the_start_of_the_text() -> None:
-    places = WordPlaces("One. Two.", (Segment("One.", 0, 5), Segment("Two.", 5, 9)))
+    places = WordPositions("One. Two.", (Segment("One.", 0, 5), Segment("Two.", 5, 9)))
     located = places.locate(1, Word(0, 0, 3), 1.0)
     assert (located.source_start, located.source_end) == (5, 8)
 
@@ -40,7 +40,7 @@ def test_a_word_of_a_later_sentence_counts_from_the_start_of_the_text() -> None:
 @given(st.text(max_size=80), st.integers(-1, 100), st.integers(-1, 100))
 def test_no_place_lies_outside_its_segment(text: str, start: int, end: int) -> None:
     segments = PlainFrontEnd().prepare(text, "en", {})
-    places = WordPlaces(text, segments)
+    places = WordPositions(text, segments)
     for number, segment in enumerate(segments):
         located = places.locate(number, Word(0, max(0, start), max(0, end)), 0.0)
         assert segment.source_start <= located.source_start < located.source_end <= segment.source_end
@@ -56,5 +56,5 @@ def test_every_word_of_an_expansion_stands_for_what_was_written(word: str, found
     begin, end = spoken.index("quatorze"), spoken.index(" horas")
     segment = Segment(spoken, 0, len(text), (Rewritten(begin, end, 3, 8),))
     at = spoken.index(word)
-    located = WordPlaces(text, (segment,)).locate(0, Word(0, at, at + len(word)), 0.0)
+    located = WordPositions(text, (segment,)).locate(0, Word(0, at, at + len(word)), 0.0)
     assert text[located.source_start : located.source_end] == found

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.features.all import all_tables, open_store
-from proxy.kept import locked_files, vault_files
+from proxy.file_store import locked_files, vault_files
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name, safe_names
 from proxy.storage.rows import new_id
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.storage import books, costs, entries, usage, usage_sums
+from proxy.storage import costs, entries, ledger_slices, usage, usage_sums
 from proxy.storage.store import Store
 
 _EXPECTED = {
@@ -30,7 +30,7 @@ _NEEDED = [
     ("usage_by_time", usage._DELETE),
     ("usage_by_time", _SUM_OF_ALL),
     ("entries_by_account", entries._OF_ACCOUNT),
-    ("entries_by_account", books._SUMS),
+    ("entries_by_account", ledger_slices._SUMS),
     ("entries_by_reference", entries._OF_REFERENCE),
     ("costs_by_engine", costs._OF_ENGINE),
     ("costs_by_account", costs._OF_ACCOUNT),

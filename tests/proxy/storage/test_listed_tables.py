@@ -24,7 +24,7 @@ _TABLES = (
 )
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     account: str | None = "ada"
     day: int = 1
@@ -33,7 +33,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     stamps: tuple[str, ...] = ()
 
 
-LETTERS = ListedTable("letters", Letter, at="day", without=("stamps",), listed="day >= :since")
+LETTERS = ListedTable("letters", WebhookRequest, at="day", without=("stamps",), listed="day >= :since")
 
 
 @pytest.fixture
@@ -44,7 +44,9 @@ async def store(new_store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def add(store: Store, letter: Letter, most: int | None = None, only_if: str = "1 = 1") -> Letter | None:
+async def add(
+    store: Store, letter: WebhookRequest, most: int | None = None, only_if: str = "1 = 1"
+) -> WebhookRequest | None:
     row = msgspec.structs.asdict(letter)
     del row["stamps"]
     *_, rows = await store.write(*LETTERS.add_statements(row, most, Condition(only_if, {})))
@@ -52,26 +54,26 @@ async def add(store: Store, letter: Letter, most: int | None = None, only_if: st
 
 
 async def test_a_row_is_added_as_it_is(store: Store) -> None:
-    for letter in (Letter(id="a"), Letter(id="b", account=None, read_on=2, grams=0.5)):
+    for letter in (WebhookRequest(id="a"), WebhookRequest(id="b", account=None, read_on=2, grams=0.5)):
         assert await add(store, letter) == letter == await LETTERS.get(store, letter.account, letter.id)
     assert await LETTERS.get(store, "bob", "a") is None
 
 
 async def test_an_account_has_no_more_rows_than_it_may(store: Store) -> None:
-    await add(store, Letter(id="other", account="bob"))
-    added = await asyncio.gather(*(add(store, Letter(id=str(number)), 3) for number in range(6)))
+    await add(store, WebhookRequest(id="other", account="bob"))
+    added = await asyncio.gather(*(add(store, WebhookRequest(id=str(number)), 3) for number in range(6)))
     assert len([each for each in added if each]) == 3 == await LETTERS.count(store, "ada")
 
 
 async def test_neither_a_closed_account_nor_an_untrue_condition_gets_a_row(store: Store) -> None:
-    assert await add(store, Letter(id="a", account="gone")) is None
-    assert await add(store, Letter(id="a"), only_if="1 = 0") is None
+    assert await add(store, WebhookRequest(id="a", account="gone")) is None
+    assert await add(store, WebhookRequest(id="a"), only_if="1 = 0") is None
     assert await LETTERS.page(store, None, NEWEST, 9, {"since": 0}) == []
 
 
 async def test_a_page_goes_on_behind_its_place(store: Store) -> None:
     # Two of each day, so that a page may end between them.
-    letters = [Letter(id=f"{n}", account=("ada", "bob")[n % 3 == 0], day=n // 2) for n in range(9)]
+    letters = [WebhookRequest(id=f"{n}", account=("ada", "bob")[n % 3 == 0], day=n // 2) for n in range(9)]
     for letter in letters:
         await add(store, letter)
     own = [each for each in letters[::-1] if each.account == "ada"]

@@ -12,7 +12,7 @@ from proxy.storage.postgres import READERS, WRITERS, PostgresStore, migrating
 from proxy.storage.schema import Migration, migrate
 from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable
 from tests.databases import Postgres
-from tests.proxy.kept.owned import add_voice
+from tests.proxy.file_store.owned import add_voice
 from tests.proxy.storage.notes import NOTES, note
 from tests.tables import each_row
 

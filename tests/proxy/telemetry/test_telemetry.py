@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.config.sections import Server
-from proxy.kept.answers import open_answers
+from proxy.file_store.answers import open_answers
 from proxy.storage.store import Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
@@ -72,8 +72,8 @@ async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
             raise ValueError(SECRET)
         loop.call_soon_threadsafe(again.set)
 
-    monkeypatch.setattr("proxy.kept.locked_files.sweep", sweep)
-    monkeypatch.setattr("proxy.kept.answers._SWEEP_S", 0.01)
+    monkeypatch.setattr("proxy.file_store.locked_files.sweep", sweep)
+    monkeypatch.setattr("proxy.file_store.answers._SWEEP_S", 0.01)
     metrics = Metrics()
     async with open_answers(store, tmp_path, Server(idempotency_mb=1), metrics), asyncio.timeout(10):
         await again.wait()

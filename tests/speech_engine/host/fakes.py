@@ -35,7 +35,7 @@ from speech_engine.host.pipe_messages import (
     Tick,
 )
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Slots
 from tests.waiting import soon
@@ -145,12 +145,12 @@ async def host(
     address: Path,
     queue: int = 8,
     tell: Callable[[Tick], None] = ignore_tick,
-    shelf: SampleShelf | None = None,
+    sample_cache: SampleCache | None = None,
     pulse: Pulse | None = None,
 ) -> AsyncIterator[FakeLog]:
     log = FakeLog()
     slots = Slots(engine.slots, queue)
-    server = HostServer(engine, slots, log, pulse or Pulse(tell), shelf=shelf)
+    server = HostServer(engine, slots, log, pulse or Pulse(tell), sample_cache=sample_cache)
     try:
         async with serving(server, str(address)):
             yield log

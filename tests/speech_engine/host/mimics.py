@@ -9,14 +9,14 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from speech_engine import Audio, Event, Finished, ModelInfo, Sample, Samples, SpeechJob, Started, Trained
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.values import find_samples
 from tests.speech_engine.host.fakes import MODEL, RATE_HZ, FakeEngine, job
 
 CLONING = replace(MODEL, speaks_samples=True, mixes=True, trained_format="mimic")
 
 
-class CountingShelf(SampleShelf):
+class CountingCache(SampleCache):
     """Keeps the name of each recording that came."""
 
     def __init__(self, limit_bytes: int = 10_000) -> None:
@@ -32,10 +32,10 @@ class Mimic(FakeEngine):
     """Speaks the recordings of its voice, one after the other, or a digest of its model. With `holds`, it
     then waits to be stopped."""
 
-    def __init__(self, shelf: SampleShelf, slots: int = 16, *, holds: bool = False) -> None:
+    def __init__(self, sample_cache: SampleCache, slots: int = 16, *, holds: bool = False) -> None:
         super().__init__(self._mimic, slots)
         self.stopped: list[str] = []
-        self._shelf = shelf
+        self._sample_cache = sample_cache
         self._holds = holds
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -44,9 +44,9 @@ class Mimic(FakeEngine):
     async def _mimic(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)
         if isinstance(job.voice, Trained):
-            yield Audio(0, sha256(self._shelf.model(job, job.voice)).digest())
+            yield Audio(0, sha256(self._sample_cache.model(job, job.voice)).digest())
         for sample in find_samples(job.voice):
-            yield Audio(0, self._shelf.pcm(job, sample))
+            yield Audio(0, self._sample_cache.pcm(job, sample))
         if self._holds:
             try:
                 await asyncio.Event().wait()

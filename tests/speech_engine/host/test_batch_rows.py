@@ -57,9 +57,9 @@ async def run_turns(loop: Batch, most: int = 10**6) -> None:
         await asyncio.sleep(0)
 
 
-def speech(id_: str, *texts: str, asked_at: float = 0.0, **more: Any) -> BatchJob[str, ToyRow]:
+def speech(id_: str, *texts: str, requested_at: float = 0.0, **more: Any) -> BatchJob[str, ToyRow]:
     order = job(id_, *texts, **more)
-    listener = listener_of(order, BatchSettings(), asked_at)
+    listener = listener_of(order, BatchSettings(), requested_at)
     return BatchJob(order, "anyone", listener, asyncio.get_running_loop(), 24_000)
 
 
@@ -127,7 +127,7 @@ async def test_the_only_row_is_no_place_for_idle_work_while_somebody_listens() -
 async def test_work_that_nobody_waits_for_joins_after_all_others() -> None:
     table: RowTable[str, ToyRow] = RowTable(8)
     table.add(speech("idle", "x", urgency="idle"))
-    table.add(speech("live", "x", asked_at=60.0))
+    table.add(speech("live", "x", requested_at=60.0))
     assert join(table, 2) == ["live", "idle"]
 
 

@@ -26,8 +26,8 @@ class Row(NamedTuple):
     segment: int = 0
 
 
-def listener(urgency: Urgency = "live", asked_at: float = 0.0, **more: float) -> Listener:
-    return Listener(urgency, asked_at, 0.3, [RowWork(4.0)] * 2, **more)
+def listener(urgency: Urgency = "live", requested_at: float = 0.0, **more: float) -> Listener:
+    return Listener(urgency, requested_at, 0.3, [RowWork(4.0)] * 2, **more)
 
 
 def times(floor_s: float = 0.02, row_s: float = 0.001, step_s: float = 0.04) -> StepTimes:
@@ -83,7 +83,7 @@ def test_an_answer_in_one_piece_is_due_later_and_nobody_hears_its_gaps() -> None
 
 
 def test_those_who_run_dry_first_go_first_and_idle_work_takes_what_is_left() -> None:
-    rich, poor, new = listener(), listener(), listener(asked_at=1.0)
+    rich, poor, new = listener(), listener(), listener(requested_at=1.0)
     rich.note_sound(0, 3.9, now=0.0)
     poor.note_sound(0, 1.5, now=0.0)
     rows = [Row(listener("idle")), Row(rich), Row(poor), Row(new)]
@@ -94,7 +94,7 @@ def test_those_who_run_dry_first_go_first_and_idle_work_takes_what_is_left() -> 
 
 
 def test_rows_that_nobody_needs_yet_stay_out_of_a_step_that_they_would_slow_down() -> None:
-    rich, new = listener(), listener(asked_at=1.0)
+    rich, new = listener(), listener(requested_at=1.0)
     rich.note_sound(0, 3.9, now=0.0)
     order = StepOrder("slack", times(floor_s=0.0, row_s=0.01))
     assert order.choose([Row(rich), Row(new)], [], 4, now=1.0) == [Row(new)]

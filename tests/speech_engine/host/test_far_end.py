@@ -24,9 +24,9 @@ from speech_engine import (
     Voice,
 )
 from speech_engine.device import CPU
-from speech_engine.host.far_end import MOST_KEPT, FarEnd, open_far_end
-from speech_engine.host.far_server import FarServer
 from speech_engine.host.messages import Failed, FarIntroduction, RemoteFrame, frames_of
+from speech_engine.host.remote_server import RemoteServer
+from speech_engine.host.remote_worker import MOST_STORED, RemoteWorker, open_remote_worker
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece, RemoteSample, RemoteWork, decode_work
 from tests.tables import each_row
 
@@ -46,21 +46,21 @@ def work(key: str = "k.1", text: str = "Word one.", voice: Voice | None = None, 
 
 
 @asynccontextmanager
-async def far_end(settings: bytes = b"{}") -> AsyncIterator[FarEnd]:
-    async with open_far_end("plugins.tone.worker", settings, CPU, structlog.get_logger()) as opened:
+async def remote_worker(settings: bytes = b"{}") -> AsyncIterator[RemoteWorker]:
+    async with open_remote_worker("plugins.tone.worker", settings, CPU, structlog.get_logger()) as opened:
         yield opened
 
 
-async def pieces_of(end: FarEnd, asked: RemoteWork) -> list[RemotePiece]:
+async def pieces_of(end: RemoteWorker, asked: RemoteWork) -> list[RemotePiece]:
     return [piece async for piece in end.pieces(asked)]
 
 
-async def frames(end: FarEnd, asked: RemoteWork) -> list[RemoteFrame]:
+async def frames(end: RemoteWorker, asked: RemoteWork) -> list[RemoteFrame]:
     return list(frames_of(await pieces_of(end, asked)))
 
 
 async def test_a_result_has_the_introduction_and_all_events() -> None:
-    async with far_end() as end:
+    async with remote_worker() as end:
         first, started, *sound, last = await frames(end, work())
         assert isinstance(first, FarIntroduction)
         assert first.hello.models[0].id == "standard"
@@ -70,13 +70,13 @@ async def test_a_result_has_the_introduction_and_all_events() -> None:
 
 
 async def test_without_work_it_introduces_the_engine() -> None:
-    async with far_end() as end:
+    async with remote_worker() as end:
         (only,) = await frames(end, RemoteWork(key="hello", most_s=5.0))
         assert isinstance(only, FarIntroduction)
 
 
 async def test_a_long_result_comes_in_pieces_that_a_provider_takes() -> None:
-    async with far_end() as end:
+    async with remote_worker() as end:
         pieces = await pieces_of(end, work(text="Word one. " * 60))
         assert len(pieces) > 1
         assert [piece.number for piece in pieces] == list(range(len(pieces)))
@@ -86,7 +86,7 @@ async def test_a_long_result_comes_in_pieces_that_a_provider_takes() -> None:
 
 
 async def test_one_key_is_spoken_once() -> None:
-    async with far_end() as end:
+    async with remote_worker() as end:
         first, second = await asyncio.gather(pieces_of(end, work()), pieces_of(end, work()))
         assert first == second
         assert await pieces_of(end, work()) == first
@@ -95,17 +95,17 @@ async def test_one_key_is_spoken_once() -> None:
 
 
 async def test_a_key_whose_result_was_dropped_for_others_is_not_spoken_again() -> None:
-    async with far_end() as end:
+    async with remote_worker() as end:
         first = end.begin(work("first"))
-        for number in range(MOST_KEPT - 1):
+        for number in range(MOST_STORED - 1):
             assert await pieces_of(end, work(f"k{number}"))
         # The last ones are there.
         assert first.pieces
-        for number in range(MOST_KEPT - 1, MOST_KEPT + 4):
+        for number in range(MOST_STORED - 1, MOST_STORED + 4):
             assert await pieces_of(end, work(f"k{number}"))
         assert end.begin(work("first")) is first
         assert (first.is_over, first.is_canceled, first.pieces) == (True, True, [])
-        assert await pieces_of(end, work(f"k{MOST_KEPT + 3}"))
+        assert await pieces_of(end, work(f"k{MOST_STORED + 3}"))
 
 
 @each_row(
@@ -118,14 +118,14 @@ async def test_a_key_whose_result_was_dropped_for_others_is_not_spoken_again() -
     ids=["voice", "version", "recording"],
 )
 async def test_a_failure_is_the_last_frame(asked: RemoteWork, error: str) -> None:
-    async with far_end() as end:
+    async with remote_worker() as end:
         last = (await frames(end, asked))[-1]
         assert isinstance(last, Failed)
         assert last.error == error
 
 
 async def test_work_ends_at_its_time() -> None:
-    async with far_end(b'{"delay_s": 30}') as end:
+    async with remote_worker(b'{"delay_s": 30}') as end:
         last = (await frames(end, work(most_s=0.05)))[-1]
         assert isinstance(last, Failed)
         assert last.error == "EngineTimeout"
@@ -134,7 +134,7 @@ async def test_work_ends_at_its_time() -> None:
 
 async def test_a_recording_is_gone_after_its_work() -> None:
     voice = Samples((Sample("abc"),))
-    async with far_end() as end:
+    async with remote_worker() as end:
         brought = work(voice=voice, samples=(RemoteSample(digest="abc", pcm=b"\1\2" * 48_000),))
         assert isinstance((await frames(end, brought))[-1], Finished)
         assert isinstance((await frames(end, work("k.2", voice=voice)))[-1], Failed)
@@ -142,7 +142,7 @@ async def test_a_recording_is_gone_after_its_work() -> None:
 
 async def test_who_ends_first_takes_no_recording_from_others() -> None:
     voice, pcm = Samples((Sample("abc"),)), RemoteSample(digest="abc", pcm=b"\1\2" * 48_000)
-    async with far_end(b'{"slots": 1}') as end:
+    async with remote_worker(b'{"slots": 1}') as end:
         every = [work(f"k.{number}", voice=voice, samples=(pcm,)) for number in range(4)]
         ended = await asyncio.gather(*(frames(end, each) for each in every))
         assert [type(each[-1]) for each in ended] == [Finished] * 4
@@ -150,7 +150,7 @@ async def test_who_ends_first_takes_no_recording_from_others() -> None:
 
 
 async def test_work_that_is_left_ends() -> None:
-    async with far_end(b'{"delay_s": 30}') as end:
+    async with remote_worker(b'{"delay_s": 30}') as end:
         taking = asyncio.create_task(pieces_of(end, work()))
         await asyncio.sleep(0)
         assert end.running == 1
@@ -167,8 +167,8 @@ def test_a_work_is_the_same_after_its_way_as_json() -> None:
 
 
 @asynccontextmanager
-async def client(end: FarEnd, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncClient]:
-    server = FarServer(end, TOKEN, ("127.0.0.1", 0))
+async def client(end: RemoteWorker, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncClient]:
+    server = RemoteServer(end, TOKEN, ("127.0.0.1", 0))
     headers = {"authorization": f"Bearer {token}"}
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", headers=headers) as asking:
@@ -178,7 +178,7 @@ async def client(end: FarEnd, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncC
 
 
 async def test_a_machine_of_its_own_answers_as_a_queue_does() -> None:
-    async with far_end() as end, client(end) as asking:
+    async with remote_worker() as end, client(end) as asking:
         sent = msgspec.json.encode({"input": work()})
         answer = await asking.post("/run", content=sent)
         assert (answer.status_code, answer.json()["id"]) == (200, "k.1")
@@ -198,7 +198,7 @@ async def test_a_machine_of_its_own_answers_as_a_queue_does() -> None:
 
 
 async def test_a_canceled_work_says_so_and_has_no_result() -> None:
-    async with far_end(b'{"delay_s": 30}') as end, client(end) as asking:
+    async with remote_worker(b'{"delay_s": 30}') as end, client(end) as asking:
         await asking.post("/run", content=msgspec.json.encode({"input": work()}))
         shown = (await asking.post("/cancel/k.1", content=b"")).json()
         assert (shown["status"], shown["output"]) == ("CANCELLED", [])
@@ -217,15 +217,15 @@ async def test_a_canceled_work_says_so_and_has_no_result() -> None:
     ],
 )
 async def test_what_it_cannot_answer(method: str, path: str, body: bytes | None, status: int) -> None:
-    async with far_end() as end, client(end) as asking:
+    async with remote_worker() as end, client(end) as asking:
         assert (await asking.request(method, path, content=body)).status_code == status
 
 
 async def test_nobody_without_the_token_is_answered() -> None:
-    async with far_end() as end, client(end, "another") as asking:
+    async with remote_worker() as end, client(end, "another") as asking:
         for method, path in (("POST", "/run"), ("GET", "/health"), ("GET", "/status/k.1")):
             answer = await asking.request(method, path, content=msgspec.json.encode({"input": work()}))
             assert answer.status_code == 401
         assert end.running == 0
         with pytest.raises(ValueError, match="token"):
-            FarServer(end, "", ("127.0.0.1", 0))
+            RemoteServer(end, "", ("127.0.0.1", 0))

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
-from speech_engine.host.far_calls import MOST_BYTES, fetched
+from speech_engine.host.remote_calls import MOST_BYTES, fetched
 from speech_engine.runner import RemoteSample
 from tests.tables import each_row
 

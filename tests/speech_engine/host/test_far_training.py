@@ -15,16 +15,16 @@ import pytest
 
 from plugins.tone.voice_format import read_voice
 from speech_engine.errors import EngineCannot, EngineFailed
-from speech_engine.host import far_training
-from speech_engine.host.far_calls import LineLost
-from speech_engine.host.far_training import HttpLine, _FileOut, train
+from speech_engine.host import remote_training
 from speech_engine.host.pipe import pack
+from speech_engine.host.remote_calls import LineLost
+from speech_engine.host.remote_training import HttpLine, _FileOut, train
 from speech_engine.training import (
     BLOB_BYTES,
     BeginTraining,
     FarPiece,
-    FarTold,
     Recording,
+    RemoteMessage,
     Train,
     TrainingDone,
     TrainingFailed,
@@ -41,7 +41,7 @@ RECORDING = Recording(24_000, tone(140.0, 1.0))
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(far_training, "PAUSE_S", 0.01)
+    monkeypatch.setattr(remote_training, "PAUSE_S", 0.01)
 
 
 def begin(**settings: object) -> BeginTraining:
@@ -57,17 +57,17 @@ class Line:
             messages += file_pieces("checkpoint", [checkpoint])
         messages.append(Train(TrainingOrder(seed=1, most_steps=steps, checkpoint_every=10)))
         self.sent = b"".join(pack(message) for message in messages)
-        self.told: list[FarTold] = []
+        self.told: list[RemoteMessage] = []
         self.lost = lost
         """How often nobody answers."""
-        self.on_told: Callable[[FarTold], None] = lambda _: None
+        self.on_told: Callable[[RemoteMessage], None] = lambda _: None
 
     def inputs(self) -> Iterator[bytes]:
         self._answer()
         for at in range(0, len(self.sent), 997):
             yield self.sent[at : at + 997]
 
-    def tell(self, told: FarTold) -> None:
+    def tell(self, told: RemoteMessage) -> None:
         self._answer()
         self.told.append(told)
         self.on_told(told)
@@ -136,7 +136,7 @@ async def test_a_server_that_stays_away_ends_it() -> None:
 async def test_what_the_server_wants_no_more_ends() -> None:
     line = Line(steps=2_000)
 
-    def refuse(_: FarTold) -> None:
+    def refuse(_: RemoteMessage) -> None:
         raise EngineFailed("no more")
 
     line.on_told = refuse
@@ -171,7 +171,7 @@ async def test_a_trainer_that_is_not_there_says_so() -> None:
 async def test_a_cancelled_one_leaves_no_process() -> None:
     line, loop, has_begun = Line(steps=2_000), asyncio.get_running_loop(), asyncio.Event()
 
-    def note(_: FarTold) -> None:
+    def note(_: RemoteMessage) -> None:
         loop.call_soon_threadsafe(has_begun.set)
 
     line.on_told = note
@@ -232,7 +232,7 @@ async def test_a_process_has_none_of_the_far_end_s_keys(monkeypatch: pytest.Monk
         monkeypatch.setenv(name, "of the far end")
     line, seen = Line(steps=2_000), dict[str, str]()
 
-    def look(_: FarTold) -> None:
+    def look(_: RemoteMessage) -> None:
         for each in psutil.Process().children():
             if "host.training" in " ".join(each.cmdline()):
                 seen.update(each.environ())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from speech_engine.errors import EngineBusy
-from speech_engine.host.model_shelf import ModelShelf
+from speech_engine.host.model_cache import ModelCache
 from tests.waiting import soon
 
 
@@ -37,44 +37,44 @@ class Loader:
         return wanted.name
 
 
-async def used(shelf: ModelShelf[Model, str], *names: str) -> None:
+async def used(sample_cache: ModelCache[Model, str], *names: str) -> None:
     for name in names:
-        async with shelf.lend(Model(name)) as lent:
+        async with sample_cache.lend(Model(name)) as lent:
             assert lent == name
 
 
 async def test_a_model_is_loaded_once_and_the_longest_unused_goes_first() -> None:
     loader = Loader()
-    shelf = ModelShelf(30, loader.load)
-    await used(shelf, "a", "b", "c", "a", "d")
-    assert shelf.names() == ["c", "a", "d"]
+    sample_cache = ModelCache(30, loader.load)
+    await used(sample_cache, "a", "b", "c", "a", "d")
+    assert sample_cache.names() == ["c", "a", "d"]
     assert loader.loaded == ["a", "b", "c", "d"]
-    await used(shelf, "b")
-    assert shelf.names() == ["a", "d", "b"]
+    await used(sample_cache, "b")
+    assert sample_cache.names() == ["a", "d", "b"]
 
 
 async def test_a_model_that_speaks_stays_and_another_waits_for_room() -> None:
-    shelf = ModelShelf(20, Loader().load)
-    async with shelf.lend(Model("a")):
-        async with shelf.lend(Model("b")):
-            waiting = asyncio.create_task(used(shelf, "c"))
+    sample_cache = ModelCache(20, Loader().load)
+    async with sample_cache.lend(Model("a")):
+        async with sample_cache.lend(Model("b")):
+            waiting = asyncio.create_task(used(sample_cache, "c"))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            assert shelf.names() == ["a", "b"]
+            assert sample_cache.names() == ["a", "b"]
             assert not waiting.done()
         await waiting
-        assert shelf.names() == ["a", "c"]
+        assert sample_cache.names() == ["a", "c"]
 
 
 async def test_a_model_in_constant_use_makes_room_for_who_came_before_its_next_listener() -> None:
-    shelf = ModelShelf(10, Loader().load)
+    sample_cache = ModelCache(10, Loader().load)
     heard: list[str] = []
 
     async def listen(name: str) -> None:
-        async with shelf.lend(Model(name, 6)) as lent:
+        async with sample_cache.lend(Model(name, 6)) as lent:
             heard.append(lent)
 
-    async with shelf.lend(Model("popular", 6)):
+    async with sample_cache.lend(Model("popular", 6)):
         other = asyncio.create_task(listen("other"))
         await asyncio.sleep(0)
         listeners = [asyncio.create_task(listen("popular")) for _ in range(3)]
@@ -85,14 +85,14 @@ async def test_a_model_in_constant_use_makes_room_for_who_came_before_its_next_l
 
 
 async def test_who_waits_for_room_holds_up_only_the_listeners_of_what_will_make_it() -> None:
-    shelf = ModelShelf(30, Loader().load)
+    sample_cache = ModelCache(30, Loader().load)
     async with AsyncExitStack() as lent:
         for name in "abc":
-            await lent.enter_async_context(shelf.lend(Model(name)))
-        first = asyncio.create_task(used(shelf, "d"))
+            await lent.enter_async_context(sample_cache.lend(Model(name)))
+        first = asyncio.create_task(used(sample_cache, "d"))
         await asyncio.sleep(0)
-        await used(shelf, "b", "c")
-        again = asyncio.create_task(used(shelf, "a"))
+        await used(sample_cache, "b", "c")
+        again = asyncio.create_task(used(sample_cache, "a"))
         await asyncio.sleep(0)
         assert not again.done()
         first.cancel()
@@ -102,34 +102,34 @@ async def test_who_waits_for_room_holds_up_only_the_listeners_of_what_will_make_
 
 
 async def test_no_model_is_forgotten_in_vain() -> None:
-    shelf = ModelShelf(30, Loader().load)
-    await used(shelf, "idle")
-    async with shelf.lend(Model("used", 15)):
+    sample_cache = ModelCache(30, Loader().load)
+    await used(sample_cache, "idle")
+    async with sample_cache.lend(Model("used", 15)):
         with pytest.raises(EngineBusy):
-            async with shelf.lend(Model("large", 20), 0.0):
+            async with sample_cache.lend(Model("large", 20), 0.0):
                 pass
-        assert shelf.names() == ["idle", "used"]
+        assert sample_cache.names() == ["idle", "used"]
 
 
 async def test_who_waits_for_room_may_leave() -> None:
-    shelf = ModelShelf(10, Loader().load)
-    async with shelf.lend(Model("a")):
-        waiting = asyncio.create_task(used(shelf, "b"))
+    sample_cache = ModelCache(10, Loader().load)
+    async with sample_cache.lend(Model("a")):
+        waiting = asyncio.create_task(used(sample_cache, "b"))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    await used(shelf, "c")
-    assert shelf.names() == ["c"]
+    await used(sample_cache, "c")
+    assert sample_cache.names() == ["c"]
 
 
 async def test_who_waits_for_room_until_the_deadline_is_told_that_the_engine_is_busy() -> None:
-    shelf = ModelShelf(10, Loader().load)
-    async with shelf.lend(Model("a"), 0.0):
+    sample_cache = ModelCache(10, Loader().load)
+    async with sample_cache.lend(Model("a"), 0.0):
         with pytest.raises(EngineBusy):
-            async with shelf.lend(Model("b"), 0.0):
+            async with sample_cache.lend(Model("b"), 0.0):
                 pass
-    async with shelf.lend(Model("b"), 0.0) as lent:
+    async with sample_cache.lend(Model("b"), 0.0) as lent:
         assert lent == "b"
 
 
@@ -145,10 +145,10 @@ async def test_a_wait_for_room_is_marked_as_no_work_and_loading_is_not() -> None
             marks.append("goes on")
 
     loader = Loader()
-    shelf = ModelShelf(10, loader.load, waiting)
-    async with shelf.lend(Model("a")):
+    sample_cache = ModelCache(10, loader.load, waiting)
+    async with sample_cache.lend(Model("a")):
         assert marks == []
-        second = asyncio.create_task(used(shelf, "b"))
+        second = asyncio.create_task(used(sample_cache, "b"))
         await asyncio.sleep(0)
         assert marks == ["waits"]
         loader.gate.clear()
@@ -163,24 +163,24 @@ async def test_a_model_that_is_forgotten_while_it_loads_is_waited_for() -> None:
     loader = Loader()
     loader.gate.clear()
     loader.fails = True
-    shelf = ModelShelf(10, loader.load)
-    assert shelf.forget("a") is None
-    listening = asyncio.create_task(used(shelf, "a"))
+    sample_cache = ModelCache(10, loader.load)
+    assert sample_cache.forget("a") is None
+    listening = asyncio.create_task(used(sample_cache, "a"))
     await soon(lambda: bool(loader.loaded))
     listening.cancel()
-    forgotten = shelf.forget("a")
+    forgotten = sample_cache.forget("a")
     assert forgotten is not None
-    assert (shelf.names(), shelf.bytes, forgotten.done()) == ([], 10, False)
+    assert (sample_cache.names(), sample_cache.bytes, forgotten.done()) == ([], 10, False)
     loader.gate.set()
     await forgotten
-    await soon(lambda: not shelf.bytes)
+    await soon(lambda: not sample_cache.bytes)
 
 
 async def test_no_more_than_two_models_are_loaded_at_a_time() -> None:
     loader = Loader()
     loader.gate.clear()
-    shelf = ModelShelf(50, loader.load)
-    listeners = [asyncio.create_task(used(shelf, name)) for name in "abcd"]
+    sample_cache = ModelCache(50, loader.load)
+    listeners = [asyncio.create_task(used(sample_cache, name)) for name in "abcd"]
     await soon(lambda: len(loader.loaded) == 2)
     for _ in range(5):
         await asyncio.sleep(0)
@@ -193,8 +193,8 @@ async def test_no_more_than_two_models_are_loaded_at_a_time() -> None:
 async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> None:
     loader = Loader()
     loader.gate.clear()
-    shelf = ModelShelf(10, loader.load)
-    first, second = (asyncio.create_task(used(shelf, "a")) for _ in range(2))
+    sample_cache = ModelCache(10, loader.load)
+    first, second = (asyncio.create_task(used(sample_cache, "a")) for _ in range(2))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     first.cancel()
@@ -208,27 +208,27 @@ async def test_two_who_want_the_same_model_load_it_once_and_one_may_leave() -> N
 async def test_a_model_that_could_not_be_loaded_is_tried_again() -> None:
     loader = Loader()
     loader.fails = True
-    shelf = ModelShelf(10, loader.load)
+    sample_cache = ModelCache(10, loader.load)
     with pytest.raises(OSError):
-        await used(shelf, "a")
-    assert shelf.bytes == 0
+        await used(sample_cache, "a")
+    assert sample_cache.bytes == 0
     loader.fails = False
-    await used(shelf, "a", "b")
-    assert shelf.names() == ["b"]
+    await used(sample_cache, "a", "b")
+    assert sample_cache.names() == ["b"]
 
 
 async def test_under_load_there_is_never_more_than_the_bound_and_everybody_is_served() -> None:
     chance = random.Random(7)
     most = 0
-    shelf: ModelShelf[Model, str]
+    sample_cache: ModelCache[Model, str]
 
     async def load(wanted: Model) -> str:
         nonlocal most
-        most = max(most, shelf.bytes)
+        most = max(most, sample_cache.bytes)
         await asyncio.sleep(0)
         return wanted.name
 
-    shelf = ModelShelf(35, load)
+    sample_cache = ModelCache(35, load)
     names = "abcdefg"
 
     async def listener() -> None:
@@ -236,7 +236,7 @@ async def test_under_load_there_is_never_more_than_the_bound_and_everybody_is_se
             name = chance.choice(names)
             async with AsyncExitStack() as stack:
                 lent = await stack.enter_async_context(
-                    shelf.lend(Model(name, 5 + 5 * names.index(name) // 2))
+                    sample_cache.lend(Model(name, 5 + 5 * names.index(name) // 2))
                 )
                 assert lent == name
                 await asyncio.sleep(0)
@@ -246,5 +246,5 @@ async def test_under_load_there_is_never_more_than_the_bound_and_everybody_is_se
             for _ in range(12):
                 group.create_task(listener())
     assert 0 < most <= 35
-    await shelf.close()
-    assert shelf.bytes == 0
+    await sample_cache.close()
+    assert sample_cache.bytes == 0

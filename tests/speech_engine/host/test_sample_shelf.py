@@ -9,14 +9,16 @@ import pytest
 from msgspec.structs import replace
 
 from speech_engine import EngineBusy, EngineFailed, EngineVoice, Mix, Sample, Samples, VoiceNotFound
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.samples import NO_SAMPLES
 from tests.speech_engine.host.fakes import job
 from tests.speech_engine.host.mimics import sampled
 
 
-def put(shelf: SampleShelf, digest: str, pcm: bytes, tenant: str = "acc_1", model: str = "spoken") -> None:
-    shelf.put(tenant, model, digest, pcm)
+def put(
+    sample_cache: SampleCache, digest: str, pcm: bytes, tenant: str = "acc_1", model: str = "spoken"
+) -> None:
+    sample_cache.put(tenant, model, digest, pcm)
 
 
 def _words(text: str, _recordings: Sequence[bytes]) -> str:
@@ -28,78 +30,78 @@ def ignore() -> None:
 
 
 def test_a_recording_is_its_tenants_and_its_models_alone() -> None:
-    shelf = SampleShelf()
-    put(shelf, "a", b"mine")
-    put(shelf, "a", b"theirs", tenant="acc_2")
-    put(shelf, "a", b"other rate", model="other")
-    assert shelf.pcm(sampled("a"), Sample("a")) == b"mine"
-    assert shelf.pcm(sampled("a", tenant="acc_2"), Sample("a")) == b"theirs"
-    assert shelf.pcm(replace(sampled("a"), model="other"), Sample("a")) == b"other rate"
-    assert shelf.missing(sampled("a", tenant="acc_3")) == ("a",)
+    sample_cache = SampleCache()
+    put(sample_cache, "a", b"mine")
+    put(sample_cache, "a", b"theirs", tenant="acc_2")
+    put(sample_cache, "a", b"other rate", model="other")
+    assert sample_cache.pcm(sampled("a"), Sample("a")) == b"mine"
+    assert sample_cache.pcm(sampled("a", tenant="acc_2"), Sample("a")) == b"theirs"
+    assert sample_cache.pcm(replace(sampled("a"), model="other"), Sample("a")) == b"other rate"
+    assert sample_cache.missing(sampled("a", tenant="acc_3")) == ("a",)
     with pytest.raises(VoiceNotFound):
-        shelf.pcm(sampled("a", tenant="acc_3"), Sample("a"))
+        sample_cache.pcm(sampled("a", tenant="acc_3"), Sample("a"))
 
 
 def test_a_mix_misses_each_recording_of_its_members_once() -> None:
-    shelf = SampleShelf()
-    put(shelf, "b", b"b")
+    sample_cache = SampleCache()
+    put(sample_cache, "b", b"b")
     first, second = Samples((Sample("a"), Sample("b"))), Samples((Sample("a"), Sample("c")))
     mix = Mix(((first, 0.5), (EngineVoice("v"), 0.3), (second, 0.2)))
-    assert shelf.missing(replace(job(), voice=mix)) == ("a", "c")
-    assert shelf.missing(job()) == ()
+    assert sample_cache.missing(replace(job(), voice=mix)) == ("a", "c")
+    assert sample_cache.missing(job()) == ()
 
 
 def test_the_recording_that_was_used_longest_ago_makes_room() -> None:
-    shelf = SampleShelf(limit_bytes=30)
+    sample_cache = SampleCache(limit_bytes=30)
     for digest in "abc":
-        put(shelf, digest, bytes(10))
-    shelf.lend(sampled("a"), ignore).end()
-    put(shelf, "d", bytes(10))
-    assert shelf.missing(sampled("a", "b", "c", "d")) == ("b",)
+        put(sample_cache, digest, bytes(10))
+    sample_cache.lend(sampled("a"), ignore).end()
+    put(sample_cache, "d", bytes(10))
+    assert sample_cache.missing(sampled("a", "b", "c", "d")) == ("b",)
 
 
 def test_a_recording_that_a_job_uses_stays_and_what_has_no_room_is_busy() -> None:
-    shelf = SampleShelf(limit_bytes=30)
+    sample_cache = SampleCache(limit_bytes=30)
     for digest in "abc":
-        put(shelf, digest, bytes(10))
-    loan = shelf.lend(sampled("a", "b"), ignore)
-    put(shelf, "d", bytes(10))
-    assert shelf.missing(sampled("a", "b", "c", "d")) == ("c",)
+        put(sample_cache, digest, bytes(10))
+    loan = sample_cache.lend(sampled("a", "b"), ignore)
+    put(sample_cache, "d", bytes(10))
+    assert sample_cache.missing(sampled("a", "b", "c", "d")) == ("c",)
     with pytest.raises(EngineBusy):
-        put(shelf, "e", bytes(20))
+        put(sample_cache, "e", bytes(20))
     loan.end()
-    put(shelf, "e", bytes(20))
-    assert shelf.missing(sampled("d", "e")) == ()
+    put(sample_cache, "e", bytes(20))
+    assert sample_cache.missing(sampled("d", "e")) == ()
 
 
 def test_a_recording_that_a_job_uses_stays_also_if_it_was_taken_longest_ago() -> None:
-    shelf = SampleShelf(limit_bytes=30)
+    sample_cache = SampleCache(limit_bytes=30)
     for digest in "abc":
-        put(shelf, digest, bytes(10))
-    shelf.lend(sampled("a"), ignore)
-    shelf.lend(sampled("b", "c"), ignore).end()
-    put(shelf, "d", bytes(10))
-    assert shelf.missing(sampled("a", "b", "c", "d")) == ("b",)
+        put(sample_cache, digest, bytes(10))
+    sample_cache.lend(sampled("a"), ignore)
+    sample_cache.lend(sampled("b", "c"), ignore).end()
+    put(sample_cache, "d", bytes(10))
+    assert sample_cache.missing(sampled("a", "b", "c", "d")) == ("b",)
 
 
 def test_a_recording_that_is_put_twice_leaves_the_room_of_another() -> None:
-    shelf = SampleShelf(limit_bytes=20)
+    sample_cache = SampleCache(limit_bytes=20)
     for digest in "aab":
-        put(shelf, digest, bytes(10))
-    assert shelf.missing(sampled("a", "b")) == ()
+        put(sample_cache, digest, bytes(10))
+    assert sample_cache.missing(sampled("a", "b")) == ()
 
 
 def test_the_same_recording_again_takes_no_more_room() -> None:
-    shelf = SampleShelf(limit_bytes=10)
+    sample_cache = SampleCache(limit_bytes=10)
     for _ in range(3):
-        put(shelf, "a", bytes(10))
-    assert repr(shelf) == "<SampleShelf 1 recordings, 0 loans>"
+        put(sample_cache, "a", bytes(10))
+    assert repr(sample_cache) == "<SampleCache 1 recordings, 0 loans>"
 
 
 def test_what_was_derived_is_made_once_and_goes_with_any_of_its_recordings() -> None:
-    shelf, made = SampleShelf(), []
-    put(shelf, "a", b"a")
-    put(shelf, "b", b"b")
+    sample_cache, made = SampleCache(), []
+    put(sample_cache, "a", b"a")
+    put(sample_cache, "b", b"b")
 
     def join(recordings: Sequence[bytes]) -> bytes:
         made.append(recordings)
@@ -107,24 +109,24 @@ def test_what_was_derived_is_made_once_and_goes_with_any_of_its_recordings() -> 
 
     both = sampled("a", "b")
     for _ in range(2):
-        assert shelf.derived(both, (Sample("a"), Sample("b")), join) == b"ab"
+        assert sample_cache.derived(both, (Sample("a"), Sample("b")), join) == b"ab"
     assert len(made) == 1
-    shelf.drop(["b"])
-    put(shelf, "b", b"B")
-    assert shelf.derived(both, (Sample("a"), Sample("b")), join) == b"aB"
+    sample_cache.drop(["b"])
+    put(sample_cache, "b", b"B")
+    assert sample_cache.derived(both, (Sample("a"), Sample("b")), join) == b"aB"
 
 
 def test_other_words_of_a_recording_are_derived_anew() -> None:
-    shelf = SampleShelf()
-    put(shelf, "a", b"a")
+    sample_cache = SampleCache()
+    put(sample_cache, "a", b"a")
     for text in ("One.", "Two."):
         samples = (Sample("a", text),)
-        assert shelf.derived(sampled("a"), samples, partial(_words, text)) == text
+        assert sample_cache.derived(sampled("a"), samples, partial(_words, text)) == text
 
 
 def test_ever_new_words_of_a_recording_do_not_fill_the_memory() -> None:
-    shelf = SampleShelf()
-    put(shelf, "a", b"a")
+    sample_cache = SampleCache()
+    put(sample_cache, "a", b"a")
     made = [0]
 
     def count(_recordings: Sequence[bytes]) -> int:
@@ -132,7 +134,7 @@ def test_ever_new_words_of_a_recording_do_not_fill_the_memory() -> None:
         return made[0]
 
     def derive(number: int) -> int:
-        return shelf.derived(sampled("a"), (Sample("a", f"{number}."),), count)
+        return sample_cache.derived(sampled("a"), (Sample("a", f"{number}."),), count)
 
     for number in range(5_000):
         derive(number)
@@ -141,29 +143,29 @@ def test_ever_new_words_of_a_recording_do_not_fill_the_memory() -> None:
 
 
 def test_what_is_derived_while_its_recording_is_dropped_is_not_kept() -> None:
-    shelf = SampleShelf()
-    put(shelf, "a", b"a")
+    sample_cache = SampleCache()
+    put(sample_cache, "a", b"a")
 
     def slow(recordings: Sequence[bytes]) -> bytes:
-        shelf.drop(["a"])
+        sample_cache.drop(["a"])
         return recordings[0]
 
-    assert shelf.derived(sampled("a"), (Sample("a"),), slow) == b"a"
-    put(shelf, "a", b"again")
-    assert shelf.derived(sampled("a"), (Sample("a"),), lambda each: each[0]) == b"again"
+    assert sample_cache.derived(sampled("a"), (Sample("a"),), slow) == b"a"
+    put(sample_cache, "a", b"again")
+    assert sample_cache.derived(sampled("a"), (Sample("a"),), lambda each: each[0]) == b"again"
 
 
 def test_a_drop_forgets_every_tenants_and_models_and_tells_the_jobs() -> None:
-    shelf, told = SampleShelf(), []
+    sample_cache, told = SampleCache(), []
     for tenant in ("acc_1", "acc_2"):
-        put(shelf, "a", b"a", tenant=tenant)
-    loan = shelf.lend(sampled("a"), lambda: told.append("stopped"))
-    assert shelf.drop(["a"]) == [loan]
+        put(sample_cache, "a", b"a", tenant=tenant)
+    loan = sample_cache.lend(sampled("a"), lambda: told.append("stopped"))
+    assert sample_cache.drop(["a"]) == [loan]
     assert loan.is_dropped
     assert told == ["stopped"]
-    assert repr(shelf) == "<SampleShelf 0 recordings, 1 loans>"
+    assert repr(sample_cache) == "<SampleCache 0 recordings, 1 loans>"
     loan.end()
-    assert shelf.drop(["a"]) == []
+    assert sample_cache.drop(["a"]) == []
 
 
 def test_an_engine_without_a_shelf_is_told_so() -> None:

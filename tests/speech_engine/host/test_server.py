@@ -33,7 +33,7 @@ from speech_engine.host.pipe_messages import (
     Tick,
 )
 from speech_engine.host.pulse import Pulse
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from tests.speech_engine.host.fakes import (
     CHUNK,
     MODEL,
@@ -331,15 +331,15 @@ async def test_a_job_that_waits_inside_of_its_engine_is_no_work(address: Path) -
 
 
 async def test_a_drop_is_answered_when_the_engine_has_forgotten_too(address: Path) -> None:
-    shelf, told = SampleShelf(), asyncio.Event()
+    sample_cache, told = SampleCache(), asyncio.Event()
     forgetting = asyncio.get_running_loop().create_future()
 
     def forget(_digests: Collection[str]) -> asyncio.Future[Any]:
         told.set()
         return forgetting
 
-    shelf.on_drop(forget)
-    async with host(FakeEngine(), address, shelf=shelf), caller(address) as server:
+    sample_cache.on_drop(forget)
+    async with host(FakeEngine(), address, sample_cache=sample_cache), caller(address) as server:
         drop = messages.DropSamples(("a",))
         answer = asyncio.create_task(server.ask(messages.DROP, drop, messages.DropReply))
         await told.wait()

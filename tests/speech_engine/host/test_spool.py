@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from speech_engine.events import Audio, Encoded, Finished, Started
 from speech_engine.host.messages import Frame
-from speech_engine.host.spool import Spool, SpoolRoom
+from speech_engine.host.spool import Spool, SpoolQuota
 from tests.speech_engine.host.visitors import steps
 
 SOON_S = 10.0
@@ -30,13 +30,13 @@ async def test_frames_that_were_put_come_out_in_order() -> None:
         Audio(1, b"cd"),
         Finished(),
     ]
-    spool = Spool(SpoolRoom())
+    spool = Spool(SpoolQuota())
     await _fill(spool, frames)
     assert await _all(spool) == frames
 
 
 async def test_a_full_spool_holds_the_engine_until_there_is_room() -> None:
-    spool = Spool(SpoolRoom(), limit_bytes=10)
+    spool = Spool(SpoolQuota(), limit_bytes=10)
     filling = asyncio.create_task(_fill(spool, [Audio(number, b"12345678") for number in range(4)]))
     await steps()
     assert repr(spool) == "<Spool 2 frames, 16 bytes>"
@@ -49,7 +49,7 @@ async def test_a_full_spool_holds_the_engine_until_there_is_room() -> None:
 
 
 async def test_a_reader_waits_for_what_is_not_there_yet() -> None:
-    spool = Spool(SpoolRoom())
+    spool = Spool(SpoolQuota())
     reading = asyncio.create_task(_all(spool))
     await steps()
     await spool.put(Finished(1.0))
@@ -59,7 +59,7 @@ async def test_a_reader_waits_for_what_is_not_there_yet() -> None:
 
 
 async def test_a_spool_that_ends_empty_ends_its_reader() -> None:
-    spool = Spool(SpoolRoom())
+    spool = Spool(SpoolQuota())
     reading = asyncio.create_task(_all(spool))
     await steps()
     spool.end()
@@ -67,7 +67,7 @@ async def test_a_spool_that_ends_empty_ends_its_reader() -> None:
 
 
 async def test_an_engine_that_is_held_can_be_cancelled() -> None:
-    spool = Spool(SpoolRoom(), limit_bytes=0)
+    spool = Spool(SpoolQuota(), limit_bytes=0)
     await spool.put(Audio(0, b"1234"))
     held = asyncio.create_task(spool.put(Audio(0, b"5678")))
     await steps()
@@ -78,7 +78,7 @@ async def test_an_engine_that_is_held_can_be_cancelled() -> None:
 
 
 async def test_all_spools_together_are_bounded_and_each_gets_on() -> None:
-    room = SpoolRoom(limit_bytes=10)
+    room = SpoolQuota(limit_bytes=10)
     quiet, busy = Spool(room), Spool(room)
     await _fill(quiet, [Audio(number, b"12345678") for number in range(2)])
     filling = asyncio.create_task(_fill(busy, [Audio(number, b"abcdefgh") for number in range(3)]))
@@ -87,11 +87,11 @@ async def test_all_spools_together_are_bounded_and_each_gets_on() -> None:
     assert (repr(busy), filling.done()) == ("<Spool 1 frames, 8 bytes>", False)
     assert [await busy.next_frame() for _ in range(3)] == [Audio(number, b"abcdefgh") for number in range(3)]
     assert filling.done()
-    assert repr(room) == "<SpoolRoom 16 of 10 bytes>"
+    assert repr(room) == "<SpoolQuota 16 of 10 bytes>"
 
 
 async def test_a_spool_that_is_given_up_makes_room_for_the_others() -> None:
-    room = SpoolRoom(limit_bytes=10)
+    room = SpoolQuota(limit_bytes=10)
     left, waits = Spool(room), Spool(room)
     await _fill(left, [Audio(number, b"12345678") for number in range(2)])
     filling = asyncio.create_task(_fill(waits, [Audio(number, b"abcdefgh") for number in range(2)]))
@@ -101,7 +101,7 @@ async def test_a_spool_that_is_given_up_makes_room_for_the_others() -> None:
     await steps()
     assert filling.done()
     waits.close()
-    assert repr(room) == "<SpoolRoom 0 of 10 bytes>"
+    assert repr(room) == "<SpoolQuota 0 of 10 bytes>"
 
 
 async def _all(spool: Spool) -> list[Frame]:
@@ -119,7 +119,7 @@ async def _all(spool: Spool) -> list[Frame]:
 @settings(deadline=None)
 def test_nothing_is_lost_or_hoarded_at_any_pace(sizes: list[int], limit: int, pauses: list[int]) -> None:
     async def play() -> None:
-        spool, taken, most = Spool(SpoolRoom(), limit), list[Frame](), 0
+        spool, taken, most = Spool(SpoolQuota(), limit), list[Frame](), 0
         made: list[Frame] = [Audio(number, bytes(size)) for number, size in enumerate(sizes)]
         pace = iter(pauses)
 

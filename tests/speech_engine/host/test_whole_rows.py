@@ -29,8 +29,8 @@ class Waiting(NamedTuple):
     segment: int = 0
 
 
-def listener(*works: RowWork, asked_at: float = 0.0, follows_s: float = 0.0) -> Listener:
-    return Listener("live", asked_at, 0.3, works, follows_s=follows_s)
+def listener(*works: RowWork, requested_at: float = 0.0, follows_s: float = 0.0) -> Listener:
+    return Listener("live", requested_at, 0.3, works, follows_s=follows_s)
 
 
 def times(floor_s: float = TURN_S, weight_s: float = 0.0) -> StepTimes:
@@ -48,7 +48,7 @@ def test_a_step_takes_as_long_as_its_weight_says_with_any_number_of_rows() -> No
 
 
 def test_who_needs_more_steps_begins_earlier_though_it_plays_later() -> None:
-    short, long = listener(RowWork(2.0, 10.0, 7)), listener(RowWork(2.0, 10.0, 32), asked_at=0.5)
+    short, long = listener(RowWork(2.0, 10.0, 7)), listener(RowWork(2.0, 10.0, 32), requested_at=0.5)
     order = StepOrder("slack", times())
     assert order.choose([Waiting(short), Waiting(long)], [], 10.0, now=0.0) == [Waiting(long)]
     for _ in range(30):
@@ -58,7 +58,7 @@ def test_who_needs_more_steps_begins_earlier_though_it_plays_later() -> None:
 
 def test_a_step_is_as_heavy_as_it_may_be_and_a_heavier_row_has_one_of_its_own() -> None:
     rows = [
-        Waiting(listener(RowWork(5.0, weight, 16), asked_at=number / 100))
+        Waiting(listener(RowWork(5.0, weight, 16), requested_at=number / 100))
         for number, weight in enumerate((70.0, 30.0, 40.0, 20.0, 10.0))
     ]
     order = StepOrder("slack", times())

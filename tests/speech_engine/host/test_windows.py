@@ -82,7 +82,7 @@ def test_a_long_recording_takes_no_more_memory_than_a_short_one(seconds: int) ->
     cutter, piece = WindowCutter(SIZES), recording(100).tobytes()
     for _ in range(10 * seconds):
         cutter.feed(piece)
-        assert len(cutter._kept) <= 2 * SIZES.lengths[-1] + 100
+        assert len(cutter._rest) <= 2 * SIZES.lengths[-1] + 100
     assert cutter.samples == 1_000 * seconds
 
 

@@ -21,15 +21,15 @@ from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.content import Range, StoredFile
 from proxy.features.jobs.core.encoded_records import EncodedBlob, voices_column
 from proxy.features.jobs.core.ends import ERASED
-from proxy.features.jobs.core.fields import SentFields
+from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
-from proxy.features.webhooks.courier import Courier
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.vault import Vault, VaultFailed
+from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store
-from proxy.work.wishes import Again, Done, Result, WishKind
 
 MOST_TRIES = 8
 _KEEP_S = 15 * 60.0
@@ -41,7 +41,7 @@ _LEFT = Again(is_try=False)
 _log = structlog.get_logger()
 
 
-class FileSteps(WishKind[JobStep]):
+class FileSteps(TaskKind[JobStep]):
     """The files of jobs in one worker."""
 
     name = "files of jobs"
@@ -49,14 +49,14 @@ class FileSteps(WishKind[JobStep]):
     outlives = False
     at_once = 1
 
-    def __init__(self, store: Store, vault: Vault, files: JobFiles, notices: Courier) -> None:
+    def __init__(self, store: Store, vault: Vault, files: JobFiles, notices: DeliveryTasks) -> None:
         super().__init__(store)
         self._vault = vault
         self._files = files
         self._notices = notices
 
-    def gives_up(self, wish: JobStep) -> bool:
-        return wish.tries + 1 >= MOST_TRIES
+    def gives_up(self, task: JobStep) -> bool:
+        return task.tries + 1 >= MOST_TRIES
 
     def only_if(self, held: JobStep) -> Condition:
         return records.is_wanted(held)
@@ -74,7 +74,7 @@ class FileSteps(WishKind[JobStep]):
             return await self._failed(held, ERASED)
         making = _Making(self._files, job)
         try:
-            fields = self._vault.open_record(job.account, job.id, job.record, SentFields)
+            fields = self._vault.open_record(job.account, job.id, job.record, StepFields)
             is_made = await making.all_of(fields, clips)
         except asyncio.CancelledError:
             # Its job may be over because a voice is erased.
@@ -108,13 +108,13 @@ class _Making:
         self._files = files
         self._job = job
         self._clock = asyncio.get_running_loop().time
-        self._kept = self._clock()
+        self._stored = self._clock()
 
     @property
     def files(self) -> list[EncodedBlob]:
         return [row for writer in self._writers for row in writer.rows]
 
-    async def all_of(self, fields: SentFields, clips: Sequence[JobClip]) -> bool:
+    async def all_of(self, fields: StepFields, clips: Sequence[JobClip]) -> bool:
         """Make all files. False: a part of them was dropped meanwhile."""
         form = form_of_file(self._job.format, fields, clips)
         if fields.files == "one" and not await self._file(0, clips, form):
@@ -148,13 +148,13 @@ class _Making:
 
     async def _keep(self, every_s: float = 0.0) -> bool:
         """Keep what was made from being dropped. False: it was dropped already."""
-        if (now := self._clock()) - self._kept < every_s:
+        if (now := self._clock()) - self._stored < every_s:
             return True
-        self._kept = now
+        self._stored = now
         return await self._files.keep(self._job.account, [each.digest for each in self.files])
 
 
-def form_of_file(format_: str, fields: SentFields, clips: Sequence[JobClip]) -> OutputForm:
+def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> OutputForm:
     """Return the form of a job's file. It says that a machine has spoken if answers would have said so."""
     sources = {clip.source for clip in clips}
     source = next((each for each in (TRAINED, RULES) if each in sources), "")
@@ -184,5 +184,5 @@ async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -
 def with_length(flac: bytes, samples: int) -> bytes:
     """Return the beginning of a FLAC file that tells how many samples it has: players show that, and seek."""
     rest = int.from_bytes(flac[_FLAC_LENGTH]) >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS
-    told = rest | samples & (1 << _FLAC_LENGTH_BITS) - 1
-    return flac[: _FLAC_LENGTH.start] + told.to_bytes(8) + flac[_FLAC_LENGTH.stop :]
+    length_bits = rest | samples & (1 << _FLAC_LENGTH_BITS) - 1
+    return flac[: _FLAC_LENGTH.start] + length_bits.to_bytes(8) + flac[_FLAC_LENGTH.stop :]

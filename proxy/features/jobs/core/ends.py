@@ -18,7 +18,7 @@ from proxy.features.jobs.core.records import (
     forget_erased,
     hold,
 )
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
 
@@ -65,28 +65,28 @@ AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_R
 """
 
 
-def after_step(step: JobStep, events: Events, now: int, notices: Courier) -> tuple[Statement, ...]:
+def after_step(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return what follows from a step of a job with these events that is done, in its commit."""
     return (*forget_erased(step.id), *_after_last(step, events, now, notices))
 
 
-def after_line(step: JobStep, events: Events, now: int, notices: Courier) -> tuple[Statement, ...]:
+def after_line(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return what follows from a step that fails alone, in its commit: the others go on."""
     return _after_last(step, events, now, notices)
 
 
-def _after_last(step: JobStep, events: Events, now: int, notices: Courier) -> tuple[Statement, ...]:
+def _after_last(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
         Statement(FILE_IF_LAST.format(finished=STEPS.finished), of_step),
         Statement(_DONE_IF_LAST, of_step),
-        *told(notices, step, events, "done", now, STEPS.finished),
+        *notice_rows(notices, step, events, "done", now, STEPS.finished),
     )
 
 
 def after_failure(
-    step: JobStep, events: Events, now: int, why: ErrorDetail, notices: Courier
+    step: JobStep, events: Events, now: int, why: ErrorDetail, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
     """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
     end_: Params = {
@@ -99,12 +99,12 @@ def after_failure(
     return (
         Statement(_END_BY_STEP, end_),
         Statement(_CANCEL_STEPS, {"job": step.job}),
-        *told(notices, step, events, "failed", now, STEPS.finished),
+        *notice_rows(notices, step, events, "failed", now, STEPS.finished),
     )
 
 
 def after_file(
-    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: Courier
+    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
     """Return what follows from a file that is made, in its commit: its rows are there, and the job is done.
 
@@ -120,16 +120,16 @@ def after_file(
         *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
         Statement(_FAILED_IF_LESS, is_less),
         Statement(_DONE_IF_LAST, of_job),
-        *told(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
-        *told(notices, step, JOB_EVENTS, "done", now, FILES.finished),
+        *notice_rows(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
+        *notice_rows(notices, step, JOB_EVENTS, "done", now, FILES.finished),
     )
 
 
-def after_no_file(step: JobStep, now: int, why: ErrorDetail, notices: Courier) -> tuple[Statement, ...]:
+def after_no_file(step: JobStep, now: int, why: ErrorDetail, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return what follows from a file that cannot be made, in its commit: its job ends."""
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
-        *told(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
+        *notice_rows(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
     )
 
 
@@ -146,8 +146,8 @@ class _Ended(Protocol):
     def account(self) -> str: ...
 
 
-def told(
-    notices: Courier, ended: _Ended, events: Events, state: State, now: int, only_if: str
+def notice_rows(
+    notices: DeliveryTasks, ended: _Ended, events: Events, state: State, now: int, only_if: str
 ) -> Iterator[Statement]:
     """Return what tells the account of the end of a job, if it ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
@@ -156,13 +156,13 @@ def told(
         yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
 
 
-def wait_for_credits(step: JobStep, now: int, notices: Courier) -> tuple[Statement, ...]:
+def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return what follows from a step that is put off for want of credits, in its commit: unless another step
     is under way, its job waits, and its account is told once that a person must act."""
     params: Params = {"told_job": step.job, "told_now": now}
     begins = Condition(_BEGINS_TO_WAIT, params)
-    told_ = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
-    return (*told_, Statement(_WAITS, params))
+    waiting_rows = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
+    return (*waiting_rows, Statement(_WAITS, params))
 
 
 class _Whole(NamedTuple):
@@ -176,7 +176,7 @@ async def end(
     store: Store,
     job: Job,
     state: State,
-    notices: Courier,
+    notices: DeliveryTasks,
     why: ErrorDetail | None = None,
     before: Sequence[Statement] = (),
     events: Events = JOB_EVENTS,
@@ -186,12 +186,12 @@ async def end(
     now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
-    statements = told(notices, _Whole(job.id, job.account), events, state, now, "1 = 1")
+    statements = notice_rows(notices, _Whole(job.id, job.account), events, state, now, "1 = 1")
     await store.write(
         hold(job.id), *before, Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
     )
 
 
-def told_failed(job: Job, events: Events, notices: Courier) -> tuple[Statement, ...]:
+def failure_notice(job: Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return what tells of a job that has failed before it began, in the commit that adds it."""
-    return tuple(told(notices, _Whole(job.id, job.account), events, "failed", job.created, "1 = 1"))
+    return tuple(notice_rows(notices, _Whole(job.id, job.account), events, "failed", job.created, "1 = 1"))

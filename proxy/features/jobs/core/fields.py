@@ -36,7 +36,7 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Chapter, steps {self.first} to {self.last}>"
 
 
-class SentFields(msgspec.Struct, frozen=True, kw_only=True):
+class StepFields(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
     `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end. `ignored` is
     what was not followed when it was asked for, as in the header `x-voxgate-ignored`.
@@ -51,7 +51,7 @@ class SentFields(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return "<SentFields>"
+        return "<StepFields>"
 
     def begin_of(self, step: int) -> int:
         """Return where the chapter begins that the step with this number is of."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from proxy.features.jobs.core import removals
 from proxy.features.jobs.core.records import JobClip
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage import blobs
 from proxy.storage.store import Statement, Store
 
@@ -45,7 +45,7 @@ class JobFiles:
     async def text(self, account: str, digest: str) -> str:
         return (await self.whole(account, digest)).decode()
 
-    async def told(self, clip: JobClip) -> bytes:
+    async def report_of(self, clip: JobClip) -> bytes:
         """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
         return await self.whole(clip.account, clip.told) if clip.told else b""
 

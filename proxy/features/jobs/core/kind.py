@@ -15,7 +15,7 @@ from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, ErrorDetail
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import Progress
 from proxy.features.jobs.core.content import StoredFile, whole_reply
@@ -46,7 +46,9 @@ class JobKind(ABC):
         self.store = files.store
 
     @abstractmethod
-    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+    async def make(
+        self, request_: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         """Make a job. Its form, if it has one, is read from the request. Raises RequestFailed."""
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
@@ -62,7 +64,7 @@ class JobKind(ABC):
         return error
 
     @abstractmethod
-    async def content(self, job: Job, request: Request, at: HouseRevision) -> Response:
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         """Answer with what was made of a job that has ended. Raises RequestFailed."""
 
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
@@ -111,13 +113,13 @@ class SpokenKind(JobKind):
     ) -> PlannedStep:
         """Plan a step. Raises RequestFailed, VaultFailed."""
 
-    async def content(self, job: Job, request: Request, at: HouseRevision) -> Response:
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         return await spoken_reply(self.files, job, request)
 
     async def has_expired(self, job: Job) -> bool:
         """Tell whether no step begins any more, after the job was ended for that."""
         return False
 
-    def kept_error(self, status: int, why: ErrorDetail) -> str:
+    def stored_error(self, status: int, why: ErrorDetail) -> str:
         """Return what a step's row keeps of its failure, which a request would have had with this status."""
         return why.message

@@ -17,7 +17,7 @@ from proxy.features.jobs.core import records
 from proxy.features.jobs.core.fields import ENCODED
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS, Job, Kind
-from proxy.kept.once import REPLAYED, Once
+from proxy.file_store.once import REPLAYED, Once
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists, Statement
 
@@ -38,7 +38,7 @@ class MadeJob(NamedTuple):
         return REPLAYED if self.was_there else {}
 
 
-class _Sent(msgspec.Struct, frozen=True):
+class _RequestDigest(msgspec.Struct, frozen=True):
     """What is sealed of every job: a digest of its request."""
 
     request: str = ""
@@ -124,14 +124,14 @@ async def add_job(
         raise
     if not is_added:
         await files.drop(account, job.digest)
-        if await records.kept_bytes(store, account) + job.bytes > records.MOST_KEPT_BYTES:
-            raise _too_much_kept()
+        if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
+            raise _too_much_stored()
     return is_added
 
 
 async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
     job = await JOBS.get(files.store, account, id_)
-    return None if job is None else files.vault.open_record(account, id_, job.record, _Sent).request
+    return None if job is None else files.vault.open_record(account, id_, job.record, _RequestDigest).request
 
 
 def too_many_wait() -> RateLimited:
@@ -142,9 +142,9 @@ def too_many_wait() -> RateLimited:
     )
 
 
-def _too_much_kept() -> NotAllowed:
+def _too_much_stored() -> NotAllowed:
     return NotAllowed(
-        f"An account's jobs have texts of {records.MOST_KEPT_BYTES} bytes at most, until they are deleted; "
+        f"An account's jobs have texts of {records.MOST_STORED_BYTES} bytes at most, until they are deleted; "
         "delete some that have ended first.",
         code="too_many_jobs",
     )

@@ -14,16 +14,16 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from policies.wishes import Wish
+from policies.tasks import QueuedTask
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
-from proxy.kept.vault import SealedRecord
+from proxy.file_store.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, hold_account
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
-from proxy.storage.wish_tables import WishTable
+from proxy.storage.task_tables import TaskTable
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch", "conversion", "training"]
@@ -31,7 +31,7 @@ Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
-MOST_KEPT_BYTES = 512 * 1024 * 1024
+MOST_STORED_BYTES = 512 * 1024 * 1024
 """The most that is kept of what an account has asked for. What is made of it is paid for; this is not."""
 OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
@@ -68,7 +68,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return SealedRecord(self.wrapped, self.sealed)
 
 
-class JobStep(Wish, frozen=True, kw_only=True):
+class JobStep(QueuedTask, frozen=True, kw_only=True):
     """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. One of kind
     `file` has none: it makes the file out of the sound of all others, and is wanted `later`, when they are
     done. One of kind `training` is all of a training."""
@@ -178,17 +178,17 @@ TABLES = (
 )
 JOBS = ListedTable("jobs", Job)
 _WANTED_STEPS = "state = 'wanted' AND kind = 'speech'"
-STEPS = WishTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
+STEPS = TaskTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
 _WANTED_FILES = "state = 'wanted' AND kind = 'file'"
-FILES = WishTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
+FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
 _WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
-_KEPT = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
+_STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.given.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
-AND ({_KEPT}) + CAST(:bytes AS BIGINT) <= {MOST_KEPT_BYTES} RETURNING id
+AND ({_STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
 """
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
@@ -250,9 +250,9 @@ async def add(
     return bool(added)
 
 
-async def kept_bytes(store: Store, account: str) -> int:
+async def stored_bytes(store: Store, account: str) -> int:
     """Return how much is kept of what an account has asked for."""
-    (row,) = await store.read_long(_KEPT, {"account": account})
+    (row,) = await store.read_long(_STORED, {"account": account})
     return int(row["kept"])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from policies.plans import Plan
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.store import StorageFailed, Store
@@ -67,9 +67,9 @@ class JobRetention:
     async def delete_old(self) -> int:
         """Delete what is too old. Return how many jobs that were."""
         now, deleted = await self._store.now(), 0
-        before = now - kept_us(self.days, self.plans, "")
+        before = now - stored_us(self.days, self.plans, "")
         own = [name for name, plan in self.plans.items() if plan.job_days is not None]
-        by_plan = {name: now - kept_us(self.days, self.plans, name) for name in own}
+        by_plan = {name: now - stored_us(self.days, self.plans, name) for name in own}
         await self._files.remove_erased(min([before, *by_plan.values()]))
         await self._files.drop_encoded()
         for tidy in self._tidies:
@@ -83,7 +83,7 @@ class JobRetention:
         return deleted
 
 
-def kept_us(days: float, plans: Mapping[str, Plan], plan: str) -> int:
+def stored_us(days: float, plans: Mapping[str, Plan], plan: str) -> int:
     """Return how long a job or a file is kept on this plan, in microseconds."""
     own = plans[plan].job_days if plan in plans else None
     return round((days if own is None else own) * 86_400 * SECOND)

@@ -14,7 +14,7 @@ from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import ZIP, SoundZip, StoredFile, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
-from proxy.features.jobs.core.fields import ENCODED, SentFields, file_name
+from proxy.features.jobs.core.fields import ENCODED, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
 
@@ -23,13 +23,13 @@ class SoundQuery(NamedTuple):
     """What is asked for of a job: a chapter, or all."""
 
     job: Job
-    fields: SentFields
+    fields: StepFields
     chapter: int | None
 
     @classmethod
     def of(cls, files: JobFiles, job: Job, request: Request) -> SoundQuery:
         """Read a request. Raises InvalidRequest, VaultFailed."""
-        fields = files.vault.open_record(job.account, job.id, job.record, SentFields)
+        fields = files.vault.open_record(job.account, job.id, job.record, StepFields)
         return cls(job, fields, _chapter(request, len(fields.chapters)))
 
     @property

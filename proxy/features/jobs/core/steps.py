@@ -14,9 +14,9 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.access.callers import Callers
-from proxy.api.speech_answers import told
+from proxy.api.speech_answers import report
 from proxy.errors import (
     AccountSuspended,
     DecodingFailed,
@@ -34,19 +34,19 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
-from proxy.features.jobs.core.step_places import StepPlaces, is_elsewhere, none_of
-from proxy.features.webhooks.courier import Courier
+from proxy.features.jobs.core.step_limiter import StepLimiter, is_remote, none_of
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
-from proxy.kept.vault import VaultFailed
 from proxy.ledger import Spent
+from proxy.queue.tasks import LOOK_S, Again, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import OfJob, SpeechCall
+from proxy.speech.observer import Observer
 from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
-from proxy.speech.tap import Tap
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
-from proxy.work.wishes import LOOK_S, Again, Done, Result, WishKind, event_or_timeout
 
 WAITS_S = 10.0
 """After so long, an account without credits is asked again, a suspended one, and a busy engine."""
@@ -65,7 +65,7 @@ gone: then the next attempt ends it."""
 _log = structlog.get_logger()
 
 
-class Steps(WishKind[JobStep]):
+class Steps(TaskKind[JobStep]):
     """The steps of jobs in one worker. It speaks by the newest revision of the configuration."""
 
     name = "steps of jobs"
@@ -80,7 +80,7 @@ class Steps(WishKind[JobStep]):
         kinds: Mapping[Kind, SpokenKind],
         files: JobFiles,
         registry: CollectorRegistry,
-        notices: Courier,
+        notices: DeliveryTasks,
         encoding: FileSteps | None = None,
     ) -> None:
         super().__init__(store)
@@ -94,7 +94,7 @@ class Steps(WishKind[JobStep]):
             ["result"],
             registry=registry,
         )
-        self.places = StepPlaces()
+        self.places = StepLimiter()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
         # Accounts that are suspended or without credits, and jobs that were put off, and until when nobody
@@ -115,7 +115,7 @@ class Steps(WishKind[JobStep]):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]
         # What waits for a place would hide what has one.
-        waiting_jobs = self.places.waiting_jobs(self.full_places())
+        waiting_jobs = self.places.waiting_jobs(self.full_limits())
         condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
@@ -136,11 +136,11 @@ class Steps(WishKind[JobStep]):
                     # Another worker may have a step, and trainings are of another kind.
                     await event_or_timeout(ended, LOOK_S)
 
-    def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
-        return self.places.elsewhere(wish) or {"": self.at_once, wish.account: records.OF_ACCOUNT}
+    def takes(self, task: JobStep) -> Mapping[Hashable, int]:
+        return self.places.remote(task) or {"": self.at_once, task.account: records.OF_ACCOUNT}
 
-    def gives_up(self, wish: JobStep) -> bool:
-        return wish.tries + 1 >= MOST_TRIES
+    def gives_up(self, task: JobStep) -> bool:
+        return task.tries + 1 >= MOST_TRIES
 
     def only_if(self, held: JobStep) -> Condition:
         return records.is_wanted(held)
@@ -203,7 +203,7 @@ class Steps(WishKind[JobStep]):
         That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
         wait long.
         """
-        kind, message = self._kinds[job.kind], self._kept_message(failure, job)
+        kind, message = self._kinds[job.kind], self._stored_message(failure, job)
         is_of_engine = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
         # A file that ends whatever reads it must not be read for ever.
         is_try = is_of_engine or isinstance(failure, DecodingFailed)
@@ -230,11 +230,11 @@ class Steps(WishKind[JobStep]):
             also = ends.after_failure(held, kind.events, now, why, self._notices)
         else:
             also = ends.after_line(held, kind.events, now, self._notices)
-        error = kind.kept_error(failure.status, why)
+        error = kind.stored_error(failure.status, why)
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)
 
-    def _kept_message(self, failure: RequestFailed, job: Job) -> str:
+    def _stored_message(self, failure: RequestFailed, job: Job) -> str:
         """Return what is kept of a failure. The name of a voice may be a person's, and must not outlive an
         erasure."""
         if failure.code == "voice_not_found":
@@ -249,7 +249,7 @@ class Steps(WishKind[JobStep]):
         """Speak a step until its sound is kept and charged."""
         call, tags, consent = await self._call(job, held)
         attempt.call = call
-        if self.places.note(held, is_elsewhere=is_elsewhere(call.plan)):
+        if self.places.note(held, is_remote=is_remote(call.plan)):
             self._wake.set()
         clip = _Clip(job, held, call, consent)
         of_job = OfJob(job.id, held.id)
@@ -266,7 +266,7 @@ class Steps(WishKind[JobStep]):
             clip.crc32, clip.played = await asyncio.to_thread(sound_facts, bytes(sound), job.format)
             clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
-            about = told(answer, tags)
+            about = report(answer, tags)
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit, or none, whoever is in a hurry.
             await settle_to_the_end(answer)
@@ -303,10 +303,10 @@ class _Attempt:
 
     @property
     def has_reached_engine(self) -> bool:
-        return self.call is not None and any(each.was_dispatched for each in self.call.tally.attempts)
+        return self.call is not None and any(each.was_dispatched for each in self.call.totals.attempts)
 
 
-class _Clip(Tap):
+class _Clip(Observer):
     """Adds the sound of a step to the commit of its charge."""
 
     def __init__(self, job: Job, step: JobStep, call: SpeechCall, consent: str | None) -> None:
@@ -322,7 +322,7 @@ class _Clip(Tap):
         self._call = call
         self._consent = consent
 
-    def opened(self, _call: SpeechCall) -> Tap:
+    def opened(self, _call: SpeechCall) -> Observer:
         return self
 
     def settle(self, spent: Spent) -> Spent:

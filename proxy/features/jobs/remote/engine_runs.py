@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 
 import structlog
 
-from proxy.engines.remote_engine import FarTrained, FarTraining, RemoteEngine
+from proxy.engines.remote_engine import RemoteEngine, RemoteTrainingEnd, TrainingWork
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from speech_engine import EngineCannot, EngineFailed, Event, ModelInfo, Speak, SpeechJob
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch
 from speech_engine.host.messages import Failed, FarIntroduction, HelloReply, RemoteFrame
@@ -45,21 +45,21 @@ class RemoteEngineRuns:
     async def events(self, job: SpeechJob, on_dispatch: OnDispatch) -> AsyncGenerator[Event, None]:
         """Yield the events of a result. If this is closed before it is there, the work goes on: who asks for
         the same piece gets it."""
-        piece = await piece_of(self._engine.name, job, self._engine.samples.shelf, self._vault)
-        for frame in self._heard(await self._runs.frames(piece, on_dispatch)):
+        piece = await piece_of(self._engine.name, job, self._engine.samples.sample_cache, self._vault)
+        for frame in self._events_of(await self._runs.frames(piece, on_dispatch)):
             if isinstance(frame, Failed):
                 raise frame.to_error()
             if isinstance(frame, (TrainingDone, TrainingStopped, TrainingFailed)):
                 raise EngineFailed("The far end has trained in place of speaking.")
             yield frame
 
-    async def train(self, asked: FarTraining) -> FarTrained:
-        piece = await training_piece(self._engine.name, asked, self._vault)
+    async def train(self, order: TrainingWork) -> RemoteTrainingEnd:
+        piece = await training_piece(self._engine.name, order, self._vault)
         answer = await self._runs.answer(piece)
-        end = [*self._heard(answer.frames)][-1:]
+        end = [*self._events_of(answer.frames)][-1:]
         match end:
-            case [TrainingDone() | TrainingStopped() | TrainingFailed() as said]:
-                return FarTrained(answer.run, said)
+            case [TrainingDone() | TrainingStopped() | TrainingFailed() as fingerprint]:
+                return RemoteTrainingEnd(answer.run, fingerprint)
             case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
                 raise error
             case [Failed() as failed]:
@@ -71,7 +71,7 @@ class RemoteEngineRuns:
     async def pass_over(self, run: str) -> None:
         await self._runs.pass_over(run)
 
-    def _heard(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
+    def _events_of(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
         """Yield the frames behind the introduction."""
         for frame in frames:
             if isinstance(frame, FarIntroduction):

@@ -44,7 +44,7 @@ class Introducing:
             await self._recall()
         if self._known is None:
             try:
-                self.note(await self._asked())
+                self.note(await self._request())
             except EngineError as error:
                 _log.warning("runner.introduction.failed", engine=self._engine.name, reason=error.reason)
                 self._engine.trouble = f"does not tell its models yet: {error.reason}"
@@ -58,15 +58,15 @@ class Introducing:
         return AGAIN_S
 
     async def _recall(self) -> None:
-        kept = await introductions.recall(self._store, self._engine.name, self._piece.digest)
+        stored = await introductions.recall(self._store, self._engine.name, self._piece.digest)
         try:
-            self._known = None if kept is None else _decode(kept)
+            self._known = None if stored is None else _decode(stored)
         except msgspec.MsgspecError:
             return
         if self._known is not None:
             self._introduce(self._known)
 
-    async def _asked(self) -> HelloReply:
+    async def _request(self) -> HelloReply:
         frames = await self._runs.frames(self._piece)
         for frame in frames:
             if isinstance(frame, FarIntroduction) and frame.hello.api_version == API_VERSION:

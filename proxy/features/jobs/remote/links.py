@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from proxy.errors import NotFound
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.http.connection import Connection
-from proxy.kept.vault import Vault, VaultFailed
 from speech_engine import EngineUnavailable
 from speech_engine.runner import RemoteSample
 
@@ -69,23 +69,23 @@ class Links:
         return await self._read(token, _SAMPLE, SampleLink)
 
     async def _made(self, path: str, purpose: str, what: SampleLink | str) -> str:
-        said = urlsafe_b64encode(msgspec.json.encode(what)).decode()
+        fingerprint = urlsafe_b64encode(msgspec.json.encode(what)).decode()
         try:
-            token = f"{said}.{await self._proof(purpose, said)}"
+            token = f"{fingerprint}.{await self._proof(purpose, fingerprint)}"
         except VaultFailed:
             raise EngineUnavailable("The vault cannot be opened.") from None
         return f"{self.root.rstrip('/')}{path}{token}"
 
     async def _read(self, token: str, purpose: str, type_: type[T]) -> T | None:
-        said, _, proof = token.partition(".")
+        fingerprint, _, proof = token.partition(".")
         if len(token) > _MOST_CHARACTERS or not token.isascii():
             return None
-        if not hmac.compare_digest(proof, await self._proof(purpose, said)):
+        if not hmac.compare_digest(proof, await self._proof(purpose, fingerprint)):
             return None
-        return msgspec.json.decode(urlsafe_b64decode(said), type=type_)
+        return msgspec.json.decode(urlsafe_b64decode(fingerprint), type=type_)
 
-    async def _proof(self, purpose: str, said: str) -> str:
-        made = await self._vault.name_digest(_OPERATOR, f"{purpose}\0{said}")
+    async def _proof(self, purpose: str, fingerprint: str) -> str:
+        made = await self._vault.name_digest(_OPERATOR, f"{purpose}\0{fingerprint}")
         return made.rpartition(":")[2]
 
 

@@ -110,7 +110,7 @@ AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_job AS BIGINT)
 AND (:account = '' OR {_OF_ACCOUNT} + CAST(:most_micro_usd AS BIGINT) <= {_MOST_OF_ACCOUNT})
 """
 # A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
-_IS_KEPT = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
+_IS_STORED = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
 _SPENT = f"""
 SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
     CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
@@ -178,13 +178,13 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     False: another one was as quick, a recording was deleted, or a ceiling is reached; see `ceiling_over`.
     """
     digests = run.samples.split()
-    only_kept = " ".join(_IS_KEPT.format(number=number) for number in range(len(digests)))
+    only_stored = " ".join(_IS_STORED.format(number=number) for number in range(len(digests)))
     samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
-    given = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
+    values = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
     try:
         _, added = await store.write(
             Statement(_HOLD, {"engine": run.engine}),
-            Statement(f"{_BEGIN} {only_kept} RETURNING id", {**given, **ceilings.params, **samples}),
+            Statement(f"{_BEGIN} {only_stored} RETURNING id", {**values, **ceilings.params, **samples}),
         )
     except AlreadyExists:
         return False  # a piece has one run of each number

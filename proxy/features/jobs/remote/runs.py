@@ -22,7 +22,7 @@ import msgspec
 import structlog
 
 from policies.cycles import day_at
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.links import Links
@@ -127,7 +127,7 @@ class Runs:
             if found is None or found.id != run.id or not found.is_open:
                 return
             run = found
-        usd = await self._asked(self.runner.cancel(run.name))
+        usd = await self._call(self.runner.cancel(run.name))
         await self.end(run, "canceled", self._micro(run, usd))
 
     async def expire(self, run: Run) -> None:
@@ -144,7 +144,7 @@ class Runs:
     async def _given_up(self, run: Run) -> float | None:
         """Cancel a run that should be over, and return what it cost. None: nobody knows, or answers."""
         try:
-            return await self._asked(self.runner.cancel(run.name))
+            return await self._call(self.runner.cancel(run.name))
         except EngineUnavailable:
             return None
 
@@ -158,7 +158,7 @@ class Runs:
             if run.is_open:
                 await self.cancel(run)
             elif run.name:
-                await self._asked(self.runner.cancel(run.name))
+                await self._call(self.runner.cancel(run.name))
                 await records.spoil(self._store, run.id, "canceled")
 
     async def _held(self, piece: WorkPiece) -> Run:
@@ -168,7 +168,7 @@ class Runs:
             if run is None or not (run.is_open or run.state == "done"):
                 await self._begin(piece, 1 if run is None else run.number + 1)
             elif run.state == "done":
-                if run.content == piece.digest and await self._is_kept(run):
+                if run.content == piece.digest and await self._is_stored(run):
                     return run
                 await records.spoil(self._store, run.id, "lost")
             elif run.state == "starting":
@@ -180,7 +180,7 @@ class Runs:
                 await self.cancel(run)
         raise EngineUnavailable("The work elsewhere changes too often.", retry_after_s=SUBMIT_S)
 
-    async def _is_kept(self, run: Run) -> bool:
+    async def _is_stored(self, run: Run) -> bool:
         return await self._store.now() < self._awaited_until(run)
 
     def _awaited_until(self, run: Run) -> int:
@@ -209,12 +209,12 @@ class Runs:
             over_at=asked_by + math.ceil(limits.over_s * SECOND),
             most_micro_usd=math.ceil(limits.most_usd * _MICRO),
         )
-        sent = await piece.as_sent(run, limits, self._links)
+        work = await piece.as_sent(run, limits, self._links)
         if await records.begin(self._store, run, self._ceilings):
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError | StorageFailed] = []
             # A call that is broken off would leave it open for a long time whether it runs.
-            await run_to_end(self._submitted(run, sent, left_s, failures))
+            await run_to_end(self._submitted(run, work, left_s, failures))
             if failures:
                 raise failures[0]
             return
@@ -233,28 +233,28 @@ class Runs:
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
 
     async def _submitted(
-        self, run: Run, sent: RemoteWork, left_s: float, failures: list[EngineError | StorageFailed]
+        self, run: Run, work: RemoteWork, left_s: float, failures: list[EngineError | StorageFailed]
     ) -> None:
         try:
-            await self._submit(run, sent, left_s)
+            await self._submit(run, work, left_s)
         except (EngineError, StorageFailed) as error:
             failures.append(error)
 
-    async def _submit(self, run: Run, sent: RemoteWork, left_s: float) -> None:
+    async def _submit(self, run: Run, work: RemoteWork, left_s: float) -> None:
         if left_s <= 0:
             # The database took so long that the next one may already ask what has become of it.
             await self.end(run, "refused", 0)
             raise EngineUnavailable("The database was too slow.", retry_after_s=5.0)
         try:
             async with asyncio.timeout(left_s):
-                name = await self.runner.submit(sent)
+                name = await self.runner.submit(work)
         except NotBegun as error:
             await self.end(run, "refused", 0)
             raise EngineUnavailable(
                 error.message, detail=error.detail, retry_after_s=error.retry_after_s
             ) from None
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: whatever it was, it may have begun
-            _log.warning("runner.submit.failed", runner=self.name, run=run.id, error=_said(error))
+            _log.warning("runner.submit.failed", runner=self.name, run=run.id, error=_reason(error))
             raise EngineUnavailable(
                 "It is not known whether the work has begun.", retry_after_s=5.0
             ) from None
@@ -271,7 +271,7 @@ class Runs:
         if now < run.asked_by:
             raise EngineUnavailable("The work is being begun.", retry_after_s=_s(run.asked_by - now))
         try:
-            name = await self._asked(self.runner.find(run.id), CannotTell)
+            name = await self._call(self.runner.find(run.id), CannotTell)
         except (CannotTell, EngineUnavailable) as error:
             if now < run.over_at:
                 raise EngineUnavailable(
@@ -288,13 +288,13 @@ class Runs:
 
     async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
         """Look at a run until it is over."""
-        sent = await piece.as_sent(run, self.runner.limits, self._links)
+        work = await piece.as_sent(run, self.runner.limits, self._links)
         pieces, size = list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
         while True:
             is_over = await self._store.now() >= self._awaited_until(run)
             try:
-                state = await self._asked(self.runner.look(run.name, sent, len(pieces)))
+                state = await self._call(self.runner.look(run.name, work, len(pieces)))
             except EngineUnavailable:
                 state = RemoteState(status="running")
             for each in state.pieces:
@@ -302,7 +302,7 @@ class Runs:
                     pieces.append(each)
                     size += len(each.data)
             if size > _MOST_RESULT_BYTES:
-                usd = await self._asked(self.runner.cancel(run.name))
+                usd = await self._call(self.runner.cancel(run.name))
                 return _Result("failed", usd=usd, reason="the result is too long")
             if is_over and state.status in OPEN:
                 # It should not run any more. Whatever it still does, the next one begins after it.
@@ -342,7 +342,7 @@ class Runs:
             raise EngineFailed("The work elsewhere failed.", detail=f"{end}: {reason}")
         return frames
 
-    async def _asked(self, call: Awaitable[T], *passed: type[EngineError]) -> T:
+    async def _call(self, call: Awaitable[T], *passed: type[EngineError]) -> T:
         """Ask the runner. Whatever else it raises becomes EngineUnavailable."""
         try:
             async with asyncio.timeout(_CALL_S):
@@ -350,7 +350,7 @@ class Runs:
         except passed:
             raise
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: it may answer the next time
-            _log.warning("runner.call.failed", runner=self.name, error=_said(error))
+            _log.warning("runner.call.failed", runner=self.name, error=_reason(error))
             raise EngineUnavailable(f"{self.name} does not answer.", retry_after_s=5.0) from None
 
     async def end(self, run: Run, state: End, micro_usd: int) -> None:
@@ -364,7 +364,7 @@ class Runs:
         return math.ceil(usd * _MICRO) if usd is not None and is_price else run.most_micro_usd
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return what to log of a failure: a message of an unknown class might quote anything."""
     return error.reason if isinstance(error, EngineError) else type(error).__name__
 

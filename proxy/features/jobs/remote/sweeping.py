@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.features.jobs.core.records import still_wanted
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.metrics import RunnerMetrics
@@ -22,7 +22,7 @@ TIDY_S = 300.0
 AGAIN_S = 60.0
 MISSED_S = 15.0
 """So long a machine that was idle already is asked about again: one turn may have missed it."""
-KEPT_DAYS = 32
+STORED_DAYS = 32
 """A row counts for its job's ceiling. No job goes on for so long."""
 
 _log = structlog.get_logger()
@@ -84,7 +84,7 @@ class Sweeping:
             # Those before it may have taken their time.
             open_, now = await records.list_open(self._store), await self._store.now()
             await self._tidy(name, runs, open_, now)
-        await records.forget(self._store, now - KEPT_DAYS * 86_400 * SECOND)
+        await records.forget(self._store, now - STORED_DAYS * 86_400 * SECOND)
 
     async def _is_due(self, name: str, runs: Runs, now: int) -> bool:
         """Tell whether some minutes have passed, or the idle time of a machine since its last work."""

@@ -10,10 +10,10 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from proxy.engines.remote_engine import FarTraining
+from proxy.engines.remote_engine import TrainingWork
 from proxy.features.jobs.remote.links import Links
 from proxy.features.jobs.remote.records import Run
-from proxy.kept.vault import Vault, VaultFailed
+from proxy.file_store.vault import Vault, VaultFailed
 from speech_engine import (
     API_VERSION,
     EngineUnavailable,
@@ -123,26 +123,26 @@ class TrainingPiece(NamedTuple):
 
     name: str
     digest: str
-    asked: FarTraining
+    order: TrainingWork
 
     def __repr__(self) -> str:
         return f"<TrainingPiece {self.name}>"
 
     @property
     def account(self) -> str:
-        return self.asked.account
+        return self.order.account
 
     @property
     def of_job(self) -> str:
-        return self.asked.job
+        return self.order.job
 
     @property
     def step(self) -> str:
-        return self.asked.step
+        return self.order.step
 
     @property
     def samples_column(self) -> str:
-        return _column(self.asked.digests)
+        return _column(self.order.digests)
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
         if not links.root:
@@ -156,8 +156,8 @@ class TrainingPiece(NamedTuple):
 
 def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:
     """Return the work that asks the far end what the engine has."""
-    said = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
-    subject = hashlib.sha256(said).hexdigest()
+    fingerprint = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
+    subject = hashlib.sha256(fingerprint).hexdigest()
     return SpeechPiece(f"hello.{engine}.{subject[:16]}", subject)
 
 
@@ -172,16 +172,16 @@ async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault:
     return SpeechPiece(piece_name(job.step, engine), digest, job, samples)
 
 
-async def training_piece(engine: str, asked: FarTraining, vault: Vault) -> TrainingPiece:
+async def training_piece(engine: str, order: TrainingWork, vault: Vault) -> TrainingPiece:
     """Return the piece of a training. Raises EngineUnavailable."""
-    digest = await _digest(vault, asked.account, asked.said)
-    return TrainingPiece(piece_name(asked.step, engine), digest, asked)
+    digest = await _digest(vault, order.account, order.fingerprint)
+    return TrainingPiece(piece_name(order.step, engine), digest, order)
 
 
-async def _digest(vault: Vault, account: str, said: str) -> str:
+async def _digest(vault: Vault, account: str, fingerprint: str) -> str:
     try:
         # Only the account's key makes it: nobody can try texts on the database.
-        return await vault.name_digest(account, said)
+        return await vault.name_digest(account, fingerprint)
     except VaultFailed:
         raise EngineUnavailable("The vault cannot be opened.") from None
 

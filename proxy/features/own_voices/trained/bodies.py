@@ -57,10 +57,10 @@ class VoiceModelForm(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def described(self) -> DescribedVoice:
         """What is said of the new voice."""
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             each: getattr(self, each) for each in ("description", "tags", "labels", "language", "gender")
         }
-        return DescribedVoice(name=self.name or "", **given)
+        return DescribedVoice(name=self.name or "", **values)
 
 
 class SavedVoiceModelForm(VoiceModelForm, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class SavedVoiceModelForm(VoiceModelForm, frozen=True, kw_only=True):
     account: AccountName | None = None
 
 
-class SentModel:
+class UploadedModel:
     """A file that is sent, in memory alone, with a digest of it."""
 
     def __init__(self, file: BinaryIO, most_bytes: int) -> None:

@@ -21,21 +21,21 @@ from proxy.errors import (
     RequestUnderWay,
     UnsupportedMediaType,
 )
-from proxy.feature import House
+from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
-from proxy.features.own_voices.maker import Beginning, VoiceMaker
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_answers
+from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
 from proxy.features.own_voices.trained.intake import TrainedIntake
 from proxy.features.own_voices.trained.leaving import QUERIES, ModelExport
+from proxy.features.own_voices.trained.model_limiter import ModelLimiter
 from proxy.features.own_voices.trained.prompts import Prompts
-from proxy.features.own_voices.trained.room import ModelRoom
+from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
+from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
-from proxy.kept.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
 MEDIA = "application/octet-stream"
@@ -51,9 +51,9 @@ class VoiceModels(Resource):
         self._voices = voices
         self._intake = intake
         self._export = export
-        self._keyed = KeyedMaking(voices.editor.store, "voice", "voice", voices.request_of)
+        self._keyed = KeyedMaking(voices.library_writer.store, "voice", "voice", voices.request_of)
 
-    @answers(
+    @endpoint(
         "POST",
         "/v1/audio/voice_models",
         VoiceEntry,
@@ -67,26 +67,26 @@ class VoiceModels(Resource):
         """Make a voice of a model that was trained elsewhere, or give a voice its model"""
         caller, tools = caller_of(request.scope), self._voices.tools
         key = key_of(request)
-        async with self._intake.received(request, caller.account, VoiceModelForm) as (form, sent):
+        async with self._intake.received(request, caller.account, VoiceModelForm) as (form, file):
             format_ = self._intake.format_of(form, tools)
             if form.voice is not None:
                 record = await self._voices.own(request, form.voice)
-                await self._intake.give(record, sent, format_)
+                await self._intake.give(record, file, format_)
                 return reply(await tools.entry(request, record.id))
 
             async def make(id_: str = "", digest: str = "") -> str:
                 beginning = Beginning(payer=caller.key, id=id_, request=digest)
                 terms = tools.plans.terms(caller)
-                made = await self._intake.make(caller.account, form, sent, format_, terms, beginning)
+                made = await self._intake.make(caller.account, form, file, format_, terms, beginning)
                 return made.id
 
             if key is None:
                 return reply(await tools.entry(request, await make()))
-            digest = digest_of_fields(msgspec.structs.asdict(form), sent.digest)
+            digest = digest_of_fields(msgspec.structs.asdict(form), file.digest)
             id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
             return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
 
-    @answers(
+    @endpoint(
         "POST",
         "/admin/voice_models",
         SavedVoice,
@@ -98,27 +98,27 @@ class VoiceModels(Resource):
     async def bring_saved_voice_model(self, request: Request) -> Response:
         """Make a voice of a trained model for an account or for everybody, or give a voice its model"""
         voices = self._voices
-        async with self._intake.received(request, "", SavedVoiceModelForm) as (form, sent):
+        async with self._intake.received(request, "", SavedVoiceModelForm) as (form, file):
             format_ = self._intake.format_of(form, voices.lists)
             owner = None if form.account is None else await voices.open_account(form.account)
             account = None if owner is None else owner.id
             if form.voice is not None:
-                record = await voices.editor.library.find_any(account, form.voice)
+                record = await voices.library_writer.library.find_any(account, form.voice)
                 if record is None or account not in (None, record.account):
                     raise no_voice(form.voice)
                 await voices.note(request, "voice.changed", record)
-                await self._intake.give(record, sent, format_)
+                await self._intake.give(record, file, format_)
             else:
                 terms = None if owner is None else terms_of(voices.admin_tools, owner)
                 named = {"name": form.name} if account is None else {}
                 act = await voices.admin_tools.act(
                     request, "voice.created", new_id("voice"), account, **named
                 )
-                record = await self._intake.make(account, form, sent, format_, terms, Beginning(act))
-        shown = await voices.editor.find_voice(record.account, record.id)
-        return reply(await saved_voice(voices.editor.store, shown or record), 201)
+                record = await self._intake.make(account, form, file, format_, terms, Beginning(act))
+        shown = await voices.library_writer.find_voice(record.account, record.id)
+        return reply(await saved_voice(voices.library_writer.store, shown or record), 201)
 
-    @voice_answers(
+    @voice_endpoint(
         "GET",
         "/{id:path}/model",
         media=(MEDIA,),
@@ -139,9 +139,9 @@ class VoiceModels(Resource):
 
 
 def trained_endpoints(
-    house: House, voices: RequestedVoices, maker: VoiceMaker, room: ModelRoom
+    context: AppContext, voices: RequestedVoices, voice_creation: VoiceCreation, room: ModelLimiter
 ) -> list[Endpoint]:
     """Return the endpoints, which come before the other paths of a voice."""
-    intake = TrainedIntake(house.trained, house.registry, maker, voices.editor, room)
-    export = ModelExport(house.vault, house.trained, intake, room)
+    intake = TrainedIntake(context.trained, context.registry, voice_creation, voices.library_writer, room)
+    export = ModelExport(context.vault, context.trained, intake, room)
     return VoiceModels(voices, intake, export).endpoints + Prompts().endpoints

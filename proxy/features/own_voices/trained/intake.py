@@ -14,18 +14,18 @@ from starlette.requests import Request
 from policies.plans import Terms
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, InvalidRequest, RequestTimeout
 from proxy.features.models import voice_reading
-from proxy.features.own_voices.editor import LibraryEditor
-from proxy.features.own_voices.maker import Beginning, VoiceMaker, needs_of
-from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, SentModel, VoiceModelForm
-from proxy.features.own_voices.trained.room import FREE_BYTES, TOO_SLOW, ModelPlace, ModelRoom
+from proxy.features.own_voices.library_writer import LibraryWriter
+from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, UploadedModel, VoiceModelForm
+from proxy.features.own_voices.trained.model_limiter import FREE_BYTES, TOO_SLOW, ModelLimiter, ModelSlots
+from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation, needs_of
+from proxy.file_store.memory_file import open_memory_file
 from proxy.http.body import open_body
 from proxy.http.form import RequestForm, form_values, stream_form
-from proxy.kept.memory_file import open_memory_file
 from proxy.speech import speech_request
 from proxy.storage.trained_models import TrainedModel
 from speech_engine.model_files import UnusableModel
@@ -39,14 +39,14 @@ _log = structlog.get_logger()
 F = TypeVar("F", bound=VoiceModelForm)
 
 
-class SentForm(NamedTuple):
+class ModelUpload(NamedTuple):
     """A form with a model, and the files by the fields in which they came."""
 
-    files: Mapping[str, SentModel]
-    place: ModelPlace
+    files: Mapping[str, UploadedModel]
+    place: ModelSlots
 
     def __repr__(self) -> str:
-        return f"<SentForm {list(self.files)}>"
+        return f"<ModelUpload {list(self.files)}>"
 
     @property
     def digest(self) -> bytes:
@@ -58,16 +58,16 @@ class TrainedIntake:
 
     def __init__(
         self,
-        trained: TrainedVoices,
+        trained: TrainedVoiceStore,
         registry: Registry,
-        maker: VoiceMaker,
-        editor: LibraryEditor,
-        room: ModelRoom,
+        voice_creation: VoiceCreation,
+        library_writer: LibraryWriter,
+        room: ModelLimiter,
     ) -> None:
         self._trained = trained
         self._registry = registry
-        self._maker = maker
-        self._editor = editor
+        self._voice_creation = voice_creation
+        self._library_writer = library_writer
         self._room = room
 
     @property
@@ -79,12 +79,12 @@ class TrainedIntake:
     @asynccontextmanager
     async def received(
         self, request: Request, account: str, type_: type[F]
-    ) -> AsyncIterator[tuple[F, SentForm]]:
+    ) -> AsyncIterator[tuple[F, ModelUpload]]:
         """Read a form, and have its files while the block runs. Raises NoPlace, and what a form raises."""
-        with closing(ModelPlace(self._room, account)) as place, open_body(request).counted(FREE_BYTES):
+        with closing(ModelSlots(self._room, account)) as place, open_body(request).counted(FREE_BYTES):
             async with AsyncExitStack() as files:
                 sinks = {
-                    name: SentModel(await files.enter_async_context(open_memory_file(name)), most_bytes)
+                    name: UploadedModel(await files.enter_async_context(open_memory_file(name)), most_bytes)
                     for name, most_bytes in MOST_BYTES.items()
                 }
                 form = await _streamed(request, sinks, type_, place)
@@ -97,17 +97,17 @@ class TrainedIntake:
                         code="missing_required_parameter",
                     )
                 await place.grow(0)
-                yield read, SentForm({name: sinks[name] for name in sinks if name in form.files}, place)
+                yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, place)
 
     def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
         """Return the format of a model. Raises InvalidRequest if no engine here takes it."""
         known = self.formats
         if tools is None or not known:
             raise InvalidRequest("Models of voices come while a server runs.", param="format")
-        taken = {model.info.trained_format for model in tools.catalogue.models()} & set(known)
-        name = form.format or (_USUAL if _USUAL in taken or len(taken) != 1 else next(iter(taken)))
-        if name not in taken:
-            names = ", ".join(sorted(taken)) or "none"
+        accepted = {model.info.trained_format for model in tools.catalogue.models()} & set(known)
+        name = form.format or (_USUAL if _USUAL in accepted or len(accepted) != 1 else next(iter(accepted)))
+        if name not in accepted:
+            names = ", ".join(sorted(accepted)) or "none"
             raise InvalidRequest(
                 f"Invalid value for 'format': no model on this server takes voices of the format "
                 f"'{name}'; it takes: {names}.",
@@ -120,7 +120,7 @@ class TrainedIntake:
         self,
         account: str | None,
         form: VoiceModelForm,
-        sent: SentForm,
+        sent: ModelUpload,
         format_: TrainedFormat,
         terms: Terms | None,
         beginning: Beginning,
@@ -129,16 +129,16 @@ class TrainedIntake:
 
         Raises InvalidRequest for a file that is no good, and what making a voice raises.
         """
-        consent = await self._maker.check_model(account, form.described, form.consent, terms)
+        consent = await self._voice_creation.check_model(account, form.described, form.consent, terms)
 
         async def put(voice: str) -> TrainedModel:
             return await self._put(account or "", voice, sent, format_)
 
-        return await self._maker.make_of_model(
+        return await self._voice_creation.make_of_model(
             account, form.described, consent, None if terms is None else terms.voices, beginning, put
         )
 
-    async def give(self, record: VoiceRecord, sent: SentForm, format_: TrainedFormat) -> TrainedModel:
+    async def give(self, record: VoiceRecord, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
         """Give a voice that is there a model, in the place of one of this format.
 
         Raises InvalidRequest for a file that is no good or a voice that can have none, and NotFound.
@@ -151,41 +151,41 @@ class TrainedIntake:
         account = record.account or ""
         model = await self._put(account, record.id, sent, format_)
         before = await self._trained.replaced_by(model)
-        needs = needs_of(record, self._maker.grants)
+        needs = needs_of(record, self._voice_creation.grants)
         try:
-            await self._editor.store.write(*self._trained.statements(model, needs))
+            await self._library_writer.store.write(*self._trained.statements(model, needs))
         except BaseException:
             await self._trained.drop(model)
             raise
-        if not await self._trained.is_kept(model):
+        if not await self._trained.is_stored(model):
             await self._trained.drop(model)
-            if await self._editor.find_voice(record.account, record.id) is None:
+            if await self._library_writer.find_voice(record.account, record.id) is None:
                 raise no_voice(record.id)
             raise Conflict("The voice is being changed by others; send it again.")
-        await self._editor.forget(record.account, record.id)
+        await self._library_writer.forget(record.account, record.id)
         for old in before:
             await self._trained.drop(old)
         return model
 
-    async def _put(self, account: str, voice: str, sent: SentForm, format_: TrainedFormat) -> TrainedModel:
+    async def _put(self, account: str, voice: str, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
         """Read the files in a turn, and seal what is to be kept."""
         sources = _sources(sent, format_)
         async with sent.place.turn():
-            async with open_memory_file("kept") as kept:
+            async with open_memory_file("kept") as stored:
                 try:
-                    await voice_reading.bring(format_, sources, kept)
+                    await voice_reading.bring(format_, sources, stored)
                 except UnusableSource as fault:
                     raise _unusable(_field_of(fault.role, format_), str(fault)) from None
                 except UnusableModel as fault:
                     raise _unusable(FILE, str(fault)) from None
                 except TimeoutError:
                     raise _unusable(FILE, "to read it takes too long") from None
-                data = await asyncio.to_thread(_read, kept)
+                data = await asyncio.to_thread(_read, stored)
             return await self._trained.put(account, voice, format_.name, data, origin="import")
 
 
 async def _streamed(
-    request: Request, sinks: Mapping[str, SentModel], type_: type[VoiceModelForm], place: ModelPlace
+    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], place: ModelSlots
 ) -> RequestForm:
     """Read the form into its files. It has its place from the first MiB on, and loses it if it is slow."""
     size = 0
@@ -209,7 +209,7 @@ async def _streamed(
         place.rest()
 
 
-def _sources(sent: SentForm, format_: TrainedFormat) -> dict[str, BinaryIO]:
+def _sources(sent: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:
     """Return the files by their roles. Raises InvalidRequest for one that the format does not have."""
     by_field = {_field_of(file.role, format_): file for file in format_.sources}
     sources: dict[str, BinaryIO] = {}
@@ -235,6 +235,6 @@ def _unusable(field: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"Invalid value for '{field}': {why}.", param=field, code="unusable_model")
 
 
-def _read(kept: BinaryIO) -> bytes:
-    kept.seek(0)
-    return kept.read()
+def _read(stored: BinaryIO) -> bytes:
+    stored.seek(0)
+    return stored.read()

@@ -7,15 +7,15 @@ from typing import BinaryIO
 
 from starlette.requests import Request
 
-from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import InvalidRequest, NotFound, RequestTimeout
 from proxy.features.models import voice_reading
 from proxy.features.own_voices.trained.intake import TrainedIntake
-from proxy.features.own_voices.trained.room import TOO_SLOW, ModelPlace, ModelRoom
+from proxy.features.own_voices.trained.model_limiter import TOO_SLOW, ModelLimiter, ModelSlots
+from proxy.file_store.memory_file import memory_file, open_memory_file
+from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Query
-from proxy.kept.memory_file import memory_file, open_memory_file
-from proxy.kept.vault import Vault
 from proxy.storage.trained_models import TrainedModel
 from speech_engine.model_files import UnusableModel
 
@@ -29,7 +29,7 @@ _PART_BYTES = 64 * 1024
 class ModelStream:
     """A file in parts. It has its places until it is closed, or its reader is too slow for those who wait."""
 
-    def __init__(self, name: str, place: ModelPlace) -> None:
+    def __init__(self, name: str, place: ModelSlots) -> None:
         self.name = name
         self.file = memory_file("made")
         self.place = place
@@ -53,9 +53,9 @@ class ModelExport:
     def __init__(
         self,
         vault: Vault,
-        trained: TrainedVoices,
+        trained: TrainedVoiceStore,
         intake: TrainedIntake,
-        room: ModelRoom,
+        room: ModelLimiter,
     ) -> None:
         self._vault = vault
         self._trained = trained
@@ -67,22 +67,22 @@ class ModelExport:
 
         Raises NotFound if it has none, InvalidRequest, NoPlace, and VaultFailed if it was erased meanwhile.
         """
-        asked = request.query_params
-        model = await self._model(record, asked.get("format"))
+        query = request.query_params
+        model = await self._model(record, query.get("format"))
         format_ = self._intake.formats.get(model.format)
         if format_ is None:
             raise NotFound(f"No plugin here knows the format '{model.format}'.", param="format")
-        form = asked.get("form") or format_.exports[0]
+        form = query.get("form") or format_.exports[0]
         if form not in format_.exports:
             known = ", ".join(format_.exports)
             raise InvalidRequest(f"Invalid value for 'form': it must be one of {known}.", param="form")
-        stream = ModelStream(f"{record.id}.{form}", ModelPlace(self._room, record.account or ""))
+        stream = ModelStream(f"{record.id}.{form}", ModelSlots(self._room, record.account or ""))
         try:
             await stream.place.grow(model.bytes)
-            async with stream.place.turn(), open_memory_file("kept") as kept:
-                await self._open(model, kept)
+            async with stream.place.turn(), open_memory_file("kept") as stored:
+                await self._open(model, stored)
                 try:
-                    await voice_reading.export(format_, kept, form, stream.file)
+                    await voice_reading.export(format_, stored, form, stream.file)
                 except (UnusableModel, TimeoutError) as fault:
                     raise InvalidRequest(f"Invalid value for 'form': {fault}.", param="form") from None
         except BaseException:

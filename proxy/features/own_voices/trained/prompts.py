@@ -13,7 +13,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 
 NEEDED = 20
 """A training needs so many recordings, and `features/jobs/kinds/training` says so, too."""
@@ -40,10 +40,10 @@ class VoicePromptList(msgspec.Struct, frozen=True, kw_only=True):
 class Prompts(Resource):
     """What accounts and the operator's commands read from."""
 
-    @answers(
+    @endpoint(
         "GET", "/v1/audio/voice_prompts", VoicePromptList, queries=(_LANGUAGE,), failures=(InvalidRequest,)
     )
-    @answers(
+    @endpoint(
         "GET",
         "/admin/voice_prompts",
         VoicePromptList,

@@ -10,7 +10,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.features.jobs.core import steps
-from proxy.features.jobs.core.records import MOST_KEPT_BYTES
+from proxy.features.jobs.core.records import MOST_STORED_BYTES
 from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.kind import WINDOW_US
 from proxy.ledger.verify import verify
@@ -208,7 +208,7 @@ async def test_of_an_erased_voice_a_batch_keeps_nothing(tmp_path: Path, store_ur
         before = await ended(server, made["id"])
         assert before["request_counts"] == {"total": 2, "completed": 2, "failed": 0}
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
-        await erasure_of(server.worker).finish_left_over()
+        await erasure_of(server.worker).finish_interrupted()
         after = await batch(server, made["id"])
         assert after["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
         assert list(await rows_of(server, after["output_file_id"])) == ["other"]
@@ -259,7 +259,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
 async def test_a_line_under_way_hears_of_a_cancel_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 3600.0)
+    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 3600.0)
     is_there = asyncio.Event()
     never = asyncio.Event()
 
@@ -383,7 +383,7 @@ async def test_the_file_of_a_batch_counts_as_kept(tmp_path: Path, store_url: str
         made = await ask_batch(server, data)
         await ended(server, made.json()["id"])
         # A row of a job without its file would fit.
-        room = MOST_KEPT_BYTES - len(data)
+        room = MOST_STORED_BYTES - len(data)
         await store.write(Statement("UPDATE jobs SET bytes = :bytes", {"bytes": room}))
         refused = await ask_batch(server, data)
         assert (refused.status_code, envelope(refused)["code"]) == (403, "too_many_jobs")
@@ -398,8 +398,8 @@ async def test_of_a_bad_file_a_batch_has_no_copy(tmp_path: Path) -> None:
         made = await ask_batch_of(server, file)
         assert made.json()["status"] == "failed"
         assert (await server.ask("DELETE", f"/v1/files/{file}")).status_code == 200
-        kept = [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()]
-        assert sum(path.stat().st_size for path in kept) < 10_000
+        stored = [path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in stored) < 10_000
 
 
 async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, store_url: str) -> None:
@@ -410,7 +410,7 @@ async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, st
             server, data, **{"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
         )
         assert soon_gone.json()["expires_at"] == soon_gone.json()["created_at"] + 3600
-        kept = await upload(server, data)
+        stored = await upload(server, data)
         await store.write(
             Statement("UPDATE job_files SET created = created - 3601000000, expires = expires - 3601000000")
         )
@@ -422,7 +422,7 @@ async def test_files_end_by_themselves_and_with_their_account(tmp_path: Path, st
         await store.write(Statement("UPDATE accounts SET resumed = 0"))
         await ours.delete_old()
         listed = (await server.ask("GET", "/v1/files")).json()
-        assert [each["id"] for each in listed["data"]] == [kept.json()["id"]]
+        assert [each["id"] for each in listed["data"]] == [stored.json()["id"]]
         assert len(await store.read("SELECT digest FROM blobs")) == 1
         await ended(server, (await new_batch(server, line("a", "Hello.")))["id"])
         answer = await server.administer("DELETE", f"accounts/{server.account.id}")

@@ -69,8 +69,8 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
 
     monkeypatch.setattr(LongDecoder, "stretch", lost)
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.1)
-    monkeypatch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
-    monkeypatch.setattr("proxy.work.wishes._LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("policies.tasks.FIRST_DELAY_S", 0.1)
+    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.2)
     monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 2)
     async with rig.conversions_inside(tmp_path) as server:
         made = await rig.new_conversion(server, rig.recording(WORDS[:1]))
@@ -178,7 +178,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Pa
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
         failed = await job_with(server, made["id"], "done", "failed")
         assert failed["error"].endswith(": The voice of this job is not here any more.")
-        await erasure_of(server.worker).finish_left_over()
+        await erasure_of(server.worker).finish_interrupted()
         assert await store.read("SELECT * FROM job_clips") == []
         assert (await content(server, made["id"])).status_code == 409
         assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).is_success

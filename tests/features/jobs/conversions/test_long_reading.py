@@ -20,7 +20,7 @@ from proxy.features.jobs.kinds.conversion.long_reading import stretch, survey
 from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S
 from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchOf, SurveyOf
 from proxy.helpers.helper import Helper, HelperSpec
-from proxy.helpers.places import WAIT_S
+from proxy.helpers.limiter import WAIT_S
 from tests.features.jobs.conversions.rig import flac, recording, said
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded
 from tests.sound import tone

@@ -21,28 +21,28 @@ from proxy.storage.store import Statement, Store
 from proxy.storage.usage import Period
 from proxy.storage.usage_sums import sums
 from speech_engine import Context, Engine
-from speech_engine.host.far_end import FarAnswer, FarEnd
-from speech_engine.host.far_server import FarServer
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.remote_server import RemoteServer
+from speech_engine.host.remote_worker import RemoteAnswer, RemoteWorker
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.plugin import Logger, worker_plugin
 from speech_engine.runner import RemoteWork
 from tests.features.jobs.job_kills import Kill
 from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, text_of, words_of
-from tests.features.jobs.remote.far_rig import CONFIG, Plugins, introduced
 from tests.features.jobs.remote.http_runner import PLUGIN, USD
+from tests.features.jobs.remote.remote_rig import CONFIG, Plugins, introduced
 from tests.proxy.api.inside import inside
 
 TOKEN = "far-token"
 
 
-class Watched(FarEnd):
+class Watched(RemoteWorker):
     """A far end that tells what it has begun."""
 
-    def __init__(self, engine: Engine, shelf: SampleShelf, log: Logger) -> None:
-        super().__init__(engine, shelf, log)
+    def __init__(self, engine: Engine, sample_cache: SampleCache, log: Logger) -> None:
+        super().__init__(engine, sample_cache, log)
         self.begun: list[str] = []
 
-    def begin(self, work: RemoteWork) -> FarAnswer:
+    def begin(self, work: RemoteWork) -> RemoteAnswer:
         if self.find(work.key) is None:
             self.begun.append(work.key)
         return super().begin(work)
@@ -52,15 +52,17 @@ class Watched(FarEnd):
 async def served() -> AsyncIterator[tuple[Watched, str]]:
     """Serve a far end with the tone engine, in this process."""
     settings, create = worker_plugin("plugins.tone.worker")
-    log, shelf = structlog.get_logger(), SampleShelf()
-    async with create("far", msgspec.json.decode(b"{}", type=settings), Context(log, samples=shelf)) as tone:
-        far_end = Watched(tone, shelf, log)
-        server = FarServer(far_end, TOKEN, ("127.0.0.1", 0))
+    log, sample_cache = structlog.get_logger(), SampleCache()
+    async with create(
+        "far", msgspec.json.decode(b"{}", type=settings), Context(log, samples=sample_cache)
+    ) as tone:
+        remote_worker = Watched(tone, sample_cache, log)
+        server = RemoteServer(remote_worker, TOKEN, ("127.0.0.1", 0))
         try:
-            yield far_end, f"http://127.0.0.1:{server.port}"
+            yield remote_worker, f"http://127.0.0.1:{server.port}"
         finally:
             await asyncio.to_thread(server.close)
-            await far_end.close()
+            await remote_worker.close()
 
 
 async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], steps: int) -> None:
@@ -69,7 +71,7 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
     Then each step was begun, charged and spoken once, here and there, and the file is whole.
     """
     text = text_of(steps)
-    async with served() as (far_end, address):
+    async with served() as (remote_worker, address):
         runner = f'[runners.rented]\nplugin = "far_http"\nurl = "{address}"\ntoken = "{TOKEN}"'
         config = CONFIG.replace("[runners.rented]", runner).format(url=url, more="", server="")
         plugins: Plugins = {("runner", "far_http"): PLUGIN}
@@ -85,12 +87,12 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
                 await _let_time_pass(store)
         assert await _run(folder) == 0
         async with inside(folder, config, plan="metered", more=plugins, name="ben") as server:
-            await _expect_books(server.worker.store, id_, text, far_end.begun)
+            await _expect_books(server.worker.store, id_, text, remote_worker.begun)
             ours = before._replace(worker=server.worker)
             shown = await job(ours, id_)
             assert (shown["status"], shown["steps_done"], shown["credits"]) == ("done", steps, len(text))
             assert said((await content(ours, id_)).content) == words_of(steps)
-        pieces = [key.rpartition(".")[0] for key in far_end.begun]
+        pieces = [key.rpartition(".")[0] for key in remote_worker.begun]
         assert len(pieces) == len(set(pieces)) == steps + 1, "each began once, and the introduction"
         assert struck == len(kills), "a point was not come to"
 

@@ -38,7 +38,7 @@ async def main(file: str, point: str = "", number: str = "1") -> None:
     config = load_config(Path(file), {})
     plugin = EntryPoint("far_http", "tests.features.jobs.remote.http_runner", GROUP)
     async with open_worker(config, registry.load([plugin])) as worker:
-        (steps,) = [kind for kind in worker.wishes if isinstance(kind, Steps)]
+        (steps,) = [kind for kind in worker.task_kinds if isinstance(kind, Steps)]
         while True:
             if worker.engines["far"].state == "ready":
                 break

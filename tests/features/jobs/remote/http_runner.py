@@ -1,4 +1,4 @@
-"""A runner over HTTP: its provider is a `FarServer` in the process of the test, so it outlives workers."""
+"""A runner over HTTP: its provider is a `RemoteServer` in the process of the test, so it outlives workers."""
 
 from __future__ import annotations
 

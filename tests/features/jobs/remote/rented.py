@@ -11,9 +11,9 @@ import structlog
 
 from speech_engine import Context, EngineFailed, EngineTimeout, Plugin, runner
 from speech_engine.device import CPU
-from speech_engine.host.far_calls import fetched
-from speech_engine.host.far_end import FarEnd, FarTrainer, Fetch, open_far_end
-from speech_engine.host.far_training import OpenLine
+from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_training import OpenLine
+from speech_engine.host.remote_worker import Fetch, RemoteTrainer, RemoteWorker, open_remote_worker
 from speech_engine.training import BeginTraining
 from tests.proxy.api.inside import NoSettings
 
@@ -31,9 +31,9 @@ def piece_of(key: str) -> str:
 class Rented:
     """The provider. Each piece of work of one name may live once: `doubles` are those that began beside."""
 
-    def __init__(self, far_end: FarEnd, limits: runner.RunnerLimits = LIMITS) -> None:
+    def __init__(self, remote_worker: RemoteWorker, limits: runner.RunnerLimits = LIMITS) -> None:
         self.limits = limits
-        self.far_end = far_end
+        self.remote_worker = remote_worker
         self.begun: list[str] = []
         self.doubles: list[str] = []
         self.works: dict[str, runner.RemoteWork] = {}
@@ -76,7 +76,7 @@ class Rented:
         self.begun.append(work.key)
         self.alive.add(work.key)
         self.works[work.key] = work
-        self.far_end.begin(work)
+        self.remote_worker.begin(work)
 
     async def find(self, key: str) -> str | None:
         if self.finds == "no":
@@ -91,7 +91,7 @@ class Rented:
         if self.away:
             self.away -= 1
             raise EngineFailed("It does not answer.")
-        answer = self.far_end.find(key)
+        answer = self.remote_worker.find(key)
         if answer is None or key in self.forgotten:
             self.alive.discard(key)
             return runner.RemoteState(status="lost", usd=self.usd)
@@ -110,7 +110,7 @@ class Rented:
             self.cancels_left -= 1
         self.canceled.append(key)
         self.alive.discard(key)
-        await self.far_end.cancel(key)
+        await self.remote_worker.cancel(key)
         return self.usd
 
     async def health(self) -> runner.RunnerHealth:
@@ -124,12 +124,12 @@ class Rented:
             self.tidies_left -= 1
 
     async def is_over(self, key: str) -> bool:
-        answer = self.far_end.find(key)
+        answer = self.remote_worker.find(key)
         return answer is not None and answer.is_over
 
     def spoil(self, key: str, piece: runner.RemotePiece) -> None:
         """Let the result of a work be this piece alone."""
-        answer = self.far_end.find(key)
+        answer = self.remote_worker.find(key)
         assert answer is not None
         answer.pieces[:] = [piece]
 
@@ -153,6 +153,6 @@ async def rented(
     log, worker, trainer = structlog.get_logger(), "plugins.tone.worker", None
     if line is not None:
         begin = BeginTraining(name="tone", module="plugins.tone.trainer", settings=settings)
-        trainer = FarTrainer(begin, line)
-    async with open_far_end(worker, settings, CPU, log, fetch=fetch, trainer=trainer) as far_end:
-        yield Rented(far_end, limits)
+        trainer = RemoteTrainer(begin, line)
+    async with open_remote_worker(worker, settings, CPU, log, fetch=fetch, trainer=trainer) as remote_worker:
+        yield Rented(remote_worker, limits)

@@ -15,8 +15,8 @@ from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.all import load_config
 from proxy.features.jobs.check import ceilings
 from proxy.processes.supervisor import hosted_specs
-from tests.features.jobs.remote.far_rig import Plugins
 from tests.features.jobs.remote.http_runner import PLUGIN
+from tests.features.jobs.remote.remote_rig import Plugins
 from tests.proxy.api.inside import with_engines
 
 FAR = '[engines.far]\nplugin = "tone"\nrunner = "cards"\nbudget_usd_day = 20\n'

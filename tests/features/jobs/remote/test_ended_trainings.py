@@ -14,10 +14,10 @@ import pytest
 from proxy.features.jobs.kinds.training import records
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
-from speech_engine.host import far_end
+from speech_engine.host import remote_worker
 from speech_engine.training import TrainingProgress
 from tests.features.jobs.job_rig import job_with
-from tests.features.jobs.remote.far_rig import sweeping
+from tests.features.jobs.remote.remote_rig import sweeping
 from tests.features.jobs.remote.test_far_trainings import SLOW, Rig, _piece, few_recordings, training
 from tests.features.jobs.training.training_rig import (
     PRICE,
@@ -39,7 +39,7 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     async def train(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(far_end, "train", train)
+    monkeypatch.setattr(remote_worker, "train", train)
 
 
 STEPS = 2_000
@@ -74,14 +74,14 @@ async def _tell(rig: Rig, step: int, stage: Any = "training") -> None:
 
 
 async def _keep(rig: Rig, step: int) -> None:
-    kept = msgspec.structs.replace(_piece(b"whole", is_last=True), step=step)
-    assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(kept))).status_code == 200
+    stored = msgspec.structs.replace(_piece(b"whole", is_last=True), step=step)
+    assert (await rig.lines.post(rig.path, msgspec.msgpack.encode(stored))).status_code == 200
 
 
 async def test_a_checkpoint_is_of_no_more_steps_than_were_asked_for(tmp_path: Path) -> None:
     async with under_way(tmp_path) as (rig, _, id_):
         await _keep(rig, STEPS + 1)
-        assert (await _row(rig, id_)).kept == STEPS
+        assert (await _row(rig, id_)).stored == STEPS
 
 
 async def _cancel(rig: Rig, _voice: str, id_: str) -> None:
@@ -120,9 +120,9 @@ async def _fail(rig: Rig, _voice: str, id_: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 1)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
-        await rig.machines.far_end.cancel(rig.machines.begun[-1])
+        await rig.machines.remote_worker.cancel(rig.machines.begun[-1])
         await soon(lambda: len(rig.lines.urls) > links)
-        await rig.machines.far_end.cancel(rig.machines.begun[-1])
+        await rig.machines.remote_worker.cancel(rig.machines.begun[-1])
         await job_with(rig.server, id_, "failed")
     # What has ended before, nobody ends any more.
     await _delete_job(rig, _voice, id_)
@@ -205,7 +205,7 @@ async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
 async def test_recordings_that_its_account_deletes_end_it_for_the_same_share(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
-        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
+        patch.setattr("policies.tasks.FIRST_DELAY_S", 0.01)
         async with under_way(tmp_path) as (rig, voice, id_):
             await _keep(rig, 500)
             path = f"/v1/audio/voices/{voice}/samples"

@@ -17,21 +17,21 @@ from msgspec.structs import replace
 from plugins.tone.voice_format import read_voice
 from proxy.errors import NotFound
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_file
-from proxy.features.jobs.kinds.training import learning
+from proxy.features.jobs.kinds.training import training_input
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.trainings import MOST_TRIES, Trainings
 from proxy.features.jobs.remote.links import PATH, TRAININGS_PATH, Links
-from proxy.features.jobs.remote.training_door import MOST_READS, TrainingDoor
-from proxy.kept.vault import VaultFailed
+from proxy.features.jobs.remote.training_endpoint import MOST_READS, TrainingEndpoint
+from proxy.file_store.vault import VaultFailed
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.store import Statement
-from speech_engine.host import far_training
+from speech_engine.host import remote_training
 from speech_engine.runner import RunnerLimits
 from speech_engine.training import FarPiece, TrainingProgress
 from tests.features.jobs.job_rig import content, job, job_with
-from tests.features.jobs.remote import far_rig
-from tests.features.jobs.remote.far_rig import far, runs, sweeping
+from tests.features.jobs.remote import remote_rig
+from tests.features.jobs.remote.remote_rig import far, runs, sweeping
 from tests.features.jobs.remote.rented import LIMITS, USD, Rented, rented
 from tests.features.jobs.remote.training_lines import URL, Lines
 from tests.features.jobs.training import training_rig
@@ -53,8 +53,8 @@ SLOW = b'{"delay_s": 0.05}'
 
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "LEAST_RECORDINGS", training_rig.RECORDINGS)
-    monkeypatch.setattr(far_training, "PAUSE_S", 0.01)
+    monkeypatch.setattr(training_input, "LEAST_RECORDINGS", training_rig.RECORDINGS)
+    monkeypatch.setattr(remote_training, "PAUSE_S", 0.01)
 
 
 class Rig(NamedTuple):
@@ -90,9 +90,9 @@ async def training(
 ) -> AsyncIterator[Rig]:
     lines = Lines()
     async with rented(settings, limits, line=lines.open) as machines:
-        config = f"{far_rig.CONFIG}{PLANS}"
+        config = f"{remote_rig.CONFIG}{PLANS}"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(far_rig, "CONFIG", config)
+            patch.setattr(remote_rig, "CONFIG", config)
             options = {"plan": "paying", "public_url": public_url, **options}
             async with far(folder, url, machines=machines, **options) as (server, _):
                 lines.servers.append(server)
@@ -164,9 +164,9 @@ async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, store
 async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> None:
     lines = Lines()
     async with rented(SLOW, line=lines.open) as machines:
-        config = f"{far_rig.CONFIG}{PLANS}"
+        config = f"{remote_rig.CONFIG}{PLANS}"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(far_rig, "CONFIG", config)
+            patch.setattr(remote_rig, "CONFIG", config)
             options: dict[str, Any] = {"plan": "paying", "public_url": URL, "machines": machines}
             async with far(tmp_path, **options) as (server, _):
                 lines.servers.append(server)
@@ -176,7 +176,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 held = await training_rig.hold_of(server, id_)
                 assert held is not None
                 # With its process, what it has in memory would be gone.
-                server.worker.open_house.house.ledger.holds.drop(held.request, server.account.id)
+                server.worker.open_context.context.ledger.holds.drop(held.request, server.account.id)
             async with far(tmp_path, name="ben", **options) as (second, _):
                 lines.servers.append(second)
                 ours = server._replace(worker=second.worker)
@@ -254,7 +254,7 @@ async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> 
 async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
-        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
+        patch.setattr("policies.tasks.FIRST_DELAY_S", 0.01)
         async with training(tmp_path) as rig:
             rig.lines.is_away = True
             _, id_ = await rig.begun()
@@ -265,7 +265,7 @@ async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path
 
 async def test_a_machine_that_can_never_train_is_rented_once(tmp_path: Path, store_url: str) -> None:
     async with training(tmp_path, store_url) as rig:
-        rig.machines.far_end._trainer = None
+        rig.machines.remote_worker._trainer = None
         _, id_ = await rig.begun()
         shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "internal_error"
@@ -285,7 +285,7 @@ async def test_a_server_that_stops_at_the_end_keeps_what_the_machine_has_brought
         monkeypatch.setattr(TrainingEnds, "done", stand_still)
         await rig.begun()
         await has_come.wait()
-        (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
+        (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]
         await kind.close()
         assert list((await runs(rig.server)).values()) == ["done"]
 
@@ -294,8 +294,8 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
-        patch.setattr("proxy.features.jobs.kinds.training.elsewhere.CHECKPOINT_EVERY", 10)
-        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.01)
+        patch.setattr("proxy.features.jobs.kinds.training.on_runners.CHECKPOINT_EVERY", 10)
+        patch.setattr("policies.tasks.FIRST_DELAY_S", 0.01)
         async with training(tmp_path, store_url, b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
             seen: list[list[EncodedBlob]] = []
@@ -309,7 +309,7 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
                 )
                 seen.append(await list_file(rig.server.worker.store, id_, "checkpoint"))
                 assert len(await runs(rig.server)) == lost + 1
-                losing = asyncio.create_task(rig.machines.far_end.cancel(rig.machines.begun[-1]))
+                losing = asyncio.create_task(rig.machines.remote_worker.cancel(rig.machines.begun[-1]))
                 await asyncio.sleep(0)
                 is_lost.set()
                 await losing
@@ -344,14 +344,14 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
 async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.remote.training_door._LOOK_S", 0.0)
+    monkeypatch.setattr("proxy.features.jobs.remote.training_endpoint._LOOK_S", 0.0)
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
         await soon(lambda: rig.lines.told)
         whole = (await rig.lines.get(rig.path)).content
-        house = rig.server.worker.open_house.house
-        links = Links(house.vault, URL)
-        door = TrainingDoor(house.store, links, training_rig.kind_of(rig.server).means.far)
+        context = rig.server.worker.open_context.context
+        links = Links(context.vault, URL)
+        door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).means.runners_)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
@@ -360,11 +360,11 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
             async with door._frames(token) as frames:
                 async for frame in frames:
                     given.append(frame)
-                    await house.store.write(Statement(over.format("-over_at")))
+                    await context.store.write(Statement(over.format("-over_at")))
 
         with pytest.raises(NotFound):
             await give()
-        await house.store.write(Statement(over.format("abs(over_at)")))
+        await context.store.write(Statement(over.format("abs(over_at)")))
         assert 0 < len(b"".join(given)) < len(whole)
 
 
@@ -387,7 +387,7 @@ async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -
             async def ask(*_: object, **_named: object) -> None:
                 raise VaultFailed("it is away")
 
-            patch.setattr(learning.Learning, "ask", ask)
+            patch.setattr(training_input.TrainingInput, "ask", ask)
             assert (await rig.lines.get(rig.path)).status_code == 503
         # A run that is open goes on to its end, whatever its account may do now.
         await rig.server.worker.store.write(Statement("UPDATE accounts SET suspended = 1"))
@@ -399,7 +399,7 @@ async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -
     async with training(tmp_path, settings=SLOW) as rig:
         _, id_ = await rig.begun(steps=2_000)
         await soon(lambda: rig.lines.told)
-        (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
+        (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]
         began = asyncio.get_running_loop().time()
         await kind.close()
         assert asyncio.get_running_loop().time() - began < kind.closing_s / 2
@@ -415,7 +415,7 @@ async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
         for _ in range(4):
             await training_rig.new_training(rig.server, voice, model="far", steps=2_000)
         await soon(lambda: runs(rig.server), lambda found: len(found) == 2)
-        (kind,) = [kind for kind in rig.server.worker.wishes if isinstance(kind, Trainings)]
+        (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]
         for _ in range(3):
             await kind.look()
         assert len(await runs(rig.server)) == 2
@@ -506,7 +506,7 @@ async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_noth
 async def test_runs_that_are_too_short_for_a_step_end_it(tmp_path: Path) -> None:
     short = replace(LIMITS, most_s=2.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("policies.wishes.FIRST_DELAY_S", 0.1)
+        patch.setattr("policies.tasks.FIRST_DELAY_S", 0.1)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.1)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
         async with training(tmp_path, settings=SLOW, limits=short) as rig:

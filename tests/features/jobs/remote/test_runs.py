@@ -23,7 +23,7 @@ from proxy.features.jobs.remote.metrics import RunnerMetrics
 from proxy.features.jobs.remote.records import Ceilings, Run
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import SpeechPiece
-from proxy.kept.vault import Vault
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, StorageUnreachable, Store
 from speech_engine import (
     EngineFailed,
@@ -292,7 +292,7 @@ async def test_a_result_without_its_first_or_last_piece_is_lost_and_the_next_try
         await at.leave(PIECE)
         key = f"{PIECE.name}.1"
         await soon(lambda: at.machines.is_over(key))
-        answer = at.machines.far_end.find(key)
+        answer = at.machines.remote_worker.find(key)
         assert answer is not None
         at.machines.spoil(key, replace(answer.pieces[-1], **broken))
         at.machines.may_end.set()

@@ -14,13 +14,13 @@ import pytest
 from msgspec.structs import replace
 from starlette.types import Message
 
-from proxy.features.jobs.remote import sample_door
+from proxy.features.jobs.remote import sample_endpoint
 from proxy.features.jobs.remote.links import PATH, Links
-from proxy.features.jobs.remote.sample_door import MOST_READS
+from proxy.features.jobs.remote.sample_endpoint import MOST_READS
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
 from tests.features.jobs.job_rig import content, job_with, new_job, said
-from tests.features.jobs.remote.far_rig import far, runs
+from tests.features.jobs.remote.remote_rig import far, runs
 from tests.features.jobs.remote.rented import LIMITS, Rented, rented
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
@@ -123,7 +123,7 @@ async def test_what_we_have_not_made_leads_nowhere(tmp_path: Path) -> None:
 async def test_a_link_of_another_run_or_recording_leads_nowhere(tmp_path: Path) -> None:
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
-        links, key = Links(rig.server.worker.open_house.house.vault, URL), rig.machines.begun[-1]
+        links, key = Links(rig.server.worker.open_context.context.vault, URL), rig.machines.begun[-1]
         ours = await links.linked(key, "standard", sample)
         assert ours.url == sample.url
         for made in (
@@ -158,7 +158,7 @@ async def test_a_link_ends_with_its_voice(tmp_path: Path, store_url: str) -> Non
 async def test_a_recording_whose_voice_is_erased_stops_leaving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sample_door, "_BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(sample_endpoint, "_BLOCK_BYTES", 10_000)
     async with fetching(tmp_path) as rig:
         voice, sample = await rig.running()
         sent: list[bytes] = []

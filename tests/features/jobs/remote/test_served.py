@@ -12,7 +12,7 @@ from proxy.storage.store import Params, Statement
 from speech_engine import API_VERSION
 from speech_engine.host.messages import HelloReply
 from tests.features.jobs.job_rig import content, job, job_with, kind_of, new_job, said, text_of, words_of
-from tests.features.jobs.remote.far_rig import CONFIG, Plugins, far, runs, sweeping
+from tests.features.jobs.remote.remote_rig import CONFIG, Plugins, far, runs, sweeping
 from tests.features.jobs.remote.rented import USD, rented
 from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.owning import agree, clone, send
@@ -135,7 +135,7 @@ async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp
         machines.may_end.set()
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert len(machines.begun) == 1 + 9, await runs(server)
-        assert kind_of(server).full_places() == set()
+        assert kind_of(server).full_limits() == set()
 
 
 async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.features.jobs.core import records as job_records
 from proxy.features.jobs.remote.sweeping import AGAIN_S, Sweeping
 from proxy.storage.store import Statement, Store

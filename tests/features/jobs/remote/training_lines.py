@@ -13,8 +13,8 @@ import msgspec
 
 from proxy.features.jobs.remote.links import TRAININGS_PATH
 from speech_engine.errors import EngineFailed
-from speech_engine.host.far_calls import LineLost
-from speech_engine.training import FarPiece, FarTold
+from speech_engine.host.remote_calls import LineLost
+from speech_engine.training import FarPiece, RemoteMessage
 from tests.proxy.api.inside import Inside
 
 URL = "https://voxgate.test"
@@ -30,7 +30,7 @@ class Lines:
     def __init__(self) -> None:
         self.servers: list[Inside] = []
         self.urls: list[str] = []
-        self.told: list[FarTold] = []
+        self.told: list[RemoteMessage] = []
         self.lost = 0
         self.slow_s = 0.0
         self.may_ask = threading.Event()
@@ -71,7 +71,7 @@ class _Line:
             raise LineLost
         yield _checked(self._lines.run(self._lines.get(self._path))).content
 
-    def tell(self, told: FarTold) -> None:
+    def tell(self, told: RemoteMessage) -> None:
         answer = self._lines.run(self._lines.post(self._path, msgspec.msgpack.encode(told)))
         _checked(answer)
         if isinstance(told, FarPiece) and self._lines.lost:

@@ -50,7 +50,7 @@ class Encoding:
     def __init__(self, server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_there, self.goes_on = asyncio.Event(), asyncio.Event()
         self.by = list[FileWriter]()
-        (self.kind,) = [kind for kind in server.worker.wishes if isinstance(kind, FileSteps)]
+        (self.kind,) = [kind for kind in server.worker.task_kinds if isinstance(kind, FileSteps)]
         put = FileWriter.put
 
         async def put_and_wait(writer: FileWriter, *arguments: object) -> EncodedBlob:
@@ -152,7 +152,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
         await halted.is_there.wait()
         if has_heard:
             assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
-            await erasure_of(server.worker).finish_left_over()
+            await erasure_of(server.worker).finish_interrupted()
         else:
             tombstone = Tombstone(
                 subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
@@ -175,7 +175,7 @@ async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Pa
         for each in (made, other):
             await job_with(server, each["id"], "done")
         assert (await server.ask("DELETE", f"/v1/audio/voices/{voice}")).status_code == 200
-        await erasure_of(server.worker).finish_left_over()
+        await erasure_of(server.worker).finish_interrupted()
         rows = await store.read("SELECT job FROM job_encoded")
         assert [row["job"] for row in rows] == [other["id"]]
         assert files(tmp_path) == await blobs(store)
@@ -209,7 +209,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
 ) -> None:
     """The vault drops after an hour what nothing names. What is dropped all the same is made anew."""
     async with jobs_inside(tmp_path, store_url) as server:
-        store, vault = server.worker.store, server.worker.open_house.house.vault
+        store, vault = server.worker.store, server.worker.open_context.context.vault
         monkeypatch.setattr(encoding, "_KEEP_S", 0.0)
         halted = Encoding(server, monkeypatch)
         made = await new_job(server, text_of(6), response_format="flac")

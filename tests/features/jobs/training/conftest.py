@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.features.jobs.kinds.training import learning
+from proxy.features.jobs.kinds.training import training_input
 from tests.features.jobs.training.training_rig import RECORDINGS
 
 
 @pytest.fixture(autouse=True)
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning, "LEAST_RECORDINGS", RECORDINGS)
+    monkeypatch.setattr(training_input, "LEAST_RECORDINGS", RECORDINGS)

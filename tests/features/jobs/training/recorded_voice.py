@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.features.jobs.kinds.training.learning import LEAST_RECORDINGS
+from proxy.features.jobs.kinds.training.training_input import LEAST_RECORDINGS
 from tests import speech_clips
 from tests.features.own_voices.test_clips import other_wav
 from tests.server import Server

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from policies.device_book import DeviceMemory, LoadRefusal
+from policies.device_reservations import DeviceMemory, LoadRefusal
 from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import trainings
 from proxy.features.jobs.kinds.training.blobs import BlobFile
@@ -48,14 +48,14 @@ async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, sto
 async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = TrainingJournal._keep
+    stored = TrainingJournal._keep
     steps: list[int] = []
 
     async def away(journal: TrainingJournal, checkpoint: BlobFile) -> None:
         steps.append(checkpoint.step)
         if len(steps) == 1:
             raise StorageUnreachable("away for a moment")
-        await kept(journal, checkpoint)
+        await stored(journal, checkpoint)
 
     monkeypatch.setattr(TrainingJournal, "_keep", away)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.001") as server:
@@ -83,7 +83,7 @@ async def test_a_voice_waits_for_a_database_that_is_away(
 
     monkeypatch.setattr(TrainingEnds, "done", away)
     monkeypatch.setattr(trainings, "WAITS_S", 0.01)
-    monkeypatch.setattr("proxy.work.wishes.LOOK_S", 0.001)
+    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 0.001)
     async with trainings_inside(tmp_path, store_url) as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)
@@ -112,7 +112,7 @@ async def test_who_has_lost_the_step_stops(tmp_path: Path, store_url: str) -> No
 async def test_a_lease_is_renewed_again_after_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.work.wishes.LEASE_S", 1.2)
+    monkeypatch.setattr("proxy.queue.tasks.LEASE_S", 1.2)
     async with trainings_inside(tmp_path, tone="delay_s = 0.02") as server:
         written = type(kind_of(server).table).write
         renewals: list[object] = []

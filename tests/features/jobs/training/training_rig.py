@@ -63,13 +63,13 @@ async def trainings_inside(
 
 
 def kind_of(server: Inside) -> Trainings:
-    (kind,) = [kind for kind in server.worker.wishes if isinstance(kind, Trainings)]
+    (kind,) = [kind for kind in server.worker.task_kinds if isinstance(kind, Trainings)]
     return kind
 
 
 def bills_of(server: Inside) -> TrainingBills:
-    house = server.worker.open_house.house
-    return TrainingBills(house.ledger, JobFiles(house.store, house.vault), house.metrics)
+    context = server.worker.open_context.context
+    return TrainingBills(context.ledger, JobFiles(context.store, context.vault), context.metrics)
 
 
 async def voice_to_train(server: Inside, uses: tuple[str, ...] = ("speech", "training")) -> str:

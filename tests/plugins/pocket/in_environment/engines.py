@@ -13,7 +13,7 @@ from plugins.pocket.plugin import PocketSettings
 from plugins.pocket.worker import PocketEngine
 from speech_engine import Audio, Context, SpeechJob
 from speech_engine.host.log import HostLogger
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.plugin import worker_plugin
 from tests.plugins.pocket.in_environment.rig import SIZES, recording, rig
 from tests.plugins.pocket.tiny import write_manifest
@@ -37,15 +37,15 @@ def imported(folder: Path, name: str, sizes_number: int, *languages: str) -> Pat
 
 @asynccontextmanager
 async def engine(
-    paths: Sequence[Path], models_mb: int = 64, shelf: SampleShelf | None = None
+    paths: Sequence[Path], models_mb: int = 64, sample_cache: SampleCache | None = None
 ) -> AsyncIterator[PocketEngine]:
-    shelf = shelf or SampleShelf()
+    sample_cache = sample_cache or SampleCache()
     for number in range(3):
         for name in ("mine", "other"):
-            shelf.put("acc_1", name, f"s{number}", recording(number))
+            sample_cache.put("acc_1", name, f"s{number}", recording(number))
     settings = PocketSettings(model_paths=tuple(map(str, paths)), models_mb=models_mb)
     _, create = worker_plugin("plugins.pocket.worker")
-    async with create("pocket", settings, Context(HostLogger("pocket"), samples=shelf)) as made:
+    async with create("pocket", settings, Context(HostLogger("pocket"), samples=sample_cache)) as made:
         yield made
 
 

@@ -15,7 +15,7 @@ from plugins.pocket import worker
 from plugins.pocket.sizes import RATE_HZ
 from plugins.pocket.voices import PocketVoice, make_voice, mix
 from speech_engine import EngineVoice, Mix, Sample, Samples, SpeechJob, UnusableSample, Voice, VoiceNotFound
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from tests.plugins.pocket.in_environment.engines import engine, imported, publish, said
 from tests.plugins.pocket.in_environment.listeners import MOST_LSB, difference, job
 from tests.plugins.pocket.in_environment.rig import SIZES, TEXTS, recording, rig
@@ -127,13 +127,13 @@ def test_a_mix_among_other_rows_sounds_as_it_does_alone(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_tiny_ones_are_published")
 def test_a_mix_ends_with_any_of_its_recordings_and_leaves_nothing_of_them(tmp_path: Path) -> None:
     async def run() -> None:
-        shelf = SampleShelf()
-        async with engine([imported(tmp_path, "mine", 0, "en")], shelf=shelf) as made:
+        sample_cache = SampleCache()
+        async with engine([imported(tmp_path, "mine", 0, "en")], sample_cache=sample_cache) as made:
             assert await said(made, asked(mixed(0.5, 0.5)))
             # A voice of each is kept. The mean was its job's.
-            assert [[name.digest for name in key.names] for key in shelf._derived] == [["s0"], ["s1"]]
-            shelf.drop(["s1"])
-            assert [[name.digest for name in key.names] for key in shelf._derived] == [["s0"]]
+            assert [[name.digest for name in key.names] for key in sample_cache._derived] == [["s0"], ["s1"]]
+            sample_cache.drop(["s1"])
+            assert [[name.digest for name in key.names] for key in sample_cache._derived] == [["s0"]]
             with pytest.raises(VoiceNotFound, match="deleted"):
                 await said(made, asked(mixed(0.5, 0.5)))
             assert await said(made, asked(mixed(0.5)))
@@ -207,9 +207,9 @@ def test_a_mix_with_a_member_that_cannot_speak_is_refused(
     tmp_path: Path, voice: Mix, error: type[Exception], says: str
 ) -> None:
     async def run() -> None:
-        shelf = SampleShelf()
-        shelf.put("acc_1", "mine", SHORT, bytes(RATE_HZ // 2))
-        async with engine([imported(tmp_path, "mine", 0, "en")], shelf=shelf) as made:
+        sample_cache = SampleCache()
+        sample_cache.put("acc_1", "mine", SHORT, bytes(RATE_HZ // 2))
+        async with engine([imported(tmp_path, "mine", 0, "en")], sample_cache=sample_cache) as made:
             with pytest.raises(error, match=says):
                 await said(made, asked(voice))
             assert await said(made, asked(mixed(0.5, 0.5), text=TEXTS[2]))

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from plugins.rvc import conversion
-from plugins.rvc.conversion import GIVEN_HZ
+from plugins.rvc.conversion import SOURCE_HZ
 from speech_engine import Audio, Started
 from speech_engine.errors import UnsupportedOption, UnusableSample, VoiceNotFound
 from speech_engine.host.windows import WindowSizes
@@ -36,7 +36,7 @@ PITCHES = (-12.0, 0.0, 12.0)
 
 
 def expected_samples(pcm: bytes, rate: int) -> int:
-    return len(pcm) // 2 * rate // GIVEN_HZ
+    return len(pcm) // 2 * rate // SOURCE_HZ
 
 
 @pytest.mark.parametrize("which", range(len(LAYOUTS)))
@@ -61,7 +61,7 @@ def test_each_layout_sounds_at_each_pitch_and_as_long_as_its_recording(which: in
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("seconds", [1 / GIVEN_HZ, 0.05, 0.3, 1.2, 1.7, 3.4, 5.3, 8.6, 60.0])
+@pytest.mark.parametrize("seconds", [1 / SOURCE_HZ, 0.05, 0.3, 1.2, 1.7, 3.4, 5.3, 8.6, 60.0])
 def test_a_recording_of_any_length_keeps_it_to_the_sample(seconds: float) -> None:
     async def run() -> None:
         async with running() as rig:
@@ -76,7 +76,7 @@ def test_silence_is_converted_and_nothing_at_all_is_refused() -> None:
     async def run() -> None:
         async with running() as rig:
             voice = rig.bring(voice_file(layout()))
-            made, rate = await rig.convert(voice, bytes(2 * GIVEN_HZ))
+            made, rate = await rig.convert(voice, bytes(2 * SOURCE_HZ))
             assert len(made) // 2 == rate
             with pytest.raises(UnusableSample, match="empty"):
                 await rig.convert(voice, b"")
@@ -89,7 +89,7 @@ def test_a_seed_is_a_sound_however_the_recording_comes() -> None:
         async with running() as rig:
             voice, pcm = rig.bring(voice_file(layout())), recording(4.0)
             made, _ = await rig.convert(voice, pcm, seed=7)
-            again, _ = await rig.heard(rig.job(voice, pcm, seed=7), in_pieces(pcm, 777))
+            again, _ = await rig.hubert_input(rig.job(voice, pcm, seed=7), in_pieces(pcm, 777))
             other, _ = await rig.convert(voice, pcm, seed=8)
             assert made == again
             assert difference(made, other) > MOST_LSB
@@ -136,7 +136,7 @@ def test_windows_sound_as_the_whole_would() -> None:
             return await rig.convert(rig.bring(voice_file(layout())), pcm, seed=seed)
 
     cut, rate = asyncio.run(converted())
-    whole_sizes = WindowSizes((), 20 * GIVEN_HZ, GIVEN_HZ // 2, GIVEN_HZ // 50)
+    whole_sizes = WindowSizes((), 20 * SOURCE_HZ, SOURCE_HZ // 2, SOURCE_HZ // 50)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion.VoiceConversion, "sizes", whole_sizes)
         whole, _ = asyncio.run(converted())
@@ -167,17 +167,17 @@ def test_the_first_sound_comes_after_the_first_window() -> None:
 
             async def slow() -> AsyncIterator[bytes]:
                 nonlocal given
-                for at in range(0, len(pcm), GIVEN_HZ // 5):
-                    if at >= 2 * GIVEN_HZ * 1.6:
+                for at in range(0, len(pcm), SOURCE_HZ // 5):
+                    if at >= 2 * SOURCE_HZ * 1.6:
                         await more.wait()
-                    given += len(pcm[at : at + GIVEN_HZ // 5])
-                    yield pcm[at : at + GIVEN_HZ // 5]
+                    given += len(pcm[at : at + SOURCE_HZ // 5])
+                    yield pcm[at : at + SOURCE_HZ // 5]
 
             async with aclosing(rig.engine.convert(rig.job(voice, pcm), slow())) as events:
                 assert isinstance(await anext(events), Started)
                 first = await asyncio.wait_for(anext(events), 20.0)
                 assert isinstance(first, Audio)
-                assert given / 2 / GIVEN_HZ < 1.7
+                assert given / 2 / SOURCE_HZ < 1.7
                 more.set()
                 rest = sum([len(event.pcm) async for event in events if isinstance(event, Audio)])
             assert (len(first.pcm) + rest) // 2 == expected_samples(pcm, 40_000)
@@ -211,7 +211,7 @@ def test_a_recording_that_breaks_off_ends_its_conversion_with_that_fault() -> No
         async with running() as rig:
             voice = rig.bring(voice_file(layout()))
             with pytest.raises(UnusableSample, match="broke off"):
-                await rig.heard(rig.job(voice, b""), broken())
+                await rig.hubert_input(rig.job(voice, b""), broken())
             assert "0 jobs, 0 of" in repr(rig.engine.batch)
 
     asyncio.run(run())
@@ -256,7 +256,7 @@ def test_a_voice_of_another_kind_or_that_nobody_brought_is_unknown() -> None:
                 rig.job(voice, pcm, tenant="acc_2"),
             ):
                 with pytest.raises(VoiceNotFound):
-                    await rig.heard(job, in_pieces(pcm))
+                    await rig.hubert_input(job, in_pieces(pcm))
 
     asyncio.run(run())
 
@@ -295,11 +295,11 @@ def test_the_loudness_of_the_recording_can_be_taken_from_moment_to_moment() -> N
         async with running() as rig:
             said = np.frombuffer(recording(6.0, pauses=False), "<i2")
             # It is loud, quiet at 3 seconds, where two windows meet, and loud again.
-            quiet = 10 ** (np.cos(2 * np.pi * np.arange(len(said)) / GIVEN_HZ / 6) / 2 - 0.5)
+            quiet = 10 ** (np.cos(2 * np.pi * np.arange(len(said)) / SOURCE_HZ / 6) / 2 - 0.5)
             pcm = (said * quiet).astype("<i2").tobytes()
             voice = rig.bring(voice_file(layout()))
             own, rate_hz = await rig.convert(voice, pcm)
-            heard = levels(floats(pcm), GIVEN_HZ)
+            heard = levels(floats(pcm), SOURCE_HZ)
             made = {}
             for rate in (1.0, 0.5, 0.0):
                 mixed, _ = await rig.convert(voice, pcm, extra={"rms_mix_rate": rate})

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from plugins.rvc.checkpoint import RvcVoice
-from plugins.rvc.conversion import GIVEN_HZ, SIZES, VoiceConversion, Wishes, heard, moved
+from plugins.rvc.conversion import SIZES, SOURCE_HZ, ConversionOptions, VoiceConversion, hubert_input, moved
 from plugins.rvc.generator import BREATH, SINE, excitation
-from plugins.rvc.hubert import HEARD_HZ, load_hubert
+from plugins.rvc.hubert import HUBERT_HZ, load_hubert
 from plugins.rvc.joining import followed
-from plugins.rvc.model import Heard, features_of
+from plugins.rvc.model import WindowFeatures, features_of
 from speech_engine import SpeechJob, Trained
 from speech_engine.host.windows import WindowCutter
 from tests.plugins.rvc.in_environment.rig import recording, running
@@ -32,7 +32,7 @@ PUBLISHED_LAYERS = 12
 
 
 def tone(hz: float) -> bytes:
-    moments = np.arange(2 * GIVEN_HZ) / GIVEN_HZ
+    moments = np.arange(2 * SOURCE_HZ) / SOURCE_HZ
     return bytes((np.sin(2 * np.pi * hz * moments) * 10_000).astype("<i2").tobytes())
 
 
@@ -42,9 +42,9 @@ def tone(hz: float) -> bytes:
 def test_what_is_below_speech_is_not_heard_and_speech_as_loud_as_it_is(
     hz: float, least: float, most: float
 ) -> None:
-    sound = heard(tone(hz))
-    assert len(sound) == 2 * HEARD_HZ
-    inner = sound[HEARD_HZ // 2 : -HEARD_HZ // 2]
+    sound = hubert_input(tone(hz))
+    assert len(sound) == 2 * HUBERT_HZ
+    inner = sound[HUBERT_HZ // 2 : -HUBERT_HZ // 2]
     assert least <= inner.std() / (10_000 / 32_768 / np.sqrt(2)) <= most
 
 
@@ -61,20 +61,20 @@ def _rvcs_levels(sound: Any, rate_hz: int, count: int, out_hz: int) -> Any:
 @pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
 def test_a_mixed_loudness_is_rvcs(rate: float) -> None:
     random = np.random.default_rng(3)
-    heard_sound = random.normal(0, 0.1, 3 * HEARD_HZ) * np.linspace(1.0, 0.05, 3 * HEARD_HZ)
+    heard_sound = random.normal(0, 0.1, 3 * HUBERT_HZ) * np.linspace(1.0, 0.05, 3 * HUBERT_HZ)
     made = random.normal(0, 0.2, 3 * 40_000 - 800)
     levels = (
-        _rvcs_levels(sound, hz, len(made), 40_000) for sound, hz in ((heard_sound, HEARD_HZ), (made, 40_000))
+        _rvcs_levels(sound, hz, len(made), 40_000) for sound, hz in ((heard_sound, HUBERT_HZ), (made, 40_000))
     )
     wanted, own = levels
     expected = made * wanted ** (1 - rate) * np.maximum(own, 1e-6) ** (rate - 1)
-    found = followed(torch.from_numpy(made), 40_000, torch.from_numpy(heard_sound), HEARD_HZ, rate)
+    found = followed(torch.from_numpy(made), 40_000, torch.from_numpy(heard_sound), HUBERT_HZ, rate)
     assert np.abs(found.numpy() - expected).max() < 1e-4
 
 
 def test_version_1_hears_the_ninth_of_twelve_layers_and_version_2_the_last(tmp_path: Path) -> None:
     hubert = load_hubert(write_model(tmp_path, TINY_HUBERT._replace(layers=PUBLISHED_LAYERS)), "cpu")
-    sound = torch.randn(1, HEARD_HZ)
+    sound = torch.randn(1, HUBERT_HZ)
     layers: list[Any] = []
     for layer in hubert.model.encoder.layers:
         layer.register_forward_hook(lambda _layer, _given, made: layers.append(made[0]))
@@ -102,25 +102,25 @@ HALF_VOICED = torch.tensor([100.0, 0.0, 0.0, 100.0])
 )
 def test_what_has_no_pitch_is_drawn_so_much_less(protect: float, hz: Any, shares: list[float]) -> None:
     twice = OWN.repeat_interleave(2, dim=0)
-    found = features_of(Heard(OWN, hz), DRAWN, Wishes(protect=protect))
+    found = features_of(WindowFeatures(OWN, hz), DRAWN, ConversionOptions(protect=protect))
     assert torch.allclose(found, twice + 10.0 * torch.tensor(shares)[:, None])
-    assert torch.equal(features_of(Heard(OWN, hz), None, Wishes(protect=protect)), twice)
+    assert torch.equal(features_of(WindowFeatures(OWN, hz), None, ConversionOptions(protect=protect)), twice)
 
 
 def voiced_frames(pcm: bytes) -> Any:
     """Return for each hundredth of a second whether a conversion found a pitch there."""
     voice = RvcVoice(None, layout(), None)
     job = SpeechJob(id="", tenant="", model="", voice=Trained(""), segments=(), language="*")
-    conversion = VoiceConversion(job, voice, Wishes())
+    conversion = VoiceConversion(job, voice, ConversionOptions())
     cutter, found = WindowCutter(SIZES), []
     for window in cutter.feed(pcm) + cutter.finish():
-        first, last = ((each - window.begin) * 100 // GIVEN_HZ for each in (window.start, window.end))
+        first, last = ((each - window.begin) * 100 // SOURCE_HZ for each in (window.start, window.end))
         found.append(conversion.prepare(window).hz[first:last] > 0)
     return torch.cat(found)
 
 
 def test_a_hum_in_a_pause_has_no_pitch_also_where_a_window_has_nothing_else() -> None:
-    moments = np.arange(9 * GIVEN_HZ) / GIVEN_HZ
+    moments = np.arange(9 * SOURCE_HZ) / SOURCE_HZ
     pause = (moments < 3) | (moments > 6)
     speech = np.where(
         pause, 0.0, sum(np.sin(2 * np.pi * 140 * part * moments) / part for part in range(1, 9))
@@ -170,8 +170,8 @@ def test_for_a_voice_without_pitch_no_noise_of_a_source_is_drawn() -> None:
     job = SpeechJob(id="", tenant="", model="", voice=Trained(""), segments=(), language="*")
     for has_pitch in (True, False):
         voice = RvcVoice(None, layout(has_pitch=has_pitch), None)
-        (window,) = (cutter := WindowCutter(SIZES)).feed(tone(200.0)[:GIVEN_HZ]) + cutter.finish()
-        prepared = VoiceConversion(job, voice, Wishes()).prepare(window)
+        (window,) = (cutter := WindowCutter(SIZES)).feed(tone(200.0)[:SOURCE_HZ]) + cutter.finish()
+        prepared = VoiceConversion(job, voice, ConversionOptions()).prepare(window)
         assert (prepared.source is not None) == has_pitch
         assert (prepared.hz is not None) == has_pitch
 

@@ -9,7 +9,7 @@ import pytest
 
 from plugins.rvc import model
 from plugins.rvc.checkpoint import RvcVoice, load_voice
-from plugins.rvc.conversion import GIVEN_HZ, work_of
+from plugins.rvc.conversion import SOURCE_HZ, work_of
 from plugins.rvc.retrieval import Neighbours
 from plugins.rvc.voice_rules import VoiceConfig, VoiceLayout
 from plugins.rvc.worker import USUAL
@@ -79,7 +79,7 @@ def test_what_a_voice_costs_beyond_a_usual_one_counts_in_the_weight_of_its_windo
     def weight(of: VoiceLayout, vectors: int = 0) -> float:
         neighbours = Neighbours(torch.zeros(vectors, 8), "cpu") if vectors else None
         voice = RvcVoice(None, of, neighbours)
-        window = SoundWindow(0, bytes(2 * 2 * GIVEN_HZ), 0, 0, GIVEN_HZ, is_last=True)
+        window = SoundWindow(0, bytes(2 * 2 * SOURCE_HZ), 0, 0, SOURCE_HZ, is_last=True)
         return work_of(window, voice.cost).weight
 
     values: tuple[Any, ...] = (*USUAL.config[:9], "1", [7, 11], [[1, 3, 5]] * 2, *USUAL.config[12:])

@@ -25,7 +25,7 @@ from plugins.rvc.trainer import RvcTrainer
 from plugins.rvc.training import loop as steps
 from plugins.rvc.training.loop import NoNumbers
 from plugins.rvc.training.networks import SmallDiscriminator, build, check_beginnings, choose_rate
-from plugins.rvc.training.onnx_form import MOST_DIFFERENCE, TRIED, _Voice, as_onnx, compare
+from plugins.rvc.training.onnx_form import CHECKED_FRAMES, MOST_DIFFERENCE, _Voice, as_onnx, compare
 from plugins.rvc.training.recordings import _pieces, _speech, prepare
 from plugins.rvc.training.spectrum import SPECTRA, _filters, linear, mel
 from plugins.rvc.voice_format import FILES
@@ -64,7 +64,7 @@ def opened() -> RvcTrainer:
     return RvcTrainer(RvcSettings(model_path=str(folder())), "cpu")
 
 
-class Heard:
+class WindowFeatures:
     """A `TrainingTalk` that keeps what it is told, and stops a training after so many steps."""
 
     def __init__(self, stops_at: int | None = None, every: int = ORDER.checkpoint_every) -> None:
@@ -89,8 +89,8 @@ class Heard:
 
 
 @cache
-def trained() -> tuple[training.TrainedVoice, Heard]:
-    talk = Heard()
+def trained() -> tuple[training.TrainedVoice, WindowFeatures]:
+    talk = WindowFeatures()
     return opened().train(ORDER, recordings(), b"", talk), talk
 
 
@@ -103,7 +103,7 @@ def test_thirty_steps_bring_the_voice_nearer_by_a_quarter(tmp_path: Path, seed: 
     slices = prepare(spoken, opened()._ears, SPECTRA[40_000], lambda _part: None).slices
     loop = steps.Loop(build(tmp_path, 40_000, "cpu"), slices, msgspec.structs.replace(ORDER, seed=seed))
     before = distance(loop)
-    loop.run(Heard())
+    loop.run(WindowFeatures())
     assert len(loop.curve) == 30
     assert distance(loop) < 0.75 * before
 
@@ -132,17 +132,17 @@ def test_a_training_tells_its_steps_and_the_mean_of_the_best() -> None:
 
 def test_a_later_life_takes_the_same_steps() -> None:
     voice, talk = trained()
-    stopping = Heard(stops_at=13)
+    stopping = WindowFeatures(stops_at=13)
     with pytest.raises(training.TrainingStops):
         opened().train(ORDER, recordings(), b"", stopping)
     for checkpoint in (stopping.checkpoints[13], talk.checkpoints[10]):
-        again = opened().train(ORDER, recordings(), checkpoint, Heard())
+        again = opened().train(ORDER, recordings(), checkpoint, WindowFeatures())
         assert again.curve == voice.curve
         assert again.voice == voice.voice
 
 
 def test_who_is_stopped_before_the_first_step_leaves_at_once() -> None:
-    class Stopped(Heard):
+    class Stopped(WindowFeatures):
         @property
         def must_stop(self) -> bool:
             return len(self.told) >= 2
@@ -157,7 +157,7 @@ def test_who_is_stopped_before_the_first_step_leaves_at_once() -> None:
 
 def test_another_seed_takes_other_steps() -> None:
     other = training.TrainingOrder(seed=8, most_steps=2, batch=4)
-    assert opened().train(other, recordings(), b"", Heard()).curve != trained()[0].curve[:2]
+    assert opened().train(other, recordings(), b"", WindowFeatures()).curve != trained()[0].curve[:2]
 
 
 def test_the_voice_leaves_in_the_layout_of_others_and_comes_back() -> None:
@@ -196,7 +196,7 @@ def test_onnx_sounds_the_same_at_any_length(number: int) -> None:
 
     fill(network.network, {name: each.float() for name, each in read_voice(file).tensors.items()}, "it")
     network.fold()
-    for frames in (*TRIED, 5, 711):
+    for frames in (*CHECKED_FRAMES, 5, 711):
         assert compare(network, data, frames) < MOST_DIFFERENCE
 
 
@@ -231,18 +231,18 @@ SILENCE = bytes(2 * 24_000 * 30)
 )
 def test_recordings_that_say_too_little_are_refused(given: Sequence[bytes], says: str) -> None:
     with pytest.raises(training.TrainingError, match=says):
-        opened().train(ORDER, [training.Recording(24_000, pcm) for pcm in given], b"", Heard())
+        opened().train(ORDER, [training.Recording(24_000, pcm) for pcm in given], b"", WindowFeatures())
 
 
 def test_a_rate_that_nobody_has_is_refused() -> None:
     order = training.TrainingOrder(seed=1, most_steps=1, sample_rate_hz=44_100)
     with pytest.raises(UnusableModel, match="44100 Hz"):
-        opened().train(order, recordings(), b"", Heard())
+        opened().train(order, recordings(), b"", WindowFeatures())
 
 
 def test_a_training_that_is_no_better_ends_early() -> None:
     order = training.TrainingOrder(seed=7, most_steps=400, batch=2, patience=0)
-    voice = opened().train(order, recordings(), b"", Heard())
+    voice = opened().train(order, recordings(), b"", WindowFeatures())
     assert voice.ended_early
     # The first look at the voice: before it there is none to keep.
     assert voice.steps == voice.best_step == 25
@@ -254,7 +254,7 @@ def test_losses_that_are_no_numbers_end_it(monkeypatch: pytest.MonkeyPatch) -> N
         "plugins.rvc.training.loop.losses.kl_loss", lambda *told: told[0].sum() * float("nan")
     )
     with pytest.raises(NoNumbers):
-        opened().train(ORDER, recordings(), b"", Heard())
+        opened().train(ORDER, recordings(), b"", WindowFeatures())
 
 
 def test_a_step_without_a_number_is_told_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +266,7 @@ def test_a_step_without_a_number_is_told_as_the_one_before(monkeypatch: pytest.M
 
     monkeypatch.setattr(steps.Loop, "_learn", learn)
     order = training.TrainingOrder(seed=7, most_steps=50, batch=2)
-    talk = Heard()
+    talk = WindowFeatures()
     voice = opened().train(order, recordings(), b"", talk)
     assert voice.curve[3] == voice.curve[2]
     assert np.isfinite([*voice.curve, voice.best, *(each.mel + each.best for each in talk.told)]).all()
@@ -277,17 +277,17 @@ def test_a_step_without_a_number_is_told_as_the_one_before(monkeypatch: pytest.M
 def test_networks_that_begin_without_a_number_train_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps.Loop, "_learn", lambda _loop, _slices: float("inf"))
     with pytest.raises(NoNumbers):
-        opened().train(ORDER, recordings(), b"", Heard())
+        opened().train(ORDER, recordings(), b"", WindowFeatures())
 
 
 def test_broken_steps_in_a_row_are_counted_over_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "plugins.rvc.training.loop.losses.kl_loss", lambda *told: told[0].sum() * float("nan")
     )
-    stopping = Heard(stops_at=15)
+    stopping = WindowFeatures(stops_at=15)
     with pytest.raises(training.TrainingStops):
         opened().train(ORDER, recordings(), b"", stopping)
-    talk = Heard()
+    talk = WindowFeatures()
     with pytest.raises(NoNumbers):
         opened().train(ORDER, recordings(), stopping.checkpoints[15], talk)
     assert [each.step for each in talk.told if each.stage == "training"] == [16, 17, 18, 19]
@@ -310,7 +310,7 @@ def test_a_device_without_the_memory_takes_fewer_slices(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(steps.Loop, "_learn", learn)
     order = training.TrainingOrder(seed=7, most_steps=2, batch=4)
-    opened().train(order, recordings(), b"", Heard())
+    opened().train(order, recordings(), b"", WindowFeatures())
     assert sizes == [4, 2, 2]
 
 
@@ -320,7 +320,7 @@ def test_a_device_without_the_memory_for_one_slice_ends_it(monkeypatch: pytest.M
 
     monkeypatch.setattr(steps.Loop, "_learn", learn)
     with pytest.raises(torch.OutOfMemoryError):
-        opened().train(ORDER, recordings(), b"", Heard())
+        opened().train(ORDER, recordings(), b"", WindowFeatures())
 
 
 def test_rmvpe_finds_the_pitch_where_it_is(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
 
 
 def narrowed(rig: Rig, most: int) -> None:
-    rig.engine.voices_lent._most_bytes = most
-    rig.engine.voices_lent.shelf._most_bytes = most
+    rig.engine.voices_on_loan._most_bytes = most
+    rig.engine.voices_on_loan.sample_cache._most_bytes = most
 
 
 def files(count: int) -> list[bytes]:
@@ -70,27 +70,27 @@ def test_many_jobs_at_once_load_a_voice_once(loads: Loads) -> None:
 def test_the_longest_unused_goes_first_and_one_in_use_stays(loads: Loads) -> None:
     async def run() -> None:
         async with running() as rig:
-            lent = rig.engine.voices_lent
+            lent = rig.engine.voices_on_loan
             one, two, three, four = [rig.bring(file) for file in files(4)]
             async with lent.lend(rig.job(one, b""), one) as voice:
                 size = voice.nbytes
             # For two of them. The estimate has the norms of the weights, which are folded.
             narrowed(rig, int(size * 2.9))
-            assert lent.shelf.bytes >= size
+            assert lent.sample_cache.bytes >= size
             async with AsyncExitStack() as used:
                 await used.enter_async_context(lent.lend(rig.job(one, b""), one))
                 for each in (two, three):
                     async with lent.lend(rig.job(each, b""), each):
                         pass
-                assert lent.shelf.names() == [f"{TENANT}/{each.digest}" for each in (one, three)]
+                assert lent.sample_cache.names() == [f"{TENANT}/{each.digest}" for each in (one, three)]
                 async with lent.lend(rig.job(three, b""), three):
                     waiting = asyncio.create_task(rig.convert(four, recording(0.5)))
                     await asyncio.sleep(0.05)
                     assert not waiting.done()
                 # Now one is free, and goes.
                 await waiting
-                assert lent.shelf.names()[0] == f"{TENANT}/{one.digest}"
-                assert lent.shelf.bytes <= size * 2.9
+                assert lent.sample_cache.names()[0] == f"{TENANT}/{one.digest}"
+                assert lent.sample_cache.bytes <= size * 2.9
             assert loads.count == 4
 
     asyncio.run(run())
@@ -106,7 +106,7 @@ def test_who_gets_no_room_until_the_deadline_is_told_so_and_has_not_worked_meanw
 
     async def run() -> None:
         async with running(waiting=waiting) as rig:
-            lent = rig.engine.voices_lent
+            lent = rig.engine.voices_on_loan
             one, two = [rig.bring(file) for file in files(2)]
             async with lent.lend(rig.job(one, b""), one) as voice:
                 narrowed(rig, int(voice.nbytes * 1.5))
@@ -135,10 +135,10 @@ def test_a_dropped_voice_is_gone_in_every_form(loads: Loads) -> None:
             file = files(1)[0]
             voice = rig.bring(file)
             await rig.convert(voice, recording(0.5))
-            lent = rig.engine.voices_lent
-            assert lent.shelf.bytes
-            rig.shelf.drop([voice.digest])
-            assert (lent.shelf.names(), lent.shelf.bytes) == ([], 0)
+            lent = rig.engine.voices_on_loan
+            assert lent.sample_cache.bytes
+            rig.sample_cache.drop([voice.digest])
+            assert (lent.sample_cache.names(), lent.sample_cache.bytes) == ([], 0)
             with pytest.raises(VoiceNotFound):
                 await rig.convert(voice, recording(0.5))
             rig.bring(file)
@@ -155,18 +155,18 @@ def test_a_voice_that_is_dropped_while_it_loads_or_sounds_leaves_nothing() -> No
             for waits_s in (0.0, 0.3):
                 voice = rig.bring(file)
                 job = rig.job(voice, pcm)
-                task = asyncio.create_task(rig.heard(job, in_pieces(pcm)))
+                task = asyncio.create_task(rig.hubert_input(job, in_pieces(pcm)))
                 await asyncio.sleep(waits_s)
                 # As the host does it: the loan cancels the job.
-                loan = rig.shelf.lend(job, task.cancel)
-                rig.shelf.drop([voice.digest])
+                loan = rig.sample_cache.lend(job, task.cancel)
+                rig.sample_cache.drop([voice.digest])
                 with pytest.raises(asyncio.CancelledError):
                     await task
                 loan.end()
-                lent = rig.engine.voices_lent
-                await lent.shelf.close()  # what is being loaded comes to nobody
-                assert lent.shelf.bytes == 0
-                assert lent.shelf.names() == []
+                lent = rig.engine.voices_on_loan
+                await lent.sample_cache.close()  # what is being loaded comes to nobody
+                assert lent.sample_cache.bytes == 0
+                assert lent.sample_cache.names() == []
                 assert "0 jobs, 0 of" in repr(rig.engine.batch)
 
     asyncio.run(run())
@@ -191,14 +191,14 @@ def test_a_drop_waits_until_no_voice_is_loaded_from_its_bytes_any_more(
             await asyncio.to_thread(begun.wait, 60.0)
             task.cancel()
             await asyncio.wait([task])
-            (forgotten,) = rig.shelf.drop([voice.digest])
+            (forgotten,) = rig.sample_cache.drop([voice.digest])
             dropping = asyncio.ensure_future(forgotten)
             await asyncio.sleep(0)
             assert not dropping.done()
             gate.set()
             await dropping
-            await rig.engine.voices_lent.shelf.close()
-            assert rig.engine.voices_lent.shelf.bytes == 0
+            await rig.engine.voices_on_loan.sample_cache.close()
+            assert rig.engine.voices_on_loan.sample_cache.bytes == 0
 
     asyncio.run(run())
 
@@ -210,10 +210,10 @@ def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_b
 
     async def run() -> None:
         async with running() as rig:
-            shelf, pcm = rig.engine.voices_lent.shelf, recording(0.5)
+            sample_cache, pcm = rig.engine.voices_on_loan.sample_cache, recording(0.5)
 
             def small_card(*told: Any) -> RvcVoice:
-                if len(shelf.names()) > most:
+                if len(sample_cache.names()) > most:
                     raise torch.OutOfMemoryError
                 return load_voice(*told)
 
@@ -221,8 +221,8 @@ def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_b
             one, two, three = [rig.bring(file) for file in files(3)]
             await rig.convert(one, pcm)
             await rig.convert(two, pcm)
-            assert shelf.names() == [f"{TENANT}/{two.digest}"]
-            async with rig.engine.voices_lent.lend(rig.job(two, b""), two):
+            assert sample_cache.names() == [f"{TENANT}/{two.digest}"]
+            async with rig.engine.voices_on_loan.lend(rig.job(two, b""), two):
                 with pytest.raises(EngineBusy, match="no memory"):
                     await rig.convert(three, pcm)
             await rig.convert(three, pcm)

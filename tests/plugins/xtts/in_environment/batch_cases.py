@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import pytest
 
-from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.conditioning import VoiceBuilder, XttsVoice
 from plugins.xtts.model import STEP_S, XttsModel, XttsRow
 from plugins.xtts.model_format import FIRST_CODES
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
@@ -31,7 +31,7 @@ Batch = BatchLoop[XttsVoice, XttsRow]
 
 def model() -> XttsModel:
     tiny = rig()
-    return XttsModel(tiny.checkpoint, tiny.reader, tiny.decoder(), VoiceMaker(tiny.checkpoint, "cpu"))
+    return XttsModel(tiny.checkpoint, tiny.reader, tiny.decoder(), VoiceBuilder(tiny.checkpoint, "cpu"))
 
 
 def job(number: int, *texts: str) -> SpeechJob:
@@ -118,7 +118,7 @@ def test_the_first_sound_is_heard_before_the_eleventh_code_exists() -> None:
 
 async def _first_sound() -> None:
     tiny = rig()
-    gated = _GatedModel(tiny.checkpoint, tiny.reader, tiny.decoder(), VoiceMaker(tiny.checkpoint, "cpu"))
+    gated = _GatedModel(tiny.checkpoint, tiny.reader, tiny.decoder(), VoiceBuilder(tiny.checkpoint, "cpu"))
     gated.allowed = threading.Semaphore(FIRST_CODES)
     async with BatchLoop(gated, BatchSettings(), Context(HostLogger("xtts")), STEP_S) as batch:
         # This one has more than a hundred codes.

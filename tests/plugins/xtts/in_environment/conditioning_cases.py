@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from plugins.xtts.conditioning import VoiceMaker
+from plugins.xtts.conditioning import VoiceBuilder
 from plugins.xtts.model_format import SAMPLE_HZ
 from speech_engine.errors import UnusableSample
 from tests.plugins.xtts.in_environment.rig import recording, rig, upstream
@@ -46,7 +46,7 @@ def test_a_voice_is_upstreams(files: None, lengths: tuple[float, ...]) -> None:
         gpt_cond_len=settings.gpt_s,
         gpt_cond_chunk_len=settings.chunk_s,
     )
-    made = VoiceMaker(tiny.checkpoint, "cpu").make(
+    made = VoiceBuilder(tiny.checkpoint, "cpu").make(
         [recording(number, seconds) for number, seconds in enumerate(lengths)]
     )
     assert (made.latents - latents).abs().max() <= 1e-5
@@ -56,10 +56,10 @@ def test_a_voice_is_upstreams(files: None, lengths: tuple[float, ...]) -> None:
 
 def test_recordings_in_which_there_is_nothing_are_refused() -> None:
     with pytest.raises(UnusableSample, match="shorter than"):
-        VoiceMaker(rig().checkpoint, "cpu").make([bytes(2 * (SAMPLE_HZ // 4))])
+        VoiceBuilder(rig().checkpoint, "cpu").make([bytes(2 * (SAMPLE_HZ // 4))])
 
 
 def test_silence_makes_a_voice() -> None:
-    made = VoiceMaker(rig().checkpoint, "cpu").make([bytes(2 * SAMPLE_HZ)])
+    made = VoiceBuilder(rig().checkpoint, "cpu").make([bytes(2 * SAMPLE_HZ)])
     assert torch.isfinite(made.latents).all()
     assert torch.isfinite(made.speaker).all()

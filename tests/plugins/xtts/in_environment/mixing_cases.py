@@ -27,7 +27,7 @@ from speech_engine import (
     VoiceNotFound,
 )
 from speech_engine.host.log import HostLogger
-from speech_engine.host.sample_shelf import SampleShelf
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.plugin import worker_plugin
 from tests.plugins.xtts.in_environment.batch_cases import MOST_LSB, difference, job
 from tests.plugins.xtts.in_environment.rig import TEXTS, recording, rig
@@ -67,16 +67,16 @@ def test_a_mix_of_opposite_speakers_has_numbers() -> None:
 
 
 @asynccontextmanager
-async def engine(folder: Path | None = None) -> AsyncIterator[tuple[XttsEngine, SampleShelf]]:
-    shelf = SampleShelf()
+async def engine(folder: Path | None = None) -> AsyncIterator[tuple[XttsEngine, SampleCache]]:
+    sample_cache = SampleCache()
     settings = XttsSettings(model_path=str(folder or rig().folder), slots=4, rows=4, width=4)
     _, create = worker_plugin("plugins.xtts.worker")
-    async with create("xtts", settings, Context(HostLogger("xtts"), samples=shelf)) as made:
+    async with create("xtts", settings, Context(HostLogger("xtts"), samples=sample_cache)) as made:
         (info,) = made.models()
         for number in range(3):
-            shelf.put("acc_1", info.id, f"s{number}", recording(number))
-        shelf.put("acc_1", info.id, SHORT, bytes(SAMPLE_HZ // 4))
-        yield made, shelf
+            sample_cache.put("acc_1", info.id, f"s{number}", recording(number))
+        sample_cache.put("acc_1", info.id, SHORT, bytes(SAMPLE_HZ // 4))
+        yield made, sample_cache
 
 
 def mixed(*weights: float, more: tuple[tuple[EngineVoice | Samples, float], ...] = ()) -> Mix:
@@ -164,12 +164,12 @@ def test_a_mix_among_other_rows_sounds_as_it_does_alone() -> None:
 
 def test_a_mix_ends_with_any_of_its_recordings_and_leaves_nothing_of_them() -> None:
     async def run() -> None:
-        async with engine() as (made, shelf):
+        async with engine() as (made, sample_cache):
             assert await said(made, mixed(0.5, 0.5))
             # A voice of each is kept. The mean was its job's.
-            assert [[name.digest for name in key.names] for key in shelf._derived] == [["s0"], ["s1"]]
-            shelf.drop(["s1"])
-            assert [[name.digest for name in key.names] for key in shelf._derived] == [["s0"]]
+            assert [[name.digest for name in key.names] for key in sample_cache._derived] == [["s0"], ["s1"]]
+            sample_cache.drop(["s1"])
+            assert [[name.digest for name in key.names] for key in sample_cache._derived] == [["s0"]]
             with pytest.raises(VoiceNotFound, match="deleted"):
                 await said(made, mixed(0.5, 0.5))
             assert await said(made, mixed(0.5))
@@ -179,11 +179,11 @@ def test_a_mix_ends_with_any_of_its_recordings_and_leaves_nothing_of_them() -> N
 
 def test_a_recording_that_is_dropped_before_its_turn_ends_the_job() -> None:
     async def run() -> None:
-        async with engine() as (made, shelf):
+        async with engine() as (made, sample_cache):
             make = made._model.make_voice
 
             def drop(recordings: Sequence[bytes]) -> XttsVoice:
-                shelf.drop(["s1"])
+                sample_cache.drop(["s1"])
                 return make(recordings)
 
             made._model.make_voice = drop  # type: ignore[method-assign]  # one moment of the shelf

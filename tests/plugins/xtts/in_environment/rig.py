@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plugins.xtts.checkpoint import Checkpoint, load_checkpoint
-from plugins.xtts.conditioning import VoiceMaker, XttsVoice
+from plugins.xtts.conditioning import VoiceBuilder, XttsVoice
 from plugins.xtts.decoding import BatchedDecoder, DecodingRow
 from plugins.xtts.model_format import SAMPLE_HZ
 from plugins.xtts.text import TextReader, readable_languages
@@ -70,7 +70,7 @@ def rig(*, is_thai: bool = False) -> Rig:
 def load_rig(folder: Path) -> Rig:
     checkpoint = load_checkpoint(folder, "cpu", lambda _part, _what: None)
     reader = TextReader(checkpoint.vocabulary, readable_languages(checkpoint.languages), checkpoint.sizes)
-    maker = VoiceMaker(checkpoint, "cpu")
+    maker = VoiceBuilder(checkpoint, "cpu")
     return Rig(folder, checkpoint, reader, tuple(maker.make([recording(each)]) for each in range(4)))
 
 

@@ -22,8 +22,10 @@ class CuttingDecoder(Decoder):
 async def test_who_sends_too_much_is_told_what_is_kept(decoder: type[Decoder], is_told: bool) -> None:
     made = decoder(at_once=1, waiting=1)
     try:
-        async with RecordingIntake(made).taken("acc_1", master_of(await speech()), "audio_sample") as taken:
-            told = [reason for reason in taken.quality.reasons if "first 5 minutes" in reason]
+        async with RecordingIntake(made).accepted(
+            "acc_1", master_of(await speech()), "audio_sample"
+        ) as accepted:
+            told = [reason for reason in accepted.quality.reasons if "first 5 minutes" in reason]
     finally:
         await made.close()
     assert bool(told) == is_told

@@ -17,7 +17,7 @@ import pytest
 from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
 from proxy.features.all import load_config
-from proxy.kept import data_folder
+from proxy.file_store import data_folder
 from proxy.processes import runtime
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.doctor.checks import configured, only

@@ -14,10 +14,10 @@ from proxy.config.config_toml import Config
 from proxy.config.sections import VaultSection
 from proxy.diagnosis.doctor.databases import vault
 from proxy.features.all import load_config, open_store
-from proxy.kept.master_keys import MasterKeySource, rotate_some
-from proxy.kept.vault import Vault
+from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.vault import Vault
 from proxy.storage.sqlite_backup import DATABASE
-from tests.proxy.kept.vaults import BOTH, NEW, OLD, fill
+from tests.proxy.file_store.vaults import BOTH, NEW, OLD, fill
 
 KEYS = {f"KEY{number}": b64encode(bytes([number]) * 32).decode() for number in (1, 2, 3)}
 

@@ -18,8 +18,8 @@ from proxy.errors import ReaderTooSlow
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.prefetch import MEMORY_BYTES, Prefetch
-from proxy.speech.spill import SpillRoom
-from proxy.speech.word_times import WordPlaces
+from proxy.speech.spill import SpillQuota
+from proxy.speech.word_times import WordPositions
 from speech_engine import (
     Audio,
     EngineFailed,
@@ -54,7 +54,7 @@ class Endless:
         self._chunk = chunk
 
     async def begin(self) -> CandidateStream:
-        speaking = CandidateStream(CANDIDATE, JOB, WordPlaces("", ()), 1.0, USUAL_FORMS["pcm"], Deadline())
+        speaking = CandidateStream(CANDIDATE, JOB, WordPositions("", ()), 1.0, USUAL_FORMS["pcm"], Deadline())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
         await speaking.begin(events)
         return speaking
@@ -75,7 +75,7 @@ class Endless:
 @asynccontextmanager
 async def reading(engine: Endless, megabytes: int = 64) -> AsyncIterator[Prefetch[CandidateStream]]:
     with TemporaryDirectory() as folder:
-        ahead = Prefetch(engine.begin, SpillRoom(Path(folder), megabytes))
+        ahead = Prefetch(engine.begin, SpillQuota(Path(folder), megabytes))
         try:
             yield ahead
         finally:

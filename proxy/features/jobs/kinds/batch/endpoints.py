@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.access.callers import Caller, caller_of
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
@@ -22,11 +22,11 @@ from proxy.errors import (
     RangeNotSatisfiable,
     UnsupportedMediaType,
 )
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.content import RANGE, ZIP, Blob, SoundZip, StoredFile, whole_reply
 from proxy.features.jobs.core.records import JOBS, Job, Made
-from proxy.features.jobs.core.retention import kept_us
+from proxy.features.jobs.core.retention import stored_us
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.bodies import (
@@ -45,11 +45,11 @@ from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFil
 from proxy.features.jobs.section import JOBS as SECTION
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
-from proxy.http.form import MOST_FILE_BYTES, SentFile, form_values, read_form
-from proxy.http.idempotency import KEY_HEADER, sent_key
+from proxy.http.form import MOST_FILE_BYTES, FormFile, form_values, read_form
+from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import Page, page, query_limit
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, answers
+from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
@@ -75,16 +75,16 @@ _OF_BATCHES = (
 class Files(Resource):
     """Files that accounts have uploaded, and those that their batches give."""
 
-    def __init__(self, kind: BatchKind, at: HouseRevision) -> None:
+    def __init__(self, kind: BatchKind, at: RevisionContext) -> None:
         assert at.speaking is not None, "a worker speaks"
         self._files = kind.files
         self._store = kind.store
         self._vault = kind.files.vault
-        self._given = kind.batch_files
+        self._batch_files = kind.batch_files
         self._days, self._plans = SECTION.of(at.config).days, at.config.plans
         self._counter = at.speaking.admission.counter
 
-    @answers(
+    @endpoint(
         "POST",
         "/v1/files",
         FileObject,
@@ -101,19 +101,19 @@ class Files(Resource):
         )
         values = form_values(form, lists=())
         speech_request.read(NewFile, {name: values[name] for name in ("purpose",) if name in values})
-        lasts_us = kept_us(self._days, self._plans, caller.plan)
+        lasts_us = stored_us(self._days, self._plans, caller.plan)
         if _EXPIRES in values:
-            lasts_us = min(lasts_us, _asked_us(str(values[_EXPIRES])))
-        sent = _checked(form.files.get("file"))
+            lasts_us = min(lasts_us, _wanted_us(str(values[_EXPIRES])))
+        upload = _checked(form.files.get("file"))
         id_, now = new_id("file").replace("_", "-"), await self._store.now()
-        sealed = await self._vault.seal_record(account, id_, FileSeal(_name(sent)))
+        sealed = await self._vault.seal_record(account, id_, FileSeal(_name(upload)))
         file = UploadedFile(
             id=id_,
             account=account,
             created=now,
             expires=now + lasts_us,
-            bytes=len(sent.data),
-            digest=await self._files.put(account, sent.data),
+            bytes=len(upload.data),
+            digest=await self._files.put(account, upload.data),
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
@@ -126,19 +126,19 @@ class Files(Resource):
             )
         return reply(self._shown(file))
 
-    @answers("GET", "/v1/files", FileList, queries=_OF_FILES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/files", FileList, queries=_OF_FILES, failures=(InvalidRequest,))
     async def list_files(self, request: Request) -> Response:
         """The files that were uploaded, the newest first"""
-        asked = request.query_params
-        if asked.get("order", "desc") not in ("asc", "desc"):
+        query = request.query_params
+        if query.get("order", "desc") not in ("asc", "desc"):
             raise InvalidRequest("Invalid value for 'order': it must be asc or desc.", param="order")
         # There are few: an account has a bound.
         rows = await FILES.of_account(self._store, caller_of(request.scope).account)
-        if asked.get("order") == "asc":
+        if query.get("order") == "asc":
             rows.reverse()
-        if asked.get("purpose", "batch") != "batch":
+        if query.get("purpose", "batch") != "batch":
             rows = []
-        if after := asked.get("after"):
+        if after := query.get("after"):
             places = [place for place, row in enumerate(rows) if row.id == after]
             if not places:
                 raise InvalidRequest(
@@ -150,13 +150,13 @@ class Files(Resource):
         first, last = (data[0].id, data[-1].id) if data else (None, None)
         return reply(FileList(data=data, has_more=len(rows) > limit, first_id=first, last_id=last))
 
-    @answers("GET", "/v1/files/{id}", FileObject, failures=(NotFound, NoPlace))
+    @endpoint("GET", "/v1/files/{id}", FileObject, failures=(NotFound, NoPlace))
     async def get_file(self, request: Request) -> Response:
         """One file, also one that a batch gives"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         if (of_batch := job_of(id_)) is None:
             return reply(self._shown(await self._found(account, id_)))
-        job, whole = await self._given_by(request, *of_batch)
+        job, whole = await self._file_of(request, *of_batch)
         return reply(
             FileObject(
                 id=id_,
@@ -168,7 +168,7 @@ class Files(Resource):
             )
         )
 
-    @answers(
+    @endpoint(
         "GET",
         "/v1/files/{id}/content",
         media=(JSONL, ZIP),
@@ -180,7 +180,7 @@ class Files(Resource):
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         header = request.headers.get("range")
         if (of_batch := job_of(id_)) is not None:
-            job, whole = await self._given_by(request, *of_batch)
+            job, whole = await self._file_of(request, *of_batch)
             suffix = SUFFIXES[of_batch[1]]
             name = f"{job.id}_{of_batch[1]}.{suffix}"
             return whole_reply(whole, name, ZIP if suffix == "zip" else JSONL, header)
@@ -188,7 +188,7 @@ class Files(Resource):
         uploaded = StoredFile(self._files, account, [Blob(file.digest, 0, file.bytes)])
         return whole_reply(uploaded, f"{file.id}.jsonl", JSONL, header)
 
-    @answers("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))
+    @endpoint("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))
     async def delete_file(self, request: Request) -> Response:
         """Delete an uploaded file. A batch of it goes on"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
@@ -223,10 +223,10 @@ class Files(Resource):
             raise _no_file(request.path_params["id"])
         return job
 
-    async def _given_by(self, request: Request, batch: str, what: What) -> tuple[Job, StoredFile | SoundZip]:
+    async def _file_of(self, request: Request, batch: str, what: What) -> tuple[Job, StoredFile | SoundZip]:
         """Return a file of a batch that has ended. Raises NotFound, RateLimited and NoPlace."""
         job = await self._batch(request, batch)
-        whole = await self._given.of(self._counter, request.scope, job, what)
+        whole = await self._batch_files.of(self._counter, request.scope, job, what)
         if whole is None:
             raise _no_file(request.path_params["id"])
         return job, whole
@@ -235,7 +235,7 @@ class Files(Resource):
 class Batches(Resource):
     """How accounts ask for batches, and see how far they are."""
 
-    def __init__(self, kind: BatchKind, at: HouseRevision, steps: Steps) -> None:
+    def __init__(self, kind: BatchKind, at: RevisionContext, steps: Steps) -> None:
         assert at.speaking is not None, "a worker speaks"
         self._kind = kind
         self._store = kind.store
@@ -243,7 +243,7 @@ class Batches(Resource):
         self._admission = at.speaking.admission
         self._steps = steps
 
-    @answers(
+    @endpoint(
         "POST",
         "/v1/batches",
         BatchObject,
@@ -257,15 +257,15 @@ class Batches(Resource):
         caller: Caller = caller_of(request.scope)
         terms = (await self._admission.admit(caller)).terms
         raw = await raw_body(request)
-        asked = speech_request.parse(BatchBody, raw)
-        key = sent_key(request.headers.getlist("idempotency-key"))
-        sent = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
-        made = await self._kind.make_batch(sent, asked)
+        query = speech_request.parse(BatchBody, raw)
+        key = read_key(request.headers.getlist("idempotency-key"))
+        upload = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
+        made = await self._kind.make_batch(upload, query)
         self._steps.look_soon()
         self._kind.notices.look_soon()
         return await self._show(made.job, made.headers)
 
-    @answers("GET", "/v1/batches", BatchList, queries=_OF_BATCHES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/batches", BatchList, queries=_OF_BATCHES, failures=(InvalidRequest,))
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
@@ -283,12 +283,12 @@ class Batches(Resource):
             lambda job: shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0)),
         )
 
-    @answers("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
+    @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
     async def get_batch(self, request: Request) -> Response:
         """One batch"""
         return await self._show(await self._found(request))
 
-    @answers("POST", "/v1/batches/{id}/cancel", BatchObject, failures=(NotFound,))
+    @endpoint("POST", "/v1/batches/{id}/cancel", BatchObject, failures=(NotFound,))
     async def cancel_batch(self, request: Request) -> Response:
         """End a batch. What was spoken stays"""
         job = await self._found(request)
@@ -312,7 +312,7 @@ class Batches(Resource):
         return reply(shown, headers=headers)
 
 
-def _asked_us(text: str) -> int:
+def _wanted_us(text: str) -> int:
     """Return how long a client wants its file to be kept. Raises InvalidRequest."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_S))
     if not is_number or not _LEAST_S <= int(text) <= _MOST_S:
@@ -323,24 +323,24 @@ def _asked_us(text: str) -> int:
     return int(text) * SECOND
 
 
-def _checked(sent: SentFile | None) -> SentFile:
-    if sent is None:
+def _checked(upload: FormFile | None) -> FormFile:
+    if upload is None:
         raise InvalidRequest(
             "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
         )
-    if not sent.data or sent.data.isspace():
+    if not upload.data or upload.data.isspace():
         raise InvalidRequest("Invalid value for 'file': it is empty.", param="file", code="empty_file")
-    if not sent.called.lower().endswith(".jsonl"):
+    if not upload.called.lower().endswith(".jsonl"):
         raise InvalidRequest(
             "Invalid value for 'file': a batch is of lines of JSON, in a file whose name ends with .jsonl.",
             param="file",
         )
-    return sent
+    return upload
 
 
-def _name(sent: SentFile) -> str:
+def _name(upload: FormFile) -> str:
     """Return the name of a file as it is shown: without folders, and without what no terminal shows."""
-    name = "".join(each for each in sent.called if each.isprintable())
+    name = "".join(each for each in upload.called if each.isprintable())
     return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME:]
 
 

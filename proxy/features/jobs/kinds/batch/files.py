@@ -22,7 +22,7 @@ from proxy.features.jobs.core.content import Blob, SoundZip, StoredFile, whole_r
 from proxy.features.jobs.core.files import BEGINNING, JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.jobs.kinds.batch.lines import NamedLine, line_of, named_lines
-from proxy.helpers.places import FairPlaces
+from proxy.helpers.limiter import FairLimiter
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row
 
@@ -106,7 +106,7 @@ class BatchFiles:
 
     def __init__(self, files: JobFiles) -> None:
         self._files = files
-        self._places = FairPlaces(
+        self._places = FairLimiter(
             "files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE
         )
 
@@ -168,7 +168,7 @@ def _request_of(line: _Line) -> str:
     return f"batch_req_{line.id}"
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _ClipReport(msgspec.Struct, frozen=True):
     """What is told of a clip."""
 
     audio_format: str
@@ -176,7 +176,7 @@ class _Told(msgspec.Struct, frozen=True):
 
 async def clip_reply(files: JobFiles, clip: JobClip, header: str | None) -> Response:
     """Answer with the sound of a line, which is a whole file. Raises RangeNotSatisfiable, StorageFailed."""
-    format_ = msgspec.json.decode(await files.told(clip), type=_Told).audio_format
+    format_ = msgspec.json.decode(await files.report_of(clip), type=_ClipReport).audio_format
     whole = StoredFile.of_blobs(files, [clip])
     return whole_reply(whole, f"{clip.step}.{format_}", MEDIA_TYPES[format_], header)
 

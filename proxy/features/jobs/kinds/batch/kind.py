@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.wishes import SECOND
+from policies.tasks import SECOND
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, InvalidRequest, NotFound
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.content import ZIP, whole_reply
 from proxy.features.jobs.core.ends import Events
@@ -39,8 +39,8 @@ from proxy.features.jobs.kinds.batch.bodies import (
 )
 from proxy.features.jobs.kinds.batch.files import BatchFiles, LineFailure, What, clip_reply, file_id, why
 from proxy.features.jobs.kinds.batch.lines import LineFault, read_file, request_body
-from proxy.features.webhooks.courier import Courier
-from proxy.kept.vault import Vault
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.vault import Vault
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -102,14 +102,14 @@ class BatchKind(SpokenKind):
     fails_as_one = False
     is_checked_before = False
 
-    def __init__(self, files: JobFiles, notices: Courier) -> None:
+    def __init__(self, files: JobFiles, notices: DeliveryTasks) -> None:
         super().__init__(files)
         self.notices = notices
         self.batch_files = BatchFiles(files)
         # A file is a few megabytes, and reading it keeps a thread busy.
         self._places = asyncio.Semaphore(_READ_AT_ONCE)
 
-    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
         body = await asyncio.to_thread(speech_request.parse, BatchJobBody, asked.body)
         return await self.make_batch(asked, body)
 
@@ -127,13 +127,13 @@ class BatchKind(SpokenKind):
         request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
         return PlannedStep(await speaking.call(held.request, caller, request, terms))
 
-    def kept_error(self, status: int, why: ErrorDetail) -> str:
+    def stored_error(self, status: int, why: ErrorDetail) -> str:
         return msgspec.json.encode(LineFailure(status, why)).decode()
 
     def shown_error(self, error: str) -> str:
         return why(error)
 
-    async def content(self, job: Job, request: Request, at: HouseRevision) -> Response:
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         assert at.speaking is not None, "a worker speaks"
         counter = at.speaking.admission.counter
         zip_ = await self.batch_files.of(counter, request.scope, job, "sound")
@@ -193,7 +193,9 @@ class BatchKind(SpokenKind):
             return
         fault = read.faults[0]
         new = new._replace(fault=ErrorDetail(fault.message, "invalid_request_error", None, fault.code))
-        await add_job(self.files, caller, new, lambda job: ends.told_failed(job, self.events, self.notices))
+        await add_job(
+            self.files, caller, new, lambda job: ends.failure_notice(job, self.events, self.notices)
+        )
 
     async def _read(self, account: str, id_: str) -> bytes:
         file = await uploads.FILES.get(self.store, account, id_) if id_.isprintable() else None

@@ -65,7 +65,7 @@ class LineFault(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
 
 
-class LinePlace(NamedTuple):
+class LinePosition(NamedTuple):
     """Where a line is in its file, from byte `first` up to `last`, and how much it has to say."""
 
     first: int
@@ -76,7 +76,7 @@ class LinePlace(NamedTuple):
 class ReadFile(NamedTuple):
     """What is in a file: its lines if there are no `faults`."""
 
-    lines: list[LinePlace]
+    lines: list[LinePosition]
     faults: list[LineFault]
 
     @property
@@ -91,7 +91,7 @@ _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def read_file(data: bytes) -> ReadFile:
     """Read all lines. It looks at each byte, so a thread does it."""
-    lines, faults, seen, blank = list[LinePlace](), list[LineFault](), dict[str, int](), 0
+    lines, faults, seen, blank = list[LinePosition](), list[LineFault](), dict[str, int](), 0
     for number, (first, last) in enumerate(_places(data), 1):
         raw = data[first:last]
         if not raw.strip():
@@ -108,7 +108,7 @@ def read_file(data: bytes) -> ReadFile:
             if len(faults) == MOST_NAMED:
                 break
         else:
-            lines.append(LinePlace(first, last, found))
+            lines.append(LinePosition(first, last, found))
     if not lines and not faults:
         faults.append(LineFault(code="empty_file", message="The file has no lines."))
     return ReadFile(lines, faults)

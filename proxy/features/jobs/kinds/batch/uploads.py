@@ -6,7 +6,7 @@ import msgspec
 
 from proxy.features.jobs.core.encoded_records import drop_keys
 from proxy.features.jobs.core.files import JobFiles
-from proxy.kept.vault import SealedRecord
+from proxy.file_store.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.store import Condition, Statement, Store, write_deletion

@@ -19,20 +19,20 @@ from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.recordings.intake import invalid_audio
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.conversions.form import (
     FILE,
     ConversionForm,
-    SentConversion,
+    ConversionUpload,
     check_consent,
     granted,
     output_of,
     read_conversion,
-    read_sent,
+    read_conversion_body,
     source_sound,
 )
-from proxy.features.jobs.core.fields import ENCODED, SentFields, of_step, step_format
+from proxy.features.jobs.core.fields import ENCODED, StepFields, of_step, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
@@ -40,7 +40,7 @@ from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
 from proxy.features.jobs.kinds.conversion.stretches import MOST_MS, is_silent, stretches
-from proxy.kept.once import digest_of_fields
+from proxy.file_store.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -56,7 +56,7 @@ class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
         return f"<ConversionJobForm {self.model} {self.voice} as {self.response_format}>"
 
 
-class ConversionFields(SentFields, frozen=True, kw_only=True):
+class ConversionFields(StepFields, frozen=True, kw_only=True):
     """What is sealed of such a job: the form of each step, the SHA-256 of the file, and how that is mixed."""
 
     form: ConversionForm
@@ -67,13 +67,13 @@ class ConversionFields(SentFields, frozen=True, kw_only=True):
         return "<ConversionFields>"
 
 
-def check_conversion(sent: SentConversion) -> None:
+def check_conversion(sent: ConversionUpload) -> None:
     """Raise InvalidRequest for what no job gives."""
     if sent.form.provenance is not None:
         raise InvalidRequest("'provenance' is not for a job: its sound comes as a file.", param="provenance")
 
 
-def step_form(sent: SentConversion) -> ConversionForm:
+def step_form(sent: ConversionUpload) -> ConversionForm:
     """Return the form of each step."""
     form, format_ = sent.form, sent.output.format
     if format_ in ENCODED:
@@ -81,8 +81,8 @@ def step_form(sent: SentConversion) -> ConversionForm:
     return replace(form, response_format=step_format(format_))
 
 
-def of_form(form: ConversionForm, file: bytes = b"") -> SentConversion:
-    return SentConversion(form, output_of(form), file)
+def of_form(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
+    return ConversionUpload(form, output_of(form), file)
 
 
 FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
@@ -100,23 +100,23 @@ class ConversionKind(SpokenKind):
         self._grants = grants
         self._ledger = ledger
 
-    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+    async def make(self, stretch: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
         assert request is not None, "its form is read here"
         assert at.speaking is not None, "a worker speaks"
-        form, terms = await read_sent(request, FORM_FIELDS), asked.terms
+        form, terms = await read_conversion_body(request, FORM_FIELDS), stretch.terms
         sent = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
         check_conversion(sent)
         check_length(terms, 0, FILE)
         digest = await asyncio.to_thread(digest_of_fields, sent.form, sent.audio)
-        add = partial(self._add, at.speaking, asked.caller, terms, sent)
-        return await made_once(self.files, asked._replace(body=sent.audio), add, digest)
+        add = partial(self._add, at.speaking, stretch.caller, terms, sent)
+        return await made_once(self.files, stretch._replace(body=sent.audio), add, digest)
 
     async def _add(
         self,
         speaking: Speaking,
         caller: Caller,
         terms: Terms,
-        sent: SentConversion,
+        sent: ConversionUpload,
         id_: str,
         digest: bytes,
     ) -> None:
@@ -169,13 +169,13 @@ class ConversionKind(SpokenKind):
         # What nobody pays for, or nobody converts any more, is not decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
         file = await self.files.whole(job.account, job.digest)
-        asked = StretchOf(file, held.first, held.last, fields.takes_first)
+        stretch = StretchOf(file, held.first, held.last, fields.takes_first)
         try:
-            pcm = await self._decoder.stretch(job.account, asked)
+            pcm = await self._decoder.stretch(job.account, stretch)
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
-        heard_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
-        request = sent.request(source_sound(pcm, heard_s, fields.source, grant))
+        sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
+        request = sent.request(source_sound(pcm, sound_s, fields.source, grant))
         call = await speaking.call(held.request, caller, request, terms)
         return PlannedStep(call, consent=None if grant is None else grant.id)
 

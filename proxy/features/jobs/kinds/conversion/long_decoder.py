@@ -14,7 +14,7 @@ from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decode
 from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf, SurveyOf
 from proxy.features.jobs.kinds.conversion.stretches import LEVEL_MS
 from proxy.helpers.helper import Helper, HelperSpec
-from proxy.helpers.places import FairPlaces
+from proxy.helpers.limiter import FairLimiter
 from proxy.speech.speech_request import SOURCE_HZ
 
 WITHIN_S = 90.0
@@ -43,10 +43,10 @@ class LongDecoder:
     """Reads recordings of a worker. Close it."""
 
     def __init__(self, within_s: float = WITHIN_S) -> None:
-        self._places = FairPlaces(
+        self._places = FairLimiter(
             "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
         )
-        self._stretches = FairPlaces(
+        self._stretches = FairLimiter(
             "stretches of recordings",
             places=_MOST_STEPS,
             of_account=_MOST_STEPS,
@@ -71,7 +71,7 @@ class LongDecoder:
         """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
         async with self._stretches.turn(account, waits=True):
             made = await self._read(asked, checked_sound)
-        return await asyncio.to_thread(_heard, made)
+        return await asyncio.to_thread(_pcm_of, made)
 
     async def close(self) -> None:
         """End all processes."""
@@ -95,7 +95,7 @@ def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
     return made if is_survey else Undecoded("lost")
 
 
-def _heard(made: Decoded) -> bytes:
+def _pcm_of(made: Decoded) -> bytes:
     from proxy.audio.recordings.derivation import whole_sound
     from proxy.audio.recordings.master import make_master
 

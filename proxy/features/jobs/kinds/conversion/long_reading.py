@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.decoding import Downmix, KeptRate, MonoFrames, read_frames, read_upload
+from proxy.audio.recordings.decoding import Downmix, MonoFrames, StoredRate, read_frames, read_upload
 from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
 from proxy.features.jobs.kinds.conversion.stretches import LEVEL_MS
@@ -38,16 +38,16 @@ def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
         samples += frame.samples
         rest.append(np.abs(frames.mono(frame)))
         if sum(map(len, rest)) >= frames.rate_hz:
-            heard = np.concatenate(rest)
-            whole = len(heard) - len(heard) % frames.rate_hz
+            sound = np.concatenate(rest)
+            whole = len(sound) - len(sound) % frames.rate_hz
             for start in range(0, whole, frames.rate_hz):
-                levels += _levels(heard[start : start + frames.rate_hz])
-            rest = [heard[whole:]]
+                levels += _levels(sound[start : start + frames.rate_hz])
+            rest = [sound[whole:]]
     if not samples:
         raise frames.no_sound()
     whole_ms = -(-samples * 1000 // frames.rate_hz)
-    heard = np.concatenate((*rest, np.zeros(frames.rate_hz)))
-    levels += _levels(heard[: frames.rate_hz])
+    sound = np.concatenate((*rest, np.zeros(frames.rate_hz)))
+    levels += _levels(sound[: frames.rate_hz])
     return LongSurvey(
         levels=bytes(levels[: -(-whole_ms // LEVEL_MS)]),
         whole_ms=whole_ms,
@@ -65,19 +65,19 @@ def _levels(second: NDArray[np.float64]) -> bytes:
 
 
 def _stretch(frames: MonoFrames, asked: StretchOf) -> Decoded:
-    pcm, at, kept = bytearray(), 0, None
+    pcm, at, stored_rate = bytearray(), 0, None
     for frame in frames:
         # A stretch is as long at any rate, so that its length, and with it the price, is the sound's alone.
-        kept = kept or KeptRate(frames.rate_hz)
+        stored_rate = stored_rate or StoredRate(frames.rate_hz)
         first = round(asked.start_ms * frames.rate_hz / 1000) - at
         last = round(asked.end_ms * frames.rate_hz / 1000) - at
         at += frame.samples
         if first < frame.samples:
-            pcm += frames.packed(kept.feed(frames.mono(frame)[max(0, first) : last]))
+            pcm += frames.packed(stored_rate.feed(frames.mono(frame)[max(0, first) : last]))
         if last <= frame.samples:
             break
-    if kept is not None:
-        pcm += frames.packed(kept.flush())
-    if kept is None or not pcm:
+    if stored_rate is not None:
+        pcm += frames.packed(stored_rate.flush())
+    if stored_rate is None or not pcm:
         raise frames.no_sound()
-    return Decoded(bytes(pcm), kept.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)
+    return Decoded(bytes(pcm), stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)

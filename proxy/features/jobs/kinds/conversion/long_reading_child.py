@@ -31,11 +31,11 @@ def main() -> None:
     confine_job(MOST_CPU_S, _MEMORY_MB)
     question = pipe.read() or b""
     # Said of a file that ends this process by an error that nobody expects.
-    said = msgspec.msgpack.encode(Undecoded("lost"))
+    reply = msgspec.msgpack.encode(Undecoded("lost"))
     try:
-        said = answer(question)
+        reply = answer(question)
     finally:
-        pipe.write(said)
+        pipe.write(reply)
 
 
 def answer(question: bytes) -> bytes:

@@ -18,7 +18,7 @@ MOST_CHAPTERS = 500
 MOST_TITLE = 200
 
 
-class SentChapter(msgspec.Struct, frozen=True, kw_only=True):
+class ChapterFields(msgspec.Struct, frozen=True, kw_only=True):
     """A chapter as it is sent. Without a title, the second one is called "Chapter 2"."""
 
     title: Annotated[
@@ -27,10 +27,10 @@ class SentChapter(msgspec.Struct, frozen=True, kw_only=True):
     input: Annotated[str, Meta(min_length=1, description="a text")]
 
     def __repr__(self) -> str:
-        return f"<SentChapter of {len(self.input)} characters>"
+        return f"<ChapterFields of {len(self.input)} characters>"
 
 
-ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(SentChapter)["$defs"]["SentChapter"]}
+ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(ChapterFields)["$defs"]["ChapterFields"]}
 """The chapters of a request, for the OpenAPI document: their faults are named one by one."""
 
 
@@ -39,7 +39,7 @@ def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, .
     texts, chapters, start = list[str](), list[Chapter](), 0
     for number, each in enumerate(sent):
         try:
-            chapter = speech_request.read(SentChapter, each)
+            chapter = speech_request.read(ChapterFields, each)
         except InvalidRequest as fault:
             field = in_chapter(number, fault.param or "")
             message = fault.message.replace(f"'{fault.param}'", f"'{field}'")

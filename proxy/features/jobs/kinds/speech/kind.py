@@ -14,24 +14,24 @@ from starlette.responses import Response
 from policies import text_tags
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.speech_answers import ToldSpeech
+from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import Conflict
-from proxy.feature import HouseRevision
+from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.bodies import Progress
 from proxy.features.jobs.core.content import StreamedFile
-from proxy.features.jobs.core.fields import Chapter, SentFields, chapter_of, of_step
+from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.spoken import SoundQuery, no_sound
 from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
 from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS, TextPiece
-from proxy.features.jobs.kinds.speech.request import JobBody, SentJob, parse_job, step_body, step_text
+from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
 from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writers
 from proxy.features.jobs.section import JOBS
-from proxy.kept.vault import VaultFailed
+from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -45,7 +45,7 @@ class SpeechKind(SpokenKind):
     name = "speech"
     body = JobBody
 
-    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
         # It holds the interpreter's lock for a few milliseconds, and the loop for none.
         sent = await asyncio.to_thread(parse_job, asked.body, asked.defaults)
         if not sent.text.strip():
@@ -53,7 +53,9 @@ class SpeechKind(SpokenKind):
         check_length(asked.terms, len(sent.text), "chapters" if sent.chapters else "input")
         return await made_once(self.files, asked, partial(self._add, asked.caller, sent, at))
 
-    async def _add(self, caller: Caller, sent: SentJob, at: HouseRevision, id_: str, digest: bytes) -> None:
+    async def _add(
+        self, caller: Caller, sent: JobFields, at: RevisionContext, id_: str, digest: bytes
+    ) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         assert at.speaking is not None, "a worker speaks"
         begins, most = len(sent.text) - len(sent.text.lstrip()), JOBS.of(at.config).step_characters
@@ -63,7 +65,7 @@ class SpeechKind(SpokenKind):
         found, chapters = await asyncio.to_thread(
             cut, sent.text, sent.chapters, start.plan.language, names, most
         )
-        fields = SentFields(
+        fields = StepFields(
             sent=sent.sent,
             cast=names,
             request=digest.hex(),
@@ -124,7 +126,7 @@ class SpeechKind(SpokenKind):
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
         yield writer.head
         for clip in clips:
-            told = msgspec.json.decode(await self.files.told(clip), type=ToldSpeech)
+            told = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
             first, last = places[clip.number]
             seconds = clip.samples / clip.sample_rate_hz
             yield await asyncio.to_thread(
@@ -133,8 +135,8 @@ class SpeechKind(SpokenKind):
             # Where clips are joined, their frames play for longer than the sound in them.
             begins_s += clip.played_s
 
-    def _fields(self, job: Job) -> SentFields:
-        return self.files.vault.open_record(job.account, job.id, job.record, SentFields)
+    def _fields(self, job: Job) -> StepFields:
+        return self.files.vault.open_record(job.account, job.id, job.record, StepFields)
 
     def _warnings(self, job: Job) -> tuple[str, ...]:
         try:
@@ -144,10 +146,10 @@ class SpeechKind(SpokenKind):
         return tuple(f"{each}: not all of it is followed" for each in ignored)
 
 
-async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: SentJob, text: str) -> SpeechCall:
+async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: JobFields, text: str) -> SpeechCall:
     terms = of_step(speaking.admission.terms(caller))
     request = parse_speech(
-        step_body(SentFields(sent=sent.sent), text), Defaults(), speaking.plans.client_fields
+        step_body(StepFields(sent=sent.sent), text), Defaults(), speaking.plans.client_fields
     )
     if request.emotion_tags == "refuse":
         request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
@@ -155,7 +157,7 @@ async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: SentJob, 
 
 
 async def _dropped_tags(
-    fields: SentFields, text: str, pieces: Sequence[TextPiece], plan: Plan
+    fields: StepFields, text: str, pieces: Sequence[TextPiece], plan: Plan
 ) -> Sequence[str]:
     """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
     mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.errors import InvalidRequest, RequestTooLarge
-from proxy.features.jobs.core.fields import ENCODED, FORMATS, Chapter, Files, SentFields, step_format
+from proxy.features.jobs.core.fields import ENCODED, FORMATS, Chapter, Files, StepFields, step_format
 from proxy.features.jobs.kinds.speech.chapters import ITEMS, MOST_CHAPTERS, read_chapters
 from proxy.features.jobs.kinds.speech.pieces import Saying, saying_at
 from proxy.speech import speech_request
@@ -56,7 +56,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
         return f"<JobBody {self.model}>"
 
 
-class SentJob(msgspec.Struct, frozen=True, kw_only=True):
+class JobFields(msgspec.Struct, frozen=True, kw_only=True):
     """A request for a job: its text, its format, and the other fields of each step's request."""
 
     text: str
@@ -67,14 +67,14 @@ class SentJob(msgspec.Struct, frozen=True, kw_only=True):
     kbit_s: int | None = None
 
     def __repr__(self) -> str:
-        return f"<SentJob of {len(self.text)} characters>"
+        return f"<JobFields of {len(self.text)} characters>"
 
 
 _OF_JOB = ("input", "kind", "background", "chapters", "files")
 """Fields that no step's request has."""
 
 
-def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
+def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
     """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
     body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
     format_ = body.response_format.lower()
@@ -85,12 +85,12 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
         )
     text, chapters = _text(body)
     values = _values(raw, len(text))
-    for name, is_asked in (
+    for name, is_wanted in (
         ("stream", bytes(values.get("stream", b"")) == b"true"),
         ("stream_format", body.stream_format != "audio"),
         ("provenance", body.provenance is not None),
     ):
-        if is_asked:
+        if is_wanted:
             raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
     sent = {name: value for name, value in values.items() if name not in _OF_JOB}
     # Each step's request has them.
@@ -104,10 +104,10 @@ def parse_job(raw: bytes, defaults: Defaults) -> SentJob:
     sent["response_format"] = msgspec.Raw(msgspec.json.encode(step_format(format_)))
     kbit_s = None
     if format_ in ENCODED:
-        form = speech_request.sent_form(format_, body)
+        form = speech_request.form_value(format_, body)
         kbit_s = form.kbit_s
         sent |= {"sample_rate": msgspec.Raw(b"%d" % form.sample_rate_hz), "bitrate": msgspec.Raw(b"null")}
-    return SentJob(text=text, format=format_, sent=sent, chapters=chapters, files=body.files, kbit_s=kbit_s)
+    return JobFields(text=text, format=format_, sent=sent, chapters=chapters, files=body.files, kbit_s=kbit_s)
 
 
 def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
@@ -163,6 +163,6 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
     return StepText(tags + text[first:last], len(tags))
 
 
-def step_body(fields: SentFields, piece: str) -> bytes:
+def step_body(fields: StepFields, piece: str) -> bytes:
     """Return the body of a piece of the text."""
     return msgspec.json.encode({**fields.sent, "input": piece})

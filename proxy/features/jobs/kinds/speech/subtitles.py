@@ -23,7 +23,7 @@ _LETTER_S = 0.12
 
 _BLANKS = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
-_NOT_SAID = re.compile(r"\[[^\[\]\n]*\]|[*_`#~\0]+")
+_NOT_SPOKEN = re.compile(r"\[[^\[\]\n]*\]|[*_`#~\0]+")
 """In what is between two words: tags, and what Markdown marks."""
 _LINK = re.compile(r"\[([^\[\]\n]+)\](\([^()\s]+\))")
 _SENTENCE_ENDS = frozenset(".!?…。！？।؟៕။")
@@ -83,24 +83,24 @@ def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
 
 def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Unit]:
     """Yield the words with the signs around them. Each sign is with the word that it stands at."""
-    said = list(_in_order(words))
+    spoken = list(_in_order(words))
     between = _LINK.sub(lambda link: f"\0{link[1]}\0" + "\0" * len(link[2]), piece)
     begin = 0
-    for number, word in enumerate(said):
-        is_last = number + 1 == len(said)
-        following = len(piece) if is_last else said[number + 1].source_start
+    for number, word in enumerate(spoken):
+        is_last = number + 1 == len(spoken)
+        following = len(piece) if is_last else spoken[number + 1].source_start
         gap = between[word.source_end : following]
-        kept = len(gap) if is_last else _border(gap)
-        before = _NOT_SAID.sub("", between[begin : word.source_start])
-        behind = _NOT_SAID.sub("", gap[:kept])
-        until_s = end_s if is_last else said[number + 1].start_seconds
+        stored = len(gap) if is_last else _border(gap)
+        before = _NOT_SPOKEN.sub("", between[begin : word.source_start])
+        behind = _NOT_SPOKEN.sub("", gap[:stored])
+        until_s = end_s if is_last else spoken[number + 1].start_seconds
         text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
         takes_s = _LETTER_S * len(text) + _PAUSE_S
         ends = _PARAGRAPH_END if _PARAGRAPH.search(gap) else _ends(text)
         if until_s - word.start_seconds > takes_s:
             ends = max(ends, _SENTENCE)
         yield from _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
-        begin = word.source_end + kept
+        begin = word.source_end + stored
 
 
 def _in_order(words: Sequence[TimedWord]) -> Iterator[TimedWord]:

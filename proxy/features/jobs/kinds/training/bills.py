@@ -60,10 +60,10 @@ class TrainingBills:
         # As the id of a step: usage by job tells two jobs of one id apart.
         return await self.price.hold(f"{job}_{created}_{new_id('hold')}", payer, price_of(terms).micro, job)
 
-    def kept_statement(self, hold: Hold) -> Statement:
+    def store_statement(self, hold: Hold) -> Statement:
         """Return what keeps a hold in the commit that adds its training."""
         durable = self.price.durable(hold)
-        return durable_holds.keep_statement(durable, records.has_hold(durable.request))
+        return durable_holds.store_statement(durable, records.has_hold(durable.request))
 
     async def run(self) -> None:
         """Sweep now, and every few seconds."""
@@ -73,7 +73,7 @@ class TrainingBills:
         """Charge what is owed, and give back what was held in vain. Return how many trainings that were."""
         swept = 0
         async with self._sweeping:
-            while batch := await records.list_owed(self._store, _BATCH):
+            while batch := await records.list_due(self._store, _BATCH):
                 for training in batch:
                     await self._charge(training)
                 swept += len(batch)

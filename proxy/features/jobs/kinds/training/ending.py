@@ -9,24 +9,24 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.catalogue.library import Library
 from proxy.catalogue.purges import Purges
-from proxy.catalogue.trained_voices import TrainedVoices
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core import records as job_records
 from proxy.features.jobs.core.records import JOBS, JobStep
 from proxy.features.jobs.kinds.training import records
-from proxy.features.jobs.kinds.training.process import LearntVoice
+from proxy.features.jobs.kinds.training.process import TrainingResult
 from proxy.features.jobs.kinds.training.records import TRAININGS, Training
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.queue.tasks import Done
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Params, Statement, Store
-from proxy.work.wishes import Done
 
 VOICE_ERASED = ErrorDetail("The voice was deleted.", "invalid_request_error", "voice", "voice_erased")
 
-IS_OWED = f"{TRAININGS.finished} AND EXISTS (SELECT 1 FROM trainings WHERE id = :of_job AND state = 'owed')"
-_DONE_IF_OWED = f"""
-UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :of_job AND state = 'open' AND {IS_OWED}
+IS_DUE = f"{TRAININGS.finished} AND EXISTS (SELECT 1 FROM trainings WHERE id = :of_job AND state = 'owed')"
+_DONE_IF_DUE = f"""
+UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :of_job AND state = 'open' AND {IS_DUE}
 """
 _END_BY_STEP = f"{ends.END} AND {TRAININGS.finished}"
 
@@ -37,7 +37,7 @@ class TrainingEnds:
     """Writes the ends of trainings in one worker."""
 
     def __init__(
-        self, store: Store, trained: TrainedVoices, registry: CollectorRegistry, notices: Courier
+        self, store: Store, trained: TrainedVoiceStore, registry: CollectorRegistry, notices: DeliveryTasks
     ) -> None:
         self._store = store
         self._ended = Counter(
@@ -52,21 +52,21 @@ class TrainingEnds:
         self._library, self._purges = library, purges
 
     async def done(
-        self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
+        self, held: JobStep, training: Training, result: TrainingResult, export_rows: Sequence[Statement]
     ) -> None:
-        """Give a voice its model, and end the job, which is `given` its file, unless it goes on no longer or
+        """Give a voice its model, and end the job with its `export_rows`, unless it goes on no longer or
         the voice was erased. What was written once is not written again."""
-        model = await self._trained.put(training.account, training.voice, training.format, learnt.file)
+        model = await self._trained.put(training.account, training.voice, training.format, result.file)
         before = await self._trained.replaced_by(model)
         now = await self._store.now()
         of_job: Params = {"of_job": training.id}
         also = (
             *self._trained.statements(model, Condition(TRAININGS.finished, {})),
-            records.owe_statement(held, model.id, learnt.done),
-            *(Statement(each.sql, {**each.params, **of_job}) for each in given),
-            Statement(_DONE_IF_OWED, {**of_job, "now": now}),
+            records.owe_statement(held, model.id, result.done),
+            *(Statement(each.sql, {**each.params, **of_job}) for each in export_rows),
+            Statement(_DONE_IF_DUE, {**of_job, "now": now}),
             *self._failure(held, VOICE_ERASED, now),
-            *ends.told(self._notices, held, ends.JOB_EVENTS, "done", now, TRAININGS.finished),
+            *ends.notice_rows(self._notices, held, ends.JOB_EVENTS, "done", now, TRAININGS.finished),
         )
         is_written = await TRAININGS.write(
             self._store,
@@ -76,7 +76,7 @@ class TrainingEnds:
             also=also,
             gives_back=True,
         )
-        if not is_written or not await self._trained.is_kept(model):
+        if not is_written or not await self._trained.is_stored(model):
             await self._trained.drop(model)
             return
         if self._library is not None:
@@ -86,7 +86,7 @@ class TrainingEnds:
         self._notices.look_soon()
         self._ended.labels("done").inc()
         _log.info(
-            "job.training.complete", job=training.id, steps=learnt.done.steps, best=learnt.done.best_step
+            "job.training.complete", job=training.id, steps=result.done.steps, best=result.done.best_step
         )
         for old in before:
             await self._trained.drop(old)
@@ -114,5 +114,7 @@ class TrainingEnds:
     def _failure(self, held: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
         """Return what ends the job of a step as failed, if it is still open."""
         end: Params = {"job": held.job, "now": now, **ends.failed(why)}
-        told = ends.told(self._notices, held, ends.JOB_EVENTS, "failed", now, TRAININGS.finished)
-        return (Statement(_END_BY_STEP, end), *told)
+        notice_rows = ends.notice_rows(
+            self._notices, held, ends.JOB_EVENTS, "failed", now, TRAININGS.finished
+        )
+        return (Statement(_END_BY_STEP, end), *notice_rows)

@@ -13,7 +13,7 @@ from proxy.features.jobs.core.records import JobStep
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.blobs import BlobFile
 from proxy.features.jobs.kinds.training.records import Training
-from proxy.kept.vault import VaultFailed
+from proxy.file_store.vault import VaultFailed
 from proxy.storage.store import Condition, Params, Statement, StorageFailed, Store
 from speech_engine.training import FilePiece, TrainingProgress
 
@@ -100,6 +100,6 @@ class TrainingJournal:
         )
         for row in answers[1]:
             await self._files.drop(row["account"], row["digest"])
-        kept = await encoded_records.list_file(self._store, held.job, "checkpoint")
-        if [row.digest for row in kept] != [row.digest for row in checkpoint.rows]:
+        stored = await encoded_records.list_file(self._store, held.job, "checkpoint")
+        if [row.digest for row in stored] != [row.digest for row in checkpoint.rows]:
             await checkpoint.drop()

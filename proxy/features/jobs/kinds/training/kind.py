@@ -18,7 +18,7 @@ from policies.routing.filters import is_open
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.feature import House, HouseRevision
+from proxy.feature import AppContext, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.bodies import Progress, ShownTraining
 from proxy.features.jobs.core.content import StoredFile, whole_reply
@@ -29,14 +29,14 @@ from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once,
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.bills import TrainingBills
-from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
-from proxy.features.jobs.kinds.training.learning import Learning, TrainingFields
+from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.records import Training
-from proxy.features.jobs.kinds.training.trainers import Trainers
-from proxy.features.jobs.kinds.training.trainings import LearningMeans, Trainings
+from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
+from proxy.features.jobs.kinds.training.training_input import TrainingFields, TrainingInput
+from proxy.features.jobs.kinds.training.trainings import Trainings, TrainingSetup
 from proxy.features.jobs.section import JOBS
-from proxy.features.webhooks.courier import Courier
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.speech import speech_request
 from proxy.storage.store import Statement
 
@@ -83,22 +83,33 @@ ONNX = "application/octet-stream"
 class TrainingParts(NamedTuple):
     """The trainings of one worker."""
 
-    wishes: Trainings
+    task_kinds: Trainings
     bills: TrainingBills
     ends: TrainingEnds
-    learning: Learning
-    trainers: Trainers
-    far: TrainingsElsewhere
+    learning: TrainingInput
+    trainers: TrainingEngines
+    runners_: TrainingsOnRunners
 
     @classmethod
-    def of(cls, house: House, files: JobFiles) -> TrainingParts:
-        assert house.engines is not None, "a command trains nothing"
-        trainers = Trainers(house.registry, house.engines, house.config_at_start, house.book)
-        learning = Learning(house.store, house.vault, house.own_voices, house.find(Grants), house.samples)
-        ends = TrainingEnds(house.store, house.trained, house.metrics.registry, house.find(Courier))
-        far = TrainingsElsewhere(house.store, files, learning, trainers)
-        wishes = Trainings(house.store, LearningMeans(files, trainers, learning, far), ends)
-        return cls(wishes, TrainingBills(house.ledger, files, house.metrics), ends, learning, trainers, far)
+    def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
+        assert context.engines is not None, "a command trains nothing"
+        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, context.book)
+        learning = TrainingInput(
+            context.store, context.vault, context.own_voices, context.find(Grants), context.samples
+        )
+        ends = TrainingEnds(
+            context.store, context.trained, context.metrics.registry, context.find(DeliveryTasks)
+        )
+        runners_ = TrainingsOnRunners(context.store, files, learning, trainers)
+        task_kinds = Trainings(context.store, TrainingSetup(files, trainers, learning, runners_), ends)
+        return cls(
+            task_kinds,
+            TrainingBills(context.ledger, files, context.metrics),
+            ends,
+            learning,
+            trainers,
+            runners_,
+        )
 
 
 class TrainingKind(JobKind):
@@ -118,7 +129,7 @@ class TrainingKind(JobKind):
         assert self._open is not None, "a command trains nothing"
         return self._open
 
-    def revise(self, at: HouseRevision) -> None:
+    def revise(self, at: RevisionContext) -> None:
         if (parts := self._open) is None:
             return
         config, speaking, voices = at.config, at.speaking, at.voices
@@ -126,14 +137,14 @@ class TrainingKind(JobKind):
         assert voices is not None, "a worker speaks"
         parts.trainers.revise(config)
         parts.learning.revise(speaking, at.admin_tools.callers, voices.catalogue.licences)
-        parts.ends.revise(at.library, at.house.purges)
-        parts.wishes.is_here = JOBS.of(config).here or not (config.serves and self.store.is_shared)
+        parts.ends.revise(at.library, at.context.purges)
+        parts.task_kinds.is_here = JOBS.of(config).here or not (config.serves and self.store.is_shared)
 
-    async def make(self, asked: BackgroundRequest, at: HouseRevision, request: Request | None) -> MadeJob:
+    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
         """Make a training: who may train what is asked here, and the price is held before anything begins."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, asked.body)
         made = await made_once(self.files, asked, partial(self._add, at, asked.caller, asked.terms, body))
-        self._parts.wishes.look_soon()
+        self._parts.task_kinds.look_soon()
         return made
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
@@ -142,7 +153,7 @@ class TrainingKind(JobKind):
         charged = await records.charged(self.store, ids)
         return {job.id: _progress(job, trainings.get(job.id), charged.get(job.id, 0)) for job in jobs}
 
-    async def content(self, job: Job, request: Request, at: HouseRevision) -> Response:
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         blobs = await list_encoded(self.store, job.id, 0)
         if not blobs:
             why = (
@@ -161,7 +172,7 @@ class TrainingKind(JobKind):
             await self._open.bills.make_room(job.id)
 
     async def _add(
-        self, at: HouseRevision, caller: Caller, terms: Terms, asked: TrainingBody, id_: str, digest: bytes
+        self, at: RevisionContext, caller: Caller, terms: Terms, asked: TrainingBody, id_: str, digest: bytes
     ) -> None:
         if terms.job_characters == 0:
             raise no_jobs(terms)
@@ -194,13 +205,13 @@ class TrainingKind(JobKind):
                 asked=asked.steps,
             )
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
-            beside = (records.insert_statement(training), parts.bills.kept_statement(hold))
+            beside = (records.insert_statement(training), parts.bills.store_statement(hold))
             is_added = await add_job(self.files, caller, new, lambda _: beside)
         finally:
             # A write whose answer is lost may be there: then the sweep sees its row, and the hold in it.
-            parts.bills.price.note(hold, is_kept=is_added)
+            parts.bills.price.note(hold, is_stored=is_added)
 
-    def _model(self, at: HouseRevision, name: str, terms: Terms) -> Model:
+    def _model(self, at: RevisionContext, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises as `resolve_model` does."""
         assert at.voices is not None, "a worker has voices"
         catalogue = at.voices.catalogue

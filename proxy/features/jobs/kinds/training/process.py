@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from policies.device_book import DeviceMemory
+from policies.device_reservations import DeviceMemory
 from proxy.engines import environments
 from proxy.engines.environments import EnvironmentRefused
-from proxy.engines.memory_book import MemoryBook
+from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import JOB_NICENESS, Child
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
@@ -68,7 +68,7 @@ class TrainingInterrupted(Exception):
     """It was told to stop, and goes on later from its last checkpoint."""
 
 
-class TrainerSpec(NamedTuple):
+class TrainingSpec(NamedTuple):
     """The trainer of an engine. Its process gets `environ` and no more, and needs `memory_gb` of its device,
     if that is known."""
 
@@ -77,17 +77,17 @@ class TrainerSpec(NamedTuple):
     memory_gb: float | None
 
     def __repr__(self) -> str:
-        return f"<TrainerSpec of {self.engine.name}>"
+        return f"<TrainingSpec of {self.engine.name}>"
 
 
-class LearntVoice(NamedTuple):
+class TrainingResult(NamedTuple):
     """What came of a training."""
 
     file: bytes
     done: TrainingDone
 
     def __repr__(self) -> str:
-        return f"<LearntVoice of {len(self.file)} bytes>"
+        return f"<TrainingResult of {len(self.file)} bytes>"
 
 
 class TrainingFollower(Protocol):
@@ -103,7 +103,7 @@ class TrainingFollower(Protocol):
 class TrainingProcess:
     """One process for one training."""
 
-    def __init__(self, spec: TrainerSpec, book: MemoryBook) -> None:
+    def __init__(self, spec: TrainingSpec, book: MemoryReservations) -> None:
         self._spec = spec
         self._book = book
         self._holder = f"a training with {spec.engine.name}"
@@ -125,7 +125,7 @@ class TrainingProcess:
         recordings: AsyncIterator[Recording],
         checkpoint: AsyncIterator[FilePiece] | None,
         follower: TrainingFollower,
-    ) -> LearntVoice:
+    ) -> TrainingResult:
         """Train, and return the voice. Raises TrainingRefused, TrainingBroken, MemoryLacking,
         TrainingInterrupted, and what the follower and the iterators raise."""
         async with self._process() as child, aclosing(child.messages()) as messages:
@@ -193,7 +193,7 @@ class TrainingProcess:
         if refusal is not None:
             raise MemoryLacking(refusal.reason, refusal.again_s or 0.0)
 
-    async def _answer(self, messages: AsyncIterator[Message], follower: TrainingFollower) -> LearntVoice:
+    async def _answer(self, messages: AsyncIterator[Message], follower: TrainingFollower) -> TrainingResult:
         assembly, voice, size = Assembly(), b"", 0
         while True:
             match await self._next(messages):
@@ -207,7 +207,7 @@ class TrainingProcess:
                 case FilePiece() as piece:
                     await follower.piece(piece)
                 case TrainingDone() as done:
-                    return LearntVoice(voice, done)
+                    return TrainingResult(voice, done)
                 case TrainingStopped():
                     raise TrainingInterrupted
                 case TrainingFailed(reason, is_owners):

@@ -1,7 +1,7 @@
 """Trainings as rows, beside their jobs: whose voice is learnt, how far that is, and whether it is paid.
 
 A training is `held` while its job goes on: its price is kept back. In the commit that gives the voice its
-model it becomes `owed`, and whoever sees that charges it. If its account ends it after steps on a rented
+model it becomes `due`, and whoever sees that charges it. If its account ends it after steps on a rented
 machine, it becomes `owed_part` in that commit. Then, or when its job has ended otherwise, it is `over`. The
 row outlives its job until then.
 """
@@ -19,7 +19,7 @@ from proxy.features.jobs.core.records import JobStep
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import Table
-from proxy.storage.wish_tables import WishTable
+from proxy.storage.task_tables import TaskTable
 from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 
@@ -27,7 +27,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held,
     and then what is charged: the same request may come twice at once, and only one of its two holds is kept.
     `mel` and `best` are 0 and `stage` is "" before it begins. Of the steps that were `asked` for, so many
-    `ran` on rented machines, and so many are `kept` in a whole checkpoint."""
+    `ran` on rented machines, and so many are `stored` in a whole checkpoint."""
 
     id: str
     account: str
@@ -46,7 +46,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     eta_s: float | None = None
     asked: int
     ran: int = 0
-    kept: int = 0
+    stored: int = 0
 
     def __repr__(self) -> str:
         return f"<Training {self.id} of {self.voice}, {self.state}>"
@@ -66,7 +66,7 @@ TABLE = Table(
         "DELETE FROM trainings WHERE account = :id AND state = 'over'",
     ),
 )
-TRAININGS = WishTable(
+TRAININGS = TaskTable(
     "job_steps", JobStep, "state = 'wanted' AND kind = 'training'", earliest="asked", of_account=1
 )
 """Their steps: one of each."""
@@ -100,7 +100,7 @@ _CHARGED = """
 SELECT trainings.id, usage.credits FROM trainings JOIN usage ON usage.id = trainings.hold
 WHERE trainings.id IN ({jobs})
 """
-_OWED = f"{_SELECT} state IN ('owed', 'owed_part') ORDER BY id LIMIT :limit"
+_DUE = f"{_SELECT} state IN ('owed', 'owed_part') ORDER BY id LIMIT :limit"
 _LEFT = f"""
 {_SELECT} state = 'held'
 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open')
@@ -154,14 +154,14 @@ async def note(
     store: Store, job: str, progress: TrainingProgress, only_if: Condition, *, ran: int = 0
 ) -> None:
     """Note how far a training is, and how many steps `ran` on rented machines, if the condition is true."""
-    said: Params = {"id": job, "ran": ran, **msgspec.structs.asdict(progress)}
-    await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**said, **only_if.params}))
+    values: Params = {"id": job, "ran": ran, **msgspec.structs.asdict(progress)}
+    await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**values, **only_if.params}))
 
 
-def keep_statement(training: Training, step: int, only_if: str) -> Statement:
+def store_statement(training: Training, step: int, only_if: str) -> Statement:
     """Return what notes of which step a checkpoint is that came from a rented machine."""
-    kept = min(max(0, step), training.asked)
-    return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": kept})
+    stored = min(max(0, step), training.asked)
+    return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": stored})
 
 
 async def lose(store: Store, job: str) -> None:
@@ -181,8 +181,8 @@ def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
     return Statement(_OWE, params)
 
 
-async def list_owed(store: Store, limit: int) -> list[Training]:
-    return [msgspec.convert(row, Training) for row in await store.read(_OWED, {"limit": limit})]
+async def list_due(store: Store, limit: int) -> list[Training]:
+    return [msgspec.convert(row, Training) for row in await store.read(_DUE, {"limit": limit})]
 
 
 async def list_left(store: Store, limit: int) -> list[Training]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from proxy.engines.remote_engine import FarTraining, RemoteEngine
+from proxy.engines.remote_engine import RemoteEngine, TrainingWork
 from proxy.errors import AccountSuspended, ErrorDetail, JobUsedUp, RequestFailed, from_engine
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core import records as job_records
@@ -21,31 +21,31 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS, Job, JobStep, Waits
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.blobs import DamagedFile, pieces_of
-from proxy.features.jobs.kinds.training.elsewhere import TrainingsElsewhere
-from proxy.features.jobs.kinds.training.ending import IS_OWED, VOICE_ERASED, TrainingEnds
+from proxy.features.jobs.kinds.training.ending import IS_DUE, VOICE_ERASED, TrainingEnds
 from proxy.features.jobs.kinds.training.following import TrainingJournal
-from proxy.features.jobs.kinds.training.learning import Learning, TrainingInputs, VoiceDeleted
+from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.process import (
-    LearntVoice,
     MemoryLacking,
-    TrainerSpec,
     TrainingBroken,
     TrainingInterrupted,
     TrainingProcess,
     TrainingRefused,
+    TrainingResult,
+    TrainingSpec,
 )
 from proxy.features.jobs.kinds.training.records import TRAININGS, Training
-from proxy.features.jobs.kinds.training.trainers import Trainers
-from proxy.kept.vault import VaultFailed
+from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
+from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs, VoiceDeleted
+from proxy.file_store.vault import VaultFailed
+from proxy.queue.tasks import Again, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.store import Condition, Statement, Store, until_written
-from proxy.work.wishes import Again, Result, WishKind
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
 from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
 
 MOST_TRIES = 4
 WAITS_S = 15.0
-_ELSEWHERE_S = 60.0
+_REMOTE_S = 60.0
 _MOST_LISTED = 32
 _END_TRIES = 6
 _LEFT = Again(is_try=False)
@@ -60,37 +60,37 @@ _HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_err
 _log = structlog.get_logger()
 
 
-class LearningMeans(NamedTuple):
+class TrainingSetup(NamedTuple):
     """What voices are learnt with."""
 
     files: JobFiles
-    trainers: Trainers
-    learning: Learning
-    far: TrainingsElsewhere
+    trainers: TrainingEngines
+    learning: TrainingInput
+    runners_: TrainingsOnRunners
 
 
-class Trainings(WishKind[JobStep]):
+class Trainings(TaskKind[JobStep]):
     """One at a time here, as a training takes what a device has; elsewhere, each has a machine of its own."""
 
     name = "trainings"
     table = TRAININGS
     at_once = 1
-    at_once_elsewhere = 8
-    of_account_elsewhere = 2
+    at_once_remote = 8
+    of_account_remote = 2
     outlives = False
     is_for_workers = True
     hands_over = True
     # A step and a checkpoint of a large network take their time.
     closing_s = 20.0
 
-    def __init__(self, store: Store, means: LearningMeans, ends: TrainingEnds) -> None:
+    def __init__(self, store: Store, means: TrainingSetup, ends: TrainingEnds) -> None:
         super().__init__(store)
         self.means = means
         self._ends = ends
         # Those of the steps that are under way here, each with its voice.
         self._processes: dict[str, tuple[str, TrainingProcess]] = {}
         # Those that are elsewhere, of the steps that are under way or were listed.
-        self._elsewhere: set[str] = set()
+        self._remote: set[str] = set()
         self.is_here = True
 
     async def list_open(self, now: int) -> list[JobStep]:
@@ -99,21 +99,23 @@ class Trainings(WishKind[JobStep]):
         steps = await self.table.list_open(self._store, now, _MOST_LISTED)
         trainings = await records.of_jobs(self._store, {step.job for step in steps})
         trainers = self.means.trainers
-        far = {id_ for id_, training in trainings.items() if trainers.elsewhere(training.engine) is not None}
-        self._elsewhere &= self._under_way.keys()
-        self._elsewhere |= {step.id for step in steps if step.job in far}
+        runners_ = {
+            id_ for id_, training in trainings.items() if trainers.remote(training.engine) is not None
+        }
+        self._remote &= self._under_way.keys()
+        self._remote |= {step.id for step in steps if step.job in runners_}
         return steps
 
-    def takes(self, wish: JobStep) -> Mapping[Hashable, int]:
-        if wish.id in self._elsewhere:
+    def takes(self, task: JobStep) -> Mapping[Hashable, int]:
+        if task.id in self._remote:
             return {
-                "elsewhere": self.at_once_elsewhere,
-                ("elsewhere", wish.account): self.of_account_elsewhere,
+                "elsewhere": self.at_once_remote,
+                ("elsewhere", task.account): self.of_account_remote,
             }
         return {"here": self.at_once}
 
-    def gives_up(self, wish: JobStep) -> bool:
-        return wish.tries + 1 >= MOST_TRIES
+    def gives_up(self, task: JobStep) -> bool:
+        return task.tries + 1 >= MOST_TRIES
 
     def only_if(self, held: JobStep) -> Condition:
         return job_records.is_wanted(held)
@@ -140,7 +142,7 @@ class Trainings(WishKind[JobStep]):
         """Let each process write a checkpoint, and stop it. A run elsewhere goes on without us."""
         for _, process in self._processes.values():
             process.stop_soon()
-        for id_ in self._elsewhere & self._under_way.keys():
+        for id_ in self._remote & self._under_way.keys():
             self._under_way[id_][0].cancel()
         await super().close()
 
@@ -149,9 +151,9 @@ class Trainings(WishKind[JobStep]):
         training = await records.get(self._store, held.job)
         if job is None or job.state != "open" or training is None:
             return _LEFT
-        before = await self.means.far.checkpoint(job.id)
+        before = await self.means.runners_.checkpoint(job.id)
         try:
-            return await self._learnt(job, held, training)
+            return await self._train(job, held, training)
         except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
             return await self._ends.failed(held, _detail(failure))
         except AccountSuspended as suspended:
@@ -171,9 +173,9 @@ class Trainings(WishKind[JobStep]):
         except (TrainingBroken, DamagedFile, VaultFailed, EngineError) as broken:
             return await self._broken(held, broken, before)
 
-    async def _learnt(self, job: Job, held: JobStep, training: Training) -> Result:
+    async def _train(self, job: Job, held: JobStep, training: Training) -> Result:
         trainers = self.means.trainers
-        engine, info = trainers.elsewhere(training.engine), trainers.info(training.engine)
+        engine, info = trainers.remote(training.engine), trainers.info(training.engine)
         spec = trainers.find(training.engine)
         if info is None or (spec is None and engine is None):
             # Another process may have it.
@@ -183,15 +185,15 @@ class Trainings(WishKind[JobStep]):
             await job_records.wait_for(self._store, job.id, "")
         if spec is None:
             assert engine is not None
-            return await self._learnt_elsewhere(held, training, engine, asked)
-        return await self._learnt_here(held, training, TrainingProcess(spec, trainers.book), spec, asked)
+            return await self._train_remotely(held, training, engine, asked)
+        return await self._train_locally(held, training, TrainingProcess(spec, trainers.book), spec, asked)
 
-    async def _learnt_here(
+    async def _train_locally(
         self,
         held: JobStep,
         training: Training,
         process: TrainingProcess,
-        spec: TrainerSpec,
+        spec: TrainingSpec,
         asked: TrainingInputs,
     ) -> Result:
         trainers = self.means.trainers
@@ -199,19 +201,19 @@ class Trainings(WishKind[JobStep]):
         self._processes[held.id] = training.voice, process
         try:
             with trainers.held(spec):
-                learnt = await self._trained_here(training.id, process, asked, journal)
-            await trainers.check(training.engine, learnt.file)
+                learned = await self._run_training(training.id, process, asked, journal)
+            await trainers.check(training.engine, learned.file)
             rows = [row for form in journal.forms for row in form.rows]
-            await self._end(held, training, learnt, encoded_records.insertions(rows, IS_OWED))
+            await self._end(held, training, learned, encoded_records.insertions(rows, IS_DUE))
             return None
         finally:
             del self._processes[held.id]
             await journal.drop()
 
-    async def _trained_here(
+    async def _run_training(
         self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
-    ) -> LearntVoice:
-        checkpoint = await self.means.far.checkpoint(job)
+    ) -> TrainingResult:
+        checkpoint = await self.means.runners_.checkpoint(job)
         async with AsyncExitStack() as stack:
             recordings = await stack.enter_async_context(aclosing(asked.recordings))
             pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
@@ -219,7 +221,7 @@ class Trainings(WishKind[JobStep]):
                 await stack.enter_async_context(aclosing(pieces))
             return await process.train(asked.order, recordings, pieces, journal)
 
-    async def _learnt_elsewhere(
+    async def _train_remotely(
         self, held: JobStep, training: Training, engine: RemoteEngine, asked: TrainingInputs
     ) -> Result:
         """Learn in one run, or go on with the one that is under way. A run has its time: then comes the next.
@@ -227,11 +229,11 @@ class Trainings(WishKind[JobStep]):
         What it tells comes by another way, and may come to another worker.
         """
         job, runs = training.id, engine.training_runs()
-        said = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
-        run = FarTraining(training.account, job, held.id, said, asked.digests)
+        fingerprint = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
+        run = TrainingWork(training.account, job, held.id, fingerprint, asked.digests)
         trained = await runs.train(run)
         try:
-            is_over = await self._taken(held, training, trained.end)
+            is_over = await self._take_result(held, training, trained.end)
         except (TrainingBroken, TrainingRefused, DamagedFile):
             await runs.pass_over(trained.run)
             raise
@@ -241,7 +243,7 @@ class Trainings(WishKind[JobStep]):
         await runs.pass_over(trained.run)
         return Again(is_try=False, values={"tries": 0})
 
-    async def _taken(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
+    async def _take_result(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
         """Take what a run has brought. Return whether that is all. Raises what a process here does."""
         match end:
             case TrainingStopped(steps):
@@ -251,18 +253,18 @@ class Trainings(WishKind[JobStep]):
             case TrainingFailed(reason, is_owners):
                 raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
             case TrainingDone() as done:
-                far = self.means.far
-                learnt = LearntVoice(await far.voice(training.id), done)
-                await self.means.trainers.check(training.engine, learnt.file)
-                await self._end(held, training, learnt, (far.given(training.id, IS_OWED),))
+                runners_ = self.means.runners_
+                learned = TrainingResult(await runners_.voice(training.id), done)
+                await self.means.trainers.check(training.engine, learned.file)
+                await self._end(held, training, learned, (runners_.take_statement(training.id, IS_DUE),))
         return True
 
     async def _end(
-        self, held: JobStep, training: Training, learnt: LearntVoice, given: Sequence[Statement]
+        self, held: JobStep, training: Training, learned: TrainingResult, export_rows: Sequence[Statement]
     ) -> None:
         """Write the end: hours of work wait for a database that is away."""
         self.stop_watching(held)
-        end = partial(self._ends.done, held, training, learnt, given)
+        end = partial(self._ends.done, held, training, learned, export_rows)
         await until_written(end, _END_TRIES, WAITS_S)
 
     async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Again:
@@ -282,11 +284,11 @@ class Trainings(WishKind[JobStep]):
         is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
         if is_lasting and self._store.is_shared:
             # Another machine may be able to.
-            return await self._waits(held, "engine", str(broken), _ELSEWHERE_S)
+            return await self._waits(held, "engine", str(broken), _REMOTE_S)
         if is_lasting or isinstance(broken, EngineCannot):
             return await self._ends.failed(held, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
-        if await self.means.far.checkpoint(held.job) != before:
+        if await self.means.runners_.checkpoint(held.job) != before:
             # It has failed once, since it got on.
             return Again(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.gives_up(held):

@@ -1,0 +1,269 @@
+"""The shelf of clips: files, their index in the database, and a memory in front of both.
+
+A file is given out without a look at the database. So the rows of the index come before the file, and a purge
+deletes the rows first and the files after them:
+
+- A recording adds its rows when it begins. It gives them its name before the file has that name, and looks
+  once more afterwards. If a purge came in the meantime, the rows are gone, and the file is removed.
+- A kill leaves rows without a file or, in the middle of a purge, a file without rows. `tidy` removes both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
+
+from proxy.features.cache import clips
+from proxy.features.cache import records as index
+from proxy.features.cache.clips import About, Clip, Identity
+from proxy.features.cache.names import ClipOwner
+from proxy.features.cache.records import NewClip
+from proxy.file_store import locked_files
+from proxy.file_store.folder import BoundedFolder
+from proxy.file_store.locked_files import Lock
+from proxy.file_store.recording import FileRecording
+from proxy.storage.disk_names import DiskName
+from proxy.storage.store import StorageFailed, Store
+
+_THREADS = 4
+_MEMORY_BYTES = 8_000_000
+"""Of clips in memory, in each worker. Others come from the disk, which the system keeps in memory itself."""
+_UNDER_WAY_US = 60 * 60 * 1_000_000
+"""For so long the index waits for a file. Microseconds, as the store's clock has them."""
+
+
+class ClipRecording(FileRecording):
+    """A speech that goes to its client and to the disk. `indexing` ends when the index has its rows."""
+
+    def __init__(
+        self,
+        lock: Lock,
+        folder: BoundedFolder,
+        id_: str,
+        indexing: asyncio.Task[None],
+        on_end: Callable[[OSError | None], None],
+    ) -> None:
+        super().__init__(lock, folder.largest_bytes, folder.threads)
+        self.id = id_
+        self.indexing = indexing
+        self._tell_end = on_end
+
+    def on_given_up(self) -> None:
+        self._tell_end(self.failure)
+
+
+class ClipStore:
+    """The clips of one machine. `folder_id` is the machine's name in the index.
+
+    Methods that await raise OSError, and StorageFailed where they need the index. A disk that hangs takes the
+    threads of the shelf and no others.
+    """
+
+    def __init__(self, root: Path, store: Store, folder_id: str, workers: int) -> None:
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cache")
+        self.folder = BoundedFolder(root, workers, self.threads)
+        self._root = str(root)
+        self._store = store
+        self._folder_id = folder_id
+        self._memory = Memory(_MEMORY_BYTES)
+        self._unremoved: set[DiskName] = set()
+
+    def __repr__(self) -> str:
+        return f"<ClipStore {self.folder!r}, {self._memory!r}>"
+
+    def path(self, name: str) -> str:
+        """Return the path as text: most hits need no Path."""
+        return f"{self._root}/{name}"
+
+    def find_in_memory(self, path: str) -> Clip | None:
+        remembered = self._memory.get(path, self.folder.oldest)
+        if remembered is None:
+            return None
+        if remembered.is_due:
+            self.folder.run(partial(clips.touch, path)).add_done_callback(_ignore_failure)
+        return remembered.clip
+
+    async def find(self, path: Path) -> Clip | None:
+        if (clip := self.find_in_memory(str(path))) is not None:
+            return clip
+        clip = await self.folder.fetch(partial(clips.load, path, self.folder.oldest), Clip.close)
+        if clip is not None and clip.rest is None:
+            self._memory.put(str(path), clip)
+        return clip
+
+    def record(self, lock: Lock, owner: ClipOwner, on_end: Callable[[OSError | None], None]) -> ClipRecording:
+        """Begin a recording. The speech does not wait for the index."""
+        entry = NewClip(
+            recording=secrets.token_hex(12),
+            account=owner.account,
+            voices=owner.voices,
+            has_lexicon=owner.has_lexicon,
+            folder=self._folder_id,
+        )
+        indexing = asyncio.create_task(index.add(self._store, entry))
+        return ClipRecording(lock, self.folder, entry.recording, indexing, on_end)
+
+    async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
+        """Keep a whole recording. Return False if it was given up, or purged. The lock is free afterwards."""
+        is_stored = False
+        try:
+            await recording.indexing
+            await recording.keep_up()
+            content = recording.content
+            if not recording.is_given_up and await index.give_name(self._store, recording.id, path.name):
+                await recording.complete(about.encoded(), path.name)
+                if recording.stat is not None:
+                    is_stored = await index.is_there(self._store, recording.id)
+                if is_stored and content is not None and recording.stat is not None:
+                    # The requests that waited for the clip ask for it next.
+                    self._memory.put(str(path), Clip(about, content, None, Identity.of(recording.stat)))
+        finally:
+            await recording.close(keep=is_stored)
+            if not is_stored:
+                await self._forget(recording)
+        return is_stored
+
+    async def drop(self, recording: ClipRecording) -> None:
+        """Keep nothing of a recording."""
+        await recording.close()
+        await recording.indexing
+        await self._forget(recording)
+
+    async def release(self, lock: Lock) -> None:
+        await self.folder.run(lock.release)
+
+    async def purge(self, delete_rows: Callable[[Store], Awaitable[set[DiskName]]]) -> None:
+        """Delete rows and their files. The memory of other workers sees it within a second.
+
+        The rows of a file that could not be removed are gone, so the next purge tries it once more.
+        """
+        self._unremoved |= await delete_rows(self._store)
+        names = frozenset(self._unremoved)
+        try:
+            await self.folder.remove(names)
+            self._unremoved -= names
+        finally:
+            # Not before: a request may read a file again while it is being removed.
+            self._memory.forget(map(self.path, names))
+
+    def forget_memory(self) -> None:
+        """Forget what is in memory, and nothing on the disk."""
+        self._memory.clear()
+
+    async def tidy(self) -> None:
+        """Remove files without rows, stale rows, and the folders of versions that had no index."""
+        # The names come first: whatever has a name by now had rows before it.
+        names = await self.folder.names()
+        entries = await index.list_folder(self._store, self._folder_id)
+        await self.folder.remove(names - {entry.name for entry in entries})
+        long_ago = await self._store.now() - _UNDER_WAY_US
+        # A clip that was swept away and recorded again has rows of both recordings.
+        newest = {entry.name: entry for entry in sorted(entries, key=attrgetter("began"))}
+        stale = [entry for entry in entries if entry.name not in names or newest[entry.name] is not entry]
+        await index.forget(self._store, [entry.recording for entry in stale if entry.began < long_ago])
+        await self.folder.run(partial(_remove_old_folders, self.folder.root))
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _forget(self, recording: ClipRecording) -> None:
+        try:
+            await index.forget(self._store, [recording.id])
+        except StorageFailed:
+            pass  # `tidy` finds the rows
+
+
+def _ignore_failure(future: asyncio.Future[None]) -> None:
+    """A file that was swept away in the meantime needs no note of its use."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _remove_old_folders(root: Path) -> None:
+    """Remove the folders `account.voice.kind` and `gone-…` of versions that had no index."""
+    for name in locked_files.list_names(root):
+        if name.count(".") == 2 or name.startswith("gone-"):
+            shutil.rmtree(root / name, ignore_errors=True)
+
+
+BELIEVED_S = 1.0
+"""For so long after a look at the folder we take it to be as it was. A look at every hit costs a tenth of the
+hit, since it lets other threads of the process go first."""
+
+
+class _Entry:
+    def __init__(self, clip: Clip, now: float) -> None:
+        self.clip = clip
+        self.touched = now
+        # The file may have been removed while it was written, or read.
+        self.seen = -math.inf
+
+
+class MemoryHit(msgspec.Struct, frozen=True):
+    """A clip, and whether its use is to be written down. That is due once a minute."""
+
+    clip: Clip
+    is_due: bool
+
+
+class Memory:
+    """A memory in front of the folder. A clip whose file has lost its name is soon not given out here either.
+    So workers that share the folder need not tell one another what they removed."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Memory of {len(self._entries)} clips, {self._bytes} bytes>"
+
+    def get(self, path: str, oldest: float) -> MemoryHit | None:
+        entry = self._entries.get(path)
+        if entry is None:
+            return None
+        now = time.monotonic()
+        is_there = entry.clip.identity.written_ns >= oldest * 1e9
+        if is_there and now - entry.seen > BELIEVED_S:
+            entry.seen = now
+            is_there = entry.clip.identity == clips.identity(path)
+        if not is_there:
+            self._drop(path)
+            return None
+        self._entries.move_to_end(path)
+        is_due = now - entry.touched > clips.TOUCHED_S
+        if is_due:
+            entry.touched = now
+        return MemoryHit(entry.clip, is_due)
+
+    def put(self, path: str, clip: Clip) -> None:
+        """Remember a clip that has no rest on the disk."""
+        self._drop(path)
+        self._entries[path] = _Entry(clip, time.monotonic())
+        self._bytes += len(clip.start)
+        while self._bytes > self._most_bytes:
+            self._drop(next(iter(self._entries)))
+
+    def forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._drop(path)
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._bytes = 0
+
+    def _drop(self, path: str) -> None:
+        entry = self._entries.pop(path, None)
+        if entry is not None:
+            self._bytes -= len(entry.clip.start)

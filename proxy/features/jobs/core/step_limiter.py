@@ -1,0 +1,76 @@
+"""The places of steps in one worker: some for those that are spoken here, and more for those that wait for a
+rented machine. Which one a step needs is known when it is planned: until then, it is as the last one of its
+job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+
+from cachetools import LRUCache
+
+from proxy.errors import NoPlace
+from proxy.features.jobs.core.records import JobStep
+from proxy.speech.planning import SpeechPlan
+from proxy.storage.rows import any_of
+from proxy.storage.store import Condition, Value
+
+_REMOTE = "elsewhere"
+_MOST_JOBS = 256
+_MOST_VALUES = 4096
+"""No database takes any number of parameters."""
+
+
+class StepLimiter:
+    """Of the places for what waits for machines, an account has half."""
+
+    def __init__(self) -> None:
+        self.at_once = 16
+        self.of_account = 8
+        # The account of each job that was elsewhere when it was last planned.
+        self._jobs: LRUCache[str, str] = LRUCache(_MOST_JOBS)
+        self._planned: dict[str, bool] = {}
+
+    def remote(self, step: JobStep) -> dict[Hashable, int]:
+        """Return the places that a step takes among those that wait for machines, if it is one."""
+        if not self._planned.get(step.id, step.job in self._jobs):
+            return {}
+        return {_REMOTE: self.at_once, (_REMOTE, step.account): self.of_account}
+
+    def waiting_jobs(self, full: Collection[Hashable]) -> set[str]:
+        """Return the jobs whose next step would find these places full."""
+        return {job for job, account in self._jobs.items() if _REMOTE in full or (_REMOTE, account) in full}
+
+    def note(self, step: JobStep, *, is_remote: bool) -> bool:
+        """Note where a step that is planned will be spoken. Raises NoPlace if too many wait there.
+
+        Return whether it is elsewhere: then another one may have its place here.
+        """
+        if not is_remote:
+            self._jobs.pop(step.job, None)
+        else:
+            self._jobs[step.job] = step.account
+            if sum(self._planned.values()) >= self.at_once:
+                raise NoPlace("steps on rented machines")
+        self._planned[step.id] = is_remote
+        return is_remote
+
+    def leave(self, step: JobStep) -> None:
+        """A step is over, or put off."""
+        self._planned.pop(step.id, None)
+
+
+def is_remote(plan: SpeechPlan) -> bool:
+    """Tell whether an engine elsewhere is the first to be asked for any part."""
+    return any(part.candidates and part.candidates[0].model.info.runner for part in plan.parts)
+
+
+def none_of(**columns: Collection[str]) -> Condition:
+    """Return that no column has any of its values, or of the first ones of very many."""
+    only_if, params = [], dict[str, Value]()
+    for column, values in columns.items():
+        if values:
+            names, of_column = any_of(sorted(values)[:_MOST_VALUES], column)
+            only_if.append(f"{column} NOT IN ({names})")
+            params |= of_column
+    return Condition(" AND ".join(only_if) or "1 = 1", params)

@@ -1,0 +1,216 @@
+"""Trainings on rented machines, as rows: what they learn from, and what comes of them piece by piece.
+
+Nothing of one is in memory between two pieces, so any worker of a server takes them. What comes has a
+role of its own until it is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import zlib
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
+
+import msgspec
+
+from proxy.errors import NotFound, RequestFailed, UpstreamFailed
+from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core.encoded_records import IS_RESULT, EncodedBlob, Role
+from proxy.features.jobs.core.file_writer import FileWriter
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JOBS
+from proxy.features.jobs.kinds.training import records
+from proxy.features.jobs.kinds.training.blobs import MOST_BYTES, DamagedFile, pieces_of
+from proxy.features.jobs.kinds.training.process import MOST_VOICE_BYTES, TrainingBroken
+from proxy.features.jobs.kinds.training.records import Training
+from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
+from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs, VoiceDeleted
+from proxy.storage.store import Condition, Params, Statement, Store
+from speech_engine.training import (
+    BLOB_BYTES,
+    FarPiece,
+    FileRole,
+    RemoteMessage,
+    Train,
+    TrainingMessage,
+    TrainingProgress,
+    recording_pieces,
+)
+
+CHECKPOINT_EVERY = 2_000
+"""Steps: each checkpoint of a large network goes over the network. A run ends with one anyway."""
+_COMING: Mapping[FileRole, Role] = {
+    "checkpoint": "checkpoint_part",
+    "voice": "voice_part",
+    "onnx": "onnx_part",
+}
+_MOST_PIECES = MOST_BYTES // BLOB_BYTES
+
+_IS_OURS = """
+EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND state = 'wanted')
+AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject) AND ({only_if})
+"""
+_IS_NEXT = """
+(CAST(:number AS BIGINT) = 0 OR EXISTS (
+    SELECT 1 FROM job_encoded AS former WHERE former.job = :job AND former.role = :role
+    AND former.number = :number - 1
+))
+"""
+_OF_FILE = "job_encoded.job = :job AND job_encoded.role = :role"
+_OF_PARTS = f"job_encoded.job = :job AND job_encoded.role <> 'checkpoint' AND NOT {IS_RESULT}"
+# Once the rows are moved, only its name tells that our piece is there.
+_IS_IN = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
+_PIECE = """
+SELECT bytes, crc32 FROM job_encoded WHERE job = :job AND role = :role AND number = :number
+"""
+_MOVE = f"UPDATE job_encoded SET role = :whole WHERE {_OF_FILE} AND {{only}}"
+
+
+class TrainingsOnRunners:
+    """Trainings at a runner, in one worker: what they learn from, and what they tell."""
+
+    def __init__(
+        self, store: Store, files: JobFiles, learning: TrainingInput, trainers: TrainingEngines
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._learning = learning
+        self._trainers = trainers
+
+    async def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
+        """Yield what a job's training learns from, and `Train` at the end: these recordings and no others, as
+        an erasure looks for them. What an earlier machine has brought in part is forgotten.
+
+        Raises NotFound if it goes on no longer, nobody may train with it any more, or its voice has other
+        recordings by now. Other failures may be over the next time.
+        """
+        training = await records.get(self._store, job)
+        if training is None:
+            raise _nothing()
+        inputs = await self._inputs(training)
+        if {*inputs.digests} != {*digests}:
+            raise _nothing()
+        await self._forget_parts(training)
+        await records.lose(self._store, job)
+        try:
+            async with aclosing(inputs.recordings) as recordings:
+                async for recording in recordings:
+                    for part in recording_pieces(recording):
+                        yield part
+        except TrainingBroken as broken:
+            raise UpstreamFailed(f"A recording cannot be had now: {broken}", retry_after_s=5.0) from None
+        if checkpoint := await self.checkpoint(job):
+            async with aclosing(pieces_of(self._files, checkpoint, "checkpoint")) as pieces:
+                async for piece in pieces:
+                    yield piece
+        yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY))
+
+    async def take(self, job: str, step: str, message: RemoteMessage, only_if: Condition) -> None:
+        """Keep what the training of a step tells, if the condition is true in the commit. What was taken
+        before is taken again. Raises NotFound if it is wanted no more, or a piece before it is missing."""
+        training = await records.get(self._store, job)
+        if training is None:
+            raise _nothing()
+        ours: Params = {"step_id": step, "subject": training.voice, **only_if.params}
+        is_ours = Condition(_IS_OURS.format(only_if=only_if.sql), ours)
+        if isinstance(message, TrainingProgress):
+            # Before the training, other steps may be counted.
+            ran = 0 if message.stage == "preparing" else min(message.step, training.asked)
+            await records.note(self._store, job, message, is_ours, ran=ran)
+        else:
+            await self._keep(training, message, is_ours)
+
+    async def checkpoint(self, job: str) -> list[EncodedBlob]:
+        return await encoded_records.list_file(self._store, job, "checkpoint")
+
+    async def voice(self, job: str) -> bytes:
+        """Return the voice that came. Raises DamagedFile, VaultFailed."""
+        rows = await encoded_records.list_file(self._store, job, "voice_part")
+        if not 0 < sum(row.bytes for row in rows) <= MOST_VOICE_BYTES:
+            raise DamagedFile("the voice has not come, or is too large")
+        return b"".join([await self._files.whole(row.account, row.digest) for row in rows])
+
+    @staticmethod
+    def take_statement(job: str, finished: str) -> Statement:
+        """Return what lets a job have the form that came, if the SQL `finished` is true."""
+        params: Params = {"job": job, "role": "onnx_part", "whole": "result"}
+        return Statement(_MOVE.format(only=finished), params)
+
+    async def _inputs(self, training: Training) -> TrainingInputs:
+        """Return what a training learns from. Raises NotFound if nobody may, and others for the moment."""
+        job, info = await JOBS.get(self._store, None, training.id), self._trainers.info(training.engine)
+        if job is None or job.state != "open":
+            raise _nothing()
+        if info is None:
+            # This worker has just begun, and does not know yet what the engine has.
+            raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
+        try:
+            # A run is open, which goes on to its end: the next one waits.
+            return await self._learning.ask(job, training, info, may_be_suspended=True)
+        except VoiceDeleted:
+            raise _nothing() from None
+        except RequestFailed as failure:
+            if failure.status >= 500 or failure.status == 429:
+                raise
+            raise _nothing() from None
+
+    async def _forget_parts(self, training: Training) -> None:
+        """Forget what an earlier machine has brought in part."""
+        of_job: Params = {"job": training.id}
+        _, gone = await self._store.write(*encoded_records.removal(_OF_PARTS, of_job))
+        await self._files.drop(training.account, *(row["digest"] for row in gone))
+
+    async def _keep(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
+        role, data = _COMING[piece.role], piece.data
+        digest, crc32 = await asyncio.to_thread(lambda: (hashlib.sha256(data).hexdigest(), zlib.crc32(data)))
+        if not 0 <= piece.number < _MOST_PIECES or digest != piece.digest:
+            raise _nothing()
+        if not piece.is_last and await self._is_there(training.id, role, piece.number, (len(data), crc32)):
+            # A late double of it: what came after it stays.
+            return
+        writer = FileWriter(self._files, training.account, training.id, f" {training.voice} ", role)
+        row = await writer.put(piece.number, data)
+        keep = records.store_statement(training, piece.step, _IS_IN)
+        is_whole = piece.role == "checkpoint" and piece.is_last
+        is_written = await self._write(row, is_ours, keep if is_whole else None)
+        if not is_written:
+            await self._files.drop(row.account, row.digest)
+            if not await self._has_come(row):
+                raise _nothing()
+
+    async def _write(self, row: EncodedBlob, is_ours: Condition, keep: Statement | None) -> bool:
+        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one, and
+        `keep` notes it."""
+        file: Params = {"job": row.job, "role": row.role, "number": row.number}
+        ours: Params = {**is_ours.params, **file}
+        (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
+        replaced = encoded_records.removal(
+            f"{_OF_FILE} AND job_encoded.number >= :number AND {is_ours.sql}", ours
+        )
+        statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
+        if keep is not None:
+            last: Params = {"job": row.job, "role": "checkpoint", "digest": row.digest}
+            moved: Params = {**last, "role": row.role, "whole": "checkpoint"}
+            statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
+            statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
+            statements.append(Statement(keep.sql, {**keep.params, "digest": row.digest}))
+        _, replaced_rows, added, *moved_rows = await self._store.write(*statements)
+        for each in (*replaced_rows, *(moved_rows[1] if keep is not None else ())):
+            await self._files.drop(each["account"], each["digest"])
+        return bool(added)
+
+    async def _is_there(self, job: str, role: Role, number: int, of: tuple[int, int]) -> bool:
+        """Tell whether a piece of this size and check sum has come."""
+        rows = await self._store.read(_PIECE, {"job": job, "role": role, "number": number})
+        return [(row["bytes"], row["crc32"]) for row in rows] == [of]
+
+    async def _has_come(self, row: EncodedBlob) -> bool:
+        """Tell whether this is the end of a checkpoint that is whole, and whose answer was lost."""
+        if row.role != "checkpoint_part":
+            return False
+        return await self._is_there(row.job, "checkpoint", row.number, (row.bytes, row.crc32))
+
+
+def _nothing() -> NotFound:
+    return NotFound("There is nothing here.")

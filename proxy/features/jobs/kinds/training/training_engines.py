@@ -1,0 +1,95 @@
+"""The trainers of the engines that are configured here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from io import BytesIO
+
+from proxy.config.config_toml import Config
+from proxy.config.secret import environ_for_hosts
+from proxy.engines import stored_models
+from proxy.engines.engine_list import Engines
+from proxy.engines.memory_reservations import MemoryReservations
+from proxy.engines.registry import HostedEngineSpec, Registry
+from proxy.engines.remote_engine import RemoteEngine
+from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingSpec
+from proxy.features.jobs.section import JOBS
+from speech_engine import Hosted, ModelInfo
+from speech_engine.model_files import UnusableModel
+from speech_engine.trained_files import TrainedFiles
+
+
+class TrainingEngines:
+    """What trains voices. `book` has the memory of the devices."""
+
+    def __init__(
+        self, registry: Registry, engines: Engines, config: Config, book: MemoryReservations
+    ) -> None:
+        self.book = book
+        self._registry = registry
+        self._engines = engines
+        self._config = config
+
+    def revise(self, config: Config) -> None:
+        self._config = config
+
+    def info(self, engine: str) -> ModelInfo | None:
+        """Return the model for which an engine trains voices, if it has said that it does."""
+        infos = self._engines[engine].models() if engine in self._engines else ()
+        return next((info for info in infos if info.trains and self.format_of(engine)), None)
+
+    def format_of(self, engine: str) -> str:
+        """Return the format of the voices that an engine's trainer makes."""
+        section = self._config.engines.get(engine)
+        plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
+        return "" if plugin is None or plugin.trained_format is None else plugin.trained_format.name
+
+    def remote(self, engine: str) -> RemoteEngine | None:
+        """Return an engine that trains on rented machines. None: it trains here, or not at all."""
+        return next((each for each in self._engines.remote() if each.name == engine), None)
+
+    def find(self, engine: str) -> TrainingSpec | None:
+        """Return the trainer of an engine as it is configured now. None: it has none here."""
+        section = self._config.engines.get(engine)
+        plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
+        if section is None or section.runner or plugin is None:
+            return None
+        hosted = plugin.create
+        if not isinstance(hosted, Hosted) or not hosted.trainer:
+            return None
+        try:
+            section, models = stored_models.with_models(section, plugin.model_format, self._config.data)
+        except UnusableModel as fault:
+            raise TrainingBroken(str(fault)) from None
+        spec = HostedEngineSpec(engine, hosted, section, models, plugin.model_format, self._config.data)
+        environ = environ_for_hosts(os.environ, self._config.secrets)
+        return TrainingSpec(spec, environ, JOBS.of(self._config).training_gb)
+
+    @contextmanager
+    def held(self, spec: TrainingSpec) -> Iterator[None]:
+        """Keep the models of an engine from being removed while the block runs. Raises TrainingBroken."""
+        with ExitStack() as stack:
+            try:
+                for model in spec.engine.models:
+                    stack.enter_context(stored_models.hold(model.folder))
+            except OSError:
+                raise TrainingBroken("the engine's model has just been removed") from None
+            yield
+
+    async def check(self, engine: str, file: bytes) -> None:
+        """Check the file of a trained voice as one that is imported. Raises TrainingBroken."""
+        plugin = self._registry.plugins("engine")[self._config.engines[engine].plugin]
+        if plugin.trained_format is not None:
+            try:
+                await asyncio.to_thread(_check, plugin.trained_format.module, file)
+            except UnusableModel as fault:
+                raise TrainingBroken(f"the voice that it gave: {fault}") from None
+
+
+def _check(module: str, file: bytes) -> None:
+    files: TrainedFiles = import_module(module).FILES
+    files.check(BytesIO(file), len(file))

@@ -1,0 +1,147 @@
+"""What a trainer gets: an order, and the recordings of a voice, by the rights of when it begins."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from policies.licence import Licences
+from policies.plans import Terms
+from policies.routing import Model
+from policies.routing.filters import is_open
+from proxy.access.callers import Callers
+from proxy.catalogue.own_voices import OwnVoices
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.engines.sample_source import SampleSource, SampleUnavailable
+from proxy.errors import InvalidRequest, NotAllowed
+from proxy.features.consents.grants import Grants
+from proxy.features.jobs.core.making import no_jobs
+from proxy.features.jobs.core.records import Job
+from proxy.features.jobs.kinds.training.process import TrainingBroken
+from proxy.features.jobs.kinds.training.records import Training
+from proxy.file_store.vault import Vault
+from proxy.speech.speaking import Speaking
+from proxy.storage import samples
+from proxy.storage.samples import SampleRecord
+from proxy.storage.store import Store
+from speech_engine import ModelInfo
+from speech_engine.training import Recording, TrainingOrder
+
+LEAST_RECORDINGS = 20
+RATE_HZ = 48_000
+_MOST_S = 300.0
+
+
+class VoiceDeleted(Exception):
+    """The voice was deleted."""
+
+
+class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sealed of a training: a digest of its request, and the order."""
+
+    request: str = ""
+    seed: int
+    most_steps: int
+
+    @property
+    def order(self) -> TrainingOrder:
+        return TrainingOrder(seed=self.seed, most_steps=self.most_steps)
+
+
+class TrainingInputs(NamedTuple):
+    """What a trainer is asked for. `digests` are those of the recordings."""
+
+    order: TrainingOrder
+    digests: tuple[str, ...]
+    recordings: AsyncGenerator[Recording, None]
+
+
+class TrainingInput:
+    """Reads voices for their trainers. Who may train one is asked before, and again when it begins."""
+
+    def __init__(
+        self, store: Store, vault: Vault, voices: OwnVoices, grants: Grants, source: SampleSource
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._voices = voices
+        self._grants = grants
+        self._source = source
+        self._newest: tuple[Speaking, Callers, Licences] | None = None
+
+    def revise(self, speaking: Speaking, callers: Callers, licences: Licences) -> None:
+        self._newest = speaking, callers, licences
+
+    async def check(self, terms: Terms, voice: VoiceRecord, runner: str = "") -> list[SampleRecord]:
+        """Return the recordings of a voice of the caller, which may go to this runner if there is one.
+
+        Raises InvalidRequest and NotAllowed.
+        """
+        if voice.kind in ("cast", "mix"):
+            raise InvalidRequest(
+                f"The voice is a {voice.kind}, and a training needs one of recordings.",
+                param="voice",
+                code="unsupported_value",
+            )
+        grant = await self._grants.get(voice.account or "", voice.consent)
+        if grant is not None:
+            grant.check("training", "voice")
+            if runner and grant.providers is not None and runner not in grant.providers:
+                raise NotAllowed(
+                    f"This model trains at '{runner}', which the consent '{grant.id}' does not name.",
+                    param="voice",
+                    code="consent_not_given",
+                )
+        elif voice.consent is not None or terms.consent == "required":
+            raise NotAllowed(
+                "To train this voice, it needs a consent of its speaker that names training.",
+                param="voice",
+                code="consent_not_given",
+            )
+        recordings = await samples.of_voice(self._store, voice.id)
+        if len(recordings) < LEAST_RECORDINGS:
+            raise InvalidRequest(
+                f"A training needs {LEAST_RECORDINGS} recordings of a voice or more; this one has "
+                f"{len(recordings)}. Add clips to it.",
+                param="voice",
+                code="too_few_recordings",
+            )
+        return recordings
+
+    async def ask(
+        self, job: Job, training: Training, info: ModelInfo, *, may_be_suspended: bool = False
+    ) -> TrainingInputs:
+        """Return what a training's process gets, here or at a runner. Raises VoiceDeleted, VaultFailed and
+        RequestFailed."""
+        assert self._newest is not None, "it is revised before it works"
+        speaking, callers, licences = self._newest
+        terms = speaking.admission.terms(await callers.by_id(job.key, may_be_suspended=may_be_suspended))
+        if terms.job_characters == 0:
+            raise no_jobs(terms)
+        if not is_open(Model(training.engine, info), terms, licences):
+            raise NotAllowed(
+                f"Your plan '{terms.plan}' does not have {training.engine}/{info.id} any more.",
+                param="model",
+                code="model_not_allowed",
+            )
+        voice = await self._voices.get(training.voice)
+        if voice is None or voice.account != job.account:
+            raise VoiceDeleted
+        recordings = await self.check(terms, voice, info.runner)
+        fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
+        read = self._read(job.account, recordings, info)
+        return TrainingInputs(fields.order, tuple([each.digest for each in recordings]), read)
+
+    async def _read(
+        self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo
+    ) -> AsyncGenerator[Recording, None]:
+        """Yield one recording after the other. Raises TrainingBroken."""
+        # Whole: a trainer cuts them itself.
+        whole = msgspec.structs.replace(info, sample_s=(0.0, _MOST_S), sample_hz=RATE_HZ)
+        for each in recordings:
+            try:
+                yield Recording(RATE_HZ, await self._source.pcm(account, each.digest, whole))
+            except SampleUnavailable as failure:
+                raise TrainingBroken(str(failure)) from None

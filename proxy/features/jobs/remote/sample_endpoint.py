@@ -1,0 +1,108 @@
+"""GET /remote/samples/TOKEN: a recording for the far end of one run, which has no key.
+
+Whatever is wrong with a link, the answer is the same 404. Its path is in no log, as for all requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import NamedTuple
+
+from cachetools import LRUCache
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.engines.local_samples import find_model
+from proxy.engines.remote_engine import RemoteEngine
+from proxy.errors import NoPlace, NotFound
+from proxy.features.jobs.remote import records
+from proxy.features.jobs.remote.links import PATH, LinkReply, Links, SampleLink, nothing_here
+from proxy.helpers.limiter import FairLimiter
+from proxy.http.resource import Resource, endpoint
+from proxy.storage.store import Store
+from speech_engine import EngineError, Sample, Samples, SpeechJob
+from speech_engine.host.sample_cache import SampleLoan
+
+MOST_READS = 6
+"""So often a worker gives one recording to one run: a far end tries three times."""
+_MOST_COUNTED = 10_000
+_BLOCK_BYTES = 256 * 1024
+
+
+class SampleDownload(NamedTuple):
+    """A recording that leaves. If its voice is erased meanwhile, `loan` says so."""
+
+    pcm: bytes
+    loan: SampleLoan
+
+
+class SampleEndpoint(Resource):
+    """`engines` are those that work elsewhere, by their names."""
+
+    def __init__(self, store: Store, links: Links, engines: Mapping[str, RemoteEngine]) -> None:
+        self._store = store
+        self._links = links
+        self._engines = engines
+        self._places = FairLimiter("recordings that leave", places=16, of_account=4, at_once=4)
+        self._reads: LRUCache[SampleLink, int] = LRUCache(_MOST_COUNTED)
+
+    @endpoint(
+        "GET",
+        f"{PATH}{{token}}",
+        media=("application/octet-stream",),
+        access="open",
+        pace="own",
+        failures=(NotFound, NoPlace),
+    )
+    async def remote_sample(self, request: Request) -> Response:
+        """A recording for a run on a rented machine, by a link of this server's"""
+        return LinkReply(self._opened(request.path_params["token"], is_read=request.method != "HEAD"))
+
+    @asynccontextmanager
+    async def _opened(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open what a link leads to. Raises NotFound, and NoPlace if too many leave at once."""
+        link = await self._links.read(token)
+        if link is None or (reads := self._reads.get(link, 0)) >= MOST_READS:
+            raise nothing_here()
+        async with self._places.turn(link.run):
+            self._reads[link] = reads + is_read
+            download = await self._download(link)
+            try:
+                # An erasure drops what is lent, and what was lent too late for that has no row any more.
+                run = await records.for_recording(self._store, link.run, link.digest)
+                if run is None or download.loan.is_dropped:
+                    raise nothing_here()
+                async with aclosing(_blocks(download)) as blocks:
+                    yield blocks
+            finally:
+                download.loan.end()
+
+    async def _download(self, link: SampleLink) -> SampleDownload:
+        run = await records.for_recording(self._store, link.run, link.digest)
+        engine = None if run is None else self._engines.get(run.engine)
+        info = None if engine is None else find_model(engine.models(), link.model)
+        if run is None or engine is None or info is None:
+            raise nothing_here()
+        sample = Sample(link.digest)
+        job = SpeechJob(
+            id=run.id,
+            tenant=run.account,
+            model=link.model,
+            voice=Samples((sample,)),
+            segments=(),
+            language="",
+        )
+        try:
+            loan = await engine.samples.borrow(job, info)
+        except EngineError:
+            raise nothing_here() from None
+        return SampleDownload(engine.samples.sample_cache.pcm(job, sample), loan)
+
+
+async def _blocks(download: SampleDownload) -> AsyncGenerator[bytes, None]:
+    """Yield a recording in pieces. If its voice is erased meanwhile, the rest stays here."""
+    for at in range(0, len(download.pcm), _BLOCK_BYTES):
+        if download.loan.is_dropped:
+            raise nothing_here()
+        yield download.pcm[at : at + _BLOCK_BYTES]

@@ -1,0 +1,318 @@
+"""What tells later that a machine spoke an answer: the facts for its receipt, and its signed manifest.
+
+A manifest is inside every marked WAV that goes out whole, and inside any file for which a request asks.
+Beside all other marked answers it can be had, and is signed then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from proxy.audio.formats import MEDIA_TYPES
+from proxy.errors import TooLongToSign, UpstreamFailed
+from proxy.features.marks.manifest import ManifestFacts
+from proxy.features.marks.manifests import ROOT, Manifests
+from proxy.features.marks.mark_filter import marking_of, possible_marking
+from proxy.features.marks.original_file import OriginalFile
+from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
+from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable
+from proxy.features.marks.source_file import SourceFile, media_type
+from proxy.helpers.limiter import FairSlot
+from proxy.ledger import Spent
+from proxy.speech.call import OpenObserver, SpeechCall
+from proxy.speech.observer import Observer
+from proxy.speech.planning import SpeechPlan
+from proxy.speech.speech_request import SourceSound, SpeechRequest
+from proxy.speech.speech_stream import SoundDigest, Speech
+from proxy.speech.whole_file import AnswerFile, SpilledBytes
+from proxy.storage.rows import encode_json
+
+DUE_WITHIN_S = 3.0
+"""A WAV whose request names no manifest waits no longer: its manifest can be had beside it."""
+
+_MICRO = 1_000_000
+_RETRY_S = 5.0
+
+
+class ProvenanceObservers:
+    """Of all answers with receipts, of those that may be marked, and where a request asks for it."""
+
+    def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
+        self._manifests = manifests
+        self._lost = lost
+        self._has_receipts = has_receipts
+
+    def opener(self, request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
+        marking = possible_marking(plan)
+        has_manifest = marking is not None and marking.has_manifest
+        if not (self._has_receipts or has_manifest or request.provenance is not None):
+            return None
+        return partial(self._open, PlannedFacts(plan))
+
+    def _open(self, planned: PlannedFacts, call: SpeechCall) -> Observer:
+        kind: type[_ProvenanceObserver] = _StreamObserver
+        if call.goes_whole:
+            marking, request = possible_marking(call.plan), call.request
+            is_due = marking is not None and marking.has_manifest and request.form.format == "wav"
+            kind = _SignedFileObserver if is_due or request.provenance is not None else _FileObserver
+        return kind(self._manifests, self._lost, call, planned, has_receipt=self._has_receipts)
+
+
+class _ProvenanceObserver(Observer):
+    """The facts of the clip, with a digest of the audio as the client gets it."""
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        lost: LostManifests,
+        call: SpeechCall,
+        planned: PlannedFacts,
+        *,
+        has_receipt: bool,
+    ) -> None:
+        self._manifests = manifests
+        self._lost = lost
+        self._call = call
+        self._planned = planned
+        self._has_receipt = has_receipt
+        self._has_manifest = False
+        # The plugin of the mark, and the id of its key.
+        self._mark: tuple[str, str] | None = None
+        self._manifest: ManifestPlace = ""
+        self._manifest_id = ""
+        self._digest = hashlib.sha256()
+        self._known = SoundDigest()
+        self._bytes = 0
+        self._speech: Speech | None = None
+
+    def begin(self, speech: Speech) -> None:
+        self._speech = speech
+        if self._call.plan.treatment is not None:
+            self._note_marking(speech)
+
+    def _note_marking(self, speech: Speech) -> None:
+        marking = marking_of(self._call.plan, speech.engine)
+        if marking is not None and (mark := marking.mark) is not None:
+            self._mark = mark.plugin, mark.key
+        self._has_manifest = marking is not None and marking.has_manifest
+        if self._has_manifest and (id_ := self._manifests.id_of(self._call.id)):
+            self._manifest, self._manifest_id = "sidecar", id_
+
+    def headers(self) -> Iterable[tuple[bytes, bytes]]:
+        if self._manifest != "sidecar":
+            return ()
+        return ((b"link", f'<{ROOT}/{self._manifest_id}>; rel="c2pa-manifest"'.encode()),)
+
+    def settle(self, spent: Spent) -> Spent:
+        # A manifest beside the clip is signed later, and of the clip no more is known then than its digest.
+        call, speech = self._call, self._speech
+        if speech is None or not (self._has_receipt or self._has_manifest):
+            return spent
+        plugin, key = self._mark or ("", "")
+        source = call.request.source
+        sha256 = self._known.sha256 = self._known.sha256 or self._digest.hexdigest()
+        facts = ClipFacts(
+            sha256=sha256,
+            bytes=self._bytes,
+            format=call.request.form.format,
+            samples=spent.samples,
+            sample_rate_hz=speech.sample_rate_hz,
+            speakers=self._planned.speakers(speech.engine),
+            language=call.plan.language,
+            consents=self._planned.consents if source is None else self._consents(source),
+            mark=plugin,
+            mark_key=key,
+            manifest=self._manifest,
+            made=int(time.time() * _MICRO),
+            kind="speech" if source is None else "conversion",
+            source="" if source is None else source.digest,
+            has_receipt=self._has_receipt,
+        )
+        row = ReceiptRow(call.id, call.caller.account, encode_json(facts))
+        return msgspec.structs.replace(spent, rows=(*spent.rows, row))
+
+    def _consents(self, source: SourceSound) -> tuple[str, ...]:
+        """Return the digests of the consents of the voices, and of the speaker of a recording."""
+        planned, own_consent = self._planned.consents, source.consent
+        return (*planned, own_consent) if own_consent and own_consent not in planned else planned
+
+
+class _StreamObserver(_ProvenanceObserver):
+    """The bytes of a kept clip are those from before: its digest is kept with it."""
+
+    def begin(self, speech: Speech) -> None:
+        self._speech = speech
+        if (stored := speech.stored) is not None:
+            self._known = stored.digest
+        if self._call.plan.treatment is not None:
+            self._note_marking(speech)
+
+    def chunk(self, data: bytes) -> None:
+        self._bytes += len(data)
+        if not self._known.sha256:
+            self._digest.update(data)
+
+
+class _FileObserver(_ProvenanceObserver):
+    def piece(self, data: bytes) -> None:
+        self._bytes += len(data)
+        self._digest.update(data)
+
+
+class _SignedFileObserver(_FileObserver):
+    """Makes the file of the answer with its manifest inside."""
+
+    _place: FairSlot | None = None
+    rewrites = True
+
+    def begin(self, speech: Speech) -> None:
+        super().begin(speech)
+        self.rewrites = self._has_manifest or self._call.request.provenance is not None
+
+    async def take_place(self) -> None:
+        """Take the place of a file that must be signed, before an engine speaks."""
+        is_required = self._call.request.provenance is not None
+        self._manifests.signer.prepare(has_stamp=is_required)
+        if not is_required:
+            return
+        try:
+            self._place = await self._manifests.signer.take_place(self._call.caller.account)
+        except SignerUnavailable:
+            raise self._unavailable() from None
+
+    async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
+        """Raises UpstreamFailed and TooLongToSign if the file must have a manifest."""
+        is_required = self._call.request.provenance is not None
+        if self._speech is None:
+            return False
+        to_sign = FileToSign(file, new, MEDIA_TYPES[self._call.request.form.format])
+        try:
+            async with asyncio.timeout(None if is_required else DUE_WITHIN_S):
+                answer = await self._manifests.signer.embed(
+                    self._facts(self._speech),
+                    to_sign,
+                    self._parent(file, self._speech),
+                    account=self._call.caller.account,
+                    place=self._place,
+                )
+        except (SignerUnavailable, FileTooLong, TimeoutError) as failure:
+            if not is_required:
+                return False
+            if isinstance(failure, FileTooLong):
+                raise TooLongToSign(
+                    "The audio became too long for a file with the manifest that 'provenance' asks for."
+                ) from None
+            raise self._unavailable() from None
+        if answer.has_parent and self._call.request.source is None:
+            self._lost.keep(self._call)
+        self._manifest = "embedded"
+        return True
+
+    def end(self, error: BaseException | None) -> None:
+        """Give the place back, if the file is not being signed."""
+        if self._place is not None:
+            self._place.leave()
+
+    def _unavailable(self) -> UpstreamFailed:
+        self._call.totals.error = "manifest_unavailable"
+        return UpstreamFailed(
+            "The manifest that 'provenance' asks for cannot be signed right now.",
+            param="provenance",
+            code="manifest_unavailable",
+            retry_after_s=_RETRY_S,
+        )
+
+    def _parent(self, file: AnswerFile, speech: Speech) -> ParentFile | None:
+        """Return the recording that was converted, or the file of the provider that spoke, if it was signed
+        and its frames pass."""
+        if (source := self._call.request.source) is not None:
+            signed_file = source.file
+            return ParentFile(SourceFile(signed_file), media_type(signed_file)) if signed_file else None
+        names = speech.engine.split(", ")
+        signed = [
+            attempt.output.original
+            for attempt in self._call.totals.attempts
+            if attempt.output.has_manifest and attempt.model.name in names
+        ]
+        if not signed or (original := signed[-1]) is None or original.sound_bytes != file.size:
+            return None
+        return ParentFile(OriginalFile(file, original), MEDIA_TYPES["mp3"])
+
+    def _facts(self, speech: Speech) -> ManifestFacts:
+        made = int(time.time() * _MICRO)
+        source = self._call.request.source
+        digest = "" if source is None else source.digest
+        return ManifestFacts(made, self._planned.speakers(speech.engine), self._mark, digest)
+
+
+class PlannedFacts:
+    """The facts of a plan that hold for each of its clips, whatever the text.
+
+    `consents` are the digests of the consents of all its voices, with members of mixes and voices of
+    post-steps.
+    """
+
+    def __init__(self, plan: SpeechPlan) -> None:
+        voices = [voice for part in plan.parts for voice in (part.voice, *part.voice.members)]
+        voices += [part.post.whose for part in plan.parts if part.post is not None]
+        self.consents = tuple(dict.fromkeys(voice.consent for voice in voices if voice.consent))
+        candidates = [candidate for part in plan.parts for candidate in part.candidates]
+        models = [model for candidate in candidates for model in candidate.models]
+        self._speakers = {
+            model.name: ClipSpeaker(model.name, model.info.licence, model.info.is_trained) for model in models
+        }
+
+    def speakers(self, engine: str) -> tuple[ClipSpeaker, ...]:
+        """Return the models that spoke, by their names in a speech.
+
+        The models of a kept clip were candidates of this plan, too.
+        """
+        names = dict.fromkeys(engine.split(", "))
+        return tuple([self._speakers.get(name) or ClipSpeaker(name, "") for name in names])
+
+
+_log = structlog.get_logger()
+
+
+class LostManifests:
+    """Counts the manifests of providers that are not in our sound.
+
+    An answer that keeps its provider's file as the parent of our manifest has lost none.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lost = Counter(
+            "voxgate_manifests_lost",
+            "Answers without the manifest that their provider had put into the sound.",
+            ["engine"],
+            registry=registry,
+        )
+        self._stored: set[str] = set()
+        self._known: set[str] = set()
+
+    def keep(self, call: SpeechCall) -> None:
+        """Say that the answer of this call keeps its provider's manifest."""
+        self._stored.add(call.id)
+
+    def note(self, call: SpeechCall) -> None:
+        """Note how an answer has ended."""
+        if call.id in self._stored:
+            self._stored.remove(call.id)
+            return
+        signed: set[str] = set()
+        for attempt in call.totals.attempts:
+            if attempt.output.has_manifest:
+                signed.add(attempt.model.engine)
+        for engine in signed:
+            self._lost.labels(engine).inc()
+            if engine not in self._known:
+                self._known.add(engine)
+                _log.warning("manifest.provider.lost", engine=engine)

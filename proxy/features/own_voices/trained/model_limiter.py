@@ -1,0 +1,70 @@
+"""Room in memory for models of voices that come and leave. A client that is too slow loses it to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, ExitStack
+
+from proxy.helpers.limiter import WAIT_S, FairLimiter, FairSlot
+from proxy.speech.deadline import MovingTimer
+
+FREE_BYTES = 1024 * 1024
+"""So much of a form comes without a place. It counts with the other bodies of its key."""
+SMALL_BYTES = 128 * 1024 * 1024
+PACE_S = 10.0
+LEAST_BYTES_S = 64 * 1024
+TOO_SLOW = f"less than {LEAST_BYTES_S} bytes a second over {PACE_S:g} s, while others waited for its place"
+
+
+class ModelLimiter:
+    """The places of a worker. Accounts have four and the operator one, each with `SMALL_BYTES`; one of the
+    five at a time may have more. So with the largest form of 840 MiB, all are below 1.4 GiB together."""
+
+    def __init__(self) -> None:
+        self.small = FairLimiter("models of voices", places=4, of_account=1, at_once=1, of_operator=1)
+        self.large = FairLimiter("large models of voices", places=1, of_account=1, at_once=1)
+
+
+class ModelSlots(MovingTimer):
+    """The places of one model that comes or leaves. Close it.
+
+    From `begin` to `rest`, its client has to move bytes: if it is too slow while others wait for one of the
+    places, `on_slow` is called.
+    """
+
+    def __init__(self, room: ModelLimiter, account: str) -> None:
+        super().__init__()
+        self._room = room
+        self._account = account
+        self._held = ExitStack()
+        self._places: dict[FairLimiter, FairSlot] = {}
+        self.moved = 0
+        self._on_slow: Callable[[], object] = self.rest
+
+    async def grow(self, size: int) -> None:
+        """Take the places that so many bytes need, as soon as they are free. Raises NoPlace."""
+        for pool in (self._room.small, self._room.large)[: 1 + (size > SMALL_BYTES)]:
+            if pool not in self._places:
+                self.rest()
+                self._places[pool] = self._held.enter_context(await pool.wait(self._account))
+                self.begin(self._on_slow)
+
+    def begin(self, on_slow: Callable[[], object]) -> None:
+        self._on_slow = on_slow
+        self.moved = 0
+        self.within(PACE_S)
+
+    def expire(self) -> None:
+        if self.moved < PACE_S * LEAST_BYTES_S and any(pool.is_awaited for pool in self._places):
+            self._on_slow()
+        else:
+            self.begin(self._on_slow)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn to read or write a model, and have it until the block is left. Raises NoPlace."""
+        return self._places[self._room.small].turn(WAIT_S)
+
+    def close(self) -> None:
+        """Leave the places. It may be done twice."""
+        super().close()
+        self._held.close()

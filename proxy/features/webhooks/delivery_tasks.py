@@ -1,0 +1,177 @@
+"""Send what waits for webhooks: any worker takes up a delivery, until it has arrived or failed for good.
+
+A killed worker's try is made again, so a receiver may see one event twice, by the same `webhook-id`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from policies.tasks import SECOND
+from proxy.features.webhooks import deliveries, records, rules, signing
+from proxy.features.webhooks.deliveries import WebhookDelivery
+from proxy.features.webhooks.records import Event, WebhookRecord, WebhookSeal
+from proxy.features.webhooks.section import WebhookSection
+from proxy.features.webhooks.sender import Sender, TryOutcome, WebhookRequest
+from proxy.file_store.vault import Vault, VaultFailed
+from proxy.http.hosts import KnownHosts
+from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.storage import accounts
+from proxy.storage.audit import Act
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+OFF = "The webhook is off."
+GONE = "Its receiver answered that it is gone for good (HTTP 410)."
+FAILED = "Nothing has arrived there for three days."
+_OF_WEBHOOK, _OF_ACCOUNT, _OF_HOST = 2, 4, 8
+_TIDY_S = 3600.0
+_BATCH = 1000
+
+_log = structlog.get_logger()
+
+
+def own_limiter(task: WebhookDelivery) -> Mapping[Hashable, int]:
+    """Return the places of a delivery that its account alone can fill."""
+    return {("account", task.account): _OF_ACCOUNT, ("webhook", task.webhook): _OF_WEBHOOK}
+
+
+class DeliveryTasks(TaskKind[WebhookDelivery]):
+    """The deliveries of one worker. Other features tell accounts of events with it."""
+
+    name = "webhooks"
+    table = deliveries.TASKS
+    at_once = 32
+    outlives = False
+
+    def __init__(self, store: Store, vault: Vault, sender: Sender, registry: CollectorRegistry) -> None:
+        super().__init__(store)
+        self.section = WebhookSection()
+        self._vault = vault
+        self._sender = sender
+        self._tries = Counter(
+            "voxgate_webhook_deliveries",
+            "Tries to tell a webhook of an event: `delivered`, `again` later, or `failed` for good.",
+            ["result"],
+            registry=registry,
+        )
+
+    def statements(
+        self, account: str, event: Event, data: Mapping[str, str], now: int, only_if: Condition = ALWAYS
+    ) -> Sequence[Statement]:
+        """Return what tells an account of an event, for the commit in which it happens at `now`.
+
+        So no event is lost, and none is told of what was rolled back. `data` has ids alone, never what a
+        person wrote. Nothing is told unless `only_if` is true in the commit. In what is `also` written with
+        the end of a wish, that is `finished` of its table. `look_soon` then sends it at once.
+        """
+        return deliveries.add_statements(account, event, data, now, only_if) if self.section.on else ()
+
+    async def allowed(self, account: str) -> Callable[[str], bool]:
+        """Return which hosts the operator allows an account, whatever their address is."""
+        by_account = self.section.accounts
+        names = [*self.section.allow, *by_account.get(account, ())]
+        if by_account and (found := await accounts.get(self._store, account)) is not None:
+            names += by_account.get(found.name, ())
+        return KnownHosts(names).has
+
+    def takes(self, task: WebhookDelivery) -> Mapping[Hashable, int]:
+        """A receiver that hangs has few places, and so has an account with many of them."""
+        return {"": self.at_once, **own_limiter(task), ("host", task.host): _OF_HOST}
+
+    async def list_open(self, now: int) -> list[WebhookDelivery]:
+        if not self.section.on:
+            return []
+        # What has no place is not even listed: it would stand before what has one.
+        full = {place[1] for place in self.full_limits() if isinstance(place, tuple)}
+        return await deliveries.list_open(self._store, now, 2 * self.at_once, full)
+
+    async def work(self, held: WebhookDelivery) -> Result:
+        webhook, is_test = await records.get(self._store, None, held.webhook), not held.began
+        if webhook is None or (webhook.off_reason and not is_test):
+            return _ended(held, "failed", await self._store.now(), held.status, OFF)
+        outcome = await self._send(held, webhook)
+        now = await self._store.now()
+        verdict = rules.verdict(outcome.status, now, held.began)
+        if verdict == "delivered":
+            arrives = records.arrives_statement(webhook.id)
+            return _ended(held, "delivered", now, outcome.status, "", arrives)
+        if not is_test:
+            await records.note_failure(self._store, webhook, now)
+        if verdict == "again":
+            seen: Params = {"status": outcome.status, "answered": now}
+            return Again(outcome.reason, outcome.retry_after_s, values=seen)
+        reason = GONE if verdict == "gone" else FAILED
+        is_off = verdict == "gone" or (not is_test and rules.turns_off(now, webhook.failing_since))
+        off = (records.turn_off_statement(webhook.id, reason, self.table.finished),) if is_off else ()
+        if off:
+            _log.warning("webhook.turned_off", webhook=webhook.id, account=webhook.account, reason=reason)
+        return _ended(held, "failed", now, outcome.status, outcome.reason, *off)
+
+    async def _send(self, held: WebhookDelivery, webhook: WebhookRecord) -> TryOutcome:
+        fields_of_log = {"webhook": held.webhook, "delivery": held.id, "host": webhook.host}
+        _log.info("webhook.delivery.started", event_type=held.type, tries=held.tries, **fields_of_log)
+        outcome = await self._try(held, webhook)
+        if outcome.reason:
+            _log.warning(
+                "webhook.delivery.failed", status=outcome.status, reason=outcome.detail, **fields_of_log
+            )
+        else:
+            _log.info("webhook.delivery.complete", status=outcome.status, **fields_of_log)
+        return outcome
+
+    async def _try(self, held: WebhookDelivery, webhook: WebhookRecord) -> TryOutcome:
+        try:
+            seal = self._vault.open_record(webhook.account, webhook.id, webhook.seal, WebhookSeal)
+        except VaultFailed as error:
+            return TryOutcome(None, "The server cannot open its secret.", str(error))
+        # What an operator allows may have changed since it was made.
+        is_allowed, target = await self.allowed(webhook.account), rules.read_url(seal.url)
+        if (fault := rules.target_fault(target, is_allowed)) is not None:
+            return TryOutcome(None, f"Nothing is sent to its URL: {fault}.", fault)
+        now, body = await self._store.now(), held.body
+        headers = signing.headers(held.event, now // SECOND, body, seal.secrets(now))
+        letter = WebhookRequest(held.account, seal.url, headers, body, is_allowed(target.host))
+        return await self._sender.send(letter)
+
+    async def begin_new(self, held: WebhookDelivery, act: Act | None) -> asyncio.Task[None]:
+        """Add a delivery with a lease of ours, and begin it."""
+        await deliveries.add(self._store, held, act)
+        return self.begin_held(held)
+
+    def noted(self, held: WebhookDelivery, result: Result) -> None:
+        del held
+        if isinstance(result, Again):
+            self._tries.labels("again").inc()
+        elif isinstance(result, Done):
+            self._tries.labels("delivered" if result.values["state"] == "delivered" else "failed").inc()
+
+    async def tidy(self, metrics: Metrics) -> None:
+        """Delete what ended long ago, now and every hour."""
+        await repeat("deletion of old deliveries", self._tidy, _TIDY_S, metrics)
+
+    async def _tidy(self) -> None:
+        try:
+            before = await self._store.now() - rules.STORED_US
+            while await deliveries.delete_older(self._store, before, _BATCH) == _BATCH:
+                """There may be more."""
+        except StorageFailed as error:
+            _log.warning("webhook.tidy.failed", reason=str(error))
+
+
+def _ended(
+    held: WebhookDelivery, state: str, at: int | None, status: int | None, error: str, *also: Statement
+) -> Done:
+    values: Params = {
+        "state": state,
+        "answered": at,
+        "status": status,
+        "error": error,
+        "tries": held.tries + 1,
+    }
+    return Done(values, also)

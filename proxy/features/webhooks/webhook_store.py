@@ -1,0 +1,212 @@
+"""Webhooks as accounts and operators make, change and try them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from policies.tasks import SECOND
+from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
+from proxy.features.webhooks import deliveries, records, rules, signing
+from proxy.features.webhooks.deliveries import WebhookDelivery
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks, own_limiter
+from proxy.features.webhooks.records import TURNED_OFF_BY_OWNER, Event, WebhookRecord, WebhookSeal
+from proxy.file_store.vault import Vault, VaultFailed
+from proxy.queue.tasks import LEASE_S
+from proxy.storage.audit import Act
+from proxy.storage.rows import new_id
+from proxy.storage.store import Store
+
+_log = structlog.get_logger()
+
+_TRIES = 5
+_RETRY_S = 2.0
+_OLDER_US = 24 * 3600 * SECOND
+
+
+class ReadableWebhook(NamedTuple):
+    """A webhook with what is sealed of it."""
+
+    record: WebhookRecord
+    seal: WebhookSeal
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+
+class WebhookChange(NamedTuple):
+    """What is to be changed. None stays as it is. A `rotated` webhook gets another secret, beside which the
+    old one signs for a day if it `keeps_older`."""
+
+    name: str | None = None
+    url: str | None = None
+    events: tuple[Event, ...] | None = None
+    is_on: bool | None = None
+    rotated: bool = False
+    keeps_older: bool = False
+
+    def __repr__(self) -> str:
+        return "<WebhookChange>"
+
+
+class WebhookStore:
+    """The webhooks of all accounts. Raises VaultFailed where secrets cannot be sealed or opened."""
+
+    def __init__(self, store: Store, vault: Vault, deliveries: DeliveryTasks) -> None:
+        self.store = store
+        self._vault = vault
+        self._delivery_tasks = deliveries
+
+    async def add(
+        self, account: str, name: str, url: str, events: tuple[Event, ...], act: Act | None = None
+    ) -> ReadableWebhook:
+        """Add a webhook. With an act, it has the id that the act is about.
+
+        Raises InvalidRequest for a URL to which nothing is sent, NotAllowed at the limit.
+        """
+        self._check_on()
+        target, now = await self._target(account, url), await self.store.now()
+        id_ = act.subject if act else new_id("hook")
+        seal = WebhookSeal(name=name, url=url, secret=signing.new_secret())
+        sealed = await self._vault.seal_record(account, id_, seal)
+        record = WebhookRecord(
+            id=id_,
+            account=account,
+            host=target.host,
+            events=_sorted(events),
+            created=now,
+            changed=now,
+            wrapped=sealed.wrapped,
+            sealed=sealed.sealed,
+        )
+        most = self._delivery_tasks.section.most
+        if not await records.add(self.store, record, most, act):
+            raise NotAllowed(
+                f"An account has {most} webhooks at most; delete one first.", code="too_many_webhooks"
+            )
+        return ReadableWebhook(record, seal)
+
+    async def find(self, account: str | None, id_: str) -> ReadableWebhook:
+        """Return a webhook of this account; without one, of any. Raises NotFound."""
+        record = await records.get(self.store, account, id_) if id_.isprintable() else None
+        if record is None:
+            raise NotFound(f"The webhook '{id_[:80]}' does not exist.", code="webhook_not_found")
+        return self.open(record)
+
+    def open(self, record: WebhookRecord) -> ReadableWebhook:
+        return ReadableWebhook(
+            record, self._vault.open_record(record.account, record.id, record.seal, WebhookSeal)
+        )
+
+    def open_listed(self, record: WebhookRecord) -> ReadableWebhook:
+        """Open one of a list: a seal that no key opens leaves out what is in it."""
+        try:
+            return self.open(record)
+        except VaultFailed as error:
+            _log.error("webhook.open.failed", webhook=record.id, reason=str(error))
+            return ReadableWebhook(record, WebhookSeal(name="", url="", secret=""))
+
+    async def change(
+        self, account: str | None, id_: str, change: WebhookChange, act: Act | None = None
+    ) -> ReadableWebhook:
+        """Change a webhook. Raises NotFound, InvalidRequest, and Conflict if others do so, too."""
+        for _ in range(_TRIES):
+            was = await self.find(account, id_)
+            new = await self._changed(was, change)
+            if await records.replace(self.store, was.record, new.record, act):
+                return new
+        raise Conflict("The webhook is being changed by others. Try again.")
+
+    async def delete(self, account: str | None, id_: str, act: Act | None = None) -> None:
+        """Delete a webhook with its deliveries, although its secret cannot be opened. Raises NotFound."""
+        record = await records.get(self.store, account, id_) if id_.isprintable() else None
+        if record is None or not await records.delete(self.store, record.id, act):
+            raise NotFound(f"The webhook '{id_[:80]}' does not exist.", code="webhook_not_found")
+
+    async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
+        """Send a sample of an event once, now, and return how that ended.
+
+        Raises RateLimited if too many of the account's are on the way already, NoPlace if others' are.
+        """
+        self._check_on()
+        sample = deliveries.sample(webhook, event, await self.store.now(), LEASE_S)
+        if not self._delivery_tasks.has_place(sample):
+            raise self._too_many(sample)
+        task = await self._delivery_tasks.begin_new(sample, act)
+        await asyncio.wait([task])
+        ended = await deliveries.get(self.store, None, sample.id)
+        if ended is None:
+            raise NotFound(f"The webhook '{webhook.id}' does not exist.", code="webhook_not_found")
+        return ended
+
+    async def find_delivery(self, account: str | None, id_: str) -> WebhookDelivery:
+        """Return a delivery of this account; without one, of any. Raises NotFound."""
+        found = await deliveries.get(self.store, account, id_) if id_.isprintable() else None
+        if found is None:
+            raise NotFound(f"The delivery '{id_[:80]}' does not exist.", code="delivery_not_found")
+        return found
+
+    async def resend(self, found: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
+        """Have a delivery sent again that has ended. Raises Conflict."""
+        self._check_on()
+        webhook = await records.get(self.store, None, found.webhook)
+        if webhook is not None and webhook.off_reason:
+            raise Conflict("Its webhook is off; turn it on first.")
+        if not await deliveries.resend(self.store, found.id, act):
+            raise Conflict("The delivery is still being tried.")
+        self._delivery_tasks.look_soon()
+        return await self.find_delivery(None, found.id)
+
+    def _too_many(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
+        if self._delivery_tasks.full_limits() & own_limiter(sample).keys():
+            return RateLimited(
+                "Too many deliveries to your webhooks are under way. Try again when one has ended.",
+                retry_after_s=_RETRY_S,
+            )
+        return NoPlace("deliveries to this webhook")
+
+    def _check_on(self) -> None:
+        if not self._delivery_tasks.section.on:
+            raise NotAllowed("This server sends no webhooks: [webhooks] is off.", code="webhooks_off")
+
+    async def _target(self, account: str, url: str) -> rules.Target:
+        try:
+            target = rules.read_url(url)
+            fault = rules.target_fault(target, await self._delivery_tasks.allowed(account))
+            if fault is not None:
+                fault += ", unless the operator allows its host ([webhooks] allow)"
+        except ValueError as error:
+            fault = str(error)
+        if fault is not None:
+            raise InvalidRequest(f"Invalid value for 'url': {fault}.", param="url")
+        return target
+
+    async def _changed(self, was: ReadableWebhook, change: WebhookChange) -> ReadableWebhook:
+        record, seal, now = was.record, was.seal, await self.store.now()
+        if change.name is not None:
+            seal = msgspec.structs.replace(seal, name=change.name)
+        if change.url is not None:
+            target = await self._target(record.account, change.url)
+            seal = msgspec.structs.replace(seal, url=change.url)
+            record = msgspec.structs.replace(record, host=target.host, failing_since=None)
+        if change.events is not None:
+            record = msgspec.structs.replace(record, events=_sorted(change.events))
+        if change.is_on is not None and change.is_on != (not record.off_reason):
+            off_reason = "" if change.is_on else TURNED_OFF_BY_OWNER
+            record = msgspec.structs.replace(record, off_reason=off_reason, failing_since=None)
+        if change.rotated:
+            older, until = (seal.secret, now + _OLDER_US) if change.keeps_older else ("", 0)
+            seal = msgspec.structs.replace(seal, secret=signing.new_secret(), older=older, older_until=until)
+        sealed = await self._vault.seal_record(record.account, record.id, seal)
+        record = msgspec.structs.replace(
+            record, changed=max(now, record.changed + 1), wrapped=sealed.wrapped, sealed=sealed.sealed
+        )
+        return ReadableWebhook(record, seal)
+
+
+def _sorted(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    return tuple(sorted(set(events)))

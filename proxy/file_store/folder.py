@@ -1,0 +1,106 @@
+"""A folder of stored files for the event loop: their names, sizes and ages, whatever their content."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from proxy.file_store import locked_files
+from proxy.file_store.locked_files import Lock, SweepResult
+from proxy.storage.disk_names import DiskName, UnsafeName
+
+T = TypeVar("T")
+
+_ROOM_SHARE = 16
+_LARGEST_SHARE = 4
+
+
+class BoundedFolder:
+    """`workers` share the folder and its bound. Without `threads`, the loop's default executor waits for the
+    disk.
+
+    Every method that awaits may raise OSError.
+    """
+
+    def __init__(self, root: Path, workers: int, threads: Executor | None = None) -> None:
+        self.root = root
+        self.most_bytes = 0
+        self.stored_s = 0.0
+        self.threads = threads
+        self._workers = workers
+        self._unswept_bytes = 0
+
+    @property
+    def largest_bytes(self) -> int:
+        """The most bytes that one file may take of the bound for all, or it would push out the others."""
+        return self.most_bytes // _LARGEST_SHARE
+
+    @property
+    def oldest(self) -> float:
+        """Files written before this moment are not given out again."""
+        return time.time() - self.stored_s
+
+    async def take(self, path: Path) -> Lock | None:
+        """Take the lock of a file. Return None while another makes the file."""
+        return await self.fetch(partial(locked_files.take, path), Lock.release)
+
+    async def fetch(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
+        """Return the result of the step. If the caller is cancelled meanwhile, `undo` gets the result."""
+        running = self.run(step)
+
+        def give_back(done: asyncio.Future[T | None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                return
+            if (result := done.result()) is not None:
+                undo(result)
+
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(give_back)
+            raise
+
+    def run(self, step: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self.threads, step)
+
+    def count(self, size: int) -> bool:
+        """Count a new file. Return whether a sweep is due: each worker may add its share of a sixteenth."""
+        self._unswept_bytes += size
+        return self._unswept_bytes > self.most_bytes // _ROOM_SHARE // self._workers
+
+    async def sweep(self, *, by_use: bool = False) -> SweepResult:
+        """Make room for a sixteenth of the bound."""
+        self._unswept_bytes = 0
+        room = self.most_bytes * (_ROOM_SHARE - 1) // _ROOM_SHARE
+        return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))
+
+    async def names(self) -> set[DiskName]:
+        """List the whole files that are ours."""
+        return await self.run(partial(_whole_files, self.root))
+
+    async def remove(self, names: Collection[DiskName]) -> None:
+        """Remove files at once. Names that are not there are no error."""
+        if names:
+            await self.run(partial(_remove, self.root, names))
+
+
+def _whole_files(root: Path) -> set[DiskName]:
+    found = set()
+    for text in locked_files.list_names(root):
+        try:
+            name = DiskName(text)
+        except UnsafeName:
+            continue  # a lock, a part, or a foreign file
+        if (root / name).is_file():
+            found.add(name)
+    return found
+
+
+def _remove(root: Path, names: Collection[DiskName]) -> None:
+    for name in names:
+        (root / name).unlink(missing_ok=True)

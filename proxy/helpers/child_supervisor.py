@@ -1,0 +1,161 @@
+"""Keeps one child process alive as long as the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import NamedTuple
+
+import structlog
+
+from policies.host_health import Crash, restart_delay_s
+from proxy.helpers.child import Child
+from speech_engine.host.pipe_messages import Broken, Message, Ready
+
+_CRASHES_COUNTED = 100
+
+_log = structlog.get_logger()
+
+
+class _End(NamedTuple):
+    """The reason for the end of a process. With `waits` it was no crash: the next one begins after `again_s`,
+    or once woken."""
+
+    reason: str
+    is_last: bool = False
+    waits: bool = False
+    again_s: float | None = None
+
+
+class ChildSupervisor:
+    """Starts one child, restarts it with back-off, and gives up with a reason.
+
+    `begin` makes a child and sends it its task. `on_state` gets (state, generation, reason) at each change:
+    starting, ready, restarting, waiting, failed. `on_message` gets all other messages. `has_work` tells
+    whether the child has work: a crash during work does not count towards giving up.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        begin: Callable[[], Awaitable[Child]],
+        on_state: Callable[[str, int, str], None],
+        on_message: Callable[[Message], None],
+        has_work: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = name
+        self.child: Child | None = None
+        self.generation = 0
+        self.state = "starting"
+        self.reason = ""
+        self._begin = begin
+        self._on_state = on_state
+        self._on_message = on_message
+        self._has_work = has_work
+        self._crashes: deque[Crash] = deque(maxlen=_CRASHES_COUNTED)
+        self._killed_for: _End | None = None
+        self._stopping = asyncio.Event()
+        self._awake = asyncio.Event()
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            self.generation += 1
+            self._tell("starting")
+            end = await self._life()
+            if self._stopping.is_set():
+                return
+            self.reason = end.reason
+            if end.waits:
+                self._tell("waiting")
+                pause, pause_s = self._awake, end.again_s
+            else:
+                delay_s = self._after_crash(end)
+                if delay_s is None:
+                    return
+                pause, pause_s = self._stopping, delay_s
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await pause.wait()
+
+    def kill(self, reason: str, *, is_last: bool = False) -> None:
+        """Kill the process, for `reason`. That counts as a crash. With `is_last`, none follows."""
+        self._end(_End(reason, is_last))
+
+    def put_off(self, reason: str, again_s: float | None) -> None:
+        """Kill the process. The next one begins after `wake`, or after `again_s`."""
+        self._awake.clear()
+        self._end(_End(reason, waits=True, again_s=again_s))
+
+    def wake(self) -> None:
+        """Let the next process begin after `put_off`."""
+        self._awake.set()
+
+    def _end(self, end: _End) -> None:
+        if self.child is not None:
+            self._killed_for = end
+            self.child.kill()
+
+    def retire(self) -> None:
+        """Start no other process after this one."""
+        self._stopping.set()
+        self._awake.set()
+
+    async def stop(self, within_s: float) -> None:
+        self.retire()
+        if self.child is not None:
+            await self.child.stop(within_s)
+
+    def revive(self) -> None:
+        """Forget earlier stops and crashes, so that `run` may be called again."""
+        self._stopping.clear()
+        self._crashes.clear()
+        self.reason = ""
+
+    async def _life(self) -> _End:
+        """Run one process to its end. Return the reason."""
+        try:
+            self.child = child = await self._begin()
+        except OSError as error:
+            # No process or file descriptor is free. This passes like a crash, and counts as one.
+            return _End(f"the process could not be started: {error.strerror}")
+        if self._stopping.is_set():
+            await child.stop(0.0)  # `stop` came before there was a child
+        broken = await self._live(child)
+        code = await child.wait_for_end()
+        self.child = None
+        end, self._killed_for = self._killed_for or _End(f"the process ended with status {code}"), None
+        return end if broken is None else _End(broken.reason, broken.lasting)
+
+    def _after_crash(self, end: _End) -> float | None:
+        """Return the pause before the next process, or None if there is none."""
+        now = time.monotonic()
+        self._crashes.append(Crash(now, self._has_work(), was_loading=self.state == "starting"))
+        delay_s = restart_delay_s(list(self._crashes), now)
+        if delay_s is None or end.is_last:
+            self._tell("failed")
+            return None
+        self._tell("restarting")
+        return delay_s
+
+    async def _live(self, child: Child) -> Broken | None:
+        async with aclosing(child.messages()) as messages:
+            async for message in messages:
+                match message:
+                    case Ready():
+                        self.reason = ""
+                        self._on_message(message)
+                        self._tell("ready")
+                    case Broken():
+                        return message  # a library's thread may keep its pipe open
+                    case _:
+                        self._on_message(message)
+        return None
+
+    def _tell(self, state: str) -> None:
+        self.state = state
+        log = _log.info if state in ("starting", "ready") else _log.warning
+        log(f"child.state.{state}", child=self.name, generation=self.generation, reason=self.reason)
+        self._on_state(state, self.generation, self.reason)

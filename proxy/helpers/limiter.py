@@ -1,0 +1,177 @@
+"""Places for costly work: a few work at once, some wait, and some are reserved for accounts that have none.
+
+A pool belongs to one worker. Each caller that takes a place must leave it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Self
+
+from proxy.errors import NoPlace
+
+WAIT_S = 30.0
+"""The longest wait for a turn. Then the answer says to come back."""
+
+
+class FairLimiter:
+    """A pool of places for `what`. `at_once` holders have a turn at the same time, one of each account.
+
+    An account that holds a place gets another one only while less than half of all are taken, and up to
+    `of_account`. So a few accounts cannot take the other half. In addition, `of_operator` places are for the
+    operator, who has no account. A place may have a weight, if its work has a size.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        places: int,
+        of_account: int,
+        at_once: int,
+        of_operator: int = 0,
+        wait_s: float = WAIT_S,
+    ) -> None:
+        self.what = what
+        self.wait_s = wait_s
+        self.taken = 0
+        self.turns = asyncio.Semaphore(at_once)
+        self._places = places
+        self._of_account = of_account
+        self._of_operator = of_operator
+        self._owners: dict[str, _Owner] = {}
+        self._waiting: list[str] = []
+        self._left = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<FairLimiter for {self.what}, {self.taken} of {self._places} taken>"
+
+    def take(self, account: str, weight: int = 1) -> FairSlot:
+        """Take a place at once, or one of this weight. Raises NoPlace."""
+        owner = self._owners.get(account)
+        most_taken = self._places if owner is None else self._places // 2
+        operator = self._owners.get("")
+        apart = min(self._of_operator, operator.taken if operator else 0)
+        has_own = not account and apart < self._of_operator
+        is_full = self.taken - apart + weight > most_taken and not has_own
+        if is_full or (owner is not None and owner.taken + weight > self._of_account):
+            raise NoPlace(self.what)
+        if owner is None:
+            owner = self._owners[account] = _Owner()
+        owner.taken += weight
+        self.taken += weight
+        return FairSlot(self, account, owner, weight)
+
+    @asynccontextmanager
+    async def turn(self, account: str, *, waits: bool = False) -> AsyncIterator[None]:
+        """Take a place, wait for its turn, and have both until the block is left.
+
+        Raises NoPlace if there is no place, or no turn within `wait_s`. With `waits`, the place is waited for
+        within that time, too: for callers whose number is bounded elsewhere.
+        """
+        until = time.monotonic() + self.wait_s
+        with await self.wait(account) if waits else self.take(account) as place:
+            async with place.turn(until - time.monotonic()):
+                yield
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether an account that holds no place waits for one."""
+        return any(account not in self._owners for account in self._waiting)
+
+    async def wait(self, account: str) -> FairSlot:
+        """Take a place as soon as the account may have one. Whoever waits for longest is first.
+
+        Raises NoPlace if there is none within `wait_s`.
+        """
+        self._waiting.append(account)
+        try:
+            async with asyncio.timeout(self.wait_s):
+                while True:
+                    with suppress(NoPlace):
+                        return self.take(account)
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            raise NoPlace(self.what) from None
+        finally:
+            self._waiting.remove(account)
+
+    def leave(self, account: str, weight: int) -> None:
+        """Take back a place, or a part of its weight. Only `FairSlot` calls it."""
+        owner = self._owners[account]
+        owner.taken -= weight
+        self.taken -= weight
+        if not owner.taken:
+            del self._owners[account]
+        self._left.set()
+
+
+class FairSlot:
+    """A place that is held until it is left, which may be done twice."""
+
+    def __init__(self, pool: FairLimiter, account: str, owner: _Owner, weight: int) -> None:
+        self._pool = pool
+        self._account = account
+        self._owner = owner
+        self._weight = weight
+        self._is_held = True
+        self._is_at_work = False
+
+    def __repr__(self) -> str:
+        return f"<FairSlot for {self._pool.what}, {'held' if self._is_held else 'left'}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place back. It does nothing while work goes on in it."""
+        if self._is_held and not self._is_at_work:
+            self._is_held = False
+            self._pool.leave(self._account, self._weight)
+
+    def leave_after(self, work: asyncio.Task[Any]) -> None:
+        """Give the place back at the end of this work."""
+
+        def end(_: asyncio.Task[Any]) -> None:
+            self._is_at_work = False
+            self.leave()
+
+        self._is_at_work = True
+        work.add_done_callback(end)
+
+    def lighten(self, weight: int) -> None:
+        """Keep no more than this weight, which is above 0."""
+        self._pool.leave(self._account, self._weight - weight)
+        self._weight = weight
+
+    @asynccontextmanager
+    async def turn(self, wait_s: float | None = None) -> AsyncIterator[None]:
+        """Wait for a turn, and have it until the block is left. A place may have many turns, one by one.
+
+        Raises NoPlace if none comes within `wait_s`.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(wait_s):
+                    # The account's own turn comes first: its next place waits behind other accounts that came
+                    # meanwhile.
+                    await held.enter_async_context(self._owner.turn)
+                    await held.enter_async_context(self._pool.turns)
+            except TimeoutError:
+                raise NoPlace(self._pool.what) from None
+            yield
+
+
+class _Owner:
+    """An account that holds places: their number, and the turn of one of them."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.turn = asyncio.Lock()

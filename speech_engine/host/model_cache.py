@@ -1,0 +1,194 @@
+"""The loaded models. A model is loaded when it is needed. When memory is short, the longest unused is
+forgotten.
+
+Jobs get room in the order of their arrival.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from typing import Generic, Protocol, TypeVar
+
+from speech_engine.errors import EngineBusy
+
+
+class Shelved(Protocol):
+    """A model that can be loaded. `bytes` is an estimate of the memory that it needs then."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+
+M = TypeVar("M", bound=Shelved)
+T = TypeVar("T")
+
+LOADS_AT_ONCE = 2
+"""More loads at once would take the processors from each other and from speech: all would be late."""
+
+
+class _Place(Generic[T]):
+    """A model that is loaded, or will be soon."""
+
+    def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
+        self.size = size
+        self.loading = loading
+        self.has_tried = asyncio.get_running_loop().create_future()
+        loading.add_done_callback(lambda _loading: self.has_tried.set_result(None))
+        self.users = 0
+
+
+class ModelCache(Generic[M, T]):
+    """Lends loaded models. All of them have at most `most_bytes`, also while one comes and one goes.
+
+    `waiting` marks time that is no work of the engine, as `Context.waiting` does.
+    """
+
+    def __init__(
+        self,
+        most_bytes: int,
+        load: Callable[[M], Awaitable[T]],
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._load = load
+        self._waiting = waiting
+        self._places: OrderedDict[str, _Place[T]] = OrderedDict()
+        self._leaving: list[_Place[T]] = []
+        self._line: dict[object, M] = {}
+        self._changed = asyncio.Event()
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
+
+    @property
+    def bytes(self) -> int:
+        return sum(place.size for place in (*self._places.values(), *self._leaving))
+
+    def names(self) -> list[str]:
+        """Return the loaded models, the longest unused first."""
+        return list(self._places)
+
+    @asynccontextmanager
+    async def lend(self, model: M, within_s: float | None = None) -> AsyncIterator[T]:
+        """Give a model, once there is room for it. While it is lent, it stays.
+
+        Raises EngineBusy if there is no room `within_s` seconds.
+        """
+        place = self._place(model, None) or await self._place_in_time(model, within_s)
+        place.users += 1
+        try:
+            # If the job is cancelled, the loading goes on for the jobs after it.
+            yield await asyncio.shield(place.loading)
+        finally:
+            place.users -= 1
+            self._let_leave()
+
+    def forget(self, name: str) -> asyncio.Future[None] | None:
+        """Lend a model no more. Its present users keep it, and its room, until they end.
+
+        Returns a future that is done when the model is not being loaded: until then its file is in use.
+        """
+        place = self._places.pop(name, None)
+        if place is None:
+            return None
+        self._leaving.append(place)
+        self._let_leave()
+        return place.has_tried
+
+    def forget_idle(self) -> None:
+        """Forget all models without users: there is less memory than was thought."""
+        for name in self._idle():
+            self.forget(name)
+
+    def _let_leave(self) -> None:
+        self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
+        self._changed.set()
+
+    async def _place_in_time(self, model: M, within_s: float | None) -> _Place[T]:
+        turn = object()
+        self._line[turn] = model
+        try:
+            with self._waiting():
+                async with asyncio.timeout(within_s):
+                    while (place := self._place(model, turn)) is None:
+                        self._changed.clear()
+                        await self._changed.wait()
+        except TimeoutError:
+            raise EngineBusy("The engine has no room for one more model.", retry_after_s=1.0) from None
+        finally:
+            del self._line[turn]
+            self._changed.set()
+        return place
+
+    def _place(self, model: M, turn: object | None) -> _Place[T] | None:
+        """Return the model's place, a new one if need be. Return None if there is no room, or if another turn
+        comes first."""
+        is_next = next(iter(self._line), turn) is turn
+        place = self._places.get(model.name)
+        if place is not None and not is_next and model.name in self._promised():
+            return None
+        if place is None:
+            if not is_next or not self._make_room(model):
+                return None
+            place = _Place(model.bytes, asyncio.create_task(self._loaded(model)))
+            self._places[model.name] = place
+        self._places.move_to_end(model.name)
+        return place
+
+    def _make_room(self, model: M) -> bool:
+        """Forget models without users, if that makes room enough; else none of them."""
+        lacking = self.bytes + model.bytes - self._most_bytes
+        going = self._going(lacking, self._idle())
+        if sum(self._places[name].size for name in going) < lacking:
+            return False
+        for name in going:
+            del self._places[name]
+        return True
+
+    def _promised(self) -> list[str]:
+        """Return the models that will make room for the first in line. They are not lent again, or the room
+        would never come."""
+        loaded_bytes = sum(place.size for place in self._places.values())
+        idle = self._idle()
+        used = [name for name in self._places if name not in idle]
+        return self._going(
+            loaded_bytes + next(iter(self._line.values())).bytes - self._most_bytes, [*idle, *used]
+        )
+
+    def _idle(self) -> list[str]:
+        return [name for name, each in self._places.items() if not each.users and each.loading.done()]
+
+    def _going(self, lacking: int, names: Iterable[str]) -> list[str]:
+        """Return as many of these, from the first on, as have the lacking bytes together, or all."""
+        going: list[str] = []
+        for name in names:
+            if lacking <= 0:
+                break
+            going.append(name)
+            lacking -= self._places[name].size
+        return going
+
+    async def _loaded(self, model: M) -> T:
+        try:
+            async with self._loads:
+                return await self._load(model)
+        except BaseException:
+            # The next job tries again. If the model was forgotten, the name may be another place's.
+            place = self._places.get(model.name)
+            if place is not None and place.loading is asyncio.current_task():
+                del self._places[model.name]
+            raise
+        finally:
+            asyncio.get_running_loop().call_soon(self._let_leave)
+
+    async def close(self) -> None:
+        """Wait for models that are being loaded, and forget all."""
+        loading = [place.loading for place in (*self._places.values(), *self._leaving)]
+        if loading:
+            await asyncio.wait(loading)
+        self._places.clear()
+        self._leaving.clear()

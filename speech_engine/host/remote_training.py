@@ -1,0 +1,273 @@
+"""A training at the far end: a process trains, as beside a server, and a thread relays its pipe over HTTP.
+
+Each checkpoint goes to the server at once, so a lost machine costs only the steps since the last one. An
+address is a secret: it is in no message of an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from speech_engine.errors import EngineCannot, EngineFailed
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
+from speech_engine.host.remote_calls import LineLost, answered, direct_opener, until_answered
+from speech_engine.training import (
+    BLOB_BYTES,
+    TRAINING_MODULE,
+    BeginTraining,
+    FarPiece,
+    FilePiece,
+    RemoteMessage,
+    TrainerReady,
+    TrainingDone,
+    TrainingEnd,
+    TrainingFailed,
+    TrainingProgress,
+    TrainingStopped,
+)
+
+_MESSAGE_EVERY_S = 5.0
+_READ_BYTES = 256 * 1024
+_SOCKET_S = 60.0
+_TRIES = 10
+PAUSE_S = 6.0
+"""A server that is started anew is away for some seconds."""
+_LIVES = 3
+"""The number of processes that are started if the inputs of a training break off."""
+_PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
+_PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYTORCH_", "XDG_")
+"""The variables that a process gets. Any other one may hold a key."""
+
+
+class _InputBroken(Exception):
+    """The inputs of a process have broken off. Another process may get all of them."""
+
+
+class TrainingLine(Protocol):
+    """The line to the server of one training. A thread uses it."""
+
+    def inputs(self) -> Iterator[bytes]:
+        """Yield the inputs of the process, as bytes of its pipe. Raises LineLost, and EngineFailed if the
+        server has given the training up."""
+        ...
+
+    def tell(self, message: RemoteMessage) -> None:
+        """Send to the server, which has stored it when this returns. Raises as `inputs` does."""
+        ...
+
+
+OpenLine = Callable[[str], TrainingLine]
+"""Opens the line to an address."""
+
+
+class HttpLine:
+    """A line over HTTP, to servers that have one of these schemes alone."""
+
+    def __init__(self, url: str, schemes: tuple[str, ...] = ("https",)) -> None:
+        if url.partition("://")[0] not in schemes:
+            raise EngineFailed(f"A training's server is reached over {' or '.join(schemes)} alone.")
+        self._url = url
+        self._opener = direct_opener()
+
+    def inputs(self) -> Iterator[bytes]:
+        yield from self._reply_to(None)
+
+    def tell(self, message: RemoteMessage) -> None:
+        for _ in self._reply_to(msgspec.msgpack.encode(message)):
+            pass
+
+    def _reply_to(self, body: bytes | None) -> Iterator[bytes]:
+        headers = {} if body is None else {"content-type": "application/octet-stream"}
+        request = urllib.request.Request(self._url, body, headers)
+        with answered("The server wants no training here"):
+            with self._opener.open(request, timeout=_SOCKET_S) as answer:
+                while block := answer.read1(_READ_BYTES):
+                    yield block
+
+
+async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
+    """Train in a process of its own, and return its end. The server has all files by then.
+
+    If this is cancelled, nothing stays. Raises EngineFailed, and EngineCannot if another try would fail too.
+    """
+    relay = _Relay(begin, line)
+    stopping = asyncio.get_running_loop().call_later(stop_s, relay.stop_soon)
+    running = asyncio.ensure_future(asyncio.to_thread(relay.run))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        stopping.cancel()
+        relay.end()
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
+
+
+class _Relay:
+    """One training: `run` keeps a thread until its end."""
+
+    def __init__(self, begin: BeginTraining, line: TrainingLine) -> None:
+        self._begin = begin
+        self._line = line
+        self._is_over = threading.Event()
+        self._must_stop = False
+        # Held while blocks go into the pipe that may end within a message.
+        self._feeding = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: ParentPipe | None = None
+        self._file = _FileOut()
+        self._message_at = -_MESSAGE_EVERY_S
+        self._stage = ""
+
+    def stop_soon(self) -> None:
+        """Let the process write a checkpoint and end."""
+        self._must_stop = True
+        if self._pipe is not None and self._feeding.acquire(blocking=False):
+            self._pipe.send(Drain(0.0))
+            self._feeding.release()
+
+    def end(self) -> None:
+        """End the process at once."""
+        self._is_over.set()
+        if self._process is not None:
+            self._process.kill()
+
+    def run(self) -> TrainingEnd:
+        try:
+            return until_answered(self._live, _LIVES, PAUSE_S, self._is_over, lost=_InputBroken)
+        except (_InputBroken, LineLost):
+            raise EngineFailed(
+                "The server of a training does not answer: machines must reach its public_url."
+            ) from None
+
+    def _live(self) -> TrainingEnd:
+        process, pipe = self._start()
+        try:
+            pipe.send(self._begin)
+            while True:
+                match pipe.receive():
+                    case DeviceFound():
+                        pipe.send(MayLoad())
+                    case TrainerReady():
+                        self._feed(process, pipe)
+                    case TrainingProgress() as progress:
+                        self._tell_progress(progress)
+                    case FilePiece() as piece:
+                        for part in self._file.take(piece):
+                            # The training waits meanwhile, so nothing is lost.
+                            tell = partial(self._line.tell, part)
+                            until_answered(tell, _TRIES, PAUSE_S, self._is_over)
+                    case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:
+                        return end
+                    case Broken(reason, lasting):
+                        failure = EngineCannot if lasting else EngineFailed
+                        raise failure("The trainer does not begin.", detail=reason)
+                    case None:
+                        raise EngineFailed("The process of a training has died.")
+        finally:
+            process.kill()
+            process.wait()
+            self._pipe = None
+            pipe.close()
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], ParentPipe]:
+        ours, theirs = socket.socketpair()
+        try:
+            environ = {
+                name: value
+                for name, value in os.environ.items()
+                if name in _PASSED or name.startswith(_PASSED_FAMILIES)
+            }
+            environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", TRAINING_MODULE, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=environ,
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        if self._is_over.is_set():
+            self._process.kill()
+        self._pipe = ParentPipe(ours.detach())
+        return self._process, self._pipe
+
+    def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
+        """Pass on all inputs of the training, unless its process has ended."""
+        with self._feeding:
+            until_answered(partial(self._feed_once, process, pipe), _TRIES, PAUSE_S, self._is_over)
+        if self._must_stop:
+            pipe.send(Drain(0.0))
+
+    def _feed_once(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
+        has_begun = False
+        try:
+            for block in self._line.inputs():
+                has_begun = True
+                if self._is_over.is_set() or process.poll() is not None:
+                    break
+                pipe.forward(block)
+        except LineLost:
+            if has_begun:
+                raise _InputBroken from None
+            raise
+
+    def _tell_progress(self, progress: TrainingProgress) -> None:
+        """Report the progress every few seconds. A report is dropped while the server does not answer."""
+        now = time.monotonic()
+        if progress.stage == self._stage and now < self._message_at + _MESSAGE_EVERY_S:
+            return
+        self._stage, self._message_at = progress.stage, now
+        try:
+            self._line.tell(progress)
+        except LineLost:
+            self._message_at = time.monotonic() + _SOCKET_S
+
+
+class _FileOut:
+    """The file that is going out, in pieces of BLOB_BYTES."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._number = 0
+
+    def take(self, piece: FilePiece) -> Iterator[FarPiece]:
+        self._data += piece.data
+        # The last bytes stay until it is known that they are the last.
+        while len(self._data) > BLOB_BYTES:
+            yield self._part(piece, is_last=False)
+        if piece.is_last:
+            yield self._part(piece, is_last=True)
+            self._number = 0
+
+    def _part(self, piece: FilePiece, *, is_last: bool) -> FarPiece:
+        data = bytes(self._data[:BLOB_BYTES])
+        del self._data[:BLOB_BYTES]
+        part = FarPiece(
+            role=piece.role,
+            number=self._number,
+            data=data,
+            digest=hashlib.sha256(data).hexdigest(),
+            is_last=is_last,
+            step=piece.step,
+        )
+        self._number += 1
+        return part

@@ -1,0 +1,44 @@
+"""A process that changes the master key, and kills itself before or after a write: `DATA NUMBER MOMENT`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from proxy.features.all import all_tables
+from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.storage.sqlite import SqliteStore
+from proxy.storage.store import Row, Statement
+from tests.proxy.file_store.vaults import BOTH
+
+ROWS_A_STEP = 4
+NUMBER, MOMENT = int(sys.argv[2]), sys.argv[3]
+
+
+class KilledStore(SqliteStore):
+    """A store in whose process the write with this number is the last one."""
+
+    written = 0
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        self.written += 1
+        if self.written == NUMBER and MOMENT == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        rows = await super().write(*statements)
+        if self.written == NUMBER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rows
+
+
+async def main(data: Path) -> None:
+    store = await KilledStore.open(data / "voxgate.db", all_tables())
+    source = MasterKeySource(BOTH, data)
+    while (step := await rotate_some(store, source, limit=ROWS_A_STEP)) is not None and step.left:
+        pass
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

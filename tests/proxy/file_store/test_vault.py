@@ -1,0 +1,335 @@
+"""The vault: what people own lies sealed, opens for its owner alone, and is dropped when nothing names it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config.sections import VaultSection
+from proxy.features.all import all_tables
+from proxy.file_store import sealing
+from proxy.file_store.vault import SealedRecord, Vault, VaultFailed, open_vault
+from proxy.storage import blobs, tombstones
+from proxy.storage.blobs import BlobRow
+from proxy.storage.schema import migrate
+from proxy.storage.sqlite import SqliteStore
+from proxy.storage.store import Row, Statement, StorageFailed, Store
+from proxy.storage.tombstones import Tombstone
+from proxy.telemetry.metrics import Metrics
+from tests.proxy.file_store.owned import add_consent, add_voice
+from tests.proxy.file_store.vaults import Said, key_text
+
+PLAIN = b"a recording that only its owner hears " * 4000
+
+
+@pytest.fixture
+async def vault(store: Store, tmp_path: Path) -> AsyncIterator[Vault]:
+    async with open_vault(store, tmp_path, VaultSection(), Metrics()) as opened:
+        yield opened
+
+
+def files(data: Path) -> list[Path]:
+    return sorted(path for path in (data / "voices").rglob("*") if path.is_file())
+
+
+async def test_a_recording_comes_back_as_it_was_put(vault: Vault, tmp_path: Path) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    assert await vault.open("acc_a", digest) == PLAIN
+    assert files(tmp_path) == [tmp_path / "voices" / "acc_a" / digest]
+    assert PLAIN[:64] not in files(tmp_path)[0].read_bytes()
+
+
+async def test_the_same_bytes_twice_are_one_blob_and_of_two_accounts_are_two(
+    vault: Vault, tmp_path: Path
+) -> None:
+    digests = await asyncio.gather(*(vault.put("acc_a", PLAIN) for _ in range(8)))
+    assert len(set(digests)) == len(files(tmp_path)) == 1
+    other = await vault.put("acc_b", PLAIN)
+    assert other != digests[0]
+    first, second = (path.read_bytes() for path in files(tmp_path))
+    assert first != second
+    await vault.drop("acc_a", [digests[0]])
+    assert await vault.open("acc_b", other) == PLAIN
+    with pytest.raises(VaultFailed, match="there is no recording"):
+        await vault.open("acc_b", digests[0])
+
+
+async def test_a_recording_that_something_names_is_not_dropped(store: Store, vault: Vault) -> None:
+    one, two, three = [await vault.put("acc_a", bytes([number])) for number in range(3)]
+    voice = await add_voice(store, "acc_a", one)
+    consent = await add_consent(store, "acc_a", two)
+    await vault.drop("acc_a", [one, two, three])
+    assert [await vault.open("acc_a", digest) for digest in (one, two)] == [b"\0", b"\1"]
+    with pytest.raises(VaultFailed):
+        await vault.open("acc_a", three)
+    await store.write(
+        Statement("DELETE FROM samples WHERE voice = :id", {"id": voice}),
+        Statement("DELETE FROM consents WHERE id = :id", {"id": consent}),
+    )
+    await vault.drop("acc_a", [one, two, three])
+    for digest in (one, two):
+        with pytest.raises(VaultFailed):
+            await vault.open("acc_a", digest)
+
+
+@pytest.mark.parametrize("change", ["cut", "flipped", "of another account", "of another blob", "gone"])
+async def test_a_file_that_is_not_as_it_was_sealed_is_refused(
+    vault: Vault, tmp_path: Path, change: str
+) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    other = await vault.put("acc_a", PLAIN + b"!")
+    foreign = await vault.put("acc_b", PLAIN)
+    path = tmp_path / "voices" / "acc_a" / digest
+    sealed = path.read_bytes()
+    changed = {
+        "cut": sealed[:-20],
+        "flipped": sealed[:90] + bytes([sealed[90] ^ 1]) + sealed[91:],
+        "of another account": (tmp_path / "voices" / "acc_b" / foreign).read_bytes(),
+        "of another blob": (tmp_path / "voices" / "acc_a" / other).read_bytes(),
+    }
+    if change == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(changed[change])
+    with pytest.raises(VaultFailed, match="No such file" if change == "gone" else "damaged"):
+        await vault.open("acc_a", digest)
+    # Whoever has the recording may put it once more.
+    assert await vault.put("acc_a", PLAIN) == digest
+    assert await vault.open("acc_a", digest) == PLAIN
+
+
+async def test_a_full_disk_keeps_nothing(vault: Vault, store: Store, tmp_path: Path) -> None:
+    with _no_file_larger_than(3_000_000), pytest.raises(VaultFailed, match=r"written: File too large"):
+        await vault.put("acc_a", PLAIN * 40)
+    assert files(tmp_path) == []
+    assert await store.read("SELECT digest FROM blobs") == []
+    await vault.put("acc_a", PLAIN)
+
+
+@pytest.mark.parametrize("turns", [1, 5, 20, 80])
+async def test_a_put_is_finished_when_its_caller_leaves(vault: Vault, tmp_path: Path, turns: int) -> None:
+    task = asyncio.create_task(vault.put("acc_a", PLAIN))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await vault.close()
+    assert {path.suffix for path in files(tmp_path)} <= {""}
+    digest = await vault.put("acc_a", PLAIN)  # its lock is free
+    assert await vault.open("acc_a", digest) == PLAIN
+
+
+class GatedStore(SqliteStore):
+    """A store whose rows of recordings wait, or fail."""
+
+    fails = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.waits = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        if any("INTO blobs" in each.sql for each in statements):
+            self.waits.set()
+            await self.may_go_on.wait()
+            if self.fails:
+                raise StorageFailed("the disk is full")
+        return await super().write(*statements)
+
+
+@pytest.fixture
+async def gated(tmp_path: Path) -> AsyncIterator[GatedStore]:
+    opened = await GatedStore.open(tmp_path / "gated.db", all_tables())
+    assert isinstance(opened, GatedStore)
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+async def test_a_caller_that_leaves_before_the_row_is_written_does_not_undo_it(
+    gated: GatedStore, tmp_path: Path
+) -> None:
+    vault = Vault(gated, VaultSection(), tmp_path)
+    putting = asyncio.create_task(vault.put("acc_a", PLAIN))
+    await gated.waits.wait()
+    putting.cancel()
+    await asyncio.wait([putting])
+    asyncio.get_running_loop().call_later(0.01, gated.may_go_on.set)
+    await vault.close()
+    (row,) = await gated.read("SELECT digest FROM blobs")
+    assert await vault.open("acc_a", row["digest"]) == PLAIN
+
+
+async def test_a_recording_whose_row_cannot_be_written_leaves_no_file(
+    gated: GatedStore, tmp_path: Path
+) -> None:
+    gated.fails = True
+    gated.may_go_on.set()
+    with pytest.raises(StorageFailed):
+        await Vault(gated, VaultSection(), tmp_path).put("acc_a", PLAIN)
+    assert files(tmp_path) == []
+
+
+async def test_a_recording_that_is_cut_while_it_is_read_does_not_just_end(
+    vault: Vault, tmp_path: Path
+) -> None:
+    digest = await vault.put("acc_a", PLAIN * 3)
+    reader = await vault.reader("acc_a", digest)
+    assert await reader.next_part() == (PLAIN * 3)[: 4 * sealing.FRAME_BYTES]
+    (file,) = files(tmp_path)
+    os.truncate(file, sealing.HEAD_BYTES + 4 * sealing.SEALED_FRAME_BYTES)
+    with pytest.raises(VaultFailed, match="damaged"):
+        await reader.next_part()
+
+
+async def test_what_a_kill_left_is_tidied_away(vault: Vault, store: Store, tmp_path: Path) -> None:
+    kept = await vault.put("acc_a", PLAIN)
+    await add_voice(store, "acc_a", kept)
+    unused = await vault.put("acc_a", b"unused")
+    folder = tmp_path / "voices" / "acc_a"
+    for name in ("half.part", "half.lock", "ab" * 32):
+        (folder / name).write_bytes(b"left over")
+    await vault.tidy()
+    names = [kept, unused, "ab" * 32, "ab" * 32 + ".left"]
+    assert files(tmp_path) == sorted(folder / name for name in names)
+    await store.write(Statement("UPDATE blobs SET created = 0"))
+    _age_marks(folder)
+    await vault.tidy()
+    assert files(tmp_path) == [folder / kept]
+
+
+async def test_a_recording_without_a_row_waits_for_a_restore_to_be_taken_back(
+    vault: Vault, store: Store, tmp_path: Path
+) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    (row,) = await store.read("SELECT * FROM blobs")
+    await store.write(Statement("DELETE FROM blobs"))
+    await vault.tidy()
+    await vault.tidy()
+    await blobs.put(store, BlobRow("acc_a", digest, row["wrapped"], row["size"]))
+    assert await vault.open("acc_a", digest) == PLAIN
+    _age_marks(tmp_path / "voices" / "acc_a")
+    await vault.tidy()
+    assert [path.name for path in files(tmp_path)] == [digest]
+    await store.write(Statement("DELETE FROM blobs"))
+    await vault.tidy()
+    assert (tmp_path / "voices" / "acc_a" / digest).exists(), "the time begins anew"
+
+
+@pytest.mark.parametrize("by", ["tidy", "drop"])
+async def test_a_recording_of_what_was_erased_is_removed_at_once(
+    vault: Vault, store: Store, tmp_path: Path, by: str
+) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    await store.write(Statement("DELETE FROM blobs"))
+    if by == "drop":
+        await vault.drop("acc_a", [digest])
+    else:
+        tombstone = Tombstone(subject="voice_1", account="acc_a", digests=(digest,), began=1)
+        assert await tombstones.erase(store, tombstone)
+        await vault.tidy()
+    assert files(tmp_path) == []
+
+
+def _age_marks(folder: Path) -> None:
+    """Let it be known for 30 days that files are left over."""
+    for mark in folder.glob("*.left"):
+        os.utime(mark, (mark.stat().st_atime, mark.stat().st_mtime - 30 * 86_400 - 1))
+
+
+async def test_a_text_opens_in_its_own_row_of_its_own_account(vault: Vault) -> None:
+    record = await vault.seal_record("acc_a", "voice_1", Said("Ada", "warm"))
+    assert vault.open_record("acc_a", "voice_1", record, Said) == Said("Ada", "warm")
+    again = await vault.seal_record("acc_a", "voice_1", Said("Ada", "warm"))
+    assert {again.wrapped, again.sealed}.isdisjoint({record.wrapped, record.sealed})
+    mixed = SealedRecord(record.wrapped, again.sealed)
+    for account, row, sealed in (
+        ("acc_b", "voice_1", record),
+        ("acc_a", "voice_2", record),
+        ("acc_a", "voice_1", mixed),
+    ):
+        with pytest.raises(VaultFailed, match="damaged"):
+            vault.open_record(account, row, sealed, Said)
+
+
+async def test_a_name_has_one_digest_in_an_account_and_another_elsewhere(vault: Vault) -> None:
+    digest = await vault.name_digest("acc_a", "Ada")
+    assert digest == await vault.name_digest("acc_a", "Ada")
+    assert digest.startswith("hmac:")
+    others = {await vault.name_digest(*each) for each in (("acc_b", "Ada"), ("acc_a", "Ben"), ("", "Ada"))}
+    assert len(others | {digest}) == 4
+
+
+async def test_the_first_key_is_made_when_it_is_needed_and_is_nobody_elses_to_read(
+    vault: Vault, store: Store, tmp_path: Path
+) -> None:
+    assert not (tmp_path / "master-key").exists()
+    digest = await vault.put("acc_a", PLAIN)
+    assert stat.S_IMODE((tmp_path / "master-key").stat().st_mode) == 0o600
+    again = Vault(store, VaultSection(), tmp_path)
+    assert await again.open("acc_a", digest) == PLAIN
+    again = Vault(store, VaultSection(), tmp_path)
+    assert await again.put("acc_b", PLAIN) != digest
+
+
+async def test_a_lost_key_is_told_and_never_replaced(vault: Vault, store: Store, tmp_path: Path) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    (tmp_path / "master-key").unlink()
+    again = Vault(store, VaultSection(), tmp_path)
+    with pytest.raises(VaultFailed, match=r"master-key is not there"):
+        await again.open("acc_a", digest)
+    with pytest.raises(VaultFailed, match=r"bring that key back"):
+        await again.put("acc_b", PLAIN)
+    assert not (tmp_path / "master-key").exists()
+    with pytest.raises(VaultFailed, match=r"is not configured; name it in vault.old_master_keys"):
+        await Vault(store, VaultSection(key_text()), tmp_path).open("acc_a", digest)
+
+
+async def test_an_old_key_opens_and_the_new_one_seals(store: Store, tmp_path: Path) -> None:
+    before = Vault(store, VaultSection(key_text(1)), tmp_path)
+    digest = await before.put("acc_a", PLAIN)
+    record = await before.seal_record("acc_a", "voice_1", Said("Ada"))
+    before.revise(VaultSection(key_text(2), (key_text(1),)))
+    assert await before.open("acc_a", digest) == PLAIN
+    assert before.open_record("acc_a", "voice_1", record, Said) == Said("Ada")
+    newer = await before.seal_record("acc_a", "voice_1", Said("Ada"))
+    assert sealing.id_of_master(newer.wrapped) != sealing.id_of_master(record.wrapped)
+    assert not (tmp_path / "master-key").exists()
+
+
+@pytest.mark.parametrize("content", ["", "short", key_text()[:-4], key_text() + "!", "ÄÖÜ"])
+async def test_a_damaged_key_file_is_told_and_never_replaced(
+    vault: Vault, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "master-key").write_text(content)
+    with pytest.raises(VaultFailed, match="must hold 32 bytes in base64"):
+        await vault.put("acc_a", PLAIN)
+    assert (tmp_path / "master-key").read_text() == content
+
+
+async def test_an_accounts_key_goes_with_it(vault: Vault, store: Store, tmp_path: Path) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    await vault.drop("acc_a", [digest])
+    await vault.drop_account("acc_a")
+    assert not (tmp_path / "voices" / "acc_a").exists()
+    assert await store.read("SELECT account FROM account_keys") == []
+    assert await vault.put("acc_a", PLAIN) != digest
+
+
+@contextmanager
+def _no_file_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

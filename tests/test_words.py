@@ -1,0 +1,87 @@
+"""Names are words that a server engineer knows. The words below were private ones: no name has them again."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tests.test_shape import ROOT
+
+PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "fakes")
+PARTS = {
+    "wish": "task",
+    "wishes": "tasks",
+    "told": "reply, message, report",
+    "asked": "query, request, order",
+    "said": "reply, text, values",
+    "heard": "source, sound, samples",
+    "house": "context",
+    "tap": "observer",
+    "taps": "observers",
+    "concern": "observer factory",
+    "tally": "totals",
+    "standing": "balance, status",
+    "kept": "stored, cached",
+    "shelf": "cache",
+    "shelves": "caches",
+    "elsewhere": "remote",
+    "keeper": "store, supervisor",
+    "courier": "deliveries",
+    "door": "endpoint",
+    "lane": "queue",
+    "doomed": "deleting",
+    "stranded": "orphaned",
+    "owed": "due",
+    "poison": "dead",
+    "learnt": "trained",
+    "maker": "what it makes",
+    "makers": "what they make",
+    "promise": "reservation",
+}
+"""A part of a name, and what to say instead."""
+WHOLE = {"had", "lent", "tried", "far"}
+"""Words that say something beside another one, and nothing alone."""
+STORED = {
+    "told": "a column of job_clips",
+    "told_bytes": "a column of a query",
+    "asked": "a column of trainings",
+    "asked_by": "a column of remote_runs",
+    "said": "a column of introductions",
+    "sent": "a field of what is sealed of a job",
+    "kept_s": "a limit of runners, which plugins set",
+}
+"""Names that are stored, sent or public."""
+PUBLIC = "speech_engine/testing/"
+"""Plugins inherit these tests by their names."""
+
+
+def test_no_name_is_a_private_word() -> None:
+    found: dict[str, str] = {}
+    for name, where in _names():
+        words = {word.lower() for word in re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).split("_")}
+        is_public = name.startswith("test_") and where.startswith(PUBLIC)
+        if name not in STORED and not is_public and (words & PARTS.keys() or {name} & WHOLE):
+            found.setdefault(name, where)
+    assert not found, [f"{where}: {name}" for name, where in found.items()]
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    for folder in PRODUCT:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            where = str(file.relative_to(ROOT))
+            yield file.stem, where
+            for node in ast.walk(ast.parse(file.read_text())):
+                if (name := _name(node)) is not None:
+                    yield name, f"{where}:{node.lineno}"  # type: ignore[attr-defined]
+
+
+def _name(node: ast.AST) -> str | None:
+    match node:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return name
+        case (
+            ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store())
+        ):
+            return name
+    return None
