@@ -12,7 +12,7 @@ LIMIT_S = 60.0
 """A limit against a test that hangs, and not a promise of the product: a busy machine has time until then."""
 _TURNS = 20
 """The first looks are one turn of the loop apart: most things are there after a few."""
-_OFTEN_S, _SELDOM_S = 0.001, 0.1
+_OFTEN_S, _SELDOM_S = 0.001, 0.25
 
 T = TypeVar("T")
 

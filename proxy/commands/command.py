@@ -2,7 +2,8 @@
 
 A command is a function of its arguments and options, as typer reads them. It returns an `AdminRequest`: the
 command line sends it, over control.sock or to the store, and prints the answer as JSON or by `show`. A
-command that works on files sends no request: it has a parameter `here: CommandContext`, and returns a `CommandResult`.
+command that works on files sends no request: it has a parameter `here: CommandContext`, and returns a
+`CommandResult`.
 """
 
 from __future__ import annotations

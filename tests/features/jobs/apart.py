@@ -125,7 +125,9 @@ def new_job(server: Server, text: str, **more: Any) -> str:
 
 def job(server: Server, id_: str) -> dict[str, Any]:
     with server.client() as client:
-        return dict(client.get(f"/v1/jobs/{id_}").json())
+        answer = client.get(f"/v1/jobs/{id_}").json()
+        assert "status" in answer, answer
+        return dict(answer)
 
 
 def sound(server: Server, id_: str) -> bytes:
