@@ -23,7 +23,7 @@ from tests.proxy.api.owning import agree, send
 @pytest.fixture
 def places(monkeypatch: pytest.MonkeyPatch) -> FairLimiter:
     made = export.export_limiter()
-    monkeypatch.setattr(export, "export_places", lambda: made)
+    monkeypatch.setattr(export, "export_limiter", lambda: made)
     return made
 
 
