@@ -31,8 +31,6 @@ _RETRY_S = 5.0
 
 
 class EventStreams:
-    """How many streams of events each account has open in this worker."""
-
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
@@ -58,8 +56,6 @@ class EventStreams:
 
 
 class JobEvents(JobResource):
-    """How accounts watch their jobs."""
-
     def __init__(self, kinds: JobKinds, tools: AdminTools, streams: EventStreams) -> None:
         super().__init__(kinds, tools)
         self._streams = streams
@@ -79,7 +75,6 @@ class JobEvents(JobResource):
         return _Events(self._looks(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1, place)
 
     async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
-        """Yield a job as it is, again and again until its end."""
         while True:
             yield await self._kinds.shown_one(job)
             if job.state != "open":

@@ -34,7 +34,6 @@ from proxy.telemetry.background import RepeatingTask
 
 @asynccontextmanager
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    """Open the jobs of a command, or those of a worker with its rented machines."""
     decoder = LongDecoder()
     try:
         jobs = OpenJobs(context, decoder)
@@ -85,7 +84,6 @@ class OpenJobs:
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
     def at(self, revision: RevisionContext) -> Additions:
-        """Go on by a new revision, and return its endpoints."""
         section, tools, kinds = JOBS.of(revision.config), revision.admin_tools, self._kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
         steps = None if self.working is None else self.working[0]

@@ -45,7 +45,6 @@ async def convert_alone(
 async def _last_progress(
     source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
 ) -> ChildProgress:
-    """Convert, and return what ends the conversion."""
     helper = Helper(
         HelperSpec(
             module="proxy.features.models.conversion_child",

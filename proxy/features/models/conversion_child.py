@@ -168,8 +168,6 @@ def _warm_up(file: ModelFile) -> None:
 
 
 class _Progress:
-    """Says how far the copy is, now and then."""
-
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
         self._next = 0.0

@@ -40,13 +40,10 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def beginning(self) -> str:
-        """What the wheel's file name begins with."""
         return f"{self.package.replace('-', '_').replace('.', '_').lower()}-{self.version}-"
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A member of the wheel of a package."""
-
     package: _Package
     path: Annotated[str, Meta(pattern=r"^[\w.-]+(/[\w.-]+)*\Z", description="a path inside the wheel")]
 
@@ -91,7 +88,6 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def size(self) -> int:
-        """The bytes of all files, more or less."""
         sizes = [file.size for file in self.files]
         return sum(sizes) if all(sizes) else self.megabytes * 1_000_000
 

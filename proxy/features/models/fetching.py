@@ -106,8 +106,6 @@ def _judge(file: Wanted, facts: FileInfo, part: PartFile, address: Address, coun
 
 
 class _Getting:
-    """The requests for one file at one address."""
-
     def __init__(
         self,
         http: httpx2.AsyncClient,

@@ -144,7 +144,6 @@ def _came(ready: ReadyModels) -> str:
 
 
 def _say_lacking(why: str, what: str, command: str) -> None:
-    """Say in one line that some voices are missing, and what to run."""
     reason = " ".join(why.rpartition("ERROR: ")[2].split())[:_LONGEST_REASON]
     say(f"{what}: {reason}. To fetch them, run: {command}")
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 class Listed(NamedTuple):
-    """An entry, and the plugin that speaks with it."""
-
     name: str
     plugin: str
     format_: ModelFormat

@@ -14,7 +14,6 @@ from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel
 
 
 def users(config: Config, name: str) -> list[str]:
-    """Return the engines that speak with a model, and the marks that are made with it."""
     return [*_engines(config, name), *_marks(config, name)]
 
 

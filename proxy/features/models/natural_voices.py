@@ -39,8 +39,6 @@ _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 
 
 class ReadyModels(NamedTuple):
-    """The models that are ready to speak, and why each of the others is not."""
-
     ready: tuple[Listed, ...]
     faults: Mapping[str, str]
 
@@ -82,7 +80,6 @@ class _Impatience:
 
 
 def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> list[Listed]:
-    """Return the models that are not there, or whose packages are not."""
     return [each for each in listed if not is_pulled(store, each) or not _is_built(registry, each.plugin)]
 
 

@@ -30,7 +30,6 @@ from speech_engine.licences import terms_of
 
 
 def found(config: Config, word: str, language: str, is_paid: bool) -> dict[str, Any]:
-    """Search the galleries of all plugins."""
     store, galleries = ModelStore(config.data), open_galleries(registry.load())
     return {
         "data": [_row(store, each) for each in galleries.search(word, language, is_paid)],
@@ -69,7 +68,6 @@ def announced(config: Config, name: str) -> Listed:
 
 
 def terms(listed: Listed) -> Iterator[str]:
-    """Say what an operator should know before a model is fetched."""
     entry = listed.entry
     yield f"{listed.name}: {entry.title}, for {listed.plugin}, {size(entry.size)}"
     yield f"licence: {entry.licence} ({terms_of(entry.licence).says})"
@@ -95,7 +93,6 @@ def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]
 
 
 def unaccepted(needed: Iterable[str], accepted_names: Sequence[str]) -> list[str]:
-    """Return the needed licences that are not accepted, in whatever case."""
     known = {licence.casefold() for licence in accepted_names}
     return [licence for licence in needed if licence.casefold() not in known]
 

@@ -64,6 +64,5 @@ def reading(form: Form) -> Iterator[Progress]:
 
 
 def say(*lines: str) -> None:
-    """Print lines beside the answer, at once."""
     for line in lines:
         print(line, file=sys.stderr, flush=True)  # noqa: T201

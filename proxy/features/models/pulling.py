@@ -90,7 +90,6 @@ def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress
 
 
 def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
-    """Raise ModelRefused unless each licence that must be accepted is."""
     known = {licence.casefold() for licence in accepted}
     for licence in listed.entry.to_accept:
         if licence.casefold() not in known:
@@ -229,7 +228,6 @@ class _Pulling:
         return bool(digests) and has_digest(path, digests, count)
 
     def _urls(self, file: GalleryFile) -> tuple[str, ...]:
-        """Return the addresses that a file may come from."""
         if self._is_local:
             return ()
         base = self._order.source

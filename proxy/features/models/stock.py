@@ -44,7 +44,6 @@ def listing(config: Config) -> dict[str, Any]:
 
 
 def verified(here: CommandContext, name: str | None) -> dict[str, Any]:
-    """Read all files again, of one model or of all."""
     config = here.config()
     store = ModelStore(config.data)
     found = _named(store, name) if name is not None else list(store.every())
@@ -109,7 +108,6 @@ def _named(store: ModelStore, name: str) -> list[_Found]:
 
 @contextmanager
 def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
-    """Be the only one who changes models."""
     store = ModelStore(config.data)
     with reading(form) as progress:
         with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):
@@ -118,7 +116,6 @@ def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]
 
 
 def current(store: ModelStore, name: str) -> StoredModel:
-    """Return a model that was just imported."""
     stored = store.find(name)
     assert stored is not None
     return stored

@@ -92,8 +92,6 @@ def _is_plain_value(value: Any) -> bool:
 
 
 class _Members:
-    """The members of an archive, by their names below its one folder."""
-
     def __init__(self, file: BinaryIO, size: int, entries: list[zipfile.ZipInfo]) -> None:
         self._file = file
         self._places: dict[str, tuple[int, int]] = {}

@@ -55,16 +55,12 @@ _NUMPY = {
 
 
 class StorageRef(NamedTuple):
-    """A storage in the archive: its key, the type of its numbers, and their number."""
-
     key: str
     dtype: str
     length: int
 
 
 class TensorRef(NamedTuple):
-    """A tensor as a view of a storage."""
-
     storage: StorageRef
     offset: int
     shape: tuple[int, ...]
@@ -72,8 +68,6 @@ class TensorRef(NamedTuple):
 
 
 class _Name(NamedTuple):
-    """A function or class by its name."""
-
     text: str
 
 
@@ -104,8 +98,6 @@ def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
 
 
 class _Machine:
-    """The stack and the memory of the pickle's instructions."""
-
     def __init__(self, stand_ins: frozenset[str]) -> None:
         self._stand_ins = stand_ins
         self._stack: list[Any] = []

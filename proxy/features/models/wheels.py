@@ -53,7 +53,6 @@ class IndexPatience(NamedTuple):
 
 
 def stored_wheel(wheel: Wheel, folder: Path) -> Path:
-    """Return where a wheel lies, once it has been checked."""
     return folder / f"{wheel.sha256}.whl"
 
 

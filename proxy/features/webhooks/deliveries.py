@@ -122,7 +122,6 @@ async def add(store: Store, held: WebhookDelivery, act: Act | None = None) -> No
 
 
 async def page(store: Store, webhook: str, place: Place, limit: int) -> list[WebhookDelivery]:
-    """List the deliveries of a webhook, the newest first, from the place on."""
     return await ROWS.page(store, None, place, limit, {"webhook": webhook})
 
 

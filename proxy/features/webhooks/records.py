@@ -132,13 +132,11 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
 
 
 async def note_failure(store: Store, record: WebhookRecord, now: int) -> None:
-    """Note the first failure since something arrived."""
     if record.failing_since is None:
         await store.write(Statement(_FAILS, {"id": record.id, "now": now}))
 
 
 def arrives_statement(id_: str) -> Statement:
-    """Return what notes that something arrived."""
     return Statement(_ARRIVES, {"id": id_})
 
 

@@ -139,8 +139,6 @@ class LookUpThreads:
         self._of_accounts = Counter[str]()
 
     def of(self, account: str) -> LookUp:
-        """Return the look-up of an account."""
-
         async def look_up(host: str, port: int) -> Sequence[Any]:
             if self._of_accounts[account] >= _LOOK_UPS_OF_ACCOUNT:
                 raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")

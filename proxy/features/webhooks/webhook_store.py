@@ -28,8 +28,6 @@ _OLDER_US = 24 * 3600 * SECOND
 
 
 class ReadableWebhook(NamedTuple):
-    """A webhook with what is sealed of it."""
-
     record: WebhookRecord
     seal: WebhookSeal
 

@@ -108,7 +108,6 @@ class StoredFile:
 
     @classmethod
     def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
-        """Return the sound of clips in a format in which they are a file when they are joined."""
         if format_ != "wav":
             return cls.of_blobs(files, clips)
         samples = sum(clip.bytes for clip in clips)

@@ -113,6 +113,5 @@ async def list_encoded(store: Store, job: str, chapter: int | None) -> list[Enco
 
 
 async def list_file(store: Store, job: str, role: Role) -> list[EncodedBlob]:
-    """List the blobs of the file that has this role for a training."""
     rows = await store.read(_LIST, {"job": job, "role": role, "chapter": 0})
     return [msgspec.convert(row, EncodedBlob) for row in rows]

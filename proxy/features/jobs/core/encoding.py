@@ -42,8 +42,6 @@ _log = structlog.get_logger()
 
 
 class FileSteps(TaskKind[JobStep]):
-    """The files of jobs in one worker."""
-
     name = "files of jobs"
     table = FILES
     outlives = False
@@ -101,8 +99,6 @@ _BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "
 
 
 class _Making:
-    """An attempt at the files of a job."""
-
     def __init__(self, files: JobFiles, job: Job) -> None:
         self._writers: list[FileWriter] = []
         self._files = files
@@ -126,7 +122,6 @@ class _Making:
         return await self._keep()
 
     async def undo(self) -> None:
-        """Drop what was made."""
         for writer in self._writers:
             await writer.drop()
 

@@ -66,7 +66,6 @@ AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_R
 
 
 def after_step(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what follows from a step of a job with these events that is done, in its commit."""
     return (*forget_erased(step.id), *_after_last(step, events, now, notices))
 
 
@@ -126,7 +125,6 @@ def after_file(
 
 
 def after_no_file(step: JobStep, now: int, why: ErrorDetail, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what follows from a file that cannot be made, in its commit: its job ends."""
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
         *notice_rows(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
@@ -138,8 +136,6 @@ def failed(why: ErrorDetail) -> Params:
 
 
 class _Ended(Protocol):
-    """A job, or a step that ends it."""
-
     @property
     def job(self) -> str: ...
     @property
@@ -166,8 +162,6 @@ def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[S
 
 
 class _Whole(NamedTuple):
-    """A job that ends as a whole."""
-
     job: str
     account: str
 

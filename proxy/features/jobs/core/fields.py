@@ -68,7 +68,6 @@ def of_step(terms: Terms) -> Terms:
 
 
 def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
-    """Return the number of the chapter in which the step with this number is, if there are any."""
     numbered = enumerate(chapters, 1)
     return next((number for number, each in numbered if each.first <= step <= each.last), None)
 

@@ -55,7 +55,6 @@ class FileWriter:
             await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
 
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
-        """Put the blob with this number."""
         digest = await self._files.put(self._row.account, blob)
         crc32 = await asyncio.to_thread(zlib.crc32, blob)
         row = replace(self._row, number=number, digest=digest, bytes=len(blob), crc32=crc32)

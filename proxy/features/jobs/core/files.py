@@ -64,7 +64,6 @@ class JobFiles:
         return b"".join([data async for data in self.part(account, digest, first, last)])
 
     async def remove_job(self, job: str, account: str, before: Sequence[Statement] = ()) -> None:
-        """Delete a job and all that was made of it."""
         digests = await removals.remove(self.store, job, before)
         await self.vault.drop(account, digests)
 

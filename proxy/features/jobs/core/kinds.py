@@ -45,7 +45,6 @@ class JobKinds:
         return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
 
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
-        """Return jobs as they are now, in this order."""
         progress = dict[str, Progress]()
         for kind in self.all:
             if own := [job for job in jobs if self.of(job) is kind]:

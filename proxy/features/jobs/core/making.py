@@ -24,7 +24,6 @@ from proxy.storage.store import AlreadyExists, Statement
 PREFIX = "job"
 
 Add = Callable[[str, bytes], Awaitable[None]]
-"""Adds a job of this id, which a request of this digest asks for."""
 
 
 class MadeJob(NamedTuple):
@@ -39,8 +38,6 @@ class MadeJob(NamedTuple):
 
 
 class _RequestDigest(msgspec.Struct, frozen=True):
-    """What is sealed of every job: a digest of its request."""
-
     request: str = ""
 
 

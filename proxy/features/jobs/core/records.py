@@ -121,8 +121,6 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(NamedTuple):
-    """What has been made of a job."""
-
     steps: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -251,7 +249,6 @@ async def add(
 
 
 async def stored_bytes(store: Store, account: str) -> int:
-    """Return how much is kept of what an account has asked for."""
     (row,) = await store.read_long(_STORED, {"account": account})
     return int(row["kept"])
 
@@ -259,7 +256,6 @@ async def stored_bytes(store: Store, account: str) -> int:
 def _insert_all(
     job: Job, pieces: Sequence[tuple[int, int]], *, has_file: bool, kind: Literal["speech", "training"]
 ) -> list[Statement]:
-    """Return what adds the steps of a job, if it was added."""
     rows = [
         JobStep(
             id=step_id(job, number),
@@ -318,7 +314,6 @@ async def still_wanted(store: Store, steps: Collection[str]) -> set[str]:
 
 
 async def list_clips(store: Store, job: str) -> list[JobClip]:
-    """List the sound of a job, in the order of its text."""
     return [msgspec.convert(row, JobClip) for row in await store.read_long(_CLIPS, {"job": job})]
 
 

@@ -24,7 +24,6 @@ AND accounts.suspended IS NULL AND accounts.resumed < {before} ORDER BY jobs.end
 """
 
 Tidy = Callable[[], Awaitable[None]]
-"""Ends and deletes what is too old of one kind."""
 
 _log = structlog.get_logger()
 

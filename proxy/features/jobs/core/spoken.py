@@ -20,8 +20,6 @@ from proxy.features.jobs.core.records import Job, JobClip
 
 
 class SoundQuery(NamedTuple):
-    """What is asked for of a job: a chapter, or all."""
-
     job: Job
     fields: StepFields
     chapter: int | None
@@ -66,7 +64,6 @@ def no_sound() -> Conflict:
 
 
 async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, StoredFile]]:
-    """Return the one sound that is asked for, or those of all chapters of which there is something."""
     job = asked.job
     if asked.chapter is None and asked.fields.files == "chapters":
         chapters: list[int | None] = [*range(1, len(asked.fields.chapters) + 1)]

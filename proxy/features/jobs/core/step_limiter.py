@@ -38,7 +38,6 @@ class StepLimiter:
         return {_REMOTE: self.at_once, (_REMOTE, step.account): self.of_account}
 
     def waiting_jobs(self, full: Collection[Hashable]) -> set[str]:
-        """Return the jobs whose next step would find these places full."""
         return {job for job, account in self._jobs.items() if _REMOTE in full or (_REMOTE, account) in full}
 
     def note(self, step: JobStep, *, is_remote: bool) -> bool:
@@ -56,7 +55,6 @@ class StepLimiter:
         return is_remote
 
     def leave(self, step: JobStep) -> None:
-        """A step is over, or put off."""
         self._planned.pop(step.id, None)
 
 

@@ -246,7 +246,6 @@ class Steps(TaskKind[JobStep]):
         waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
 
     async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        """Speak a step until its sound is kept and charged."""
         call, tags, consent = await self._call(job, held)
         attempt.call = call
         if self.places.note(held, is_remote=is_remote(call.plan)):
@@ -297,8 +296,6 @@ class Steps(TaskKind[JobStep]):
 
 
 class _Attempt:
-    """An attempt at a step, with its call once it is planned."""
-
     call: SpeechCall | None = None
 
     @property

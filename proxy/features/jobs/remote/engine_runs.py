@@ -72,7 +72,6 @@ class RemoteEngineRuns:
         await self._runs.pass_over(run)
 
     def _events_of(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
-        """Yield the frames behind the introduction."""
         for frame in frames:
             if isinstance(frame, FarIntroduction):
                 self._note(frame.hello)

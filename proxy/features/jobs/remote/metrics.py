@@ -8,8 +8,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class RunnerMetrics:
-    """What became of runs, and what they cost."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self._runs = Counter(
             "voxgate_runs",

@@ -153,7 +153,6 @@ _FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
 
 
 async def latest(store: Store, piece: str) -> Run | None:
-    """Return the last run of a piece of work."""
     rows = await store.read(_LATEST, {"piece": piece})
     return msgspec.convert(rows[0], Run) if rows else None
 
@@ -168,7 +167,6 @@ async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:
 
 
 async def count_open(store: Store) -> dict[str, int]:
-    """Count the open runs of each runner that has any."""
     return {row["runner"]: row["runs"] for row in await store.read(_COUNT_OPEN)}
 
 
@@ -249,7 +247,6 @@ async def open_run(store: Store, id_: str) -> Run | None:
 
 
 def is_open(run: Run) -> Condition:
-    """Return that a run is open still."""
     return Condition(_IS_OPEN, {"run": run.id})
 
 

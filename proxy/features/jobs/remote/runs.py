@@ -58,8 +58,6 @@ _log = structlog.get_logger()
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """The end of a run as its runner tells it, with the pieces that came."""
-
     end: End
     pieces: tuple[RemotePiece, ...] = ()
     usd: float | None = None
@@ -67,15 +65,11 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class RunAnswer(NamedTuple):
-    """What came of a run."""
-
     run: str
     frames: list[RemoteFrame]
 
 
 class Runs:
-    """The runs of one engine in this worker."""
-
     def __init__(
         self,
         store: Store,
@@ -287,7 +281,6 @@ class Runs:
             await records.name(self._store, run, name)
 
     async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
-        """Look at a run until it is over."""
         work = await piece.as_sent(run, self.runner.limits, self._links)
         pieces, size = list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S

@@ -29,8 +29,6 @@ _log = structlog.get_logger()
 
 
 class Sweeping:
-    """`runs` are those of each engine."""
-
     def __init__(
         self,
         store: Store,

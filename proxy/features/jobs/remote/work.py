@@ -155,7 +155,6 @@ class TrainingPiece(NamedTuple):
 
 
 def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:
-    """Return the work that asks the far end what the engine has."""
     fingerprint = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
     subject = hashlib.sha256(fingerprint).hexdigest()
     return SpeechPiece(f"hello.{engine}.{subject[:16]}", subject)

@@ -55,8 +55,6 @@ class LineFailure(msgspec.Struct, frozen=True):
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """A line with its step and its clip, if it has one."""
-
     id: str
     number: int
     first: int
@@ -169,8 +167,6 @@ def _request_of(line: _Line) -> str:
 
 
 class _ClipReport(msgspec.Struct, frozen=True):
-    """What is told of a clip."""
-
     audio_format: str
 
 

@@ -207,7 +207,6 @@ class BatchKind(SpokenKind):
 
 
 async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
-    """Count the lines of each batch that have ended without sound."""
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))

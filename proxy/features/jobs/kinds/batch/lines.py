@@ -30,8 +30,6 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class BatchLine(msgspec.Struct, frozen=True):
-    """A line: the request of this `custom_id`."""
-
     custom_id: Annotated[str, Meta(min_length=1, max_length=256)]
     method: msgspec.Raw
     url: msgspec.Raw
@@ -125,8 +123,6 @@ def _places(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault:
-    """Return how many characters a line has to say, or its fault."""
-
     def fault(code: str, message: str, param: str | None = None) -> LineFault:
         return LineFault(code=code, line=number, message=f"Line {number}: {message}", param=param)
 
@@ -183,7 +179,6 @@ def _text(raw: msgspec.Raw) -> str:
 
 
 def line_of(raw: bytes) -> BatchLine:
-    """Return a line of a file that was found good."""
     return _decode_line(raw)
 
 

@@ -89,6 +89,5 @@ async def remove(files: JobFiles, id_: str, account: str) -> bool:
 
 
 async def list_old(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
-    """List id and account of files whose time is over."""
     rows = await store.read(_OLD, {"now": now, "limit": limit})
     return [(row["id"], row["account"]) for row in rows]

@@ -74,7 +74,6 @@ def check_conversion(sent: ConversionUpload) -> None:
 
 
 def step_form(sent: ConversionUpload) -> ConversionForm:
-    """Return the form of each step."""
     form, format_ = sent.form, sent.output.format
     if format_ in ENCODED:
         form = replace(form, sample_rate=sent.output.sample_rate_hz, bitrate=None)

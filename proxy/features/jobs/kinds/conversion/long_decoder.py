@@ -74,7 +74,6 @@ class LongDecoder:
         return await asyncio.to_thread(_pcm_of, made)
 
     async def close(self) -> None:
-        """End all processes."""
         await self._helper.close()
 
     async def _read(self, question: SurveyOf | StretchOf, checked: Callable[[bytes], _T | Undecoded]) -> _T:

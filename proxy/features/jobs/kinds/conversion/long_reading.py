@@ -58,7 +58,6 @@ def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
 
 
 def _levels(second: NDArray[np.float64]) -> bytes:
-    """Return the levels of a second of sound."""
     begins = np.arange(_A_SECOND) * len(second) // _A_SECOND
     loudest = np.maximum.reduceat(second, begins)
     return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)

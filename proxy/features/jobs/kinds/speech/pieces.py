@@ -68,7 +68,6 @@ class Turns:
         )
 
     def within(self, start: int, end: int) -> list[int]:
-        """Return where turns begin after `start` and before `end`."""
         return self.starts[bisect_right(self.starts, start) : bisect_left(self.starts, end)]
 
     def limit(self, start: int, end: int) -> int:

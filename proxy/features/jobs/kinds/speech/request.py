@@ -164,5 +164,4 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
 
 
 def step_body(fields: StepFields, piece: str) -> bytes:
-    """Return the body of a piece of the text."""
     return msgspec.json.encode({**fields.sent, "input": piece})

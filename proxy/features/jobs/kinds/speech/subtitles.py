@@ -66,7 +66,6 @@ class _Unit(NamedTuple):
 
 
 def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
-    """Return the cues of a piece of text, whose sound is over at `end_s`."""
     units = list(_units(piece, words, end_s))
     found, first = list[Cue](), 0
     while first < len(units):
@@ -160,7 +159,6 @@ def _may_part(text: str, place: int) -> bool:
 
 
 def _stop(units: Sequence[_Unit], first: int) -> int:
-    """Return the number of the unit with which the next cue begins."""
     best, best_ends = first + 1, -1
     for number in range(first + 1, len(units) + 1):
         if number > first + 1 and _lines(units[first:number]) is None:
@@ -179,7 +177,6 @@ def _stop(units: Sequence[_Unit], first: int) -> int:
 
 
 def _lines(units: Sequence[_Unit]) -> tuple[str, ...] | None:
-    """Return the one or two lines of a cue, or None if they do not fit."""
     text = "".join(unit.text for unit in units).strip()
     if _width(text) <= LINE:
         return (text,)

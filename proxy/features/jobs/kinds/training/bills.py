@@ -45,8 +45,6 @@ def price_of(terms: Terms) -> Price:
 
 
 class TrainingBills:
-    """The bills of all trainings. One server sweeps."""
-
     def __init__(self, ledger: Ledger, files: JobFiles, metrics: Metrics) -> None:
         self._files = files
         self._store = ledger.store

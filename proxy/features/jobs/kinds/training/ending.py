@@ -34,8 +34,6 @@ _log = structlog.get_logger()
 
 
 class TrainingEnds:
-    """Writes the ends of trainings in one worker."""
-
     def __init__(
         self, store: Store, trained: TrainedVoiceStore, registry: CollectorRegistry, notices: DeliveryTasks
     ) -> None:
@@ -101,7 +99,6 @@ class TrainingEnds:
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """End the trainings of a voice that is erased. Their files go with what it has spoken."""
         del is_late
         for id_ in await records.of_voice(self._store, voice):
             job = await JOBS.get(self._store, None, id_)
@@ -112,7 +109,6 @@ class TrainingEnds:
         self._notices.look_soon()
 
     def _failure(self, held: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
-        """Return what ends the job of a step as failed, if it is still open."""
         end: Params = {"job": held.job, "now": now, **ends.failed(why)}
         notice_rows = ends.notice_rows(
             self._notices, held, ends.JOB_EVENTS, "failed", now, TRAININGS.finished

@@ -82,7 +82,6 @@ class TrainingJournal:
         self._coming = None
 
     async def drop(self) -> None:
-        """Drop what came and was not kept."""
         for left in (*self.forms, *([self._coming] if self._coming else ())):
             await left.drop()
 

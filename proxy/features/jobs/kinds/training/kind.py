@@ -81,8 +81,6 @@ ONNX = "application/octet-stream"
 
 
 class TrainingParts(NamedTuple):
-    """The trainings of one worker."""
-
     task_kinds: Trainings
     bills: TrainingBills
     ends: TrainingEnds

@@ -156,7 +156,6 @@ class TrainingsOnRunners:
             raise _nothing() from None
 
     async def _forget_parts(self, training: Training) -> None:
-        """Forget what an earlier machine has brought in part."""
         of_job: Params = {"job": training.id}
         _, gone = await self._store.write(*encoded_records.removal(_OF_PARTS, of_job))
         await self._files.drop(training.account, *(row["digest"] for row in gone))

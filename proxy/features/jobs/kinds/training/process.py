@@ -81,8 +81,6 @@ class TrainingSpec(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """What came of a training."""
-
     file: bytes
     done: TrainingDone
 
@@ -101,8 +99,6 @@ class TrainingFollower(Protocol):
 
 
 class TrainingProcess:
-    """One process for one training."""
-
     def __init__(self, spec: TrainingSpec, book: MemoryReservations) -> None:
         self._spec = spec
         self._book = book
@@ -115,7 +111,6 @@ class TrainingProcess:
             self._child.send(Drain(0.0))
 
     def kill(self) -> None:
-        """End it at once."""
         if self._child is not None:
             self._child.kill()
 

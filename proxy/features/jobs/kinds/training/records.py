@@ -135,7 +135,6 @@ async def get(store: Store, id_: str) -> Training | None:
 
 
 async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
-    """Return those of these jobs that are trainings."""
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))
@@ -204,5 +203,4 @@ async def forget(store: Store) -> None:
 
 
 async def of_voice(store: Store, voice: str) -> Sequence[str]:
-    """List the jobs that go on to learn a voice."""
     return [row["id"] for row in await store.read(_OF_VOICE, {"voice": voice})]

@@ -43,7 +43,6 @@ class TrainingEngines:
         return next((info for info in infos if info.trains and self.format_of(engine)), None)
 
     def format_of(self, engine: str) -> str:
-        """Return the format of the voices that an engine's trainer makes."""
         section = self._config.engines.get(engine)
         plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
         return "" if plugin is None or plugin.trained_format is None else plugin.trained_format.name

@@ -61,8 +61,6 @@ _log = structlog.get_logger()
 
 
 class TrainingSetup(NamedTuple):
-    """What voices are learnt with."""
-
     files: JobFiles
     trainers: TrainingEngines
     learning: TrainingInput
