@@ -47,7 +47,8 @@ def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding
 
 
 def _most_of_run(config: Config, registry: Registry, runner: str) -> float:
-    """Return what a run may cost at most. 0: its settings do not tell, or are wrong, as others say."""
+    """Return the most that a run may cost. 0: its settings do not say, or are wrong; another check reports
+    that."""
     try:
         settings = registry.settings("runner", runner, config.plugin("runner", runner), config.data)
     except EngineConfigError:

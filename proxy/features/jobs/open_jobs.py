@@ -1,4 +1,4 @@
-"""What of jobs lives as long as a worker or a command, and what each revision of the configuration adds."""
+"""The objects of jobs that live as long as a worker or a command, and the additions of each revision."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ class OpenJobs:
 
 @asynccontextmanager
 async def _introduced(context: AppContext) -> AsyncIterator[None]:
-    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
+    """Publish the facts of our engines to servers, or read those of workers. A command has none, and SQLite
+    has no workers."""
     if context.engines is None or not context.store.is_shared:
         yield
         return

@@ -35,8 +35,8 @@ class SoundQuery(NamedTuple):
         return self.job.id if self.chapter is None else f"{self.job.id}_{self.chapter}"
 
     def clips_of(self, clips: Sequence[JobClip], chapter: int | None) -> list[JobClip]:
-        """Return the clips of a chapter, or all, up to the first gap: what was spoken beyond it would sound
-        as if nothing were missing."""
+        """Return the clips of a chapter, or all, up to the first gap: sound after a gap would hide the
+        gap."""
         first, last = 1, self.job.steps
         if chapter is not None:
             first, last = self.fields.chapters[chapter - 1].first, self.fields.chapters[chapter - 1].last
