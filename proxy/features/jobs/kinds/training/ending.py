@@ -1,4 +1,4 @@
-"""How a training ends: its voice has the model, the price is owed and the job is done, all in one commit."""
+"""The end of a training: the voice gets the model, the price is due and the job is done, in one commit."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class TrainingEnds:
     async def done(
         self, held: JobStep, training: Training, result: TrainingResult, export_rows: Sequence[Statement]
     ) -> None:
-        """Give a voice its model, and end the job with its `export_rows`, unless it goes on no longer or
-        the voice was erased. What was written once is not written again."""
+        """Give a voice its model, and end the job with its `export_rows`, unless it has ended or the voice
+        was erased. A second call writes nothing."""
         model = await self._trained.put(training.account, training.voice, training.format, result.file)
         before = await self._trained.replaced_by(model)
         now = await self._store.now()
@@ -90,7 +90,7 @@ class TrainingEnds:
             await self._trained.drop(old)
 
     async def failed(self, held: JobStep, why: ErrorDetail, *, is_owners: bool = False) -> Done:
-        """Return the end of a training that cannot be done, or that its account has made impossible."""
+        """Return the end of a training that cannot succeed, or that its account has made impossible."""
         self._ended.labels("failed").inc()
         _log.warning("job.training.failed", job=held.job, code=why.code)
         also = self._failure(held, why, await self._store.now())
