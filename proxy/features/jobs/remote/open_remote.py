@@ -1,4 +1,5 @@
-"""Work on rented machines, wired: what lives as long as a worker, and what each revision adds."""
+"""The wiring of rented machines: objects that live as long as a worker, and the additions of each
+revision."""
 
 from __future__ import annotations
 
