@@ -60,7 +60,7 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
 
 
 def announced(config: Config, name: str) -> Listed:
-    """Return a model of a gallery, and say what should be read before it is fetched. Raise ModelRefused."""
+    """Return a model of a gallery, and print its notes before the fetch. Raise ModelRefused."""
     listed = open_galleries(registry.load()).find(name)
     before = note_of_use(config, listed.plugin, name, listed.entry.bound_by)
     say(*terms(listed), *(each.text for each in before))
@@ -118,7 +118,7 @@ def digests_of(accepted_names: list[str]) -> tuple[str, ...]:
 
 
 def token_of(named: str, is_named: bool) -> str:
-    """Return the secret that a token's name stands for. The gallery's own variable may be missing."""
+    """Return the secret behind a token's name. The gallery's own variable may be missing."""
     if not named:
         return ""
     if not named.startswith(("env:", "file:")):
@@ -134,7 +134,7 @@ def token_of(named: str, is_named: bool) -> str:
 def taken(
     here: CommandContext, config: Config, listed: Listed, order: PullOrder, *, builds: bool, uses: bool
 ) -> CommandResult:
-    """Pull a model, build what it runs with, and let the server speak with it. Raise ModelRefused."""
+    """Pull a model, build its environment, and let the server use it. Raise ModelRefused."""
     with changing(config, here.form) as (store, progress):
         made = pull(store, listed, order, progress)
         stored = current(store, listed.name)
@@ -148,7 +148,7 @@ def taken(
 
 
 def _build(here: CommandContext, loaded: Registry, plugin: str) -> str:
-    """Build what a plugin runs with, unless it is there. Return why that failed; the model stays."""
+    """Build the environment of a plugin, unless it exists. Return why that failed; the model stays."""
     try:
         with progress_line(here.form) as shown:
             build_environment(loaded, plugin, shown.build)

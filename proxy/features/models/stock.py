@@ -58,7 +58,7 @@ def verified(here: CommandContext, name: str | None) -> dict[str, Any]:
 def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sure: bool) -> dict[str, Any]:
     """Delete a model, or only its `stale` versions. Raise CommandRefused."""
     config = here.config()
-    # natural.toml is no one's to write: the command takes the name out of it.
+    # Operators never write natural.toml: the command removes the name from it.
     named_by = [section for section in namers(config, name) if section not in config.natural]
     if named_by and not stale and not force:
         raise CommandRefused(
@@ -82,7 +82,7 @@ def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sur
 
 
 def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
-    """Return the plugin that an engine's name stands for, and what it can import. Raise CommandRefused."""
+    """Return the plugin of an engine's name, and its format for imports. Raise CommandRefused."""
     plugin = config.engines[engine].plugin if engine in config.engines else engine
     loaded = registry.load()
     formats = {

@@ -1,7 +1,7 @@
-"""Where a webhook may lead, and what follows from an answer: pure rules.
+"""The allowed targets of a webhook, and the verdict on an answer: pure rules.
 
-An account chooses the address that we call. So it must not reach what only we can: addresses that are not
-public are refused, in whatever form they come, unless the operator allows their host.
+An account chooses the address that we call, and must not reach private services through us. So addresses that
+are not public are refused, in any form, unless the operator allows their host.
 """
 
 from __future__ import annotations

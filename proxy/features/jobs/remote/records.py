@@ -227,7 +227,7 @@ async def with_samples(store: Store, engine: str, digests: Collection[str], sinc
 
 
 async def for_recording(store: Store, id_: str, digest: str) -> Run | None:
-    """Return a run that may fetch this recording now: it is open, and nobody has deleted the recording."""
+    """Return a run that may fetch this recording now: the run is open, and the recording still exists."""
     params: Params = {"id": id_, "digest": digest, "now": await store.now()}
     rows = await store.read(_FOR_RECORDING, params)
     return msgspec.convert(rows[0], Run) if rows else None

@@ -3,9 +3,9 @@
     none ─ row committed ─→ starting ─ its name ─→ running ─→ done, failed, canceled, lost
                                │ surely not begun ──────────→ refused
 
-The state of a `starting` run without a name is unknown: no other run begins before the provider has decided it,
-or before it certainly is over. A `running` run is followed. The result of a `done` run can be fetched again for
-a while, so a kill after it costs nothing.
+The state of a `starting` run without a name is unknown. No other run begins before the provider has decided
+it, or before it certainly is over. A `running` run is followed. The result of a `done` run can be fetched
+again for a while, so a kill after it costs nothing.
 """
 
 from __future__ import annotations
