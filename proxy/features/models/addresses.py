@@ -18,7 +18,7 @@ _LOCAL_NAMES = {_LOCALHOST, "localhost.localdomain", "localhost6", "ip6-localhos
 
 
 class UnsafeAddress(Exception):
-    """An address that is refused. The message says why."""
+    """A refused address. The message says why."""
 
 
 class Address(NamedTuple):

@@ -28,7 +28,8 @@ from speech_engine.model_files.safetensors import VALUES, header_of, read_header
 
 _PIECE = 4 * 1024 * 1024
 _MOST_GROWTH = 4
-"""The limit of bytes that tensors with shared storages may become. No model shares nearly as much."""
+"""The factor by which a copy may exceed its file: tensors may share a storage, and each gets bytes of its
+own. No model shares nearly as much."""
 
 Progress = Callable[[int, int], None]
 """Called with the written bytes, and their total."""

@@ -42,7 +42,7 @@ class ReadyModels(NamedTuple):
 
 
 def chosen(galleries: Galleries) -> list[Listed]:
-    """Return the models that a new server begins with. Raise ModelRefused if a gallery lacks one."""
+    """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
     return [galleries.find(name) for name in _OTHERWISE]
 
 
@@ -179,11 +179,9 @@ def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, 
 
 
 def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
-    """Return a layer in which a model speaks what those before it do not, and the name it has for clients.
-
-    It comes before what is built in. One that speaks with people's own voices comes last of all, and one
-    without languages speaks nothing: it converts recordings.
-    """
+    """Return a layer in which a model speaks the languages that earlier ones lack, and its name for clients.
+    It comes before the built-in ones. A model that speaks with people's own voices comes last, and a model
+    without languages speaks nothing: it converts recordings."""
     layer, engine = with_model(layer, listed)
     is_last = listed.entry.speaks_samples
     model = f"{engine}/{listed.name if listed.format_.names_models else STANDARD}"

@@ -47,8 +47,8 @@ def read_archive(
     stand_ins: Collection[str] = (),
     whole_storages: Sequence[str] = (),
 ) -> SavedArchive:
-    """Return the tensors of an archive under the first of these roots, and the plain values. Some values are
-    to be `whole_storages`. Raise UnusableModel."""
+    """Return the tensors of an archive under the first of these roots, and those values of the keys
+    `whole_storages` that are plain. Raise UnusableModel."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):

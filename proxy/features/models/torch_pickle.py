@@ -43,7 +43,7 @@ _PLAIN = {
         for name in ("set", "list", "dict", "int")
     ),
 }
-"""The modules of settings beside the tensors. They are read as nothing."""
+"""Functions and classes of settings beside the tensors. They are read as nothing."""
 
 _TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2"}

@@ -37,7 +37,7 @@ TENANT = "server"
 _LEAVING_S = 300.0
 """How long before its run must end a training stops: its checkpoint has to come here."""
 _JSON_BYTES = 2_000
-"""The JSON of a work without its recordings, each counted at four bytes for three."""
+"""The size of a work's JSON without its recordings. Each recording is counted at four bytes for three."""
 
 
 class WorkPiece(Protocol):

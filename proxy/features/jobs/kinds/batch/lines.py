@@ -16,7 +16,7 @@ from proxy.speech.speech_request import MAX_BODY_BYTES
 
 ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
-"""The limit of blank lines: ten million would take seconds."""
+"""The limit of lines, and again of blank lines: ten million would take seconds."""
 MOST_NAMED = 50
 """Of the faults of a file."""
 

@@ -88,8 +88,7 @@ FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
 
 
 class ConversionKind(SpokenKind):
-    """Conversions of recordings. The consent of the recorded speaker is checked when a step begins, and when
-    it is charged."""
+    """The consent of the recorded speaker is checked when a step begins, and when it is charged."""
 
     name = "conversion"
     subtitles_refusal = "A conversion has no subtitles: it has no text."

@@ -17,8 +17,8 @@ from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 
 MOST_CPU_S = 25
-"""Two hours of Opus take ten seconds. Two tries take less than others wait for their turn, so a file that
-uses all of this time delays no client too long."""
+"""Two hours of Opus take ten seconds. Even after a first try, this is less than others wait for their turn,
+so a file that uses all of it makes no other request fail."""
 _MEMORY_MB = 256
 _decode_question = msgspec.msgpack.Decoder(SurveyOf | StretchOf).decode
 

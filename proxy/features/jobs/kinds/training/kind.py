@@ -75,7 +75,7 @@ def shown_training(training: Training, *, is_done: bool) -> ShownTraining:
 
 
 FORMAT = "onnx"
-"""The file name of a training's export: its voice as other programs can use it."""
+"""The format of a training's export: its voice as other programs can use it."""
 ONNX = "application/octet-stream"
 """There is no media type of its own."""
 
