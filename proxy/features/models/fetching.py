@@ -243,7 +243,7 @@ def _refusal(status: int, host: str, answer: httpx2.Response, has_token: bool) -
 
 
 def _stated_digest(answer: httpx2.Response) -> str:
-    """Return the digest that a hub tells in a header, or ""."""
+    """Return the digest in a hub's header, or ""."""
     for header in ("X-Linked-ETag", "ETag"):
         text = answer.headers.get(header, "").removeprefix("W/").strip('"')
         if is_digest(text):

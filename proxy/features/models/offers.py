@@ -82,7 +82,7 @@ def size(size: int) -> str:
 
 
 def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the accepted licences. On a terminal, ask for those that are missing."""
+    """Return the accepted licences. On a terminal, prompt for missing ones."""
     missing = unaccepted(listed.entry.to_accept, accepted_names)
     if not missing or not asks(is_sure=False):
         return accepted_names

@@ -113,7 +113,7 @@ class SpokenKind(JobKind):
         return await spoken_reply(self.files, job, request)
 
     async def has_expired(self, job: Job) -> bool:
-        """Tell whether no step begins any more, after the job was ended for that."""
+        """Tell whether the job has expired, after ending it: then no further step begins."""
         return False
 
     def stored_error(self, status: int, why: ErrorDetail) -> str:

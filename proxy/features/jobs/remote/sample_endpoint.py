@@ -36,7 +36,7 @@ class SampleDownload(NamedTuple):
 
 
 class SampleEndpoint(Resource):
-    """`engines` are those that work elsewhere, by their names."""
+    """Serves the recordings of links. `engines` are the remote engines by name."""
 
     def __init__(self, store: Store, links: Links, engines: Mapping[str, RemoteEngine]) -> None:
         self._store = store

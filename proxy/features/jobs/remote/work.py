@@ -163,7 +163,7 @@ def piece_name(step: str, engine: str) -> str:
 
 
 async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> SpeechPiece:
-    """Return the piece that a step of a job asks of an engine. Raises EngineError."""
+    """Return the piece of a job's step for an engine. Raises EngineError."""
     digest = await _digest(vault, job.tenant, msgspec.json.encode(_stripped(job, "")).decode())
     samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
     return SpeechPiece(piece_name(job.step, engine), digest, job, samples)
