@@ -1,4 +1,2 @@
-"""Jobs: speech that outlives its request.
-
-A long text is spoken in steps, each a call of its own that is paid for when its sound is kept.
-"""
+"""Jobs: speech that outlives its request. A long text is spoken in steps. Each step is a call of its own, and
+it is charged when its sound is stored."""

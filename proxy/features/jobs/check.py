@@ -14,7 +14,6 @@ from speech_engine.runner import PricedRuns
 
 
 def trainings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
-    """Yield a finding for each engine whose trainings lack something that only the operator knows."""
     is_booked = any(section.memory_gb is not None for section in config.engines.values())
     for name, section in config.engines.items():
         if not _trains(section, registry):
@@ -34,7 +33,6 @@ def _trains(section: EngineSection, registry: Registry) -> bool:
 
 
 def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
-    """Yield a finding for each ceiling of an engine that a job, or even one run, goes beyond."""
     for name, section in config.engines.items():
         day, of_account = section.budget_usd_day, section.account_usd_day
         if not section.runner or day is None:
@@ -49,7 +47,8 @@ def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding
 
 
 def _most_of_run(config: Config, registry: Registry, runner: str) -> float:
-    """Return what a run may cost at most. 0: its settings do not tell, or are wrong, as others say."""
+    """Return the most that a run may cost. 0: its settings do not say, or are wrong; another check reports
+    that."""
     try:
         settings = registry.settings("runner", runner, config.plugin("runner", runner), config.data)
     except EngineConfigError:

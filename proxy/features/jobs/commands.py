@@ -42,7 +42,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
 
 
 def _steps(row: dict[str, Any]) -> str:
-    """Say how far a job is. A training is one step of the job, and many of its own."""
+    """Show the progress of a job. A training is one step of the job, with many steps of its own."""
     if training := row["training"]:
         return f"{training['step']} of {training['steps']}"
     return f"{row['steps_done']} of {row['steps']}"
@@ -59,7 +59,7 @@ def _row_table(answer: dict[str, Any]) -> list[Part]:
 
 def _line(answer: dict[str, Any]) -> list[Part]:
     stage = (answer["training"] or {}).get("stage", "")
-    # What is done says so once.
+    # A status that equals its stage is shown once.
     parts = dict.fromkeys((answer["status"], stage, f"{_steps(answer)} steps", _why(answer)))
     return [Line(", ".join(filter(None, parts)))]
 
@@ -101,7 +101,7 @@ def jobs_watch(
     """Follow a job until its end. The status is 0 if it is done, 1 if not, 2 if it goes on."""
     data = Path(here.config().data)
     if not data_folder.is_held(data):
-        # Without one, each look would take the data folder, and nothing works on the job.
+        # Without a server, each look would lock the data folder, and no process works on the job.
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     until, seen = time.monotonic() + 60 * minutes, None
     while True:

@@ -23,7 +23,7 @@ from proxy.http.replies import encode_json
 from proxy.http.resource import endpoint
 
 MOST_OF_ACCOUNT = 32
-"""Each looks at its job every second, for as long as that takes."""
+"""Each stream reads its job every second, for as long as the job lasts."""
 
 _LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
 _LOOK_S = 1.0
@@ -31,8 +31,6 @@ _RETRY_S = 5.0
 
 
 class EventStreams:
-    """How many streams of events each account has open in this worker."""
-
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
@@ -41,7 +39,7 @@ class EventStreams:
 
     @contextmanager
     def place(self, account: str) -> Iterator[None]:
-        """Have a stream of an account until the block is left. Raises RateLimited."""
+        """Count a stream of an account until the block ends. Raises RateLimited."""
         if self._open[account] >= MOST_OF_ACCOUNT:
             raise RateLimited(
                 f"Your account has {MOST_OF_ACCOUNT} streams of events open, which is the most.",
@@ -58,8 +56,6 @@ class EventStreams:
 
 
 class JobEvents(JobResource):
-    """How accounts watch their jobs."""
-
     def __init__(self, kinds: JobKinds, tools: AdminTools, streams: EventStreams) -> None:
         super().__init__(kinds, tools)
         self._streams = streams
@@ -79,7 +75,6 @@ class JobEvents(JobResource):
         return _Events(self._looks(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1, place)
 
     async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
-        """Yield a job as it is, again and again until its end."""
         while True:
             yield await self._kinds.shown_one(job)
             if job.state != "open":
@@ -91,12 +86,13 @@ class JobEvents(JobResource):
 
 
 def _progress(job: ShownJob) -> int:
-    """Return how far a job is. It only grows, but that a training may go back to its last checkpoint."""
+    """Return the progress of a job. It only grows, except that a training may return to its last
+    checkpoint."""
     return job.steps_done if job.training is None else job.training.step
 
 
 class _Events(Response):
-    """Server-sent events of a job. Their ids grow with it, so a client that comes again misses nothing."""
+    """Server-sent events of a job. Their ids grow with it, so a client that reconnects misses nothing."""
 
     media_type = "text/event-stream"
 
@@ -124,6 +120,6 @@ class _Events(Response):
                     if scope["method"] == "HEAD":
                         break
                     if connection.is_hurried:
-                        # A client of events comes again by itself, and an open job may go on for days.
+                        # A client of events reconnects by itself, and an open job may go on for days.
                         break
             await connection.end(b"")

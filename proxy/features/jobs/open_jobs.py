@@ -1,4 +1,4 @@
-"""What of jobs lives as long as a worker or a command, and what each revision of the configuration adds."""
+"""The objects of jobs that live as long as a worker or a command, and the additions of each revision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ from proxy.telemetry.background import RepeatingTask
 
 @asynccontextmanager
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    """Open the jobs of a command, or those of a worker with its rented machines."""
     decoder = LongDecoder()
     try:
         jobs = OpenJobs(context, decoder)
@@ -85,7 +84,6 @@ class OpenJobs:
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
     def at(self, revision: RevisionContext) -> Additions:
-        """Go on by a new revision, and return its endpoints."""
         section, tools, kinds = JOBS.of(revision.config), revision.admin_tools, self._kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
         steps = None if self.working is None else self.working[0]
@@ -107,7 +105,8 @@ class OpenJobs:
 
 @asynccontextmanager
 async def _introduced(context: AppContext) -> AsyncIterator[None]:
-    """Tell servers, or ask workers, what engines have. A command has none, and SQLite no workers."""
+    """Publish the facts of our engines to servers, or read those of workers. A command has none, and SQLite
+    has no workers."""
     if context.engines is None or not context.store.is_shared:
         yield
         return

@@ -1,5 +1,4 @@
-"""[jobs]: how long a job stays after its end, how long its steps are, who speaks them, and what a training
-takes."""
+"""[jobs]: how long a job is stored after its end, the length of its steps, their processes, and trainings."""
 
 from __future__ import annotations
 

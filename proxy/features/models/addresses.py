@@ -1,8 +1,6 @@
-"""Which addresses a file may come from: https, or http on this machine alone.
-
-The names of hosts are judged, and not what they resolve to: a name of a number inside a
-network is as good as any other. Behind a redirect, TLS is what keeps such a service from answering.
-"""
+"""Which addresses a file may come from: https, or http on this machine alone. Names of hosts are checked, but
+not their addresses: a private address may have any name. After a redirect, TLS prevents such a service from
+answering."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ _LOCAL_NAMES = {_LOCALHOST, "localhost.localdomain", "localhost6", "ip6-localhos
 
 
 class UnsafeAddress(Exception):
-    """An address from which nothing is fetched. The message says why."""
+    """A refused address. The message says why."""
 
 
 class Address(NamedTuple):
@@ -36,10 +34,8 @@ class Address(NamedTuple):
 
 
 def parse_address(url: str, came_from: Address | None = None) -> Address:
-    """Return an address. `came_from` is the one that redirects to it. Raise UnsafeAddress.
-
-    From elsewhere, no redirect leads to this machine, or to a number of a network that is not the internet.
-    """
+    """Return an address. `came_from` redirects to it: a remote one may not redirect to this machine, or to a
+    number of a private network. Raise UnsafeAddress."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").casefold(), parts.port
@@ -66,7 +62,7 @@ def _is_local_name(name: str) -> bool:
 
 
 def _number_of(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the number that a host is written as, in any form that a system takes for one."""
+    """Return the number of a host, in any notation that a system accepts."""
     try:
         number = ip_address(host)
     except ValueError:

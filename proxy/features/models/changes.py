@@ -1,4 +1,4 @@
-"""Changes of the imported models: by one process at a time, and never of what a server speaks with."""
+"""Changes of the imported models: by one process at a time, and never of models in use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proxy.engines.stored_models import (
 LOCK = ".lock"
 """No model can have this name."""
 HIDDEN = ".import-"
-"""What a folder is called before it is whole, and before its files are deleted."""
+"""The prefix of a folder that is incomplete, or that is being deleted."""
 
 
 def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
@@ -36,7 +36,7 @@ def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
         home = model.folder.parent
         if isinstance(model, BrokenModel) or model.is_current:
             _forget_current(home, model.folder.name)
-        # Hidden first: no reader must find a half of a model.
+        # Hidden first: no reader must find half a model.
         hidden = model.folder.rename(store.folder / f"{HIDDEN}removed-{home.name}-{model.folder.name}")
         shutil.rmtree(hidden)
     if not any(home.iterdir()):
@@ -51,10 +51,8 @@ def _forget_current(home: Path, digest: str) -> None:
 
 @contextmanager
 def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
-    """Be the only one who changes models, and remove what an interrupted one left. Raise ModelRefused.
-
-    `wait` is called if another process is at work. A running server does not hold this lock.
-    """
+    """Hold the lock of all changes, and remove the remains of an interrupted one. `wait` is called if another
+    process holds it. A running server does not hold it. Raise ModelRefused."""
     try:
         store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store.folder.mkdir(exist_ok=True, mode=0o700)

@@ -1,6 +1,6 @@
 """`voxgate models …` and `voxgate voices natural`: models that are imported, fetched and spoken with.
 
-They are files below the data folder, so a server may run or not. The imports inside functions are slow, and
+They are files below the data folder, so no server is needed. Slow modules are imported inside functions:
 `voxgate --help` needs none of them.
 """
 
@@ -158,7 +158,7 @@ def _found(answer: dict[str, Any]) -> list[Part]:
 
 
 def _voices(row: dict[str, Any]) -> str:
-    """Say who speaks: how many women and men, and whether anybody's own voice does."""
+    """Show the voices: the number of women and men, and whether people's own voices can speak."""
     genders = list(row["genders"].values())
     counted = [f"{genders.count(kind)} {kind}" for kind in dict.fromkeys(genders)]
     kinds = genders[:1] if len(genders) == 1 else counted

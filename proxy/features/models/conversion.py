@@ -20,10 +20,8 @@ _decode = msgspec.json.Decoder(ChildProgress).decode
 
 
 def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> tuple[str, ...]:
-    """Write the tensors of `source` to `target` as safetensors, in a process that sees nothing else.
-
-    Return what this machine could not take from that process. Raise UnusableModel with what is wrong.
-    """
+    """Write the tensors of `source` to `target` as safetensors, in a confined process. Return the
+    restrictions that this machine lacks. Raise UnusableModel with the fault."""
     return asyncio.run(convert_alone(source, target, file, progress))
 
 
@@ -45,7 +43,6 @@ async def convert_alone(
 async def _last_progress(
     source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
 ) -> ChildProgress:
-    """Convert, and return what ends the conversion."""
     helper = Helper(
         HelperSpec(
             module="proxy.features.models.conversion_child",
@@ -67,5 +64,5 @@ async def _last_progress(
 
 
 def printable(reason: str) -> str:
-    """Return a reason as it may be shown: the process may be in the hands of the file that it read."""
+    """Return a reason as it may be shown: the file may control the process that read it."""
     return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])

@@ -1,7 +1,7 @@
 """The process that reads one file of tensors: `python -m …models.conversion_child PIPE SOURCE TARGET`.
 
-It gets the file and the new file as the numbers of open files, and the rules over its pipe. Before it reads
-the first byte it gives up all other files, programs and the network. It answers with `ChildProgress`.
+It gets both files as descriptors, and the rules over its pipe. Before it reads the first byte it drops its
+access to all other files, programs and the network. It answers with `ChildProgress`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from speech_engine.model_files.safetensors import VALUES, header_of, read_header
 
 _PIECE = 4 * 1024 * 1024
 _MOST_GROWTH = 4
-"""Tensors may share a storage, and each gets bytes of its own. No model shares nearly as much."""
+"""The factor by which a copy may exceed its file: tensors may share a storage, and each gets bytes of its
+own. No model shares nearly as much."""
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes that are written, and how many there will be."""
+"""Called with the written bytes, and their total."""
 
 
 def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, progress: Progress) -> int:
@@ -103,7 +104,8 @@ def _pieces(source: BinaryIO, stored: StoredTensor) -> Iterator[bytes]:
 
 
 def _gathered(source: BinaryIO, stored: StoredTensor, strides: tuple[int, ...]) -> bytes:
-    """Return the bytes of a scattered view in order. `read_archive` saw that it is in its storage."""
+    """Return the bytes of a scattered view in order. `read_archive` has checked that it is inside its
+    storage."""
     info, width = stored.info, WIDTHS[stored.info.dtype]
     reach = sum((size - 1) * stride for size, stride in zip(info.shape, strides, strict=True)) + 1
     source.seek(info.begin)
@@ -122,7 +124,7 @@ _SAY_EVERY_S = 0.2
 
 
 class ChildProgress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far it is, or how it ended. `lacks` is what this machine could not take away."""
+    """The progress, or the result. `lacks` are the restrictions that this machine lacks."""
 
     done: int = 0
     of: int = 0
@@ -153,8 +155,8 @@ def main() -> None:
 
 
 def _warm_up(file: ModelFile) -> None:
-    """Load all that a conversion needs. Python loads parts of itself at the first use, and at the first
-    error; once the process is confined, it cannot."""
+    """Load all modules of a conversion. Python loads some at the first use and at the first error, and cannot
+    once the process is confined."""
     made = BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02}.")
@@ -168,8 +170,6 @@ def _warm_up(file: ModelFile) -> None:
 
 
 class _Progress:
-    """Says how far the copy is, now and then."""
-
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
         self._next = 0.0

@@ -1,4 +1,4 @@
-"""What a file must be: so many bytes, with this digest. A hub tells either a SHA-256 or a blob id of git."""
+"""The expected size and digest of a file. A hub sends either a SHA-256 or a blob id of git."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PIECE = 4 * 1024 * 1024
 _SHA256, _BLOB = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 Count = Callable[[int, int], None]
-"""Called with the bytes that are done, and how many there are."""
+"""Called with the finished bytes, and their total."""
 
 
 def is_sha256(text: str) -> bool:
@@ -26,7 +26,7 @@ def has_digest(path: Path, digests: tuple[str, ...], count: Count) -> bool:
     """Tell whether a file has one of these digests. Raise OSError."""
     size = path.stat().st_size
     sha256 = hashlib.sha256()
-    # git's own name of a file's contents. It names, and a pinned revision vouches for the name.
+    # git's own name of the contents. A pinned revision vouches for it.
     blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     needs_blob = any(_BLOB.fullmatch(each) for each in digests)
     done = 0

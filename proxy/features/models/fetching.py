@@ -1,4 +1,4 @@
-"""One file, fetched over HTTP: it goes on where it was cut, and never beyond what it may be."""
+"""A download of one file over HTTP: it resumes after a break, and never exceeds its limit."""
 
 from __future__ import annotations
 
@@ -23,30 +23,27 @@ _GATED = {401, 403}
 
 
 class FetchFailed(Exception):
-    """A file that did not come. The message says from where, and why."""
+    """A failed download. The message says from where, and why."""
 
 
 class _Cut(Exception):
-    """The answer ended too early, or not at all. The next try goes on."""
+    """The answer ended too early, or there was none. The next try resumes."""
 
 
 class _Anew(_Cut):
-    """What came is no beginning of the file. The next try begins anew."""
+    """The received bytes are not the beginning of the file. The next try starts again."""
 
 
 class HubPatience(NamedTuple):
-    """The seconds until a server begins to answer, and in which 16 KiB must come."""
+    """The seconds until a server begins to answer, and the seconds for each 16 KiB."""
 
     answer_s: float = 30.0
     silence_s: float = 30.0
 
 
 class Wanted(NamedTuple):
-    """A file to fetch. A `size` of 0 is not known; then it has at most `most_bytes`.
-
-    Without `digests`, the server of the first address must tell one, if it `trusts_hub`. `token` goes to that
-    server alone.
-    """
+    """A file to fetch. A `size` of 0 is unknown; then it has at most `most_bytes`. Without `digests`, the
+    server of the first address must send one, if it `trusts_hub`. `token` goes to that server alone."""
 
     name: str
     urls: tuple[str, ...]
@@ -106,8 +103,6 @@ def _judge(file: Wanted, facts: FileInfo, part: PartFile, address: Address, coun
 
 
 class _Getting:
-    """The requests for one file at one address."""
-
     def __init__(
         self,
         http: httpx2.AsyncClient,
@@ -126,7 +121,7 @@ class _Getting:
         self._is_hub = file.trusts_hub and address.origin == parse_address(file.urls[0]).origin
 
     async def get(self) -> FileInfo:
-        """Ask for what is missing, and write it. Raise FetchFailed, or _Cut if another try may go on."""
+        """Request the missing bytes, and write them. Raise FetchFailed, or _Cut if another try may resume."""
         facts = self._part.known()
         begin = self._part.size if facts.url == self._address.url and facts.etag else 0
         if begin and begin == facts.size:
@@ -146,7 +141,7 @@ class _Getting:
 
     @asynccontextmanager
     async def _answer(self, headers: Mapping[str, str]) -> AsyncIterator[tuple[httpx2.Response, str]]:
-        """Give the answer behind all redirects, and the digest that the hub gave on the way."""
+        """Yield the answer after all redirects, and the digest that the hub sent on the way."""
         address, digest = self._address, ""
         for _ in range(_MOST_REDIRECTS + 1):
             headers_sent = {**headers, "Accept-Encoding": "identity"}
@@ -170,7 +165,7 @@ class _Getting:
         raise FetchFailed(f"{self._address.host} leads in a circle")
 
     def _read_head(self, answer: httpx2.Response, digest: str, begin: int) -> tuple[FileInfo, int]:
-        """Return what an answer tells, and where in the file its first byte belongs."""
+        """Return the facts in an answer, and the place of its first byte in the file."""
         status, host = answer.status_code, self._address.host
         if status == 206 and begin:
             found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
@@ -219,7 +214,7 @@ class _Getting:
             raise _Cut(f"ended after {done:,} of {facts.size:,} bytes")
 
     async def _pieces(self, answer: httpx2.Response) -> AsyncIterator[bytes]:
-        """Yield what comes. Raise TimeoutError if it is too slow to end some day."""
+        """Yield the received pieces. Raise TimeoutError if they are too slow."""
         pieces = answer.aiter_raw()
         come = 0
         deadline = asyncio.get_running_loop().time() + self._patience.silence_s
@@ -248,7 +243,7 @@ def _refusal(status: int, host: str, answer: httpx2.Response, has_token: bool) -
 
 
 def _stated_digest(answer: httpx2.Response) -> str:
-    """Return the digest that a hub tells in a header, or ""."""
+    """Return the digest in a hub's header, or ""."""
     for header in ("X-Linked-ETag", "ETag"):
         text = answer.headers.get(header, "").removeprefix("W/").strip('"')
         if is_digest(text):

@@ -1,4 +1,5 @@
-"""`voxgate voices natural`, and what `make serve` does before it serves: natural voices for a new server."""
+"""`voxgate voices natural`, and the step of `make serve` before it serves: natural voices for a new
+server."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ _NONE = "No natural voices, so espeak speaks"
 
 
 def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
-    """Fetch what a server begins with, and speak with it. Raise CommandRefused."""
+    """Fetch the first models of a server, and use them. Raise CommandRefused."""
     config, loaded = here.config(), registry.load()
     listed = _chosen(config, loaded, say)
     if not listed:
@@ -57,7 +58,7 @@ def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
 
 
 def _require_accepted(listed: Sequence[Listed], accepted_names: Sequence[str]) -> None:
-    """Raise CommandRefused unless every licence that must be accepted is. On a terminal, ask."""
+    """Raise CommandRefused unless every necessary licence is accepted. On a terminal, prompt."""
     needed = dict.fromkeys(licence for each in listed for licence in each.entry.to_accept)
     for licence in unaccepted(needed, accepted_names):
         if not asks(is_sure=False) or not typer.confirm(f"Do you accept {licence}?", err=True):
@@ -68,10 +69,8 @@ def _require_accepted(listed: Sequence[Listed], accepted_names: Sequence[str]) -
 
 
 def begin(here: CommandContext) -> None:
-    """Have natural voices before a start. Whatever fails, there is one line, and the server starts.
-
-    What could not be had at all is not tried again; what was there and is lost comes back.
-    """
+    """Fetch natural voices before a start. Any failure is one line, and the server starts. A failed first
+    fetch is not repeated; lost models are fetched again."""
     try:
         config = here.config()
         stored = natural_file.read(Path(config.data))
@@ -144,16 +143,13 @@ def _came(ready: ReadyModels) -> str:
 
 
 def _say_lacking(why: str, what: str, command: str) -> None:
-    """Say in one line that some voices are missing, and what to run."""
     reason = " ".join(why.rpartition("ERROR: ")[2].split())[:_LONGEST_REASON]
     say(f"{what}: {reason}. To fetch them, run: {command}")
 
 
 def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> list[Listed]:
-    """Return what a server begins with, without models for plugins that the operator uses otherwise.
-
-    An engine that speaks with all imported models would speak with these, too, and be bound by their licence.
-    """
+    """Return the first models, without those of plugins that the operator configures: an engine that uses all
+    imported models would use these, too, and be bound by their licence."""
     chosen = []
     for each in natural_voices.chosen(open_galleries(loaded)):
         if own := own_sections(config, each.plugin):
@@ -171,7 +167,7 @@ def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
 
 
 def _keep(config: Config, ready: ReadyModels) -> Layer:
-    """Write natural.toml with the models that are ready. What it had beside them stays."""
+    """Write natural.toml with the ready models. Its other models stay."""
     remark = "; ".join(f"{name}: {why}" for name, why in ready.faults.items())
     with changing_layer(config):
         layer = natural_voices.natural_layer(read_layer(config), ready.ready, config_toml.built_in_models())

@@ -1,4 +1,4 @@
-"""What an operator asks for when a model is imported, and what is refused before anything is copied."""
+"""The order of an import, and its checks before anything is copied."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ GENDERS = ("male", "female")
 
 
 class ImportOrder(NamedTuple):
-    """Where the files are, and what the model is to be. If it `changes_licence`, another one than before is
-    meant. If its format knows no languages, a model speaks those chosen, or else `stated_languages`."""
+    """The place of the files, and the facts of the model. `changes_licence` permits another licence than
+    before. If the format knows no languages, a model speaks the chosen ones, or else `stated_languages`."""
 
     source: Path
     engine: str
@@ -66,10 +66,8 @@ def read_genders(options: Iterable[str]) -> dict[str, str]:
 
 
 def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> None:
-    """Raise ModelRefused for another licence than that of the name's current model, or of the same files.
-
-    A slip would allow what is forbidden: the licence decides whether a model may speak for money.
-    """
+    """Raise ModelRefused for another licence than that of the name's current model, or of the same files. The
+    licence decides whether a model may speak for money, so a typing error must not change it."""
     for model in store.every():
         if isinstance(model, BrokenModel) or order.changes_licence or model.manifest.name != order.name:
             continue
@@ -83,10 +81,8 @@ def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> No
 
 
 def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of a model's languages that the order names, or all. Raise ModelRefused for another one.
-
-    A model whose format knows no languages speaks those of the order.
-    """
+    """Return the model's languages that the order names, or all. If its format knows none, return those of
+    the order. Raise ModelRefused for an unknown one."""
     if not known or not order.languages:
         return known or order.languages or order.stated_languages
     chosen = {_found(language, known) for language in order.languages}

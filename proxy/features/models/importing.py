@@ -1,8 +1,6 @@
-"""The import of a model: find its files, convert and check them in a hidden folder, then give it its name.
-
-Whoever kills it leaves only a hidden folder, which the next import deletes. What is stored is a copy, on disk
-before it has a name. So nothing that happens to the source later matters.
-"""
+"""The import of a model: it finds the files, converts and checks them in a hidden folder, then gives it a
+name. A kill leaves only a hidden folder, which the next import deletes. The stored copy is on disk before it
+has a name, so later changes of the source do not matter."""
 
 from __future__ import annotations
 
@@ -47,11 +45,11 @@ _PIECE = 4 * 1024 * 1024
 _GB = 1024**3
 
 CONVERTED = ("tensors", "tokenizer")
-"""The kinds of files that are stored in another form than they came in."""
+"""The kinds of files that are converted."""
 
 
 class Imported(NamedTuple):
-    """The model. `is_new` is false if exactly these files were there already."""
+    """The model. `is_new` is false if exactly these files were stored already."""
 
     manifest: ModelManifest
     folder: Path
@@ -90,7 +88,7 @@ class _Source(NamedTuple):
 
 
 def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
-    """Return the files that a path means: a folder with all of them, or the first one beside the others."""
+    """Return the files of a path: a folder with all of them, or the first one beside the others."""
     if path.is_dir():
         folder, named = path, None
     else:
@@ -111,10 +109,8 @@ def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
 
 
 def choose_file(folder: Path, names: list[str], file: ModelFile, main: str) -> str | None:
-    """Return which of a folder's names a file of a format has, or None. `main` is the first file's.
-
-    Raise ModelRefused.
-    """
+    """Return the name in a folder that is a file of a format, or None. `main` is the name of the first file.
+    Raise ModelRefused."""
     patterns = [pattern.replace("{main}", glob.escape(main)) for pattern in file.patterns]
     for pattern in patterns:
         fitting = fnmatch.filter(names, pattern)
@@ -139,7 +135,7 @@ def _judge_room(store: ModelStore, sources: list[_Source]) -> None:
 
 
 def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple[str, ...]:
-    """Copy or convert every file. Return what the machine could not take from the process that converts."""
+    """Copy or convert every file. Return the restrictions that this machine lacks."""
     lacks: dict[str, None] = {}
     for file, path in sources:
         try:
@@ -227,11 +223,9 @@ def _manifest(
 
 
 def _place(making: Path, home: Path, digest: str) -> bool:
-    """Give a whole folder its name, and make it the current one. Return whether it is new.
-
-    If the same files are there already, each is replaced by its equal: that mends a damaged one, and no host
-    that reads them loses anything.
-    """
+    """Give a complete folder its name, and make it current. Return whether it is new. If the same files are
+    stored already, each is replaced by its equal: that repairs a damaged one, and hosts that read them lose
+    nothing."""
     flush(making)
     home.mkdir(exist_ok=True, mode=0o700)
     folder = home / digest

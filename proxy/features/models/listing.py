@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 class Listed(NamedTuple):
-    """An entry, and the plugin that speaks with it."""
-
     name: str
     plugin: str
     format_: ModelFormat
@@ -38,7 +36,7 @@ class Listed(NamedTuple):
 
 
 class GalleryFault(NamedTuple):
-    """What cannot be used of a plugin's gallery, and why. The rest stays."""
+    """The unusable part of a plugin's gallery, and the reason. The rest stays."""
 
     plugin: str
     reason: str
@@ -49,7 +47,7 @@ class Galleries(NamedTuple):
     faults: tuple[GalleryFault, ...]
 
     def find(self, name: str) -> Listed:
-        """Return an entry. Raise ModelRefused with names that are like it."""
+        """Return an entry. Raise ModelRefused with similar names."""
         for each in self.listed:
             if each.name == name:
                 return each
@@ -57,7 +55,7 @@ class Galleries(NamedTuple):
         raise ModelRefused(f"no gallery has a model called {name[:80]!r}. {hint}")
 
     def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[Listed]:
-        """Yield the models that fit a word or a language. If `is_paid`, only what may speak for money."""
+        """Yield the models for a word or a language. If `is_paid`, only models that may speak for money."""
         for each in self.listed:
             entry = each.entry
             if word and not _fits_word(each, word.casefold()):
@@ -70,10 +68,8 @@ class Galleries(NamedTuple):
 
     def command_for(self, tag: str | None, is_paid: bool) -> str:
         """Return the command that lets a server speak recordings in this language, or "" if none is known.
-
-        Without a language, it is for the one that most ask for first. The first of a gallery is its best, and
-        one that may speak for money goes before one that may not.
-        """
+        Without a language, it is for the most requested one. A gallery's first model is its best, and models
+        that may speak for money go first."""
         found = self.search(language=tag or "en", is_paid=is_paid)
         able = sorted(
             (each for each in found if each.entry.speaks_samples),
@@ -95,10 +91,8 @@ _OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")
 
 
 def open_galleries(registry: Registry) -> Galleries:
-    """Read the galleries of all plugins that have one. A broken one is a fault, and no exception.
-
-    A name means the model of the plugin that comes first, and voxgate's own come before those of others.
-    """
+    """Read the galleries of all plugins that have one. A broken one is a fault, and no exception. A name
+    means the model of the first plugin, and voxgate's own plugins come first."""
     listed: dict[str, Listed] = {}
     faults = []
     found = [plugin for kind in ("engine", "mark") for plugin in registry.plugins(kind).values()]

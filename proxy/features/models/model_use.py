@@ -1,4 +1,4 @@
-"""Which engines speak with an imported model, and what an operator writes so that one does."""
+"""Which engines use an imported model, and the configuration that makes one use it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel
 
 
 def users(config: Config, name: str) -> list[str]:
-    """Return the engines that speak with a model, and the marks that are made with it."""
     return [*_engines(config, name), *_marks(config, name)]
 
 
 def namers(config: Config, name: str) -> list[str]:
-    """Return the sections that name a model. An engine that takes all that there are names none."""
+    """Return the sections that name a model. An engine that takes all models names none."""
     engines = [
         f"engines.{engine}"
         for engine in _engines(config, name)
@@ -46,7 +45,7 @@ def _marks(config: Config, name: str) -> list[str]:
 
 
 def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Line]:
-    """Say what is left to do until a model is used that was just imported."""
+    """Yield the remaining steps until a newly imported model is in use."""
     plugin, name = made.engine, made.name
     if plugin in _formats("mark"):
         if not _marks(config, name):
@@ -63,7 +62,7 @@ def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Li
 
 
 def note_of_use(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
-    """Warn of what a model will do to engines that take all there are: its licence counts for all of them."""
+    """Warn of the effect on engines that take all models: the licence counts for all of them."""
     terms, format_ = terms_of(licence), _formats("engine").get(plugin)
     if format_ is None or not format_.listed_in or (terms.paid_use and not terms.must_accept):
         return
@@ -107,7 +106,7 @@ def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> I
 
 
 def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line]:
-    """Warn if an engine is silent from its next start: the strictest licence of its models counts for all."""
+    """Warn if an engine will be silent: the strictest licence of its models counts for all."""
     section, format_ = config.engines[engine], _formats("engine").get(plugin)
     try:
         _, models = with_models(section, format_, config.data)

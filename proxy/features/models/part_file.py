@@ -1,8 +1,6 @@
-"""What has come of a file: its bytes in a `.part`, beside what its server said of it.
-
-Only the same file of the same server is gone on with. So what it said is written before the first byte.
-No link is followed: root may pull into a folder that the server's user can write.
-"""
+"""The received part of a file: its bytes in a `.part`, and the server's facts beside it. Only the same file
+of the same server is resumed, so the facts are written before the first byte. No link is followed: root may
+pull into a folder that the server's user can write."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ _MOST_INFO_BYTES = 64 * 1024
 
 
 class FileInfo(msgspec.Struct, frozen=True):
-    """What a server said of a file. Only one with an `etag` can be gone on with."""
+    """The server's facts about a file. Only one with an `etag` can be resumed."""
 
     url: str = ""
     etag: str = ""
@@ -28,7 +26,7 @@ class FileInfo(msgspec.Struct, frozen=True):
 
 @contextmanager
 def opened_anew(path: Path) -> Iterator[BinaryIO]:
-    """Create a file in place of whatever has its name. In the end it is on disk."""
+    """Replace a file by a new one. At the end it is on disk."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -60,7 +58,7 @@ class PartFile:
 
     @contextmanager
     def open(self, begin: int, facts: FileInfo) -> Iterator[BinaryIO]:
-        """Open the part to write on from a place. What lay behind it is gone. In the end it is on disk."""
+        """Open the part for writing from a place, and cut the rest. At the end it is on disk."""
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.ftruncate(descriptor, begin)

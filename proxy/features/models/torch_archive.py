@@ -1,7 +1,5 @@
-"""The archive that `torch.save` writes: a zip with one pickle, and the bytes of each storage as they are.
-
-Nothing is unpacked. Storages are read where they lie, so an archive cannot grow, and a name in it is no path.
-"""
+"""The archive of `torch.save`: a zip with one pickle, and the raw bytes of each storage. Nothing is unpacked.
+Storages are read in place, so an archive cannot grow, and a name in it is no path."""
 
 from __future__ import annotations
 
@@ -49,8 +47,8 @@ def read_archive(
     stand_ins: Collection[str] = (),
     whole_storages: Sequence[str] = (),
 ) -> SavedArchive:
-    """Return the tensors of an archive under the first of these roots, and the plain ones of the values that
-    are to be `whole_storages`. Raise UnusableModel."""
+    """Return the tensors of an archive under the first of these roots, and those values of the keys
+    `whole_storages` that are plain. Raise UnusableModel."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):
@@ -69,7 +67,7 @@ def read_archive(
 
 
 def is_plain(value: Any) -> bool:
-    """Tell whether a value is of numbers, texts and lists of them alone: few, short and not deep."""
+    """Tell whether a value has numbers, texts and lists alone: few, short and not deep."""
     left, waiting = _MOST_VALUES, [(value, 0)]
     while waiting:
         each, depth = waiting.pop()
@@ -92,8 +90,6 @@ def _is_plain_value(value: Any) -> bool:
 
 
 class _Members:
-    """The members of an archive, by their names below its one folder."""
-
     def __init__(self, file: BinaryIO, size: int, entries: list[zipfile.ZipInfo]) -> None:
         self._file = file
         self._places: dict[str, tuple[int, int]] = {}
@@ -179,10 +175,8 @@ def _root(saved: Any, roots: Sequence[str]) -> Any:
 
 
 def _named(value: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, TensorRef]]:
-    """Yield the tensors of nested dicts, with their keys joined by dots.
-
-    A dict that is there twice could be a million times, so it is refused.
-    """
+    """Yield the tensors of nested dicts, with their keys joined by dots. A dict that occurs twice could occur
+    a million times, so it is refused."""
     if id(value) in seen or len(seen) > MOST_TENSORS or prefix.count(".") > _MOST_DEPTH:
         raise UnusableModel("its pickle is nested in a way that no model needs")
     seen.add(id(value))

@@ -1,8 +1,8 @@
 """A reader of the pickles in which torch lists its tensors. It executes nothing.
 
-A pickle is a program: it names functions, and a usual reader calls them. This one reads the same
-instructions, and a name stays a name. It knows the few functions that make tensors and plain values. A class
-that the format lists becomes an empty thing, and every other name is refused.
+A pickle is a program: it names functions, and a usual reader calls them. Here a name stays a name. The reader
+knows the few functions that make tensors and plain values. A class that the format lists becomes an empty
+object, and every other name is refused.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PLAIN = {
         for name in ("set", "list", "dict", "int")
     ),
 }
-"""What settings beside the tensors are made of. They are read as nothing."""
+"""Functions and classes of settings beside the tensors. They are read as nothing."""
 
 _TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2"}
@@ -55,16 +55,12 @@ _NUMPY = {
 
 
 class StorageRef(NamedTuple):
-    """A storage in the archive: its key, the type of its numbers, and their number."""
-
     key: str
     dtype: str
     length: int
 
 
 class TensorRef(NamedTuple):
-    """A tensor as a view of a storage."""
-
     storage: StorageRef
     offset: int
     shape: tuple[int, ...]
@@ -72,13 +68,11 @@ class TensorRef(NamedTuple):
 
 
 class _Name(NamedTuple):
-    """A function or class by its name."""
-
     text: str
 
 
 class _Thing:
-    """What a class of a checkpoint would have become. Nothing is known of it."""
+    """An empty object in place of an instance of a checkpoint's class."""
 
     __slots__ = ()
 
@@ -88,10 +82,8 @@ _THING = _Thing()
 
 
 def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
-    """Return what a pickle describes: dicts, lists, plain values, and a `TensorRef` for each tensor.
-
-    Raise UnusableModel for everything else. A class of `stand_ins` is read as a thing without contents.
-    """
+    """Return the content of a pickle: dicts, lists, plain values, and a `TensorRef` for each tensor. A class
+    of `stand_ins` becomes an empty object. Raise UnusableModel for everything else."""
     machine = _Machine(frozenset(stand_ins))
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
@@ -104,8 +96,6 @@ def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
 
 
 class _Machine:
-    """The stack and the memory of the pickle's instructions."""
-
     def __init__(self, stand_ins: frozenset[str]) -> None:
         self._stand_ins = stand_ins
         self._stack: list[Any] = []
@@ -157,7 +147,7 @@ class _Machine:
         yield "BINPERSID", lambda _argument: push(_storage(self.pop()))
         for name in ("REDUCE", "NEWOBJ"):
             yield name, lambda _argument: push(self._made(*self._last(2)))
-        # What a thing would be filled with is not looked at.
+        # The state of an empty object is ignored.
         yield "BUILD", self._drop
 
     def _push_value(self, value: Any, _argument: Any) -> None:

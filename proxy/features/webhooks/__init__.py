@@ -1,1 +1,1 @@
-"""Webhooks: the server tells an account's own URL when something of it has happened."""
+"""Webhooks: the server sends events of an account to the account's own URL."""

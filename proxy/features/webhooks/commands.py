@@ -1,4 +1,4 @@
-"""`voxgate webhooks …`: URLs of accounts that are told what happens."""
+"""`voxgate webhooks …`: URLs of accounts that get events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries as rows: an event for one webhook, which is sent until it arrives, or has failed for good."""
+"""Deliveries as rows: an event for one webhook, sent until it arrives or has failed for good."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ TABLE = Table("webhook_deliveries", closed_with=("DELETE FROM webhook_deliveries
 
 
 class WebhookDelivery(QueuedTask, frozen=True, kw_only=True):
-    """An event for one webhook. `event` is its id, the same in each try and each webhook. Tries have gone on
-    since `began`; at 0 there is one only. `status` is that of the last answer, at `answered`."""
+    """An event for one webhook. `event` is its id, the same in each try and each webhook. Tries began at
+    `began`; 0 means a single try. `status` is that of the last answer, at `answered`."""
 
     id: str
     event: str
@@ -41,7 +41,7 @@ class WebhookDelivery(QueuedTask, frozen=True, kw_only=True):
 
     @property
     def body(self) -> bytes:
-        """What is sent, the same in each try."""
+        """The sent bytes, the same in each try."""
         event = {
             "id": self.event,
             "object": "event",
@@ -53,7 +53,7 @@ class WebhookDelivery(QueuedTask, frozen=True, kw_only=True):
 
 
 ROWS = ListedTable("webhook_deliveries", WebhookDelivery, listed="webhook = :webhook")
-# A server that starts anew ends no delay: all that waits would be sent at once.
+# A restart ends no delay: otherwise all waiting deliveries would be sent at once.
 TASKS = TaskTable("webhook_deliveries", WebhookDelivery, "state = 'waiting'", earliest="due")
 get, place_of = ROWS.get, ROWS.place_of
 _ADD = """
@@ -84,7 +84,7 @@ _NOT_FULL = "NOT (account IN ({0}) OR webhook IN ({0}) OR host IN ({0}))"
 def add_statements(
     account: str, event: Event, data: Mapping[str, str], now: int, only_if: Condition = ALWAYS
 ) -> Sequence[Statement]:
-    """Return what adds a delivery for each webhook of an account that wants this event."""
+    """Return the statements that add a delivery for each webhook of an account with this event."""
     bits = secrets.token_hex(12)
     params: Params = {
         "told_id": f"dlv_{bits}",
@@ -99,7 +99,7 @@ def add_statements(
 
 
 def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
-    """Return a delivery for one webhook that is tried once, with a lease of ours."""
+    """Return a delivery for one webhook that is tried once, under our lease."""
     bits = secrets.token_hex(12)
     return WebhookDelivery(
         id=f"dlv_{bits}{webhook.id[4:]}",
@@ -122,12 +122,11 @@ async def add(store: Store, held: WebhookDelivery, act: Act | None = None) -> No
 
 
 async def page(store: Store, webhook: str, place: Place, limit: int) -> list[WebhookDelivery]:
-    """List the deliveries of a webhook, the newest first, from the place on."""
     return await ROWS.page(store, None, place, limit, {"webhook": webhook})
 
 
 async def list_open(store: Store, now: int, limit: int, full: Collection[str]) -> list[WebhookDelivery]:
-    """List what is due. What is of these accounts, webhooks and hosts waits for others of theirs."""
+    """List due deliveries, without those of these full accounts, webhooks and hosts."""
     if not full:
         return await TASKS.list_open(store, now, limit)
     names, params = any_of(sorted(full))
@@ -135,7 +134,7 @@ async def list_open(store: Store, now: int, limit: int, full: Collection[str]) -
 
 
 async def resend(store: Store, id_: str, act: Act | None = None) -> bool:
-    """Have an ended delivery sent again. False: it has not ended."""
+    """Send an ended delivery again. False: it has not ended."""
     row: Params = {"subject": id_, "now": await store.now()}
     *_, rows = await store.write(
         *audit.insert_statements(act, _RESENT, {"subject": id_}), Statement(_RESEND, row)

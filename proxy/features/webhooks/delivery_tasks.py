@@ -1,7 +1,5 @@
-"""Send what waits for webhooks: any worker takes up a delivery, until it has arrived or failed for good.
-
-A killed worker's try is made again, so a receiver may see one event twice, by the same `webhook-id`.
-"""
+"""Deliveries to webhooks: any worker takes one, until it has arrived or failed for good. A killed worker's
+try is repeated, so a receiver may see one event twice, with the same `webhook-id`."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ def own_limiter(task: WebhookDelivery) -> Mapping[Hashable, int]:
 
 
 class DeliveryTasks(TaskKind[WebhookDelivery]):
-    """The deliveries of one worker. Other features tell accounts of events with it."""
+    """The deliveries of one worker. Other features notify accounts of events with it."""
 
     name = "webhooks"
     table = deliveries.TASKS
@@ -64,16 +62,17 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
     def statements(
         self, account: str, event: Event, data: Mapping[str, str], now: int, only_if: Condition = ALWAYS
     ) -> Sequence[Statement]:
-        """Return what tells an account of an event, for the commit in which it happens at `now`.
+        """Return the statements that notify an account of an event, for the commit in which it happens at
+        `now`.
 
-        So no event is lost, and none is told of what was rolled back. `data` has ids alone, never what a
-        person wrote. Nothing is told unless `only_if` is true in the commit. In what is `also` written with
-        the end of a wish, that is `finished` of its table. `look_soon` then sends it at once.
+        So no event is lost, and a rollback sends none. `data` has ids alone, never a text of a person.
+        Nothing is sent unless `only_if` is true in the commit; for statements in the commit of a task's end,
+        use `finished` of its table. `look_soon` then sends it at once.
         """
         return deliveries.add_statements(account, event, data, now, only_if) if self.section.on else ()
 
     async def allowed(self, account: str) -> Callable[[str], bool]:
-        """Return which hosts the operator allows an account, whatever their address is."""
+        """Return the check of hosts that the operator allows an account, at any address."""
         by_account = self.section.accounts
         names = [*self.section.allow, *by_account.get(account, ())]
         if by_account and (found := await accounts.get(self._store, account)) is not None:
@@ -81,13 +80,13 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         return KnownHosts(names).has
 
     def takes(self, task: WebhookDelivery) -> Mapping[Hashable, int]:
-        """A receiver that hangs has few places, and so has an account with many of them."""
+        """A receiver that hangs has few places, and so has an account with many such receivers."""
         return {"": self.at_once, **own_limiter(task), ("host", task.host): _OF_HOST}
 
     async def list_open(self, now: int) -> list[WebhookDelivery]:
         if not self.section.on:
             return []
-        # What has no place is not even listed: it would stand before what has one.
+        # A delivery without a place is not listed: it would stand before one that has a place.
         full = {place[1] for place in self.full_limits() if isinstance(place, tuple)}
         return await deliveries.list_open(self._store, now, 2 * self.at_once, full)
 
@@ -130,7 +129,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
             seal = self._vault.open_record(webhook.account, webhook.id, webhook.seal, WebhookSeal)
         except VaultFailed as error:
             return TryOutcome(None, "The server cannot open its secret.", str(error))
-        # What an operator allows may have changed since it was made.
+        # The operator's allowed hosts may have changed since the webhook was made.
         is_allowed, target = await self.allowed(webhook.account), rules.read_url(seal.url)
         if (fault := rules.target_fault(target, is_allowed)) is not None:
             return TryOutcome(None, f"Nothing is sent to its URL: {fault}.", fault)
@@ -140,7 +139,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         return await self._sender.send(letter)
 
     async def begin_new(self, held: WebhookDelivery, act: Act | None) -> asyncio.Task[None]:
-        """Add a delivery with a lease of ours, and begin it."""
+        """Add a delivery under our lease, and begin it."""
         await deliveries.add(self._store, held, act)
         return self.begin_held(held)
 
@@ -152,7 +151,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
             self._tries.labels("delivered" if result.values["state"] == "delivered" else "failed").inc()
 
     async def tidy(self, metrics: Metrics) -> None:
-        """Delete what ended long ago, now and every hour."""
+        """Delete old deliveries, now and every hour."""
         await repeat("deletion of old deliveries", self._tidy, _TIDY_S, metrics)
 
     async def _tidy(self) -> None:

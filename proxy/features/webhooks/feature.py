@@ -27,7 +27,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         delivery_tasks.section = WEBHOOKS.of(revision.config)
         return Additions(Webhooks(revision.admin_tools, webhooks).endpoints)
 
-    # A command sends nothing that waits: its server does, when it is back.
+    # A command sends no waiting deliveries: its server does, when it is back.
     task_kinds = () if context.engines is None else (delivery_tasks,)
     furnished = context.sharing(delivery_tasks)
     yield FeatureInstance(

@@ -36,13 +36,13 @@ Event = Literal[
     "batch.cancelled",
     "webhook.test",
 ]
-"""All events that accounts are told of."""
+"""All events that accounts can get."""
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 
 class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook. It is on if there is no `off_reason`. At `failing_since` something failed for the first time
-    after the last that arrived."""
+    """A webhook. It is on if there is no `off_reason`. `failing_since` is the first failure after the last
+    success."""
 
     id: str
     account: str
@@ -64,7 +64,7 @@ class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookSeal(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a webhook's `sealed`. The `older` secret signs beside the newest one until then."""
+    """The sealed fields of a webhook. The `older` secret signs beside the newest one until then."""
 
     name: str
     url: str
@@ -106,14 +106,14 @@ _TURN_OFF = "UPDATE webhooks SET off_reason = :off_reason WHERE id = :id AND off
 
 
 async def add(store: Store, record: WebhookRecord, most: int, act: Act | None = None) -> bool:
-    """Add a webhook, and tell whether it was: the account may have `most` already, or be closed."""
+    """Add a webhook. False: the account has `most` already, or is closed."""
     adding = ROWS.add_statements(_row(record), most)
     answers = await store.write(*adding, *audit.insert_statements(act, _WAS_MADE))
     return bool(answers[len(adding) - 1])
 
 
 async def replace(store: Store, was: WebhookRecord, new: WebhookRecord, act: Act | None = None) -> bool:
-    """Change a webhook, and tell whether it was still as it was read. What waits goes to its new host."""
+    """Change a webhook. False: it has changed since it was read. Waiting deliveries go to its new host."""
     facts: Params = {"was_sealed": was.sealed, "was_changed": was.changed}
     acts = audit.insert_statements(act, _WAS_READ, facts)
     *_, rows, _ = await store.write(
@@ -132,18 +132,16 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
 
 
 async def note_failure(store: Store, record: WebhookRecord, now: int) -> None:
-    """Note the first failure since something arrived."""
     if record.failing_since is None:
         await store.write(Statement(_FAILS, {"id": record.id, "now": now}))
 
 
 def arrives_statement(id_: str) -> Statement:
-    """Return what notes that something arrived."""
     return Statement(_ARRIVES, {"id": id_})
 
 
 def turn_off_statement(id_: str, reason: str, only_if: str) -> Statement:
-    """Return what turns a webhook off. `only_if` is SQL."""
+    """Return the statement that turns a webhook off. `only_if` is SQL."""
     return Statement(_TURN_OFF.format(only_if=only_if), {"id": id_, "off_reason": reason})
 
 

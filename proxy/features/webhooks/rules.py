@@ -1,7 +1,7 @@
-"""Where a webhook may lead, and what follows from an answer: pure rules.
+"""The allowed targets of a webhook, and the verdict on an answer: pure rules.
 
-An account chooses the address that we call. So it must not reach what only we can: addresses that are not
-public are refused, in whatever form they come, unless the operator allows their host.
+An account chooses the address that we call, and must not reach private services through us. So addresses that
+are not public are refused, in any form, unless the operator allows their host.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from policies.tasks import SECOND
 MOST_URL = 2000
 DAY_US = 86_400 * SECOND
 TRIED_US = DAY_US
-"""So long an event is sent again, until its delivery has failed."""
+"""How long an event is sent again, until its delivery has failed."""
 FAILING_US = 3 * DAY_US
-"""A webhook at which nothing arrives for so long is turned off with its next failed delivery."""
+"""After this time without success, a webhook is turned off with its next failed delivery."""
 STORED_US = 7 * DAY_US
-"""Deliveries that ended are listed so long, and can be sent again."""
+"""How long ended deliveries are listed, and can be sent again."""
 GONE = 410
 
 _PORTS = {"http": 80, "https": 443}
 _FIRST_FREE_PORT = 1024
-# As browsers have it: what ends in a number is an address, and a look-up takes 127.1 or 0x7f000001 for one.
+# As in browsers: a host that ends in a number is an address, and a look-up takes 127.1 or 0x7f000001 for one.
 _ADDRESS = re.compile(r".*:.*|(.*\.)?(\d+|0[xX][0-9a-fA-F]*)\.?")
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 # Special purposes (IANA) that `is_global` takes for public: protocols, AS112, relays of multicast and 6to4,
-# tunnels, documentation. What is nearest to us may answer there, and a tunnel leads where its end likes.
+# tunnels, documentation. The nearest machine may answer there, and a tunnel leads to any address.
 _SPECIAL: tuple[IPv4Network | IPv6Network, ...] = (
     *map(IPv4Network, ("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24")),
     *map(IPv4Network, ("192.88.99.0/24", "192.175.48.0/24")),
@@ -40,7 +40,7 @@ _SPECIAL: tuple[IPv4Network | IPv6Network, ...] = (
 
 
 class Target(NamedTuple):
-    """Where a URL leads. An IPv6 address has brackets."""
+    """The target of a URL. An IPv6 address has brackets."""
 
     scheme: str
     host: str
@@ -67,7 +67,7 @@ def is_public(address: str) -> bool:
 
 
 def read_url(url: str) -> Target:
-    """Return where a URL leads. Raises ValueError with what is wrong."""
+    """Return the target of a URL. Raises ValueError with the fault."""
     if len(url) > MOST_URL or not (url.isascii() and url.isprintable()) or set(url) & set(" \\"):
         raise ValueError(f"it must be an address of up to {MOST_URL} ASCII characters without blanks")
     try:
@@ -86,10 +86,8 @@ def read_url(url: str) -> Target:
 
 
 def target_fault(target: Target, is_allowed: Callable[[str], bool]) -> str | None:
-    """Return why nothing is sent to a target, as far as can be seen without a look-up. None: it may be.
-
-    `is_allowed` are the hosts of the operator, which may have http, any port and any address.
-    """
+    """Return why a target is refused, without a look-up. None: it is not. `is_allowed` tells the hosts of the
+    operator, which may have http, any port and any address."""
     if is_allowed(target.host):
         return None
     if target.scheme != "https":
@@ -103,11 +101,11 @@ def target_fault(target: Target, is_allowed: Callable[[str], bool]) -> str | Non
 
 
 Verdict = Literal["delivered", "again", "failed", "gone"]
-"""gone: the receiver wants nothing more. failed: it is not tried again by itself."""
+"""gone: the receiver refuses all further events. failed: there is no automatic retry."""
 
 
 def verdict(status: int | None, now: int, began: int) -> Verdict:
-    """Judge an answer, or None for none, to a delivery whose tries began at this moment."""
+    """Judge an answer to a delivery whose tries began at this moment. A `status` of None is no answer."""
     if status is not None and 200 <= status < 300:
         return "delivered"
     if status == GONE:
@@ -116,5 +114,5 @@ def verdict(status: int | None, now: int, began: int) -> Verdict:
 
 
 def turns_off(now: int, failing_since: int | None) -> bool:
-    """Tell whether a webhook is turned off when a delivery to it has failed for good."""
+    """Tell whether a webhook is turned off after a delivery to it has failed for good."""
     return failing_since is not None and now - failing_since >= FAILING_US

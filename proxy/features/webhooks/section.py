@@ -1,4 +1,4 @@
-"""[webhooks]: whether accounts are told of events, and which receivers need not be public."""
+"""[webhooks]: whether accounts get events, and which receivers need not be public."""
 
 from __future__ import annotations
 

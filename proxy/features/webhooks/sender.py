@@ -1,7 +1,5 @@
-"""One try: a POST to an address that is looked up once, judged, and connected to, whatever DNS says later.
-
-No proxy is asked, which would look the name up itself. No redirect is followed, and no connection kept.
-"""
+"""One try: a POST to an address that is looked up once, checked, and connected to, whatever DNS says later.
+It uses no proxy, which would look the name up itself, follows no redirect, and keeps no connection."""
 
 from __future__ import annotations
 
@@ -30,17 +28,17 @@ _LOOK_UPS, _LOOK_UPS_OF_ACCOUNT = 32, 4
 _MOST_ADDRESSES = 4
 
 NOT_REACHED = "It could not be reached at a public address."
-"""For every fault before a public address has answered, whatever it is: else an account could ask us which
-names there are in our network, and what listens there."""
+"""The reason for every fault before a public address has answered. A more exact one would show an account the
+names and services of our network."""
 NOT_REACHED_THERE = "It could not be reached."
-"""For a host that the operator allows, of which the account may know."""
+"""The reason for a host that the operator allows: the account may know it."""
 NO_ANSWER = f"It did not answer within {_HEAD_S:g} seconds."
 BAD_ANSWER = "Its answer was broken off, or is no HTTP."
 REDIRECT = "It answered with a redirect, which is not followed."
 
 
 class TryOutcome(NamedTuple):
-    """What came of a try. `reason` is for the account to read, `detail` for the operator."""
+    """The result of a try. `reason` is for the account, `detail` for the operator."""
 
     status: int | None
     reason: str
@@ -49,7 +47,7 @@ class TryOutcome(NamedTuple):
 
 
 class WebhookRequest(NamedTuple):
-    """What is sent for an account, and where. If the operator allows its host, its address may be any."""
+    """A request for an account, and its target. If the operator allows its host, any address is allowed."""
 
     account: str
     url: str
@@ -62,7 +60,7 @@ class WebhookRequest(NamedTuple):
 
 
 class Sender:
-    """Sends. `look_up` finds the addresses of a host."""
+    """Sends requests. `look_up` finds the addresses of a host."""
 
     def __init__(self, ca_file: str = "", look_up: LookUp | None = None) -> None:
         self._ca_file = ca_file
@@ -71,7 +69,7 @@ class Sender:
         self._threads = LookUpThreads()
 
     async def send(self, letter: WebhookRequest) -> TryOutcome:
-        """Send once, within `MOST_S` seconds. Whatever fails is an outcome."""
+        """Send once, within `MOST_S` seconds. Every failure is an outcome, never an exception."""
         if self._trust is None:
             self._trust = await asyncio.to_thread(_trust, self._ca_file)
         look_up = self._look_up or self._threads.of(letter.account)
@@ -97,7 +95,7 @@ async def _ask(answer: Http1Answer, deadline: float) -> TryOutcome:
     except EngineError as error:
         reason = NO_ANSWER if isinstance(error, EngineTimeout) else BAD_ANSWER
         return TryOutcome(None, reason, error.message)
-    # A receiver may fail if its answer is not read. Its status counts anyway.
+    # A receiver may fail while its answer is read. Its status counts anyway.
     with suppress(EngineError, TimeoutError):
         async with asyncio.timeout(_BODY_S):
             await answer.read(MOST_ANSWER_BYTES)
@@ -118,7 +116,7 @@ def _outcome(answer: Http1Answer) -> TryOutcome:
 def _public_alone(look_up: LookUp) -> LookUp:
     async def public(host: str, port: int) -> Sequence[Any]:
         found = list(await look_up(host, port))[:_MOST_ADDRESSES]
-        # One that is not public makes all of them doubtful.
+        # One private address makes all of them doubtful.
         if not found or not all(rules.is_public(str(each[4][0])) for each in found):
             raise OSError(errno.EACCES, "its address is not public")
         return found
@@ -127,20 +125,15 @@ def _public_alone(look_up: LookUp) -> LookUp:
 
 
 class LookUpThreads:
-    """Look-ups in threads of their own: a name server that keeps silent must not hold up other work, nor the
-    end of the process. There are so many at once, and the others wait.
-
-    A look-up that was given up goes on in its thread. So an account whose names are slow has no more than a
-    few.
-    """
+    """Look-ups in threads of their own: a silent name server must not delay other work, nor the end of the
+    process. Their number is limited, and the others wait. A look-up that was given up stays in its thread, so
+    an account with slow names has only a few."""
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(_LOOK_UPS)
         self._of_accounts = Counter[str]()
 
     def of(self, account: str) -> LookUp:
-        """Return the look-up of an account."""
-
         async def look_up(host: str, port: int) -> Sequence[Any]:
             if self._of_accounts[account] >= _LOOK_UPS_OF_ACCOUNT:
                 raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")
@@ -181,7 +174,7 @@ class LookUpThreads:
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:
-    """Trust the machine's authorities, and those of the file, which may be an operator's own."""
+    """Trust the machine's authorities, and those of the operator's file."""
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(ca_file)

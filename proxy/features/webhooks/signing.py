@@ -16,7 +16,7 @@ def new_secret() -> str:
 
 
 def hint(secret: str) -> str:
-    """Return a hint that tells a secret from others, and with which no one can sign."""
+    """Return a hint that distinguishes a secret from others, and is useless for signing."""
     return f"{_PREFIX}…{secret.rstrip('=')[-4:]}"
 
 

@@ -1,4 +1,4 @@
-"""Webhooks as accounts and operators make, change and try them."""
+"""Webhooks: how accounts and operators make, change and try them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ _OLDER_US = 24 * 3600 * SECOND
 
 
 class ReadableWebhook(NamedTuple):
-    """A webhook with what is sealed of it."""
-
     record: WebhookRecord
     seal: WebhookSeal
 
@@ -39,8 +37,8 @@ class ReadableWebhook(NamedTuple):
 
 
 class WebhookChange(NamedTuple):
-    """What is to be changed. None stays as it is. A `rotated` webhook gets another secret, beside which the
-    old one signs for a day if it `keeps_older`."""
+    """The changes of a webhook. None means unchanged. A `rotated` webhook gets another secret; the old one
+    signs for a day more if it `keeps_older`."""
 
     name: str | None = None
     url: str | None = None
@@ -64,10 +62,8 @@ class WebhookStore:
     async def add(
         self, account: str, name: str, url: str, events: tuple[Event, ...], act: Act | None = None
     ) -> ReadableWebhook:
-        """Add a webhook. With an act, it has the id that the act is about.
-
-        Raises InvalidRequest for a URL to which nothing is sent, NotAllowed at the limit.
-        """
+        """Add a webhook. With an act, it has the id of the act. Raises InvalidRequest for a refused URL,
+        NotAllowed at the limit."""
         self._check_on()
         target, now = await self._target(account, url), await self.store.now()
         id_ = act.subject if act else new_id("hook")
@@ -103,7 +99,7 @@ class WebhookStore:
         )
 
     def open_listed(self, record: WebhookRecord) -> ReadableWebhook:
-        """Open one of a list: a seal that no key opens leaves out what is in it."""
+        """Open a listed webhook. If no key opens its seal, its sealed fields are left out."""
         try:
             return self.open(record)
         except VaultFailed as error:
@@ -113,7 +109,7 @@ class WebhookStore:
     async def change(
         self, account: str | None, id_: str, change: WebhookChange, act: Act | None = None
     ) -> ReadableWebhook:
-        """Change a webhook. Raises NotFound, InvalidRequest, and Conflict if others do so, too."""
+        """Change a webhook. Raises NotFound, InvalidRequest, and Conflict with another change."""
         for _ in range(_TRIES):
             was = await self.find(account, id_)
             new = await self._changed(was, change)
@@ -128,10 +124,8 @@ class WebhookStore:
             raise NotFound(f"The webhook '{id_[:80]}' does not exist.", code="webhook_not_found")
 
     async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
-        """Send a sample of an event once, now, and return how that ended.
-
-        Raises RateLimited if too many of the account's are on the way already, NoPlace if others' are.
-        """
+        """Send a sample of an event once, now, and return its result. Raises RateLimited if too many of the
+        account's are under way, NoPlace if too many of others are."""
         self._check_on()
         sample = deliveries.sample(webhook, event, await self.store.now(), LEASE_S)
         if not self._delivery_tasks.has_place(sample):
@@ -151,7 +145,7 @@ class WebhookStore:
         return found
 
     async def resend(self, found: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
-        """Have a delivery sent again that has ended. Raises Conflict."""
+        """Send an ended delivery again. Raises Conflict."""
         self._check_on()
         webhook = await records.get(self.store, None, found.webhook)
         if webhook is not None and webhook.off_reason:

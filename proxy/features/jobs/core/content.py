@@ -1,4 +1,4 @@
-"""Files of what is in the vault: any range of the sound of a job, or a zip file of sounds."""
+"""Files out of the vault: any range of a job's sound, or a zip file of sounds."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ class Range(NamedTuple):
 
 
 def range_of(header: str | None, size: int) -> Range | None:
-    """Return the single range that is asked for. None: all, as for what is no single range of bytes.
-
-    Raises RangeNotSatisfiable.
-    """
+    """Return the single requested range. None: the whole, also for other headers. Raises
+    RangeNotSatisfiable."""
     match = _RANGE.fullmatch(header.strip()) if header else None
     if match is None or not (match[1] or match[2]):
         return None
@@ -60,10 +58,8 @@ def range_of(header: str | None, size: int) -> Range | None:
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
-    """Answer with all of it as a file of this name, or with the range. Raises RangeNotSatisfiable.
-
-    Of a zip file there are no ranges.
-    """
+    """Answer with the whole file under this name, or with the range. A zip file has no ranges. Raises
+    RangeNotSatisfiable."""
     if isinstance(whole, SoundZip):
         headers = {"accept-ranges": "none", "content-length": str(whole.size)}
         return StreamedFile(whole.parts(), name, media_type, headers)
@@ -77,7 +73,7 @@ def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header
 
 
 class Blob(NamedTuple):
-    """What was put into the vault, from byte `first` up to `last`."""
+    """A stored blob, from byte `first` up to `last`."""
 
     digest: str
     first: int
@@ -85,7 +81,7 @@ class Blob(NamedTuple):
 
 
 class StoredFile:
-    """A file of bytes that are here, and of others that are in the vault. Any range of it can be had."""
+    """A file of bytes in memory and of blobs in the vault. Any range of it can be read."""
 
     def __init__(self, files: JobFiles, account: str, segments: Sequence[bytes | Blob]) -> None:
         self.segments = segments
@@ -108,7 +104,6 @@ class StoredFile:
 
     @classmethod
     def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
-        """Return the sound of clips in a format in which they are a file when they are joined."""
         if format_ != "wav":
             return cls.of_blobs(files, clips)
         samples = sum(clip.bytes for clip in clips)
@@ -141,11 +136,8 @@ def _size(segment: bytes | Blob) -> int:
 
 
 class SoundZip:
-    """A zip file of sounds, which is made while it is sent. Its size is known before its first byte. No two
-    sounds have the same name. Nothing is compressed: sound is already.
-
-    With very many sounds it takes some milliseconds to make.
-    """
+    """A zip file of sounds, made while it is sent; its size is known before its first byte. Names are unique.
+    Nothing is compressed: sound is already. With very many sounds it takes some milliseconds to make."""
 
     def __init__(self, sounds: Sequence[tuple[str, StoredFile]]) -> None:
         self._sounds = sounds
@@ -181,7 +173,7 @@ class SoundZip:
 
 def _info(name: str, size: int) -> ZipInfo:
     info = ZipInfo(name, ZIP_DATE)
-    # Above 2 GiB, its sizes have other places.
+    # Above 2 GiB, zip stores the sizes in other fields.
     info.file_size = size
     info.external_attr = _READABLE
     return info

@@ -1,7 +1,5 @@
-"""The encoded files of jobs as rows: each names a blob, and those of one file follow each other.
-
-They are written in the commit that ends a job. An erasure takes a file in which its voice speaks.
-"""
+"""The encoded files of jobs as rows: each names a blob, and the blobs of a file follow each other. The commit
+that ends a job writes them. An erasure of a voice deletes each file in which it speaks."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 
 BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
-# A blob without its row has no key any more. No other row names these: each begins otherwise.
+# A blob without a row loses its key. No other table names these blobs: their prefix differs.
 _DROP_KEYS = """
 DELETE FROM blobs WHERE EXISTS (
     SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {{only}}
@@ -30,12 +28,12 @@ _IS_ERASED = """
 
 
 def drop_keys(table: str, *columns: str) -> str:
-    """Return SQL that deletes the keys of what these columns of a table name, of its rows `{only}`."""
+    """Return SQL that deletes the keys of the blobs in these columns, of the rows `{only}`."""
     return _DROP_KEYS.format(table=table, names=", ".join(f"{table}.{each}" for each in columns))
 
 
 def is_erased(table: str, began: str = "") -> str:
-    """Return SQL for a row in which a voice speaks that was erased, perhaps since it `began`."""
+    """Return SQL that is true if an erased voice speaks in a row, perhaps erased since it `began`."""
     return _IS_ERASED.format(table=table, began=began)
 
 
@@ -44,12 +42,12 @@ def voices_column(voices: Collection[str]) -> str:
 
 
 Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
-"""What a file is for a job: what it made, what it goes on from, or what is coming from a rented machine."""
+"""The role of a file: a result, a checkpoint, an export, or a part that a rented machine is sending."""
 
 
 class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob of an encoded file. `voices` are the saved ones in that file, each between blanks. Only results
-    have a chapter, and 0 is the file of all."""
+    """A blob of an encoded file. `voices` are the saved voices in that file, each between blanks. Only
+    results have a chapter; 0 is the file of all."""
 
     job: str
     role: Role = "result"
@@ -87,13 +85,13 @@ TABLE = Table(
 
 
 def removal(only: str, params: Params) -> tuple[Statement, Statement]:
-    """Return what drops the keys of these rows, and then the rows. The second one answers with them."""
+    """Return the deletions of the keys and of these rows. The second one returns the rows."""
     keys = Statement(_KEYS.format(only=only), params)
     return keys, Statement(_REMOVE.format(only=only), params)
 
 
 def insertions(files: Sequence[EncodedBlob], finished: str) -> list[Statement]:
-    """Return what adds these rows if the SQL `finished` is true."""
+    """Return the statements that add these rows if the SQL `finished` is true."""
     given = {
         each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(EncodedBlob)
     }
@@ -104,7 +102,7 @@ def insertions(files: Sequence[EncodedBlob], finished: str) -> list[Statement]:
 
 
 async def list_encoded(store: Store, job: str, chapter: int | None) -> list[EncodedBlob]:
-    """List the blobs of the file of a chapter, of that of all (0), or (None) of those of all chapters."""
+    """List the blobs of one chapter's file, of the file of all (0), or of all chapters (None)."""
     if chapter is None:
         rows = await store.read(_CHAPTERS, {"job": job})
     else:
@@ -113,6 +111,5 @@ async def list_encoded(store: Store, job: str, chapter: int | None) -> list[Enco
 
 
 async def list_file(store: Store, job: str, role: Role) -> list[EncodedBlob]:
-    """List the blobs of the file that has this role for a training."""
     rows = await store.read(_LIST, {"job": job, "role": role, "chapter": 0})
     return [msgspec.convert(row, EncodedBlob) for row in rows]

@@ -1,7 +1,7 @@
-"""The last step of a job whose sound is no file when it is joined: what its steps spoke is encoded as one.
+"""The last step of a job whose format cannot be joined: it encodes the sound of all steps as one file.
 
-It costs nothing and reads and writes the vault piece by piece. One is under way in a worker. A kill leaves
-blobs that nothing names, and the next holder begins anew: all rows are in the commit that ends the job.
+It costs nothing, and reads and writes the vault piece by piece. A worker runs one at a time. A kill leaves
+blobs without rows, and the next holder begins again: the commit that ends the job adds all rows.
 """
 
 from __future__ import annotations
@@ -35,15 +35,13 @@ MOST_TRIES = 8
 _KEEP_S = 15 * 60.0
 """A blob that no row names is dropped after an hour."""
 _FLAC_LENGTH, _FLAC_LENGTH_BITS = slice(18, 26), 36
-"""Where the length is: in the low bits of eight bytes. The encoder did not know it yet."""
+"""The length is in the low bits of eight bytes. The encoder did not know it yet."""
 _LEFT = Again(is_try=False)
 
 _log = structlog.get_logger()
 
 
 class FileSteps(TaskKind[JobStep]):
-    """The files of jobs in one worker."""
-
     name = "files of jobs"
     table = FILES
     outlives = False
@@ -77,7 +75,7 @@ class FileSteps(TaskKind[JobStep]):
             fields = self._vault.open_record(job.account, job.id, job.record, StepFields)
             is_made = await making.all_of(fields, clips)
         except asyncio.CancelledError:
-            # Its job may be over because a voice is erased.
+            # The job may be over because a voice was erased.
             await making.undo()
             raise
         except (VaultFailed, SoundFailed) as failed:
@@ -101,8 +99,6 @@ _BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "
 
 
 class _Making:
-    """An attempt at the files of a job."""
-
     def __init__(self, files: JobFiles, job: Job) -> None:
         self._writers: list[FileWriter] = []
         self._files = files
@@ -122,11 +118,10 @@ class _Making:
         for number, chapter in enumerate(fields.chapters, 1):
             if not await self._file(number, clips[chapter.first - 1 : chapter.last], form):
                 return False
-        # One that was dropped meanwhile, as after a long stop of the process, is made anew.
+        # A file that was dropped meanwhile, as after a long stop of the process, is made again.
         return await self._keep()
 
     async def undo(self) -> None:
-        """Drop what was made."""
         for writer in self._writers:
             await writer.drop()
 
@@ -147,7 +142,7 @@ class _Making:
         return True
 
     async def _keep(self, every_s: float = 0.0) -> bool:
-        """Keep what was made from being dropped. False: it was dropped already."""
+        """Protect the new blobs from removal. False: they were removed already."""
         if (now := self._clock()) - self._stored < every_s:
             return True
         self._stored = now
@@ -155,7 +150,7 @@ class _Making:
 
 
 def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> OutputForm:
-    """Return the form of a job's file. It says that a machine has spoken if answers would have said so."""
+    """Return the form of a job's file. It marks the speech as a machine's if answers would be marked."""
     sources = {clip.source for clip in clips}
     source = next((each for each in (TRAINED, RULES) if each in sources), "")
     rate_hz = clips[0].sample_rate_hz
@@ -164,7 +159,7 @@ def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> 
 
 async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -> AsyncGenerator[bytes, None]:
     """Yield the encoded sound of these clips, one after the other. Raises VaultFailed and SoundFailed."""
-    # One thread, so that the end comes after all else, also when this is cancelled.
+    # One thread, so that the end comes last, also after a cancellation.
     threads, loop, odd = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
     encoder = await asyncio.to_thread(open_encoder, form)
     try:
@@ -182,7 +177,7 @@ async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -
 
 
 def with_length(flac: bytes, samples: int) -> bytes:
-    """Return the beginning of a FLAC file that tells how many samples it has: players show that, and seek."""
+    """Return the beginning of a FLAC file with its number of samples: players show it, and seek by it."""
     rest = int.from_bytes(flac[_FLAC_LENGTH]) >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS
     length_bits = rest | samples & (1 << _FLAC_LENGTH_BITS) - 1
     return flac[: _FLAC_LENGTH.start] + length_bits.to_bytes(8) + flac[_FLAC_LENGTH.stop :]

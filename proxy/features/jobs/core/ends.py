@@ -1,4 +1,4 @@
-"""How jobs end, each once, and who is told of it in the same commit."""
+"""How jobs end, each once. The account is notified in the same commit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
-# While another step is under way, nobody needs to act: the step that was put off is tried again after it.
+# While another step is under way, no person must act: the postponed step is tried again after it.
 _WAITS_ALONE = f"""
 {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :told_job AND lease > :told_now)
 """
@@ -66,12 +66,11 @@ AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_R
 
 
 def after_step(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what follows from a step of a job with these events that is done, in its commit."""
     return (*forget_erased(step.id), *_after_last(step, events, now, notices))
 
 
 def after_line(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what follows from a step that fails alone, in its commit: the others go on."""
+    """Return the statements after a step that fails alone, for its commit: the others go on."""
     return _after_last(step, events, now, notices)
 
 
@@ -88,7 +87,7 @@ def _after_last(step: JobStep, events: Events, now: int, notices: DeliveryTasks)
 def after_failure(
     step: JobStep, events: Events, now: int, why: ErrorDetail, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return what follows from a step that cannot be spoken, in its commit: its job ends."""
+    """Return the statements after a step that cannot be spoken, for its commit: its job ends."""
     end_: Params = {
         "job": step.job,
         "state": "failed",
@@ -106,15 +105,13 @@ def after_failure(
 def after_file(
     step: JobStep, now: int, files: Sequence[EncodedBlob], notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return what follows from a file that is made, in its commit: its rows are there, and the job is done.
-
-    A file in which an erased voice speaks is not kept, and then the job has failed.
-    """
+    """Return the statements after a file is made, for its commit: they add its rows, and the job is done. If
+    an erased voice speaks in the file, they drop it, and the job has failed."""
     of_job: Params = {"job": step.job, "now": now}
     is_less: Params = {**of_job, **failed(ERASED), "files": len(files)}
     is_ours = f"{FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
     return (
-        # Those of an earlier end, before the job was tried again.
+        # The rows of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
         *encoded_records.insertions(files, FILES.finished),
         *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
@@ -126,7 +123,6 @@ def after_file(
 
 
 def after_no_file(step: JobStep, now: int, why: ErrorDetail, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what follows from a file that cannot be made, in its commit: its job ends."""
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
         *notice_rows(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
@@ -138,8 +134,6 @@ def failed(why: ErrorDetail) -> Params:
 
 
 class _Ended(Protocol):
-    """A job, or a step that ends it."""
-
     @property
     def job(self) -> str: ...
     @property
@@ -149,7 +143,7 @@ class _Ended(Protocol):
 def notice_rows(
     notices: DeliveryTasks, ended: _Ended, events: Events, state: State, now: int, only_if: str
 ) -> Iterator[Statement]:
-    """Return what tells the account of the end of a job, if it ends in this commit."""
+    """Return the notices for the account if the job ends in this commit."""
     params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
     for event in events[state]:
@@ -157,8 +151,8 @@ def notice_rows(
 
 
 def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what follows from a step that is put off for want of credits, in its commit: unless another step
-    is under way, its job waits, and its account is told once that a person must act."""
+    """Return the statements after a step is postponed for want of credits, for its commit. Unless another
+    step is under way, the job waits, and the account is notified once that a person must act."""
     params: Params = {"told_job": step.job, "told_now": now}
     begins = Condition(_BEGINS_TO_WAIT, params)
     waiting_rows = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
@@ -166,8 +160,6 @@ def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[S
 
 
 class _Whole(NamedTuple):
-    """A job that ends as a whole."""
-
     job: str
     account: str
 
@@ -181,8 +173,7 @@ async def end(
     before: Sequence[Statement] = (),
     events: Events = JOB_EVENTS,
 ) -> None:
-    """End a job that is open, with all its steps that are wanted, and write what comes `before` in the same
-    commit."""
+    """End an open job with all its open steps. The statements `before` are in the same commit."""
     now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
@@ -193,5 +184,5 @@ async def end(
 
 
 def failure_notice(job: Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return what tells of a job that has failed before it began, in the commit that adds it."""
+    """Return the notices of a job that failed before it began, for the commit that adds it."""
     return tuple(notice_rows(notices, _Whole(job.id, job.account), events, "failed", job.created, "1 = 1"))

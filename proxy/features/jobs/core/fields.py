@@ -16,9 +16,9 @@ from proxy.audio.formats import AUDIO_FORMATS
 Files = Literal["one", "chapters"]
 FORMATS = tuple(AUDIO_FORMATS)
 ENCODED = ("flac", "opus")
-"""Those whose sound is no file when it is joined: it is encoded when all steps are done."""
+"""Formats whose sound cannot be joined: it is encoded when all steps are done."""
 _STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
-"""In what form a step of such a job is spoken."""
+"""The format in which a step of such a job is spoken."""
 _NAME_CHARACTERS = 60
 _BLANKS = re.compile(r"\s+")
 
@@ -37,10 +37,9 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepFields(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a step's request but its text, as they were sent. `cast` are the names of its cast, and
-    `request` is a digest of what was sent. `kbit_s` is for a sound that is encoded at the end. `ignored` is
-    what was not followed when it was asked for, as in the header `x-voxgate-ignored`.
-    """
+    """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast,
+    and `request` is a digest of the request. `kbit_s` is for a sound that is encoded at the end. `ignored`
+    lists the fields that were not followed, as in the header `x-voxgate-ignored`."""
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
@@ -54,7 +53,7 @@ class StepFields(msgspec.Struct, frozen=True, kw_only=True):
         return "<StepFields>"
 
     def begin_of(self, step: int) -> int:
-        """Return where the chapter begins that the step with this number is of."""
+        """Return where the chapter of this step begins."""
         return next((each.start for each in self.chapters if each.first <= step <= each.last), 0)
 
 
@@ -63,18 +62,17 @@ def step_format(format_: str) -> str:
 
 
 def of_step(terms: Terms) -> Terms:
-    """Return terms for a step: how long a request may be is not for the pieces of a text."""
+    """Return the terms of a step: the limit of a request's length does not apply to pieces of a text."""
     return replace(terms, is_for_job=True, max_characters=None, key=replace(terms.key, max_characters=None))
 
 
 def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
-    """Return the number of the chapter in which the step with this number is, if there are any."""
     numbered = enumerate(chapters, 1)
     return next((number for number, each in numbered if each.first <= step <= each.last), None)
 
 
 def file_name(number: int, of: int, title: str, suffix: str) -> str:
-    """Return a name for the file of a chapter that is one on every system. Its number makes it unique."""
+    """Return a file name for a chapter that is valid on every system. Its number makes it unique."""
     plain = "".join(
         each if each.isalnum() or unicodedata.category(each)[0] == "M" or each in "-_'," else " "
         for each in unicodedata.normalize("NFC", title)

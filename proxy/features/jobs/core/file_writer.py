@@ -13,7 +13,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.settling import to_the_end
 
 BLOB_BYTES = 4 * 1024 * 1024
-"""So much of a file is in memory."""
+"""Bytes of a file in memory."""
 
 
 class FileWriter:
@@ -55,7 +55,6 @@ class FileWriter:
             await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
 
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
-        """Put the blob with this number."""
         digest = await self._files.put(self._row.account, blob)
         crc32 = await asyncio.to_thread(zlib.crc32, blob)
         row = replace(self._row, number=number, digest=digest, bytes=len(blob), crc32=crc32)
@@ -63,6 +62,6 @@ class FileWriter:
         return row
 
     async def drop(self) -> None:
-        """Drop what was put, and no row names."""
+        """Drop the blobs that no row names."""
         await self._files.drop(self._row.account, *(row.digest for row in self.rows))
         self.rows.clear()

@@ -1,4 +1,4 @@
-"""The texts and the sound of jobs in the vault. Each begins otherwise, so no two are ever one blob."""
+"""The texts and the sound of jobs in the vault. Prefixes differ, so no two are ever one blob."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from proxy.storage import blobs
 from proxy.storage.store import Statement, Store
 
 BEGINNING = 16
-"""So many bytes each blob has before what was put."""
+"""The length of the prefix of each blob."""
 
 
 class JobFiles:
-    """What jobs have in the vault. An erasure reaches it. Every method raises StorageFailed."""
+    """The files of jobs in the vault. An erasure reaches them. Every method raises StorageFailed."""
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self.store = store
         self.vault = vault
 
     async def put(self, account: str, data: bytes) -> str:
-        """Keep bytes, and return their digest. A row has to name it within an hour."""
+        """Store bytes, and return their digest. A row must name it within an hour."""
         return await self.vault.put(account, secrets.token_bytes(BEGINNING) + data)
 
     async def drop(self, account: str, *digests: str) -> None:
-        """Drop what was put, and no row names."""
+        """Drop blobs that no row names."""
         await self.vault.drop(account, digests)
 
     async def keep(self, account: str, digests: Iterable[str]) -> bool:
-        """Say that these are not left over, for another hour. False: one of them is gone."""
+        """Protect these blobs from the clean-up for another hour. False: one of them is gone."""
         return all([await blobs.touch(self.store, account, digest) for digest in digests])
 
     async def drop_encoded(self) -> None:
@@ -46,7 +46,7 @@ class JobFiles:
         return (await self.whole(account, digest)).decode()
 
     async def report_of(self, clip: JobClip) -> bytes:
-        """Return what is told of a clip beside its sound, in JSON. b"": it was made before there was any."""
+        """Return the JSON report beside a clip's sound. b"": the clip is older than reports."""
         return await self.whole(clip.account, clip.told) if clip.told else b""
 
     async def part(self, account: str, digest: str, first: int, last: int) -> AsyncGenerator[bytes, None]:
@@ -64,17 +64,16 @@ class JobFiles:
         return b"".join([data async for data in self.part(account, digest, first, last)])
 
     async def remove_job(self, job: str, account: str, before: Sequence[Statement] = ()) -> None:
-        """Delete a job and all that was made of it."""
         digests = await removals.remove(self.store, job, before)
         await self.vault.drop(account, digests)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what a voice has spoken."""
+        """Remove the sound of a voice."""
         del is_late
         await self._drop(await removals.remove_voice(self.store, voice))
 
     async def remove_erased(self, since: int) -> None:
-        """Remove what voices have spoken that were erased since then, in steps that never ended."""
+        """Remove the sound of voices that were erased since then, in steps that never ended."""
         await self._drop(await removals.remove_erased(self.store, since))
 
     async def _drop(self, files: Sequence[tuple[str, str]]) -> None:

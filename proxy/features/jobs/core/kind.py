@@ -1,4 +1,4 @@
-"""A kind of jobs: how they are asked for, planned, shown, tried again, fetched and ended."""
+"""A kind of jobs: how they are requested, planned, shown, tried again, fetched and ended."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ from proxy.storage.store import Statement
 
 
 class JobKind(ABC):
-    """The jobs of one kind, in a worker or in a command, which makes none.
-
-    `body` is what asks for one in JSON; without, a form does. The refusals are for what a client cannot do.
-    """
+    """The jobs of one kind, in a worker or in a command, which makes none. `body` is the JSON of a request;
+    without it, a request is a form. The refusals are for operations that the kind lacks."""
 
     name: Kind
     body: type[msgspec.Struct] | None = None
@@ -79,7 +77,7 @@ class JobKind(ABC):
         )
 
     def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
-        """Return what is written in the commit in which somebody ends or deletes a job."""
+        """Return the statements for the commit in which an account or an operator ends or deletes a job."""
         return ()
 
     async def ended(self, job: Job) -> None:
@@ -88,8 +86,8 @@ class JobKind(ABC):
 
 
 class PlannedStep(NamedTuple):
-    """A call, and how many characters of tags are in it before the step's piece of the text. The `consent`
-    that it names must be there in the commit of its sound."""
+    """A call. `tags` is the number of characters of tags before the step's piece of the text. The `consent`
+    must exist in the commit of the sound."""
 
     call: SpeechCall
     tags: int = 0
@@ -97,11 +95,9 @@ class PlannedStep(NamedTuple):
 
 
 class SpokenKind(JobKind):
-    """A kind whose steps are spoken. `voice_gone` is said where the voice is not here any more.
-
-    If it `fails_as_one`, its steps end alike: a failed one ends the job. If it `is_checked_before`, a server
-    has looked for the model before it took the job: a worker without that is not the only one.
-    """
+    """A kind whose steps are spoken. `voice_gone` is the message when the voice was deleted. If it
+    `fails_as_one`, a failed step ends the job. If it `is_checked_before`, a server has found the model before
+    it accepted the job, so a worker without that model leaves the step to others."""
 
     voice_gone = "The voice of this job is not here any more."
     fails_as_one = True
@@ -117,9 +113,10 @@ class SpokenKind(JobKind):
         return await spoken_reply(self.files, job, request)
 
     async def has_expired(self, job: Job) -> bool:
-        """Tell whether no step begins any more, after the job was ended for that."""
+        """Tell whether the job has expired, after ending it: then no further step begins."""
         return False
 
     def stored_error(self, status: int, why: ErrorDetail) -> str:
-        """Return what a step's row keeps of its failure, which a request would have had with this status."""
+        """Return the stored form of a step's failure. `status` is the status that a request would have
+        had."""
         return why.message

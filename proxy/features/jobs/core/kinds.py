@@ -37,7 +37,7 @@ class JobKinds:
         return self._by_name[job.kind]
 
     def named_in(self, body: bytes) -> JobKind:
-        """Return the kind that a body in JSON asks for. It looks at each byte, so a thread does it."""
+        """Return the kind of a JSON body. It reads every byte, so run it in a thread."""
         try:
             name = _decode(body).kind
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -45,7 +45,6 @@ class JobKinds:
         return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
 
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
-        """Return jobs as they are now, in this order."""
         progress = dict[str, Progress]()
         for kind in self.all:
             if own := [job for job in jobs if self.of(job) is kind]:

@@ -24,11 +24,10 @@ from proxy.storage.store import AlreadyExists, Statement
 PREFIX = "job"
 
 Add = Callable[[str, bytes], Awaitable[None]]
-"""Adds a job of this id, which a request of this digest asks for."""
 
 
 class MadeJob(NamedTuple):
-    """A job. It `was_there` if this request has made it before."""
+    """A job. `was_there`: an earlier try of this request has made it."""
 
     job: Job
     was_there: bool
@@ -39,14 +38,12 @@ class MadeJob(NamedTuple):
 
 
 class _RequestDigest(msgspec.Struct, frozen=True):
-    """What is sealed of every job: a digest of its request."""
-
     request: str = ""
 
 
 class NewJob(NamedTuple):
-    """A job that is to be added. Its `fields` are sealed, and `data` is what its steps are made of: one for
-    each of the `pieces`. With a `fault` it has failed before it began."""
+    """A job to add. Its `fields` are sealed, and `data` is the material of its steps: one for each of the
+    `pieces`. With a `fault` it has failed before it began."""
 
     id: str
     kind: Kind
@@ -66,10 +63,8 @@ class NewJob(NamedTuple):
 async def made_once(
     files: JobFiles, request: BackgroundRequest, add: Add, digest: bytes | None = None
 ) -> MadeJob:
-    """Have a job added, unless its Idempotency-Key has made it. Without a digest, it is that of the body.
-
-    Raises IdempotencyKeyReused, RateLimited.
-    """
+    """Add a job, unless its Idempotency-Key has made it. Without a digest, it is that of the body. Raises
+    IdempotencyKeyReused, RateLimited."""
     account, id_ = request.caller.account, new_id(PREFIX)
     digest = digest or sha256(request.body).digest()
     was_there = False
@@ -92,7 +87,7 @@ async def add_job(
     new: NewJob,
     beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add a job of this caller, or drop its data. Raises NotAllowed if too much is kept."""
+    """Add a job of this caller, or drop its data. Raises NotAllowed if too much is stored."""
     store, account = files.store, caller.account
     sealed = await files.vault.seal_record(account, new.id, new.fields)
     now = await store.now() if new.created is None else new.created

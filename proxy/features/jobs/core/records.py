@@ -1,7 +1,5 @@
-"""Jobs as rows: what was asked for, its steps, and the sound of each step.
-
-A step's sound is a row of its settlement: it is there if and only if the step was charged.
-"""
+"""Jobs as rows: the request, its steps, and the sound of each step. The sound is a row of the settlement: it
+exists if and only if the step was charged."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ Waits = Literal["", "credits", "engine", "memory", "suspended"]
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 MOST_STORED_BYTES = 512 * 1024 * 1024
-"""The most that is kept of what an account has asked for. What is made of it is paid for; this is not."""
+"""The most bytes that are stored of an account's requests. The results are paid for; these are not."""
 OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
 _ROWS = 64
@@ -69,9 +67,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(QueuedTask, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. One of kind
-    `file` has none: it makes the file out of the sound of all others, and is wanted `later`, when they are
-    done. One of kind `training` is all of a training."""
+    """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. A step of
+    kind `file` has no piece: it makes the file of all sounds, and is due `later`, when the others are done. A
+    step of kind `training` is a whole training."""
 
     id: str
     job: str
@@ -85,18 +83,17 @@ class JobStep(QueuedTask, frozen=True, kw_only=True):
 
     @property
     def request(self) -> str:
-        """The id of an attempt's request: each has its own, and its hold or usage tells whose it was."""
+        """The id of an attempt's request. Each attempt has its own, so a hold or a usage row names its
+        attempt."""
         return f"{self.id}_{self.fence}"
 
 
 class JobClip(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound of a step. `voices` are the saved ones that spoke, each between blanks.
-
-    `told` is the digest of what is told of the sound beside it, with the times of so many `words`. Joined
-    with others it plays for `played` samples. `source` is IPTC's word for who made it, if the file says so.
-    `digest` is "" when the sound is in the encoded file of its job. Without the `consent` that it names, it
-    is not committed, and neither is its charge.
-    """
+    """The sound of a step. `voices` are the saved voices that spoke, each between blanks. `told` is the
+    digest of the report beside the sound, with the times of so many `words`. Joined with others, the sound
+    plays for `played` samples. `source` is IPTC's word for the maker, if the file names one. `digest` is ""
+    when the sound is in the encoded file of its job. Without the named `consent`, neither the sound nor the
+    charge is committed."""
 
     step: str
     job: str
@@ -121,8 +118,6 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(NamedTuple):
-    """What has been made of a job."""
-
     steps: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -131,8 +126,8 @@ class Made(NamedTuple):
 
 
 def step_id(job: Job, step: int | Literal["file"]) -> str:
-    """Name a step of a job. An Idempotency-Key makes a job of the same id once more when the first one was
-    deleted, and who still speaks a step of that must not end one of the new one: so its moment is in it."""
+    """Name a step of a job. The id contains the job's moment: an Idempotency-Key may make a job of the same
+    id again after a deletion, and a late step of the old job must not end one of the new job."""
     return f"{job.id}_{job.created}_{step if isinstance(step, str) else f'{step:05}'}"
 
 
@@ -238,12 +233,9 @@ async def add(
     kind: Literal["speech", "training"] = "speech",
 ) -> bool:
     """Add a job with its steps, all of this kind, in one unit with the statements `beside`, which must do
-    nothing if it is not added. There is a step more if the sound of all `has_file`. False: too many steps of
-    its account wait, too much of its is kept, or the account is closed.
-
-    Raises AlreadyExists if there is a job with this id.
-    """
-    # They may be 20,000: that takes a quarter of a second.
+    nothing if the job is not added. `has_file` adds one more step. False: too many steps of the account wait,
+    too much of it is stored, or it is closed. Raises AlreadyExists if there is a job with this id."""
+    # 20,000 steps take a quarter of a second.
     steps = await asyncio.to_thread(_insert_all, job, pieces, has_file=has_file, kind=kind)
     job_row: Params = msgspec.structs.asdict(job)
     _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
@@ -251,7 +243,6 @@ async def add(
 
 
 async def stored_bytes(store: Store, account: str) -> int:
-    """Return how much is kept of what an account has asked for."""
     (row,) = await store.read_long(_STORED, {"account": account})
     return int(row["kept"])
 
@@ -259,7 +250,6 @@ async def stored_bytes(store: Store, account: str) -> int:
 def _insert_all(
     job: Job, pieces: Sequence[tuple[int, int]], *, has_file: bool, kind: Literal["speech", "training"]
 ) -> list[Statement]:
-    """Return what adds the steps of a job, if it was added."""
     rows = [
         JobStep(
             id=step_id(job, number),
@@ -288,7 +278,8 @@ def _insert_steps(job: str, rows: Sequence[JobStep]) -> Statement:
 
 @lru_cache
 def _insert_sql(rows: int) -> tuple[str, tuple[str, ...]]:
-    """Return what adds so many steps, and its parameters. A driver remembers each text, and there are few."""
+    """Return the SQL that adds so many steps, and its parameters. A driver caches each text, so there are
+    few."""
     types = {each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(JobStep)}
     fields = ", ".join(types)
     selects = (
@@ -318,18 +309,17 @@ async def still_wanted(store: Store, steps: Collection[str]) -> set[str]:
 
 
 async def list_clips(store: Store, job: str) -> list[JobClip]:
-    """List the sound of a job, in the order of its text."""
     return [msgspec.convert(row, JobClip) for row in await store.read_long(_CLIPS, {"job": job})]
 
 
 async def list_pieces(store: Store, job: str) -> dict[int, tuple[int, int]]:
-    """Return where the piece of the text is that each step has spoken, or is to speak."""
+    """Return the place of each step's piece in the text."""
     rows = await store.read_long(_PIECES, {"job": job})
     return {row["number"]: (row["first"], row["last"]) for row in rows}
 
 
 async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
-    """Return what has been made of each of these jobs of which there is something."""
+    """Return the results of these jobs, without jobs that have none yet."""
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))
@@ -338,7 +328,7 @@ async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
 
 
 async def under_way(store: Store, jobs: Collection[str]) -> set[str]:
-    """Return those of these jobs of which a step is under way, also of one that has ended."""
+    """Return the jobs with a step under way. A job that has ended may still have one."""
     if not jobs:
         return set()
     names, params = any_of(sorted(jobs))
@@ -356,7 +346,7 @@ def is_wanted(step: JobStep) -> Condition:
 
 
 def forget_erased(step: str) -> tuple[Statement, ...]:
-    """Return what deletes what an erased voice has spoken in a step, however late its settlement came."""
+    """Return the deletion of a step's sound if its voice was erased, however late the settlement came."""
     of_step: Params = {"step": step}
     return (
         Statement(OF_CLIPS.format(only=_FORGET_ERASED), of_step),
@@ -369,10 +359,8 @@ async def wait_for(store: Store, job: str, waits: Waits, before: Sequence[Statem
 
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:
-    """Open a job that has failed or was canceled: what it lacks is spoken, for this key if there is one.
-
-    False: it is neither, or too many steps of its account wait.
-    """
+    """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
+    False: it is in another state, or too many steps of its account wait."""
     of_job: Params = {"job": job.id}
     _, _, opened, *_ = await store.write(
         hold_account(job.account),

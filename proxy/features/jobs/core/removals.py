@@ -1,4 +1,4 @@
-"""What goes with a job, with a voice, and with the time: rows, and the keys of the blobs that they name."""
+"""Removals with a job, with a voice, and after time: rows, and the keys of the blobs that they name."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SOUND = "SELECT account, digest FROM job_clips WHERE job = :job AND digest <> '
 
 
 async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> list[str]:
-    """Delete a job, the keys of all its sound and of its text. Return the digests of the files. What comes
-    `before` is in the same commit."""
+    """Delete a job, and the keys of its sound and text. Return the digests of the files. The statements
+    `before` are in the same commit."""
     of_job: Params = {"job": job}
     deleted = await write_deletion(
         store,
@@ -36,13 +36,13 @@ async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> li
 
 
 async def remove_voice(store: Store, voice: str) -> list[tuple[str, str]]:
-    """Delete what a voice has spoken, with the keys. Return account and digest of the files."""
+    """Delete the sound of a voice, with the keys. Return account and digest of the files."""
     only = BY_VOICE.format(":voice")
     return await _forget(store, only, only, {"voice": voice})
 
 
 async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
-    """Delete what voices have spoken that were erased since then: a kill may keep a step from its end."""
+    """Delete the sound of voices that were erased since then: a kill may prevent a step's end."""
     began = "began >= :since AND "
     return await _forget(
         store, is_erased("job_clips", began), is_erased("job_encoded", began), {"since": since}
@@ -50,13 +50,13 @@ async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
 
 
 async def list_encoded(store: Store) -> list[str]:
-    """List jobs that are done, and have the sound of their steps in encoded files as well."""
+    """List finished jobs that have the sound of their steps in encoded files as well."""
     return [row["job"] for row in await store.read_long(_ENCODED)]
 
 
 async def drop_sound(store: Store, job: str) -> list[tuple[str, str]]:
-    """Drop the sound of a job's steps, with its keys. Return account and digest of the files. Its rows stay,
-    as they prove what was charged."""
+    """Drop the sound of a job's steps, with its keys. Return account and digest of the files. The rows stay
+    as a proof of the charges."""
     of_job: Params = {"job": job}
     rows = await store.read_long(_SOUND, of_job)
     await store.write(

@@ -1,4 +1,4 @@
-"""The end of old jobs, and of what is left of sound that must not be kept."""
+"""The end of old jobs, and the deletion of sound that must not be stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ AND accounts.suspended IS NULL AND accounts.resumed < {before} ORDER BY jobs.end
 """
 
 Tidy = Callable[[], Awaitable[None]]
-"""Ends and deletes what is too old of one kind."""
 
 _log = structlog.get_logger()
 
@@ -44,7 +43,8 @@ async def list_old(store: Store, before: int, by_plan: Mapping[str, int]) -> lis
 
 
 class JobRetention:
-    """`days` are those of the configuration, and some of its `plans` have others. Each revision sets them."""
+    """Deletes jobs after `days` of the configuration. Some `plans` have other days. Each revision sets
+    both."""
 
     def __init__(self, files: JobFiles, metrics: Metrics, tidies: Sequence[Tidy] = ()) -> None:
         self.days = JobSection().days
@@ -65,7 +65,7 @@ class JobRetention:
             _log.warning("job.retention.failed", reason=str(error))
 
     async def delete_old(self) -> int:
-        """Delete what is too old. Return how many jobs that were."""
+        """Delete old jobs, and return their number."""
         now, deleted = await self._store.now(), 0
         before = now - stored_us(self.days, self.plans, "")
         own = [name for name, plan in self.plans.items() if plan.job_days is not None]
@@ -84,6 +84,6 @@ class JobRetention:
 
 
 def stored_us(days: float, plans: Mapping[str, Plan], plan: str) -> int:
-    """Return how long a job or a file is kept on this plan, in microseconds."""
+    """Return how long a job or a file is stored on this plan, in microseconds."""
     own = plans[plan].job_days if plan in plans else None
     return round((days if own is None else own) * 86_400 * SECOND)

@@ -1,4 +1,4 @@
-"""The commit of a step's sound and charge, which no cancellation and no doubt breaks off."""
+"""The commit of a step's sound and charge. Neither a cancellation nor an unknown result stops it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FRAMED = ("mp3", "aac")
 
 
 def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
-    """Return the check sum of a sound, and the samples that it plays for if its frames have more than it has:
-    each encoder gives silence before and after."""
+    """Return the check sum of a sound. If its frames play for longer than the sound, return their samples,
+    too: each encoder adds silence before and after."""
     played = None
     if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
         played = (frames.feed(sound) + frames.flush()).samples
@@ -28,7 +28,7 @@ def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
 
 
 async def settle_to_the_end(answer: Answer) -> None:
-    """Settle, also if this call is cancelled. A settlement in doubt would be given back."""
+    """Settle, also if this call is cancelled: an interrupted settlement would be refunded."""
     await to_the_end(until_written(answer.settle, _TRIES))
 
 

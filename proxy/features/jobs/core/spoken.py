@@ -20,8 +20,6 @@ from proxy.features.jobs.core.records import Job, JobClip
 
 
 class SoundQuery(NamedTuple):
-    """What is asked for of a job: a chapter, or all."""
-
     job: Job
     fields: StepFields
     chapter: int | None
@@ -37,8 +35,8 @@ class SoundQuery(NamedTuple):
         return self.job.id if self.chapter is None else f"{self.job.id}_{self.chapter}"
 
     def clips_of(self, clips: Sequence[JobClip], chapter: int | None) -> list[JobClip]:
-        """Return the clips of a chapter, or all, up to the first gap: what was spoken beyond it would sound
-        as if nothing were missing."""
+        """Return the clips of a chapter, or all, up to the first gap: sound after a gap would hide the
+        gap."""
         first, last = 1, self.job.steps
         if chapter is not None:
             first, last = self.fields.chapters[chapter - 1].first, self.fields.chapters[chapter - 1].last
@@ -66,7 +64,6 @@ def no_sound() -> Conflict:
 
 
 async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, StoredFile]]:
-    """Return the one sound that is asked for, or those of all chapters of which there is something."""
     job = asked.job
     if asked.chapter is None and asked.fields.files == "chapters":
         chapters: list[int | None] = [*range(1, len(asked.fields.chapters) + 1)]

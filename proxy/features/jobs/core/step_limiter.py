@@ -1,7 +1,5 @@
-"""The places of steps in one worker: some for those that are spoken here, and more for those that wait for a
-rented machine. Which one a step needs is known when it is planned: until then, it is as the last one of its
-job.
-"""
+"""The places of steps in one worker: some for local engines, and more for steps that wait for a rented
+machine. The plan of a step decides which it needs; until then, the last step of the job decides."""
 
 from __future__ import annotations
 
@@ -18,34 +16,31 @@ from proxy.storage.store import Condition, Value
 _REMOTE = "elsewhere"
 _MOST_JOBS = 256
 _MOST_VALUES = 4096
-"""No database takes any number of parameters."""
+"""Databases limit the number of parameters."""
 
 
 class StepLimiter:
-    """Of the places for what waits for machines, an account has half."""
+    """An account has at most half of the places for rented machines."""
 
     def __init__(self) -> None:
         self.at_once = 16
         self.of_account = 8
-        # The account of each job that was elsewhere when it was last planned.
+        # The account of each job that was remote when it was last planned.
         self._jobs: LRUCache[str, str] = LRUCache(_MOST_JOBS)
         self._planned: dict[str, bool] = {}
 
     def remote(self, step: JobStep) -> dict[Hashable, int]:
-        """Return the places that a step takes among those that wait for machines, if it is one."""
+        """Return the places that a step takes among those for rented machines, if it is remote."""
         if not self._planned.get(step.id, step.job in self._jobs):
             return {}
         return {_REMOTE: self.at_once, (_REMOTE, step.account): self.of_account}
 
     def waiting_jobs(self, full: Collection[Hashable]) -> set[str]:
-        """Return the jobs whose next step would find these places full."""
         return {job for job, account in self._jobs.items() if _REMOTE in full or (_REMOTE, account) in full}
 
     def note(self, step: JobStep, *, is_remote: bool) -> bool:
-        """Note where a step that is planned will be spoken. Raises NoPlace if too many wait there.
-
-        Return whether it is elsewhere: then another one may have its place here.
-        """
+        """Note whether a planned step is remote, and return it: then its local place is free. Raises NoPlace
+        if too many steps wait there."""
         if not is_remote:
             self._jobs.pop(step.job, None)
         else:
@@ -56,17 +51,16 @@ class StepLimiter:
         return is_remote
 
     def leave(self, step: JobStep) -> None:
-        """A step is over, or put off."""
         self._planned.pop(step.id, None)
 
 
 def is_remote(plan: SpeechPlan) -> bool:
-    """Tell whether an engine elsewhere is the first to be asked for any part."""
+    """Tell whether a remote engine is the first candidate for any part."""
     return any(part.candidates and part.candidates[0].model.info.runner for part in plan.parts)
 
 
 def none_of(**columns: Collection[str]) -> Condition:
-    """Return that no column has any of its values, or of the first ones of very many."""
+    """Return the condition that no column has any of its values, or of the first of very many."""
     only_if, params = [], dict[str, Value]()
     for column, values in columns.items():
         if values:

@@ -1,7 +1,7 @@
-"""The steps of jobs: each is spoken as a call for which nobody waits, kept, and charged in one commit.
+"""The steps of jobs. Each is spoken as a call without a listener; its sound and its charge are one commit.
 
 A kill before that commit costs nothing, and after it the next holder finds the sound. A holder that has lost
-its lease may go on to that commit: of two, the second falls whole, as a step has one row of sound.
+its lease may still commit: a step has one row of sound, so the second commit fails as a whole.
 """
 
 from __future__ import annotations
@@ -49,24 +49,24 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
 
 WAITS_S = 10.0
-"""After so long, an account without credits is asked again, a suspended one, and a busy engine."""
+"""The delay before another try for an account without credits, a suspended account, or a busy engine."""
 MOST_TRIES = 8
 _SETTLES_S = 5.0
-"""So long the answer to a cancel waits for steps under way."""
+"""How long the answer to a cancel waits for steps under way."""
 _VOICE_FAILED = "Its voice cannot speak it."
-"""What is kept of any other failure of a voice, beside the code."""
+"""The stored message of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
-"""Others needed the room on the disk in which a step was collected."""
+"""Other processes filled the disk on which a step was collected."""
 _LACKING = "model_not_found"
 _LEFT = Again(is_try=False)
-"""Its job is over, which has written the step's end already, or has been opened again. Or what it needs is
-gone: then the next attempt ends it."""
+"""The job has ended and has written the step's end, or was opened again. Or a resource is gone: then the next
+attempt ends the step."""
 
 _log = structlog.get_logger()
 
 
 class Steps(TaskKind[JobStep]):
-    """The steps of jobs in one worker. It speaks by the newest revision of the configuration."""
+    """The steps of jobs in one worker, spoken by the newest revision of the configuration."""
 
     name = "steps of jobs"
     table = STEPS
@@ -97,13 +97,13 @@ class Steps(TaskKind[JobStep]):
         self.places = StepLimiter()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
-        # Accounts that are suspended or without credits, and jobs that were put off, and until when nobody
-        # asks again.
+        # Until when these are not tried: suspended accounts, accounts without credits, and postponed jobs.
         self._short: dict[str, int] = {}
         self._resting: dict[str, int] = {}
 
     def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
-        """Speak by a new revision from now on. Unless it is `here`, others speak, which an SQLite has not."""
+        """Speak by a new revision from now on. If `here` is false, another process runs the steps. SQLite has
+        no other process, so `here` is ignored there."""
         self._speaking = speaking, callers
         self._is_here = here or not (serves and self._store.is_shared)
         self._serves = serves
@@ -114,7 +114,7 @@ class Steps(TaskKind[JobStep]):
         for waiting in (self._short, self._resting):
             for each in [each for each, until in waiting.items() if until <= now]:
                 del waiting[each]
-        # What waits for a place would hide what has one.
+        # A step that waits for a place would hide a step that has one.
         waiting_jobs = self.places.waiting_jobs(self.full_limits())
         condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
@@ -174,10 +174,10 @@ class Steps(TaskKind[JobStep]):
         except RequestFailed as failure:
             return await self._failed(held, job, failure, attempt)
         except MissingReference:
-            # The job was deleted meanwhile, or a consent was withdrawn: planned once more, it says so.
+            # The job was deleted meanwhile, or a consent was withdrawn: the next plan of the step reports it.
             return _LEFT
         except StorageFailed:
-            # Perhaps another holder was first, as our lease was lost.
+            # Our lease may be lost, and another holder may have been first.
             if await records.find_clip(self._store, held.id) is None:
                 raise
         # An erasure may have taken the sound already.
@@ -198,26 +198,25 @@ class Steps(TaskKind[JobStep]):
         return Done({"state": "done"}, also)
 
     async def _failed(self, held: JobStep, job: Job, failure: RequestFailed, attempt: _Attempt) -> Result:
-        """Try again what may end otherwise; else the job ends with its reason, or a line of a batch alone.
-
-        That an engine has no room for a step, or is away, is no try: who waits for listeners to be served may
-        wait long.
-        """
+        """Try again if another try may succeed. Otherwise the job ends with the reason, or a line of a batch
+        alone. A busy or absent engine is not counted as a try: a job may wait long while listeners are
+        served."""
         kind, message = self._kinds[job.kind], self._stored_message(failure, job)
         is_of_engine = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
-        # A file that ends whatever reads it must not be read for ever.
+        # A file that kills its reader must not be read for ever.
         is_try = is_of_engine or isinstance(failure, DecodingFailed)
         is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
         may_end_otherwise = (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
         if may_end_otherwise and not (is_try and self.gives_up(held)):
-            # Its other steps would end alike, and there may be very many. Other lines have other voices.
+            # The other steps would fail alike, and there may be very many. Lines of a batch have other
+            # voices.
             if kind.fails_as_one or not is_try:
                 await self._rest(self._resting, held.job)
             after_s = failure.retry_after_s or WAITS_S
             if message != held.error:
-                # Once: it may wait for ever, for an engine that nobody has any more.
+                # Logged once: the engine may never come back.
                 _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
                 if isinstance(failure, UpstreamFailed) or is_lacking:
                     await records.wait_for(self._store, held.job, "engine")
@@ -235,7 +234,7 @@ class Steps(TaskKind[JobStep]):
         return Done(values, also)
 
     def _stored_message(self, failure: RequestFailed, job: Job) -> str:
-        """Return what is kept of a failure. The name of a voice may be a person's, and must not outlive an
+        """Return the stored message of a failure. A voice's name may be a person's, and must not outlive an
         erasure."""
         if failure.code == "voice_not_found":
             return self._kinds[job.kind].voice_gone
@@ -246,7 +245,6 @@ class Steps(TaskKind[JobStep]):
         waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
 
     async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        """Speak a step until its sound is kept and charged."""
         call, tags, consent = await self._call(job, held)
         attempt.call = call
         if self.places.note(held, is_remote=is_remote(call.plan)):
@@ -268,7 +266,7 @@ class Steps(TaskKind[JobStep]):
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
             about = report(answer, tags)
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
-            # From here on it is one commit, or none, whoever is in a hurry.
+            # From here on it is one commit or none: a cancellation waits.
             await settle_to_the_end(answer)
 
         delivery = Delivery(write, lambda: 0.0 if self.has_lost(held) else None)
@@ -297,8 +295,6 @@ class Steps(TaskKind[JobStep]):
 
 
 class _Attempt:
-    """An attempt at a step, with its call once it is planned."""
-
     call: SpeechCall | None = None
 
     @property

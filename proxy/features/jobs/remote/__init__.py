@@ -1,4 +1,2 @@
-"""Runners: work on machines that are rented for it.
-
-A row says that a run begins before its provider is asked, so none begins twice and none is forgotten.
-"""
+"""Runners: work on rented machines. A row is written before its provider gets a request, so no run begins
+twice and none is lost."""

@@ -1,4 +1,4 @@
-"""What an engine at a runner does: it speaks, as the events of a stream once all is there, and it trains."""
+"""The operations of an engine at a runner: it speaks, as the events of a complete result, and it trains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Note = Callable[[HelloReply], None]
 
 
 class RemoteEngineRuns:
-    """The way to a runner, as the engine uses it. `note` is told what the far end has."""
+    """The connection of an engine to its runner. `note` gets the facts that the remote engine sends."""
 
     def __init__(self, engine: RemoteEngine, runs: Runs, vault: Vault, note: Note) -> None:
         self._engine = engine
@@ -43,8 +43,8 @@ class RemoteEngineRuns:
         await self._runs.drop_samples(digests)
 
     async def events(self, job: SpeechJob, on_dispatch: OnDispatch) -> AsyncGenerator[Event, None]:
-        """Yield the events of a result. If this is closed before it is there, the work goes on: who asks for
-        the same piece gets it."""
+        """Yield the events of a result. If this is closed early, the run goes on, and the next request for
+        the same piece gets its result."""
         piece = await piece_of(self._engine.name, job, self._engine.samples.sample_cache, self._vault)
         for frame in self._events_of(await self._runs.frames(piece, on_dispatch)):
             if isinstance(frame, Failed):
@@ -63,7 +63,7 @@ class RemoteEngineRuns:
             case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
                 raise error
             case [Failed() as failed]:
-                # Whatever it is there, here it is a run that has brought nothing.
+                # Any remote failure is here a run without a result.
                 raise EngineFailed(failed.to_error().message)
         await self._runs.pass_over(answer.run)
         raise EngineFailed("The far end does not say how a training has ended.")
@@ -72,7 +72,6 @@ class RemoteEngineRuns:
         await self._runs.pass_over(run)
 
     def _events_of(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
-        """Yield the frames behind the introduction."""
         for frame in frames:
             if isinstance(frame, FarIntroduction):
                 self._note(frame.hello)
@@ -81,7 +80,7 @@ class RemoteEngineRuns:
 
 
 class _Speaker:
-    """One piece of work as an engine of its own, for the seam that all engines' streams have."""
+    """One piece of work as an engine of its own, for the interface of all engines' streams."""
 
     slots = 1
 

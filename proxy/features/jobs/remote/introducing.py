@@ -1,4 +1,5 @@
-"""What an engine at a runner has: asked once, at the price of one short run, and kept with its row."""
+"""The facts of an engine at a runner: requested once, at the price of one short run, and stored with its
+row."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _log = structlog.get_logger()
 
 
 class Introducing:
-    """One engine's. Every later result tells it too: so a newer image is known after its first run."""
+    """The facts of one engine. Every later result has them, too, so a new image is known after its first
+    run."""
 
     def __init__(self, store: Store, engine: RemoteEngine, runs: Runs) -> None:
         self._store = store
@@ -33,7 +35,7 @@ class Introducing:
         self._pause_s = AGAIN_S
 
     def note(self, hello: HelloReply) -> None:
-        """Take what the far end has said beside a result. It is kept at the next `turn`."""
+        """Take the facts beside a result. The next `turn` stores them."""
         if hello != self._known and hello.api_version == API_VERSION:
             self._news = hello
             self._introduce(hello)
@@ -48,7 +50,7 @@ class Introducing:
             except EngineError as error:
                 _log.warning("runner.introduction.failed", engine=self._engine.name, reason=error.reason)
                 self._engine.trouble = f"does not tell its models yet: {error.reason}"
-                # Each try may cost, and an image that is broken stays so.
+                # Each try may cost money, and a broken image stays broken.
                 after_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_S)
                 return max(after_s, min(error.retry_after_s or 0.0, LONGEST_S))
         if self._news is not None:

@@ -1,8 +1,8 @@
-"""Links to recordings that are too large for a runner's request, and to what a training there learns from and
-brings. Each is for one run of one piece of work.
+"""Links to recordings that are too large for a runner's request, and to the input and results of a training.
+Each is for one run of one piece of work.
 
-A link says what it is for, under a proof that only the operator's key in the vault makes. The run's row says
-until when: a link to a run that is over leads nowhere.
+A link contains its purpose, signed with the operator's key in the vault. The run's row limits its time: a
+link of an ended run gets a 404.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class SampleLink(msgspec.Struct, frozen=True, array_like=True):
-    """What a link is for: a recording, as this model needs it, for this run."""
+    """The purpose of a link: a recording, as this model needs it, for this run."""
 
     run: str
     model: str
@@ -44,7 +44,7 @@ class SampleLink(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Links:
-    """Makes and reads links below `root`, this server's public address. Without a root, none are made."""
+    """Makes and reads links below `root`, this server's public address. Without a root, it makes none."""
 
     def __init__(self, vault: Vault, root: str = "") -> None:
         self.root = root
@@ -61,11 +61,11 @@ class Links:
         return await self._made(TRAININGS_PATH, _TRAINING, run)
 
     async def read_training(self, token: str) -> str | None:
-        """Return the run of a training's link. None: we have not made it."""
+        """Return the run of a training's link. None: its signature is not ours."""
         return await self._read(token, _TRAINING, str)
 
     async def read(self, token: str) -> SampleLink | None:
-        """Return what a link is for. None: we have not made it."""
+        """Return the purpose of a link. None: its signature is not ours."""
         return await self._read(token, _SAMPLE, SampleLink)
 
     async def _made(self, path: str, purpose: str, what: SampleLink | str) -> str:
@@ -90,10 +90,8 @@ class Links:
 
 
 class LinkReply(Response):
-    """Until the first piece is there, a failure has its own status. Later it breaks the answer off.
-
-    `HEAD` is told whether the link leads somewhere, and has none of the pieces made.
-    """
+    """An answer to a link. A failure before the first piece has its own status. A later one breaks the answer
+    off. `HEAD` checks the link, and makes no pieces."""
 
     media_type = "application/octet-stream"
 
@@ -114,5 +112,5 @@ class LinkReply(Response):
 
 
 def nothing_here() -> NotFound:
-    """Return the answer to a link that leads nowhere, whatever the reason is."""
+    """Return the answer to an invalid link, the same for every reason."""
     return NotFound("There is nothing here.")

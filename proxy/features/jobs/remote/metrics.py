@@ -8,8 +8,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class RunnerMetrics:
-    """What became of runs, and what they cost."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self._runs = Counter(
             "voxgate_runs",
@@ -30,7 +28,7 @@ class RunnerMetrics:
         self._usd.labels(runner).inc(micro_usd / 1e6)
 
     def stand(self, open_: Mapping[str, int]) -> None:
-        """Take how many runs each runner has. One that is not named has none."""
+        """Set the number of open runs by runner. A missing runner has none."""
         self._known |= open_.keys()
         for runner in self._known:
             self._open.labels(runner).set(open_.get(runner, 0))

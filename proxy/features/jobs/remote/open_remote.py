@@ -1,4 +1,5 @@
-"""Work on rented machines, wired: what lives as long as a worker, and what each revision adds."""
+"""The wiring of rented machines: objects that live as long as a worker, and the additions of each
+revision."""
 
 from __future__ import annotations
 
@@ -38,7 +39,6 @@ class OpenRemote(NamedTuple):
 
 @asynccontextmanager
 async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> AsyncIterator[OpenRemote]:
-    """Give each engine at a runner its runs."""
     assert context.engines is not None, "a command rents no machines"
     metrics = RunnerMetrics(context.metrics.registry)
     links = Links(context.vault, context.config_at_start.server.public_url)
@@ -81,7 +81,6 @@ async def _connect(
     links: Links,
     metrics: RunnerMetrics,
 ) -> Runs:
-    """Give an engine its runs, and begin to find out what it has."""
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
     of_account = None if section.account_usd_day is None else round(section.account_usd_day * _MICRO)

@@ -1,7 +1,5 @@
-"""Runs on rented machines as rows, and the money that is reserved and charged for them.
-
-A run is charged in the commit of its end. Until then the most that it may cost counts against the ceilings.
-"""
+"""Runs on rented machines as rows, with their reserved and charged money. A run is charged in the commit of
+its end. Until then its greatest possible cost counts against the ceilings."""
 
 from __future__ import annotations
 
@@ -51,8 +49,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ceilings(msgspec.Struct, frozen=True):
-    """The most that an engine may cost in a day, one job at that engine, and one account in a day: None is
-    half of the engine's day, or all of it while there is one account only."""
+    """The ceilings of an engine: a day, one job, and one account in a day. None is half of the engine's day,
+    or all of it while there is one account only."""
 
     day_micro_usd: int
     job_micro_usd: int
@@ -68,7 +66,7 @@ class Ceilings(msgspec.Struct, frozen=True):
 
 
 Over = Literal["job", "day", "account", "held"]
-"""The ceiling over which a run might go: by what was spent, or by what is `held` for runs that are open."""
+"""The reached ceiling: by spent money, or by money `held` for open runs."""
 
 TABLES = (
     Table("remote_runs", closed_with=()),
@@ -88,7 +86,7 @@ _OF_JOB = """
 (SELECT coalesce(sum(CASE WHEN ended IS NULL THEN most_micro_usd ELSE micro_usd END), 0)
 FROM remote_runs WHERE job = :job AND job <> '' AND engine = :engine)
 """
-# What introduces an engine is of no account.
+# The introduction of an engine belongs to no account.
 _OF_ACCOUNT = """
 (SELECT coalesce(sum(micro_usd), 0) FROM costs
 WHERE account = :account AND account <> '' AND engine = :engine AND at >= :day)
@@ -153,7 +151,6 @@ _FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
 
 
 async def latest(store: Store, piece: str) -> Run | None:
-    """Return the last run of a piece of work."""
     rows = await store.read(_LATEST, {"piece": piece})
     return msgspec.convert(rows[0], Run) if rows else None
 
@@ -163,20 +160,17 @@ async def list_open(store: Store) -> list[Run]:
 
 
 async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:
-    """Return the names of what has ended at a runner since then, and when."""
+    """Return the names of a runner's runs that ended since then, and the times."""
     return {row["name"]: row["ended"] for row in await store.read(_ENDED, {"runner": runner, "since": since})}
 
 
 async def count_open(store: Store) -> dict[str, int]:
-    """Count the open runs of each runner that has any."""
     return {row["runner"]: row["runs"] for row in await store.read(_COUNT_OPEN)}
 
 
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
-    """Add a run before its provider is asked, and reserve what it may cost.
-
-    False: another one was as quick, a recording was deleted, or a ceiling is reached; see `ceiling_over`.
-    """
+    """Add a run and reserve its cost, before its provider gets a request. False: another one was as quick, a
+    recording was deleted, or a ceiling is reached; see `ceiling_over`."""
     digests = run.samples.split()
     only_stored = " ".join(_IS_STORED.format(number=number) for number in range(len(digests)))
     samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
@@ -192,7 +186,7 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
 
 
 async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
-    """Return which ceiling a run would go over that could not begin. None: that was not the reason."""
+    """Return the ceiling that prevents a run. None: the reason was another one."""
     of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
     (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
     most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
@@ -218,16 +212,13 @@ async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
 
 
 async def spoil(store: Store, run: str, state: End) -> None:
-    """Note of a run that ended that its result is of no use, or gone: the next one begins anew."""
+    """Note that an ended run's result is useless or gone: the next one begins again."""
     await store.write(Statement(_WITHOUT_RESULT, {"id": run, "state": state}))
 
 
 async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:
     """List the runs of an engine that had one of these recordings: open ones, and those ended since then,
-    without those that were canceled.
-
-    No run with one that was deleted before begins after this.
-    """
+    without canceled ones. After this call, no run with a recording that was deleted before it begins."""
     asked = [
         Statement(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since}) for digest in digests
     ]
@@ -236,7 +227,7 @@ async def with_samples(store: Store, engine: str, digests: Collection[str], sinc
 
 
 async def for_recording(store: Store, id_: str, digest: str) -> Run | None:
-    """Return a run that may fetch this recording now: it is open, and nobody has deleted the recording."""
+    """Return a run that may fetch this recording now: the run is open, and the recording still exists."""
     params: Params = {"id": id_, "digest": digest, "now": await store.now()}
     rows = await store.read(_FOR_RECORDING, params)
     return msgspec.convert(rows[0], Run) if rows else None
@@ -249,7 +240,6 @@ async def open_run(store: Store, id_: str) -> Run | None:
 
 
 def is_open(run: Run) -> Condition:
-    """Return that a run is open still."""
     return Condition(_IS_OPEN, {"run": run.id})
 
 

@@ -1,7 +1,5 @@
-"""Engines that run on the machines of workers alone: what they have, for a server that takes jobs for them.
-
-A worker tells it, and a server asks for engines of its own that have never been up.
-"""
+"""The facts of engines that run on workers' machines only, for a server that accepts jobs for them. Workers
+write them, and servers read those of engines that were never up there."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from proxy.storage.store import Store
 EVERY_S = 5.0
 _REPEATED_US = 600 * SECOND
 _BELIEVED_US = 3600 * SECOND
-"""A worker that is gone for so long counts no more, for servers that start then."""
+"""After this time, servers that start ignore an absent worker."""
 
 
 class RemoteEngines:
@@ -23,7 +21,7 @@ class RemoteEngines:
         self._sent_at: dict[str, tuple[bytes, int]] = {}
 
     async def tell(self) -> None:
-        """Tell what our engines have: when it is new, and now and then."""
+        """Publish the facts of our engines when they are new, and now and then."""
         now = await self._store.now()
         for name, hello in self._engines.introductions().items():
             before, at = self._sent_at.get(name, (b"", 0))
@@ -32,7 +30,7 @@ class RemoteEngines:
                 self._sent_at[name] = hello, now
 
     async def ask(self) -> None:
-        """Learn what engines have that have never been up here."""
+        """Read the facts of engines that were never up here."""
         unknown = self._engines.unknown()
         if not unknown:
             return

@@ -3,9 +3,9 @@
     none ─ row committed ─→ starting ─ its name ─→ running ─→ done, failed, canceled, lost
                                │ surely not begun ──────────→ refused
 
-Who finds `starting` without a name does not know whether it runs: nobody begins another one before the
-provider has said so, or before it surely is over. Who finds `running` looks at that one. A result that is
-done can be had again for a while, so a kill after it costs nothing.
+The state of a `starting` run without a name is unknown. No other run begins before the provider has decided
+it, or before it certainly is over. A `running` run is followed. The result of a `done` run can be fetched
+again for a while, so a kill after it costs nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SUBMIT_S = 60.0
 _MARGIN_S = 15.0
 _SHORTEST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 4.0
-"""Between two looks at a run: each waits twice as long as the one before."""
+"""The wait between two looks at a run: each is twice as long as the one before."""
 _CALL_S = 60.0
 _HELD_S = 5.0
 _SHARE_S = 3600.0
@@ -48,18 +48,16 @@ _NAME_TRIES = 10
 _MICRO = 1_000_000
 _DAY = 86_400 * SECOND
 _MOST_TURNS = 8
-"""How often another state may be found than the one that was acted upon."""
+"""The limit of changes of the state while a call acts on it."""
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
 _DEAREST_USD = 100_000.0
-"""What is beyond is no price of a run."""
+"""A higher amount is no plausible price of a run."""
 
 T = TypeVar("T")
 _log = structlog.get_logger()
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """The end of a run as its runner tells it, with the pieces that came."""
-
     end: End
     pieces: tuple[RemotePiece, ...] = ()
     usd: float | None = None
@@ -67,15 +65,11 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class RunAnswer(NamedTuple):
-    """What came of a run."""
-
     run: str
     frames: list[RemoteFrame]
 
 
 class Runs:
-    """The runs of one engine in this worker."""
-
     def __init__(
         self,
         store: Store,
@@ -96,11 +90,11 @@ class Runs:
         self._metrics = metrics
 
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
-        """Have a piece of work done, once, and return what came of it. Raises EngineError."""
+        """Run a piece of work once, and return its frames. Raises EngineError."""
         return (await self.answer(piece, on_dispatch)).frames
 
     async def answer(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> RunAnswer:
-        """The same, with the name of the run that did it."""
+        """Like `frames`, with the name of the run."""
         self.running += 1
         try:
             run = await self._held(piece)
@@ -111,7 +105,7 @@ class Runs:
             self.running -= 1
 
     async def pass_over(self, run: str) -> None:
-        """Let the next one begin anew: the result of this run was taken, or is of no use."""
+        """Make the next run begin again: the result of this one was taken, or is useless."""
         await records.spoil(self._store, run, "lost")
 
     async def has_begun(self, piece: str) -> bool:
@@ -120,7 +114,7 @@ class Runs:
         return run is not None and (run.is_open or run.state == "done")
 
     async def cancel(self, run: Run) -> None:
-        """End a run, wherever it is. Raises EngineUnavailable while that is not sure."""
+        """End a run in any state. Raises EngineUnavailable while its end is not certain."""
         if run.state == "starting":
             await self._resolve(run)
             found = await records.latest(self._store, run.piece)
@@ -131,7 +125,7 @@ class Runs:
         await self.end(run, "canceled", self._micro(run, usd))
 
     async def expire(self, run: Run) -> None:
-        """End a run that surely is over, and that nobody waits for."""
+        """End a run that is certainly over and has no waiting step."""
         usd: float | None = None
         if run.state == "running":
             usd = await self._given_up(run)
@@ -142,17 +136,16 @@ class Runs:
         await self.end(run, "lost", self._micro(run, usd))
 
     async def _given_up(self, run: Run) -> float | None:
-        """Cancel a run that should be over, and return what it cost. None: nobody knows, or answers."""
+        """Cancel an overdue run, and return its cost. None: the cost is unknown, or the runner does not
+        answer."""
         try:
             return await self._call(self.runner.cancel(run.name))
         except EngineUnavailable:
             return None
 
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """End what uses these recordings, and let the provider forget it. Raises EngineUnavailable.
-
-        Who asks again goes on with those that are left.
-        """
+        """End the runs with these recordings, and delete them at the provider. The next call continues with
+        the rest. Raises EngineUnavailable."""
         since = await self._store.now() - round(self.runner.limits.stays_s * SECOND)
         for run in await records.with_samples(self._store, self._engine, digests, since):
             if run.is_open:
@@ -162,7 +155,7 @@ class Runs:
                 await records.spoil(self._store, run.id, "canceled")
 
     async def _held(self, piece: WorkPiece) -> Run:
-        """Return the run of a piece that is running or done, and begin one only if surely none is."""
+        """Return the running or finished run of a piece. It begins one only if there certainly is none."""
         for _ in range(_MOST_TURNS):
             run = await records.latest(self._store, piece.name)
             if run is None or not (run.is_open or run.state == "done"):
@@ -176,7 +169,7 @@ class Runs:
             elif run.content == piece.digest:
                 return run
             else:
-                # The text, the voice or the lexicon is another one by now.
+                # The text, the voice or the lexicon has changed.
                 await self.cancel(run)
         raise EngineUnavailable("The work elsewhere changes too often.", retry_after_s=SUBMIT_S)
 
@@ -184,7 +177,8 @@ class Runs:
         return await self._store.now() < self._awaited_until(run)
 
     def _awaited_until(self, run: Run) -> int:
-        """Return until when a run's result may come: while it may run, or while it can be had again."""
+        """Return the end of the wait for a result: while the run may go on, or its result can be fetched
+        again."""
         if run.ended is None:
             return run.over_at
         return run.ended + round(self.runner.limits.kept_s * SECOND)
@@ -213,7 +207,7 @@ class Runs:
         if await records.begin(self._store, run, self._ceilings):
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError | StorageFailed] = []
-            # A call that is broken off would leave it open for a long time whether it runs.
+            # A cancelled call would leave the state of the run unknown for a long time.
             await run_to_end(self._submitted(run, work, left_s, failures))
             if failures:
                 raise failures[0]
@@ -229,7 +223,7 @@ class Runs:
                 raise ShareUsedUp(why, retry_after_s=min(left_s, _SHARE_S))
             raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
         if over == "held":
-            # The runs under way may cost less than they might.
+            # The runs under way may cost less than is reserved.
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
 
     async def _submitted(
@@ -242,7 +236,7 @@ class Runs:
 
     async def _submit(self, run: Run, work: RemoteWork, left_s: float) -> None:
         if left_s <= 0:
-            # The database took so long that the next one may already ask what has become of it.
+            # The database was so slow that the next holder may already be resolving this run.
             await self.end(run, "refused", 0)
             raise EngineUnavailable("The database was too slow.", retry_after_s=5.0)
         try:
@@ -262,11 +256,12 @@ class Runs:
         await self._named(run, name)
 
     async def _named(self, run: Run, name: str) -> None:
-        """Write the name until it is written: nobody else knows it, and without it the next one must wait."""
+        """Write the name, with retries: it is only in this process, and without it the next holder must
+        wait."""
         await until_written(partial(records.name, self._store, run, name), _NAME_TRIES, 1.0)
 
     async def _resolve(self, run: Run) -> None:
-        """Find out what became of a run without a name. Raises EngineUnavailable until that is sure."""
+        """Resolve a run without a name. Raises EngineUnavailable until its state is certain."""
         now = await self._store.now()
         if now < run.asked_by:
             raise EngineUnavailable("The work is being begun.", retry_after_s=_s(run.asked_by - now))
@@ -287,7 +282,6 @@ class Runs:
             await records.name(self._store, run, name)
 
     async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
-        """Look at a run until it is over."""
         work = await piece.as_sent(run, self.runner.limits, self._links)
         pieces, size = list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
@@ -305,7 +299,7 @@ class Runs:
                 usd = await self._call(self.runner.cancel(run.name))
                 return _Result("failed", usd=usd, reason="the result is too long")
             if is_over and state.status in OPEN:
-                # It should not run any more. Whatever it still does, the next one begins after it.
+                # The run is overdue. The next one begins after it in any case.
                 state = RemoteState(status="lost", usd=await self._given_up(run))
             if state.status not in OPEN:
                 return self._result(state, tuple(pieces))
@@ -327,7 +321,7 @@ class Runs:
         end, reason = result.end, result.reason
         if end == "done":
             with suppress(msgspec.MsgspecError):
-                # A thread: there may be megabytes.
+                # In a thread: there may be megabytes.
                 frames = await asyncio.to_thread(list, frames_of(result.pieces))
             if not frames:
                 end, reason = "failed", "its result cannot be read: another version made it"
@@ -343,7 +337,7 @@ class Runs:
         return frames
 
     async def _call(self, call: Awaitable[T], *passed: type[EngineError]) -> T:
-        """Ask the runner. Whatever else it raises becomes EngineUnavailable."""
+        """Call the runner. Every other exception becomes EngineUnavailable."""
         try:
             async with asyncio.timeout(_CALL_S):
                 return await call
@@ -359,13 +353,13 @@ class Runs:
             self._metrics.ended(run.runner, state, micro_usd)
 
     def _micro(self, run: Run, usd: float | None) -> int:
-        """Return what a run is charged: the most that it may have cost, unless its provider names a price."""
+        """Return the charge of a run: the provider's price, or else the most that it may have cost."""
         is_price = usd is not None and 0.0 <= usd <= _DEAREST_USD
         return math.ceil(usd * _MICRO) if usd is not None and is_price else run.most_micro_usd
 
 
 def _reason(error: Exception) -> str:
-    """Return what to log of a failure: a message of an unknown class might quote anything."""
+    """Return the log text of a failure: a message of an unknown class might quote anything."""
     return error.reason if isinstance(error, EngineError) else type(error).__name__
 
 

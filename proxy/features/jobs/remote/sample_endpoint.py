@@ -1,7 +1,5 @@
-"""GET /remote/samples/TOKEN: a recording for the far end of one run, which has no key.
-
-Whatever is wrong with a link, the answer is the same 404. Its path is in no log, as for all requests.
-"""
+"""GET /remote/samples/TOKEN: a recording for the remote end of one run, which has no key. Every invalid link
+gets the same 404. As for all requests, the path is never logged."""
 
 from __future__ import annotations
 
@@ -25,20 +23,20 @@ from speech_engine import EngineError, Sample, Samples, SpeechJob
 from speech_engine.host.sample_cache import SampleLoan
 
 MOST_READS = 6
-"""So often a worker gives one recording to one run: a far end tries three times."""
+"""Downloads of one recording by one run in a worker: a remote end tries three times."""
 _MOST_COUNTED = 10_000
 _BLOCK_BYTES = 256 * 1024
 
 
 class SampleDownload(NamedTuple):
-    """A recording that leaves. If its voice is erased meanwhile, `loan` says so."""
+    """A recording that is being sent. If its voice is erased meanwhile, `loan` says so."""
 
     pcm: bytes
     loan: SampleLoan
 
 
 class SampleEndpoint(Resource):
-    """`engines` are those that work elsewhere, by their names."""
+    """Serves the recordings of links. `engines` are the remote engines by name."""
 
     def __init__(self, store: Store, links: Links, engines: Mapping[str, RemoteEngine]) -> None:
         self._store = store
@@ -61,7 +59,7 @@ class SampleEndpoint(Resource):
 
     @asynccontextmanager
     async def _opened(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open what a link leads to. Raises NotFound, and NoPlace if too many leave at once."""
+        """Open the recording of a link. Raises NotFound, and NoPlace if too many are sent at once."""
         link = await self._links.read(token)
         if link is None or (reads := self._reads.get(link, 0)) >= MOST_READS:
             raise nothing_here()
@@ -69,7 +67,7 @@ class SampleEndpoint(Resource):
             self._reads[link] = reads + is_read
             download = await self._download(link)
             try:
-                # An erasure drops what is lent, and what was lent too late for that has no row any more.
+                # An erasure ends all loans, and a later loan finds no row.
                 run = await records.for_recording(self._store, link.run, link.digest)
                 if run is None or download.loan.is_dropped:
                     raise nothing_here()
@@ -101,7 +99,7 @@ class SampleEndpoint(Resource):
 
 
 async def _blocks(download: SampleDownload) -> AsyncGenerator[bytes, None]:
-    """Yield a recording in pieces. If its voice is erased meanwhile, the rest stays here."""
+    """Yield a recording in pieces. If its voice is erased meanwhile, the rest is not sent."""
     for at in range(0, len(download.pcm), _BLOCK_BYTES):
         if download.loan.is_dropped:
             raise nothing_here()

@@ -1,4 +1,4 @@
-"""The end of runs that nobody waits for any more, and of what runners have forgotten to end."""
+"""The end of runs without a waiting step, and of machines that runners forgot to end."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ EVERY_S = 5.0
 TIDY_S = 300.0
 AGAIN_S = 60.0
 MISSED_S = 15.0
-"""So long a machine that was idle already is asked about again: one turn may have missed it."""
+"""How long an idle machine is checked again: one turn may have missed it."""
 STORED_DAYS = 32
-"""A row counts for its job's ceiling. No job goes on for so long."""
+"""A row counts for its job's ceiling. No job lasts as long as this."""
 
 _log = structlog.get_logger()
 
 
 class Sweeping:
-    """`runs` are those of each engine."""
-
     def __init__(
         self,
         store: Store,
@@ -42,7 +40,7 @@ class Sweeping:
         self._runs = runs
         self._metrics = metrics
         self._of_runners = of_runners
-        # When each runner was tidied, and is to be at the latest.
+        # When each runner was tidied, and the latest time of its next turn.
         self._tidied: dict[str, tuple[int, int]] = {}
 
     async def run(self) -> None:
@@ -57,7 +55,7 @@ class Sweeping:
             _log.warning("runner.sweep.failed", reason=str(error))
 
     async def sweep(self) -> None:
-        """End what no step wants, and what is past its time."""
+        """End runs that no step needs, and overdue runs."""
         open_ = await records.list_open(self._store)
         if not open_:
             return
@@ -67,21 +65,22 @@ class Sweeping:
             if run.step and run.step not in wanted:
                 await self._end(run, now)
             elif now >= run.over_at + round(TIDY_S * SECOND):
-                # Who waits for it would have ended it.
+                # A waiting step would have ended it.
                 await self._end(run, now)
 
     async def count(self) -> None:
         self._of_runners.stand(await records.count_open(self._store))
 
     async def tidy(self) -> None:
-        """Let each runner end what has no row or is idle, where that is due, and forget old rows."""
+        """Let each runner end machines that have no row or are idle, if its turn is due, and delete old
+        rows."""
         by_name = {runs.name: runs for runs in self._runs.values()}
         now = await self._store.now()
         due = {name: runs for name, runs in by_name.items() if await self._is_due(name, runs, now)}
         if not due:
             return
         for name, runs in due.items():
-            # Those before it may have taken their time.
+            # The earlier runners may have been slow.
             open_, now = await records.list_open(self._store), await self._store.now()
             await self._tidy(name, runs, open_, now)
         await records.forget(self._store, now - STORED_DAYS * 86_400 * SECOND)

@@ -1,8 +1,5 @@
-"""/remote/trainings/TOKEN: what the training of one run learns from, and what it tells, for a far end without
-a key.
-
-Whatever is wrong with a link, the answer is the same 404.
-"""
+"""/remote/trainings/TOKEN: the input and the messages of one run's training, for a remote end without a key.
+Every invalid link gets the same 404."""
 
 from __future__ import annotations
 
@@ -28,12 +25,12 @@ from speech_engine.host.pipe import pack
 from speech_engine.training import BLOB_BYTES, RemoteMessage, TrainingMessage
 
 MOST_READS = 12
-"""So often a worker gives a run what it learns from: a far end tries ten times, with three processes."""
+"""Downloads of the input by one run in a worker: a remote end tries ten times, with three processes."""
 _MOST_COUNTED = 10_000
 _LOOK_S = 1.0
 _MOST_BODY_BYTES = BLOB_BYTES + 64 * 1024
 _BODY_S = 120.0
-"""A piece comes in so long, or is sent again."""
+"""The time limit of a piece. Afterwards it is sent again."""
 
 _decode = msgspec.msgpack.Decoder(RemoteMessage).decode
 
@@ -43,8 +40,8 @@ class TrainingEndpoint(Resource):
         self._store = store
         self._links = links
         self._trainings = trainings
-        # Of each pool a run has one place, and one more while its last try is not known to be over. A
-        # download takes minutes, so it takes no place of those who bring something.
+        # A run has one place in each pool, and one more while its last try may still be open. A download
+        # takes minutes, so it takes no place of uploads.
         self._limiter = FairLimiter("trainings elsewhere", places=16, of_account=2, at_once=8)
         self._take = FairLimiter("pieces of trainings elsewhere", places=32, of_account=2, at_once=4)
         self._reads: LRUCache[str, int] = LRUCache(_MOST_COUNTED)
@@ -85,7 +82,7 @@ class TrainingEndpoint(Resource):
 
     @asynccontextmanager
     async def _frames(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open what a link leads to. Raises NotFound, and NoPlace if too much is under way."""
+        """Open the training of a link. Raises NotFound, and NoPlace if too much is under way."""
         run = await self._run(token)
         if (reads := self._reads.get(run.id, 0)) >= MOST_READS:
             raise nothing_here()
@@ -100,7 +97,7 @@ class TrainingEndpoint(Resource):
     async def _while_open(
         self, token: str, messages: AsyncIterator[TrainingMessage]
     ) -> AsyncGenerator[bytes, None]:
-        """Yield messages as frames. A moment after the run has ended, the rest stays here."""
+        """Yield messages as frames. A moment after the run has ended, the rest is not sent."""
         now = asyncio.get_running_loop().time
         looked = now()
         async for message in messages:
@@ -110,7 +107,7 @@ class TrainingEndpoint(Resource):
             yield pack(message)
 
     async def _run(self, token: str) -> Run:
-        """Return the run of a link. Raises NotFound if it is none of ours, or the run is over."""
+        """Return the run of a link. Raises NotFound if the link is invalid, or the run is over."""
         id_ = await self._links.read_training(token)
         run = None if id_ is None else await records.open_run(self._store, id_)
         if run is None:

@@ -1,5 +1,5 @@
-"""A piece of work as it leaves for a runner's machine: without the account's name, and without what changes
-from try to try. So the digest of a piece stays the same, as long as the same is to be spoken."""
+"""A piece of work as it is sent to a runner's machine. It has neither the account's name nor anything that
+changes between tries, so its digest stays the same for the same work."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from speech_engine.runner import (
 from speech_engine.values import find_samples
 
 TENANT = "server"
-"""The far end has one: us."""
+"""The account at the remote end: it has one, which is us."""
 _LEAVING_S = 300.0
-"""A training stops so long before its run must end: its checkpoint has to come here."""
+"""How long before its run must end a training stops: its checkpoint has to come here."""
 _JSON_BYTES = 2_000
-"""What stands in a work's JSON around its recordings, each counted at four bytes for three."""
+"""The size of a work's JSON without its recordings. Each recording is counted at four bytes for three."""
 
 
 class WorkPiece(Protocol):
-    """A piece of work of a job's step, or of nobody's. `name` stays over all tries, and `digest` as long as
-    the same is to be done."""
+    """A piece of work of a job's step, or without a job. `name` is the same for all tries, and `digest` for
+    the same work."""
 
     @property
     def name(self) -> str: ...
@@ -61,19 +61,17 @@ class WorkPiece(Protocol):
 
     @property
     def samples_column(self) -> str:
-        """The digests of the recordings that leave for it, as a row has them."""
+        """The digests of the recordings that are sent with it, as a row has them."""
         ...
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
-        """Return what is submitted, the same each time. What does not fit has links.
-
-        Raises UnsupportedRequest if there are no links.
-        """
+        """Return the submitted work, the same each time. Large recordings become links. Raises
+        UnsupportedRequest if there are no links."""
         ...
 
 
 class SpeechPiece(NamedTuple):
-    """A text that is to be spoken. Without a `job`, it is what introduces the engine."""
+    """A text to speak. Without a `job`, it is the introduction of the engine."""
 
     name: str
     digest: str
@@ -119,7 +117,7 @@ class SpeechPiece(NamedTuple):
 
 
 class TrainingPiece(NamedTuple):
-    """A training, or what is left of one. All that it needs is fetched by a link."""
+    """A training, or the rest of one. The machine fetches its input by a link."""
 
     name: str
     digest: str
@@ -155,7 +153,6 @@ class TrainingPiece(NamedTuple):
 
 
 def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:
-    """Return the work that asks the far end what the engine has."""
     fingerprint = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
     subject = hashlib.sha256(fingerprint).hexdigest()
     return SpeechPiece(f"hello.{engine}.{subject[:16]}", subject)
@@ -166,7 +163,7 @@ def piece_name(step: str, engine: str) -> str:
 
 
 async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> SpeechPiece:
-    """Return the piece that a step of a job asks of an engine. Raises EngineError."""
+    """Return the piece of a job's step for an engine. Raises EngineError."""
     digest = await _digest(vault, job.tenant, msgspec.json.encode(_stripped(job, "")).decode())
     samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
     return SpeechPiece(piece_name(job.step, engine), digest, job, samples)
@@ -180,7 +177,7 @@ async def training_piece(engine: str, order: TrainingWork, vault: Vault) -> Trai
 
 async def _digest(vault: Vault, account: str, fingerprint: str) -> str:
     try:
-        # Only the account's key makes it: nobody can try texts on the database.
+        # It needs the account's key: without it, a reader of the database cannot try texts.
         return await vault.name_digest(account, fingerprint)
     except VaultFailed:
         raise EngineUnavailable("The vault cannot be opened.") from None

@@ -1,8 +1,5 @@
-"""What a batch gives: a file of its answers, one of its failures, and a zip file of its sounds.
-
-None of them is kept. They are made of the steps and clips when somebody reads them, so what was erased or
-deleted is in none.
-"""
+"""The files of a batch: its answers, its failures, and a zip file of its sounds. None is stored. Each is made
+of the steps and clips at every read, so erased or deleted sound is in none."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ What = Literal["output", "errors", "sound"]
 SUFFIXES: dict[What, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
 _ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", re.ASCII)
 _PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
-"""So many accounts' files are laid out at once: with very many lines, each takes a quarter of a second."""
+"""Accounts whose files are laid out at once: with very many lines, each takes a quarter of a second."""
 _LINES = """
 SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes,
     told, blobs.size AS told_bytes
@@ -44,7 +41,7 @@ _WHY = {
     "expired": ("batch_expired", "The batch expired before this line was spoken."),
     "failed": ("batch_failed", "The batch failed before this line was spoken."),
 }
-"""Why a line has no sound: by the state of its step, or by that of its batch if the step was canceled."""
+"""Why a line has no sound: by the state of its step, or of its batch if the step was canceled."""
 
 
 class LineFailure(msgspec.Struct, frozen=True):
@@ -55,8 +52,6 @@ class LineFailure(msgspec.Struct, frozen=True):
 
 
 class _Line(msgspec.Struct, frozen=True):
-    """A line with its step and its clip, if it has one."""
-
     id: str
     number: int
     first: int
@@ -93,7 +88,7 @@ def file_id(job: str, what: What) -> str:
 
 
 def job_of(file: str) -> tuple[str, What] | None:
-    """Return of which batch a file is, and what it has. None: it was uploaded."""
+    """Return the batch of a file, and the file's content. None: it was uploaded."""
     match = _ID.fullmatch(file)
     if match is None:
         return None
@@ -102,7 +97,7 @@ def job_of(file: str) -> tuple[str, What] | None:
 
 
 class BatchFiles:
-    """The files of all batches. Each is laid out anew when it is asked for, so that is counted apart."""
+    """The files of all batches. Each read lays a file out again, so the reads have a limiter of their own."""
 
     def __init__(self, files: JobFiles) -> None:
         self._files = files
@@ -113,7 +108,7 @@ class BatchFiles:
     async def of(
         self, counter: RequestCounter, scope: Scope, job: Job, what: What
     ) -> StoredFile | SoundZip | None:
-        """Return a file of a batch. None: nothing is in it. Raises RateLimited, NoPlace and StorageFailed."""
+        """Return a file of a batch. None: it is empty. Raises RateLimited, NoPlace and StorageFailed."""
         await counter.count("file", scope)
         async with self._places.turn(job.account):
             text = await self._files.whole(job.account, job.digest)
@@ -140,7 +135,7 @@ class BatchFiles:
 
 
 def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | Blob]:
-    """Yield the parts of a line of the output. The vault has the middle: all that was told but the sound."""
+    """Yield the parts of a line of the output. The middle is in the vault: the report without the sound."""
     begin = {"id": _request_of(line), "custom_id": name.custom_id}
     response = {"status_code": 200, "request_id": line.request, "body": {"file": name.file}}
     head = encode_json({**begin, "response": response})
@@ -169,8 +164,6 @@ def _request_of(line: _Line) -> str:
 
 
 class _ClipReport(msgspec.Struct, frozen=True):
-    """What is told of a clip."""
-
     audio_format: str
 
 
@@ -182,7 +175,7 @@ async def clip_reply(files: JobFiles, clip: JobClip, header: str | None) -> Resp
 
 
 def why(error: str) -> str:
-    """Return what a step of a batch says of its last failure. It may be tried again."""
+    """Return the shown message of a step's last failure. It may be tried again."""
     try:
         return msgspec.json.decode(error, type=LineFailure).error.message
     except msgspec.MsgspecError:

@@ -1,7 +1,5 @@
-"""Batches: jobs whose steps are the lines of a file, each a request for speech of its own.
-
-A line is paid for and fails alone: the others go on.
-"""
+"""Batches: jobs whose steps are the lines of a file, each a request for speech of its own. A line is charged
+and fails alone: the others go on."""
 
 from __future__ import annotations
 
@@ -49,7 +47,7 @@ from proxy.storage.rows import any_of
 from proxy.storage.store import Store
 
 WINDOW_US = 24 * 3600 * SECOND
-"""So long after it came, a batch goes on."""
+"""The window of a batch, from its creation."""
 BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'")
 FORMAT = "zip"
 """Of the sound of a batch."""
@@ -61,7 +59,7 @@ WHERE job IN ({jobs}) AND state <> 'wanted'
     AND NOT EXISTS (SELECT 1 FROM job_clips WHERE job_clips.step = job_steps.id)
 GROUP BY job
 """
-# A suspended account loses nothing meanwhile, and then has the whole window.
+# A suspended account loses no time, and then has the whole window.
 _OVERDUE = f"""
 {JOBS.select} kind = 'batch' AND state = 'open' AND created <= :before AND CAST(:job AS TEXT) IN ('', id)
 AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account AND suspended IS NULL AND resumed <= :before)
@@ -79,7 +77,7 @@ _EVENTS: Events = {
 
 
 class BatchFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sealed of a batch: its file, a digest of its request, and why it failed at once."""
+    """The sealed fields of a batch: its file, a digest of its request, and why it failed at once."""
 
     file: str
     metadata: dict[str, str] | None = None
@@ -114,10 +112,8 @@ class BatchKind(SpokenKind):
         return await self.make_batch(asked, body)
 
     async def make_batch(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
-        """Make a batch. With a fault in its file it has failed; but for a job, that raises InvalidRequest.
-
-        Raises NotFound, NotAllowed, RateLimited, IdempotencyKeyReused.
-        """
+        """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises
+        NotFound, NotAllowed, RateLimited, IdempotencyKeyReused."""
         return await made_once(self.files, request, partial(self._add, request.caller, request.terms, asked))
 
     async def plan(
@@ -149,8 +145,7 @@ class BatchKind(SpokenKind):
         return is_late and await self.expire(job.id) > 0
 
     async def expire(self, job: str = "") -> int:
-        """End the batches that are still open at the end of their window, or this one. Return how many these
-        were."""
+        """End the batches that are still open after their window, or this one. Return their number."""
         rows = await self.store.read(_OVERDUE, {"before": await self.store.now() - WINDOW_US, "job": job})
         for row in rows:
             await ends.end(self.store, JOBS.read(row), "expired", self.notices, events=self.events)
@@ -207,7 +202,6 @@ class BatchKind(SpokenKind):
 
 
 async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
-    """Count the lines of each batch that have ended without sound."""
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))

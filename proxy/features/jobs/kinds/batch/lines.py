@@ -16,12 +16,12 @@ from proxy.speech.speech_request import MAX_BODY_BYTES
 
 ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
-"""As many may be blank: ten million would be looked at for seconds."""
+"""The limit of lines, and again of blank lines: ten million would take seconds."""
 MOST_NAMED = 50
 """Of the faults of a file."""
 
 _MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
-"""It has a body and a few short texts. A longer one is not decoded, not even to name its fault."""
+"""A line has a body and a few short texts. A longer one is not decoded, not even to name its fault."""
 _MOST_NAME = 100
 _UNSAFE = re.compile(r"[^\w.\- ]+")
 _MARK = b"\xef\xbb\xbf"
@@ -30,8 +30,6 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class BatchLine(msgspec.Struct, frozen=True):
-    """A line: the request of this `custom_id`."""
-
     custom_id: Annotated[str, Meta(min_length=1, max_length=256)]
     method: msgspec.Raw
     url: msgspec.Raw
@@ -45,7 +43,7 @@ _NONE = msgspec.Raw(b"null")
 
 
 class _LineBody(msgspec.Struct, frozen=True):
-    """What is looked at of a line's request. Other fields are never built."""
+    """The fields of a line's request that are read. Other fields are never built."""
 
     model: msgspec.Raw = _NONE
     input: msgspec.Raw = _NONE
@@ -57,7 +55,7 @@ class _LineBody(msgspec.Struct, frozen=True):
 
 
 class LineFault(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a file cannot be spoken, as OpenAI tells it. `line` counts from 1."""
+    """Why a file cannot be spoken, as OpenAI reports it. `line` counts from 1."""
 
     code: str
     line: int | None = None
@@ -66,7 +64,7 @@ class LineFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinePosition(NamedTuple):
-    """Where a line is in its file, from byte `first` up to `last`, and how much it has to say."""
+    """The place of a line in its file, from byte `first` up to `last`, and its number of characters."""
 
     first: int
     last: int
@@ -74,7 +72,7 @@ class LinePosition(NamedTuple):
 
 
 class ReadFile(NamedTuple):
-    """What is in a file: its lines if there are no `faults`."""
+    """The content of a file: its lines if there are no `faults`."""
 
     lines: list[LinePosition]
     faults: list[LineFault]
@@ -125,8 +123,6 @@ def _places(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault:
-    """Return how many characters a line has to say, or its fault."""
-
     def fault(code: str, message: str, param: str | None = None) -> LineFault:
         return LineFault(code=code, line=number, message=f"Line {number}: {message}", param=param)
 
@@ -160,7 +156,7 @@ def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -
 
 
 def _unreadable(raw: bytes, number: int) -> LineFault:
-    """Return the fault of what is no line: it is no object, or a field is missing or wrong."""
+    """Return the fault of an unreadable line: it is no object, or a field is missing or wrong."""
     try:
         sent = _decode_any(raw)
     except _UNREADABLE:
@@ -175,7 +171,7 @@ def _unreadable(raw: bytes, number: int) -> LineFault:
 
 
 def _text(raw: msgspec.Raw) -> str:
-    """Return a text, and "" for what is none: nothing else is built."""
+    """Return a text, and "" for other values: they are never built."""
     try:
         return msgspec.json.decode(raw, type=str)
     except _UNREADABLE:
@@ -183,12 +179,11 @@ def _text(raw: msgspec.Raw) -> str:
 
 
 def line_of(raw: bytes) -> BatchLine:
-    """Return a line of a file that was found good."""
     return _decode_line(raw)
 
 
 def request_body(raw: bytes) -> bytes:
-    """Return the request that is in a line. Raises InvalidRequest for what a batch has no place for."""
+    """Return the request of a line. Raises InvalidRequest for fields that a batch does not support."""
     body = bytes(line_of(raw).body)
     sent = _decode_body(body)
     for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
@@ -205,7 +200,7 @@ class NamedLine(NamedTuple):
 
 
 def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
-    """Name the sound of each line. No two names are the same where capitals are not told apart."""
+    """Name the sound of each line. Names differ also where upper and lower case are the same."""
     named, seen = list[NamedLine](), set[str]()
     for number, raw in enumerate(raws, 1):
         line = line_of(raw)
@@ -219,7 +214,7 @@ def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
 
 
 def _suffix(body: msgspec.Raw) -> str:
-    """Return the format in which a line is spoken. One with another has failed, and has no sound."""
+    """Return the format of a line. A line with an unknown format has failed, and has no sound."""
     sent = _decode_body(body)
     format_ = _text(sent.response_format).lower()
     if format_ == "json":

@@ -18,7 +18,7 @@ MOST_BYTES = 256 * 1024 * 1024
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of `bytes` bytes that is deleted when it `expires`. `digest` is what it has, in the vault."""
+    """A file of `bytes` bytes that is deleted when it `expires`. `digest` names its content in the vault."""
 
     id: str
     account: str
@@ -38,7 +38,7 @@ class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileSeal(msgspec.Struct, frozen=True):
-    """What is sealed of a file beside its bytes: the name that its owner gave it."""
+    """The sealed name of a file, as its owner gave it."""
 
     name: str
 
@@ -61,7 +61,7 @@ _HAS_ROOM = """
 (SELECT coalesce(sum(mine.bytes), 0) FROM job_files AS mine WHERE mine.account = :account)
     + CAST(:bytes AS BIGINT) <= CAST(:most_bytes AS BIGINT)
 """
-# After a suspension, a file is kept as long again as at first.
+# After a suspension, a file is stored for as long again as at first.
 _OLD = """
 SELECT job_files.id, account FROM job_files JOIN accounts ON accounts.id = account
 WHERE expires < :now AND suspended IS NULL AND resumed + (expires - job_files.created) < :now
@@ -89,6 +89,5 @@ async def remove(files: JobFiles, id_: str, account: str) -> bool:
 
 
 async def list_old(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
-    """List id and account of files whose time is over."""
     rows = await store.read(_OLD, {"now": now, "limit": limit})
     return [(row["id"], row["account"]) for row in rows]

@@ -1,1 +1,1 @@
-"""Conversions of recordings too long for an answer: jobs whose steps are its stretches."""
+"""Conversions of recordings too long for one answer: jobs whose steps are stretches."""

@@ -57,7 +57,7 @@ class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
 
 
 class ConversionFields(StepFields, frozen=True, kw_only=True):
-    """What is sealed of such a job: the form of each step, the SHA-256 of the file, and how that is mixed."""
+    """The sealed fields of such a job: the form of each step, the SHA-256 of the file, and its mix."""
 
     form: ConversionForm
     source: str
@@ -68,13 +68,12 @@ class ConversionFields(StepFields, frozen=True, kw_only=True):
 
 
 def check_conversion(sent: ConversionUpload) -> None:
-    """Raise InvalidRequest for what no job gives."""
+    """Raise InvalidRequest for options that no job supports."""
     if sent.form.provenance is not None:
         raise InvalidRequest("'provenance' is not for a job: its sound comes as a file.", param="provenance")
 
 
 def step_form(sent: ConversionUpload) -> ConversionForm:
-    """Return the form of each step."""
     form, format_ = sent.form, sent.output.format
     if format_ in ENCODED:
         form = replace(form, sample_rate=sent.output.sample_rate_hz, bitrate=None)
@@ -89,7 +88,7 @@ FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
 
 
 class ConversionKind(SpokenKind):
-    """Whoever speaks in the recording must still agree when a step begins, and when it is charged."""
+    """The consent of the recorded speaker is checked when a step begins, and when it is charged."""
 
     name = "conversion"
     subtitles_refusal = "A conversion has no subtitles: it has no text."
@@ -124,7 +123,7 @@ class ConversionKind(SpokenKind):
         source = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
         grant = await granted(self._grants, account, sent.form)
         form = step_form(sent)
-        # What a step would be refused for is said at once, and before anything is decoded.
+        # The request of a step is checked first, before anything is decoded.
         request = of_form(form).request(source_sound(b"", 0.0, source, grant))
         await speaking.call(id_, caller, request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
@@ -161,12 +160,12 @@ class ConversionKind(SpokenKind):
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields = self.files.vault.open_record(job.account, job.id, job.record, ConversionFields)
-        # The plan may waive them no longer.
+        # The plan may require consents by now.
         check_consent(fields.form, needs_consent=terms.consent == "required")
         grant = await granted(self._grants, job.account, fields.form)
         sent, seconds = of_form(fields.form), (held.last - held.first) / 1000
         request = sent.request(source_sound(b"", seconds, fields.source, grant))
-        # What nobody pays for, or nobody converts any more, is not decoded.
+        # Without credits or an engine, nothing is decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchOf(file, held.first, held.last, fields.takes_first)

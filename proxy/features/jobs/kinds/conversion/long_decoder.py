@@ -19,13 +19,13 @@ from proxy.speech.speech_request import SOURCE_HZ
 
 WITHIN_S = 90.0
 AGAIN_WITHIN_S = 4.0
-"""A process that dies by its file soon may have died by the machine, and the file is read again. One that
-worked for longer would do so twice, while others wait."""
+"""If a process dies early, the machine may be the cause, and the file is read again. If it dies later, a
+second try would take as long again, while others wait."""
 MOST_AT_ONCE = 2
 MOST_WAITING = 4
-"""Each of them keeps an upload of 10 MiB in memory."""
+"""Each reading has an upload of 10 MiB in memory."""
 _MOST_STEPS = 64
-"""More than there are steps at once, which are bounded where they begin."""
+"""More than the steps at once, which are bounded where they begin."""
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
@@ -60,10 +60,8 @@ class LongDecoder:
         return f"<LongDecoder, {self._places.taken} surveys begun>"
 
     async def survey(self, account: str, file: bytes) -> LongSurvey:
-        """Find out how long a recording plays, and where it is quiet.
-
-        Raises UnusableRecording, DecodingFailed and NoPlace.
-        """
+        """Measure the length of a recording, and its quiet places. Raises UnusableRecording, DecodingFailed
+        and NoPlace."""
         async with self._places.turn(account):
             return await self._read(SurveyOf(file), _checked_survey)
 
@@ -74,7 +72,6 @@ class LongDecoder:
         return await asyncio.to_thread(_pcm_of, made)
 
     async def close(self) -> None:
-        """End all processes."""
         await self._helper.close()
 
     async def _read(self, question: SurveyOf | StretchOf, checked: Callable[[bytes], _T | Undecoded]) -> _T:
@@ -82,7 +79,7 @@ class LongDecoder:
 
 
 def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
-    """Return the answer if it makes sense: a child may be in the hands of the file that it reads."""
+    """Return the answer if it makes sense: its file may control the child."""
     made = _decode_survey(answer)
     if isinstance(made, Undecoded):
         return made

@@ -1,7 +1,5 @@
-"""The reading of one long recording, with libav. It runs only in the process of `long_reading_child`.
-
-It keeps a stretch at most in memory, however long the file plays.
-"""
+"""The reading of one long recording, with libav, only in the process of `long_reading_child`. At most one
+stretch is in memory, however long the file plays."""
 
 from __future__ import annotations
 
@@ -58,7 +56,6 @@ def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
 
 
 def _levels(second: NDArray[np.float64]) -> bytes:
-    """Return the levels of a second of sound."""
     begins = np.arange(_A_SECOND) * len(second) // _A_SECOND
     loudest = np.maximum.reduceat(second, begins)
     return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)
@@ -67,7 +64,7 @@ def _levels(second: NDArray[np.float64]) -> bytes:
 def _stretch(frames: MonoFrames, asked: StretchOf) -> Decoded:
     pcm, at, stored_rate = bytearray(), 0, None
     for frame in frames:
-        # A stretch is as long at any rate, so that its length, and with it the price, is the sound's alone.
+        # The stretch has the planned length in any case, so the sound alone decides its length and price.
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
         first = round(asked.start_ms * frames.rate_hz / 1000) - at
         last = round(asked.end_ms * frames.rate_hz / 1000) - at

@@ -1,8 +1,8 @@
-"""The process that reads one long recording:
-`python -m proxy.features.jobs.kinds.conversion.long_reading_child`.
+"""The process that reads one long recording: `python -m
+proxy.features.jobs.kinds.conversion.long_reading_child`.
 
-It reads a question with the file from its pipe, answers it, and ends. It is confined as the process is that
-decodes a short one, and has more time.
+It reads a request with the file from its pipe, answers it, and ends. It is confined like the process that
+decodes a short recording, and has more time.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 
 MOST_CPU_S = 25
-"""Two hours of Opus take ten seconds. With what a life before it may have had, it is less than others wait
-for their turn: a file that takes all of it makes nobody come back."""
+"""Two hours of Opus take ten seconds. Even after a first try, this is less than others wait for their turn,
+so a file that uses all of it makes no other request fail."""
 _MEMORY_MB = 256
 _decode_question = msgspec.msgpack.Decoder(SurveyOf | StretchOf).decode
 
@@ -30,7 +30,7 @@ def main() -> None:
     stretch(StretchOf(whole, 50, 100, takes_first=False))
     confine_job(MOST_CPU_S, _MEMORY_MB)
     question = pipe.read() or b""
-    # Said of a file that ends this process by an error that nobody expects.
+    # The reply for a file that ends this process by an unexpected error.
     reply = msgspec.msgpack.encode(Undecoded("lost"))
     try:
         reply = answer(question)

@@ -1,4 +1,4 @@
-"""What the process that reads long recordings is asked, and what it answers."""
+"""The requests and answers of the process that reads long recordings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONGEST_S = 2 * 3600
 
 
 class SurveyOf(msgspec.Struct, frozen=True, tag="survey"):
-    """Asks how long a file plays, and how loud it is where."""
+    """Requests the length of a file, and its levels."""
 
     file: bytes
 
@@ -18,7 +18,7 @@ class SurveyOf(msgspec.Struct, frozen=True, tag="survey"):
 
 
 class StretchOf(msgspec.Struct, frozen=True, tag="stretch"):
-    """Asks for the sound of a file from `start_ms` up to `end_ms`, mixed as its survey says."""
+    """Requests the sound of a file from `start_ms` up to `end_ms`, mixed as its survey says."""
 
     file: bytes
     start_ms: int
@@ -30,11 +30,8 @@ class StretchOf(msgspec.Struct, frozen=True, tag="stretch"):
 
 
 class LongSurvey(msgspec.Struct, frozen=True, tag="surveyed"):
-    """A file of `rate_hz` plays for `whole_ms`. `levels` are as `stretches` has them.
-
-    With `takes_first`, its first channel alone is heard, as they put one another out. If it is longer than
-    `LONGEST_S`, it `is_cut`.
-    """
+    """A file of `rate_hz` plays for `whole_ms`. `levels` are as in `stretches`. `takes_first`: the channels
+    cancel each other, so only the first is used. `is_cut`: the file is longer than `LONGEST_S`."""
 
     levels: bytes
     whole_ms: int

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 LEVEL_MS = 20
-"""Of a recording, each so long has a level: how far its loudest sample is below the loudest there is, in half
-decibels, 0 to 255."""
+"""The length of a recording that has one level: the distance of its loudest sample to the loudest of all, in
+half decibels, 0 to 255."""
 SILENT_LEVEL = 110
-"""55 dB below: what is never louder is silence."""
+"""55 dB below: a place that is never louder is silent."""
 MOST_MS = 180_000
-"""Of a stretch, which holds an engine's slot for as long as it is converted: a listener may wait for that."""
+"""The most of a stretch. It takes an engine's slot while it is converted, and a listener may wait for
+that."""
 LEAST_MS = 2_000
-"""Of a stretch, if the recording is as long."""
+"""The least of a stretch, if the recording is as long."""
 _PAUSE_MS = 300
-"""A place is as quiet as so long around it."""
+"""The window around a place in which its level is measured."""
 
 
 class Stretch(NamedTuple):
@@ -28,10 +29,8 @@ class Stretch(NamedTuple):
 def stretches(
     levels: bytes, whole_ms: int, most_ms: int = MOST_MS, least_ms: int = LEAST_MS
 ) -> list[Stretch]:
-    """Cut a recording with these levels. The stretches follow each other without a gap.
-
-    Each but the last one ends at the quietest place of its second half.
-    """
+    """Cut a recording with these levels, without gaps. Each stretch but the last one ends at the quietest
+    place of its second half."""
     found, start = list[Stretch](), 0
     while whole_ms - start > most_ms:
         first, last = start + most_ms // 2, min(start + most_ms, whole_ms - least_ms)
@@ -46,7 +45,7 @@ def is_silent(levels: bytes) -> bool:
 
 
 def _quietest(levels: Sequence[int], first: int, last: int) -> int:
-    """Return the place from `first` to `last` around which it is quietest. Of several, it is the latest."""
+    """Return the quietest place from `first` to `last`; of several, the latest."""
     around = _PAUSE_MS // LEVEL_MS // 2
     quiet = sum(levels[max(0, first - around) : first + around + 1])
     best, quietest = first, quiet

@@ -1,4 +1,4 @@
-"""The chapters of a job: texts with titles, spoken one after the other, and heard as one file or as many."""
+"""The chapters of a job: texts with titles, spoken one after the other, as one file or as many."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, .
 def cut(
     text: str, chapters: Sequence[Chapter], language: str, names: Sequence[str], most: int
 ) -> tuple[list[TextPiece], tuple[Chapter, ...]]:
-    """Cut a text into pieces, none of which is in two chapters. Return the chapters with the numbers of their
-    steps, too. Raises InvalidRequest."""
+    """Cut a text into pieces, each within one chapter. Return the chapters with the numbers of their steps.
+    Raises InvalidRequest."""
     found, numbered = list[TextPiece](), list[Chapter]()
     for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
         own = pieces(text[chapter.start : chapter.end], language, names, most)
@@ -70,11 +70,11 @@ def cut(
 
 
 def mute(number: int | None) -> InvalidRequest:
-    """Return the refusal of a chapter, or of a text without any, that says nothing."""
+    """Return the refusal of a chapter, or of a text without any, that has nothing to speak."""
     field = "input" if number is None else in_chapter(number, "input")
     return InvalidRequest(f"Invalid '{field}': it must have something to say.", param=field)
 
 
 def in_chapter(number: int, field: str) -> str:
-    """Return how a field of a chapter is named, the first of which is number 0."""
+    """Return the name of a chapter's field. The first chapter is number 0."""
     return f"chapters[{number}].{field}"

@@ -46,7 +46,7 @@ class SpeechKind(SpokenKind):
     body = JobBody
 
     async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
-        # It holds the interpreter's lock for a few milliseconds, and the loop for none.
+        # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
         sent = await asyncio.to_thread(parse_job, asked.body, asked.defaults)
         if not sent.text.strip():
             raise mute(None)
@@ -83,7 +83,7 @@ class SpeechKind(SpokenKind):
     ) -> PlannedStep:
         fields = self._fields(job)
         text = await self.files.text(job.account, job.digest)
-        # Who speaks, and how, begins anew with each chapter.
+        # The speaker and the emotion begin anew with each chapter.
         begin = fields.begin_of(held.number)
         chapter, first, last = text[begin:], held.first - begin, held.last - begin
         for has_emotion in (True, False):
@@ -94,7 +94,7 @@ class SpeechKind(SpokenKind):
             body = step_body(fields, piece.text)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
             call = await speaking.call(held.request, caller, request, terms)
-            # Where no voice expresses the emotion, its tag is a part of the text, and is not said anew.
+            # If no voice expresses the emotion, its tag is a part of the text, and is not repeated.
             if call.plan.parts[0].start >= piece.tags - 1:
                 break
         return PlannedStep(call, piece.tags)
@@ -132,7 +132,7 @@ class SpeechKind(SpokenKind):
             yield await asyncio.to_thread(
                 writer.write, text[first:last], told.words or (), begins_s, begins_s + seconds
             )
-            # Where clips are joined, their frames play for longer than the sound in them.
+            # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s
 
     def _fields(self, job: Job) -> StepFields:
@@ -170,7 +170,7 @@ async def _dropped_tags(
         piece = await asyncio.to_thread(work)
         turns = text_tags.turns(piece.text, fields.cast)
         tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
-        # Those that were judged before fare alike.
+        # Tags that were checked before have the same result.
         for part in (await plan(piece.text)).plan.parts if tags - seen else ():
             tag = text_tags.first_emotion(piece.text, part.start, part.end)
             if tag is None or EMOTION not in part.candidates[0].ignores:

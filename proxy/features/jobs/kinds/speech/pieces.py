@@ -1,4 +1,4 @@
-"""Where a long text is cut into pieces that are spoken one by one: after paragraphs, else after sentences."""
+"""Cuts of a long text into pieces that are spoken one by one: after paragraphs, else after sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from speech_engine.text import cleaning
 from speech_engine.text.sentences import sentence_ends
 
 MOST_CHARACTERS = JobSection().step_characters
-"""Of a piece, as shipped. It holds an engine's slot for as long as it is spoken, and a listener may wait for
+"""The default size of a piece. It takes an engine's slot while it is spoken, and a listener may wait for
 that."""
 MOST_TURNS = 128
 """Of a cast, in a piece."""
@@ -34,33 +34,34 @@ class TextPiece(NamedTuple):
 
 
 class Saying(NamedTuple):
-    """Who goes on to speak at a place of a text, and how: what a piece that begins there lacks."""
+    """The speaker and the emotion that continue at a place of a text: a piece that begins there lacks their
+    tags."""
 
     name: str = ""
     emotion: str = ""
 
 
 class Turns:
-    """The turns of a text, whose tags say who speaks and how. Without a cast it is one turn."""
+    """The turns of a text. Its tags name the speaker and the emotion. Without a cast it is one turn."""
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
         self._turns = text_tags.turns(text, names) if "[" in text else ()
         self._begins = [turn.start for turn in self._turns]
-        # Before the name that a turn begins with, which ends where it starts.
+        # A turn starts behind its name; the cut is before the name.
         self.starts = [text.rfind("[", 0, turn.start) for turn in self._turns if turn.start]
 
     def saying_at(self, place: int) -> Saying:
-        """Return what the tags before a place say of it. Some voices cannot express the emotion."""
+        """Return the speaker and the emotion at a place. Some voices cannot express the emotion."""
         number = bisect_left(self._begins, place) - 1
         if number < 0 or place >= self._turns[number].end:
             return Saying()
         turn = self._turns[number]
         tags = [tag.value for tag in turn.tags if tag.end <= place]
-        # What comes before the first name is the first member's anyway.
+        # Text before the first name belongs to the first member.
         return Saying(turn.name if turn.start else "", tags[-1] if tags else "")
 
     def has_begun_before(self, place: int) -> bool:
-        """Tell whether a tag says who speaks at a place, or how in a text without a cast."""
+        """Tell whether a tag sets the speaker at a place, or the emotion in a text without a cast."""
         number = bisect_left(self._begins, place) - 1
         turn = self._turns[number] if number >= 0 else None
         return turn is not None and (
@@ -68,7 +69,6 @@ class Turns:
         )
 
     def within(self, start: int, end: int) -> list[int]:
-        """Return where turns begin after `start` and before `end`."""
         return self.starts[bisect_right(self.starts, start) : bisect_left(self.starts, end)]
 
     def limit(self, start: int, end: int) -> int:
@@ -78,8 +78,8 @@ class Turns:
 
 
 def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int = MOST_CHARACTERS) -> Saying:
-    """Return what the tags before a piece say of its beginning. They are mostly near: of a long text with
-    many pieces, all is looked through only if they are not."""
+    """Return the speaker and the emotion at the beginning of a piece. It reads near tags first, and the whole
+    text only if there are none: a long text has many pieces."""
     while reach < start:
         near = Turns(text[start - reach : end], names)
         if near.has_begun_before(reach):
@@ -91,7 +91,7 @@ def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int 
 def pieces(
     text: str, language: str, names: Sequence[str] = (), most: int = MOST_CHARACTERS
 ) -> list[TextPiece]:
-    """Cut a text. The pieces are in its order, and what is between them says nothing."""
+    """Cut a text. The pieces are in its order, and nothing between them is spoken."""
     return list(_pieces(text, language, Turns(text, names), most))
 
 
@@ -130,7 +130,7 @@ def _is_in_tag(window: str, place: int) -> bool:
 
 
 def _tag_at(window: str, place: int) -> int:
-    """Return where the tag begins that is open at a place, -1 if none is. It may end behind the window."""
+    """Return the start of the tag that is open at a place, or -1. It may end behind the window."""
     begin = window.rfind("[", max(0, place - _MOST_TAG), place)
     is_open = begin >= 0 and not any(end in window[begin:place] for end in "]\n")
     return begin if is_open else -1

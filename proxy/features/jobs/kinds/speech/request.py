@@ -1,4 +1,4 @@
-"""What a job is asked for: the fields of a request for speech, and a text that may be much longer."""
+"""The request of a job: the fields of a request for speech, and a text that may be much longer."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _OF_JOB = ("input", "kind", "background", "chapters", "files")
 
 
 def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
-    """Parse a body. Raises InvalidRequest with the field that is wrong, but for those that a step shows."""
+    """Parse a body. Raises InvalidRequest with the wrong field, except for fields that a step checks."""
     body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
     format_ = body.response_format.lower()
     if format_ not in FORMATS:
@@ -150,7 +150,7 @@ def _values(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
 
 
 class StepText(NamedTuple):
-    """A piece as it is asked for. Its first `tags` characters say who goes on to speak in it, and how."""
+    """The text of a step's request. Its first `tags` characters set the speaker and the emotion."""
 
     text: str
     tags: int = 0
@@ -164,5 +164,4 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
 
 
 def step_body(fields: StepFields, piece: str) -> bytes:
-    """Return the body of a piece of the text."""
     return msgspec.json.encode({**fields.sent, "input": piece})

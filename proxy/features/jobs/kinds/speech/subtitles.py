@@ -1,7 +1,7 @@
-"""Subtitles: the user's own words in cues that one can read, with the times at which they are heard.
+"""Subtitles: the user's own words in cues, with the times at which they are heard.
 
-A cue has up to two lines, ends where a sentence does or a pause is if it can, and no two overlap. What was
-left out of the speech, as tags that say who speaks, is left out here.
+A cue has up to two lines, and ends at a sentence or a pause if it can. Cues never overlap. Text that is not
+spoken, such as tags of speakers, is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LEAST_S = 1.2
 """A sentence that is shorter shares its cue with the next one."""
 _PAUSE_S = 0.6
 _LETTER_S = 0.12
-"""A slow speaker takes so long for a letter, so what takes longer ends in a pause."""
+"""The time of a letter for a slow speaker. A word that takes longer ends in a pause."""
 
 _BLANKS = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -54,7 +54,7 @@ class Cue(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """A word, or a part of a long one, with the signs around it. `ends` says what ends behind it."""
+    """A word, or a part of a long one, with the signs around it. `ends` is the kind of end behind it."""
 
     text: str
     start_s: float
@@ -66,7 +66,6 @@ class _Unit(NamedTuple):
 
 
 def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
-    """Return the cues of a piece of text, whose sound is over at `end_s`."""
     units = list(_units(piece, words, end_s))
     found, first = list[Cue](), 0
     while first < len(units):
@@ -113,7 +112,7 @@ def _in_order(words: Sequence[TimedWord]) -> Iterator[TimedWord]:
 
 
 def _border(gap: str) -> int:
-    """Return how much of what is between two words stands at the first one."""
+    """Return how many characters of the gap between two words belong to the first word."""
     blanks = [match.end() for match in _BLANKS.finditer(gap)]
     if blanks:
         return blanks[-1]
@@ -133,7 +132,7 @@ def _ends(text: str) -> int:
 
 
 def _parts(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit]:
-    """Yield a text that may be longer than a line, as of a language without blanks, in parts that are not."""
+    """Yield a text in parts that fit a line, as for a language without blanks."""
     begin, length = 0, max(1, len(text))
     while _width(text[begin:].rstrip()) > LINE:
         cut = _cut(text, begin)
@@ -143,7 +142,7 @@ def _parts(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit
 
 
 def _cut(text: str, begin: int) -> int:
-    """Return where a part ends that begins here: the last place in a line at which a letter is whole."""
+    """Return the end of the part that begins here: the last place in a line between whole letters."""
     most, width = begin, 0
     while most < len(text) and width + _width(text[most]) <= LINE:
         width += _width(text[most])
@@ -160,7 +159,6 @@ def _may_part(text: str, place: int) -> bool:
 
 
 def _stop(units: Sequence[_Unit], first: int) -> int:
-    """Return the number of the unit with which the next cue begins."""
     best, best_ends = first + 1, -1
     for number in range(first + 1, len(units) + 1):
         if number > first + 1 and _lines(units[first:number]) is None:
@@ -179,7 +177,6 @@ def _stop(units: Sequence[_Unit], first: int) -> int:
 
 
 def _lines(units: Sequence[_Unit]) -> tuple[str, ...] | None:
-    """Return the one or two lines of a cue, or None if they do not fit."""
     text = "".join(unit.text for unit in units).strip()
     if _width(text) <= LINE:
         return (text,)

@@ -1,9 +1,9 @@
-"""What trainings cost: held back when one is asked for, charged once when its voice has its model.
+"""The price of trainings: held when one is requested, charged once when its voice has its model.
 
-The hold is a row that outlives every process, and the charge has its id: that of a job comes again, if its
-Idempotency-Key does when it is deleted. What gives the voice its model says in its own commit that the price
-is owed, and what ends a training on a rented machine for its account that a part is; a sweep charges what is
-owed, and gives back what was held for a job that ended otherwise. Its checkpoints go then, too.
+The hold is a row that outlives every process, and the charge has its id: a job's id may return after a
+deletion, with the same Idempotency-Key. The commit that gives the voice its model makes the price due. The
+end of a training on a rented machine by its account makes a part due. A sweep charges these, refunds the
+holds of jobs that ended otherwise, and deletes their checkpoints.
 """
 
 from __future__ import annotations
@@ -45,8 +45,6 @@ def price_of(terms: Terms) -> Price:
 
 
 class TrainingBills:
-    """The bills of all trainings. One server sweeps."""
-
     def __init__(self, ledger: Ledger, files: JobFiles, metrics: Metrics) -> None:
         self._files = files
         self._store = ledger.store
@@ -57,11 +55,11 @@ class TrainingBills:
     async def hold(self, job: str, created: int, caller: Caller, terms: Terms) -> Hold:
         """Hold the price of a training, made at this moment. Raises NotAllowed and QuotaExceeded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        # As the id of a step: usage by job tells two jobs of one id apart.
+        # Like the id of a step: usage by job distinguishes two jobs of one id.
         return await self.price.hold(f"{job}_{created}_{new_id('hold')}", payer, price_of(terms).micro, job)
 
     def store_statement(self, hold: Hold) -> Statement:
-        """Return what keeps a hold in the commit that adds its training."""
+        """Return the statement that stores a hold, for the commit that adds its training."""
         durable = self.price.durable(hold)
         return durable_holds.store_statement(durable, records.has_hold(durable.request))
 
@@ -70,7 +68,8 @@ class TrainingBills:
         await repeat("bills of trainings", self._turn, EVERY_S, self._metrics)
 
     async def sweep(self) -> int:
-        """Charge what is owed, and give back what was held in vain. Return how many trainings that were."""
+        """Charge due prices, and refund holds of trainings without a model. Return the number of
+        trainings."""
         swept = 0
         async with self._sweeping:
             while batch := await records.list_due(self._store, _BATCH):
@@ -85,7 +84,7 @@ class TrainingBills:
         return swept
 
     async def make_room(self, job: str) -> None:
-        """Settle a training that has ended: its account waits, or makes another one of its id."""
+        """Settle an ended training at once: its account waits, or makes another one of its id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
 

@@ -15,7 +15,7 @@ MOST_BYTES = 4 << 30
 
 
 class DamagedFile(Exception):
-    """What came is not what was sent, or is too large."""
+    """The received file is damaged or too large."""
 
 
 class BlobFile(FileWriter):
@@ -44,7 +44,7 @@ class BlobFile(FileWriter):
 async def pieces_of(
     files: JobFiles, rows: list[EncodedBlob], role: FileRole
 ) -> AsyncGenerator[FilePiece, None]:
-    """Yield a kept file in pieces. Raises VaultFailed."""
+    """Yield a stored file in pieces. Raises VaultFailed."""
     digest = hashlib.sha256()
     for row in rows:
         data = await files.whole(row.account, row.digest)

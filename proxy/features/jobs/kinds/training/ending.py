@@ -1,4 +1,4 @@
-"""How a training ends: its voice has the model, the price is owed and the job is done, all in one commit."""
+"""The end of a training: the voice gets the model, the price is due and the job is done, in one commit."""
 
 from __future__ import annotations
 
@@ -34,8 +34,6 @@ _log = structlog.get_logger()
 
 
 class TrainingEnds:
-    """Writes the ends of trainings in one worker."""
-
     def __init__(
         self, store: Store, trained: TrainedVoiceStore, registry: CollectorRegistry, notices: DeliveryTasks
     ) -> None:
@@ -54,8 +52,8 @@ class TrainingEnds:
     async def done(
         self, held: JobStep, training: Training, result: TrainingResult, export_rows: Sequence[Statement]
     ) -> None:
-        """Give a voice its model, and end the job with its `export_rows`, unless it goes on no longer or
-        the voice was erased. What was written once is not written again."""
+        """Give a voice its model, and end the job with its `export_rows`, unless it has ended or the voice
+        was erased. A second call writes nothing."""
         model = await self._trained.put(training.account, training.voice, training.format, result.file)
         before = await self._trained.replaced_by(model)
         now = await self._store.now()
@@ -92,7 +90,7 @@ class TrainingEnds:
             await self._trained.drop(old)
 
     async def failed(self, held: JobStep, why: ErrorDetail, *, is_owners: bool = False) -> Done:
-        """Return the end of a training that cannot be done, or that its account has made impossible."""
+        """Return the end of a training that cannot succeed, or that its account has made impossible."""
         self._ended.labels("failed").inc()
         _log.warning("job.training.failed", job=held.job, code=why.code)
         also = self._failure(held, why, await self._store.now())
@@ -101,7 +99,6 @@ class TrainingEnds:
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """End the trainings of a voice that is erased. Their files go with what it has spoken."""
         del is_late
         for id_ in await records.of_voice(self._store, voice):
             job = await JOBS.get(self._store, None, id_)
@@ -112,7 +109,6 @@ class TrainingEnds:
         self._notices.look_soon()
 
     def _failure(self, held: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
-        """Return what ends the job of a step as failed, if it is still open."""
         end: Params = {"job": held.job, "now": now, **ends.failed(why)}
         notice_rows = ends.notice_rows(
             self._notices, held, ends.JOB_EVENTS, "failed", now, TRAININGS.finished

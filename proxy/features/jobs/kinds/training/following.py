@@ -1,4 +1,4 @@
-"""Whoever follows a training writes down how far it is, and keeps its checkpoints and forms."""
+"""The follower of a training writes its progress, and stores its checkpoints and forms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IS_OURS = f"""
 
 
 class TrainingJournal:
-    """A `TrainingFollower` of one attempt. `forms` are the files to take home, for the commit of the end."""
+    """A `TrainingFollower` of one attempt. `forms` are the files for download, for the commit of the end."""
 
     def __init__(self, store: Store, files: JobFiles, held: JobStep, training: Training) -> None:
         self.forms: list[BlobFile] = []
@@ -54,7 +54,7 @@ class TrainingJournal:
             pass  # The next one says more.
 
     async def piece(self, piece: FilePiece) -> None:
-        """Take a piece. A checkpoint that cannot be kept is let go: the training is worth more than that."""
+        """Take a piece. A checkpoint that cannot be stored is dropped: the training is worth more."""
         try:
             if not self._is_lost:
                 await self._take(piece)
@@ -62,7 +62,7 @@ class TrainingJournal:
             if piece.role != "checkpoint":
                 raise
             _log.warning("job.training.checkpoint.lost", job=self._training.id, reason=str(failure))
-            # It may be written nevertheless. What no row names goes within the hour.
+            # It may be written nevertheless. Blobs without a row are deleted within the hour.
             self._coming, self._is_lost = None, True
         if piece.is_last:
             self._is_lost = False
@@ -82,12 +82,11 @@ class TrainingJournal:
         self._coming = None
 
     async def drop(self) -> None:
-        """Drop what came and was not kept."""
         for left in (*self.forms, *([self._coming] if self._coming else ())):
             await left.drop()
 
     async def _keep(self, checkpoint: BlobFile) -> None:
-        """Put a checkpoint in the place of the last one, if the training is still ours."""
+        """Replace the last checkpoint, if the training is still ours."""
         held = self._held
         ours: Params = {"step_id": held.id, "fence": held.fence, "subject": self._training.voice}
         before: Params = {**ours, "job": held.job}

@@ -75,14 +75,12 @@ def shown_training(training: Training, *, is_done: bool) -> ShownTraining:
 
 
 FORMAT = "onnx"
-"""Of what is fetched of a training: its voice as others can use it."""
+"""The format of a training's export: its voice as other programs can use it."""
 ONNX = "application/octet-stream"
 """There is no media type of its own."""
 
 
 class TrainingParts(NamedTuple):
-    """The trainings of one worker."""
-
     task_kinds: Trainings
     bills: TrainingBills
     ends: TrainingEnds
@@ -141,7 +139,7 @@ class TrainingKind(JobKind):
         parts.task_kinds.is_here = JOBS.of(config).here or not (config.serves and self.store.is_shared)
 
     async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
-        """Make a training: who may train what is asked here, and the price is held before anything begins."""
+        """Make a training. The rights to train are checked, and the price is held, before anything begins."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, asked.body)
         made = await made_once(self.files, asked, partial(self._add, at, asked.caller, asked.terms, body))
         self._parts.task_kinds.look_soon()
@@ -208,7 +206,7 @@ class TrainingKind(JobKind):
             beside = (records.insert_statement(training), parts.bills.store_statement(hold))
             is_added = await add_job(self.files, caller, new, lambda _: beside)
         finally:
-            # A write whose answer is lost may be there: then the sweep sees its row, and the hold in it.
+            # A write without an answer may have succeeded: then the sweep sees its row, and the hold in it.
             parts.bills.price.note(hold, is_stored=is_added)
 
     def _model(self, at: RevisionContext, name: str, terms: Terms) -> Model:
@@ -217,7 +215,7 @@ class TrainingKind(JobKind):
         catalogue = at.voices.catalogue
         for model in catalogue.resolve_model(name):
             is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
-            # Rented machines fetch what they learn from, and bring what they have learnt.
+            # Rented machines fetch their recordings from us, and send their results to us.
             is_near = at.config.server.public_url or not model.info.runner
             if is_able and is_near and is_open(model, terms, catalogue.licences):
                 return model

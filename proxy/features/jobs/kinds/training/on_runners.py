@@ -1,7 +1,7 @@
-"""Trainings on rented machines, as rows: what they learn from, and what comes of them piece by piece.
+"""Trainings on rented machines, as rows: their input, and their results piece by piece.
 
-Nothing of one is in memory between two pieces, so any worker of a server takes them. What comes has a
-role of its own until it is whole.
+Nothing is in memory between two pieces, so any worker of a server takes them. An incomplete file has a role
+of its own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from speech_engine.training import (
 )
 
 CHECKPOINT_EVERY = 2_000
-"""Steps: each checkpoint of a large network goes over the network. A run ends with one anyway."""
+"""In steps: each checkpoint of a large network crosses the network. A run ends with one anyway."""
 _COMING: Mapping[FileRole, Role] = {
     "checkpoint": "checkpoint_part",
     "voice": "voice_part",
@@ -59,7 +59,7 @@ _IS_NEXT = """
 """
 _OF_FILE = "job_encoded.job = :job AND job_encoded.role = :role"
 _OF_PARTS = f"job_encoded.job = :job AND job_encoded.role <> 'checkpoint' AND NOT {IS_RESULT}"
-# Once the rows are moved, only its name tells that our piece is there.
+# After the rows are moved, only the name shows that our piece is there.
 _IS_IN = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
 _PIECE = """
 SELECT bytes, crc32 FROM job_encoded WHERE job = :job AND role = :role AND number = :number
@@ -68,7 +68,7 @@ _MOVE = f"UPDATE job_encoded SET role = :whole WHERE {_OF_FILE} AND {{only}}"
 
 
 class TrainingsOnRunners:
-    """Trainings at a runner, in one worker: what they learn from, and what they tell."""
+    """Trainings at a runner, in one worker: their input and their messages."""
 
     def __init__(
         self, store: Store, files: JobFiles, learning: TrainingInput, trainers: TrainingEngines
@@ -79,10 +79,10 @@ class TrainingsOnRunners:
         self._trainers = trainers
 
     async def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
-        """Yield what a job's training learns from, and `Train` at the end: these recordings and no others, as
-        an erasure looks for them. What an earlier machine has brought in part is forgotten.
+        """Yield the input of a job's training, and `Train` at the end. It sends these recordings and no
+        others, as an erasure looks for them. Partial files of an earlier machine are dropped.
 
-        Raises NotFound if it goes on no longer, nobody may train with it any more, or its voice has other
+        Raises NotFound if the job has ended, the account lost the right to train, or the voice has other
         recordings by now. Other failures may be over the next time.
         """
         training = await records.get(self._store, job)
@@ -107,15 +107,15 @@ class TrainingsOnRunners:
         yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY))
 
     async def take(self, job: str, step: str, message: RemoteMessage, only_if: Condition) -> None:
-        """Keep what the training of a step tells, if the condition is true in the commit. What was taken
-        before is taken again. Raises NotFound if it is wanted no more, or a piece before it is missing."""
+        """Store a message of a step's training, if the condition is true in the commit. A repeated message is
+        stored again. Raises NotFound if the training has ended, or an earlier piece is missing."""
         training = await records.get(self._store, job)
         if training is None:
             raise _nothing()
         ours: Params = {"step_id": step, "subject": training.voice, **only_if.params}
         is_ours = Condition(_IS_OURS.format(only_if=only_if.sql), ours)
         if isinstance(message, TrainingProgress):
-            # Before the training, other steps may be counted.
+            # In the preparation, the steps are of another kind.
             ran = 0 if message.stage == "preparing" else min(message.step, training.asked)
             await records.note(self._store, job, message, is_ours, ran=ran)
         else:
@@ -125,7 +125,7 @@ class TrainingsOnRunners:
         return await encoded_records.list_file(self._store, job, "checkpoint")
 
     async def voice(self, job: str) -> bytes:
-        """Return the voice that came. Raises DamagedFile, VaultFailed."""
+        """Return the received voice. Raises DamagedFile, VaultFailed."""
         rows = await encoded_records.list_file(self._store, job, "voice_part")
         if not 0 < sum(row.bytes for row in rows) <= MOST_VOICE_BYTES:
             raise DamagedFile("the voice has not come, or is too large")
@@ -133,20 +133,21 @@ class TrainingsOnRunners:
 
     @staticmethod
     def take_statement(job: str, finished: str) -> Statement:
-        """Return what lets a job have the form that came, if the SQL `finished` is true."""
+        """Return the statement that gives a job the received form, if the SQL `finished` is true."""
         params: Params = {"job": job, "role": "onnx_part", "whole": "result"}
         return Statement(_MOVE.format(only=finished), params)
 
     async def _inputs(self, training: Training) -> TrainingInputs:
-        """Return what a training learns from. Raises NotFound if nobody may, and others for the moment."""
+        """Return the input of a training. Raises NotFound without the right to train, and others for the
+        moment."""
         job, info = await JOBS.get(self._store, None, training.id), self._trainers.info(training.engine)
         if job is None or job.state != "open":
             raise _nothing()
         if info is None:
-            # This worker has just begun, and does not know yet what the engine has.
+            # This worker has just begun, and does not know the engine's facts yet.
             raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
         try:
-            # A run is open, which goes on to its end: the next one waits.
+            # An open run goes on to its end, also while the account is suspended: the next one waits.
             return await self._learning.ask(job, training, info, may_be_suspended=True)
         except VoiceDeleted:
             raise _nothing() from None
@@ -156,7 +157,6 @@ class TrainingsOnRunners:
             raise _nothing() from None
 
     async def _forget_parts(self, training: Training) -> None:
-        """Forget what an earlier machine has brought in part."""
         of_job: Params = {"job": training.id}
         _, gone = await self._store.write(*encoded_records.removal(_OF_PARTS, of_job))
         await self._files.drop(training.account, *(row["digest"] for row in gone))
@@ -167,7 +167,7 @@ class TrainingsOnRunners:
         if not 0 <= piece.number < _MOST_PIECES or digest != piece.digest:
             raise _nothing()
         if not piece.is_last and await self._is_there(training.id, role, piece.number, (len(data), crc32)):
-            # A late double of it: what came after it stays.
+            # A late copy of a piece: the pieces after it stay.
             return
         writer = FileWriter(self._files, training.account, training.id, f" {training.voice} ", role)
         row = await writer.put(piece.number, data)
@@ -180,8 +180,8 @@ class TrainingsOnRunners:
                 raise _nothing()
 
     async def _write(self, row: EncodedBlob, is_ours: Condition, keep: Statement | None) -> bool:
-        """Add a piece in the place of what came from there on. A whole checkpoint replaces the last one, and
-        `keep` notes it."""
+        """Add a piece, and delete all from its place on. A whole checkpoint replaces the last one, and `keep`
+        notes it."""
         file: Params = {"job": row.job, "role": row.role, "number": row.number}
         ours: Params = {**is_ours.params, **file}
         (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
@@ -206,7 +206,7 @@ class TrainingsOnRunners:
         return [(row["bytes"], row["crc32"]) for row in rows] == [of]
 
     async def _has_come(self, row: EncodedBlob) -> bool:
-        """Tell whether this is the end of a checkpoint that is whole, and whose answer was lost."""
+        """Tell whether this is the end of a whole checkpoint whose answer was lost."""
         if row.role != "checkpoint_part":
             return False
         return await self._is_there(row.job, "checkpoint", row.number, (row.bytes, row.crc32))

@@ -1,7 +1,7 @@
-"""The process that trains a voice, as the server drives it: one question, and one answer.
+"""The process that trains a voice, as the server drives it: one request, and one answer.
 
-Recordings and files go through its pipe in pieces. It is killed when whoever waits for it is cancelled, and
-when it has said nothing for too long.
+Recordings and files go through its pipe in pieces. It is killed when its caller is cancelled, and when it was
+silent for too long.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from speech_engine.training import (
 )
 
 SILENT_S = 900.0
-"""A step takes seconds, and to prepare hours of sound or to write a checkpoint takes minutes."""
+"""A step takes seconds. Preparing hours of sound, or writing a checkpoint, takes minutes."""
 MOST_VOICE_BYTES = 200 << 20
 _FRAME_BYTES = PIECE_BYTES + 4096
 
@@ -57,7 +57,7 @@ class TrainingBroken(Exception):
 
 
 class MemoryLacking(Exception):
-    """The device has not the memory now."""
+    """The device has too little memory now."""
 
     def __init__(self, reason: str, after_s: float) -> None:
         super().__init__(reason)
@@ -65,12 +65,12 @@ class MemoryLacking(Exception):
 
 
 class TrainingInterrupted(Exception):
-    """It was told to stop, and goes on later from its last checkpoint."""
+    """The process was stopped, and goes on later from its last checkpoint."""
 
 
 class TrainingSpec(NamedTuple):
-    """The trainer of an engine. Its process gets `environ` and no more, and needs `memory_gb` of its device,
-    if that is known."""
+    """The trainer of an engine. Its process gets only `environ`, and needs `memory_gb` of its device, if
+    known."""
 
     engine: HostedEngineSpec
     environ: Mapping[str, str]
@@ -81,8 +81,6 @@ class TrainingSpec(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """What came of a training."""
-
     file: bytes
     done: TrainingDone
 
@@ -91,7 +89,7 @@ class TrainingResult(NamedTuple):
 
 
 class TrainingFollower(Protocol):
-    """Whoever follows a training. While a call lasts, the process waits."""
+    """Receives the messages of a training. While a call lasts, the process waits."""
 
     async def progress(self, progress: TrainingProgress) -> None: ...
 
@@ -101,8 +99,6 @@ class TrainingFollower(Protocol):
 
 
 class TrainingProcess:
-    """One process for one training."""
-
     def __init__(self, spec: TrainingSpec, book: MemoryReservations) -> None:
         self._spec = spec
         self._book = book
@@ -110,12 +106,11 @@ class TrainingProcess:
         self._child: Child | None = None
 
     def stop_soon(self) -> None:
-        """Have it write a checkpoint and end."""
+        """Make it write a checkpoint and end."""
         if self._child is not None:
             self._child.send(Drain(0.0))
 
     def kill(self) -> None:
-        """End it at once."""
         if self._child is not None:
             self._child.kill()
 
@@ -214,7 +209,7 @@ class TrainingProcess:
                     raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
 
     async def _next(self, messages: AsyncIterator[Message]) -> Message:
-        """Return the next message that is not of memory. Raises TrainingBroken at its end."""
+        """Return the next message that is not about memory. Raises TrainingBroken at the end."""
         while True:
             try:
                 async with asyncio.timeout(SILENT_S):
@@ -244,7 +239,7 @@ async def _send(child: Child, message: Message) -> None:
     try:
         await child.drain()
     except ConnectionError:
-        # Why it has ended is in its pipe, or its end is.
+        # Let the pipe deliver the reason of the end, or its own end.
         await asyncio.sleep(0)
 
 

@@ -1,9 +1,9 @@
-"""Trainings as rows, beside their jobs: whose voice is learnt, how far that is, and whether it is paid.
+"""Trainings as rows, beside their jobs: the voice, the progress, and the payment.
 
-A training is `held` while its job goes on: its price is kept back. In the commit that gives the voice its
-model it becomes `due`, and whoever sees that charges it. If its account ends it after steps on a rented
-machine, it becomes `owed_part` in that commit. Then, or when its job has ended otherwise, it is `over`. The
-row outlives its job until then.
+A training is `held` while its job is open: its price is reserved. The commit that gives the voice its model
+makes it `due`, and the next sweep charges it. If its account ends it after steps on a rented machine, that
+commit makes it `owed_part`. After the charge, or when its job has ended otherwise, it is `over`. The row
+outlives its job until then.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """A training, by the id of its job. `payer` is the key that asked for it, and `hold` names what is held,
-    and then what is charged: the same request may come twice at once, and only one of its two holds is kept.
-    `mel` and `best` are 0 and `stage` is "" before it begins. Of the steps that were `asked` for, so many
+    """A training, by the id of its job. `payer` is the key that requested it. `hold` names the hold, and then
+    the charge: the same request may arrive twice at once, and only one of its two holds is stored. `mel` and
+    `best` are 0 and `stage` is "" before it begins. `asked` is the number of requested steps. So many steps
     `ran` on rented machines, and so many are `stored` in a whole checkpoint."""
 
     id: str
@@ -60,7 +60,7 @@ TABLE = Table(
     "trainings",
     personal=True,
     erased_with=(_OWE_PART.format(only_if="voice = :subject AND CAST(:by_owner AS BIGINT) = 1"),),
-    # What is held or owed ends as that of a job that is gone.
+    # A hold or a due price of a closed account ends like that of a deleted job.
     closed_with=(
         _OWE_PART.format(only_if="account = :id"),
         "DELETE FROM trainings WHERE account = :id AND state = 'over'",
@@ -120,12 +120,13 @@ WHERE trainings.voice = :voice AND jobs.state = 'open'
 
 
 def insert_statement(training: Training) -> Statement:
-    """Return what adds a training, in the commit of its job."""
+    """Return the statement that adds a training, for the commit of its job."""
     return Statement(_INSERT, msgspec.structs.asdict(training))
 
 
 def has_hold(hold: str) -> Condition:
-    """Return what is true in the commit that adds the training of a hold, behind `insert_statement`."""
+    """Return a condition that is true in the commit that adds the training of a hold, after
+    `insert_statement`."""
     return Condition(_IS_THERE, {"request": hold})
 
 
@@ -135,7 +136,6 @@ async def get(store: Store, id_: str) -> Training | None:
 
 
 async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
-    """Return those of these jobs that are trainings."""
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))
@@ -144,7 +144,7 @@ async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
 
 
 async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
-    """Return what these trainings were charged, of those that were."""
+    """Return the charges of these trainings, without trainings that were not charged."""
     names, params = any_of(sorted(jobs))
     rows = await store.read(_CHARGED.format(jobs=names), params)
     return {row["id"]: row["credits"] for row in rows}
@@ -153,30 +153,32 @@ async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
 async def note(
     store: Store, job: str, progress: TrainingProgress, only_if: Condition, *, ran: int = 0
 ) -> None:
-    """Note how far a training is, and how many steps `ran` on rented machines, if the condition is true."""
+    """Note the progress of a training, and how many steps `ran` on rented machines, if the condition is
+    true."""
     values: Params = {"id": job, "ran": ran, **msgspec.structs.asdict(progress)}
     await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**values, **only_if.params}))
 
 
 def store_statement(training: Training, step: int, only_if: str) -> Statement:
-    """Return what notes of which step a checkpoint is that came from a rented machine."""
+    """Return the statement that notes the step of a checkpoint from a rented machine."""
     stored = min(max(0, step), training.asked)
     return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": stored})
 
 
 async def lose(store: Store, job: str) -> None:
-    """Note that a rented machine is gone: what ran there after the last checkpoint is for nothing."""
+    """Note that a rented machine is gone: its steps after the last checkpoint are lost."""
     await store.write(Statement(_LOSE, {"id": job}))
 
 
 def owe_part_statement(job: str, only_if: str = "1 = 1") -> Statement:
-    """Return what makes a training owe the share of its steps that ran on rented machines. It goes before
-    what ends the job, in the same commit, if its account ends it."""
+    """Return the statement that makes the share of the steps on rented machines due, if the account ends the
+    job. It goes before the job's end, in the same commit."""
     return Statement(_OWE_PART.format(only_if=f"id = :of_job AND {only_if}"), {"of_job": job})
 
 
 def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
-    """Return what makes a training owed, in the commit that gives its voice the model `trained`."""
+    """Return the statement that makes the price due, for the commit that gives the voice the model
+    `trained`."""
     params: Params = {"id": step.job, "trained": trained, "steps": done.steps, "best": done.best}
     return Statement(_OWE, params)
 
@@ -191,18 +193,17 @@ async def list_left(store: Store, limit: int) -> list[Training]:
 
 
 async def settle(store: Store, training: Training) -> list[str]:
-    """Note that nothing is held or owed any more. Return the digests of its checkpoint, and of what else has
-    come of it, which are gone."""
+    """Note that nothing is held or due any more. Return the digests of its deleted checkpoint and other
+    files."""
     ours: Params = {"job": training.id, "hold": training.hold}
     _, gone, _ = await store.write(*encoded_records.removal(_UNFINISHED, ours), Statement(_SETTLE, ours))
     return [row["digest"] for row in gone]
 
 
 async def forget(store: Store) -> None:
-    """Delete what is over, and whose job is gone."""
+    """Delete trainings that are over, and whose job is gone."""
     await store.write(Statement(_FORGET))
 
 
 async def of_voice(store: Store, voice: str) -> Sequence[str]:
-    """List the jobs that go on to learn a voice."""
     return [row["id"] for row in await store.read(_OF_VOICE, {"voice": voice})]

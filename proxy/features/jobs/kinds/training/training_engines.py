@@ -24,7 +24,7 @@ from speech_engine.trained_files import TrainedFiles
 
 
 class TrainingEngines:
-    """What trains voices. `book` has the memory of the devices."""
+    """The engines that train voices. `book` has the memory of the devices."""
 
     def __init__(
         self, registry: Registry, engines: Engines, config: Config, book: MemoryReservations
@@ -38,12 +38,11 @@ class TrainingEngines:
         self._config = config
 
     def info(self, engine: str) -> ModelInfo | None:
-        """Return the model for which an engine trains voices, if it has said that it does."""
+        """Return the model for which an engine trains voices, if it trains."""
         infos = self._engines[engine].models() if engine in self._engines else ()
         return next((info for info in infos if info.trains and self.format_of(engine)), None)
 
     def format_of(self, engine: str) -> str:
-        """Return the format of the voices that an engine's trainer makes."""
         section = self._config.engines.get(engine)
         plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
         return "" if plugin is None or plugin.trained_format is None else plugin.trained_format.name

@@ -1,4 +1,4 @@
-"""What a trainer gets: an order, and the recordings of a voice, by the rights of when it begins."""
+"""The input of a trainer: an order, and the recordings of a voice, by the rights at its beginning."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class VoiceDeleted(Exception):
 
 
 class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sealed of a training: a digest of its request, and the order."""
+    """The sealed fields of a training: a digest of its request, and the order."""
 
     request: str = ""
     seed: int
@@ -51,7 +51,7 @@ class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainingInputs(NamedTuple):
-    """What a trainer is asked for. `digests` are those of the recordings."""
+    """The input of a trainer. `digests` are those of the recordings."""
 
     order: TrainingOrder
     digests: tuple[str, ...]
@@ -59,7 +59,8 @@ class TrainingInputs(NamedTuple):
 
 
 class TrainingInput:
-    """Reads voices for their trainers. Who may train one is asked before, and again when it begins."""
+    """Reads voices for their trainers. The right to train is checked at the request, and again when it
+    begins."""
 
     def __init__(
         self, store: Store, vault: Vault, voices: OwnVoices, grants: Grants, source: SampleSource
@@ -75,10 +76,8 @@ class TrainingInput:
         self._newest = speaking, callers, licences
 
     async def check(self, terms: Terms, voice: VoiceRecord, runner: str = "") -> list[SampleRecord]:
-        """Return the recordings of a voice of the caller, which may go to this runner if there is one.
-
-        Raises InvalidRequest and NotAllowed.
-        """
+        """Return the recordings of a voice of the caller, which this runner may get if there is one. Raises
+        InvalidRequest and NotAllowed."""
         if voice.kind in ("cast", "mix"):
             raise InvalidRequest(
                 f"The voice is a {voice.kind}, and a training needs one of recordings.",
@@ -113,7 +112,7 @@ class TrainingInput:
     async def ask(
         self, job: Job, training: Training, info: ModelInfo, *, may_be_suspended: bool = False
     ) -> TrainingInputs:
-        """Return what a training's process gets, here or at a runner. Raises VoiceDeleted, VaultFailed and
+        """Return the input of a training, local or at a runner. Raises VoiceDeleted, VaultFailed and
         RequestFailed."""
         assert self._newest is not None, "it is revised before it works"
         speaking, callers, licences = self._newest

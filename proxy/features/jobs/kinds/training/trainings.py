@@ -61,8 +61,6 @@ _log = structlog.get_logger()
 
 
 class TrainingSetup(NamedTuple):
-    """What voices are learnt with."""
-
     files: JobFiles
     trainers: TrainingEngines
     learning: TrainingInput
@@ -70,7 +68,7 @@ class TrainingSetup(NamedTuple):
 
 
 class Trainings(TaskKind[JobStep]):
-    """One at a time here, as a training takes what a device has; elsewhere, each has a machine of its own."""
+    """Trainings: one at a time here, as it takes a whole device; a remote one has a machine of its own."""
 
     name = "trainings"
     table = TRAININGS
@@ -87,9 +85,9 @@ class Trainings(TaskKind[JobStep]):
         super().__init__(store)
         self.means = means
         self._ends = ends
-        # Those of the steps that are under way here, each with its voice.
+        # The processes of the steps under way here, each with its voice.
         self._processes: dict[str, tuple[str, TrainingProcess]] = {}
-        # Those that are elsewhere, of the steps that are under way or were listed.
+        # The remote steps, under way or listed.
         self._remote: set[str] = set()
         self.is_here = True
 
@@ -132,14 +130,14 @@ class Trainings(TaskKind[JobStep]):
                 process.kill()
 
     async def watch(self, held: JobStep) -> None:
-        """Let a process end with a checkpoint once its account is suspended. A run elsewhere is paid for, so
-        it runs to its end, and the next one waits."""
+        """Let a process end with a checkpoint once its account is suspended. A remote run is paid for, so it
+        runs to its end, and the next one waits."""
         process = self._processes.get(held.id)
         if process is not None and await accounts.is_suspended(self._store, held.account):
             process[1].stop_soon()
 
     async def close(self) -> None:
-        """Let each process write a checkpoint, and stop it. A run elsewhere goes on without us."""
+        """Let each process write a checkpoint, and stop it. A remote run goes on without us."""
         for _, process in self._processes.values():
             process.stop_soon()
         for id_ in self._remote & self._under_way.keys():
@@ -224,10 +222,8 @@ class Trainings(TaskKind[JobStep]):
     async def _train_remotely(
         self, held: JobStep, training: Training, engine: RemoteEngine, asked: TrainingInputs
     ) -> Result:
-        """Learn in one run, or go on with the one that is under way. A run has its time: then comes the next.
-
-        What it tells comes by another way, and may come to another worker.
-        """
+        """Train in one run, or join the run under way. At the end of its time, the next run begins. Its
+        messages come through an endpoint, perhaps of another worker."""
         job, runs = training.id, engine.training_runs()
         fingerprint = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
         run = TrainingWork(training.account, job, held.id, fingerprint, asked.digests)
@@ -239,12 +235,12 @@ class Trainings(TaskKind[JobStep]):
             raise
         if is_over:
             return None
-        # Whoever asks again wants more than this run has brought.
+        # The next request needs more than this run has brought.
         await runs.pass_over(trained.run)
         return Again(is_try=False, values={"tries": 0})
 
     async def _take_result(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
-        """Take what a run has brought. Return whether that is all. Raises what a process here does."""
+        """Take the result of a run. Return whether it is complete. Raises the failures of a local process."""
         match end:
             case TrainingStopped(steps):
                 if not steps:
@@ -262,20 +258,20 @@ class Trainings(TaskKind[JobStep]):
     async def _end(
         self, held: JobStep, training: Training, learned: TrainingResult, export_rows: Sequence[Statement]
     ) -> None:
-        """Write the end: hours of work wait for a database that is away."""
+        """Write the end, and wait if the database is away: hours of work depend on it."""
         self.stop_watching(held)
         end = partial(self._ends.done, held, training, learned, export_rows)
         await until_written(end, _END_TRIES, WAITS_S)
 
     async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Again:
         if why != held.error:
-            # Once: it may wait for hours.
+            # Logged once: it may wait for hours.
             _log.warning("job.training.waits", job=held.job, reason=why)
             await job_records.wait_for(self._store, held.job, what)
         return Again(why, after_s, is_try=False)
 
     async def _broken(self, held: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
-        """Let it be tried again from its last checkpoint, which may be further on than the one `before`."""
+        """Try again from its last checkpoint, which may be further on than the one `before`."""
         job = await JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
@@ -289,7 +285,7 @@ class Trainings(TaskKind[JobStep]):
             return await self._ends.failed(held, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
         if await self.means.runners_.checkpoint(held.job) != before:
-            # It has failed once, since it got on.
+            # This is the first failure since its last progress.
             return Again(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.gives_up(held):
             return await self._ends.failed(held, _HAS_FAILED)
@@ -297,7 +293,7 @@ class Trainings(TaskKind[JobStep]):
 
 
 def _detail(failure: VoiceDeleted | TrainingRefused | JobUsedUp) -> ErrorDetail:
-    """Return what an account is told of a training that no other try can save."""
+    """Return the account's message about a training that no other try can save."""
     match failure:
         case VoiceDeleted():
             return VOICE_ERASED
