@@ -52,11 +52,9 @@ class Worker:
         self.revise(kernel.config)
 
     def public(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request to the port by the newest revision."""
         return self.app(scope, receive, send)
 
     def control(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request to control.sock by the newest revision."""
         return self._control_app(scope, receive, send)
 
     def revise(self, config: Config) -> None:

@@ -100,7 +100,6 @@ class AppContext(NamedTuple):
         return self._replace(shared=(*self.shared, more))
 
     def find(self, type_: type[T]) -> T:
-        """Return what an earlier feature shares."""
         return next(each for each in self.shared if isinstance(each, type_))
 
     def admin_tools(self, known_names: Callable[[], Mapping[str, Names]]) -> AdminTools:
@@ -154,7 +153,6 @@ def no_additions(_revision: RevisionContext) -> Additions:
 
 
 async def no_remote_copies(_voice: str) -> bool:
-    """Say that nothing of a voice is elsewhere."""
     return True
 
 
@@ -247,7 +245,6 @@ class OpenFeatures(NamedTuple):
         return [kind for feature in self.features for kind in feature.task_kinds]
 
     def at(self, revision: RevisionContext) -> Additions:
-        """Return what all features add to a revision of the configuration."""
         served = [feature.at(revision) for feature in self.features]
         return Additions(
             endpoints=[endpoint for each in served for endpoint in each.endpoints],

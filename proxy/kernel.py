@@ -94,7 +94,6 @@ class ServerParts(NamedTuple):
         )
 
     def speech_means(self, context: AppContext) -> SpeechMeans:
-        """Return what speech is made with, in the house with all that its features give."""
         return SpeechMeans(
             self.engines,
             self.front_ends,
@@ -154,5 +153,4 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
 
 
 def _no_revision(_front_end: str) -> str:
-    """Return no revision: nothing is spoken."""
     return ""

@@ -155,7 +155,6 @@ class Catalogue:
         return [full for route in self._routes.of(tag) for full in route.candidates]
 
     def _unknown(self, fulls: Iterable[str]) -> tuple[str, ...]:
-        """Return the engines of a list that have not been up yet."""
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
         return tuple([each for each in engines if each in self._engines and not self._engines[each].models()])
 
@@ -168,7 +167,6 @@ class Catalogue:
         return None
 
     def find_steps(self, route: Route, operators: Mapping[str, Voice]) -> tuple[FoundStep, ...]:
-        """Return the post-steps of a route, with what they name at this moment."""
         engines = dict(self._engines.items())
         return tuple([find_step(step, engines, operators, self._own.get(step.voice)) for step in route.post])
 
@@ -365,7 +363,6 @@ class Catalogue:
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 
     def _unlicensed(self) -> list[Remark]:
-        """Return the models that do not serve until the operator accepts their licence."""
         return [
             Remark(
                 model.name,
@@ -377,7 +374,6 @@ class Catalogue:
         ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
-        """Return the configured voices that an engine lacks, with a public reason."""
         return [
             (name, f"{binding.engine} does not have it: see voxgate check")
             for name, binding in self._own.all_missing()

@@ -70,8 +70,6 @@ class CloneRights(NamedTuple):
 
 
 class Cloning(Protocol):
-    """The clones of all voices."""
-
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         """Return the clones of voices by voice."""
         ...

@@ -62,7 +62,6 @@ class ConfiguredVoices:
         return name in self._written
 
     def get(self, name: str) -> Voice | None:
-        """Return a voice with the bindings that may be tried; there may be none."""
         return self._bound().voices.get(name)
 
     def offered(self) -> tuple[Voice, ...]:
@@ -73,7 +72,6 @@ class ConfiguredVoices:
         return name in self._bound().silent
 
     def missing(self, name: str) -> list[Binding]:
-        """Return the bindings of a voice that are missing."""
         voice = self._written.get(name)
         return [binding for binding in (voice.bindings if voice else ()) if self._is_missing(binding)]
 
@@ -97,7 +95,6 @@ class ConfiguredVoices:
         return self._last_bound
 
     def _bind(self) -> dict[str, Voice]:
-        """Return the voices with what the engines have for OpenAI's names now."""
         names = self._engines.names
         shares = {engine: self._shares(engine) for engine, known in names.items() if known == "shared"}
         return {
@@ -106,7 +103,6 @@ class ConfiguredVoices:
         }
 
     def _bind_name(self, voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
-        """Return one of the names, with what each engine has for it."""
         bindings: list[Binding] = []
         for engine, known in self._engines.names.items():
             if known == "shared":
@@ -193,7 +189,6 @@ def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
 
 
 def unknown_voice(name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that no voice has."""
     problem = f"The voice '{name[:80]}' does not exist."
     if name in voices_to_bind():
         return (

@@ -45,7 +45,6 @@ class ErasedVoices:
         return VoiceErased("The voice was deleted.") if self.are_any_erased(voices) else None
 
     def check(self, voices: Collection[str]) -> None:
-        """Raise VoiceErased if one of these voices is erased."""
         if (erased := self.erasure_of(voices)) is not None:
             raise erased
 

@@ -104,7 +104,6 @@ class AccountLibrary:
 
     @property
     def operators(self) -> Mapping[str, Voice]:
-        """The voices that the operator saved, by id and by name."""
         return self._shared.singles.by_both
 
     @property
@@ -112,12 +111,10 @@ class AccountLibrary:
         return (*self.own.listed, *self._shared.listed) if self.own.listed else self._shared.listed
 
     def saved(self, id_: str) -> LibraryVoice | None:
-        """Return what was saved of a voice, if it was saved and not configured."""
         return self.own.saved.get(id_) or self._shared.saved.get(id_)
 
     @property
     def has_lexicons(self) -> bool:
-        """Tell whether the account saved lexicons of its own."""
         return self._lexicons.has_own
 
     def having(self, voice: Voice) -> AccountLibrary:

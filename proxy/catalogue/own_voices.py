@@ -57,8 +57,6 @@ NONE: Known = {}
 
 
 class OwnVoices(Protocol):
-    """The saved voices of all accounts and of the operator."""
-
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
 
@@ -71,9 +69,7 @@ class OwnVoices(Protocol):
         """Return the voices that the operator saved for all accounts, the newest first."""
         ...
 
-    async def get(self, id_: str) -> VoiceRecord | None:
-        """Return the row of a voice, whichever account has it."""
-        ...
+    async def get(self, id_: str) -> VoiceRecord | None: ...
 
     async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return a row of the account, or of the operator without one, by its id or its readable name."""

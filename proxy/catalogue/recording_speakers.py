@@ -41,7 +41,6 @@ class RecordingSpeakers:
         return f"{problem} {_OPERATOR} {command}"
 
     def able(self, tag: str | None) -> list[str]:
-        """Return the names of the models that speak recordings in this language, or in any."""
         return [each.name for each in self.models(tag)]
 
     def models(self, tag: str | None) -> list[Model]:

@@ -41,8 +41,6 @@ class _Derived(NamedTuple):
 
 
 class _SealedFile:
-    """A sealed file, as it is read."""
-
     def __init__(self, size: int, reader: SealedFileReader) -> None:
         self.size = size
         self._reader = reader

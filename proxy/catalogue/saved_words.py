@@ -14,8 +14,6 @@ WordRevisions = tuple[tuple[str, int, int], ...]
 
 
 class SavedWords(Protocol):
-    """The lexicons of all accounts."""
-
     def configured(self, config: Config) -> Mapping[str, Words]:
         """Return the lexicons of a configuration, which count for every account."""
         ...

@@ -57,7 +57,6 @@ class TrainedVoiceStore:
         return trained_models.put_statements(model, only_if)
 
     async def is_stored(self, model: TrainedModel) -> bool:
-        """Tell whether the voice has this model, after the commit."""
         return await trained_models.is_stored(self._store, model.id)
 
     async def drop(self, model: TrainedModel) -> None:

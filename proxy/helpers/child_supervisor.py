@@ -115,7 +115,6 @@ class ChildSupervisor:
         self.reason = ""
 
     async def _life(self) -> _End:
-        """Run one process to its end. Return the reason."""
         try:
             self.child = child = await self._begin()
         except OSError as error:

@@ -55,8 +55,6 @@ _Purge = Callable[[Store], Awaitable[set[DiskName]]]
 
 
 class CacheMetrics:
-    """The metrics of the cache: look-ups, and what the folder has."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self.lookups = PlainCounter(
             "voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry
@@ -112,7 +110,6 @@ class Cache:
         return self._names.without_text(CacheQuestion(account, request, plan), speakers)
 
     def path(self, name_without_text: bytes, text: str) -> str:
-        """Return where the clip is."""
         return self._clips.path(self._names.with_text(name_without_text, text))
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
@@ -154,7 +151,6 @@ class Cache:
         await self._purge_twice(lambda store: clips.purge_lexicons(store, account))
 
     async def purge_account(self, account: str) -> None:
-        """Delete the clips of this account."""
         await self._purge_twice(lambda store: clips.purge_account(store, account))
 
     async def sweep(self) -> None:

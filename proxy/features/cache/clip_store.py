@@ -135,7 +135,6 @@ class ClipStore:
         return is_stored
 
     async def drop(self, recording: ClipRecording) -> None:
-        """Keep nothing of a recording."""
         await recording.close()
         await recording.indexing
         await self._forget(recording)
@@ -248,7 +247,6 @@ class Memory:
         return MemoryHit(entry.clip, is_due)
 
     def put(self, path: str, clip: Clip) -> None:
-        """Remember a clip that has no rest on the disk."""
         self._drop(path)
         self._entries[path] = _Entry(clip, time.monotonic())
         self._bytes += len(clip.start)

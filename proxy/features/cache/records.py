@@ -109,17 +109,14 @@ async def purge_voice(store: Store, account: str | None, voice: str) -> set[Disk
 
 
 async def purge_lexicons(store: Store, account: str) -> set[DiskName]:
-    """Delete the account's clips by any lexicon. Return the names of the files."""
     return await _purge(store, _PURGE_LEXICONS, {"account": account})
 
 
 async def purge_account(store: Store, account: str) -> set[DiskName]:
-    """Delete the account's clips. Return the names of the files."""
     return await _purge(store, _PURGE_ACCOUNT, {"account": account})
 
 
 async def list_folder(store: Store, folder: str) -> list[IndexedClip]:
-    """List what the index has of one data folder."""
     rows = await store.read_long(_LIST_FOLDER, {"folder": folder})
     return [msgspec.convert(row, IndexedClip) for row in rows]
 

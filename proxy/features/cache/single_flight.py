@@ -44,7 +44,6 @@ class Leader:
             self._held_up_since = time.monotonic()
 
     def resume(self) -> None:
-        """Go on: the client has taken what it was given."""
         self._held_up_s, self._held_up_since = self.held_up_s, None
 
     def land(self, landing: Landing) -> None:

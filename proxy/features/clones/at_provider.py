@@ -37,7 +37,6 @@ class ProviderClones:
         self._tenant = tenant
 
     async def make(self, request: CloneRequest) -> str:
-        """Make a voice, and return its id."""
         found = _voice_in(await self._events(Clone, request=request))
         if found is None:
             raise EngineFailed("The engine made a voice without saying which one.")

@@ -124,7 +124,6 @@ class CloneAttempt:
         return await self._keep(held, voice)
 
     async def _settle(self, clones: ProviderClones, held: CloneRecord) -> str | None:
-        """Find out whether an earlier request has made the clone."""
         try:
             return await clones.find(held.name)
         except EngineCannot:

@@ -102,7 +102,6 @@ class CloneBills:
         )
 
     async def release(self, held: CloneRecord) -> None:
-        """Give back what was held for a clone that was not made."""
         await durable_holds.release(self._store, held.id)
         self._ledger.holds.drop(held.id, held.account)
 

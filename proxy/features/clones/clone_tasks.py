@@ -48,8 +48,6 @@ _GONE_WITHIN_S = 3.0
 
 
 class CloneTasks(TaskKind[CloneRecord]):
-    """The maker of clones in one worker."""
-
     name = "clones at providers"
     table = records.TASKS
 
@@ -101,7 +99,6 @@ class CloneTasks(TaskKind[CloneRecord]):
         return record
 
     def begin(self, account: str) -> None:
-        """Begin what an account has just wished."""
         self.on_change(account)
         self.look_soon()
 
@@ -207,7 +204,6 @@ class CloneTasks(TaskKind[CloneRecord]):
             self._uses.clear()
 
     def clones_at(self, engine: str, credential: str) -> ProviderClones:
-        """Return the clones of one account at a provider."""
         return ProviderClones(self._engines[engine], credential, "")
 
     def fee(self, engine: str) -> int | None:
@@ -252,7 +248,6 @@ class CloneTargets:
         }
 
     def info(self, engine: str) -> ModelInfo | None:
-        """Return a model of this engine that clones, if one is known now."""
         infos = self._engines[engine].models() if engine in self._engines else ()
         return next((info for info in infos if is_cloned_for(info)), None)
 

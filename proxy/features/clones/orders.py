@@ -115,7 +115,6 @@ class CloneOrders:
         return await records.is_clone(self._store, engine, voice)
 
     def begin(self, record: VoiceRecord) -> None:
-        """Begin the clones of a voice whose wishes were committed with it."""
         self.clone_tasks.begin(record.account or "")
 
 

@@ -33,8 +33,6 @@ class VoiceGone(Exception):
 
 
 class CloneRecordings:
-    """The recordings of voices, as requests for clones."""
-
     def __init__(self, store: Store, voices: OwnVoices, source: RecordingSource, grants: Grants) -> None:
         self._store = store
         self._voices = voices

@@ -213,7 +213,6 @@ _LOST = f"UPDATE bindings SET state = 'expired', error = :error WHERE {_CLONE} R
 
 
 async def note_uses(store: Store, uses: Mapping[CloneId, int]) -> None:
-    """Note when clones last spoke."""
     statements = [Statement(_USED, {**_place(clone), "now": used}) for clone, used in uses.items()]
     if statements:
         await store.write(*statements)
@@ -261,18 +260,15 @@ async def count_waiting(store: Store, account: str) -> int:
 
 
 async def list_all(store: Store) -> list[CloneRecord]:
-    """List all clones, those that have to go too."""
     return [TASKS.read(row) for row in await store.read_long(_ALL)]
 
 
 async def list_of_place(store: Store, engine: str, credential: str) -> list[CloneRecord]:
-    """List the clones of one account at a provider, those that have to go too."""
     rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
     return [TASKS.read(row) for row in rows]
 
 
 async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, list[CloneRecord]]:
-    """List the clones of voices, by voice."""
     found: defaultdict[str, list[CloneRecord]] = defaultdict(list)
     if voices:
         names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}

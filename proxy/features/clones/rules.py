@@ -75,7 +75,6 @@ def restored_state(facts: CloneFacts) -> State:
 
 
 def gives_up(facts: CloneFacts) -> bool:
-    """Tell whether another failed try is the last one."""
     return facts.state != "doomed" and facts.tries + 1 >= MOST_TRIES
 
 

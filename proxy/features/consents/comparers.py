@@ -47,8 +47,6 @@ class SpeakerScore(NamedTuple):
 
 
 class SpeakerComparer(Protocol):
-    """A comparer, wherever it runs."""
-
     name: str
 
     async def score(self, one: bytes, other: bytes) -> SpeakerScore:
@@ -57,8 +55,6 @@ class SpeakerComparer(Protocol):
 
 
 class _LocalComparer:
-    """A comparer in the worker itself."""
-
     def __init__(self, name: str, comparer: Comparer, thread: ThreadPoolExecutor) -> None:
         self.name = name
         self._comparer = comparer

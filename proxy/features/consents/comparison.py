@@ -30,8 +30,6 @@ _log = structlog.get_logger()
 
 
 class RatedRecording(NamedTuple):
-    """The master of a recording, and its quality."""
-
     master: bytes
     quality: SampleQuality
 
@@ -74,7 +72,6 @@ class SpeakerComparison:
         return SpeakerVerdict(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
 
     def refuses(self, comparison: SpeakerVerdict | None) -> bool:
-        """Tell whether the operator wants no voice after this comparison."""
         return (
             comparison is not None
             and comparison.answer == "other"

@@ -40,8 +40,6 @@ Erase = Callable[[OwnedRecord, Act | None], Awaitable[object | None]]
 
 
 class ConsentTexts(msgspec.Struct, frozen=True):
-    """What is in a consent's `sealed`."""
-
     name: str
     statement: str = ""
 
@@ -65,8 +63,6 @@ class NewConsent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadableConsent(NamedTuple):
-    """A consent with its name and statement."""
-
     record: ConsentRecord
     texts: ConsentTexts
 
@@ -76,8 +72,6 @@ class ReadableConsent(NamedTuple):
 
 
 class ConsentStore:
-    """The consents of all accounts."""
-
     def __init__(
         self,
         store: Store,

@@ -50,12 +50,10 @@ class Grants:
         return _grant(await find_record(self._store, account, id_, param))
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
-        """Return a grant of this account, if it is there."""
         record = None if id_ is None else await records.get(self._store, account, id_)
         return None if record is None else _grant(record)
 
     async def of_account(self, account: str) -> Mapping[str, Grant]:
-        """Return the grants of an account by id."""
         return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
 
     async def compare(

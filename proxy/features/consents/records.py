@@ -114,7 +114,6 @@ def is_there(account: str, id_: str) -> Condition:
 
 
 async def needed_by(store: Store, id_: str) -> str | None:
-    """Return a voice that needs this consent, or None."""
     rows = await store.read(_NEEDED_BY, {"subject": id_})
     return str(rows[0]["id"]) if rows else None
 

@@ -67,8 +67,6 @@ _OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_
 
 
 class ConversionUpload(NamedTuple):
-    """A form that was read, and its file."""
-
     form: ConversionForm
     output: OutputForm
     audio: bytes

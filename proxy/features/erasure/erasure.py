@@ -124,7 +124,6 @@ class Erasure(TaskKind[Tombstone]):
         await self._vault.drop_account(account)
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
-        """Return the receipt of an erasure that this account ordered."""
         return await tombstones.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:

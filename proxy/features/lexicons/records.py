@@ -53,8 +53,6 @@ class LexiconSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
-    """A lexicon with its words."""
-
     words: Mapping[str, str]
 
     def __repr__(self) -> str:
@@ -88,7 +86,6 @@ async def texts(store: Store, account: str) -> dict[str, str]:
 
 
 async def of_account(store: Store, account: str) -> list[LexiconSummary]:
-    """List the lexicons of an account by name, without their words."""
     return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconSummary])
 
 
@@ -121,7 +118,6 @@ async def put(
 
 
 async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
-    """Delete a lexicon, and tell whether it was there."""
     acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows, _ = await store.write(
         *acts,

@@ -73,7 +73,6 @@ class ProvenanceChecker:
         self._has_warned = False
 
     def revise(self, config: Config) -> None:
-        """Take a revision of the configuration."""
         self._config = config
 
     async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
@@ -93,7 +92,6 @@ class ProvenanceChecker:
         return Examination(marks, found, seconds, decoded.is_cut)
 
     async def is_ours(self, payload: int) -> bool:
-        """Tell whether a mark names this installation."""
         id_ = await installation_id(self._store, secrets.token_hex(4))
         return payload >> _INSTALLATION_BITS == installation_bits(id_)
 
@@ -127,7 +125,6 @@ class ProvenanceChecker:
         return tuple(each for each in marks if not each.fault)
 
     async def _ask_hosted(self, job: SearchJob) -> tuple[MarkFinding, ...]:
-        """Ask the marks that the configuration names and that have processes of their own."""
         if self._marker is None:
             return ()
         keys = [MarkKey(id_, secret) for id_, secret in job.keys]

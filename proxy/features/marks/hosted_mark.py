@@ -131,7 +131,6 @@ class HostedMarkStream:
     """The mark of one answer, see `AnswerMark`. A fault ends it."""
 
     def __init__(self, mark: HostedMark, life: Life, number: int) -> None:
-        """Take over the life of the process, which was taken for this stream."""
         self.number = number
         self.life = life
         self._mark = mark
@@ -150,7 +149,6 @@ class HostedMarkStream:
             await self.close()
 
     async def close(self) -> None:
-        """Let the process forget the stream."""
         self._is_broken = True
         if not self._is_closed:
             self._is_closed = True

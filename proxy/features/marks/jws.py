@@ -59,14 +59,11 @@ class SignedText(NamedTuple):
 
 
 class SigningKey:
-    """A private key, from a seed of 32 bytes."""
-
     def __init__(self, seed: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self.jwk = jwk_of(self._private.public_key().public_bytes_raw())
 
     def sign(self, payload: bytes, type_: str) -> str:
-        """Return a compact JWS of a payload."""
         header = msgspec.json.encode({"alg": "EdDSA", "kid": self.jwk.kid, "typ": type_})
         signed = f"{_encode(header)}.{_encode(payload)}"
         return f"{signed}.{_encode(self._private.sign(signed.encode()))}"
@@ -111,8 +108,6 @@ def is_signed_by(text: SignedText, key: Jwk) -> bool:
 
 
 class _JwkFields(msgspec.Struct, frozen=True):
-    """The fields that make a key."""
-
     kty: Literal["OKP"]
     crv: Literal["Ed25519"]
     x: str
@@ -128,7 +123,7 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64url as JOSE writes it: without padding. Raises ValueError for anything else."""
+    """Decode base64url without padding, as JOSE writes it. Raises ValueError for anything else."""
     data = b64decode(text + "=" * (-len(text) % 4), altchars=_URL_SAFE, validate=True)
     if _encode(data) != text:
         raise ValueError("not in the one form that these bytes have")

@@ -67,7 +67,6 @@ def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
 
 
 def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
-    """Judge what the process of a mark needs, if it has one."""
     hosted = registry.plugins("mark")[name].create
     if not isinstance(hosted, Hosted):
         return
@@ -78,7 +77,6 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    """Judge the keys, as far as that makes no file."""
     section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     receipt_file = Path(config.data) / ring_source.KEYS_FILE
     for key, text, stored in (
@@ -114,7 +112,6 @@ def _text(where: str, text: str) -> Iterator[Finding]:
 
 
 def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
-    """Tell whether an engine's speech is marked, as far as that is known."""
     marking_of = config.engines[name].marking
     if marking_of is not None:
         return marking_of

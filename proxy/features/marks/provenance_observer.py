@@ -140,7 +140,6 @@ class _ProvenanceObserver(Observer):
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
     def _consents(self, source: SourceSound) -> tuple[str, ...]:
-        """Return the digests of the consents of the voices, and of the speaker of a recording."""
         planned, own_consent = self._planned.consents, source.consent
         return (*planned, own_consent) if own_consent and own_consent not in planned else planned
 
@@ -299,11 +298,9 @@ class LostManifests:
         self._known: set[str] = set()
 
     def keep(self, call: SpeechCall) -> None:
-        """Say that the answer of this call keeps its provider's manifest."""
         self._stored.add(call.id)
 
     def note(self, call: SpeechCall) -> None:
-        """Note how an answer has ended."""
         if call.id in self._stored:
             self._stored.remove(call.id)
             return

@@ -21,8 +21,6 @@ class UnreadableReceipt(ValueError):
 
 
 class CheckLine(NamedTuple):
-    """One line of a check."""
-
     line: str
     is_good: bool
     found: str
@@ -38,8 +36,6 @@ class ReceiptFields(msgspec.Struct, frozen=True):
 
 
 class _ClipClaims(msgspec.Struct, frozen=True):
-    """The claims that a check needs."""
-
     request: str
     sha256: str
     bytes: int

@@ -102,7 +102,6 @@ WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LI
 
 
 async def find(store: Store, request: str, account: str | None) -> FoundReceipt | None:
-    """Find the receipt of a request of this account, or of any account (None)."""
     sql = _FIND if account is None else _FIND_OF_ACCOUNT
     rows = await store.read(sql, {"request": request, "account": account})
     if not rows:

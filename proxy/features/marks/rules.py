@@ -32,7 +32,6 @@ class MarkingRules(msgspec.Struct, frozen=True):
 
     @property
     def has_manifests(self) -> bool:
-        """Whether manifests are signed at all."""
         return self.marking is not None and self.marking.has_manifest
 
     def decide(self, models: Iterable[Model], of_plan: bool | None) -> Marking | None:

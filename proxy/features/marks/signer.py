@@ -64,8 +64,6 @@ class FileToSign(NamedTuple):
 
 
 class ParentFile(NamedTuple):
-    """A provider's own file with its manifest."""
-
     source: FileSource
     media_type: str
 

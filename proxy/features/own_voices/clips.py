@@ -61,8 +61,6 @@ class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadableRecording(NamedTuple):
-    """A recording of a voice with its texts."""
-
     row: SampleRecord
     texts: ClipTexts
 
@@ -154,11 +152,9 @@ class VoiceRecordings:
         await self._library_writer.forget(account, voice.id)
 
     async def find(self, account: str, id_: str) -> SampleRecord | None:
-        """Return a clip of an account as its row has it."""
         return await samples.clip(self._store, account, id_) if id_.isprintable() else None
 
     async def request_of(self, account: str, id_: str) -> str | None:
-        """Return the digest of the request that added a clip, or None if it is not there."""
         row = await self.find(account, id_)
         return None if row is None else open_clip(self._vault, row).request
 

@@ -63,7 +63,6 @@ class LibraryWriter:
         return done
 
     async def forget(self, account: str | None, id_: str) -> None:
-        """Forget a voice as it was, and what it spoke."""
         self.library.forget(account)
         await self._purges.purge_voice(account, id_)
 

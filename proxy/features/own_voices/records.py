@@ -199,7 +199,6 @@ async def update(
 
 
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
-    """Delete a voice, and tell whether it was there."""
     *_, rows = await store.write(
         Statement(_HOLD_VOICE, {"id": id_}),
         *audit.insert_statements(act, _WAS_MADE),
@@ -239,7 +238,6 @@ async def add_clip(
 
 
 async def note_used(store: Store, ids: Sequence[str], day: int) -> None:
-    """Note that voices spoke on this day."""
     if ids:
         await store.write(*(Statement(_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
 

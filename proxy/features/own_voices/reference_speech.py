@@ -59,8 +59,6 @@ ReferenceForm = msgspec.defstruct(
 
 
 class ReferenceRequest(NamedTuple):
-    """A request with its recording."""
-
     request: SpeechRequest
     audio: bytes
     text: str

@@ -100,7 +100,6 @@ class RequestedVoices(NamedTuple):
             await self.library_writer.store.write(*audit.insert_statements(act))
 
     async def request_of(self, account: str, id_: str) -> str | None:
-        """Return the digest of the request that made a voice."""
         record = await self.library_writer.find_voice(account, id_)
         return None if record is None else record.request
 

@@ -89,7 +89,6 @@ class Retention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Erase now and every day."""
         await repeat("erasure of unused voices", self._turn, EVERY_S, self._metrics)
 
     async def _turn(self) -> None:

@@ -63,7 +63,6 @@ def open_if_possible(vault: Vault, record: VoiceRecord) -> VoiceRecord:
 
 
 async def seal_clip(vault: Vault, row: SampleRecord, texts: ClipTexts) -> SampleRecord:
-    """Return a clip as its row has it."""
     sealed = await vault.seal_record(row.account, row.id, texts)
     return msgspec.structs.replace(row, wrapped=sealed.wrapped, sealed=sealed.sealed)
 

@@ -58,8 +58,6 @@ class Beginning(NamedTuple):
 
 
 class VoiceCreation:
-    """The maker of an account's own voices, for one revision of the configuration."""
-
     def __init__(
         self,
         vault: Vault,
@@ -118,7 +116,6 @@ class VoiceCreation:
         act: Act | None,
         statements: Sequence[Statement],
     ) -> VoiceRecord:
-        """Put the recording of a voice into the vault, and add the voice. Raises what `make` raises."""
         account = record.account
         assert account is not None
 

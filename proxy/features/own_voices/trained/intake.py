@@ -72,7 +72,6 @@ class TrainedIntake:
 
     @property
     def formats(self) -> dict[str, TrainedFormat]:
-        """The formats of all engines' plugins, by their names."""
         plugins = self._registry.plugins("engine").values()
         return {each.trained_format.name: each.trained_format for each in plugins if each.trained_format}
 
@@ -168,7 +167,6 @@ class TrainedIntake:
         return model
 
     async def _put(self, account: str, voice: str, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
-        """Read the files in a turn, and seal what is to be kept."""
         sources = _sources(sent, format_)
         async with sent.place.turn():
             async with open_memory_file("kept") as stored:

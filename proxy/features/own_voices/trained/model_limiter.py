@@ -65,6 +65,6 @@ class ModelSlots(MovingTimer):
         return self._places[self._room.small].turn(WAIT_S)
 
     def close(self) -> None:
-        """Leave the places. It may be done twice."""
+        """Leave the places. A second call does nothing."""
         super().close()
         self._held.close()
