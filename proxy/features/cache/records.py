@@ -1,6 +1,6 @@
-"""The index of the audio cache: the account, voices and lexicons of each kept file.
+"""The index of the audio cache: the account, voices and lexicons of each stored file.
 
-The files hold the sound. The rows decide what a purge takes away.
+The files hold the sound. The rows decide which files a purge deletes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ _INSERT = """
 INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
 VALUES (:recording, :voice, :account, :has_lexicon, :folder, :began)
 """
-# Nothing that an erased voice has spoken is kept: neither a recording that begins after the erasure, nor one
-# that ends after it.
+# Speech by an erased voice is never stored, even if its recording began before the erasure.
 _IS_ERASED = f"""
 EXISTS (SELECT 1 FROM clips AS spoken WHERE spoken.recording = :recording AND {erased("spoken.voice")})
 """
@@ -56,7 +55,7 @@ TABLE = Table(
 
 
 class NewClip(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording that begins: for which account, and by which voices."""
+    """A recording that begins, with its account and voices."""
 
     recording: str
     account: str
@@ -87,7 +86,7 @@ async def add(store: Store, clip: NewClip) -> None:
 
 
 async def give_name(store: Store, recording: str, name: str) -> bool:
-    """Say which file the recording will be. False if it was purged, or one of its voices erased."""
+    """Set the file name of a recording. Return False if it was purged, or one of its voices erased."""
     (rows,) = await store.write(Statement(_NAME, {"recording": recording, "name": name}))
     return bool(rows)
 
@@ -104,7 +103,7 @@ async def forget(store: Store, recordings: Iterable[str]) -> None:
 
 
 async def purge_voice(store: Store, account: str | None, voice: str) -> set[DiskName]:
-    """Delete what this voice spoke for the account, or for all accounts. Return the names of the files."""
+    """Delete the clips by this voice, of the account or of all accounts. Return the names of the files."""
     return await _purge(store, _PURGE_VOICE, {"account": account, "voice": voice})
 
 

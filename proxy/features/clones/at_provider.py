@@ -1,6 +1,7 @@
-"""The clones of one account at a provider: each request goes to the engine under a key that may be used.
+"""The clones of one account at a provider.
 
-It waits for the key's pace. It takes no slot of speech, and its outcome does not count for the breaker.
+Each request waits for its key's rate limit. It takes no slot of speech, and its outcome does not count for
+the breaker.
 """
 
 from __future__ import annotations

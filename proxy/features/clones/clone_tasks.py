@@ -87,9 +87,9 @@ class CloneTasks(TaskKind[CloneRecord]):
     async def want(self, task: CloneTask, act: Act | None = None, *, pays_again: bool = False) -> CloneRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
-        Whether this place may have the recording is for the caller to check first, and it is checked again
-        when the recording is sent. A clone that the provider has no more is made anew where that is free;
-        elsewhere only if the account or the operator `pays_again`.
+        The caller checks first whether this provider may have the recording; the check is repeated when the
+        recording is sent. A clone that the provider has deleted is made anew if that is free, or if the
+        account or the operator `pays_again`.
         """
         is_free = not self._fees.get(task.engine)
         record = await records.want(self._store, task, act, replaces_expired=pays_again or is_free)
@@ -103,7 +103,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         self.look_soon()
 
     async def look(self) -> list[CloneRecord]:
-        """Note which clones have spoken, and which are lost, and begin what there is to do."""
+        """Note which clones have spoken and which are lost, and begin the open tasks."""
         await self._note_uses()
         for account in await records.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
@@ -128,7 +128,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         return rules.gives_up(task)
 
     async def poisoned(self, task: CloneRecord) -> Params:
-        """Charge nothing. In doubt too: what exists after all is charged once that is known."""
+        """Charge nothing, even in doubt: a clone that exists after all is charged once it is found."""
         found = await self.table.get(self._store, task.id)
         was_deleting = found is not None and found.state == "doomed" != task.state
         if found is not None and found.fence == task.fence and not was_deleting:

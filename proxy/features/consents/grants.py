@@ -1,4 +1,4 @@
-"""Consents as the makers of voices ask for them."""
+"""Consents, for the features that make voices."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[Compared | None
 
 
 class Grant(NamedTuple):
-    """What a speaker has agreed to. Only `providers` may receive the voice, None for all engines, and it may
-    be used for `uses` alone.
+    """A speaker's permission. Only `providers` may receive the voice (None: all engines), for `uses` alone.
 
-    Receipts name it by its `digest`, which tells nothing of the speaker.
+    Receipts name it by its `digest`, which identifies no speaker.
     """
 
     id: str
@@ -39,7 +38,7 @@ class Grant(NamedTuple):
 
 
 class Grants:
-    """The consents of all accounts, without their texts, for what makes, lends and clones voices."""
+    """The consents of all accounts, without their texts, to make, lend and clone voices."""
 
     def __init__(self, store: Store, compare: Compare) -> None:
         self._store = store
@@ -68,12 +67,12 @@ class Grants:
         return await self._compare(accepted, await find_record(self._store, account, grant.id, "consent"))
 
     def is_there(self, account: str, id_: str) -> Condition:
-        """What must be true in the commit that adds a voice by this grant."""
+        """Return the condition of the commit that adds a voice by this grant."""
         return records.is_there(account, id_)
 
 
 def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
-    """Return who may receive a voice by the grant `id_`, None for all; () if the grant is gone."""
+    """Return the permitted receivers of a voice by the grant `id_`: None for all, () if the grant is gone."""
     if id_ is None:
         return None
     return () if grant is None else grant.providers

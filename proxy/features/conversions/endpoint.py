@@ -1,4 +1,4 @@
-"""POST /v1/audio/conversions: a recording in, the same words in another voice out, as they are made."""
+"""POST /v1/audio/conversions: speaks the words of a recording in another voice, as a stream."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OF_TEXTS = ("input", "language")
 
 
 class Conversions:
-    """An ASGI app, as speech is: it sees the client leave, and can break off an answer."""
+    """An ASGI app, because it must see a client leave and break off an answer."""
 
     def __init__(
         self, speaking: Speaking, answering: Answering, sources: Sources, grants: Grants, ledger: Ledger

@@ -76,7 +76,7 @@ class ConversionUpload(NamedTuple):
         return f"<ConversionUpload {self.form!r}, {len(self.audio)} bytes>"
 
     def request(self, source: SourceSound) -> SpeechRequest:
-        """Return the request that repeats this recording. Nothing of it is cached: nobody sends it twice."""
+        """Return the request that converts this recording. It is not cached: a repeat is unlikely."""
         form = self.form
         return SpeechRequest(
             model=form.model,
@@ -98,9 +98,9 @@ class ConversionUpload(NamedTuple):
 
 
 async def granted(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
-    """Return the consent of who speaks in the recording, None if a request only states it or none is needed.
+    """Return the consent of the recording's speaker. None: the form only states one, or none is needed.
 
-    Raises NotFound, and NotAllowed if it is not for conversions.
+    Raises NotFound, and NotAllowed if the consent excludes conversions.
     """
     consent = form.consent.strip()
     if consent in (STATED, ""):
@@ -159,7 +159,7 @@ def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
 
 
 def _value(name: str, texts: list[str]) -> Any:
-    """Return a field of the form as JSON would have it. What is no number stays a text, and is refused."""
+    """Return a field of the form as JSON. Text that is no number stays a text, and is refused."""
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
     return json_or_text(texts[0]) if name in _NUMBERS else texts[0]

@@ -1,4 +1,4 @@
-"""Lexicons as rows: the words of accounts. policies/lexicon.py says what an entry may be."""
+"""Lexicons as rows. policies/lexicon.py has the form of an entry."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
 
 
 class AccountWords:
-    """The lexicons of all accounts, as their libraries ask for them."""
+    """The lexicons of all accounts, for their libraries."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -76,12 +76,12 @@ class AccountWords:
 
 
 async def revisions(store: Store, account: str) -> WordRevisions:
-    """List name, revision and time of each lexicon. The list differs after every change."""
+    """List name, revision and time of each lexicon. Every change alters the list."""
     return tuple((each.name, each.revision, each.changed) for each in await of_account(store, account))
 
 
 async def texts(store: Store, account: str) -> dict[str, str]:
-    """Read the words of each lexicon as text, for `read_words`: an account may have very many."""
+    """Read the words of each lexicon as text for `read_words`: an account may have very many."""
     return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
 
 
@@ -99,7 +99,7 @@ async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
 async def put(
     store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
 ) -> LexiconSummary | None:
-    """Save a lexicon under its name. None means that the account has no room for one more."""
+    """Save a lexicon under its name. None: the account has no room for one more."""
     row: Params = {
         "account": account,
         "name": name,
