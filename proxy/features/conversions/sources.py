@@ -34,7 +34,7 @@ class Sources:
 
         Raises InvalidRequest, DecodingFailed and NoPlace.
         """
-        # How much will come of a file is not known before it is decoded.
+        # The size of the sound is unknown until the file is decoded.
         with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
             sound = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
             place.lighten(len(upload.audio) + len(sound.pcm))

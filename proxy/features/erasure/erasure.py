@@ -160,12 +160,12 @@ class Erasure(TaskKind[Tombstone]):
     async def follow_others(self) -> None:
         """Forget the erased records of other servers on this database, and record the progress."""
         now = await exact_now(self._store)
-        # From where it was the last time: a database may be away for long.
+        # From the last position on, because a database may be away for long.
         recent = await tombstones.list_since(self._store, (self._seen or now) - _OVERLAP_US)
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 self._followed[tombstone.subject] = tombstone
-        # What fails stays for the next turn, however long ago it was.
+        # Failed ones stay for the next turn.
         await asyncio.gather(*(self._follow(tombstone) for tombstone in tuple(self._followed.values())))
         if not self._followed:
             self._seen = now

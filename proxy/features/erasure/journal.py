@@ -54,6 +54,7 @@ class ErasureJournal:
         self._file = data / FILE
 
     def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
+        """Append a line, and wait until it is on the disk."""
         line = JournalLine(
             at=tombstone.began,
             subject=tombstone.subject,
@@ -132,7 +133,7 @@ def merge(backup: Path, journal: Path) -> None:
 
 
 def check(text: bytes, where: str) -> None:
-    """Raise UnsafeName, with the line's number, if an imported journal names no recording."""
+    """Raise UnsafeName, with the line's number, if a name in an imported journal is no recording's."""
     for number, line in enumerate(text.split(b"\n"), 1):
         try:
             _decode(line)

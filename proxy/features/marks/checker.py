@@ -1,7 +1,7 @@
-"""The checker of a worker: it looks for marks and manifests in recordings that people send.
+"""The checker of a worker: it looks for marks and manifests in uploaded recordings.
 
-A recording is decoded in one process, its manifest is read in a second one, and marks are looked for in a
-third one, which alone has keys. All end with the recording, or when its sender leaves.
+One process decodes a recording, a second one reads its manifest, and a third one, the only one with keys,
+looks for marks. All end with the recording, or when its sender leaves.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ProvenanceChecker:
     """Checks uploads. Close it: `open_checker` does."""
 
     def __init__(self, decoder: Decoder, store: Store, config: Config, marker: Marker | None = None) -> None:
-        """`marker` has the marks that run in processes of their own. Without it, no search is for these."""
+        """`marker` has the marks with processes of their own. Without it, these are not searched for."""
         self._decoder = decoder
         self._marker = marker
         self._store = store
@@ -78,8 +78,8 @@ class ProvenanceChecker:
     async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
         """Look for marks and a manifest in an upload; `manifest` is the one that came beside it.
 
-        Raises UnusableRecording, NoPlace, and MarksUnavailable: what could not be searched
-        for is not "not found". If it is cancelled, its processes end.
+        Raises UnusableRecording, NoPlace, and MarksUnavailable: a failed search is not "not found". If it is
+        cancelled, its processes end.
         """
         async with self._places.turn(account):
             async with self._decoder.turn(account):
@@ -96,7 +96,7 @@ class ProvenanceChecker:
         return payload >> _INSTALLATION_BITS == installation_bits(id_)
 
     async def close(self) -> None:
-        """End all processes. No check may be waiting for one any more."""
+        """End all processes. No check may be running."""
         await self._searches.close()
         await self._readers.close()
 
@@ -168,14 +168,14 @@ def _helper(module: str) -> Helper:
 
 
 def _known(config: Config) -> tuple[KeyRing | None, bytes | None]:
-    """Read the keys and our certificate. They are read anew each time, so a new key needs no restart."""
+    """Read the keys and our certificate. They are read each time, so a new key needs no restart."""
     return _known_keys(config), _certificate(config)
 
 
 def _known_keys(config: Config) -> KeyRing | None:
-    """Return all keys, the old ones too. A server that marks nothing any more still finds its marks.
+    """Return all keys, with the old ones: a server that stopped marking still finds its marks.
 
-    None if there is no file, so it has marked nothing yet. Raises MarksUnavailable.
+    None: there is no file, so nothing was marked yet. Raises MarksUnavailable.
     """
     section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     try:

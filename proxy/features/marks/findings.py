@@ -1,4 +1,4 @@
-"""What was found of marks and manifests in a recording, and the jobs of the processes that look for them."""
+"""The findings of a search for marks and manifests, and the jobs of the processes that search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from speech_engine.mark import PAYLOAD_BITS, Detection
 
 ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
-"""`trusted` is signed by this server. `valid` fits the file, whoever signed it. `invalid` proves nothing."""
+"""`trusted` is signed by this server. `valid` fits the file, by any signer. `invalid` proves nothing."""
 
 
 class MarkFinding(msgspec.Struct, frozen=True):
@@ -44,7 +44,7 @@ class MarkFinding(msgspec.Struct, frozen=True):
 
     @property
     def has_our_key(self) -> bool:
-        """Whether it is a mark of our keys, though maybe a copied one. One without a key may be anyone's."""
+        """Whether our key made the mark, which may be copied. A mark without a key may have any maker."""
         return bool(self.key)
 
 
@@ -76,7 +76,7 @@ class Examination(msgspec.Struct, frozen=True):
 class SearchJob(msgspec.Struct, frozen=True):
     """A search for marks: bare samples, the settings of marks by name, and the keys with their ids.
 
-    `settings` names every mark that must be looked for. Others that are installed are looked for, too.
+    `settings` names every required mark. Other installed marks are searched for, too.
     """
 
     pcm: bytes

@@ -19,7 +19,7 @@ RECEIPT_TYPE = "voxgate-receipt+jws"
 
 
 class BadJws(ValueError):
-    """The text is no JWS of this kind, or its signature is not by the key. The message says which."""
+    """The text is no JWS of this kind, or its signature is not by the key. The message has the reason."""
 
 
 class Jwk(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class JwkSet(msgspec.Struct, frozen=True):
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """The header of a JWS. A `crit` names extensions that a reader must understand: this one knows none."""
+    """The header of a JWS. A `crit` names required extensions, and this reader knows none."""
 
     alg: str
     kid: str = ""
@@ -49,7 +49,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class SignedText(NamedTuple):
-    """A JWS that was taken apart. Nothing of it is verified yet. `type` is what it says that it is."""
+    """The parts of a JWS. Nothing of it is verified yet. `type` is its own statement."""
 
     kid: str
     type: str
@@ -75,7 +75,7 @@ def jwk_of(public: bytes) -> Jwk:
 
 
 def read_jwk(value: Any) -> Jwk:
-    """Read a public key, whose `kid` is computed and not believed. Raises BadJws."""
+    """Read a public key. Its `kid` is computed, not read. Raises BadJws."""
     try:
         x = msgspec.convert(value, _JwkFields).x
         public = _decode(x)

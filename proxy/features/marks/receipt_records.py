@@ -1,7 +1,7 @@
-"""Receipts: what is known of a finished clip. Its row is written with its usage row, and goes with it.
+"""Receipts: the facts of a finished clip. A receipt's row lives as long as its usage row.
 
 A row has digests, and nothing that names a person. So it stays when a voice is erased or an account is
-closed, as the usage row does: it proves what was made, and under which consent.
+closed: it proves what was made, and under which consent.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
 
 
 async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
-    """Return the receipts of those requests of an account that have one, by request."""
+    """Return the receipts of an account's requests, by request. Some have none."""
     if not requests:
         return {}
     names, params = any_of([*requests])
@@ -126,5 +126,5 @@ async def of_requests(store: Store, account: str, requests: Collection[str]) -> 
 
 
 async def has_keyed(store: Store) -> bool:
-    """Tell whether a clip was made that needs the keys of the mark. It may read all receipts."""
+    """Tell whether a clip needs the keys of the mark. It may read all receipts."""
     return bool(await store.read(_HAS_KEYED))
