@@ -49,10 +49,11 @@ class MarkFinding(msgspec.Struct, frozen=True):
 
 
 class ManifestFinding(msgspec.Struct, frozen=True):
-    """What a C2PA manifest says, if it is valid. Anybody can sign one, so only `signed_by_us` proves a name.
+    """The statements of a C2PA manifest, if it is valid. Any signer is possible, so only `signed_by_us`
+    proves a name.
 
-    `issuer` is the organisation in the certificate, and `model` is what made the sound. `source_type` is the
-    last word of IPTC's digital source type, such as `trainedAlgorithmicMedia`.
+    `issuer` is the organisation in the certificate, and `model` is the model that made the sound.
+    `source_type` is the last word of IPTC's digital source type, such as `trainedAlgorithmicMedia`.
     """
 
     state: ManifestState = "not_present"

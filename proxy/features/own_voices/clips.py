@@ -1,7 +1,7 @@
-"""The recordings of a voice: the first one, which it was made of, and clips, which are added and deleted.
+"""The recordings of a voice: the first one, of which it was made, and clips, which are added and deleted.
 
-A clip is kept as a voice is: all that can be refused is refused, the recording goes into the vault, and one
-unit of work adds its row and raises the revision of its voice. Its words are sealed in that row.
+A clip is stored as a voice is: everything is checked, the recording goes into the vault, and one unit of work
+adds its row and raises the revision of its voice. Its words are sealed in that row.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class ReadableRecording(NamedTuple):
 
 
 class ClipUpload(NamedTuple):
-    """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request` is
-    the digest of what was sent."""
+    """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request`
+    is the digest of its request."""
 
     form: ClipForm
     audio: bytes
@@ -102,7 +102,7 @@ class VoiceRecordings:
         self._erasing = erasing
 
     async def list_(self, voice: VoiceRecord) -> list[ReadableRecording]:
-        """List the recordings of a voice, the first one first. Raises InvalidRequest if it is of none."""
+        """List the recordings of a voice, the first one first. Raises InvalidRequest if it has none."""
         owner_of(voice)
         rows = await samples.of_voice(self._store, voice.id)
         opened = texts_of_recordings(self._vault, self._library_writer.open(voice), rows)
@@ -111,9 +111,9 @@ class VoiceRecordings:
     async def add(self, voice: VoiceRecord, new: ClipUpload, terms: Terms) -> ReadableRecording:
         """Add a clip to a voice.
 
-        Raises InvalidRequest for a recording that is no good, or without a consent that the plan wants;
-        NotAllowed if the voice has all that it can have, or the comparison refuses; Conflict if others are
-        at it; and NotFound if the voice or its consent is gone.
+        Raises InvalidRequest for an unusable recording, or if the plan wants a consent and there is none;
+        NotAllowed at the limit, or if the comparison refuses; Conflict on simultaneous changes; and NotFound
+        if the voice or its consent is gone.
         """
         account, form = owner_of(voice), new.form
         await self._check_room(voice.id)
@@ -139,7 +139,7 @@ class VoiceRecordings:
         return ReadableRecording(added, texts)
 
     async def delete(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
-        """Erase a clip. Raises Conflict for the first recording, and NotFound if it is none of this voice."""
+        """Erase a clip. Raises Conflict for the first recording, and NotFound for another voice's."""
         account = owner_of(voice)
         if id_ == first_id(voice.id):
             raise Conflict(
@@ -217,7 +217,7 @@ class VoiceRecordings:
 
 
 def first_id(voice: str) -> str:
-    """Return the id of the first recording of a voice. No row has it."""
+    """Return the id of a voice's first recording, which is in no row."""
     return f"{PREFIX}_{voice.partition('_')[2]}_1"
 
 
@@ -226,7 +226,7 @@ def no_clip(id_: str) -> NotFound:
 
 
 def owner_of(voice: VoiceRecord) -> str:
-    """Return the account of a voice. Raises InvalidRequest unless it is one of a recording."""
+    """Return the account of a voice. Raises InvalidRequest unless it was made of a recording."""
     if voice.kind != "sample" or voice.account is None:
         raise InvalidRequest(
             f"The voice '{voice.id}' was not made of a recording; only such a voice can have more.",
