@@ -1,4 +1,4 @@
-"""The voices of the configuration, with those of their bindings that the engines really have."""
+"""The voices of the configuration, with the bindings that the engines really have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Shares = Mapping[str, tuple[Share, ...]] | None
 class _Bound(NamedTuple):
     """The voices at one revision of the engines' lists: as requests find them, and as they are offered.
 
-    No engine has those in `silent`.
+    No engine has the `silent` ones.
     """
 
     revision: int
@@ -37,11 +37,11 @@ class ConfiguredVoices:
     """The voices of one revision of the configuration.
 
     A binding is missing if its engine knows all its voices, and this one is not among them. An engine that is
-    not up yet, or that knows only some, may have it. A missing binding is not offered. It is tried all the
-    same if the engine may learn a voice by its use.
+    not up yet, or that knows only some, may have it. A missing binding is not offered, but is tried if the
+    engine may learn a voice by its use.
 
-    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them.
-    A binding to such a name, on an engine whose voices are shared, is to its share.
+    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them. A
+    binding to such a name, on an engine whose voices are shared, is to its share.
     """
 
     def __init__(self, sections: Mapping[str, VoiceSection], engines: Engines) -> None:
@@ -79,7 +79,7 @@ class ConfiguredVoices:
         return [(name, binding) for name in self._written for binding in self.missing(name)]
 
     def _bound(self) -> _Bound:
-        """Return the voices as they are now. A voice stays the same object until an engine's list changes."""
+        """Return the current voices. A voice stays the same object until an engine's list changes."""
         revision = self._engines.revision
         if self._last_bound.revision != revision:
             written = self._bind()
@@ -112,7 +112,7 @@ class ConfiguredVoices:
         return replace(voice, bindings=tuple(bindings))
 
     def _keep(self, voice: Voice, is_stored: Callable[[Binding], bool]) -> Voice:
-        """Return a voice with some of its bindings. One of the names has their tags, if all agree."""
+        """Return a voice with some of its bindings. An OpenAI name gets their tags, if all agree."""
         bound_here = tuple(binding for binding in voice.bindings if is_stored(binding))
         if voice.id in self._names:
             return replace(voice, bindings=bound_here, tags=self._same_tags(voice.name, bound_here))

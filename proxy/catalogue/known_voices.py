@@ -42,12 +42,12 @@ class KnownVoices:
         return voice
 
     def saved(self, voice: Voice) -> LibraryVoice | None:
-        """Return what was saved of a voice, or None if the configuration or an engine has it."""
+        """Return the saved record of a voice, or None if the configuration or an engine has it."""
         found = self._own.saved(voice.id)
         return found if found is not None and found.voice is voice else None
 
     def alias_of(self, voice: Voice) -> str:
-        """Return whose voice it is, if it is only another name for it, else ""."""
+        """Return the owner of the voice, if this is only another name for it, else ""."""
         return self._aliases.get(voice.id, "")
 
     def is_own(self, voice: Voice) -> bool:

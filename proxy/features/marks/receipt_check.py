@@ -143,7 +143,7 @@ def _check_file(claims: _ClipClaims, file: Path) -> CheckLine:
 
 
 def _printable(text: str) -> str:
-    """Replace characters that could steer a terminal: a stranger may have written the text."""
+    """Replace letters that could steer a terminal: a stranger may have written the text."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

@@ -150,7 +150,7 @@ class _VoiceUseObserver(Observer):
         self._call = call
 
     def end(self, error: BaseException | None) -> None:
-        """Also of an answer whose client left: what is charged is use."""
+        """Note the use even if the client left: the answer is charged."""
         if self._call.totals.samples:
             for part in self._call.plan.parts:
                 self._use.note(part.voice)
