@@ -184,7 +184,7 @@ class FeatureInstance(NamedTuple):
 
 
 Check = Callable[[Config, Registry, ProbeResults], Iterable[Finding]]
-"""What `voxgate check` says of a configuration."""
+"""The findings of `voxgate check` in a configuration."""
 
 
 def nobody_needs_plugins(_config: Config) -> bool:

@@ -88,7 +88,6 @@ class Catalogue:
         return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
 
     def client_fields(self) -> frozenset[str]:
-        """Return the fields beyond ours that clients may set for some model."""
         return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
 
     def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
@@ -171,7 +170,6 @@ class Catalogue:
         return tuple([find_step(step, engines, operators, self._own.get(step.voice)) for step in route.post])
 
     def missing_candidates(self, route: Route) -> list[str]:
-        """Return the candidates of a route that do not exist at this moment, each with the reason."""
         return [self._why_missing(full) for full in route.candidates if not self._named(full)]
 
     def _why_missing(self, full: str) -> str:

@@ -65,7 +65,6 @@ class ConfiguredVoices:
         return self._bound().voices.get(name)
 
     def offered(self) -> tuple[Voice, ...]:
-        """Return the voices that an engine has, and the casts whose members are such voices."""
         return self._bound().offered
 
     def is_silent(self, name: str) -> bool:
@@ -169,7 +168,6 @@ def _voice(name: str, section: VoiceSection) -> Voice:
 
 
 def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
-    """Return a voice whose bindings to names are to their shares."""
     bound = [
         _shared(each, shares[each.engine])
         if each.engine in shares and voice_text(each.voice) in known_names()
@@ -180,7 +178,6 @@ def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
 
 
 def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
-    """Return the share of a name, or nothing if there is none."""
     if shares is None:
         # It may have any voice, once it is up.
         return [binding]

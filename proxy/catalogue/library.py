@@ -37,7 +37,7 @@ _CACHED_S = 5.0
 _MOST_BYTES = 32_000_000
 """The most of all libraries together, the operator's among them."""
 _LIBRARY_BYTES = 1000
-"""What a library takes that has nothing of its own."""
+"""The bytes of a library without own voices and words."""
 _BELIEVED_S = 60.0
 """So long a revision is believed on a shared database. While others are upgraded, a server of a version that
 knows no revisions may use it, too, and changes libraries without raising them."""
@@ -231,7 +231,7 @@ class Library:
         self._operators = _EMPTY
         self._clock = clock
         self._believed_s = _BELIEVED_S if store.is_shared else math.inf
-        # By revision: what is read for one is never older than it. Only the last one is kept.
+        # By revision: data that is read for one is never older than it. Only the last one is stored.
         self._caches: ReadCache[int, VoiceCache] = ReadCache(
             of_one(self._read_operators), lambda _sample_cache: self._believed_s, max_weight=1, clock=clock
         )

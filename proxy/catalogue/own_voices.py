@@ -12,7 +12,7 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.trained_models import TrainedModel
 
 _VOICE_BYTES = 1500
-"""What a voice takes in all the tables of a library, without its members and recordings."""
+"""The bytes of a voice in all the tables of a library, without its members and recordings."""
 _ITEM_BYTES = 200
 
 

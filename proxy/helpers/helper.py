@@ -114,7 +114,6 @@ class Life:
             del self._waiting_calls[number]
 
     async def hand_out(self) -> None:
-        """Hand the numbered answers out until the process ends."""
         try:
             async with aclosing(self.child.messages()) as messages:
                 async for message in messages:

@@ -170,8 +170,6 @@ class FairSlot:
 
 
 class _Owner:
-    """An account that holds places: their number, and the turn of one of them."""
-
     def __init__(self) -> None:
         self.taken = 0
         self.turn = asyncio.Lock()

@@ -164,7 +164,6 @@ class Cache:
             self._metrics.bytes.set(swept.left_bytes)
 
     async def tidy(self) -> None:
-        """Sweep, and remove files without rows and rows without files."""
         await self.sweep()
         try:
             await self._clips.tidy()

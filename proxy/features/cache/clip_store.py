@@ -162,7 +162,7 @@ class ClipStore:
 
     async def tidy(self) -> None:
         """Remove files without rows, stale rows, and the folders of versions that had no index."""
-        # The names come first: whatever has a name by now had rows before it.
+        # The names are read first: each named file had its rows before its name.
         names = await self.folder.names()
         entries = await index.list_folder(self._store, self._folder_id)
         await self.folder.remove(names - {entry.name for entry in entries})

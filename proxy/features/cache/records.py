@@ -65,7 +65,7 @@ class NewClip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexedClip(msgspec.Struct, frozen=True):
-    """What the index says of one recording. Its name is empty while it is under way."""
+    """A recording's rows in the index. Its name is empty while it is under way."""
 
     recording: str
     name: str

@@ -204,7 +204,6 @@ class CloneAttempt:
             return None
 
     async def _failed(self, held: CloneRecord, error: EngineError) -> Result:
-        """Put a row off until the next try, or give up."""
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
         is_deleting, is_final = held.state == "doomed", isinstance(error, _FINAL)
         if is_final and not is_deleting:

@@ -171,7 +171,7 @@ class CloneTasks(TaskKind[CloneRecord]):
     async def _try(self, held: CloneRecord) -> Result:
         info = self.places.info(held.engine)
         if info is None:
-            # The engine has not said yet what it can do.
+            # The engine's capabilities are still unknown.
             return Again(held.error, FIRST_DELAY_S, is_try=False)
         attempt = CloneAttempt(
             self._store,
@@ -225,7 +225,6 @@ class CloneTasks(TaskKind[CloneRecord]):
             return await records.is_gone(self._store, voice)
 
     async def prefix(self) -> str:
-        """Return how the names of this database's clones begin."""
         return f"voxgate-{await installation_id(self._store, secrets.token_hex(4))}-"
 
 
@@ -234,8 +233,6 @@ def _ignore_change(_account: str) -> None:
 
 
 class CloneTargets:
-    """The accounts at providers at which a voice can be cloned."""
-
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
 

@@ -72,7 +72,7 @@ TASKS = TaskTable(
 get, take = TASKS.get, TASKS.take
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
-# What the provider had once gets another name, and what it has of the old one is deleted.
+# The new clone gets another name, and the provider's voices of the old name are deleted.
 _DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
@@ -153,7 +153,7 @@ async def keep(
     notice_rows = () if notices is None else notice(notices, record, "voice.clone.ready", now)
     if await TASKS.write(store, record, ready, only_if=only_if, also=notice_rows):
         return "kept"
-    # The voice was erased while its clone was made: now it is known what there is to delete.
+    # The voice was erased while its clone was made: now its id is known, so it can be deleted.
     return "doomed" if await TASKS.write(store, record, {**values, "state": "doomed"}) else "lost"
 
 
@@ -182,7 +182,6 @@ async def doom(store: Store, record: CloneRecord) -> None:
 
 
 async def remove(store: Store, record: CloneRecord) -> None:
-    """Delete the row of a clone that the provider does not have any more."""
     await store.write(Statement(_REMOVE, {"id": record.id, "fence": record.fence}))
 
 
@@ -208,7 +207,7 @@ CloneId = tuple[str, str, str]
 """The engine, the credential, and the engine's id."""
 
 _CLONE = "engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'"
-# A provider that deletes what does not speak counts from the last time.
+# A provider that deletes unused clones counts from their last use.
 _USED = f"UPDATE bindings SET used = :now, expires = expires + (:now - used) WHERE {_CLONE} AND used < :now"
 _LOST = f"UPDATE bindings SET state = 'expired', error = :error WHERE {_CLONE} RETURNING account"
 

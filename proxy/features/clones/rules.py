@@ -69,7 +69,6 @@ def _step_of_deleting(facts: CloneFacts, now: int, *, is_configured: bool) -> St
 
 
 def restored_state(facts: CloneFacts) -> State:
-    """Return the state of a stranded clone whose credential is back."""
     if facts.engine_voice:
         return "ready"
     return "making" if facts.name else "wanted"

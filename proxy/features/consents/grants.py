@@ -38,8 +38,6 @@ class Grant(NamedTuple):
 
 
 class Grants:
-    """The consents of all accounts, without their texts, to make, lend and clone voices."""
-
     def __init__(self, store: Store, compare: Compare) -> None:
         self._store = store
         self._compare = compare

@@ -43,7 +43,7 @@ from proxy.speech.speaking import Speaking
 
 PATH = "/v1/audio/conversions"
 _OF_TEXTS = ("input", "language")
-"""What engines' refusals are said to be about. A conversion has the file in its place."""
+"""The parameter that engines' refusals name. A conversion has the file in its place."""
 
 
 class Conversions:
@@ -102,7 +102,7 @@ class Conversions:
     ) -> None:
         caller: Caller = state["caller"]
         grant = await granted(self._grants, caller.account, upload.form)
-        # What is refused whatever the recording is costs no decoding.
+        # These checks need no recording, so they run before the decoding.
         planned = upload.request(source_sound(b"", 0.0, "", grant))
         await self._speaking.call(state["request_id"], caller, planned, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)

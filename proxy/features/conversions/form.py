@@ -25,7 +25,7 @@ STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
 _NUMBERS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate")
 _OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
-"""What only some engines know, in the order of the names."""
+"""The fields that only some engines support, in the order of the names."""
 
 
 class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +159,6 @@ def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
 
 
 def _value(name: str, texts: list[str]) -> Any:
-    """Return a field of the form as JSON. Text that is no number stays a text, and is refused."""
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
     return json_or_text(texts[0]) if name in _NUMBERS else texts[0]

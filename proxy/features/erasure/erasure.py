@@ -90,7 +90,6 @@ class Erasure(TaskKind[Tombstone]):
         self._seen = self._noted = 0
 
     def reach(self, things: DerivedThings) -> None:
-        """Set the things that are derived of voices."""
         self.things = things
 
     def is_erased(self, voice_id: str) -> bool:
@@ -113,7 +112,6 @@ class Erasure(TaskKind[Tombstone]):
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
-        """Erase all data of a closed account, and the key of its digests."""
         buried = []
         for id_ in await tombstones.list_of_account(self._store, account):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:

@@ -60,8 +60,6 @@ class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
 
 
 class AccountWords:
-    """The lexicons of all accounts, for their libraries."""
-
     def __init__(self, store: Store) -> None:
         self._store = store
 

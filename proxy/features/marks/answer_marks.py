@@ -45,8 +45,6 @@ class AnswerMark(Protocol):
 
 
 class UsableMark(Protocol):
-    """A mark, wherever it runs."""
-
     async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> AnswerMark:
         """Open the mark of an answer. Raise MarkUnusable."""
         ...
@@ -110,8 +108,6 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
 
 
 class HostedParts(NamedTuple):
-    """The start parameters of a mark's process. `model` is the folder of its model, if it has one."""
-
     settings: msgspec.Struct
     interpreter: str
     model: Path | None

@@ -110,7 +110,7 @@ class ProvenanceChecker:
             answer = await self._searches.ask(msgspec.msgpack.encode(job), within_s=SEARCH_WITHIN_S)
             marks = _decode_findings(answer)
         except (TimeoutError, HelperFailed, msgspec.MsgspecError) as error:
-            # A search is bounded by what is decoded, so the machine is at fault and not the file.
+            # The decoder bounds a search, so the machine is at fault and not the file.
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise NoPlace("recordings to check") from None
         marks += await self._ask_hosted(job)

@@ -47,7 +47,6 @@ def _only(boxes: list[tuple[str, bytes]]) -> tuple[str, bytes]:
 
 
 def _labelled(content: bytes) -> list[tuple[str, bytes]]:
-    """Return the labels of the superboxes in a superbox, with their contents."""
     return [(_label(inside), inside) for kind, inside in _boxes(content) if kind == _SUPERBOX.decode()]
 
 

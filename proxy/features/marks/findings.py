@@ -13,7 +13,7 @@ ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
 
 
 class MarkFinding(msgspec.Struct, frozen=True):
-    """What the detector of one mark says of a recording. `fault` is its error, if it failed."""
+    """The result of one mark's detector. `fault` is its error, if it failed."""
 
     plugin: str
     score: float = 0.0

@@ -33,7 +33,7 @@ def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
     else only its digest names a converted recording."""
     actions = [_created(facts, speaker) for speaker in facts.speakers]
     if has_parent or facts.source:
-        # The standard wants one beginning: a parent is opened, and what was done to it is an edit.
+        # The standard wants one beginning: a parent is opened, and then edited.
         actions = [_opened(facts), *({**action, "action": "c2pa.edited"} for action in actions)]
     elif len(actions) > 1:
         actions[1:] = [{**action, "action": "c2pa.edited"} for action in actions[1:]]

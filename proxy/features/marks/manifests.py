@@ -68,7 +68,7 @@ class Manifests:
         self._is_on = MARKING.of(config).manifests
         # A server that makes no manifests any more still has those whose addresses it gave.
         self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
-        # Keys that are lost since the last revision still find what they have made.
+        # Keys that were lost since the last revision still find their manifests.
         self._known = self._keys or self._known
         self.signer.revise(config)
 

@@ -17,8 +17,6 @@ from speech_engine import EngineUnavailable
 
 
 class MarkTreatment(Treatment, frozen=True, kw_only=True):
-    """The marks of an answer."""
-
     marking: Marking
 
 
@@ -57,8 +55,6 @@ def marking_of(plan: SpeechPlan, speaker: str) -> Marking | None:
 
 
 class MarkFilter:
-    """A `SoundFilter`."""
-
     def __init__(self, marker: Marker, use: MarkUse) -> None:
         self.key = use
         self.headers = ((b"x-voxgate-mark", f"{use.plugin}; key={use.key}".encode("latin-1", "replace")),)

@@ -43,8 +43,6 @@ _RETRY_S = 5.0
 
 
 class ProvenanceObservers:
-    """Observes answers with receipts, answers that may be marked, and answers whose request asks for it."""
-
     def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
         self._manifests = manifests
         self._lost = lost
@@ -67,8 +65,6 @@ class ProvenanceObservers:
 
 
 class _ProvenanceObserver(Observer):
-    """The facts of the clip, with a digest of the audio as the client gets it."""
-
     def __init__(
         self,
         manifests: Manifests,

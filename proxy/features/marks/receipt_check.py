@@ -44,8 +44,6 @@ class _ClipClaims(msgspec.Struct, frozen=True):
 
 
 class _KeySet(msgspec.Struct, frozen=True):
-    """A JWK set, which may have keys of other kinds."""
-
     keys: list[Any]
 
 

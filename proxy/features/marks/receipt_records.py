@@ -19,7 +19,7 @@ ROOT = "/v1/audio/receipts"
 ManifestPlace = Literal["embedded", "sidecar", ""]
 """Where the clip's signed manifest is; "" if it has none."""
 Kind = Literal["speech", "conversion"]
-"""What the clip was made of: a text, or a recording."""
+"""The source of the clip: a text, or a recording."""
 
 
 class ClipSpeaker(msgspec.Struct, frozen=True):

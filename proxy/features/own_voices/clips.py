@@ -84,8 +84,6 @@ class ClipUpload(NamedTuple):
 
 
 class VoiceRecordings:
-    """The recordings of all voices, for one revision of the configuration."""
-
     def __init__(
         self,
         vault: Vault,

@@ -156,7 +156,6 @@ class LibraryWriter:
         await self._members(account, cast, "cast.")
 
     async def _members(self, account: str | None, members: Mapping[str, str], field: str) -> dict[str, Voice]:
-        """Return the voices of a cast or a mix. Raises InvalidRequest."""
         if self._catalogue is None:
             return {}
         own = NOTHING if account is None else await self.library.get(account)

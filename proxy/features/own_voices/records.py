@@ -158,7 +158,7 @@ async def add(
     the id is taken.
     """
     assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
-    # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
+    # The rows that the voice needs are locked first, so the INSERT sees a simultaneous deletion.
     needs = Condition(
         f"{_IS_FREE} AND {blobs.IS_STORED} AND {only_if.sql}",
         {**only_if.params, "other_name": other_name, "digest": digest},

@@ -214,7 +214,6 @@ def _one(name: str, texts: list[str]) -> str:
 
 
 def _value(name: str, text: str, *, is_foreign: bool) -> object:
-    """Return a field of the form as JSON. Text that is no JSON stays a text."""
     is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
     return json_or_text(text) if is_json else text
 

@@ -19,7 +19,8 @@ _log = structlog.get_logger()
 
 
 class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a clip's `sealed`. `request` is as in `VoiceTexts`, and `compared` as in `VoiceRecord`."""
+    """The content of a clip's `sealed`. `request` is as in `VoiceTexts`, and `compared` as in
+    `VoiceRecord`."""
 
     words: str = ""
     request: str = ""
@@ -40,7 +41,6 @@ async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
 
 
 def closed(row: VoiceRecord) -> VoiceRecord:
-    """Return a sealed record without the sealed texts. The name, a digest, stays."""
     return msgspec.structs.replace(row, **msgspec.structs.asdict(VoiceTexts(name=row.name)))
 
 

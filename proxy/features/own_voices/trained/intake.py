@@ -40,8 +40,6 @@ F = TypeVar("F", bound=VoiceModelForm)
 
 
 class ModelUpload(NamedTuple):
-    """A form with a model, and the files by the fields in which they came."""
-
     files: Mapping[str, UploadedModel]
     place: ModelSlots
 
@@ -54,8 +52,6 @@ class ModelUpload(NamedTuple):
 
 
 class TrainedIntake:
-    """Accepts models of voices, for one revision of the configuration."""
-
     def __init__(
         self,
         trained: TrainedVoiceStore,
