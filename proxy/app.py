@@ -1,4 +1,4 @@
-"""The page that wires a worker: what is built here is passed down, and nothing is fetched up again."""
+"""Wires a worker: it is built here and passed down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from proxy.speech.speaking import Speaking, wire_speech
 
 
 class Worker:
-    """One worker, wired. What it is given is opened once; the rest is built anew from each revision of the
+    """One worker, wired. Its arguments are opened once; the rest is rebuilt for each revision of the
     configuration, and a request ends in the revision in which it began."""
 
     def __init__(
@@ -52,11 +52,9 @@ class Worker:
         self.revise(kernel.config)
 
     def public(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request to the port by the newest revision."""
         return self.app(scope, receive, send)
 
     def control(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve a request to control.sock by the newest revision."""
         return self._control_app(scope, receive, send)
 
     def revise(self, config: Config) -> None:
@@ -127,7 +125,7 @@ class Worker:
 async def open_worker(
     config: Config, registry: Registry, link: ServerLink | None = None
 ) -> AsyncIterator[Worker]:
-    """Open a worker. Without a link, commands can neither reload the server nor ask where it listens."""
+    """Open a worker. Without a link, commands can neither reload the server nor learn its addresses."""
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,

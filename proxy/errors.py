@@ -281,15 +281,15 @@ class HostLost(EngineUnavailable):
 
 
 class DayUsedUp(EngineUnavailable):
-    """What an engine may cost in a day is spent or reserved."""
+    """An engine's cost limit of a day is spent or reserved."""
 
 
 class ShareUsedUp(DayUsedUp):
-    """What an engine may cost in a day for one account is spent. The share may grow before the day ends."""
+    """An account's share of an engine's cost limit of a day is spent. It may grow before the day ends."""
 
 
 class JobUsedUp(EngineError):
-    """What one job may cost at an engine is spent. The operator decides that, so it charges nothing."""
+    """A job's cost limit at an engine is spent. The operator sets the limit, so it charges nothing."""
 
 
 _ENGINE_FAULTS: dict[type, tuple[str, str]] = {

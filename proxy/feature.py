@@ -1,7 +1,7 @@
-"""What a feature is: a folder that app.py opens with the rest of the server in its hands.
+"""A feature is a folder that app.py opens with the rest of the server.
 
-A feature knows the kernel and the features that open before it, in the order of `proxy/features/all.py`. It
-has a protocol in `catalogue/` if the kernel, or an earlier feature, asks something of it.
+A feature knows the kernel and the features that open before it, in the order of `proxy/features/all.py`. If
+the kernel, or an earlier feature, calls it, `catalogue/` has its protocol.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ _NOT_OPEN: Any = None
 
 
 class AppContext(NamedTuple):
-    """What a feature finds when it opens: the kernel, and what the features before it have added.
+    """The kernel, and the additions of earlier features, for a feature that opens.
 
-    `spread` lets every worker of this server forget something. A command has no other worker. `book` has the
-    memory of the devices. The kernel asks what `erasing` and the fields after it have; `shared` is for later
-    features alone.
+    `spread` lets every worker of this server forget an object. A command has no other worker. `book` has the
+    memory of the devices. The kernel uses `erasing` and the fields after it; `shared` is for later features
+    alone.
     """
 
     config_at_start: Config
@@ -96,11 +96,10 @@ class AppContext(NamedTuple):
     shared: tuple[object, ...] = ()
 
     def sharing(self, more: object) -> AppContext:
-        """Return the house with something more for later features."""
+        """Return the context with one more object for later features."""
         return self._replace(shared=(*self.shared, more))
 
     def find(self, type_: type[T]) -> T:
-        """Return what an earlier feature shares."""
         return next(each for each in self.shared if isinstance(each, type_))
 
     def admin_tools(self, known_names: Callable[[], Mapping[str, Names]]) -> AdminTools:
@@ -123,9 +122,9 @@ class AppContext(NamedTuple):
 
 
 class Additions(NamedTuple):
-    """What a feature adds to one revision of the configuration: endpoints for clients and operators, and what
-    it does on the way of a request for speech. `forms` are such requests that bring their own voice, and
-    those in the `background` are spoken later."""
+    """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
+    observers of speech. `forms` are speech requests that bring their own voice, and those in the
+    `background` are spoken later."""
 
     endpoints: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()
@@ -134,7 +133,8 @@ class Additions(NamedTuple):
 
 
 class RevisionContext(NamedTuple):
-    """What a feature finds in each revision of the configuration. `context` has what all features have added.
+    """The context of a feature in each revision of the configuration. `context` has the additions of all
+    features.
 
     A command without a server has no `voices`, no `budgets`, and nothing that speaks or answers.
     """
@@ -154,22 +154,21 @@ def no_additions(_revision: RevisionContext) -> Additions:
 
 
 async def no_remote_copies(_voice: str) -> bool:
-    """Say that nothing of a voice is elsewhere."""
     return True
 
 
 def nothing_reached(_things: DerivedThings) -> None:
-    """Have no use of what is derived of voices."""
+    """Ignore the derived things."""
 
 
 class FeatureInstance(NamedTuple):
-    """An open feature. `context` is what later features find, with all that this one adds to it.
+    """An open feature. `context` is the context of later features, with this one's additions.
 
     An erasure reaches its `memories` and `files`.
 
-    `reach` gets all that is derived of voices, at each revision, and `is_gone` tells whether nothing of
-    an erased voice is left elsewhere, after a moment. A command finishes the tasks that a killed server
-    left; in a server, every worker sees to them, and worker number 0 alone runs `alone` to its end, and
+    `reach` gets all data that is derived of voices, at each revision, and `is_gone` waits a moment and tells
+    whether no other system has data of an erased voice. A command finishes the tasks that a killed server
+    left; in a server, every worker runs them, and worker number 0 alone runs `alone` to its end, and
     `alone_here`. Each `voxgate worker` runs `alone_here` too, as its server may be down.
     """
 
@@ -185,7 +184,7 @@ class FeatureInstance(NamedTuple):
 
 
 Check = Callable[[Config, Registry, ProbeResults], Iterable[Finding]]
-"""What `voxgate check` says of a configuration."""
+"""The findings of `voxgate check` in a configuration."""
 
 
 def nobody_needs_plugins(_config: Config) -> bool:
@@ -195,8 +194,8 @@ def nobody_needs_plugins(_config: Config) -> bool:
 class BackedUp(NamedTuple):
     """A file of the data folder that a whole backup has.
 
-    `check` raises for content that would do harm. `merge` puts that of a backup beside what there is, and the
-    backup has it after all else; without, it takes the place of the other.
+    `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
+    copies it last; without it, a backup's file replaces the present one.
     """
 
     name: str
@@ -206,11 +205,11 @@ class BackedUp(NamedTuple):
 
 
 class Feature(NamedTuple):
-    """A feature as the list has it. To read it loads nothing heavy: `open` imports what it needs. Its section
-    and its commands stand beside it in the list, since a command needs them without it.
+    """A feature in the list. Reading it loads nothing heavy: `open` imports its parts. Its section and its
+    commands are beside it in the list, since a command needs them without it.
 
-    Its tables are there even where it does not open. `checks` judge what it needs, and `text_checks`, said at
-    the end, what becomes of texts. A command without a server loads plugins if a feature `needs_plugins`.
+    Its tables exist even where it does not open. `checks` check its requirements, and `text_checks`, printed
+    last, the handling of texts. A command without a server loads plugins if a feature `needs_plugins`.
     """
 
     name: str
@@ -224,13 +223,13 @@ class Feature(NamedTuple):
 
 
 class OpenFeatures(NamedTuple):
-    """The house with all that its features give, and the features."""
+    """The features, and the context with all their additions."""
 
     context: AppContext
     features: tuple[FeatureInstance, ...]
 
     def reach(self, things: DerivedThings) -> None:
-        """Tell all features what is derived of voices: the kernel's things, and their own."""
+        """Give all features the data that is derived of voices: the kernel's and their own."""
         memories = [memory for feature in self.features for memory in feature.memories]
         files = [each for feature in self.features for each in feature.files]
         whole = DerivedThings(
@@ -247,7 +246,6 @@ class OpenFeatures(NamedTuple):
         return [kind for feature in self.features for kind in feature.task_kinds]
 
     def at(self, revision: RevisionContext) -> Additions:
-        """Return what all features add to a revision of the configuration."""
         served = [feature.at(revision) for feature in self.features]
         return Additions(
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
@@ -259,7 +257,7 @@ class OpenFeatures(NamedTuple):
 
 @asynccontextmanager
 async def open_features(context: AppContext, features: Sequence[Feature]) -> AsyncIterator[OpenFeatures]:
-    """Open features, each with what those before it give. They close in the opposite order."""
+    """Open features, each with the additions of earlier ones. They close in the opposite order."""
     opened = []
     async with AsyncExitStack() as stack:
         for feature in features:

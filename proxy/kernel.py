@@ -1,4 +1,4 @@
-"""The kernel, opened: what is there before any feature is, for a server and for a command."""
+"""The kernel: the parts that exist before any feature, for a server and for a command."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from proxy.telemetry.metrics import Metrics
 
 
 class Kernel(NamedTuple):
-    """What lives as long as a worker or a command, in the order in which it is opened.
+    """The objects that live as long as a worker or a command, in the order in which they are opened.
 
-    `account_samples` are the recordings of accounts. `samples` has those of the requests under way, too.
+    `samples` contains `account_samples`, and the recordings of current requests.
     """
 
     config: Config
@@ -53,7 +53,7 @@ class Kernel(NamedTuple):
     samples: OneShotSamples
 
     def context(self) -> AppContext:
-        """Return the house of a command, which has no engines."""
+        """Return the context of a command, which has no engines."""
         erased = ErasedVoices()
         return AppContext(
             config_at_start=self.config,
@@ -74,7 +74,7 @@ class Kernel(NamedTuple):
 
 
 class ServerParts(NamedTuple):
-    """What a server has beside: the engines, what they speak with, and who may ask how often."""
+    """The additional parts of a server: the engines, their parts for speech, and the rate limits."""
 
     kernel: Kernel
     limits: Limits
@@ -85,7 +85,7 @@ class ServerParts(NamedTuple):
     spill_quota: SpillQuota
 
     def context(self, spread: Spread | None, book: MemoryReservations | None = None) -> AppContext:
-        """Return the house of a worker. `spread` lets every worker of the server forget something."""
+        """Return the context of a worker. `spread` lets every worker of the server forget an object."""
         return self.kernel.context()._replace(
             engines=self.engines,
             front_end_revision=self.front_ends.revision,
@@ -94,7 +94,6 @@ class ServerParts(NamedTuple):
         )
 
     def speech_means(self, context: AppContext) -> SpeechMeans:
-        """Return what speech is made with, in the house with all that its features give."""
         return SpeechMeans(
             self.engines,
             self.front_ends,
@@ -154,5 +153,4 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
 
 
 def _no_revision(_front_end: str) -> str:
-    """Return no revision: nothing is spoken."""
     return ""

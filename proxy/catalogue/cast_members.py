@@ -1,4 +1,4 @@
-"""Find the members of a cast or a mix. Each one is a voice by the name that the cast or the mix gives."""
+"""Find the members of a cast or a mix. Each one is a voice by its name there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def resolve_members(
 ) -> dict[str, Voice]:
     """Return the voice of each member. Raises InvalidRequest.
 
-    `own` has the account's voices. `saved` is the voice that has this cast, if one is saved already. If
+    `own` has the account's voices. `saved` is the voice that has this cast, if it is saved already. If
     `field` ends in a dot, an error names the field and the member.
     """
     members: dict[str, Voice] = {}

@@ -50,8 +50,8 @@ CommandFor = Callable[[str | None, bool], str]
 
 
 class Catalogue:
-    """The catalogue of one revision of the configuration. Each call reads the engines again: a host that
-    starts later brings its models."""
+    """The catalogue of one revision of the configuration. Each call reads the engines again, because a
+    host may start later."""
 
     def __init__(
         self, config: Config, engines: Engines, command_for: CommandFor = lambda _tag, _is_paid: ""
@@ -88,14 +88,13 @@ class Catalogue:
         return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
 
     def client_fields(self) -> frozenset[str]:
-        """Return the fields beyond ours that clients may set for some model."""
         return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
 
     def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
-        """Tell whether all models that could speak with a recording must know its words.
+        """Tell whether all models that could speak with a recording need its words.
 
-        Only `providers` may have the recording, if some are named, and whatever is local. An engine that has
-        not been up yet may have any model.
+        Only local models and `providers`, if some are named, may have the recording. An engine that has not
+        been up yet may have any model.
         """
         if not all(engine.models() for _, engine in self._engines.items()):
             return False
@@ -130,7 +129,7 @@ class Catalogue:
         return aliases, models
 
     def offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
-        """Return what a model's name stands for in this language. Raises as `resolve_model` does.
+        """Return the models of a name in this language. Raises as `resolve_model` does.
 
         `operators` are the voices that the operator saved. Without them, no route has a post-step.
         """
@@ -155,12 +154,11 @@ class Catalogue:
         return [full for route in self._routes.of(tag) for full in route.candidates]
 
     def _unknown(self, fulls: Iterable[str]) -> tuple[str, ...]:
-        """Return the engines of a list that have not been up yet."""
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
         return tuple([each for each in engines if each in self._engines and not self._engines[each].models()])
 
     def _routed(self, tag: str) -> RoutingResult | None:
-        """Return the most exact route that can be used: a route without any of its candidates cannot."""
+        """Return the most exact usable route: a route without any of its candidates is unusable."""
         for route in self._routes.of(tag):
             models = tuple(self._all_named(route.candidates))
             if models or not route.candidates:
@@ -168,12 +166,10 @@ class Catalogue:
         return None
 
     def find_steps(self, route: Route, operators: Mapping[str, Voice]) -> tuple[FoundStep, ...]:
-        """Return the post-steps of a route, with what they name at this moment."""
         engines = dict(self._engines.items())
         return tuple([find_step(step, engines, operators, self._own.get(step.voice)) for step in route.post])
 
     def missing_candidates(self, route: Route) -> list[str]:
-        """Return the candidates of a route that do not exist at this moment, each with the reason."""
         return [self._why_missing(full) for full in route.candidates if not self._named(full)]
 
     def _why_missing(self, full: str) -> str:
@@ -187,7 +183,7 @@ class Catalogue:
 
     @property
     def awaits_models(self) -> bool:
-        """Tell whether an engine starts whose models are not known yet."""
+        """Tell whether a starting engine's models are still unknown."""
         return any(engine.state != "failed" and not engine.models() for _, engine in self._engines.items())
 
     def is_coming(self, name: str, tag: str) -> bool:
@@ -224,15 +220,15 @@ class Catalogue:
                 self.resolve_model(name)
 
     def is_for_jobs_only(self, alias: str) -> bool:
-        """Tell whether all that may speak for an alias, by a route too, works elsewhere."""
+        """Tell whether all models of an alias, with those of its routes, are remote."""
         routed = [full for route in self._routes for full in route.candidates]
         models = self._all_named([*self._aliases[alias], *routed])
         return bool(models) and all(model.info.runner for model in models)
 
     def check_binding(self, engine: str, voice: str) -> str:
-        """Check a voice against its engine's list. Return what is unsure of it, or "".
+        """Check a voice against its engine's list. Return a doubt, or "".
 
-        Raises InvalidRequest if there is no such engine or voice, and UpstreamFailed if the engine is not up.
+        Raises InvalidRequest for an unknown engine or voice, and UpstreamFailed if the engine is not up.
         """
         if engine not in self._engines:
             known = [name for name, _ in self._engines.items()]
@@ -262,11 +258,11 @@ class Catalogue:
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float:
-        """Return how long to wait for its audio before the next candidate starts too; 0 for never."""
+        """Return the wait for its audio before the next candidate starts too, in seconds; 0 for never."""
         return self._hedges.get(engine, 0.0)
 
     def rate(self, model: Model) -> Rate | None:
-        """Return what the provider takes for this model, if the configuration says so."""
+        """Return the provider's price for this model, if it is configured."""
         of_engine = self._costs.get(model.engine, {})
         return of_engine.get(model.info.id) or of_engine.get("*")
 
@@ -325,14 +321,14 @@ class Catalogue:
         return (replace(voice, gender=other) if other else voice), first.alias_of
 
     def with_aliases(self, decision: Decision, model: str, terms: Terms | None) -> Decision:
-        """Return a decision on a request for `model` that tells whose voices its candidates have."""
+        """Return a decision on a request for `model`, with the owners of its candidates' voices."""
         for candidate in decision.candidates:
             if candidate.share is not None:
                 return self._name_owners(model, decision.query.language, terms).tell(decision)
         return decision
 
     def _name_owners(self, model: str, tag: str, terms: Terms | None) -> NameOwners:
-        """Return who owns the engines' voices. What was found stays until an engine's list changes."""
+        """Return the owners of the engines' voices. They are cached until an engine's list changes."""
         revision = self.revision
         if self._owners_at != revision or len(self._owners) >= _MOST_OWNERS:
             self._owners_at, self._owners = revision, {}
@@ -351,7 +347,7 @@ class Catalogue:
         return decide(self.offer(model, tag), voice, query, terms, Rules(self.licences))
 
     def missing_bindings(self, voice: Voice) -> list[str]:
-        """Return why a configured voice is not on engines that the configuration binds it to."""
+        """Return the reasons why engines lack a configured voice that is bound to them."""
         missing = self._own.missing(voice.id)
         return [f"{binding.engine} has no voice {voice_text(binding.voice)!r}" for binding in missing]
 
@@ -365,7 +361,6 @@ class Catalogue:
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 
     def _unlicensed(self) -> list[Remark]:
-        """Return the models that do not serve until the operator accepts their licence."""
         return [
             Remark(
                 model.name,
@@ -377,7 +372,6 @@ class Catalogue:
         ]
 
     def unusable_voices(self) -> list[tuple[str, str]]:
-        """Return the configured voices that an engine lacks, with a public reason."""
         return [
             (name, f"{binding.engine} does not have it: see voxgate check")
             for name, binding in self._own.all_missing()

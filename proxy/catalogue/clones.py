@@ -1,4 +1,4 @@
-"""Clones at providers, as libraries and the makers of voices need them. A feature has them made."""
+"""Clones at providers, for libraries and the makers of voices. A feature makes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARAM = "engines"
 
 
 class SavedClone(NamedTuple):
-    """The clone of a voice on an engine, as its owner sees it; for routing, if it speaks or will speak."""
+    """A voice's clone on an engine, for its owner, and for routing if it speaks or will speak."""
 
     engine: str
     state: str
@@ -34,7 +34,7 @@ class CloneTarget(NamedTuple):
 
 
 class CloneRights(NamedTuple):
-    """What decides where a voice may be cloned.
+    """The permitted places for a clone of a voice.
 
     `engines` are those of the plan, `providers` those that the consent names; None is all.
     """
@@ -70,8 +70,6 @@ class CloneRights(NamedTuple):
 
 
 class Cloning(Protocol):
-    """The clones of all voices."""
-
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         """Return the clones of voices by voice."""
         ...
@@ -109,11 +107,11 @@ class Cloning(Protocol):
     def statements(
         self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str
     ) -> Sequence[Statement]:
-        """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
+        """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
         ...
 
     def begin(self, record: VoiceRecord) -> None:
-        """Begin the clones of a voice whose wishes were committed with it."""
+        """Begin the clones of a voice whose tasks were committed with it."""
         ...
 
     async def order(

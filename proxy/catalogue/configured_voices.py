@@ -1,4 +1,4 @@
-"""The voices of the configuration, with those of their bindings that the engines really have."""
+"""The voices of the configuration, with the bindings that the engines really have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Shares = Mapping[str, tuple[Share, ...]] | None
 class _Bound(NamedTuple):
     """The voices at one revision of the engines' lists: as requests find them, and as they are offered.
 
-    No engine has those in `silent`.
+    No engine has the `silent` ones.
     """
 
     revision: int
@@ -37,11 +37,11 @@ class ConfiguredVoices:
     """The voices of one revision of the configuration.
 
     A binding is missing if its engine knows all its voices, and this one is not among them. An engine that is
-    not up yet, or that knows only some, may have it. A missing binding is not offered. It is tried all the
-    same if the engine may learn a voice by its use.
+    not up yet, or that knows only some, may have it. A missing binding is not offered, but is tried if the
+    engine may learn a voice by its use.
 
-    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them.
-    A binding to such a name, on an engine whose voices are shared, is to its share.
+    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them. A
+    binding to such a name, on an engine whose voices are shared, is to its share.
     """
 
     def __init__(self, sections: Mapping[str, VoiceSection], engines: Engines) -> None:
@@ -62,18 +62,15 @@ class ConfiguredVoices:
         return name in self._written
 
     def get(self, name: str) -> Voice | None:
-        """Return a voice with the bindings that may be tried; there may be none."""
         return self._bound().voices.get(name)
 
     def offered(self) -> tuple[Voice, ...]:
-        """Return the voices that an engine has, and the casts whose members are such voices."""
         return self._bound().offered
 
     def is_silent(self, name: str) -> bool:
         return name in self._bound().silent
 
     def missing(self, name: str) -> list[Binding]:
-        """Return the bindings of a voice that are missing."""
         voice = self._written.get(name)
         return [binding for binding in (voice.bindings if voice else ()) if self._is_missing(binding)]
 
@@ -81,7 +78,7 @@ class ConfiguredVoices:
         return [(name, binding) for name in self._written for binding in self.missing(name)]
 
     def _bound(self) -> _Bound:
-        """Return the voices as they are now. A voice stays the same object until an engine's list changes."""
+        """Return the current voices. A voice stays the same object until an engine's list changes."""
         revision = self._engines.revision
         if self._last_bound.revision != revision:
             written = self._bind()
@@ -97,7 +94,6 @@ class ConfiguredVoices:
         return self._last_bound
 
     def _bind(self) -> dict[str, Voice]:
-        """Return the voices with what the engines have for OpenAI's names now."""
         names = self._engines.names
         shares = {engine: self._shares(engine) for engine, known in names.items() if known == "shared"}
         return {
@@ -106,7 +102,6 @@ class ConfiguredVoices:
         }
 
     def _bind_name(self, voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
-        """Return one of the names, with what each engine has for it."""
         bindings: list[Binding] = []
         for engine, known in self._engines.names.items():
             if known == "shared":
@@ -116,7 +111,7 @@ class ConfiguredVoices:
         return replace(voice, bindings=tuple(bindings))
 
     def _keep(self, voice: Voice, is_stored: Callable[[Binding], bool]) -> Voice:
-        """Return a voice with some of its bindings. One of the names has their tags, if all agree."""
+        """Return a voice with some of its bindings. An OpenAI name gets their tags, if all agree."""
         bound_here = tuple(binding for binding in voice.bindings if is_stored(binding))
         if voice.id in self._names:
             return replace(voice, bindings=bound_here, tags=self._same_tags(voice.name, bound_here))
@@ -173,7 +168,6 @@ def _voice(name: str, section: VoiceSection) -> Voice:
 
 
 def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
-    """Return a voice whose bindings to names are to their shares."""
     bound = [
         _shared(each, shares[each.engine])
         if each.engine in shares and voice_text(each.voice) in known_names()
@@ -184,7 +178,6 @@ def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
 
 
 def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
-    """Return the share of a name, or nothing if there is none."""
     if shares is None:
         # It may have any voice, once it is up.
         return [binding]
@@ -193,7 +186,6 @@ def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
 
 
 def unknown_voice(name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that no voice has."""
     problem = f"The voice '{name[:80]}' does not exist."
     if name in voices_to_bind():
         return (

@@ -1,7 +1,7 @@
-"""What is derived of voices, and what an erasure needs of its keepers.
+"""Data that is derived of voices, and the interfaces by which an erasure removes it.
 
-What keeps something new implements one of these interfaces, and its feature gives it in `FeatureInstance`.
-What is written down looks for the tombstone in its own commit besides: see storage/tombstones.py.
+A holder of such data implements one of these interfaces, and its feature adds it to `FeatureInstance`. A
+writer of rows must also check the tombstone in its own commit: see storage/tombstones.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class VoiceFiles(Protocol):
     """Something on this machine's disk that is derived of voices."""
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove what is derived of a voice. `is_late`: its rows may be gone already.
+        """Remove the data that is derived of a voice. `is_late`: its rows may be gone already.
 
         Raises OSError and StorageFailed.
         """
@@ -47,8 +47,8 @@ async def no_hosts(_digests: Collection[str]) -> None:
 
 
 class DerivedThings(NamedTuple):
-    """All that this worker has of voices. `drop` tells the hosts, and raises EngineError if one is silent.
-    `wait_for_providers` tells whether no provider has a copy any more, after a moment."""
+    """All of this worker's data of voices. `drop` drops it on the hosts, and raises EngineError if one is
+    silent. `wait_for_providers` waits a moment, and tells whether all providers have deleted their copies."""
 
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()

@@ -1,6 +1,7 @@
-"""What this worker knows of erased voices, and which of its streams speak with a voice that may be erased.
+"""The erased voices that this worker knows, and the streams that speak with a voice that may be erased.
 
-A stream asks at each chunk, so the answer is in memory. The truth is in the database: storage/tombstones.py.
+A stream checks at each chunk, so the answer is in memory. The database is authoritative:
+storage/tombstones.py.
 """
 
 from __future__ import annotations
@@ -41,11 +42,10 @@ class ErasedVoices:
         return any(voice in self._erased for voice in voices)
 
     def erasure_of(self, voices: Collection[str]) -> VoiceErased | None:
-        """Return the error of a request with these voices, once one of them is erased."""
+        """Return the error of a request if one of these voices is erased."""
         return VoiceErased("The voice was deleted.") if self.are_any_erased(voices) else None
 
     def check(self, voices: Collection[str]) -> None:
-        """Raise VoiceErased if one of these voices is erased."""
         if (erased := self.erasure_of(voices)) is not None:
             raise erased
 

@@ -1,4 +1,4 @@
-"""The erasure of voices and consents, as their handlers need it. A feature carries it out."""
+"""The erasure of voices and consents, for their handlers. A feature runs it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Spread = Callable[[Tombstone], Awaitable[bool]]
 
 
 class Erasing(Protocol):
-    """The erasures of one worker. `replayed` counts those that a backup had taken back when it opened."""
+    """The erasures of one worker. `replayed` counts the erasures that a restored backup had undone."""
 
     replayed: int
 
     async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
-        """Erase a voice or a consent. None: it is gone already, or something needs it."""
+        """Erase a voice or a consent. None: it is gone already, or another record needs it."""
         ...
 
     async def erase_voice(
@@ -29,9 +29,9 @@ class Erasing(Protocol):
         ...
 
     async def erase_account(self, account: str) -> None:
-        """Erase all that an account has which is closed."""
+        """Erase all data of a closed account."""
         ...
 
     async def forget(self, tombstone: Tombstone) -> bool:
-        """Forget in this worker what any worker of this server erases, and tell whether nothing uses it."""
+        """Forget in this worker a voice that any worker erases, and tell whether it is unused."""
         ...

@@ -42,16 +42,15 @@ class KnownVoices:
         return voice
 
     def saved(self, voice: Voice) -> LibraryVoice | None:
-        """Return what was saved of a voice, or None if the configuration or an engine has it."""
+        """Return the saved record of a voice, or None if the configuration or an engine has it."""
         found = self._own.saved(voice.id)
         return found if found is not None and found.voice is voice else None
 
     def alias_of(self, voice: Voice) -> str:
-        """Return whose voice it is, if it is only another name for it, else ""."""
+        """Return the owner of the voice, if this is only another name for it, else ""."""
         return self._aliases.get(voice.id, "")
 
     def is_own(self, voice: Voice) -> bool:
-        """Tell whether the caller's account has saved the voice, and not the operator."""
         found = self.saved(voice)
         return found is not None and found.row.account is not None
 
@@ -60,7 +59,6 @@ class KnownVoices:
         return list(dict.fromkeys(engine for each in self._speaking(voice) for engine in self._engines(each)))
 
     def _engines(self, voice: Voice) -> list[str]:
-        """Return the engines of a single voice, or those that can mix all members of a mix."""
         if voice.mix:
             members = [member for name, _ in voice.mix if (member := self._member(voice, name)) is not None]
             able = [set(self._engines(member)) for member in members if not member.mix]
@@ -93,7 +91,6 @@ class KnownVoices:
         return [voice for voice in (*of_it, *of_any) if self.may_speak(voice, tag)]
 
     def may_speak(self, voice: Voice, tag: str) -> bool:
-        """Tell whether an engine of the voice may speak the language, now or when it is up again."""
         engines = self.engines(voice)
         return not engines or any(self._speaks(engine, tag) for engine in engines)
 
@@ -106,7 +103,6 @@ class KnownVoices:
         return known
 
     def _speaking(self, voice: Voice) -> list[Voice]:
-        """Return the voice itself, or the members of a cast that a speech request would find."""
         if not voice.cast:
             return [voice]
         voices = [self._member(voice, name) for _, name in voice.cast]

@@ -1,10 +1,10 @@
 """The saved voices and lexicons of accounts, over those of the operator.
 
-The operator's voices are read once for each of their revisions, and every account has the same. An account's
-own are read again when its revision has changed. Revisions are read again after some seconds, those of many
-accounts at once, so that every worker sees a change after that time. The worker that makes a change calls
-`forget`, so that it sees the change at once. What another worker has just saved is found as well: a name that
-is unknown is looked for once more, by `read_again`.
+The operator's voices are read once for each of their revisions, and all accounts share them. An account's own
+are read again when its revision has changed. Revisions are read again after some seconds, many accounts at
+once, so every worker sees a change after that time. The worker that makes a change calls `forget`, so it sees
+the change at once. An unknown name is looked up once more, by `read_again`, because another worker may just
+have saved it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CACHED_S = 5.0
 _MOST_BYTES = 32_000_000
 """The most of all libraries together, the operator's among them."""
 _LIBRARY_BYTES = 1000
-"""What a library takes that has nothing of its own."""
+"""The bytes of a library without own voices and words."""
 _BELIEVED_S = 60.0
 """So long a revision is believed on a shared database. While others are upgraded, a server of a version that
 knows no revisions may use it, too, and changes libraries without raising them."""
@@ -52,7 +52,7 @@ class _Names:
         self.by_both = self.by_name | self.by_id
 
     def over(self, others: _Names) -> Mapping[str, Voice]:
-        """Return these names and the others after them. Nothing is copied: there may be very many."""
+        """Return these names, then the others. Nothing is copied: there may be very many."""
         if not others.by_id:
             return self.by_both
         if not self.by_id:
@@ -61,7 +61,7 @@ class _Names:
 
 
 class VoiceCache:
-    """Voices with their names, made once for all libraries that have them. `saved` has what was saved."""
+    """Voices with their names, made once and shared by libraries. `saved` has the saved records."""
 
     def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
         self.listed = listed
@@ -80,7 +80,7 @@ class VoiceCache:
         return next((each.row for each in self.saved.values() if each.record.name == name), None)
 
     def renewed(self, saved: Sequence[LibraryVoice]) -> VoiceCache:
-        """Return this shelf if these are its very voices, else one of them."""
+        """Return this cache if its voices are the very same, else a new one."""
         is_same = len(saved) == len(self.saved) and all(self.saved.get(each.row.id) is each for each in saved)
         return self if is_same else VoiceCache.of(saved)
 
@@ -104,7 +104,6 @@ class AccountLibrary:
 
     @property
     def operators(self) -> Mapping[str, Voice]:
-        """The voices that the operator saved, by id and by name."""
         return self._shared.singles.by_both
 
     @property
@@ -112,16 +111,14 @@ class AccountLibrary:
         return (*self.own.listed, *self._shared.listed) if self.own.listed else self._shared.listed
 
     def saved(self, id_: str) -> LibraryVoice | None:
-        """Return what was saved of a voice, if it was saved and not configured."""
         return self.own.saved.get(id_) or self._shared.saved.get(id_)
 
     @property
     def has_lexicons(self) -> bool:
-        """Tell whether the account saved lexicons of its own."""
         return self._lexicons.has_own
 
     def having(self, voice: Voice) -> AccountLibrary:
-        """Return a library with one voice more, which comes first."""
+        """Return a library with one voice more, which is the first."""
         own = VoiceCache((voice, *self.own.listed), self.own.saved)
         return AccountLibrary(own, self._shared, self._lexicons)
 
@@ -176,10 +173,10 @@ class _Texts(Mapping[str, Words]):
 
 
 class _OwnPart(NamedTuple):
-    """What an account has saved itself, when its library had this revision.
+    """An account's own saved data, at this revision of its library, read at `read_at`.
 
-    Sealed voices have clones and recordings, which have no revision: they are read each time. `words` are
-    the revisions of its lexicons. It was read at the time `read_at`.
+    Sealed voices have clones and recordings, which have no revision: they are read each time. `words` are the
+    revisions of its lexicons.
     """
 
     revision: int
@@ -190,7 +187,7 @@ class _OwnPart(NamedTuple):
     read_at: float = 0.0
 
     def is_as(self, other: _OwnPart) -> bool:
-        """Tell whether the other has the very same things. Its revision may be another."""
+        """Tell whether the other has the very same data. Its revision may be another."""
         return self.sample_cache is other.sample_cache and self.lexicons is other.lexicons
 
     @property
@@ -234,7 +231,7 @@ class Library:
         self._operators = _EMPTY
         self._clock = clock
         self._believed_s = _BELIEVED_S if store.is_shared else math.inf
-        # By revision: what is read for one is never older than it. Only the last one is kept.
+        # By revision: data that is read for one is never older than it. Only the last one is stored.
         self._caches: ReadCache[int, VoiceCache] = ReadCache(
             of_one(self._read_operators), lambda _sample_cache: self._believed_s, max_weight=1, clock=clock
         )
@@ -253,23 +250,23 @@ class Library:
 
     @property
     def weight(self) -> int:
-        """About how many bytes all libraries take, the operator's among them."""
+        """The approximate size of all libraries in bytes, with the operator's."""
         return int(self._accounts.weight) + self._operators.weight
 
     async def get(self, account: str) -> AccountLibrary:
         return (await self._accounts.get(account)).library
 
     async def read_again(self, account: str) -> AccountLibrary | None:
-        """Read a library once more, because a name is not in it. None: no other worker can have saved it."""
+        """Read a library once more for an unknown name. None: no other worker can have saved it."""
         if not self._store.is_shared:
             return None
         self.forget(account)
         return await self.get(account)
 
     async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a saved voice of this account (None: the operator) by its id or its name, as its row has it.
+        """Return the row of a saved voice of this account (None: the operator) by its id or its name.
 
-        Whether another account has such a voice changes neither the answer nor what is read.
+        Another account's voice changes neither the answer nor what is read.
         """
         if not id_or_name.isprintable():
             return None
@@ -284,7 +281,7 @@ class Library:
     async def find_any(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return a voice by its id, of any account, or by its name in this one. It is for operators.
 
-        If its texts cannot be opened, it has none.
+        Texts that cannot be opened are left out.
         """
         row = await self._own_voices.get(id_or_name) if id_or_name.isprintable() else None
         row = row or await self.find(account, id_or_name)
@@ -306,7 +303,7 @@ class Library:
         self.forget(None)
 
     async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
-        """Read libraries. One whose revision is as it was stays the same object, with all planned for it."""
+        """Read libraries. One with an unchanged revision stays the same object, and its plans stay valid."""
         revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
         shared = await self._caches.get(revisions.get(OPERATOR, 0))
         found: dict[str, _LibraryRead] = {}
@@ -357,7 +354,7 @@ class Library:
         return part._replace(revision=revision, sample_cache=sample_cache, read_at=now)
 
     async def _with_lexicons(self, account: str, words: WordRevisions, known: _OwnPart | None) -> _OwnPart:
-        """Return a part with the account's lexicons. They are read and put together only if one changed."""
+        """Return a part with the account's lexicons, which are read only if one has changed."""
         if not words:
             return self._nothing if known is None or known.words else known
         if known is not None and known.words == words:

@@ -1,4 +1,4 @@
-"""The voices that accounts and the operator have saved, as libraries have them. A feature keeps them."""
+"""The voices that accounts and the operator have saved, for libraries. A feature stores them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.trained_models import TrainedModel
 
 _VOICE_BYTES = 1500
-"""What a voice takes in all the tables of a library, without its members and recordings."""
+"""The bytes of a voice in all the tables of a library, without its members and recordings."""
 _ITEM_BYTES = 200
 
 
 class VoiceParts(NamedTuple):
-    """What a voice has in other tables. Only `providers` may receive it, if the consent names some, and
-    only for its `uses`.
+    """A voice's data in other tables. Only `providers` may receive it, if the consent names some, and only
+    for its `uses`.
 
     `consent` is the digest of the consent's record, and `trained` are its models, one for each format.
     """
@@ -44,7 +44,7 @@ class LibraryVoice(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes."""
+        """Its approximate size in bytes."""
         record, parts = self.record, self.parts
         texts = (record.name, record.description, record.sealed, *record.tags, *record.texts)
         texts += tuple(sample.sealed for sample in parts.samples)
@@ -57,12 +57,10 @@ NONE: Known = {}
 
 
 class OwnVoices(Protocol):
-    """The saved voices of all accounts and of the operator."""
-
     async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
 
-        `before` has those of the last read. A voice that cannot be opened has no texts, and its id for a
+        `before` has those of the last read. A voice that cannot be opened has no texts, and its id as its
         name.
         """
         ...
@@ -71,9 +69,7 @@ class OwnVoices(Protocol):
         """Return the voices that the operator saved for all accounts, the newest first."""
         ...
 
-    async def get(self, id_: str) -> VoiceRecord | None:
-        """Return the row of a voice, whichever account has it."""
-        ...
+    async def get(self, id_: str) -> VoiceRecord | None: ...
 
     async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return a row of the account, or of the operator without one, by its id or its readable name."""

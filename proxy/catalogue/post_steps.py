@@ -1,4 +1,4 @@
-"""The model and the voice that a post-step of a route names, as they are at this moment."""
+"""The current model and voice of a route's post-step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ def find_step(
     operators: Mapping[str, Voice],
     configured: Voice | None,
 ) -> FoundStep:
-    """Find what a step names. Its voice is one that the operator saved, or configured, or the engine's own.
+    """Find the model and the voice of a step: a saved or configured voice of the operator, or the engine's
+    own.
 
-    `operators` are the saved ones by id and name, `configured` is that of this name. An account's own voices
-    never count: the step is the operator's.
+    `operators` are the saved ones by id and name, `configured` has this name. An account's own voices never
+    count: the step is the operator's.
     """
     name, _, id_ = step.engine.partition("/")
     if name not in engines:

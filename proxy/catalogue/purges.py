@@ -1,4 +1,4 @@
-"""What must go when a voice, the words or the whole of an account change. Features have it."""
+"""The data to drop when a voice, a lexicon or an account changes. Features hold it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 
 class Purges(Protocol):
-    """What was made by voices and words as they were."""
+    """The speech that was made with earlier voices and words."""
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
-        """Drop what this voice spoke for the account, or without one for all."""
+        """Drop the speech by this voice, of the account or, without one, of all accounts."""
         ...
 
     async def purge_lexicon(self, account: str) -> None:
-        """Drop what was spoken by an account's words."""
+        """Drop the speech with an account's lexicons."""
         ...
 
     async def purge_account(self, account: str) -> None:
-        """Drop all that an account was given."""
+        """Drop all speech of an account."""
         ...

@@ -1,6 +1,6 @@
-"""The models that can speak a voice of a recording here, and what helps if there are none.
+"""The models that can speak a voice of a recording here, and advice if there are none.
 
-Handlers look before a client records anything: a voice that nothing speaks is a recording given for nothing.
+Handlers check before a client records anything, so that no recording is made in vain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RecordingSpeakers:
         self._is_paid = terms is not None and terms.is_paid
 
     def hint(self, tag: str | None = None) -> str:
-        """Return what helps, if no model can speak a recording in this language, or in any; else "".
+        """Return advice if no model can speak a recording in this language, or in any; else "".
 
         It is "" too while an engine starts: its models are not known yet.
         """
@@ -41,7 +41,6 @@ class RecordingSpeakers:
         return f"{problem} {_OPERATOR} {command}"
 
     def able(self, tag: str | None) -> list[str]:
-        """Return the names of the models that speak recordings in this language, or in any."""
         return [each.name for each in self.models(tag)]
 
     def models(self, tag: str | None) -> list[Model]:
@@ -52,8 +51,8 @@ class RecordingSpeakers:
 
 
 def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) -> str:
-    """Return what helps, if a voice of recordings was refused: another model here, or one to be added. A
-    recording that the model cannot convert is for those that do."""
+    """Return advice on a refused voice of recordings: another model here, or one to be added. A recording
+    that the model cannot convert needs a model that converts."""
     error = decision.error
     if error is not None and decision.query.converts and error.code == "unsupported_model":
         return _converting(catalogue, terms)

@@ -1,7 +1,7 @@
-"""The recordings of accounts, as models need them: opened, and cut, levelled and resampled for a model.
+"""The recordings of accounts for models: opened, and cut, levelled and resampled for a model.
 
-What was derived stays in memory for a minute, since the processes of an engine ask one after the other. It is
-never on the disk.
+Derived samples stay in memory for a minute, since the processes of an engine request them one by one. They
+are never on the disk.
 """
 
 from __future__ import annotations
@@ -41,8 +41,6 @@ class _Derived(NamedTuple):
 
 
 class _SealedFile:
-    """A sealed file, as it is read."""
-
     def __init__(self, size: int, reader: SealedFileReader) -> None:
         self.size = size
         self._reader = reader
@@ -90,7 +88,7 @@ class SampleStore:
         raise SampleUnavailable(f"the account has no model {digest[:8]}")
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget what was derived of recordings, also what is being derived now."""
+        """Forget the derived samples of recordings, also those that are being derived now."""
         gone = frozenset(digests)
         self._derived.forget_if(lambda derived: derived.digest in gone)
 

@@ -1,4 +1,4 @@
-"""The words of accounts and of the operator, as their libraries need them. A feature keeps them."""
+"""The words of accounts and of the operator, for their libraries. A feature stores them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ WordRevisions = tuple[tuple[str, int, int], ...]
 
 
 class SavedWords(Protocol):
-    """The lexicons of all accounts."""
-
     def configured(self, config: Config) -> Mapping[str, Words]:
         """Return the lexicons of a configuration, which count for every account."""
         ...
 
     async def revisions(self, account: str) -> WordRevisions:
-        """List what says whether a lexicon has changed. Empty: the account has none."""
+        """List the revisions of an account's lexicons. Empty: the account has none."""
         ...
 
     async def texts(self, account: str) -> Mapping[str, str]:

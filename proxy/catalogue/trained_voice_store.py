@@ -12,8 +12,8 @@ from proxy.storage.trained_models import Origin, TrainedModel
 
 
 class TrainedVoiceStore:
-    """Whoever has a new model calls `put`, writes its `statements` in a commit of its own, and then forgets
-    the voice as it was: `Library.forget` and `Purges.purge_voice`."""
+    """The caller of `put` commits its `statements`, and then calls `Library.forget` and
+    `Purges.purge_voice` for the old voice."""
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self._store = store
@@ -38,10 +38,10 @@ class TrainedVoiceStore:
         )
 
     async def replaced_by(self, model: TrainedModel) -> Sequence[TrainedModel]:
-        """List the models in whose place this one comes. Ask before the commit, and `drop` them after it.
+        """List the models that this one replaces. Call this before the commit, and `drop` them after it.
 
-        Hosts keep them until others need the room, as answers may be under way with them. An erasure of the
-        voice names them, too.
+        Hosts hold them until others need the room, as answers may use them. An erasure of the voice names
+        them, too.
         """
         return [
             each
@@ -50,18 +50,17 @@ class TrainedVoiceStore:
         ]
 
     def statements(self, model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence[Statement]:
-        """Return what gives the voice its model, in the place of one that it has in this format.
+        """Return the statements that give the voice its model, and replace one of this format.
 
-        It does nothing if the voice was erased, or if `only_if` is untrue. Write them last in the commit.
+        They do nothing if the voice was erased, or if `only_if` is untrue. Write them last in the commit.
         """
         return trained_models.put_statements(model, only_if)
 
     async def is_stored(self, model: TrainedModel) -> bool:
-        """Tell whether the voice has this model, after the commit."""
         return await trained_models.is_stored(self._store, model.id)
 
     async def drop(self, model: TrainedModel) -> None:
-        """Drop the file of a model if no voice has it: after a commit that did not come about."""
+        """Drop the file of a model if no voice has it: after a failed commit."""
         await self._vault.drop(model.account, [model.digest])
 
     async def of_voice(self, account: str, voice: str) -> Sequence[TrainedModel]:

@@ -1,4 +1,4 @@
-"""A saved voice as its owner made it: what the kernel, and the features that make or clone it, know."""
+"""A saved voice as its owner made it, for the kernel and the features that make or clone it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DAY_US = 86_400_000_000
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
 DESCRIBED = ("name", "description", "tags", "labels", "language", "gender")
-"""What whoever makes a voice says of it, and may change."""
+"""The fields that the maker of a voice sets, and may change."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class VoiceRecord(VoiceTexts, frozen=True, kw_only=True):
         return bool(self.sealed)
 
     def ends_at(self, days: int) -> int:
-        """Return when a voice is erased that may be unused for so many days, in microseconds UTC."""
+        """Return when a voice that may be unused for so many days is erased, in microseconds UTC."""
         # It may have spoken at the end of that day.
         spoke = 0 if self.used is None else self.used + DAY_US
         return max(self.created, spoke) + days * DAY_US

@@ -124,7 +124,6 @@ class Child:
             return None
 
     async def messages(self) -> AsyncGenerator[Message, None]:
-        """Yield the child's messages, until its end of the pipe closes."""
         try:
             while (frame := await self.read()) is not None:
                 yield pipe.unpack(frame)

@@ -21,8 +21,8 @@ _log = structlog.get_logger()
 
 
 class _End(NamedTuple):
-    """The reason for the end of a process. With `waits` it was no crash: the next one begins after `again_s`,
-    or once woken."""
+    """The reason for the end of a process. With `waits` it was no crash: the next one begins after
+    `again_s`, or after `wake`."""
 
     reason: str
     is_last: bool = False
@@ -115,7 +115,6 @@ class ChildSupervisor:
         self.reason = ""
 
     async def _life(self) -> _End:
-        """Run one process to its end. Return the reason."""
         try:
             self.child = child = await self._begin()
         except OSError as error:

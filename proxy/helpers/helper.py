@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 
 
 class HelperFailed(Exception):
-    """The helper gave no answer. The message says why."""
+    """The helper gave no answer. The message has the reason."""
 
 
 class HelperRefused(HelperFailed):
@@ -114,7 +114,6 @@ class Life:
             del self._waiting_calls[number]
 
     async def hand_out(self) -> None:
-        """Hand the numbered answers out until the process ends."""
         try:
             async with aclosing(self.child.messages()) as messages:
                 async for message in messages:
@@ -187,7 +186,7 @@ class Helper:
 
     @property
     def _life(self) -> Life | HelperRefused | None:
-        """What has come of the last start, None while that goes on and before the first one."""
+        """The result of the last start; None while it runs and before the first one."""
         return self._current.result() if self._current is not None and self._current.done() else None
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:

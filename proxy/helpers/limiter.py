@@ -1,4 +1,4 @@
-"""Places for costly work: a few work at once, some wait, and some are reserved for accounts that have none.
+"""Places for costly work: a few run at once, some wait, and some are reserved for accounts that have none.
 
 A pool belongs to one worker. Each caller that takes a place must leave it.
 """
@@ -67,10 +67,10 @@ class FairLimiter:
 
     @asynccontextmanager
     async def turn(self, account: str, *, waits: bool = False) -> AsyncIterator[None]:
-        """Take a place, wait for its turn, and have both until the block is left.
+        """Take a place, wait for its turn, and hold both until the block is left.
 
-        Raises NoPlace if there is no place, or no turn within `wait_s`. With `waits`, the place is waited for
-        within that time, too: for callers whose number is bounded elsewhere.
+        Raises NoPlace if there is no place, or no turn within `wait_s`. With `waits`, the place too is
+        awaited within that time, for callers whose number is bounded already.
         """
         until = time.monotonic() + self.wait_s
         with await self.wait(account) if waits else self.take(account) as place:
@@ -83,7 +83,7 @@ class FairLimiter:
         return any(account not in self._owners for account in self._waiting)
 
     async def wait(self, account: str) -> FairSlot:
-        """Take a place as soon as the account may have one. Whoever waits for longest is first.
+        """Take a place as soon as the account may have one. The longest wait is served first.
 
         Raises NoPlace if there is none within `wait_s`.
         """
@@ -111,7 +111,7 @@ class FairLimiter:
 
 
 class FairSlot:
-    """A place that is held until it is left, which may be done twice."""
+    """A place that is held until it is left. A second call of `leave` does nothing."""
 
     def __init__(self, pool: FairLimiter, account: str, owner: _Owner, weight: int) -> None:
         self._pool = pool
@@ -170,8 +170,6 @@ class FairSlot:
 
 
 class _Owner:
-    """An account that holds places: their number, and the turn of one of them."""
-
     def __init__(self) -> None:
         self.taken = 0
         self.turn = asyncio.Lock()

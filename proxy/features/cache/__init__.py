@@ -1,5 +1,5 @@
-"""The audio cache: what an account was given before, kept on disk and given again without an engine.
+"""The audio cache: an account gets a stored answer again, and no engine speaks.
 
-`cache` looks up, keeps and forgets, `names` say what equal sound is called, `clips` and `memory` have the
-clips, `single_flight` let equal requests wait for one, and `records` has the index.
+`cache` is the entry, `names` names equal sound, `clips` and `clip_store` hold the files, `single_flight` lets
+equal requests wait for one, and `records` has the index.
 """

@@ -1,7 +1,7 @@
 """The audio cache: an account gets the same clip again, and no engine speaks.
 
-Of equal requests one is spoken, and the others wait for it. A lock on the disk does the same for the workers
-of one machine.
+One of several equal requests is spoken, and the others wait for it. A lock on the disk does the same for the
+workers of one machine.
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ _Purge = Callable[[Store], Awaitable[set[DiskName]]]
 
 
 class CacheMetrics:
-    """The metrics of the cache: look-ups, and what the folder has."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self.lookups = PlainCounter(
             "voxgate_cache_lookups", "Requests that may be kept.", ["found"], registry=registry
@@ -75,9 +73,9 @@ class CacheMetrics:
 
 
 class Cache:
-    """The cache of one worker. If the disk or the index fails, requests are spoken as if there were no cache.
+    """The cache of one worker. If the disk or the index fails, requests are spoken without a cache.
 
-    That failure is logged once, until the cache works again.
+    A failure is logged once, until the cache works again.
     """
 
     def __init__(self, clips: ClipStore, names: ClipNames, metrics: CacheMetrics) -> None:
@@ -101,7 +99,7 @@ class Cache:
         self._clips.folder.stored_s = section.days * _DAY_S
 
     def is_used(self, request: SpeechRequest, terms: Terms) -> bool:
-        """Tell whether this request may be answered from the cache, and kept there."""
+        """Tell whether this request may be answered from the cache, and its answer stored."""
         if not self._clips.folder.most_bytes:
             return False
         return caching.uses_cache(request.cache, terms.cache, self._is_on)
@@ -112,13 +110,12 @@ class Cache:
         return self._names.without_text(CacheQuestion(account, request, plan), speakers)
 
     def path(self, name_without_text: bytes, text: str) -> str:
-        """Return where the clip is."""
         return self._clips.path(self._names.with_text(name_without_text, text))
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
-        """Look up the clip of a call. The sound of an answer that its tap hears to the end is kept.
+        """Look up the clip of a call. If the observer sees a whole answer, its sound is stored.
 
-        If an equal request is being spoken, this one waits for it, unless that one waits for its own client.
+        An equal request that is being spoken is awaited, unless it waits for its own client.
         """
         if call.clip is None:
             return _NOTHING
@@ -129,9 +126,9 @@ class Cache:
         return await self._search(call, question, caching.patience_s(first_audio_s))
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
-        """Delete the clips by this voice. Speech that is under way is not kept either.
+        """Delete the account's clips by this voice, and do not store speech that is under way.
 
-        Without an account this is for the clips of all accounts.
+        Without an account, the clips of all accounts are deleted.
         """
         await self._purge_twice(lambda store: clips.purge_voice(store, account, voice_id))
 
@@ -141,9 +138,9 @@ class Cache:
         self._clips.forget_memory()
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove all clips of an erased voice. What is being recorded is not kept: see storage/clips.py.
+        """Remove all clips of an erased voice. Recordings under way are not stored: see storage/clips.py.
 
-        If it `is_late`, the rows may be gone, and their files still be there. Raises OSError, StorageFailed.
+        With `is_late`, files may exist whose rows are gone. Raises OSError, StorageFailed.
         """
         await self._clips.purge(lambda store: clips.purge_voice(store, None, voice))
         if is_late:
@@ -154,7 +151,6 @@ class Cache:
         await self._purge_twice(lambda store: clips.purge_lexicons(store, account))
 
     async def purge_account(self, account: str) -> None:
-        """Delete the clips of this account."""
         await self._purge_twice(lambda store: clips.purge_account(store, account))
 
     async def sweep(self) -> None:
@@ -168,7 +164,6 @@ class Cache:
             self._metrics.bytes.set(swept.left_bytes)
 
     async def tidy(self) -> None:
-        """Sweep, and remove files without rows and rows without files."""
         await self.sweep()
         try:
             await self._clips.tidy()
@@ -258,7 +253,6 @@ class Cache:
     async def _end(
         self, recording: ClipRecording, observer: CacheObserver, path: Path, question: CacheQuestion
     ) -> Landing:
-        """Keep the clip under the name of the real speakers. The requests that wait take it as well."""
         if observer.about is None:
             await self._clips.drop(recording)
             return "again"

@@ -1,11 +1,11 @@
-"""The shelf of clips: files, their index in the database, and a memory in front of both.
+"""The store of clips: files, their index in the database, and a memory in front of both.
 
-A file is given out without a look at the database. So the rows of the index come before the file, and a purge
-deletes the rows first and the files after them:
+A file is served without a look at the database. So its rows are written before it, and a purge deletes the
+rows before the files:
 
-- A recording adds its rows when it begins. It gives them its name before the file has that name, and looks
-  once more afterwards. If a purge came in the meantime, the rows are gone, and the file is removed.
-- A kill leaves rows without a file or, in the middle of a purge, a file without rows. `tidy` removes both.
+- A recording adds its rows when it begins. It names them before the file gets its name, and checks them again
+afterwards. If a purge deleted the rows in between, the file is removed. - A kill leaves rows without a file
+or, during a purge, a file without rows. `tidy` removes both.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class ClipRecording(FileRecording):
 class ClipStore:
     """The clips of one machine. `folder_id` is the machine's name in the index.
 
-    Methods that await raise OSError, and StorageFailed where they need the index. A disk that hangs takes the
-    threads of the shelf and no others.
+    Methods that await raise OSError, and StorageFailed where they need the index. A disk that hangs blocks
+    only this store's threads.
     """
 
     def __init__(self, root: Path, store: Store, folder_id: str, workers: int) -> None:
@@ -115,7 +115,8 @@ class ClipStore:
         return ClipRecording(lock, self.folder, entry.recording, indexing, on_end)
 
     async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
-        """Keep a whole recording. Return False if it was given up, or purged. The lock is free afterwards."""
+        """Store a whole recording. Return False if it was abandoned or purged. The lock is free
+        afterwards."""
         is_stored = False
         try:
             await recording.indexing
@@ -135,7 +136,6 @@ class ClipStore:
         return is_stored
 
     async def drop(self, recording: ClipRecording) -> None:
-        """Keep nothing of a recording."""
         await recording.close()
         await recording.indexing
         await self._forget(recording)
@@ -146,7 +146,7 @@ class ClipStore:
     async def purge(self, delete_rows: Callable[[Store], Awaitable[set[DiskName]]]) -> None:
         """Delete rows and their files. The memory of other workers sees it within a second.
 
-        The rows of a file that could not be removed are gone, so the next purge tries it once more.
+        A file that cannot be removed has no rows any more, so the next purge tries again.
         """
         self._unremoved |= await delete_rows(self._store)
         names = frozenset(self._unremoved)
@@ -158,12 +158,11 @@ class ClipStore:
             self._memory.forget(map(self.path, names))
 
     def forget_memory(self) -> None:
-        """Forget what is in memory, and nothing on the disk."""
         self._memory.clear()
 
     async def tidy(self) -> None:
         """Remove files without rows, stale rows, and the folders of versions that had no index."""
-        # The names come first: whatever has a name by now had rows before it.
+        # The names are read first: each named file had its rows before its name.
         names = await self.folder.names()
         entries = await index.list_folder(self._store, self._folder_id)
         await self.folder.remove(names - {entry.name for entry in entries})
@@ -218,8 +217,8 @@ class MemoryHit(msgspec.Struct, frozen=True):
 
 
 class Memory:
-    """A memory in front of the folder. A clip whose file has lost its name is soon not given out here either.
-    So workers that share the folder need not tell one another what they removed."""
+    """A memory in front of the folder. A clip whose file has lost its name soon leaves the memory too, so
+    workers that share the folder need not notify one another of removals."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -248,7 +247,6 @@ class Memory:
         return MemoryHit(entry.clip, is_due)
 
     def put(self, path: str, clip: Clip) -> None:
-        """Remember a clip that has no rest on the disk."""
         self._drop(path)
         self._entries[path] = _Entry(clip, time.monotonic())
         self._bytes += len(clip.start)

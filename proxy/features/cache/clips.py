@@ -1,4 +1,4 @@
-"""A clip: a whole answer on the disk. First come its bytes as they were sent, then what is known of them.
+"""A clip: a whole answer on the disk. The bytes as they were sent come first, then their metadata.
 
 Everything that reads waits for the disk and raises OSError.
 """
@@ -23,11 +23,11 @@ BLOCK_BYTES = 256 * 1024
 _LENGTH_BYTES = 4
 _MOST_ABOUT_BYTES = 4 * 1024 * 1024
 TOUCHED_S = 60.0
-"""After a use, further uses are not written down for so long."""
+"""A clip's use is written at most once in this time."""
 
 
 class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """What is known of the bytes: who spoke them, for header and usage row, and the times of words.
+    """The metadata of the bytes: the speakers, for header and usage row, and the times of words.
     `speakers` has one for each part."""
 
     spoken_by: str
@@ -60,7 +60,7 @@ class Identity(NamedTuple):
 
 class Clip:
     """`start` is the beginning of the sound. If it is all of the sound, there is no `rest`. The digest
-    is kept while the clip is in memory."""
+    lives as long as the clip is in memory."""
 
     def __init__(self, about: About, start: bytes, rest: FileIO | None, identity: Identity) -> None:
         self.about = about
@@ -74,7 +74,6 @@ class Clip:
         return self.about.samples / self.about.sample_rate_hz
 
     def read(self, at: int, count: int) -> bytes:
-        """Read so many bytes of the sound from this one on, or what is left."""
         assert self.rest is not None
         data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - at), at)
         if not data:
@@ -126,7 +125,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
     about = _about(file, stat.st_size)
     if about is None:
         return None
-    # No more than is kept of it: a larger block, given back in part, would leave holes in the memory.
+    # No more than is stored of it: a larger block, given back in part, would leave holes in the memory.
     most = about.audio_bytes if about.audio_bytes <= BLOCK_BYTES else PIECE_BYTES
     start = os.pread(file.fileno(), most, 0)
     is_whole = about.audio_bytes <= len(start)
@@ -134,7 +133,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
 
 
 def _about(file: FileIO, size: int) -> About | None:
-    """None for a file that is not ours or was damaged. The next recording of its name replaces it."""
+    """Return None for a foreign or damaged file. The next recording of its name replaces it."""
     end = size - _LENGTH_BYTES
     length = int.from_bytes(os.pread(file.fileno(), _LENGTH_BYTES, max(0, end)))
     if not 0 < length <= min(end, _MOST_ABOUT_BYTES):

@@ -1,6 +1,6 @@
-"""The look-up of one request: how it is done, and what it finds.
+"""The look-up of one request.
 
-It finds a kept clip, the clip that an equal request makes just now, the right to make a clip, or nothing.
+It finds a stored clip, a clip that an equal request is making, the right to make a clip, or nothing.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _LOOK_AGAIN_S = 0.05
 
 
 class CacheObserver(Observer):
-    """Records an answer that is to be kept, and tells the search when its request is over.
+    """Records an answer that is to be stored, and tells the search when its request is over.
 
-    `about` and `speakers` (one for each part) are there once the sound is whole.
+    `about` and `speakers` (one for each part) are set once the sound is whole.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ class CacheObserver(Observer):
 class CacheSearch:
     """One search. It ends with `clip`, or with `leader` and mostly `lock`, or with nothing.
 
-    In the last case the request is spoken as if there were no cache. If the search is cancelled, its caller
-    releases what the search holds.
+    In the last case the request is spoken without a cache. If the search is cancelled, its caller releases
+    what the search holds.
     """
 
     def __init__(self, clips: ClipStore, in_flight: SingleFlight, path: Path, patience_s: float) -> None:

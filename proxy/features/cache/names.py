@@ -38,8 +38,6 @@ _TAG_DIGITS = 24
 
 
 class CacheQuestion(NamedTuple):
-    """An account's request and its plan."""
-
     account: str
     request: SpeechRequest
     plan: SpeechPlan

@@ -1,6 +1,6 @@
-"""The index of the audio cache: the account, voices and lexicons of each kept file.
+"""The index of the audio cache: the account, voices and lexicons of each stored file.
 
-The files hold the sound. The rows decide what a purge takes away.
+The files hold the sound. The rows decide which files a purge deletes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ _INSERT = """
 INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
 VALUES (:recording, :voice, :account, :has_lexicon, :folder, :began)
 """
-# Nothing that an erased voice has spoken is kept: neither a recording that begins after the erasure, nor one
-# that ends after it.
+# Speech by an erased voice is never stored, even if its recording began before the erasure.
 _IS_ERASED = f"""
 EXISTS (SELECT 1 FROM clips AS spoken WHERE spoken.recording = :recording AND {erased("spoken.voice")})
 """
@@ -56,7 +55,7 @@ TABLE = Table(
 
 
 class NewClip(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording that begins: for which account, and by which voices."""
+    """A recording that begins, with its account and voices."""
 
     recording: str
     account: str
@@ -66,7 +65,7 @@ class NewClip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexedClip(msgspec.Struct, frozen=True):
-    """What the index says of one recording. Its name is empty while it is under way."""
+    """A recording's rows in the index. Its name is empty while it is under way."""
 
     recording: str
     name: str
@@ -87,7 +86,7 @@ async def add(store: Store, clip: NewClip) -> None:
 
 
 async def give_name(store: Store, recording: str, name: str) -> bool:
-    """Say which file the recording will be. False if it was purged, or one of its voices erased."""
+    """Set the file name of a recording. Return False if it was purged, or one of its voices erased."""
     (rows,) = await store.write(Statement(_NAME, {"recording": recording, "name": name}))
     return bool(rows)
 
@@ -104,22 +103,19 @@ async def forget(store: Store, recordings: Iterable[str]) -> None:
 
 
 async def purge_voice(store: Store, account: str | None, voice: str) -> set[DiskName]:
-    """Delete what this voice spoke for the account, or for all accounts. Return the names of the files."""
+    """Delete the clips by this voice, of the account or of all accounts. Return the names of the files."""
     return await _purge(store, _PURGE_VOICE, {"account": account, "voice": voice})
 
 
 async def purge_lexicons(store: Store, account: str) -> set[DiskName]:
-    """Delete the account's clips by any lexicon. Return the names of the files."""
     return await _purge(store, _PURGE_LEXICONS, {"account": account})
 
 
 async def purge_account(store: Store, account: str) -> set[DiskName]:
-    """Delete the account's clips. Return the names of the files."""
     return await _purge(store, _PURGE_ACCOUNT, {"account": account})
 
 
 async def list_folder(store: Store, folder: str) -> list[IndexedClip]:
-    """List what the index has of one data folder."""
     rows = await store.read_long(_LIST_FOLDER, {"folder": folder})
     return [msgspec.convert(row, IndexedClip) for row in rows]
 

@@ -1,4 +1,4 @@
-"""The rules of the cache: which requests use it, which may enter, and which sound the same."""
+"""The rules of the cache: which requests use it, which answers it stores, and which sound the same."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:
-    """Tell whether a request uses the cache. If it does not say, its plan or the configuration decides."""
+    """Tell whether a request uses the cache: its own setting, its plan, or the configuration decides."""
     return (planned or configured) if requested is None else requested
 
 
@@ -62,7 +62,7 @@ def patience_s(first_audio_s: float) -> float:
 
 
 def name_without_text(account: str, sound: Sequence[object], parts: Sequence[SpeakerUse]) -> bytes:
-    """Return the name of what an account hears, but for the text: its `tag` with the text is the name.
+    """Return the name of the sound without its text. The clip's name is the `tag` of this name and the text.
 
     Only equal sound has an equal name.
     """
@@ -70,6 +70,6 @@ def name_without_text(account: str, sound: Sequence[object], parts: Sequence[Spe
 
 
 def tag(secret: bytes, data: bytes) -> str:
-    """Return a text that stands for the data, and from which it cannot be read or guessed."""
+    """Return a keyed hash of the data, from which the data cannot be read or guessed."""
     # A keyed hash, not HMAC: HMAC would let other threads of the process go first, even for short data.
     return hashlib.blake2b(data, key=secret, digest_size=32).hexdigest()

@@ -1,4 +1,4 @@
-"""[cache]: how much audio is kept and how long, and whether it is kept by default."""
+"""[cache]: the size and age of stored audio, and whether audio is stored by default."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 Landing = Path | Literal["again", "alone"]
-"""The end of a flight: the file that is kept now; `again`, if one of those that wait should speak; `alone`,
-if each of them should speak for itself, since the sound cannot be kept, or takes as long as it plays."""
+"""The end of a flight: the stored file; `again`, if one waiting request should speak; `alone`, if each
+request should speak for itself, because the sound cannot be stored or takes as long as it plays."""
 
 _LOOK_AGAIN_S = 0.05
 
@@ -17,7 +17,7 @@ _LOOK_AGAIN_S = 0.05
 class Leader:
     """A request that speaks for all equal requests, until it has landed.
 
-    Its engine has time limits of its own. Its client has none, so the others do not wait for long.
+    Its engine has time limits. Its client has none, so the others do not wait for long.
     """
 
     def __init__(self, single_flight: SingleFlight, path: Path) -> None:
@@ -34,23 +34,22 @@ class Leader:
 
     @property
     def held_up_s(self) -> float:
-        """How long its client has kept the flight waiting, in all."""
+        """The total time in which the flight waited for the leader's client."""
         since = self._held_up_since
         return self._held_up_s + (0.0 if since is None else time.monotonic() - since)
 
     def hold_up(self) -> None:
-        """From now on the flight waits for its client."""
+        """From now on the flight waits for the leader's client."""
         if self._held_up_since is None:
             self._held_up_since = time.monotonic()
 
     def resume(self) -> None:
-        """Go on: the client has taken what it was given."""
         self._held_up_s, self._held_up_since = self.held_up_s, None
 
     def land(self, landing: Landing) -> None:
         """End the flight. Only the first landing counts.
 
-        After `alone` the flight stays known, so that later requests hear of it, until it lands once more.
+        After `alone` the flight stays known to later requests, until it lands once more.
         """
         if not self._landed.done():
             self._landed.set_result(landing)

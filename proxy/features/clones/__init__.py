@@ -1,5 +1,5 @@
-"""Clones: voices that a provider keeps itself, made there, paid for, found again and deleted.
+"""Clones: voices that a provider stores: made there, paid for, found again and deleted.
 
-`orders` serves other features, `clone_tasks` runs each task, `attempt` asks a provider, `bills` charge.
-Rows and their states are in `records`, `lists` and `uses`; `rules` say what there is to do with one.
+`orders` serves other features, `clone_tasks` runs each task, `attempt` calls a provider, `bills` charge.
+`records`, `lists` and `uses` have the rows and their states; `rules` choose the next step of a clone.
 """

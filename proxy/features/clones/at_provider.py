@@ -1,6 +1,7 @@
-"""The clones of one account at a provider: each request goes to the engine under a key that may be used.
+"""The clones of one account at a provider.
 
-It waits for the key's pace. It takes no slot of speech, and its outcome does not count for the breaker.
+Each request waits for its key's rate limit. It takes no slot of speech, and its outcome does not count for
+the breaker.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ class ProviderClones:
         self._tenant = tenant
 
     async def make(self, request: CloneRequest) -> str:
-        """Make a voice, and return its id."""
         found = _voice_in(await self._events(Clone, request=request))
         if found is None:
             raise EngineFailed("The engine made a voice without saying which one.")

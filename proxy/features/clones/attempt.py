@@ -44,7 +44,7 @@ _STILL_THERE = "The provider still has a clone that it has deleted."
 _UNKNOWN = "Nobody can tell whether the provider has made it. Ask the operator to look for it."
 
 _NOT_NAMED = Done({"state": "wanted"})
-"""A doomed row is taken up at once, to be deleted."""
+"""A row that is to be deleted is leased at once."""
 
 _log = structlog.get_logger()
 
@@ -77,11 +77,11 @@ class CloneAttempt:
         self._has_name = False
 
     async def make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
-        """Make a clone. What fails is tried later, or gives up with an error that its owner can read."""
+        """Make a clone. A failure is retried later, or ends with an error that the clone's owner can read."""
         return await self._within(within_s, self._make(held, recordings), held)
 
     async def delete(self, held: CloneRecord, within_s: float) -> Result:
-        """Delete the provider's copy of a doomed clone, then its row. What fails is tried again, for ever."""
+        """Delete the provider's copy, then the row. A failure is retried without end."""
         return await self._within(within_s, self._delete(held), held)
 
     async def _within(self, within_s: float, work: Awaitable[Result], held: CloneRecord) -> Result:
@@ -89,7 +89,7 @@ class CloneAttempt:
             async with asyncio.timeout(within_s):
                 return await work
         except VoiceGone:
-            # The wish and the tombstone were committed side by side.
+            # The task and the tombstone were committed at the same time.
             await records.doom(self._store, held)
             return await self.delete(held, within_s)
         except TimeoutError:
@@ -124,7 +124,6 @@ class CloneAttempt:
         return await self._keep(held, voice)
 
     async def _settle(self, clones: ProviderClones, held: CloneRecord) -> str | None:
-        """Find out whether an earlier request has made the clone."""
         try:
             return await clones.find(held.name)
         except EngineCannot:
@@ -168,7 +167,8 @@ class CloneAttempt:
         return None
 
     async def _settle_bill(self, held: CloneRecord) -> None:
-        """Charge for a clone before it is kept. After a kill in between, it is found, and charged once."""
+        """Charge before the clone is stored. After a kill in between, the clone is found, and charged
+        once."""
         if not self._place.info.is_local:
             await self._bills.settle(held, self.terms, self._fee)
 
@@ -204,7 +204,6 @@ class CloneAttempt:
             return None
 
     async def _failed(self, held: CloneRecord, error: EngineError) -> Result:
-        """Put a row off until the next try, or give up."""
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
         is_deleting, is_final = held.state == "doomed", isinstance(error, _FINAL)
         if is_final and not is_deleting:

@@ -1,8 +1,8 @@
-"""What clones cost: held back before the request to a provider, and settled once the provider has the clone.
+"""The cost of clones: reserved before the request to a provider, settled when the provider has the clone.
 
-A bill has the id of its clone's row, so it is settled once, whoever learns of the clone. Until then its hold
-and its place among the clones of the cycle are rows: a kill keeps them, and the lease's next holder goes on.
-What was not made costs nothing. What the operator ordered is on record, and free.
+A bill has the id of its clone's row, so it is settled once, whichever worker finds the clone. Until then its
+hold and its place among the clones of the cycle are rows: a kill leaves them, and the lease's next holder
+goes on. A clone that was not made costs nothing. An operator's order is on record, and free.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from proxy.storage.store import StorageFailed
 
 
 class CloneBills:
-    """The bills of clones in one worker. `ended` counts what became of clones, by engine and result."""
+    """The bills of clones in one worker. `ended` counts ended clones, by engine and result."""
 
     def __init__(self, ledger: Ledger, registry: CollectorRegistry) -> None:
         self.ended = Counter(
@@ -41,7 +41,7 @@ class CloneBills:
         self._price = FixedPrice(ledger, "clone")
 
     async def check(self, account: str, terms: Terms, number: int) -> None:
-        """Refuse so many more clones before anything is made. Wishes that are open count too.
+        """Refuse so many more clones before anything is made. Open tasks count too.
 
         Raises NotAllowed if the plan has none, and QuotaExceeded. `reserve` decides.
         """
@@ -57,7 +57,7 @@ class CloneBills:
         await self._ledger.check(payer, (waiting + number) * terms.prices.clone.micro)
 
     async def reserve(self, held: CloneRecord, terms: Terms | None) -> None:
-        """Hold back what a clone costs, unless that was done. Raises NotAllowed and QuotaExceeded."""
+        """Reserve the price of a clone once. Raises NotAllowed and QuotaExceeded."""
         if not held.payer or await durable_holds.get(self._store, held.id) is not None:
             return
         owner = await accounts.get(self._store, held.account)
@@ -102,7 +102,6 @@ class CloneBills:
         )
 
     async def release(self, held: CloneRecord) -> None:
-        """Give back what was held for a clone that was not made."""
         await durable_holds.release(self._store, held.id)
         self._ledger.holds.drop(held.id, held.account)
 

@@ -48,8 +48,6 @@ _GONE_WITHIN_S = 3.0
 
 
 class CloneTasks(TaskKind[CloneRecord]):
-    """The maker of clones in one worker."""
-
     name = "clones at providers"
     table = records.TASKS
 
@@ -89,9 +87,9 @@ class CloneTasks(TaskKind[CloneRecord]):
     async def want(self, task: CloneTask, act: Act | None = None, *, pays_again: bool = False) -> CloneRecord:
         """Have a voice cloned. Raises NotFound if the voice is gone.
 
-        Whether this place may have the recording is for the caller to check first, and it is checked again
-        when the recording is sent. A clone that the provider has no more is made anew where that is free;
-        elsewhere only if the account or the operator `pays_again`.
+        The caller checks first whether this provider may have the recording; the check is repeated when the
+        recording is sent. A clone that the provider has deleted is made anew if that is free, or if the
+        account or the operator `pays_again`.
         """
         is_free = not self._fees.get(task.engine)
         record = await records.want(self._store, task, act, replaces_expired=pays_again or is_free)
@@ -101,12 +99,11 @@ class CloneTasks(TaskKind[CloneRecord]):
         return record
 
     def begin(self, account: str) -> None:
-        """Begin what an account has just wished."""
         self.on_change(account)
         self.look_soon()
 
     async def look(self) -> list[CloneRecord]:
-        """Note which clones have spoken, and which are lost, and begin what there is to do."""
+        """Note which clones have spoken and which are lost, and begin the open tasks."""
         await self._note_uses()
         for account in await records.note_losses(self._store, self._engines.take_losses(), LOST):
             self.on_change(account)
@@ -131,7 +128,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         return rules.gives_up(task)
 
     async def poisoned(self, task: CloneRecord) -> Params:
-        """Charge nothing. In doubt too: what exists after all is charged once that is known."""
+        """Charge nothing, even in doubt: a clone that exists after all is charged once it is found."""
         found = await self.table.get(self._store, task.id)
         was_deleting = found is not None and found.state == "doomed" != task.state
         if found is not None and found.fence == task.fence and not was_deleting:
@@ -174,7 +171,7 @@ class CloneTasks(TaskKind[CloneRecord]):
     async def _try(self, held: CloneRecord) -> Result:
         info = self.places.info(held.engine)
         if info is None:
-            # The engine has not said yet what it can do.
+            # The engine's capabilities are still unknown.
             return Again(held.error, FIRST_DELAY_S, is_try=False)
         attempt = CloneAttempt(
             self._store,
@@ -207,7 +204,6 @@ class CloneTasks(TaskKind[CloneRecord]):
             self._uses.clear()
 
     def clones_at(self, engine: str, credential: str) -> ProviderClones:
-        """Return the clones of one account at a provider."""
         return ProviderClones(self._engines[engine], credential, "")
 
     def fee(self, engine: str) -> int | None:
@@ -229,7 +225,6 @@ class CloneTasks(TaskKind[CloneRecord]):
             return await records.is_gone(self._store, voice)
 
     async def prefix(self) -> str:
-        """Return how the names of this database's clones begin."""
         return f"voxgate-{await installation_id(self._store, secrets.token_hex(4))}-"
 
 
@@ -238,8 +233,6 @@ def _ignore_change(_account: str) -> None:
 
 
 class CloneTargets:
-    """The accounts at providers at which a voice can be cloned."""
-
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
 
@@ -252,7 +245,6 @@ class CloneTargets:
         }
 
     def info(self, engine: str) -> ModelInfo | None:
-        """Return a model of this engine that clones, if one is known now."""
         infos = self._engines[engine].models() if engine in self._engines else ()
         return next((info for info in infos if is_cloned_for(info)), None)
 

@@ -32,7 +32,7 @@ def clones(config: Config, registry: Registry, _results: ProbeResults) -> Iterat
 
 
 def _is_open(plan: Plan, engine: str, is_charged: bool) -> bool:
-    """Tell whether a plan gives clones away, or sells them without a limit."""
+    """Tell whether a plan offers clones for nothing, or without a limit."""
     if plan == UNLIMITED or plan.clones == 0 or plan.local_only or _has_budget(plan):
         return False
     if plan.engines is not None and engine not in plan.engines:

@@ -1,4 +1,4 @@
-"""Orders of clones, by owners and operators: what can be refused is refused before anything is made."""
+"""Orders of clones, by owners and operators: everything is checked before anything is made."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class CloneOrders:
     def statements(
         self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str
     ) -> Sequence[Statement]:
-        """Return the wishes for clones, for the commit of their voice. They do nothing without the voice."""
+        """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
         return [records.want_statement(task) for task in tasks_of(record, places, payer)]
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
@@ -115,12 +115,11 @@ class CloneOrders:
         return await records.is_clone(self._store, engine, voice)
 
     def begin(self, record: VoiceRecord) -> None:
-        """Begin the clones of a voice whose wishes were committed with it."""
         self.clone_tasks.begin(record.account or "")
 
 
 def _saved(clone: CloneRecord) -> SavedClone:
-    """Return a clone for its owner, and for routing. One that will not speak without help is not for it."""
+    """Return a clone for its owner and, if it speaks without help, for routing."""
     obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
     binding = None
     if obstacle is not None:
@@ -130,7 +129,7 @@ def _saved(clone: CloneRecord) -> SavedClone:
 
 
 def tasks_of(record: VoiceRecord, places: Iterable[CloneTarget], payer: str) -> list[CloneTask]:
-    """Return the wishes for a voice at places that were checked. A clone of our own engine is free."""
+    """Return the clone tasks of a voice for checked places. A clone of our own engine is free."""
     return [
         CloneTask(
             voice=record.id,

@@ -1,4 +1,4 @@
-"""The recordings that a provider gets for a clone, read at the last moment, by the rights of that moment."""
+"""The recordings that a provider gets for a clone, read and authorized just before they are sent."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ class VoiceGone(Exception):
 
 
 class CloneRecordings:
-    """The recordings of voices, as requests for clones."""
-
     def __init__(self, store: Store, voices: OwnVoices, source: RecordingSource, grants: Grants) -> None:
         self._store = store
         self._voices = voices
@@ -52,8 +50,8 @@ class CloneRecordings:
     async def request(self, record: CloneRecord, place: CloneTarget, in_force: Terms | None) -> CloneRequest:
         """Return the request for a clone, under the record's name and the account's terms.
 
-        Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording. The
-        consent may have changed since the wish, and the plan too.
+        Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording: the
+        consent and the plan may have changed since the task was added.
         """
         voice = await self._voices.get(record.voice)
         if voice is None:

@@ -25,7 +25,7 @@ from proxy.storage.tombstones import NOT_ERASED
 
 
 class CloneRecord(CloneFacts, frozen=True, kw_only=True):
-    """A voice on one engine. `revision` is the voice's at the wish. `error` is for its owner to read.
+    """A voice on one engine. `revision` is the voice's when the task was added. `error` is for its owner.
 
     `payer` is the key of the account that ordered it. Without one, the operator pays.
     """
@@ -40,7 +40,7 @@ class CloneRecord(CloneFacts, frozen=True, kw_only=True):
 
 
 class CloneTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish for a clone of a voice, for one place. It has the `payer` of the clone."""
+    """A task to clone a voice at one place. `payer` becomes the payer of the clone."""
 
     voice: str
     account: str
@@ -72,7 +72,7 @@ TASKS = TaskTable(
 get, take = TASKS.get, TASKS.take
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
-# What the provider had once gets another name, and what it has of the old one is deleted.
+# The new clone gets another name, and the provider's voices of the old name are deleted.
 _DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
@@ -101,17 +101,18 @@ _GONE = f"{_DELETING} voice = :voice LIMIT 1"
 
 
 def want_statement(task: CloneTask) -> Statement:
-    """Return what adds the row of a clone, for the commit of its voice. It does nothing without the voice."""
+    """Return the statement that adds a clone's row, for the commit of its voice. It does nothing without
+    the voice."""
     return Statement(_WANT, {**msgspec.structs.asdict(task), "id": new_id("bind")})
 
 
 async def want(
     store: Store, task: CloneTask, act: Act | None = None, *, replaces_expired: bool = False
 ) -> CloneRecord | None:
-    """Note the wish for a clone, and return its row: there is one for each place.
+    """Add the clone's task, and return its row: there is one for each place.
 
-    One that failed is tried again. One that the provider has no more is made anew if `replaces_expired`:
-    the provider may take its fee again. None: the voice is gone.
+    A failed one is tried again. An expired one is made anew if `replaces_expired`: the provider may take its
+    fee again. None: the voice is gone.
     """
     place: Params = msgspec.structs.asdict(task)
     expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
@@ -140,9 +141,9 @@ async def keep(
     expires: int | None,
     notices: DeliveryTasks | None = None,
 ) -> Literal["kept", "doomed", "lost"]:
-    """Keep a clone that was made, and paid, and tell its account.
+    """Store a clone that was made and paid, and notify its account.
 
-    doomed: its voice was erased meanwhile, and the clone has to go. lost: another worker has the lease now.
+    doomed: its voice was erased meanwhile, so the clone must be deleted. lost: another worker has the lease.
     """
     now = await store.now()
     times: Params = {"made": now, "used": now, "expires": expires, "lease": 0}
@@ -152,12 +153,12 @@ async def keep(
     notice_rows = () if notices is None else notice(notices, record, "voice.clone.ready", now)
     if await TASKS.write(store, record, ready, only_if=only_if, also=notice_rows):
         return "kept"
-    # The voice was erased while its clone was made: now it is known what there is to delete.
+    # The voice was erased while its clone was made: now its id is known, so it can be deleted.
     return "doomed" if await TASKS.write(store, record, {**values, "state": "doomed"}) else "lost"
 
 
 def notice(notices: DeliveryTasks, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
-    """Return what tells an account how its clone ended, for the commit of that end."""
+    """Return the rows that notify an account of a clone's end, for the commit of that end."""
     data = {"id": record.id, "voice": record.voice, "engine": record.engine}
     return notices.statements(record.account, event, data, now, Condition(TASKS.finished, {}))
 
@@ -165,28 +166,27 @@ def notice(notices: DeliveryTasks, record: CloneRecord, event: Event, now: int) 
 async def move(
     store: Store, record: CloneRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
 ) -> None:
-    """Put a row into another state, or off until it is due, and give its lease back."""
+    """Change a row's state, or delay it until it is due, and release its lease."""
     values: Params = {"state": state, "due": due, "tries": tries, "error": error}
     await TASKS.write(store, record, values, only_if=may_move(record), gives_back=True)
 
 
 def may_move(record: CloneRecord) -> Condition:
-    """A row that was doomed in the meantime stays doomed."""
+    """Return the condition that a row which is to be deleted keeps its state."""
     return ALWAYS if record.state == "doomed" else _NOT_DELETING
 
 
 async def doom(store: Store, record: CloneRecord) -> None:
-    """Doom a row of ours. Its lease stays."""
+    """Mark a leased row for deletion. The lease stays."""
     await TASKS.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
 async def remove(store: Store, record: CloneRecord) -> None:
-    """Delete the row of a clone that the provider does not have any more."""
     await store.write(Statement(_REMOVE, {"id": record.id, "fence": record.fence}))
 
 
 async def give_way(store: Store, id_: str, error: str) -> bool:
-    """Doom a clone that gives its slot to another one. Its voice keeps a row that says so.
+    """Mark a clone for deletion, so that another one gets its slot. Its voice keeps a row with the error.
 
     False: it is not ready any more.
     """
@@ -207,23 +207,19 @@ CloneId = tuple[str, str, str]
 """The engine, the credential, and the engine's id."""
 
 _CLONE = "engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'"
-# A provider that deletes what does not speak counts from the last time.
+# A provider that deletes unused clones counts from their last use.
 _USED = f"UPDATE bindings SET used = :now, expires = expires + (:now - used) WHERE {_CLONE} AND used < :now"
 _LOST = f"UPDATE bindings SET state = 'expired', error = :error WHERE {_CLONE} RETURNING account"
 
 
 async def note_uses(store: Store, uses: Mapping[CloneId, int]) -> None:
-    """Note when clones last spoke."""
     statements = [Statement(_USED, {**_place(clone), "now": used}) for clone, used in uses.items()]
     if statements:
         await store.write(*statements)
 
 
 async def note_losses(store: Store, lost: Collection[CloneId], error: str) -> set[str]:
-    """Note that providers do not have these clones. Return the accounts whose clones they were.
-
-    `error` is for their owners to read.
-    """
+    """Mark clones that providers lack as lost. Return their accounts. `error` is for the owners."""
     statements = [Statement(_LOST, {**_place(clone), "error": error}) for clone in lost]
     if not statements:
         return set()
@@ -255,24 +251,21 @@ WHERE account = :account AND payer <> '' AND state IN ('wanted', 'making')
 
 
 async def count_waiting(store: Store, account: str) -> int:
-    """Count the clones that an account has ordered, and for which nothing is held back yet."""
+    """Count the ordered clones of an account that have no hold yet."""
     (row,) = await store.read(_WAITING, {"account": account})
     return int(row["clones"])
 
 
 async def list_all(store: Store) -> list[CloneRecord]:
-    """List all clones, those that have to go too."""
     return [TASKS.read(row) for row in await store.read_long(_ALL)]
 
 
 async def list_of_place(store: Store, engine: str, credential: str) -> list[CloneRecord]:
-    """List the clones of one account at a provider, those that have to go too."""
     rows = await store.read_long(_OF_PLACE, {"engine": engine, "credential": credential})
     return [TASKS.read(row) for row in rows]
 
 
 async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, list[CloneRecord]]:
-    """List the clones of voices, by voice."""
     found: defaultdict[str, list[CloneRecord]] = defaultdict(list)
     if voices:
         names = {f"voice{number}": voice for number, voice in enumerate(sorted(set(voices)))}
@@ -290,10 +283,10 @@ async def is_clone(store: Store, engine: str, id_: str) -> bool:
 async def list_open(
     store: Store, configured: Collection[tuple[str, str]], now: int, limit: int
 ) -> list[CloneRecord]:
-    """List the rows without a lease, and with which there may be something to do.
+    """List the rows without a lease that may be due.
 
-    `configured` are the engines and credentials that there are. Each has `limit` clones to make and as many
-    to delete, of all accounts in turn.
+    `configured` are the known engines and credentials. Each has `limit` clones to make and as many to delete,
+    of all accounts in turn.
     """
     places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
     names = ", ".join(f":{name}" for name in places) or "''"

@@ -1,7 +1,7 @@
-"""A voice's clone at a provider: its states, what there is to do next, and when it gives its slot to another.
+"""A voice's clone at a provider: its states, its next step, and when it gives its slot to another.
 
-A clone costs money, and its provider may have made it although no answer came. So its row has the name
-of its request, and whoever takes it over settles that doubt before anything else.
+A clone costs money, and its provider may have made it although no answer came. So its row has the name of its
+request, and the next worker settles that doubt before it does anything else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from policies.tasks import SECOND, QueuedTask
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
 """wanted: no request has gone out. making: one has, under a name. ready: it speaks. failed: only a
-new wish tries again. expired: the provider has it no more. stranded: its engine or credential is not
+new task tries again. expired: the provider has it no more. stranded: its engine or credential is not
 configured. doomed: the voice is erased, and the provider's copy has to go."""
 
 Step = Literal["make", "settle", "delete", "remove", "strand", "restore", "expire", "rest"]
@@ -27,7 +27,8 @@ SPARED_S = 3600.0
 
 
 class CloneFacts(QueuedTask, frozen=True, kw_only=True):
-    """What counts of a clone. Times are microseconds. `name` is the one in the request to the provider."""
+    """The facts that decide a clone's next step. Times are microseconds. `name` is the one in the request
+    to the provider."""
 
     state: State
     name: str = ""
@@ -38,7 +39,7 @@ class CloneFacts(QueuedTask, frozen=True, kw_only=True):
 
 
 def kind(facts: CloneFacts) -> Literal["delete", "make", "note"]:
-    """Return what the next step of a clone is for: a deletion, a clone, or only the row itself."""
+    """Return the kind of a clone's next step: a deletion, a clone, or a change of the row alone."""
     if facts.state == "doomed":
         return "delete"
     return "make" if facts.state in ("wanted", "making") else "note"
@@ -68,14 +69,12 @@ def _step_of_deleting(facts: CloneFacts, now: int, *, is_configured: bool) -> St
 
 
 def restored_state(facts: CloneFacts) -> State:
-    """Return the state of a stranded clone whose credential is back."""
     if facts.engine_voice:
         return "ready"
     return "making" if facts.name else "wanted"
 
 
 def gives_up(facts: CloneFacts) -> bool:
-    """Tell whether another failed try is the last one."""
     return facts.state != "doomed" and facts.tries + 1 >= MOST_TRIES
 
 
@@ -85,9 +84,9 @@ def expires_at(used: int, unused_clone_s: float | None) -> int | None:
 
 
 def is_expected(facts: CloneFacts, now: int) -> bool:
-    """Tell whether a provider should have a clone, also if it has said that it does not.
+    """Tell whether a provider should have a clone, even if the provider denies it.
 
-    One that it deletes because it did not speak, or that gave its slot away, is expected no more.
+    A clone that it deletes for disuse, or that gave up its slot, is not expected.
     """
     if facts.state != "expired":
         return facts.state == "ready"
@@ -114,8 +113,8 @@ def choose_slot(
 ) -> SlotChoice:
     """Choose the slot for one more clone.
 
-    Each clone spends one of the account's additions, and a deleted clone does not give it back. So nothing
-    gives way without an addition, and nothing that has just spoken gives way at all.
+    Each clone spends one of the account's additions, and a deletion does not restore it. So a clone gives way
+    only if an addition is left and it has not just spoken.
     """
     if additions_left is not None and additions_left <= 0:
         return SlotChoice(False, reason="The provider's account may not add another voice for now.")

@@ -1,5 +1,5 @@
 """Consents: a speaker agrees, in a recording or a statement, that a voice is made of their speech.
 
-`records` has the table, `consents` what can be done, `endpoints` and `commands` the ways in,
-`comparison` whether the speaker of a recording is who agreed, and `grants` what the makers of voices ask.
+`records` has the table, `consent_store` the operations, `endpoints` and `commands` call them, `comparison`
+compares the speaker of a recording with the speaker who agreed, and `grants` serves the makers of voices.
 """

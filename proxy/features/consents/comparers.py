@@ -1,8 +1,7 @@
 """Comparers as the server uses them: in a thread, or in a process of their own that runs while it is needed.
 
-Such a process may take half a gigabyte, and voices are made now and then. So it is started by the first
-question, and ends when it was idle for some minutes. A caller has a turn among the uploads, so there
-are few at once.
+Such a process may take half a gigabyte and is rarely needed. So it starts with the first request, and ends
+after some idle minutes. A caller has a turn among the uploads, so there are few at once.
 """
 
 from __future__ import annotations
@@ -47,8 +46,6 @@ class SpeakerScore(NamedTuple):
 
 
 class SpeakerComparer(Protocol):
-    """A comparer, wherever it runs."""
-
     name: str
 
     async def score(self, one: bytes, other: bytes) -> SpeakerScore:
@@ -57,8 +54,6 @@ class SpeakerComparer(Protocol):
 
 
 class _LocalComparer:
-    """A comparer in the worker itself."""
-
     def __init__(self, name: str, comparer: Comparer, thread: ThreadPoolExecutor) -> None:
         self.name = name
         self._comparer = comparer
@@ -106,9 +101,9 @@ class HostedComparer:
 async def open_comparer(
     registry: Registry, name: str, section: PluginSection, environ: Mapping[str, str]
 ) -> AsyncIterator[SpeakerComparer | None]:
-    """Open the comparer of this name. If it cannot be used, log why, and yield None.
+    """Open the comparer of this name. If it is unusable, log the reason, and yield None.
 
-    `environ` is all that its process inherits.
+    Its process inherits `environ` and nothing else.
     """
     async with AsyncExitStack() as stack:
         plugin = registry.plugins("comparer").get(name)

@@ -1,4 +1,4 @@
-"""Whether the speaker of a consent is the speaker of a sample, as far as the configured comparer can tell.
+"""Compares the speaker of a consent with the speaker of a sample, by the configured comparer.
 
 The answer is recorded. By itself it stops nothing: a comparer errs on voices that are alike, and takes a
 recording for a person. An operator may decide that the answer `other` refuses a voice.
@@ -30,8 +30,6 @@ _log = structlog.get_logger()
 
 
 class RatedRecording(NamedTuple):
-    """The master of a recording, and its quality."""
-
     master: bytes
     quality: SampleQuality
 
@@ -40,7 +38,7 @@ class RatedRecording(NamedTuple):
 
 
 class SpeakerVerdict(msgspec.Struct, frozen=True):
-    """What a comparison came to, for the record. Without a score, the comparer did not answer."""
+    """The result of a comparison, for the record. Without a score, the comparer did not answer."""
 
     answer: SpeakerAnswer
     comparer: str
@@ -48,16 +46,14 @@ class SpeakerVerdict(msgspec.Struct, frozen=True):
 
 
 class SpeakerComparison:
-    """Compares speakers with the configured comparer, if there is one."""
-
     def __init__(self, section: ConsentSection, comparer: SpeakerComparer | None) -> None:
         self._section = section
         self._comparer = comparer
 
     async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
-        """Compare two recordings. Return None if the operator names no comparer.
+        """Compare two recordings. Return None if no comparer is configured.
 
-        A comparer that fails, or cannot be used, leaves the answer unsure, which refuses no voice.
+        If the comparer fails, the answer is unsure, which refuses no voice.
         """
         name = self._section.comparer
         if not name:
@@ -74,7 +70,6 @@ class SpeakerComparison:
         return SpeakerVerdict(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
 
     def refuses(self, comparison: SpeakerVerdict | None) -> bool:
-        """Tell whether the operator wants no voice after this comparison."""
         return (
             comparison is not None
             and comparison.answer == "other"
@@ -92,7 +87,7 @@ def _compared_part(recording: RatedRecording) -> bytes:
 
 @asynccontextmanager
 async def open_comparison(registry: Registry, config: Config) -> AsyncIterator[SpeakerComparison]:
-    """Open the comparer that [consent] names. If it cannot be used, that is logged."""
+    """Open the comparer that [consent] names, and log it if it is unusable."""
     name = config.consent.comparer
     async with AsyncExitStack() as stack:
         comparer = None

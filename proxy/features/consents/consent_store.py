@@ -1,6 +1,6 @@
 """Consents: a speaker agrees, in a recording or a statement, that a voice is made of their speech.
 
-That the words were said is not checked: there is no recogniser here, and the record says so.
+The server has no recogniser, so it does not check the spoken words, and the record says so.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ Erase = Callable[[OwnedRecord, Act | None], Awaitable[object | None]]
 
 
 class ConsentTexts(msgspec.Struct, frozen=True):
-    """What is in a consent's `sealed`."""
-
     name: str
     statement: str = ""
 
@@ -50,7 +48,7 @@ class ConsentTexts(msgspec.Struct, frozen=True):
 
 
 class NewConsent(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent to be kept: a recording of the phrase, or a statement. `made_by` is the sender's key."""
+    """A consent to be stored: a recording of the phrase, or a statement. `made_by` is the sender's key."""
 
     name: str
     language: str
@@ -65,8 +63,6 @@ class NewConsent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadableConsent(NamedTuple):
-    """A consent with its name and statement."""
-
     record: ConsentRecord
     texts: ConsentTexts
 
@@ -76,8 +72,6 @@ class ReadableConsent(NamedTuple):
 
 
 class ConsentStore:
-    """The consents of all accounts."""
-
     def __init__(
         self,
         store: Store,
@@ -93,7 +87,7 @@ class ConsentStore:
         self._erase = erase
 
     async def keep(self, account: str, new: NewConsent, act: Act | None = None) -> ReadableConsent:
-        """Keep a consent. With an act, it has the id that the act is about.
+        """Store a consent. With an act, it gets the id in that act.
 
         Raises InvalidRequest for a bad recording, and NotAllowed at the limit.
         """
@@ -151,11 +145,11 @@ class ConsentStore:
         return self.open(await self.record(account, id_, param))
 
     async def record(self, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
-        """Return a consent as it is kept, with its texts sealed. Raises NotFound."""
+        """Return a consent as stored, with its texts sealed. Raises NotFound."""
         return await find_record(self.store, account, id_, param)
 
     def open(self, record: ConsentRecord) -> ReadableConsent:
-        """Open a consent. If that is impossible, it has no name and no statement."""
+        """Open a consent. If that fails, it has no name and no statement."""
         try:
             return ReadableConsent(record, self._texts(record))
         except VaultFailed as error:
@@ -220,7 +214,7 @@ class ConsentStore:
 
 
 async def find_record(store: Store, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
-    """Return a consent of this account, or of any account (None), as it is kept. Raises NotFound."""
+    """Return a stored consent of this account, or of any account (None). Raises NotFound."""
     record = await consents.get(store, account, id_) if id_.isprintable() else None
     if record is None:
         raise no_consent(id_, param)
@@ -232,7 +226,7 @@ def no_consent(id_: str, param: str | None = None) -> NotFound:
 
 
 def check_providers(providers: tuple[str, ...] | None, known: frozenset[str]) -> None:
-    """Raise InvalidRequest if a consent names an engine or a runner that is not here."""
+    """Raise InvalidRequest if a consent names an unknown engine or runner."""
     unknown = [name for name in providers or () if name not in known]
     if unknown:
         raise InvalidRequest(

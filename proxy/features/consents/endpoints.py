@@ -171,7 +171,6 @@ class Consents(Resource):
 
     @staticmethod
     def _reply(request: Request, consent: ReadableConsent, status: int = 200) -> Response:
-        """Answer with a consent, which names its account to operators."""
         shown = account_consent if account_of(request) is None else consent_entry
         return reply(shown(consent), status)
 

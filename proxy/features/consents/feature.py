@@ -15,7 +15,7 @@ from speech_engine import Hosted
 
 
 def comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Judge whether it is installed, and its environment built."""
+    """Check that the comparer is installed and its environment built."""
     name = config.consent.comparer
     if not name:
         return

@@ -1,4 +1,4 @@
-"""Consents as the makers of voices ask for them."""
+"""Consents, for the features that make voices."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[Compared | None
 
 
 class Grant(NamedTuple):
-    """What a speaker has agreed to. Only `providers` may receive the voice, None for all engines, and it may
-    be used for `uses` alone.
+    """A speaker's permission. Only `providers` may receive the voice (None: all engines), for `uses` alone.
 
-    Receipts name it by its `digest`, which tells nothing of the speaker.
+    Receipts name it by its `digest`, which identifies no speaker.
     """
 
     id: str
@@ -39,8 +38,6 @@ class Grant(NamedTuple):
 
 
 class Grants:
-    """The consents of all accounts, without their texts, for what makes, lends and clones voices."""
-
     def __init__(self, store: Store, compare: Compare) -> None:
         self._store = store
         self._compare = compare
@@ -50,12 +47,10 @@ class Grants:
         return _grant(await find_record(self._store, account, id_, param))
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
-        """Return a grant of this account, if it is there."""
         record = None if id_ is None else await records.get(self._store, account, id_)
         return None if record is None else _grant(record)
 
     async def of_account(self, account: str) -> Mapping[str, Grant]:
-        """Return the grants of an account by id."""
         return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
 
     async def compare(
@@ -70,12 +65,12 @@ class Grants:
         return await self._compare(accepted, await find_record(self._store, account, grant.id, "consent"))
 
     def is_there(self, account: str, id_: str) -> Condition:
-        """What must be true in the commit that adds a voice by this grant."""
+        """Return the condition of the commit that adds a voice by this grant."""
         return records.is_there(account, id_)
 
 
 def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
-    """Return who may receive a voice by the grant `id_`, None for all; () if the grant is gone."""
+    """Return the permitted receivers of a voice by the grant `id_`: None for all, () if the grant is gone."""
     if id_ is None:
         return None
     return () if grant is None else grant.providers

@@ -1,4 +1,4 @@
-"""Consents as rows: who agreed that a voice is made of their speech, when, and for which providers."""
+"""Consents as rows: the speaker's agreement to a voice, its time, and the permitted providers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from proxy.storage.tables import Erasable, PathColumn, Table
 
 ConsentKind = Literal["recording", "statement"]
 Use = Literal["speech", "conversion", "training"]
-"""What a voice may be used for: speech, conversions from it or into it, and to train a model of it."""
+"""The uses of a voice: speech, conversions from it or into it, and the training of a model."""
 USUAL_USES: tuple[Use, ...] = ("speech", "conversion")
-"""Those of a consent that names none. Who trains a voice must ask for that."""
+"""The default uses of a consent. Training must be requested by name."""
 
 
 TABLE = Table(
@@ -40,11 +40,10 @@ TABLE = Table(
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A speaker's consent. `providers` are the engines that may receive the voice, None for all,
-    and `uses` what for.
+    """A speaker's consent. Only the engines in `providers` may receive the voice (None: all), for `uses`.
 
-    `made_by` is the key that brought it, or `control`. `digest` names the recording, if there is one. The
-    name and the statement are in `sealed`.
+    `made_by` is the sender's key, or `control`. `digest` names the recording, if there is one. The name and
+    the statement are in `sealed`.
     """
 
     id: str
@@ -74,7 +73,6 @@ def _record(row: Row) -> ConsentRecord:
 ROWS = ListedTable("consents", ConsentRecord, read=_record)
 get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
 _SECOND = 1_000_000
-# A recording is there to stay.
 _HAS_TIME = f"""
 {blobs.IS_STORED} AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
     + COALESCE(CAST(:seconds AS DOUBLE PRECISION), 0) <= CAST(:most_s AS DOUBLE PRECISION)
@@ -92,9 +90,9 @@ WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 async def add(
     store: Store, record: ConsentRecord, most: int, act: Act | None = None, *, most_s: float = math.inf
 ) -> bool:
-    """Add a consent, and tell whether it was.
+    """Add a consent, and tell whether it was added.
 
-    There may be `most` already, or more than `most_s` seconds with it, or its recording may be gone.
+    It is not added beyond `most` consents or `most_s` seconds, nor if its recording is gone.
     """
     row: Params = {
         **msgspec.structs.asdict(record),
@@ -108,22 +106,21 @@ async def add(
 
 
 def is_there(account: str, id_: str) -> Condition:
-    """Let the unit of work that adds a voice, and the one that deletes its consent, wait for each other."""
+    """Return a condition that serializes two commits: one adds a voice, the other deletes its consent."""
     row: Params = {"granted_by": account, "grant": id_}
     return Condition(_IS_THERE, row, (Statement(_KEEP, {"id": id_}),))
 
 
 async def needed_by(store: Store, id_: str) -> str | None:
-    """Return a voice that needs this consent, or None."""
     rows = await store.read(_NEEDED_BY, {"subject": id_})
     return str(rows[0]["id"]) if rows else None
 
 
 def record_digest(consent: ConsentRecord) -> str:
-    """Return the digest by which receipts name a consent. It tells nothing of the speaker.
+    """Return the digest by which receipts name a consent. It identifies no speaker.
 
-    Its owner can make it of what the API shows: a first line, `kind`, `id`, `created_at` and `digest`, joined
-    by line feeds.
+    Its owner can compute it from the API's fields: a first line, `kind`, `id`, `created_at` and `digest`,
+    joined by line feeds.
     """
     facts = (
         "voxgate/consent/v1",
@@ -136,7 +133,7 @@ def record_digest(consent: ConsentRecord) -> str:
 
 
 async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) -> bool:
-    """Replace what is sealed, and tell whether the consent was still as it was read."""
+    """Replace the sealed texts. Return False if the consent has changed since it was read."""
     row: Params = {
         "id": was.id,
         "account": was.account,

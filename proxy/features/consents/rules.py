@@ -1,7 +1,8 @@
-"""The rules of consents: the sentence that an owner reads aloud, and whether two recordings have one speaker.
+"""The rules of consents: the sentence that an owner reads aloud, and the comparison of two speakers.
 
-The sentence is in the owner's language, and names the operator of the server: a consent to another is none.
-Fifteen sentences follow OpenAI's wording, so a recording fits both services. OpenAI has none in Thai.
+The sentence is in the owner's language and names the operator of the server: a consent to another operator
+does not count. Fifteen sentences follow OpenAI's wording, so a recording fits both services. OpenAI has none
+in Thai.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ LANGUAGES = tuple(sorted(_PHRASES))
 
 
 def phrase(language: str, operator: str) -> str | None:
-    """Return the sentence for a language tag, or None if there is none in that language. Regions share it."""
+    """Return the sentence for a language tag, or None. Regions of a language share one."""
     known = _PHRASES.get(language.partition("-")[0].lower())
     return None if known is None else known.format(operator=operator)
 
@@ -58,8 +59,7 @@ SpeakerAnswer = Literal["same", "other", "unsure"]
 
 
 def judge_speakers(score: float, scale: SpeakerScale, ratings: Iterable[Rating]) -> SpeakerAnswer:
-    """Return the answer to a score. Noise makes one speaker look like two, so that nothing is said of a
-    recording whose quality is low."""
+    """Judge a score. Noise makes one speaker look like two, so a low-quality recording gets no verdict."""
     if "low" in ratings:
         return "unsure"
     if score >= scale.same:

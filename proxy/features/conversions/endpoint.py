@@ -1,4 +1,4 @@
-"""POST /v1/audio/conversions: a recording in, the same words in another voice out, as they are made."""
+"""POST /v1/audio/conversions: speaks the words of a recording in another voice, as a stream."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ from proxy.speech.speaking import Speaking
 
 PATH = "/v1/audio/conversions"
 _OF_TEXTS = ("input", "language")
-"""What engines' refusals are said to be about. A conversion has the file in its place."""
+"""The parameter that engines' refusals name. A conversion has the file in its place."""
 
 
 class Conversions:
-    """An ASGI app, as speech is: it sees the client leave, and can break off an answer."""
+    """An ASGI app, because it must see a client leave and break off an answer."""
 
     def __init__(
         self, speaking: Speaking, answering: Answering, sources: Sources, grants: Grants, ledger: Ledger
@@ -102,7 +102,7 @@ class Conversions:
     ) -> None:
         caller: Caller = state["caller"]
         grant = await granted(self._grants, caller.account, upload.form)
-        # What is refused whatever the recording is costs no decoding.
+        # These checks need no recording, so they run before the decoding.
         planned = upload.request(source_sound(b"", 0.0, "", grant))
         await self._speaking.call(state["request_id"], caller, planned, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)

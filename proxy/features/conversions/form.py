@@ -25,7 +25,7 @@ STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
 _NUMBERS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate")
 _OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
-"""What only some engines know, in the order of the names."""
+"""The fields that only some engines support, in the order of the names."""
 
 
 class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +67,6 @@ _OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_
 
 
 class ConversionUpload(NamedTuple):
-    """A form that was read, and its file."""
-
     form: ConversionForm
     output: OutputForm
     audio: bytes
@@ -78,7 +76,7 @@ class ConversionUpload(NamedTuple):
         return f"<ConversionUpload {self.form!r}, {len(self.audio)} bytes>"
 
     def request(self, source: SourceSound) -> SpeechRequest:
-        """Return the request that repeats this recording. Nothing of it is cached: nobody sends it twice."""
+        """Return the request that converts this recording. It is not cached: a repeat is unlikely."""
         form = self.form
         return SpeechRequest(
             model=form.model,
@@ -100,9 +98,9 @@ class ConversionUpload(NamedTuple):
 
 
 async def granted(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
-    """Return the consent of who speaks in the recording, None if a request only states it or none is needed.
+    """Return the consent of the recording's speaker. None: the form only states one, or none is needed.
 
-    Raises NotFound, and NotAllowed if it is not for conversions.
+    Raises NotFound, and NotAllowed if the consent excludes conversions.
     """
     consent = form.consent.strip()
     if consent in (STATED, ""):
@@ -161,7 +159,6 @@ def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
 
 
 def _value(name: str, texts: list[str]) -> Any:
-    """Return a field of the form as JSON would have it. What is no number stays a text, and is refused."""
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
     return json_or_text(texts[0]) if name in _NUMBERS else texts[0]

@@ -1,4 +1,4 @@
-"""The recordings that are to be converted: decoded apart, in memory alone, and gone with their request."""
+"""The recordings to convert: decoded in a child process, in memory alone, for one request each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_SOUND_BYTES = round(MOST_S * SOURCE_HZ * 2)
 
 
 class Sources:
-    """The recordings of the conversions that are under way in a worker. Each byte in `places` is a place."""
+    """The recordings of a worker's conversions. Each byte in `places` is a place."""
 
     def __init__(self, intake: RecordingIntake, most_bytes: int = MOST_BYTES) -> None:
         self.places = FairLimiter("conversions", places=most_bytes, of_account=most_bytes, at_once=1)
@@ -30,11 +30,11 @@ class Sources:
     async def taken(
         self, account: str, upload: ConversionUpload, grant: Grant | None
     ) -> AsyncIterator[SourceSound]:
-        """Give the recording of a request until the block is left. Its account's turn to decode is over then.
+        """Yield the decoded recording. Its account's turn to decode ends before that.
 
         Raises InvalidRequest, DecodingFailed and NoPlace.
         """
-        # How much will come of a file is not known before it is decoded.
+        # The size of the sound is unknown until the file is decoded.
         with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
             sound = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
             place.lighten(len(upload.audio) + len(sound.pcm))

@@ -1,5 +1,5 @@
-"""Erasure: what had an owner goes for good, wherever it is.
+"""Erasure: deletes an owner's data for good, in every place.
 
-`erasure` carries it out, `journal` keeps it when a backup comes back, and `observer` breaks the answers
-that speak with an erased voice. That something was erased is the kernel's to know: see storage/tombstones.py.
+`erasure` runs it, `journal` repeats it after a backup is restored, and `feature` breaks the answers that
+speak with an erased voice. The kernel records each erasure: see storage/tombstones.py.
 """

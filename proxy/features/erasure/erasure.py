@@ -1,11 +1,9 @@
-"""The erasure of a voice, or of what else has an owner, wherever it is.
-
-A tombstone comes first, then everything that is derived.
+"""The erasure of a voice, or of another record that has an owner.
 
 The order: journal → tombstone, committed with the deletion of the rows → every worker and its engines forget,
 and break the streams of that voice → hosts drop its samples once more → files → recordings → the database's
-old pages → providers delete their clones → the receipt.
-A kill at any moment leaves the tombstone, or the line of the journal, and the next start goes on from there.
+old pages → providers delete their clones → the receipt. A kill at any moment leaves the tombstone, or the
+line of the journal, and the next start goes on from there.
 """
 
 from __future__ import annotations
@@ -63,7 +61,7 @@ Receipt = Tombstone
 
 
 class Erasure(TaskKind[Tombstone]):
-    """The erasure of one worker. `things` are set anew by each revision of the configuration."""
+    """The erasure of one worker. Each revision of the configuration sets `things`."""
 
     name = "erasures that are not complete"
     table = tombstones.TASKS
@@ -92,7 +90,6 @@ class Erasure(TaskKind[Tombstone]):
         self._seen = self._noted = 0
 
     def reach(self, things: DerivedThings) -> None:
-        """Say what there is of voices from now on."""
         self.things = things
 
     def is_erased(self, voice_id: str) -> bool:
@@ -110,12 +107,11 @@ class Erasure(TaskKind[Tombstone]):
     async def erase(
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
     ) -> Receipt | None:
-        """Erase a record with an owner. None: it is gone already, or something needs it."""
+        """Erase a record with an owner. None: it is gone already, or another record needs it."""
         tombstone = await self._bury(record, act, by_owner=by_owner)
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
-        """Erase all that a closed account has, and the key of its digests."""
         buried = []
         for id_ in await tombstones.list_of_account(self._store, account):
             if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
@@ -124,13 +120,12 @@ class Erasure(TaskKind[Tombstone]):
         await self._vault.drop_account(account)
 
     async def receipt(self, account: str, subject: str) -> Receipt | None:
-        """Return the receipt of an erasure that this account ordered."""
         return await tombstones.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
-        """Forget a voice in this worker, and let its engines forget it. Every worker does.
+        """Forget a voice in this worker and its engines. Every worker calls this.
 
-        Return whether nothing of this worker uses it any more, or brings its recordings to a host.
+        Return whether this worker has stopped using it and sends its recordings to no host.
         """
         self.erased.note(tombstone.subject)
         for memory in self.things.memories:
@@ -142,7 +137,7 @@ class Erasure(TaskKind[Tombstone]):
         return is_dropped and is_silent
 
     async def replay_journal(self) -> None:
-        """Erase what the journal has and the database does not, and count it. Call it before serving."""
+        """Erase and count the journal's erasures that the database lacks. Call it before serving."""
         for line in await list_unknown(self._journal, self._store):
             digests = await tombstones.digests_of(self._store, line.subject)
             tombstone = Tombstone(
@@ -161,14 +156,14 @@ class Erasure(TaskKind[Tombstone]):
         return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
 
     async def follow_others(self) -> None:
-        """Forget what other servers on this database have erased, and say so."""
+        """Forget the erased records of other servers on this database, and record the progress."""
         now = await exact_now(self._store)
-        # From where it was the last time: a database may be away for long.
+        # From the last position on, because a database may be away for long.
         recent = await tombstones.list_since(self._store, (self._seen or now) - _OVERLAP_US)
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 self._followed[tombstone.subject] = tombstone
-        # What fails stays for the next turn, however long ago it was.
+        # Failed ones stay for the next turn.
         await asyncio.gather(*(self._follow(tombstone) for tombstone in tuple(self._followed.values())))
         if not self._followed:
             self._seen = now
@@ -177,7 +172,7 @@ class Erasure(TaskKind[Tombstone]):
             self._noted = now
 
     async def stop_following(self) -> None:
-        """Note that no erasure has to wait for this process any more."""
+        """Delete this process's row, so that no erasure waits for it."""
         if self._noted:
             await _try("followers", lambda: remove_follower(self._store, self._id))
 
@@ -189,7 +184,7 @@ class Erasure(TaskKind[Tombstone]):
     async def _bury(
         self, record: OwnedRecord, act: Act | None, *, by_owner: bool = False
     ) -> Tombstone | None:
-        """Write the journal, then the tombstone in one commit with the deletion. None: there is nothing."""
+        """Write the journal, then the tombstone in one commit with the deletion. None: there is no record."""
         nameless = act and msgspec.structs.replace(act, details="{}")
         while True:
             recordings, now = await tombstones.recordings_of(self._store, record.id), await self._store.now()
@@ -215,7 +210,7 @@ class Erasure(TaskKind[Tombstone]):
         return None
 
     async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
-        """Finish an erasure, and return the receipt: after a while even if it is not complete."""
+        """Finish an erasure, and return the receipt: after a while even if it is incomplete."""
         await asyncio.wait([self.begin_held(tombstone)], timeout=_WAITED_S)
         found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
         return found or tombstone
@@ -339,7 +334,7 @@ SELECT id FROM followers WHERE life <> :life AND looked >= :alive AND seen <= :m
 
 
 async def exact_now(store: Store) -> int:
-    """Return the time by the clock of a shared database. `Store.now` counts on from an earlier answer."""
+    """Return the time by the clock of a shared database. `Store.now` extrapolates from an earlier answer."""
     if not store.is_shared:
         return await store.now()
     (row,) = await store.read(_NOW)
@@ -347,7 +342,7 @@ async def exact_now(store: Store) -> int:
 
 
 async def put_follower(store: Store, id_: str, life: str, seen: int, looked: int) -> None:
-    """Note how far a process has forgotten erased things, and delete the rows of dead processes."""
+    """Record up to which erasure a process has forgotten, and delete the rows of dead processes."""
     await store.write(
         Statement(_PUT, {"id": id_, "life": life, "seen": seen, "looked": looked}),
         Statement("DELETE FROM followers WHERE looked < :before", {"before": looked - _LEFT_US}),
@@ -359,6 +354,6 @@ async def remove_follower(store: Store, id_: str) -> None:
 
 
 async def are_behind(store: Store, life: str, moment: int) -> bool:
-    """Tell whether another living process may still know of things that were erased before `moment`."""
+    """Tell whether another living process may still use data that was erased before `moment`."""
     alive = await exact_now(store) - round(LIVES_S * SECOND)
     return bool(await store.read(_BEHIND, {"life": life, "moment": moment, "alive": alive}))

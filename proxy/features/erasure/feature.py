@@ -20,7 +20,7 @@ from speech_engine import EngineError
 
 
 class ErasureObservers:
-    """Opens a tap for each answer with saved voices. An erasure waits for the answer, or ends it."""
+    """Observes each answer with saved voices. An erasure waits for the answer, or ends it."""
 
     def __init__(self, erased: ErasedVoices) -> None:
         self._erased = erased

@@ -1,7 +1,7 @@
-"""The journal of erasures: a file beside the database, which a restored backup does not take back.
+"""The journal of erasures: a file beside the database, which a restored backup does not replace.
 
 Each erasure is a line, and is on the disk before its tombstone is committed. At each start, and after a
-restore, what the journal has and the database does not is erased once more.
+restore, the journal's erasures that the database lacks are repeated.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _BATCH = 500
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line: what was erased, and whose it was. It has no name. `is_withdrawn`: what was noted at this
-    moment was refused."""
+    """A line: an erased subject and its account, without a name. `is_withdrawn`: the line of this moment
+    was refused."""
 
     at: int
     subject: str
@@ -37,7 +37,7 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     is_withdrawn: bool = False
 
     def __post_init__(self) -> None:
-        """Raise UnsafeName: what it names is deleted."""
+        """Raise UnsafeName, because the named files are deleted."""
         owner_name(self.account)
         for digest in self.digests:
             DiskName(digest)
@@ -77,7 +77,7 @@ class ErasureJournal:
             flush(self._file.parent)
 
     def read(self) -> list[JournalLine]:
-        """Return a line for each subject, without those that a kill cut short, or that were withdrawn."""
+        """Return a line for each subject, without lines that a kill cut short or that were withdrawn."""
         try:
             text = self._file.read_bytes()
         except FileNotFoundError:
@@ -119,7 +119,7 @@ async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLin
 
 
 def merge(backup: Path, journal: Path) -> None:
-    """Put the lines of a backup's journal before our own, which may be newer. Raises OSError."""
+    """Put a backup's lines before our own, which may be newer. Raises OSError."""
     ours = journal.read_bytes() if journal.exists() else b""
     known = {*ours.split(b"\n"), b""}
     older = [line for line in backup.read_bytes().split(b"\n") if line not in known]
@@ -133,7 +133,7 @@ def merge(backup: Path, journal: Path) -> None:
 
 
 def check(text: bytes, where: str) -> None:
-    """Raise UnsafeName, with the line's number, if a journal from elsewhere names what is no recording."""
+    """Raise UnsafeName, with the line's number, if a name in an imported journal is no recording's."""
     for number, line in enumerate(text.split(b"\n"), 1):
         try:
             _decode(line)

@@ -1,5 +1,5 @@
-"""Lexicons: how an account's words are spoken.
+"""Lexicons: the pronunciation of words, for an account.
 
-`records` has the table, `lexicons` what can be done, `endpoints` and `commands` the ways in. What a
-lexicon may have, and how it is used, is in policies/lexicon.py: a request can bring one of its own.
+`records` has the table, `lexicon_store` the operations, `endpoints` and `commands` call them. The form and
+use of a lexicon are in policies/lexicon.py, because a request can bring its own.
 """

@@ -25,7 +25,6 @@ _CSV_NAMES = ["word", "spoken"]
 
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
-    """Show lexicons, or the words of one."""
     if "words" in answer:
         return [Grid(("word", "spoken"), [*answer["words"].items()])]
     columns = {"name": "name", "whose": "owner", "words": "size", "revision": "revision"}

@@ -1,6 +1,6 @@
 """Save and delete the lexicons of an account, for the account or for the operator.
 
-After a change, the cache forgets the speech that used the old words.
+After a change, the cache drops speech by the old words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LexiconStore:
         self._purges = purges
 
     async def put(self, account: str, name: str, words: Words, act: Act | None = None) -> LexiconSummary:
-        """Save a lexicon, replacing one with this name. Raises InvalidRequest, or NotAllowed at the limit."""
+        """Save or replace a lexicon. Raises InvalidRequest, or NotAllowed at the limit."""
         if (wrong := lexicon.name_fault(name)) is not None:
             raise InvalidRequest(f"Invalid value for 'name': it must be {wrong}.", param="name")
         usual = lexicon.usual_name(name)

@@ -1,4 +1,4 @@
-"""Lexicons as rows: the words of accounts. policies/lexicon.py says what an entry may be."""
+"""Lexicons as rows. policies/lexicon.py has the form of an entry."""
 
 from __future__ import annotations
 
@@ -53,8 +53,6 @@ class LexiconSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
-    """A lexicon with its words."""
-
     words: Mapping[str, str]
 
     def __repr__(self) -> str:
@@ -62,8 +60,6 @@ class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
 
 
 class AccountWords:
-    """The lexicons of all accounts, as their libraries ask for them."""
-
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -78,17 +74,16 @@ class AccountWords:
 
 
 async def revisions(store: Store, account: str) -> WordRevisions:
-    """List name, revision and time of each lexicon. The list differs after every change."""
+    """List name, revision and time of each lexicon. Every change alters the list."""
     return tuple((each.name, each.revision, each.changed) for each in await of_account(store, account))
 
 
 async def texts(store: Store, account: str) -> dict[str, str]:
-    """Read the words of each lexicon as text, for `read_words`: an account may have very many."""
+    """Read the words of each lexicon as text for `read_words`: an account may have very many."""
     return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
 
 
 async def of_account(store: Store, account: str) -> list[LexiconSummary]:
-    """List the lexicons of an account by name, without their words."""
     return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconSummary])
 
 
@@ -102,7 +97,7 @@ async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
 async def put(
     store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
 ) -> LexiconSummary | None:
-    """Save a lexicon under its name. None means that the account has no room for one more."""
+    """Save a lexicon under its name. None: the account has no room for one more."""
     row: Params = {
         "account": account,
         "name": name,
@@ -121,7 +116,6 @@ async def put(
 
 
 async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
-    """Delete a lexicon, and tell whether it was there."""
     acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows, _ = await store.write(
         *acts,

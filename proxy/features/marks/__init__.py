@@ -1,6 +1,6 @@
-"""Marks: what tells later that a machine spoke: inaudible marks, manifests, receipts, and their search.
+"""Marks prove later that a machine spoke: inaudible marks, manifests, receipts, and their search.
 
-`rules` decide which answers get what, `mark_filter` marks sound, `provenance_observer` notes the facts of a
-clip and signs files, `manifests` sign beside them, and `checker` finds all of it.
-Each `*_child` is a process.
+`rules` decide which answers get which marks, `mark_filter` marks sound, `provenance_observer` records the
+facts of a clip and signs files, `manifests` signs beside them, and `checker` finds all of these. Each
+`*_child` is a process.
 """

@@ -31,29 +31,27 @@ _log = structlog.get_logger()
 
 
 class AnswerMark(Protocol):
-    """The mark of one answer. What comes out is as long as what went in, after `flush`. Close it."""
+    """The mark of one answer. After `flush`, its output is as long as its input. Close it."""
 
     async def feed(self, pcm: bytes) -> bytes:
-        """Return sound that is marked. Raise SoundFailed, after which the mark is over."""
+        """Return marked sound. Raise SoundFailed, which ends the mark."""
         ...
 
     async def flush(self) -> bytes:
-        """Return the rest, after which the mark is over."""
+        """Return the rest, which ends the mark."""
         ...
 
     async def close(self) -> None: ...
 
 
 class UsableMark(Protocol):
-    """A mark, wherever it runs."""
-
     async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> AnswerMark:
         """Open the mark of an answer. Raise MarkUnusable."""
         ...
 
 
 class MarkRequest(NamedTuple):
-    """A mark to open. `environ` is all that its process inherits; `data` has the imported models."""
+    """A mark to open. Its process inherits only `environ`; `data` has the imported models."""
 
     name: str
     section: PluginSection
@@ -62,7 +60,7 @@ class MarkRequest(NamedTuple):
 
 
 class _LocalMark:
-    """A mark in the worker itself: a hundred milliseconds of sound take a fifth of a millisecond."""
+    """A mark in the worker itself: it takes 0.2 ms for 100 ms of sound."""
 
     def __init__(self, name: str, mark: Mark) -> None:
         self._name = name
@@ -97,7 +95,7 @@ class _LocalAnswerMark:
 
 
 async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequest) -> UsableMark | None:
-    """Open a mark until the stack ends. If it cannot be used, log why, and return None."""
+    """Open a mark until the stack ends. If it is unusable, log the reason, and return None."""
     plugin = registry.plugins("mark").get(request.name)
     if plugin is not None and isinstance(plugin.create, Hosted):
         hosted = _hosted(stack, registry, request, plugin.create)
@@ -110,15 +108,13 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
 
 
 class HostedParts(NamedTuple):
-    """What the process of a mark is started with. `model` is the folder of its model, if it has one."""
-
     settings: msgspec.Struct
     interpreter: str
     model: Path | None
 
 
 def hosted_parts(registry: Registry, request: MarkRequest, hosted: Hosted) -> HostedParts:
-    """Return what a mark's process needs. Raise EngineConfigError and EnvironmentRefused. Starts nothing."""
+    """Return the start parameters of a mark's process. Raise EngineConfigError and EnvironmentRefused."""
     name = request.name
     plugin = registry.plugins("mark")[name]
     settings = registry.settings("mark", name, request.section, request.data)

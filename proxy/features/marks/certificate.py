@@ -22,11 +22,12 @@ _KEY_MARK = "-----BEGIN PRIVATE KEY-----"
 
 
 class UnusableCertificate(ValueError):
-    """The certificate cannot sign manifests. The message says why, and never repeats the key."""
+    """The certificate cannot sign manifests. The message has the reason, and never the key."""
 
 
 class SigningCertificate(msgspec.Struct, frozen=True):
-    """A chain in PEM, the leaf first, its private key in PEM (PKCS 8), and what signs: `es256`, `ps256`…"""
+    """A chain in PEM, the leaf first, its private key in PEM (PKCS 8), and the algorithm: `es256`,
+    `ps256`…"""
 
     chain: str
     key: str
@@ -40,7 +41,7 @@ class SigningCertificate(msgspec.Struct, frozen=True):
 
 
 def read_test_certificate(pem: bytes, where: str = TEST_FILE) -> SigningCertificate:
-    """Read what `make_test_pem` made. Raises UnusableCertificate."""
+    """Read the output of `make_test_pem`. Raises UnusableCertificate."""
     chain, mark, key = pem.decode("ascii", "replace").partition(_KEY_MARK)
     return read_certificate(chain, mark + key, where, is_test=True)
 
@@ -48,7 +49,7 @@ def read_test_certificate(pem: bytes, where: str = TEST_FILE) -> SigningCertific
 def read_certificate(
     chain: str, key: str, where: str = "marking.certificate", *, is_test: bool = False
 ) -> SigningCertificate:
-    """Read a chain and its leaf's key. Raises UnusableCertificate with what a validator would refuse."""
+    """Read a chain and its leaf's key. Raises UnusableCertificate if a validator would refuse it."""
     try:
         certificates = x509.load_pem_x509_certificates(chain.encode())
     except ValueError:
@@ -73,7 +74,7 @@ def read_certificate(
 
 
 def _faults(leaf: x509.Certificate, key: PrivateKeyTypes, now: datetime) -> list[str]:
-    """Return what the manifest library, or a validator after it, would refuse. Each was tried."""
+    """Return the faults that the manifest library or a later validator would refuse. Each was tried."""
     faults = []
     if leaf.public_key() != key.public_key():
         faults.append("the key is not the one of the first certificate")
@@ -126,7 +127,7 @@ def _common_name(certificate: x509.Certificate) -> str:
 
 
 def make_test_pem() -> bytes:
-    """Make a leaf and its root. The root's key is thrown away: nothing else can be made under it."""
+    """Make a leaf and its root. The root's key is discarded, so that it can sign nothing else."""
     now = datetime.now(UTC)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root_name, name = _name("voxgate test root"), _name("voxgate test certificate")

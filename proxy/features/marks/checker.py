@@ -1,7 +1,7 @@
-"""The checker of a worker: it looks for marks and manifests in recordings that people send.
+"""The checker of a worker: it looks for marks and manifests in uploaded recordings.
 
-A recording is decoded in one process, its manifest is read in a second one, and marks are looked for in a
-third one, which alone has keys. All end with the recording, or when its sender leaves.
+One process decodes a recording, a second one reads its manifest, and a third one, the only one with keys,
+looks for marks. All end with the recording, or when its sender leaves.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ProvenanceChecker:
     """Checks uploads. Close it: `open_checker` does."""
 
     def __init__(self, decoder: Decoder, store: Store, config: Config, marker: Marker | None = None) -> None:
-        """`marker` has the marks that run in processes of their own. Without it, no search is for these."""
+        """`marker` has the marks with processes of their own. Without it, these are not searched for."""
         self._decoder = decoder
         self._marker = marker
         self._store = store
@@ -73,14 +73,13 @@ class ProvenanceChecker:
         self._has_warned = False
 
     def revise(self, config: Config) -> None:
-        """Take a revision of the configuration."""
         self._config = config
 
     async def examine(self, account: str, data: bytes, manifest: bytes | None = None) -> Examination:
         """Look for marks and a manifest in an upload; `manifest` is the one that came beside it.
 
-        Raises UnusableRecording, NoPlace, and MarksUnavailable: what could not be searched
-        for is not "not found". If it is cancelled, its processes end.
+        Raises UnusableRecording, NoPlace, and MarksUnavailable: a failed search is not "not found". If it is
+        cancelled, its processes end.
         """
         async with self._places.turn(account):
             async with self._decoder.turn(account):
@@ -93,12 +92,11 @@ class ProvenanceChecker:
         return Examination(marks, found, seconds, decoded.is_cut)
 
     async def is_ours(self, payload: int) -> bool:
-        """Tell whether a mark names this installation."""
         id_ = await installation_id(self._store, secrets.token_hex(4))
         return payload >> _INSTALLATION_BITS == installation_bits(id_)
 
     async def close(self) -> None:
-        """End all processes. No check may be waiting for one any more."""
+        """End all processes. No check may be running."""
         await self._searches.close()
         await self._readers.close()
 
@@ -112,7 +110,7 @@ class ProvenanceChecker:
             answer = await self._searches.ask(msgspec.msgpack.encode(job), within_s=SEARCH_WITHIN_S)
             marks = _decode_findings(answer)
         except (TimeoutError, HelperFailed, msgspec.MsgspecError) as error:
-            # A search is bounded by what is decoded, so the machine is at fault and not the file.
+            # The decoder bounds a search, so the machine is at fault and not the file.
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise NoPlace("recordings to check") from None
         marks += await self._ask_hosted(job)
@@ -127,7 +125,6 @@ class ProvenanceChecker:
         return tuple(each for each in marks if not each.fault)
 
     async def _ask_hosted(self, job: SearchJob) -> tuple[MarkFinding, ...]:
-        """Ask the marks that the configuration names and that have processes of their own."""
         if self._marker is None:
             return ()
         keys = [MarkKey(id_, secret) for id_, secret in job.keys]
@@ -171,14 +168,14 @@ def _helper(module: str) -> Helper:
 
 
 def _known(config: Config) -> tuple[KeyRing | None, bytes | None]:
-    """Read the keys and our certificate. They are read anew each time, so a new key needs no restart."""
+    """Read the keys and our certificate. They are read each time, so a new key needs no restart."""
     return _known_keys(config), _certificate(config)
 
 
 def _known_keys(config: Config) -> KeyRing | None:
-    """Return all keys, the old ones too. A server that marks nothing any more still finds its marks.
+    """Return all keys, with the old ones: a server that stopped marking still finds its marks.
 
-    None if there is no file, so it has marked nothing yet. Raises MarksUnavailable.
+    None: there is no file, so nothing was marked yet. Raises MarksUnavailable.
     """
     section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     try:

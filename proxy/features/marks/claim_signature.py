@@ -1,7 +1,7 @@
-"""Tells whose key signed a C2PA claim.
+"""Tells whether our key signed a C2PA claim.
 
-The library says that a manifest is valid, whoever signed it. The name in a certificate proves nothing,
-because anybody can write one. So the signature is verified once more, with the key of our own certificate.
+The library accepts a manifest by any signer. The name in a certificate proves nothing, because any signer can
+write one. So the signature is verified once more, with the key of our own certificate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
 
 
 def _claim_and_signature(store: bytes, manifest: str) -> tuple[bytes, bytes]:
-    """Return both as CBOR. Raise ValueError if there are two of one: either may have been checked."""
+    """Return both as CBOR. Raise ValueError if one of them occurs twice: either may have been checked."""
     _, whole = _only(list(_boxes(store)))
     _, inside = _only([box for box in _labelled(whole) if box[0] == manifest])
     boxes = _labelled(inside)
@@ -47,7 +47,6 @@ def _only(boxes: list[tuple[str, bytes]]) -> tuple[str, bytes]:
 
 
 def _labelled(content: bytes) -> list[tuple[str, bytes]]:
-    """Return the labels of the superboxes in a superbox, with their contents."""
     return [(_label(inside), inside) for kind, inside in _boxes(content) if kind == _SUPERBOX.decode()]
 
 
@@ -130,7 +129,7 @@ def _as_bytes(data: bytes) -> bytes:
 
 
 def _last_bytes(cose: bytes, size: int) -> bytes:
-    """Return the byte string of this size at the end. Raise ValueError if another one is there."""
+    """Return the byte string of this size at the end. Raise ValueError if the end has another size."""
     last = cose[-size:]
     if not cose.endswith(_as_bytes(last)):
         raise ValueError("the signature has another size")

@@ -125,7 +125,7 @@ def keys_rotate_receipt(here: CommandContext) -> CommandResult:
 def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
     """Put a new key before the others of a file in the data folder. Raise CommandRefused.
 
-    `setting` is the one in [marking] by which the keys may be elsewhere.
+    If `setting` in [marking] is set, the keys are in another place.
     """
     # Imported here: they are slow, and `voxgate --help` needs none of them.
     from proxy.features.marks.section import MARKING

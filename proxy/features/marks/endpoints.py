@@ -161,7 +161,6 @@ class MarkDetection(Resource):
         return reply(ContentProvenanceCheck(created_at=int(time.time()), results=results))
 
     async def _detected(self, request: Request, account: str) -> DetectedMarks:
-        """Look for marks in the file of a form, in a turn of this account."""
         examined = await self._examined(request, account)
         marks = await self._marks(examined)
         manifest = _manifest(examined.manifest)

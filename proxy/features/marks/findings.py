@@ -1,4 +1,4 @@
-"""What was found of marks and manifests in a recording, and the jobs of the processes that look for them."""
+"""The findings of a search for marks and manifests, and the jobs of the processes that search."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 from speech_engine.mark import PAYLOAD_BITS, Detection
 
 ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
-"""`trusted` is signed by this server. `valid` fits the file, whoever signed it. `invalid` proves nothing."""
+"""`trusted` is signed by this server. `valid` fits the file, by any signer. `invalid` proves nothing."""
 
 
 class MarkFinding(msgspec.Struct, frozen=True):
-    """What the detector of one mark says of a recording. `fault` is its error, if it failed."""
+    """The result of one mark's detector. `fault` is its error, if it failed."""
 
     plugin: str
     score: float = 0.0
@@ -44,15 +44,16 @@ class MarkFinding(msgspec.Struct, frozen=True):
 
     @property
     def has_our_key(self) -> bool:
-        """Whether it is a mark of our keys, though maybe a copied one. One without a key may be anyone's."""
+        """Whether our key made the mark, which may be copied. A mark without a key may have any maker."""
         return bool(self.key)
 
 
 class ManifestFinding(msgspec.Struct, frozen=True):
-    """What a C2PA manifest says, if it is valid. Anybody can sign one, so only `signed_by_us` proves a name.
+    """The statements of a C2PA manifest, if it is valid. Any signer is possible, so only `signed_by_us`
+    proves a name.
 
-    `issuer` is the organisation in the certificate, and `model` is what made the sound. `source_type` is the
-    last word of IPTC's digital source type, such as `trainedAlgorithmicMedia`.
+    `issuer` is the organisation in the certificate, and `model` is the model that made the sound.
+    `source_type` is the last word of IPTC's digital source type, such as `trainedAlgorithmicMedia`.
     """
 
     state: ManifestState = "not_present"
@@ -76,7 +77,7 @@ class Examination(msgspec.Struct, frozen=True):
 class SearchJob(msgspec.Struct, frozen=True):
     """A search for marks: bare samples, the settings of marks by name, and the keys with their ids.
 
-    `settings` names every mark that must be looked for. Others that are installed are looked for, too.
+    `settings` names every required mark. Other installed marks are searched for, too.
     """
 
     pcm: bytes

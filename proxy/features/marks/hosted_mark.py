@@ -1,4 +1,4 @@
-"""A mark in a process of its own, which many answers share. It is started by the first one that needs it."""
+"""A mark in a process of its own, which many answers share. The first answer starts it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _log = structlog.get_logger()
 
 
 class MarkUnusable(Exception):
-    """The mark cannot be made or looked for now. The message is for the operator."""
+    """The mark cannot be made or searched for now. The message is for the operator."""
 
 
 class MarkBusy(MarkUnusable):
-    """Too many use the mark now."""
+    """The mark has too many users now."""
 
 
 class HostedMark:
@@ -70,9 +70,9 @@ class HostedMark:
         return stream
 
     async def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
-        """Look for marks. A question waits for others, and no stream waits for it.
+        """Look for marks. Searches run one by one, and no stream waits for them.
 
-        Raise MarkBusy if too many questions wait, and MarkUnusable.
+        Raise MarkBusy if too many searches wait, and MarkUnusable.
         """
         if len(self.helper.under_way) >= MOST_QUESTIONS:
             raise MarkBusy(f"the mark {self.name} is busy")
@@ -131,7 +131,6 @@ class HostedMarkStream:
     """The mark of one answer, see `AnswerMark`. A fault ends it."""
 
     def __init__(self, mark: HostedMark, life: Life, number: int) -> None:
-        """Take over the life of the process, which was taken for this stream."""
         self.number = number
         self.life = life
         self._mark = mark
@@ -150,7 +149,6 @@ class HostedMarkStream:
             await self.close()
 
     async def close(self) -> None:
-        """Let the process forget the stream."""
         self._is_broken = True
         if not self._is_closed:
             self._is_closed = True

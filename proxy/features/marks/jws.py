@@ -19,7 +19,7 @@ RECEIPT_TYPE = "voxgate-receipt+jws"
 
 
 class BadJws(ValueError):
-    """The text is no JWS of this kind, or its signature is not by the key. The message says which."""
+    """The text is no JWS of this kind, or its signature is not by the key. The message has the reason."""
 
 
 class Jwk(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class JwkSet(msgspec.Struct, frozen=True):
 
 
 class _Header(msgspec.Struct, frozen=True):
-    """The header of a JWS. A `crit` names extensions that a reader must understand: this one knows none."""
+    """The header of a JWS. A `crit` names required extensions, and this reader knows none."""
 
     alg: str
     kid: str = ""
@@ -49,7 +49,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class SignedText(NamedTuple):
-    """A JWS that was taken apart. Nothing of it is verified yet. `type` is what it says that it is."""
+    """The parts of a JWS. Nothing of it is verified yet. `type` is its own statement."""
 
     kid: str
     type: str
@@ -59,14 +59,11 @@ class SignedText(NamedTuple):
 
 
 class SigningKey:
-    """A private key, from a seed of 32 bytes."""
-
     def __init__(self, seed: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self.jwk = jwk_of(self._private.public_key().public_bytes_raw())
 
     def sign(self, payload: bytes, type_: str) -> str:
-        """Return a compact JWS of a payload."""
         header = msgspec.json.encode({"alg": "EdDSA", "kid": self.jwk.kid, "typ": type_})
         signed = f"{_encode(header)}.{_encode(payload)}"
         return f"{signed}.{_encode(self._private.sign(signed.encode()))}"
@@ -78,7 +75,7 @@ def jwk_of(public: bytes) -> Jwk:
 
 
 def read_jwk(value: Any) -> Jwk:
-    """Read a public key, whose `kid` is computed and not believed. Raises BadJws."""
+    """Read a public key. Its `kid` is computed, not read. Raises BadJws."""
     try:
         x = msgspec.convert(value, _JwkFields).x
         public = _decode(x)
@@ -111,8 +108,6 @@ def is_signed_by(text: SignedText, key: Jwk) -> bool:
 
 
 class _JwkFields(msgspec.Struct, frozen=True):
-    """The fields that make a key."""
-
     kty: Literal["OKP"]
     crv: Literal["Ed25519"]
     x: str
@@ -128,7 +123,7 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64url as JOSE writes it: without padding. Raises ValueError for anything else."""
+    """Decode base64url without padding, as JOSE writes it. Raises ValueError for anything else."""
     data = b64decode(text + "=" * (-len(text) % 4), altchars=_URL_SAFE, validate=True)
     if _encode(data) != text:
         raise ValueError("not in the one form that these bytes have")

@@ -1,6 +1,6 @@
-"""What a manifest says of an answer: that a machine made it, when, with which model, and which mark is in it.
+"""The content of a manifest: a machine made the answer, when, with which model, and the mark in it.
 
-It names no account, no text and no voice: whoever has the file can read it.
+It names no account, no text and no voice, because every holder of the file can read it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _RECORDING = {"title": "recording", "relationship": "parentOf", "label": PARENT}
 
 
 class ManifestFacts(msgspec.Struct, frozen=True):
-    """What a manifest is made of. `made` is in microseconds of Unix time, `mark` a plugin and a key's id.
-    `source` is the SHA-256 of the recording that was converted, "" if none was."""
+    """The content of a manifest. `made` is in microseconds of Unix time, `mark` a plugin and a key's id.
+    `source` is the SHA-256 of the converted recording, or ""."""
 
     made: int
     speakers: tuple[ClipSpeaker, ...]
@@ -29,11 +29,11 @@ class ManifestFacts(msgspec.Struct, frozen=True):
 
 
 def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
-    """Write the manifest's definition, as the library reads it. If it `has_parent`, the library gets that
-    file; else a recording that was converted is named by its digest alone."""
+    """Write the manifest's definition for the library. If it `has_parent`, the library gets that file;
+    else only its digest names a converted recording."""
     actions = [_created(facts, speaker) for speaker in facts.speakers]
     if has_parent or facts.source:
-        # The standard wants one beginning: a parent is opened, and what was done to it is an edit.
+        # The standard wants one beginning: a parent is opened, and then edited.
         actions = [_opened(facts), *({**action, "action": "c2pa.edited"} for action in actions)]
     elif len(actions) > 1:
         actions[1:] = [{**action, "action": "c2pa.edited"} for action in actions[1:]]

@@ -1,7 +1,7 @@
 """The process that reads the C2PA manifest of one upload: `python -m proxy.features.marks.manifest_child`.
 
-It reads a `ManifestJob` from its pipe and answers with a `ManifestFinding`. The library parses whatever a
-stranger sends, so this process is confined as the decoder is. It asks no address that a file names.
+It reads a `ManifestJob` from its pipe and answers with a `ManifestFinding`. The library parses files of
+strangers, so this process is confined as the decoder is. It fetches no address that a file names.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def read_manifest(job: ManifestJob) -> ManifestFinding:
-    """Read the manifest beside a file, or else the one in it. A damaged one is invalid."""
+    """Read the manifest beside a file, or else inside it. A damaged one is invalid."""
     context = c2pa.Context.from_dict(_OFFLINE)
     try:
         with c2pa.Reader(
@@ -81,7 +81,7 @@ def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
 
 
 def _making(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the action that made the sound: of one that was made of another, what was done to that."""
+    """Return the action that made the sound, or the edit of its parent."""
     for assertion in manifest.get("assertions", ()):
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
             actions = [dict(each) for each in assertion["data"]["actions"]]
@@ -113,7 +113,7 @@ def _text(value: object) -> str | None:
 
 
 def _warm_up() -> None:
-    """Load what Python loads at the first use and at the first error; once confined, it cannot."""
+    """Load the modules that Python loads at the first use and the first error: once confined, it cannot."""
     for data in (b"RIFF\0\0\0\0WAVE", b"no recording"):
         read_manifest(ManifestJob(data, None, None))
     ECDSA(SHA256())  # it loads more with its first object

@@ -1,4 +1,4 @@
-"""Manifests beside clips: signed when they are first fetched, and kept as long as their usage row."""
+"""Manifests beside clips: signed when they are first fetched, and stored as long as their usage row."""
 
 from __future__ import annotations
 

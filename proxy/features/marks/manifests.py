@@ -1,7 +1,7 @@
 """Signed manifests of answers: inside their files, or beside them under an address that cannot be guessed.
 
-A manifest beside a clip is signed when it is first fetched, from the digest that the clip left: no speech
-waits for a signature, unless its file has to hold the manifest.
+A manifest beside a clip is signed when it is first fetched, from the digest of the clip. So speech waits for
+a signature only if its file has to hold the manifest.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ AGAIN_AFTER = 300_000_000
 
 
 class Manifests:
-    """Finds and signs the manifests of clips. All workers, on all machines with the same keys of the mark,
-    make the same addresses."""
+    """Finds and signs the manifests of clips. Workers with the same keys make the same addresses."""
 
     def __init__(self, store: Store, signer: Signer) -> None:
         self.signer = signer
@@ -69,14 +68,14 @@ class Manifests:
         self._is_on = MARKING.of(config).manifests
         # A server that makes no manifests any more still has those whose addresses it gave.
         self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
-        # Keys that are lost since the last revision still find what they have made.
+        # Keys that were lost since the last revision still find their manifests.
         self._known = self._keys or self._known
         self.signer.revise(config)
 
     def id_of(self, request: str) -> str:
-        """Return the id of a request's manifest: requests are counted, so theirs alone could be guessed.
+        """Return the id of a request's manifest, which cannot be guessed from the request's number.
 
-        Without keys there is none: "".
+        Without keys it is "".
         """
         return "" if self._keys is None else f"{request}-{_proof(self._keys.newest.secret, request)}"
 

@@ -1,4 +1,4 @@
-"""The inaudible mark as a filter of sound: which answers are due for it, and for a signed manifest."""
+"""The inaudible mark as a filter of sound, for the answers that must have it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from speech_engine import EngineUnavailable
 
 
 class MarkTreatment(Treatment, frozen=True, kw_only=True):
-    """What an answer gets that tells that a machine spoke it."""
-
     marking: Marking
 
 
@@ -46,19 +44,17 @@ class Marks:
 
 
 def possible_marking(plan: SpeechPlan) -> Marking | None:
-    """Return what the answer gets if a model that is due for it speaks."""
+    """Return the marking of an answer if a model that must be marked speaks it."""
     treatment = plan.treatment
     return treatment.marking if isinstance(treatment, MarkTreatment) else None
 
 
 def marking_of(plan: SpeechPlan, speaker: str) -> Marking | None:
-    """Return what an answer gets if this is its speaker, or if these are, joined by commas."""
+    """Return the marking of an answer by this speaker, or by these, joined by commas."""
     return None if plan.spares(speaker) else possible_marking(plan)
 
 
 class MarkFilter:
-    """A `SoundFilter`."""
-
     def __init__(self, marker: Marker, use: MarkUse) -> None:
         self.key = use
         self.headers = ((b"x-voxgate-mark", f"{use.plugin}; key={use.key}".encode("latin-1", "replace")),)
@@ -74,7 +70,7 @@ class MarkFilter:
 
 
 class _OpenMark:
-    """A plugin made the mark, perhaps in a process of its own. It fails as an engine does."""
+    """A plugin's mark, perhaps in a process of its own. It fails as an engine does."""
 
     def __init__(self, mark: AnswerMark) -> None:
         self._mark = mark

@@ -1,4 +1,4 @@
-"""The marker of a worker: it knows which answers get an inaudible mark, and opens the marks."""
+"""The marker of a worker: it decides which answers get an inaudible mark, and opens the marks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 
 
 class Marker:
-    """Opens marks. The plugin is opened by the first answer that is due: it loads large libraries."""
+    """Opens marks. The first marked answer opens the plugin, which loads large libraries."""
 
     def __init__(self, registry: Registry, config: Config, store: Store, stack: AsyncExitStack) -> None:
         self._registry = registry
@@ -61,7 +61,7 @@ class Marker:
 
     @property
     def keys(self) -> KeyRing | None:
-        """The keys of this revision, None if there are none: then what is due cannot be spoken."""
+        """The keys of this revision. None: answers that must be marked cannot be spoken."""
         return self._keys
 
     def revise(self, config: Config) -> None:
@@ -74,7 +74,8 @@ class Marker:
         self.rules = MarkingRules(self._marking(section), engines)
 
     async def open(self, use: MarkUse, sample_rate_hz: int) -> AnswerMark:
-        """Open the mark of an answer. Raises EngineUnavailable: what is due for a mark never goes without."""
+        """Open the mark of an answer. Raises EngineUnavailable: such an answer is never sent without its
+        mark."""
         secret = self._known_keys.get(use.key)
         mark = await self._mark(use.plugin) if secret is not None else None
         if mark is None or secret is None:
@@ -96,10 +97,7 @@ class Marker:
         return Marking(MarkUse(section.mark, digest, key), section.manifests)
 
     async def hosted(self, plugin: str) -> HostedMark | None:
-        """Return a mark that has a process of its own, which also looks for it. None for any other.
-
-        Raises MarkUnusable.
-        """
+        """Return a mark that has a process of its own, or None for any other mark. Raises MarkUnusable."""
         found = self._registry.plugins("mark").get(plugin)
         if found is None or not isinstance(found.create, Hosted):
             return None
@@ -123,7 +121,7 @@ class Marker:
         return self._opened[name]
 
     async def _payload(self) -> int:
-        """Return what a mark says: this installation, and the day."""
+        """Return the payload of a mark: this installation, and the day."""
         if self._installation is None:
             id_ = await installation_id(self._store, secrets.token_hex(4))
             self._installation = installation_bits(id_)
@@ -136,7 +134,7 @@ def installation_bits(id_: str) -> int:
 
 
 def day_of(payload: int) -> int:
-    """Return the day that a mark says, in seconds of Unix time at its begin."""
+    """Return the day in a mark's payload as the Unix time of its start, in seconds."""
     return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
 
 
@@ -145,7 +143,7 @@ def mark_key_source() -> RingSource:
 
 
 def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
-    """Return the keys, None if they are unusable: the log says why. Waits for the disk."""
+    """Return the keys, or None and a log line if they are unusable. Waits for the disk."""
     try:
         return source.read(config, may_make=may_make)
     except (OSError, UnusableKeys) as error:

@@ -1,4 +1,4 @@
-"""`voxgate check`: which speech is marked, which is left to its provider, and the certificate."""
+"""`voxgate check`: which engines' speech is marked here or by the provider, and the certificate."""
 
 from __future__ import annotations
 
@@ -67,7 +67,6 @@ def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
 
 
 def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
-    """Judge what the process of a mark needs, if it has one."""
     hosted = registry.plugins("mark")[name].create
     if not isinstance(hosted, Hosted):
         return
@@ -78,7 +77,6 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    """Judge the keys, as far as that makes no file."""
     section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
     receipt_file = Path(config.data) / ring_source.KEYS_FILE
     for key, text, stored in (
@@ -92,7 +90,7 @@ def _keys(config: Config) -> Iterator[Finding]:
 
 
 def _file(file: Path) -> Iterator[Finding]:
-    """Judge a file that the first start makes. The folder is judged elsewhere."""
+    """Check a file that the first start makes. The check of the folder is another one."""
     try:
         text = file.read_text("ascii", "replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -114,7 +112,6 @@ def _text(where: str, text: str) -> Iterator[Finding]:
 
 
 def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
-    """Tell whether an engine's speech is marked, as far as that is known."""
     marking_of = config.engines[name].marking
     if marking_of is not None:
         return marking_of
@@ -122,7 +119,7 @@ def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
 
 
 def _is_unknown(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
-    """Tell whether an engine is on this machine, and does not run, so that its sound may be speech or not."""
+    """Tell whether a local engine does not run, so that it is unknown whether it makes speech."""
     is_noted = config.engines[name].marking is not None or name in results.models
     return not is_noted and _is_hosted(config, registry, name)
 
@@ -142,7 +139,7 @@ _NAME_ONE = "name one for C2PA in marking.certificate and marking.certificate_ke
 
 
 def certificate(config: Config) -> Iterator[Finding]:
-    """Judge the certificate. Nothing is made: the server makes its test certificate when it first signs."""
+    """Check the certificate. Nothing is made: the server makes its test certificate when it first signs."""
     section, file = MARKING.of(config), Path(config.data) / TEST_FILE
     if not section.manifests:
         return

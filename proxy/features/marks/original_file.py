@@ -10,7 +10,7 @@ from proxy.features.marks.signing_queue import FileSource
 
 
 class OriginalFile:
-    """A provider's own file, made again from the answer's: nothing of its length is in memory."""
+    """A provider's own file, rebuilt from the answer's file in constant memory."""
 
     def __init__(self, file: FileSource, original: Original) -> None:
         self._file = file

@@ -1,7 +1,7 @@
-"""What tells later that a machine spoke an answer: the facts for its receipt, and its signed manifest.
+"""Records the facts of an answer for its receipt, and signs its manifest.
 
-A manifest is inside every marked WAV that goes out whole, and inside any file for which a request asks.
-Beside all other marked answers it can be had, and is signed then.
+A manifest is inside every marked WAV that is sent whole, and inside any file for which a request asks. For
+all other marked answers it is signed when it is fetched.
 """
 
 from __future__ import annotations
@@ -43,8 +43,6 @@ _RETRY_S = 5.0
 
 
 class ProvenanceObservers:
-    """Of all answers with receipts, of those that may be marked, and where a request asks for it."""
-
     def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
         self._manifests = manifests
         self._lost = lost
@@ -67,8 +65,6 @@ class ProvenanceObservers:
 
 
 class _ProvenanceObserver(Observer):
-    """The facts of the clip, with a digest of the audio as the client gets it."""
-
     def __init__(
         self,
         manifests: Manifests,
@@ -140,13 +136,12 @@ class _ProvenanceObserver(Observer):
         return msgspec.structs.replace(spent, rows=(*spent.rows, row))
 
     def _consents(self, source: SourceSound) -> tuple[str, ...]:
-        """Return the digests of the consents of the voices, and of the speaker of a recording."""
         planned, own_consent = self._planned.consents, source.consent
         return (*planned, own_consent) if own_consent and own_consent not in planned else planned
 
 
 class _StreamObserver(_ProvenanceObserver):
-    """The bytes of a kept clip are those from before: its digest is kept with it."""
+    """A stored clip has the bytes of an earlier answer, and their digest is stored with it."""
 
     def begin(self, speech: Speech) -> None:
         self._speech = speech
@@ -178,7 +173,7 @@ class _SignedFileObserver(_FileObserver):
         self.rewrites = self._has_manifest or self._call.request.provenance is not None
 
     async def take_place(self) -> None:
-        """Take the place of a file that must be signed, before an engine speaks."""
+        """Reserve the place of a file that must be signed, before an engine speaks."""
         is_required = self._call.request.provenance is not None
         self._manifests.signer.prepare(has_stamp=is_required)
         if not is_required:
@@ -231,8 +226,7 @@ class _SignedFileObserver(_FileObserver):
         )
 
     def _parent(self, file: AnswerFile, speech: Speech) -> ParentFile | None:
-        """Return the recording that was converted, or the file of the provider that spoke, if it was signed
-        and its frames pass."""
+        """Return the converted recording, or the speaking provider's signed file if its frames pass."""
         if (source := self._call.request.source) is not None:
             signed_file = source.file
             return ParentFile(SourceFile(signed_file), media_type(signed_file)) if signed_file else None
@@ -254,10 +248,9 @@ class _SignedFileObserver(_FileObserver):
 
 
 class PlannedFacts:
-    """The facts of a plan that hold for each of its clips, whatever the text.
+    """The facts of a plan that hold for each of its clips.
 
-    `consents` are the digests of the consents of all its voices, with members of mixes and voices of
-    post-steps.
+    `consents` are the digests of all its voices' consents, with members of mixes and voices of post-steps.
     """
 
     def __init__(self, plan: SpeechPlan) -> None:
@@ -273,7 +266,7 @@ class PlannedFacts:
     def speakers(self, engine: str) -> tuple[ClipSpeaker, ...]:
         """Return the models that spoke, by their names in a speech.
 
-        The models of a kept clip were candidates of this plan, too.
+        The models of a stored clip were candidates of this plan, too.
         """
         names = dict.fromkeys(engine.split(", "))
         return tuple([self._speakers.get(name) or ClipSpeaker(name, "") for name in names])
@@ -299,11 +292,9 @@ class LostManifests:
         self._known: set[str] = set()
 
     def keep(self, call: SpeechCall) -> None:
-        """Say that the answer of this call keeps its provider's manifest."""
         self._stored.add(call.id)
 
     def note(self, call: SpeechCall) -> None:
-        """Note how an answer has ended."""
         if call.id in self._stored:
             self._stored.remove(call.id)
             return

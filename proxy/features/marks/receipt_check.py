@@ -1,4 +1,4 @@
-"""The check of a receipt against a file, without a server: line by line, what holds and what does not."""
+"""The check of a receipt against a file, without a server, with one line for each result."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ _NO_CLAIM = b"none"
 
 
 class UnreadableReceipt(ValueError):
-    """The receipt or the keys cannot be read at all. The message says why."""
+    """The receipt or the keys cannot be read at all. The message has the reason."""
 
 
 class CheckLine(NamedTuple):
-    """One line of a check."""
-
     line: str
     is_good: bool
     found: str
@@ -38,8 +36,6 @@ class ReceiptFields(msgspec.Struct, frozen=True):
 
 
 class _ClipClaims(msgspec.Struct, frozen=True):
-    """The claims that a check needs."""
-
     request: str
     sha256: str
     bytes: int
@@ -48,16 +44,13 @@ class _ClipClaims(msgspec.Struct, frozen=True):
 
 
 class _KeySet(msgspec.Struct, frozen=True):
-    """A JWK set, in which others may have keys of other kinds."""
-
     keys: list[Any]
 
 
 def check_receipt(
     file: Path, receipt: Path, keys: Path | None, source: Path | None = None
 ) -> list[CheckLine]:
-    """Check a file against its receipt, by the keys in a JWK set or by the receipt's own key, and the file
-    that it was converted from.
+    """Check a file and its source against its receipt, by the keys in a JWK set or by the receipt's own key.
 
     Raises OSError and UnreadableReceipt.
     """
@@ -100,7 +93,7 @@ def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLin
 
 
 def _check_claims(signed: dict[str, Any], receipt_fields: ReceiptFields) -> CheckLine:
-    """Compare what a person reads with what is signed. `true` is not 1 here, and 1 is not 1.0."""
+    """Compare the readable fields with the signed ones. `true` is not 1 here, and 1 is not 1.0."""
     shown = signed if receipt_fields.claims is None else receipt_fields.claims
     names = [*signed, *(name for name in shown if name not in signed)]
     wrong = [name for name in names if _written(signed, name) != _written(shown, name)]
@@ -116,7 +109,7 @@ def _written(claims: dict[str, Any], name: str) -> bytes:
 
 
 def _check_source(claims: _ClipClaims, source: Path | None) -> Iterator[CheckLine]:
-    """Say what the clip was made of. A source that is named is compared."""
+    """Name the source of the clip. A given source file is compared."""
     kind, digest = _printable(claims.kind[:64]), claims.source_sha256
     if digest is None:
         if claims.kind != "speech":
@@ -148,12 +141,12 @@ def _check_file(claims: _ClipClaims, file: Path) -> CheckLine:
 
 
 def _printable(text: str) -> str:
-    """Return a text whose letters cannot steer a terminal: a stranger may have written it."""
+    """Replace letters that could steer a terminal: a stranger may have written the text."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _decode_once(text: str | bytes) -> Any:
-    """Decode JSON whose objects name nothing twice: readers would differ in which one counts.
+    """Decode JSON whose objects have no repeated names: readers would differ in which one counts.
 
     Raises ValueError.
     """
@@ -181,7 +174,7 @@ def _read_receipt(file: Path) -> ReceiptFields:
 
 
 def _read_keys(file: Path) -> list[Jwk]:
-    """Return the keys of a set that can sign receipts. Keys of other kinds may be beside them."""
+    """Return the keys of a set that can sign receipts, without keys of other kinds."""
     try:
         values = msgspec.json.decode(_read_text(file), type=_KeySet).keys
     except msgspec.DecodeError as error:

@@ -1,7 +1,7 @@
-"""Receipts: what is known of a finished clip. Its row is written with its usage row, and goes with it.
+"""Receipts: the facts of a finished clip. A receipt's row lives as long as its usage row.
 
 A row has digests, and nothing that names a person. So it stays when a voice is erased or an account is
-closed, as the usage row does: it proves what was made, and under which consent.
+closed: it proves what was made, and under which consent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = "/v1/audio/receipts"
 ManifestPlace = Literal["embedded", "sidecar", ""]
 """Where the clip's signed manifest is; "" if it has none."""
 Kind = Literal["speech", "conversion"]
-"""What the clip was made of: a text, or a recording."""
+"""The source of the clip: a text, or a recording."""
 
 
 class ClipSpeaker(msgspec.Struct, frozen=True):
@@ -102,7 +102,6 @@ WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LI
 
 
 async def find(store: Store, request: str, account: str | None) -> FoundReceipt | None:
-    """Find the receipt of a request of this account, or of any account (None)."""
     sql = _FIND if account is None else _FIND_OF_ACCOUNT
     rows = await store.read(sql, {"request": request, "account": account})
     if not rows:
@@ -113,7 +112,7 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
 
 
 async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
-    """Return the receipts of those requests of an account that have one, by request."""
+    """Return the receipts of an account's requests, by request. Some have none."""
     if not requests:
         return {}
     names, params = any_of([*requests])
@@ -127,5 +126,5 @@ async def of_requests(store: Store, account: str, requests: Collection[str]) -> 
 
 
 async def has_keyed(store: Store) -> bool:
-    """Tell whether a clip was made that needs the keys of the mark. It may read all receipts."""
+    """Tell whether a clip needs the keys of the mark. It may read all receipts."""
     return bool(await store.read(_HAS_KEYED))

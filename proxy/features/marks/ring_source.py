@@ -16,7 +16,7 @@ from proxy.file_store.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_
 class RingSource:
     """Gives one worker the keys of a setting of `[marking]`, at each revision.
 
-    A file that this worker has read is never made anew: old marks and addresses need the lost keys.
+    If a file that was read is lost, no new one is made: old marks and addresses need the lost keys.
     """
 
     def __init__(self, setting: Literal["keys", "receipt_keys"], file_name: str) -> None:
@@ -25,9 +25,9 @@ class RingSource:
         self._has_read_file = False
 
     def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
-        """Return the keys, None if there never were any. Waits for the disk.
+        """Return the keys, or None if there never were any. Waits for the disk.
 
-        A server that makes nothing new needs its old keys, yet no new file. Raises OSError and UnusableKeys.
+        Unless it `may_make`, a missing file is not made. Raises OSError and UnusableKeys.
         """
         text: str = getattr(MARKING.of(config), self._setting)
         if text:
@@ -51,10 +51,8 @@ _log = structlog.get_logger()
 
 
 class ReceiptKeys:
-    """The keys that sign receipts, the newest first. There is at least one.
-
-    The newest key signs. The public halves of all are published.
-    """
+    """The keys that sign receipts, at least one. The newest is first, and signs. All public halves are
+    published."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._keys = [SigningKey(key.secret) for key in ring]
@@ -73,7 +71,7 @@ def receipt_key_source() -> RingSource:
 
 
 def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
-    """Return the keys of a configuration, None if there are none that can be used. Waits for the disk."""
+    """Return the usable keys of a configuration, or None. Waits for the disk."""
     try:
         ring = source.read(config, may_make=MARKING.of(config).receipts)
         return None if ring is None else ReceiptKeys(ring)

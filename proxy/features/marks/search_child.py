@@ -1,8 +1,7 @@
 """The process that looks for marks in bare samples: `python -m proxy.features.marks.search_child`.
 
-It reads a `SearchJob` from its pipe and answers with a list of `MarkFinding`. A search keeps a processor
-busy for seconds, so it is never in the server's own process. It looks for every mark that is installed and
-needs no process of its own.
+It reads a `SearchJob` from its pipe and answers with a list of `MarkFinding`. A search keeps a processor busy
+for seconds, so it never runs in the server. It looks for every installed mark that has no process of its own.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def main() -> None:
 
 
 async def search(job: SearchJob, confine_us: Callable[[], None]) -> list[MarkFinding]:
-    """Look for the marks. What opens them needs more of the system than what looks for them."""
+    """Look for the marks. Marks are opened before the process is confined."""
     async with AsyncExitStack() as stack:
         marks = await _open_marks(stack, job)
         pcm, rate_hz = samples_of(job)
@@ -51,7 +50,7 @@ async def search(job: SearchJob, confine_us: Callable[[], None]) -> list[MarkFin
 
 
 def samples_of(job: SearchJob) -> tuple[bytes, int]:
-    """Return the samples with 16 bits, and at a rate that every mark can have."""
+    """Return the samples with 16 bits, at a rate that every mark supports."""
     pcm = job.pcm
     if job.sample_bytes == 3:
         pcm = np.frombuffer(pcm, np.uint8).reshape(-1, 3)[:, 1:].tobytes()
@@ -62,7 +61,7 @@ def samples_of(job: SearchJob) -> tuple[bytes, int]:
 
 
 async def _open_marks(stack: AsyncExitStack, job: SearchJob) -> dict[str, Mark | None]:
-    """Open the installed marks. One that the job names is None if it cannot be opened."""
+    """Open the installed marks. A requested one that cannot be opened is None."""
     plugins = registry.load()
     marks: dict[str, Mark | None] = {}
     for name, plugin in plugins.plugins("mark").items():
@@ -77,7 +76,7 @@ async def _open_marks(stack: AsyncExitStack, job: SearchJob) -> dict[str, Mark |
 
 
 def _confine() -> None:
-    """Bound the search. It has keys and no file of a stranger's, so what it could still open is no danger."""
+    """Bound the search. It may open files: it reads none that a stranger sent."""
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S + 1))
     confine((), used_mb() + _MEMORY_MB)
 

@@ -1,8 +1,8 @@
-"""The worker's side of signing: processes beside it that have the C2PA library, and sign one by one.
+"""The worker's side of signing: child processes with the C2PA library, which sign one by one.
 
-One signs without a network, and another one what gets a time stamp: no other waits for the stamper. They
-start at the first need, and end when they are idle for a while. If one dies in the middle of a request, the
-next one gets that request once more.
+One signs without a network. Another one asks for time stamps, so that only its own requests wait for the
+stamper. They start at the first need, and end when idle for a while. If one dies during a request, its
+successor gets that request once more.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SignerUnavailable(Exception):
 
 
 class FileToSign(NamedTuple):
-    """A whole file that gets a manifest: where it is read from, and where the signed one is written."""
+    """A whole file that gets a manifest: its source, and the sink of the signed file."""
 
     source: FileSource
     sink: FileSink
@@ -64,8 +64,6 @@ class FileToSign(NamedTuple):
 
 
 class ParentFile(NamedTuple):
-    """A provider's own file with its manifest."""
-
     source: FileSource
     media_type: str
 
@@ -120,7 +118,7 @@ class Signer:
 
     @property
     def stamps(self) -> bool:
-        """Whether there is a server of time stamps, and it is not resting."""
+        """Whether a server of time stamps is configured and is not in a pause after a failure."""
         return bool(self._section.timestamp_url) and time.monotonic() >= self._stamper_rests_until
 
     def revise(self, config: Config) -> None:
@@ -132,7 +130,7 @@ class Signer:
         self._logged.clear()
 
     def prepare(self, *, has_stamp: bool = True) -> None:
-        """Start the process beside a speech whose file will need it, if there is none."""
+        """Start the process, if there is none, while the file is still being spoken."""
         self._queue(has_stamp).warm()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
@@ -144,7 +142,8 @@ class Signer:
         return await asyncio.shield(queue.begin(self._sign_in_turn(queue, request)))
 
     async def take_place(self, account: str) -> FairSlot:
-        """Take a place for a file that is not made yet. Raises SignerUnavailable if nothing could sign it."""
+        """Reserve a place for a file that is not made yet. Raises SignerUnavailable if no process can
+        sign."""
         try:
             await self._read_certificate()
         except (OSError, UnusableCertificate) as error:
@@ -162,9 +161,9 @@ class Signer:
     ) -> Signed:
         """Write the file with a manifest in it, when it is the account's turn.
 
-        `parent` is the provider's own file, whose manifest this one then has in it. Without a `place`,
-        the request names no manifest, and may not wait for a time stamp.
-        Raises SignerUnavailable, FileTooLong, and what the sink raises.
+        The new manifest contains that of `parent`, the provider's own file. Without a `place`, the request
+        names no manifest, and may not wait for a time stamp. Raises SignerUnavailable, FileTooLong, and the
+        errors of the sink.
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
@@ -200,7 +199,7 @@ class Signer:
         except SignerUnavailable:
             if parent is None:
                 raise
-            # Its manifest may be broken: then it cannot be kept.
+            # Its manifest may be broken, and is then left out.
             _log.warning("manifest.parent.failed")
             return await self._embed(queue, facts, file, None, turn)
 
@@ -286,7 +285,7 @@ class Signer:
             _log.warning("signer.confinement.missing", what=[lack[:40] for lack in answer.lacks[:5]])
 
     def _is_news(self, what: str) -> bool:
-        """Tell whether this was not logged in this revision: a wrong setting would fail each request."""
+        """Tell whether this was not logged in this revision yet: a wrong setting would fail each request."""
         is_news = what not in self._logged
         self._logged.add(what)
         return is_news

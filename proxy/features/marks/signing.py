@@ -1,7 +1,7 @@
-"""What goes between a worker and its signing process: one request and one answer at a time.
+"""The messages between a worker and its signing process: one request and one answer at a time.
 
-A file follows its message in pieces, so that no worker has it in memory. Keys go this way alone, never in a
-command line.
+A file follows its message in pieces, so that no worker has it in memory. Keys are sent this way alone, never
+in a command line.
 """
 
 from __future__ import annotations

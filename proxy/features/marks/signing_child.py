@@ -64,8 +64,8 @@ def _read_files(pipe: ParentPipe, request: SignRequest) -> tuple[bytes, bytes]:
 def _answer(
     request: SignRequest, files: tuple[bytes, bytes], lacks: tuple[str, ...]
 ) -> tuple[Signed | Unsigned, bytes, bool]:
-    """Sign, with a time stamp if one comes in time. Return the answer and the file that follows it, and tell
-    whether a thread still waits for a stamp. `files` are the one to sign and its parent, or empty."""
+    """Sign, with a time stamp if one comes in time. `files` are the file to sign and its parent, or empty.
+    Return the answer, the file that follows it, and whether a thread still waits for a stamp."""
     made, is_worn = None, False
     if request.timestamp_url:
         made, is_worn = _sign_within(request, files, request.timestamp_s)
@@ -99,8 +99,8 @@ def _sign_within(
 
 
 def _warm_up() -> None:
-    """Use all that signing needs. Python and the library load parts of themselves at the first use, and at
-    the first error; once the process is confined, they cannot."""
+    """Use everything that signing needs. Python and the library load parts of themselves at the first use
+    and the first error, which a confined process cannot."""
     certificate = read_test_certificate(make_test_pem())
     request = SignRequest(
         definition=_definition({"action": "c2pa.created", "digitalSourceType": _SOURCE}),

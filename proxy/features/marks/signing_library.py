@@ -1,4 +1,4 @@
-"""The C2PA library: 23 MB of native code, which the signing process alone loads."""
+"""The C2PA library: 23 MB of native code, which only the signing process loads."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _address(resource: Any) -> ctypes.c_void_p:
 
 
 def _bytes_of(call: Callable[[Any], int]) -> bytes:
-    """Call the library with a place for its bytes, and return these. The library's memory is given back."""
+    """Return the bytes of a library call, and free the library's memory."""
     out = ctypes.c_void_p()
     size = call(ctypes.byref(out))
     if size < 0 or not out.value:

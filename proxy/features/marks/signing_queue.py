@@ -1,4 +1,4 @@
-"""One signing process as its worker sees it: the turns at it, and the files that go through it in pieces."""
+"""One signing process, for its worker: the queue, and the files that pass through it in pieces."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class FileSource(Protocol):
 
 
 class FileSink(Protocol):
-    """Where a file goes that has its manifest."""
+    """The destination of a file with its manifest."""
 
     async def clear(self) -> None:
-        """Forget what was added: it comes again."""
+        """Forget the added bytes: they are sent again."""
         ...
 
     async def add(self, data: bytes) -> None:
@@ -67,10 +67,10 @@ class SigningQueue(Helper):
 
     @asynccontextmanager
     async def turn_of(self, place: FairSlot | None, size: int) -> AsyncIterator[None]:
-        """Wait for the turn to `sign` so many bytes, and have it. A file has a place, and a digest none.
+        """Wait for the turn to `sign` so many bytes, and hold it. A file has a place, and a digest none.
 
-        Files of one account go one by one. One large file at a time waits with the small ones, so these
-        wait for one of them at most.
+        Files of one account go one by one. Only one large file waits among the small ones, so these wait for
+        one of them at most.
         """
         large = self._large if size > LARGE_BYTES else nullcontext()
         async with nullcontext() if place is None else place.turn(), large, self.turn:
@@ -83,9 +83,9 @@ class SigningQueue(Helper):
         sources: Sequence[FileSource] = (),
         sink: FileSink | None = None,
     ) -> Signed | Unsigned:
-        """Ask the process, and a second one if the first dies. The caller has the turn.
+        """Send the request to the process, and to a second one if the first dies. The caller has the turn.
 
-        The sources are the file and its parent. Raises what the sink raises.
+        The sources are the file and its parent. Raises the errors of the sink.
         """
 
         async def talk(life: Life) -> Signed | Unsigned | EngineError:
@@ -109,8 +109,8 @@ class SigningQueue(Helper):
 async def _talk(
     life: Life, request: SignRequest, sources: Sequence[FileSource], sink: FileSink | None
 ) -> Signed | Unsigned | EngineError:
-    """Return the answer, or the failure of the sink. If that or the source fails, the talk goes on to its
-    end: others need the process."""
+    """Return the answer, or the failure of the sink. If the sink or the source fails, the exchange still
+    runs to its end, because others need the process."""
     await life.send(msgspec.msgpack.encode(request))
     is_written = await _send(life, sources, request.file_bytes + request.parent_bytes)
     try:
@@ -124,7 +124,7 @@ async def _talk(
 
 
 async def _send(life: Life, sources: Sequence[FileSource], size: int) -> bool:
-    """Send files. If they are gone, send as many zeros. Return whether the files were sent."""
+    """Send files, or as many zeros if they are gone. Return whether the files were sent."""
     left = size
     try:
         for source in sources:

@@ -1,4 +1,4 @@
-"""The recording that was converted, which is the parent of the manifest of what came out."""
+"""A converted recording, which is the parent of the new sound's manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ANY_TYPE = "application/octet-stream"
 
 
 class SourceFile:
-    """The file of a recording as it was sent, which is in memory as long as its request."""
+    """The file of a recording as it was sent. It is in memory as long as its request."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

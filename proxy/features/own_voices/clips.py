@@ -1,7 +1,7 @@
-"""The recordings of a voice: the first one, which it was made of, and clips, which are added and deleted.
+"""The recordings of a voice: the first one, of which it was made, and clips, which are added and deleted.
 
-A clip is kept as a voice is: all that can be refused is refused, the recording goes into the vault, and one
-unit of work adds its row and raises the revision of its voice. Its words are sealed in that row.
+A clip is stored as a voice is: everything is checked, the recording goes into the vault, and one unit of work
+adds its row and raises the revision of its voice. Its words are sealed in that row.
 """
 
 from __future__ import annotations
@@ -61,8 +61,6 @@ class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadableRecording(NamedTuple):
-    """A recording of a voice with its texts."""
-
     row: SampleRecord
     texts: ClipTexts
 
@@ -72,8 +70,8 @@ class ReadableRecording(NamedTuple):
 
 
 class ClipUpload(NamedTuple):
-    """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request` is
-    the digest of what was sent."""
+    """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request`
+    is the digest of its request."""
 
     form: ClipForm
     audio: bytes
@@ -86,8 +84,6 @@ class ClipUpload(NamedTuple):
 
 
 class VoiceRecordings:
-    """The recordings of all voices, for one revision of the configuration."""
-
     def __init__(
         self,
         vault: Vault,
@@ -104,7 +100,7 @@ class VoiceRecordings:
         self._erasing = erasing
 
     async def list_(self, voice: VoiceRecord) -> list[ReadableRecording]:
-        """List the recordings of a voice, the first one first. Raises InvalidRequest if it is of none."""
+        """List the recordings of a voice, the first one first. Raises InvalidRequest if it has none."""
         owner_of(voice)
         rows = await samples.of_voice(self._store, voice.id)
         opened = texts_of_recordings(self._vault, self._library_writer.open(voice), rows)
@@ -113,9 +109,9 @@ class VoiceRecordings:
     async def add(self, voice: VoiceRecord, new: ClipUpload, terms: Terms) -> ReadableRecording:
         """Add a clip to a voice.
 
-        Raises InvalidRequest for a recording that is no good, or without a consent that the plan wants;
-        NotAllowed if the voice has all that it can have, or the comparison refuses; Conflict if others are
-        at it; and NotFound if the voice or its consent is gone.
+        Raises InvalidRequest for an unusable recording, or if the plan wants a consent and there is none;
+        NotAllowed at the limit, or if the comparison refuses; Conflict on simultaneous changes; and NotFound
+        if the voice or its consent is gone.
         """
         account, form = owner_of(voice), new.form
         await self._check_room(voice.id)
@@ -141,7 +137,7 @@ class VoiceRecordings:
         return ReadableRecording(added, texts)
 
     async def delete(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
-        """Erase a clip. Raises Conflict for the first recording, and NotFound if it is none of this voice."""
+        """Erase a clip. Raises Conflict for the first recording, and NotFound for another voice's."""
         account = owner_of(voice)
         if id_ == first_id(voice.id):
             raise Conflict(
@@ -154,11 +150,9 @@ class VoiceRecordings:
         await self._library_writer.forget(account, voice.id)
 
     async def find(self, account: str, id_: str) -> SampleRecord | None:
-        """Return a clip of an account as its row has it."""
         return await samples.clip(self._store, account, id_) if id_.isprintable() else None
 
     async def request_of(self, account: str, id_: str) -> str | None:
-        """Return the digest of the request that added a clip, or None if it is not there."""
         row = await self.find(account, id_)
         return None if row is None else open_clip(self._vault, row).request
 
@@ -221,7 +215,7 @@ class VoiceRecordings:
 
 
 def first_id(voice: str) -> str:
-    """Return the id of the first recording of a voice. No row has it."""
+    """Return the id of a voice's first recording, which is in no row."""
     return f"{PREFIX}_{voice.partition('_')[2]}_1"
 
 
@@ -230,7 +224,7 @@ def no_clip(id_: str) -> NotFound:
 
 
 def owner_of(voice: VoiceRecord) -> str:
-    """Return the account of a voice. Raises InvalidRequest unless it is one of a recording."""
+    """Return the account of a voice. Raises InvalidRequest unless it was made of a recording."""
     if voice.kind != "sample" or voice.account is None:
         raise InvalidRequest(
             f"The voice '{voice.id}' was not made of a recording; only such a voice can have more.",

@@ -1,4 +1,4 @@
-"""The export of a voice: its recordings as they are kept, and what is known of them, in one zip file.
+"""The export of a voice: a zip file with its recordings as stored, and their metadata.
 
 It is made while it is sent: a recording is never on the disk in plain, and never whole in memory.
 """
@@ -86,9 +86,9 @@ class VoiceExport:
 
 
 class ZipStream:
-    """A zip file that is made as it is read: `next_chunk` gives some of it, and None at the end. Close it.
+    """A zip file that is made as it is read: `next_chunk` returns a part, and None at the end. Close it.
 
-    Each chunk has a turn of its own, so a slow reader and a large voice keep no other waiting.
+    Each chunk has a turn of its own, so a slow reader or a large voice delays no other.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class ZipStream:
 
 
 class MadeBytes:
-    """What a zip file has written and has not given. It has no places, so nothing is written twice."""
+    """The unread output of a zip file. It cannot seek, so nothing is written twice."""
 
     def __init__(self) -> None:
         self.size = 0

@@ -1,7 +1,6 @@
-"""Change and delete the saved voices of an account, or of the operator, and check what is to be saved.
+"""Change and delete the saved voices of an account, or of the operator, and check new ones.
 
-After a change, the cache forgets the speech that used the old voice. The rules for names count for
-every saved voice.
+After a change, the cache drops speech by the old voice. The rules for names apply to every saved voice.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class LibraryWriter:
         self._catalogue = catalogue
 
     async def update(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
-        """Change a voice's row. None means that it is not as it was read. Raises AlreadyExists."""
+        """Change a voice's row. None: it has changed since it was read. Raises AlreadyExists."""
         other = name if now.is_sealed else await self.name_digest(now.account, name)
         done = await records.update(self.store, was, now, other)
         if done is None:
@@ -63,15 +62,14 @@ class LibraryWriter:
         return done
 
     async def forget(self, account: str | None, id_: str) -> None:
-        """Forget a voice as it was, and what it spoke."""
         self.library.forget(account)
         await self._purges.purge_voice(account, id_)
 
     async def name_digest(self, account: str | None, name: str) -> str | None:
         """Return the digest under which a sealed voice would have this name.
 
-        An account that has nothing sealed needs no key for a cast. If it seals its first voice at this
-        moment, both may have one name; then the newer voice is found by it.
+        An account without sealed voices needs no key for a cast. If it seals its first voice at this moment,
+        both may have one name; then the name finds the newer voice.
         """
         if account is None or await blobs.account_key(self.store, account) is None:
             return None
@@ -108,7 +106,7 @@ class LibraryWriter:
         return weights
 
     async def check_bindings(self, bindings: Mapping[str, str]) -> list[str]:
-        """Try engines' voices against the engines' lists, and return what is unsure of them.
+        """Check engines' voices against the engines' lists, and return the doubts.
 
         Raises InvalidRequest, also for an account's clone, and UpstreamFailed.
         """
@@ -142,7 +140,7 @@ class LibraryWriter:
         await self.forget(record.account, record.id)
 
     def check_name(self, name: str) -> None:
-        """Refuse names of the server: a saved voice comes first, and would hide the server's voice."""
+        """Refuse names of the server's voices: a saved voice would hide the server's."""
         if "/" in name:
             raise InvalidRequest(
                 "Invalid value for 'name': it must have no '/'. A name with '/' is a voice of an engine.",
@@ -152,13 +150,12 @@ class LibraryWriter:
             raise Conflict(f"'{name[:80]}' is a voice of the server; take another name.", param="name")
 
     async def check_cast(self, account: str | None, cast: Mapping[str, str]) -> None:
-        """Raise InvalidRequest for a name or a member of a cast that is no good."""
+        """Raise InvalidRequest for an invalid name or member of a cast."""
         if (wrong := text_tags.cast_fault(list(cast))) is not None:
             raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
         await self._members(account, cast, "cast.")
 
     async def _members(self, account: str | None, members: Mapping[str, str], field: str) -> dict[str, Voice]:
-        """Return the voices of a cast or a mix. Raises InvalidRequest."""
         if self._catalogue is None:
             return {}
         own = NOTHING if account is None else await self.library.get(account)
@@ -185,7 +182,7 @@ def no_room(most: int | None) -> NotAllowed:
 
 
 def not_own(id_: str) -> NotFound:
-    """Return the error for a voice that exists, but that the caller has not saved."""
+    """Return the error for an existing voice that the caller has not saved."""
     message = (
         f"The voice '{id_[:80]}' is the server's, not yours; only what you saved can be changed or deleted."
     )

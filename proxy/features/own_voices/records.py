@@ -1,6 +1,6 @@
 """Saved voices as rows: of an account, or of the operator for all accounts.
 
-What names a person is sealed in the row, which `seals` opens.
+Personal texts are sealed in the row, and `seals` opens them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts")
 get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
 _OF_OPERATOR = f"{ROWS.select} account IS NULL ORDER BY created DESC, id DESC"
 _NAMED = f"{ROWS.select} coalesce(account, '') = :account AND name = :name"
-# A voice may have the name of another one's id. Then the id wins.
+# If a name equals another voice's id, the id wins.
 _FIND = f"""
 {ROWS.select} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
@@ -111,7 +111,7 @@ INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 
 ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
-# Whatever changes a voice locks its row before the revision of its library.
+# Every change of a voice locks its row before the revision of its library.
 _HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :id"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
 _USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
@@ -153,12 +153,12 @@ async def add(
 ) -> VoiceRecord | None:
     """Add a voice, in one unit with the statements `beside`, which must do nothing if it is not added.
 
-    None means that there is no room for it, that the recording of `digest` is gone, or that `only_if`, which
-    a voice with a consent needs, is untrue. `other_name` is the other form of its name. Raises AlreadyExists
-    if the name or the id is taken.
+    None: there is no room for it, the recording of `digest` is gone, or `only_if`, which a voice with a
+    consent needs, is untrue. `other_name` is the other form of its name. Raises AlreadyExists if the name or
+    the id is taken.
     """
     assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
-    # What the voice needs is held first: what goes at this moment is gone when the INSERT looks for it.
+    # The rows that the voice needs are locked first, so the INSERT sees a simultaneous deletion.
     needs = Condition(
         f"{_IS_FREE} AND {blobs.IS_STORED} AND {only_if.sql}",
         {**only_if.params, "other_name": other_name, "digest": digest},
@@ -180,7 +180,7 @@ async def add(
 async def update(
     store: Store, was: VoiceRecord, now: VoiceRecord, other_name: str | None = None, act: Act | None = None
 ) -> VoiceRecord | None:
-    """Change a voice. None means that it is not as it was read any more, or that the name is taken.
+    """Change a voice. None: it has changed since it was read, or the name is taken.
 
     Raises AlreadyExists if the name is taken in its own form.
     """
@@ -199,7 +199,6 @@ async def update(
 
 
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
-    """Delete a voice, and tell whether it was there."""
     *_, rows = await store.write(
         Statement(_HOLD_VOICE, {"id": id_}),
         *audit.insert_statements(act, _WAS_MADE),
@@ -217,10 +216,11 @@ def insert_sample(record: SampleRecord) -> Statement:
 async def add_clip(
     store: Store, record: SampleRecord, most: int, only_if: Condition, act: Act | None = None
 ) -> bool:
-    """Add a clip to a voice behind its others, whatever its number is, and tell whether it was added.
+    """Add a clip with the next number to a voice, and tell whether it was added.
 
-    The voice may be gone, or no voice of a recording; it may have `most` recordings; this recording may be
-    gone, or the clip have been erased; or `only_if` may be untrue. Raises AlreadyExists if the id is taken.
+    It is not added if the voice is gone, is not made of a recording, or has `most` recordings; if this
+    recording is gone, or the clip was erased; or if `only_if` is untrue. Raises AlreadyExists if the id is
+    taken.
     """
     row: Params = {**only_if.params, **msgspec.structs.asdict(record), "most": most}
     held = (
@@ -239,19 +239,18 @@ async def add_clip(
 
 
 async def note_used(store: Store, ids: Sequence[str], day: int) -> None:
-    """Note that voices spoke on this day."""
     if ids:
         await store.write(*(Statement(_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
 
 
 async def unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
-    """List sealed voices of the account that were neither made nor spoke since then."""
+    """List sealed voices of the account that were neither made nor spoke after `before`."""
     parameters: Params = {"account": account, "before": before, "limit": limit}
     return [_record(row) for row in await store.read(_UNUSED, parameters)]
 
 
 def _values(record: VoiceRecord) -> dict[str, Any]:
-    """Return the columns of a voice. Of a sealed one no text is among them, but in `sealed`."""
+    """Return the columns of a voice. The texts of a sealed one are only in `sealed`."""
     row = closed(record) if record.is_sealed else record
     values = {name: getattr(row, name) for name in ROWS.given}
     values["members"] = row.mix if row.kind == "mix" else row.members

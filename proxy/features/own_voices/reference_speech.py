@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech with a recording of the voice: a form in place of JSON, and nothing of it is kept."""
+"""POST /v1/audio/speech with a recording of the voice: a form instead of JSON, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -59,8 +59,6 @@ ReferenceForm = msgspec.defstruct(
 
 
 class ReferenceRequest(NamedTuple):
-    """A request with its recording."""
-
     request: SpeechRequest
     audio: bytes
     text: str
@@ -71,7 +69,7 @@ class ReferenceRequest(NamedTuple):
 
 
 class ReferenceSpeech:
-    """The voices of requests that bring their own. They live as long as their request."""
+    """The voices that requests bring. They live as long as their request."""
 
     form: type[msgspec.Struct] = ReferenceForm
     files: tuple[str, ...] = (AUDIO,)
@@ -118,7 +116,7 @@ class ReferenceSpeech:
         client_fields: frozenset[str],
     ) -> ReferenceRequest:
         """Read the form. Raises InvalidRequest, NotAllowed if the plan allows no such requests, and
-        QuotaExceeded or RateLimited: to decode for an account that cannot speak would cost the others."""
+        QuotaExceeded or RateLimited: no recording is decoded for an account that cannot speak."""
         if not terms.one_shot:
             raise NotAllowed(
                 f"Your plan '{terms.plan}' does not let a request bring a recording. "
@@ -140,7 +138,7 @@ class ReferenceSpeech:
 
     @asynccontextmanager
     async def voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
-        """Give the voice of a request, until the block is left. Raises InvalidRequest and NotFound."""
+        """Yield the voice of a request. Raises InvalidRequest and NotFound."""
         grant = await self._grant(account, reference.consent)
         async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
@@ -216,7 +214,6 @@ def _one(name: str, texts: list[str]) -> str:
 
 
 def _value(name: str, text: str, *, is_foreign: bool) -> object:
-    """Return a field of the form as JSON would have it. What is no JSON stays a text."""
     is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
     return json_or_text(text) if is_json else text
 

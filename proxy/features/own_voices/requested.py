@@ -1,5 +1,5 @@
-"""The saved voice that a request names, and what its owner may do with it: the caller's own voice under /v1,
-and under /admin that of any account."""
+"""The saved voice that a request names, and the owner's terms: the caller's own voice under /v1, and any
+account's voice under /admin."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def voice_endpoint(
 ) -> Callable[[Method], Method]:
     """Declare that a method answers this end of a path under each root. See `answers`.
 
-    `admin` has the name and the summary of the same under /admin/voices, for the saved voice of any account.
+    `admin` is the name and the summary under /admin/voices, for the saved voice of any account.
     """
 
     def declare(method: Method) -> Method:
@@ -57,7 +57,7 @@ def voice_endpoint(
 
 
 class RequestedVoices(NamedTuple):
-    """What the handlers of both roots need. A command serves /admin alone, and has no `lists`."""
+    """The parts that the handlers of both roots share. A command serves /admin alone, and has no `lists`."""
 
     lists: VoiceTools | None
     admin_tools: AdminTools
@@ -89,18 +89,17 @@ class RequestedVoices(NamedTuple):
         return owner
 
     async def terms(self, request: Request, account: str) -> Terms:
-        """Return what the plan of the account allows. Under /admin, raises Conflict if it is not in force."""
+        """Return the terms of the account's plan. Under /admin, raises Conflict if it is not in force."""
         if account_of(request) is None:
             return terms_of(self.admin_tools, await self.open_account(account))
         return self.tools.plans.terms(caller_of(request.scope))
 
     async def note(self, request: Request, action: str, record: VoiceRecord) -> None:
-        """Put on record what an operator does to a voice, before it is done."""
+        """Record an operator's act on a voice, before it is done."""
         if (act := await self.admin_tools.act(request, action, record.id, record.account)) is not None:
             await self.library_writer.store.write(*audit.insert_statements(act))
 
     async def request_of(self, account: str, id_: str) -> str | None:
-        """Return the digest of the request that made a voice."""
         record = await self.library_writer.find_voice(account, id_)
         return None if record is None else record.request
 
@@ -118,7 +117,7 @@ def once_of(request: Request, key: str, digest: bytes) -> Once:
 
 
 def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
-    """Return what the plan of an account allows. Raises Conflict if it is not in force."""
+    """Return the terms of an account's plan. Raises Conflict if it is not in force."""
     terms = account_overrides.in_force(owner.plan, owner.agreed, admin_tools.config)
     if terms is None:
         raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")

@@ -1,6 +1,6 @@
-"""Unused voices: the day when each last spoke, and the end of those that a plan keeps no longer.
+"""Unused voices: the day when each last spoke, and the erasure of those that a plan stores no longer.
 
-What a closed account still has ends, too: the server may have been killed while it was erased.
+The voices of closed accounts are erased too, because the server may be killed while it erases them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _log = structlog.get_logger()
 
 
 class VoiceUse:
-    """The voices that spoke since the last note. A request only adds to it; a task writes each once a day."""
+    """The voices that spoke since the last write. A request only adds to it; a task writes each once a
+    day."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -43,7 +44,7 @@ class VoiceUse:
         self._noted: set[tuple[str, int]] = set()
 
     def note(self, voice: Voice) -> None:
-        """Note a voice that just spoke. What was neither recorded, trained nor mixed is never erased."""
+        """Note a voice that just spoke, unless it is never erased: it was not recorded, trained or mixed."""
         if voice.samples or voice.trained or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
@@ -77,9 +78,9 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
 
 
 class Retention:
-    """The end of what no plan keeps any longer, and of what closed accounts have left.
+    """Erases voices that no plan stores any longer, and the voices of closed accounts.
 
-    `plans` are those in force. Each revision of the configuration sets them.
+    Each revision of the configuration sets `plans`, the plans in force.
     """
 
     def __init__(self, store: Store, plans: Mapping[str, Plan], erasing: Erasing, metrics: Metrics) -> None:
@@ -89,7 +90,6 @@ class Retention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Erase now and every day."""
         await repeat("erasure of unused voices", self._turn, EVERY_S, self._metrics)
 
     async def _turn(self) -> None:
@@ -100,11 +100,11 @@ class Retention:
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
-    """Erase what closed accounts have left, and what others have not used. Return how many these were."""
+    """Erase the voices of closed accounts, and unused ones of others. Return the number of the latter."""
     for closed in await tombstones.list_closed_owners(store):
         try:
             await erasing.erase_account(closed)
-        except UnsafeName as unsafe:  # others are not kept waiting by one row
+        except UnsafeName as unsafe:  # one row must not delay the others
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
     limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
@@ -125,14 +125,14 @@ async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -
     erased = 0
     while batch := await records.unused(store, account, before, _BATCH):
         for record in batch:
-            with suppress(NotFound):  # its owner was quicker
+            with suppress(NotFound):  # its owner has deleted it
                 await erasing.erase_voice(record, None)
                 erased += 1
     return erased
 
 
 class VoiceUseObservers:
-    """Of all answers with saved voices. A recording that comes with its request is none."""
+    """Observes answers with saved voices. The recording of a request is no saved voice."""
 
     def __init__(self, use: VoiceUse) -> None:
         self._use = use
@@ -150,7 +150,7 @@ class _VoiceUseObserver(Observer):
         self._call = call
 
     def end(self, error: BaseException | None) -> None:
-        """Also of an answer whose client left: what is charged is use."""
+        """Note the use even if the client left: the answer is charged."""
         if self._call.totals.samples:
             for part in self._call.plan.parts:
                 self._use.note(part.voice)

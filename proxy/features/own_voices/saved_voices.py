@@ -1,7 +1,7 @@
-"""The saved voices of an account, as routing has them: read with their samples, and opened.
+"""The saved voices of an account for routing: read with their samples, and opened.
 
-A library is read every few seconds. A voice whose rows are as they were is not opened again, and stays the
-same object, so that what was planned for it stays good.
+A library is read every few seconds. A voice with unchanged rows is not opened again, and stays the same
+object, so that its plans stay valid.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from speech_engine import EngineVoice, Sample
 
 
 class SavedVoices:
-    """Those of all accounts, and of the operator. `grants` say who may receive them."""
+    """The saved voices of all accounts and of the operator. `grants` name the permitted receivers."""
 
     def __init__(self, store: Store, vault: Vault, grants: Grants) -> None:
         self._store = store
@@ -101,8 +101,7 @@ def _unsealed(row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -
 
 
 def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[str] = ()) -> Voice:
-    """Return a saved voice as routing has it. The record is an opened one, and `words` are those of its
-    recordings."""
+    """Return a saved voice for routing. The record is opened, and `words` are those of its recordings."""
     members = tuple(record.members.items())
     is_bound = record.kind == "catalogue"
     written = [Binding(engine, EngineVoice(voice)) for engine, voice in members] if is_bound else ()

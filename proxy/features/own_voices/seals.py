@@ -1,7 +1,7 @@
-"""The texts of a voice that name a person: sealed in its row, and opened for its owner's library.
+"""The personal texts of a voice: sealed in its row, and opened for its owner's library.
 
 They are the name, the description, tags, labels, and the words of the first recording. A cast has them
-unsealed. The words of a clip are sealed in its own row, and go with it.
+unsealed. The words of a clip are sealed in its own row, and are deleted with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _log = structlog.get_logger()
 
 
 class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a clip's `sealed`. `request` is as in `VoiceTexts`, and `compared` as in `VoiceRecord`."""
+    """The content of a clip's `sealed`. `request` is as in `VoiceTexts`, and `compared` as in
+    `VoiceRecord`."""
 
     words: str = ""
     request: str = ""
@@ -30,7 +31,7 @@ class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
-    """Return the record as its row has it. Its name is a digest, which only this account's key makes."""
+    """Return the sealed record. Its name is a digest by this account's key."""
     assert record.account is not None, "the operator's voices are not sealed"
     texts = msgspec.convert(record, VoiceTexts, from_attributes=True)
     sealed = await vault.seal_record(record.account, record.id, texts)
@@ -40,7 +41,6 @@ async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
 
 
 def closed(row: VoiceRecord) -> VoiceRecord:
-    """Return a sealed record without the texts that are in its seal. The name, a digest, stays."""
     return msgspec.structs.replace(row, **msgspec.structs.asdict(VoiceTexts(name=row.name)))
 
 
@@ -63,7 +63,6 @@ def open_if_possible(vault: Vault, record: VoiceRecord) -> VoiceRecord:
 
 
 async def seal_clip(vault: Vault, row: SampleRecord, texts: ClipTexts) -> SampleRecord:
-    """Return a clip as its row has it."""
     sealed = await vault.seal_record(row.account, row.id, texts)
     return msgspec.structs.replace(row, wrapped=sealed.wrapped, sealed=sealed.sealed)
 
@@ -74,7 +73,7 @@ def open_clip(vault: Vault, row: SampleRecord) -> ClipTexts:
 
 
 def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[SampleRecord]) -> list[ClipTexts]:
-    """Return the texts of all recordings of an opened voice, empty ones where they cannot be opened."""
+    """Return the texts of an opened voice's recordings, empty ones where they cannot be opened."""
     return [
         _open_if_possible(vault, row) if row.id else ClipTexts(words=words, compared=record.compared)
         for row, words in zip(rows, (*record.texts, *[""] * len(rows)), strict=False)

@@ -1,4 +1,4 @@
-"""What a voice has, as a file that is made while it is sent."""
+"""A reply that is made while it is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FileInChunks(Protocol):
 
 
 class StreamReply(Response):
-    """A file as an answer. A failure in its middle breaks the connection: a part never looks whole."""
+    """A file as a reply. A failure in its middle breaks the connection: a part never looks whole."""
 
     def __init__(self, name: str, stream: FileInChunks, media_type: str = "application/zip") -> None:
         self.media_type = media_type

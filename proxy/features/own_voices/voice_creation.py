@@ -1,8 +1,8 @@
-"""Make voices of recordings and of other voices, change them, and end them.
+"""Make voices of recordings and of other voices, change them, and delete them.
 
-A voice of a recording is kept in this order: everything that can be refused is refused, the recording goes
-into the vault, and one unit of work adds the voice with its sample and the wishes for its clones. A kill
-before that leaves a sealed file that nothing names, and the vault forgets it.
+For a voice of a recording, everything is checked, the recording goes into the vault, and one unit of work
+adds the voice with its sample and its clone tasks. A kill before that leaves a sealed file that no row names,
+and the vault removes it.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _TRIES = 3
 
 
 class Beginning(NamedTuple):
-    """What a voice begins with: an act of the operator, or a key of its account, which pays for clones.
+    """The origin of a voice: an operator's act, or a key of its account, which pays for clones.
 
-    With an Idempotency-Key it has an `id`, and `request`, the digest of what was sent.
+    With an Idempotency-Key it has an `id`, and `request`, the digest of the request.
     """
 
     act: Act | None = None
@@ -58,8 +58,6 @@ class Beginning(NamedTuple):
 
 
 class VoiceCreation:
-    """The maker of an account's own voices, for one revision of the configuration."""
-
     def __init__(
         self,
         vault: Vault,
@@ -82,8 +80,8 @@ class VoiceCreation:
     ) -> VoiceRecord:
         """Make a voice of a recording.
 
-        Raises InvalidRequest for a recording that is no good, NotFound for the consent, Conflict if the name
-        is taken, NotAllowed if the plan has no room or the comparison refuses, and QuotaExceeded.
+        Raises InvalidRequest for an unusable recording, NotFound for the consent, Conflict if the name is
+        taken, NotAllowed if the plan has no room or the comparison refuses, and QuotaExceeded.
         """
         await self._check(account, new.name, terms.voices)
         places = self._clones.find_targets(new.engines)
@@ -118,7 +116,6 @@ class VoiceCreation:
         act: Act | None,
         statements: Sequence[Statement],
     ) -> VoiceRecord:
-        """Put the recording of a voice into the vault, and add the voice. Raises what `make` raises."""
         account = record.account
         assert account is not None
 
@@ -143,9 +140,9 @@ class VoiceCreation:
     async def check_model(
         self, account: str | None, new: DescribedVoice, consent: str | None, terms: Terms | None
     ) -> str | None:
-        """Refuse a voice of a trained model that surely fails, before its file is read. Return its consent.
+        """Check a voice of a trained model before its file is read. Return its consent.
 
-        Raises what `make` raises.
+        Raises the errors of `make`.
         """
         await self._check(account, new.name, None if terms is None else terms.voices)
         if account is None or terms is None:
@@ -162,8 +159,8 @@ class VoiceCreation:
         beginning: Beginning,
         put: Callable[[str], Awaitable[TrainedModel]],
     ) -> VoiceRecord:
-        """Make a voice of a model, which `put` seals for the voice of an id. Without an account, it belongs
-        to all accounts. Raises what `make` raises."""
+        """Make a voice of a model, which `put` seals for the voice's id. Without an account, it belongs to
+        all accounts. Raises the errors of `make`."""
         kind: Kind = "catalogue" if account is None else "sample"
         record = await self._record(account, kind, new, beginning, consent=consent)
         for _ in range(_TRIES):
@@ -209,9 +206,9 @@ class VoiceCreation:
     async def bind(
         self, new: NewVoice, bindings: Mapping[str, str], beginning: Beginning
     ) -> tuple[VoiceRecord, list[str]]:
-        """Save a name for voices of engines, for all accounts, and return what is unsure of them.
+        """Save a name for voices of engines, for all accounts, and return the doubts.
 
-        Raises InvalidRequest for an engine or a voice that there is not, and Conflict if the name is taken.
+        Raises InvalidRequest for an unknown engine or voice, and Conflict if the name is taken.
         """
         await self._check(None, new.name, None)
         unsure = await self._library_writer.check_bindings(bindings)
@@ -241,10 +238,10 @@ class VoiceCreation:
     async def change(
         self, record: VoiceRecord, change: ChangedVoice, terms: Terms, payer: str
     ) -> VoiceRecord:
-        """Change a voice, an opened record, and have it cloned where the change says so.
+        """Change a voice, an opened record, and have it cloned if the change says so.
 
-        Raises what making it raises, and Conflict if others change it. What was spoken before by a voice that
-        now sounds otherwise is not given again.
+        Raises the errors of making it, and Conflict on simultaneous changes. If the voice now sounds
+        otherwise, its cached speech is dropped.
         """
         weights = None if change.mix is UNSET else weights_of(change.mix)
         engines = () if change.engines is UNSET else change.engines
@@ -288,7 +285,7 @@ class VoiceCreation:
         raise Conflict("The voice is being changed by others; read it again.")
 
     async def delete(self, record: VoiceRecord, act: Act | None = None) -> None:
-        """Delete a voice. Recordings, models and all that was derived of them are erased. Raises NotFound."""
+        """Delete a voice, and erase its recordings, models and derived data. Raises NotFound."""
         if record.is_sealed or await tombstones.recordings_of(self._store, record.id):
             await self._erasing.erase_voice(record, act, by_owner=act is None)
             self._library_writer.library.forget(record.account)
@@ -304,7 +301,7 @@ class VoiceCreation:
         statements: Iterable[Statement] = (),
         needed: str | None = None,
     ) -> VoiceRecord | None:
-        """Add a voice with what is written beside it. `needed` is the digest of its model, if it has one."""
+        """Add a voice with the rows beside it. `needed` is the digest of its model, if it has one."""
         is_plain = record.account is None or record.kind == "cast"
         row = record if is_plain else await seal_voice(self._vault, record)
         beside = [] if sample is None else [records.insert_sample(sample)]
@@ -332,7 +329,7 @@ class VoiceCreation:
         return open_voice(self._vault, made)
 
     async def _check(self, account: str | None, name: str, most: int | None) -> None:
-        """Refuse what surely fails, before anything costs. The unit that adds the voice decides."""
+        """Fail early, before anything costs. The unit that adds the voice decides."""
         self._library_writer.check_name(name)
         if account is not None and most is not None and await records.count(self._store, account) >= most:
             raise no_room(most)
@@ -359,8 +356,8 @@ async def keep_recording(
     add: Callable[[str], Awaitable[R | None]],
     explain: Callable[[], Awaitable[None]],
 ) -> R:
-    """Put a recording into the vault, and add the row that names its digest. If that is not added, `explain`
-    raises why, if it knows."""
+    """Put a recording into the vault, and add the row with its digest. If the row is not added, `explain`
+    raises the reason, if it knows it."""
     for _ in range(_TRIES):
         # The recording may be that of a voice which is erased at this moment. Then it is put again.
         digest = await vault.put(account, master)
@@ -377,14 +374,14 @@ async def keep_recording(
 
 
 def needs_of(row: VoiceRecord, grants: Grants) -> Condition:
-    """Return what must be true in the commit of a recording of a voice: its consent is there."""
+    """Return the condition of adding a recording to a voice: its consent exists."""
     if row.account is None or row.consent is None:
         return ALWAYS
     return grants.is_there(row.account, row.consent)
 
 
 def _changed(record: VoiceRecord, changes: Mapping[str, Any]) -> VoiceRecord:
-    """Return the record with what was sent. Its revision rises if the voice sounds otherwise."""
+    """Return the changed record. Its revision rises if the voice sounds otherwise."""
     changed = msgspec.structs.replace(record, **changes)
     sound = [(each.language, each.members, each.mix) for each in (record, changed)]
     return changed if sound[0] == sound[1] else msgspec.structs.replace(changed, revision=record.revision + 1)

@@ -1,1 +1,1 @@
-"""Voices by models that were trained elsewhere: they come as files, and leave as files."""
+"""Voices by models that were trained on other systems: the models are uploaded and downloaded as files."""

@@ -1,4 +1,4 @@
-"""Take a trained model of a voice: read it apart, seal it, and give it to a voice in one commit."""
+"""Accept a trained model: read it in a child process, seal it, and give it to a voice in one commit."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ F = TypeVar("F", bound=VoiceModelForm)
 
 
 class ModelUpload(NamedTuple):
-    """A form with a model, and the files by the fields in which they came."""
-
     files: Mapping[str, UploadedModel]
     place: ModelSlots
 
@@ -54,8 +52,6 @@ class ModelUpload(NamedTuple):
 
 
 class TrainedIntake:
-    """The way of a model into a voice, for one revision of the configuration."""
-
     def __init__(
         self,
         trained: TrainedVoiceStore,
@@ -72,7 +68,6 @@ class TrainedIntake:
 
     @property
     def formats(self) -> dict[str, TrainedFormat]:
-        """The formats of all engines' plugins, by their names."""
         plugins = self._registry.plugins("engine").values()
         return {each.trained_format.name: each.trained_format for each in plugins if each.trained_format}
 
@@ -80,7 +75,7 @@ class TrainedIntake:
     async def received(
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, ModelUpload]]:
-        """Read a form, and have its files while the block runs. Raises NoPlace, and what a form raises."""
+        """Read a form, and hold its files while the block runs. Raises NoPlace, and a form's errors."""
         with closing(ModelSlots(self._room, account)) as place, open_body(request).counted(FREE_BYTES):
             async with AsyncExitStack() as files:
                 sinks = {
@@ -125,9 +120,9 @@ class TrainedIntake:
         terms: Terms | None,
         beginning: Beginning,
     ) -> VoiceRecord:
-        """Make a voice of a model: of the account, or of everybody without one.
+        """Make a voice of a model, of the account or, without one, of all accounts.
 
-        Raises InvalidRequest for a file that is no good, and what making a voice raises.
+        Raises InvalidRequest for an unusable file, and the errors of making a voice.
         """
         consent = await self._voice_creation.check_model(account, form.described, form.consent, terms)
 
@@ -139,9 +134,9 @@ class TrainedIntake:
         )
 
     async def give(self, record: VoiceRecord, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
-        """Give a voice that is there a model, in the place of one of this format.
+        """Give a model to an existing voice. It replaces one of the same format.
 
-        Raises InvalidRequest for a file that is no good or a voice that can have none, and NotFound.
+        Raises InvalidRequest for an unusable file or a voice that can have none, and NotFound.
         """
         if record.kind not in ("sample", "catalogue"):
             raise InvalidRequest(
@@ -168,7 +163,6 @@ class TrainedIntake:
         return model
 
     async def _put(self, account: str, voice: str, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
-        """Read the files in a turn, and seal what is to be kept."""
         sources = _sources(sent, format_)
         async with sent.place.turn():
             async with open_memory_file("kept") as stored:
@@ -210,7 +204,7 @@ async def _streamed(
 
 
 def _sources(sent: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:
-    """Return the files by their roles. Raises InvalidRequest for one that the format does not have."""
+    """Return the files by their roles. Raises InvalidRequest for a role that the format lacks."""
     by_field = {_field_of(file.role, format_): file for file in format_.sources}
     sources: dict[str, BinaryIO] = {}
     for field, model in sent.files.items():

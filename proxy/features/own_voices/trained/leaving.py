@@ -1,4 +1,4 @@
-"""A trained model as it leaves: opened, written in a form that others read, and sent: never on the disk."""
+"""The download of a trained model: opened, converted to a public form, and sent: never on the disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _PART_BYTES = 64 * 1024
 
 
 class ModelStream:
-    """A file in parts. It has its places until it is closed, or its reader is too slow for those who wait."""
+    """A file in parts. It holds its places until it is closed, or its reader is too slow for other
+    callers."""
 
     def __init__(self, name: str, place: ModelSlots) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Room in memory for models of voices that come and leave. A client that is too slow loses it to others."""
+"""Room in memory for models that are sent or received. A client that is too slow loses it to others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ModelLimiter:
 
 
 class ModelSlots(MovingTimer):
-    """The places of one model that comes or leaves. Close it.
+    """The places of one model that is sent or received. Close it.
 
     From `begin` to `rest`, its client has to move bytes: if it is too slow while others wait for one of the
     places, `on_slow` is called.
@@ -42,7 +42,7 @@ class ModelSlots(MovingTimer):
         self._on_slow: Callable[[], object] = self.rest
 
     async def grow(self, size: int) -> None:
-        """Take the places that so many bytes need, as soon as they are free. Raises NoPlace."""
+        """Take the places for so many bytes, as soon as they are free. Raises NoPlace."""
         for pool in (self._room.small, self._room.large)[: 1 + (size > SMALL_BYTES)]:
             if pool not in self._places:
                 self.rest()
@@ -61,10 +61,10 @@ class ModelSlots(MovingTimer):
             self.begin(self._on_slow)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
-        """Wait for the turn to read or write a model, and have it until the block is left. Raises NoPlace."""
+        """Wait for the turn to read or write a model, and hold it for the block. Raises NoPlace."""
         return self._places[self._room.small].turn(WAIT_S)
 
     def close(self) -> None:
-        """Leave the places. It may be done twice."""
+        """Leave the places. A second call does nothing."""
         super().close()
         self._held.close()
