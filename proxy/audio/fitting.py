@@ -49,8 +49,6 @@ _MOST_WINDOWS = 32
 
 
 class Speed:
-    """A `Step`. After the flush, n samples have become n / factor, rounded; before it, never more."""
-
     def __init__(self, factor: float, rate_hz: int = OUTPUT_RATE_HZ) -> None:
         if not SLOWEST <= factor <= FASTEST:
             raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")

@@ -27,7 +27,6 @@ _NEXT_ADDRESS_S = 0.25
 _CLOSING_S = 1.0
 
 LookUp = Callable[[str, int], Awaitable[Sequence[AddrInfoType]]]
-"""Finds the addresses of a host with a port."""
 
 
 class ConnectionPool:
@@ -202,4 +201,3 @@ class Http1Exchange:
 
 
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

@@ -95,7 +95,6 @@ class Http1Answer:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
-        """End the exchange. The connection ends with it if the answer is not whole yet."""
         if self._connection is not None:
             self._connection.abort("the request was given up")
 

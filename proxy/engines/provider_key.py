@@ -167,7 +167,6 @@ class ProviderKey:
         return turn
 
     def note(self, turn: KeyTurn, event: Event) -> None:
-        """Count an event. The first audio tells the breaker at once that the provider is well."""
         if turn.has_slot:
             self.slots.note(turn, event)
         if not turn.has_audio and isinstance(event, (Audio, Encoded)):
@@ -262,7 +261,6 @@ def _outcome(error: EngineError | None) -> Outcome | None:
 
 
 _now = time.monotonic
-"""The clock of every event loop. The running loop would ask the kernel each time."""
 
 
 _SHORTEST_PAUSE_S = 1.0

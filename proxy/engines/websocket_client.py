@@ -22,8 +22,6 @@ _CLOSING_S = 1.0
 
 
 class OpenSocket:
-    """A `speech_engine.sockets.Socket`."""
-
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 

@@ -56,7 +56,6 @@ class AnswerCycle(RequestResponseCycle):
         return message
 
     async def _next_message(self, *, is_there: bool) -> ASGIReceiveEvent:
-        """Return the next message in uvicorn's way, which waits for the event."""
         if is_there:
             self.message_event.set()
         self.is_receiving = True

@@ -99,7 +99,6 @@ SignedCredits = Annotated[
 
 
 async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
-    """Read a body into its struct. Raises InvalidRequest, which names the field that is wrong."""
     raw = await raw_body(request, most_bytes)
     if len(raw) > _MAX_BODY_BYTES:
         # A body of this size would delay other requests.
@@ -118,7 +117,6 @@ async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes
 
 
 def open_body(request: Request | Connection) -> Connection:
-    """Return the connection whose body is to be read."""
     if isinstance(request, Connection):
         return request
     return Connection(request.scope, request.receive, _no_send)

@@ -56,9 +56,7 @@ class Peer(Protocol):
     """Why the rest of the last body will not come, while the client may still read an answer."""
 
     @property
-    def is_behind(self) -> bool:
-        """Whether the peer takes bytes more slowly than they come: `drain` would wait."""
-        ...
+    def is_behind(self) -> bool: ...
 
     async def drain(self) -> None:
         """Wait until the kernel has what was written, or the peer has gone."""
@@ -235,7 +233,6 @@ class Connection:
         return b"".join(parts)
 
     async def _body_part(self) -> tuple[bytes, bool]:
-        """Return the next bytes of the body, and whether they are the last."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
@@ -329,8 +326,6 @@ class Connection:
 
 
 class _Block(Deadline):
-    """The block that is cancelled when the client leaves."""
-
     connection: Connection
 
     def __exit__(

@@ -72,8 +72,6 @@ class FormPart(NamedTuple):
 
 
 class PieceSink(Protocol):
-    """Takes the pieces of one file."""
-
     @property
     def most_bytes(self) -> int: ...
 
@@ -81,8 +79,6 @@ class PieceSink(Protocol):
 
 
 class _Pieces:
-    """A file in memory."""
-
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.pieces: list[bytes] = []
@@ -335,7 +331,6 @@ def _name(raw: bytes) -> str:
 
 
 def _parameters(text: bytes) -> dict[bytes, bytes]:
-    """Read any number of `; name=value`. Raises InvalidRequest for anything else."""
     parameters: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):

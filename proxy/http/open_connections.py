@@ -27,8 +27,6 @@ _ENOUGH_FILES = 65_536
 
 
 class OpenConnection(Protocol):
-    """A connection that can be ended."""
-
     def cut_off(self) -> None:
         """End the connection now."""
         ...
@@ -75,7 +73,6 @@ class OpenConnections:
         return None
 
     def leave(self, connection: OpenConnection) -> None:
-        """Forget a connection, if it is counted."""
         network = self._networks.pop(connection, None)
         if network is None:
             return

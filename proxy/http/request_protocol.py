@@ -213,7 +213,6 @@ class RequestProtocol(HttpToolsProtocol):
         return len(self.url) + fields > HEAD_BYTES
 
     def _stop(self, failure: RequestFailed) -> None:
-        """Stop the parser within one of its callbacks."""
         self._failure = failure
         raise failure
 
@@ -285,8 +284,6 @@ class RequestProtocol(HttpToolsProtocol):
 
 
 class _Clock(MovingTimer):
-    """The timer of a connection."""
-
     def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
         super().__init__(loop)
         self._on_end = on_end

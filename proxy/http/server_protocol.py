@@ -129,7 +129,6 @@ class ServerProtocol(RequestProtocol):
             self.on_gone()
 
     def _compute_sent_share(self) -> float:
-        """Compute the share of the last answer that has left this machine. Earlier answers left before it."""
         answer = self._answer
         if answer is None or not answer.written:
             return 0.0

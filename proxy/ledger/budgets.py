@@ -40,8 +40,6 @@ class Spend(msgspec.Struct, frozen=True):
 
 
 class UsedUp(NamedTuple):
-    """A budget that is used up, in words, until this moment of the store's clock."""
-
     reason: str
     until: int
 
@@ -75,7 +73,6 @@ class Budgets:
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
     async def check(self, engine: str, account: str, terms: Terms) -> None:
-        """Raise EngineUnavailable if a budget of the engine or the account is used up."""
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and terms.has_budget:
@@ -83,7 +80,6 @@ class Budgets:
                 await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
-        """Return the cost of an engine in each period that has a budget."""
         sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 

@@ -75,8 +75,6 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """An amount, and the price that it follows from."""
-
     amount: int
     price: Price
 

@@ -68,7 +68,6 @@ class Answer:
         return chunk.data
 
     def last(self) -> bytes:
-        """Return the end of the sound, which is never empty. Send it only after `settle`."""
         chunk = self._sound.last_chunk()
         for listen in self._listeners:
             listen(chunk.data)
@@ -77,12 +76,10 @@ class Answer:
 
     @property
     def samples(self) -> int:
-        """The samples that were given out so far."""
         return self.call.totals.samples + sum(chunk.samples for chunk in self._unwritten)
 
     @property
     def seconds(self) -> float:
-        """The length of what was given out so far, or of all sound once it is collected."""
         samples = self._made.samples if self._is_collected else self.samples
         return samples / self.speech.sample_rate_hz
 
@@ -142,7 +139,6 @@ class Answer:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Give the sound at the pace at which it plays. The engine does not wait for it."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
@@ -182,7 +178,6 @@ class Answer:
                 await spilled.close()
 
     async def _streamed(self, pace: ReaderPace) -> WholeBytes:
-        """Return the bytes of the answer in the form of a stream."""
         speech, rate_hz = self.speech, self.speech.sample_rate_hz
         if speech.stored is not None and self._rewriter is None:
             self._made = Chunk(b"", speech.stored.samples, rate_hz)

@@ -90,7 +90,6 @@ class RecentPlans:
         self._recent: dict[_Key, _Recent] = {}
 
     def client_fields(self) -> frozenset[str]:
-        """Return the engine-specific fields that at least one model takes."""
         return self._catalogue.client_fields()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -169,7 +168,6 @@ class RecentPlans:
 
 
 def _forget_with(stored: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
-    """Forget the plans of a library that was garbage-collected."""
     recent = stored.get(key)
     if recent is not None and recent.own is library:
         del stored[key]

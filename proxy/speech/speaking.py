@@ -100,8 +100,6 @@ class SpeechMeans(NamedTuple):
 
 
 class SpeechPath(NamedTuple):
-    """The planner, its recent plans, and the pipeline of one revision."""
-
     planner: Planner
     plans: RecentPlans
     pipeline: Pipeline

@@ -204,8 +204,6 @@ def parse(
 
 
 def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
-    """Return all fields of a valid body as they were sent. Raises UnicodeDecodeError for a name, and
-    InvalidRequest if fields are very many or very long, beside one with so many `known_characters`."""
     if len(body) > _LARGE_BYTES:
         size = json_size(body, 2 * MOST_STRUCTURE)
         if size.structure > 2 * MOST_STRUCTURE or size.characters - known_characters > 2 * MAX_BODY_BYTES:
@@ -248,7 +246,6 @@ def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> di
 
 @lru_cache
 def _decoder(type_: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
-    """Return what leaves each field of the struct as it was sent, and passes over all others."""
     known = [
         (field.name, msgspec.Raw, msgspec.field(default=msgspec.UNSET, name=field.key))
         for field in fields.fields_of(type_)
@@ -320,7 +317,6 @@ def _check_text(body: SpeechBody) -> None:
 
 
 def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKind:
-    """Return in what form a request is answered that is spoken later, or has provenance."""
     if body.provenance is not None:
         _check_provenance(answer, format_)
     if not body.background:

@@ -79,7 +79,6 @@ class Decoder:
         return made
 
     async def close(self) -> None:
-        """End all processes. No upload may be in one any more."""
         await self._helper.close()
 
 
@@ -102,7 +101,6 @@ def checked_sound(answer: bytes) -> Decoded | Undecoded:
 
 
 def _recording(made: Decoded) -> SpeechRecording:
-    """Make the recording. It runs in a thread: megabytes are copied, and numpy may have to be loaded."""
     from proxy.audio.recordings.master import make_master
 
     return SpeechRecording(

@@ -66,7 +66,6 @@ def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undeco
 
 
 def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
-    """Return what is made of the frames of a file."""
     if not data:
         return Undecoded("empty")
     try:
@@ -79,8 +78,6 @@ def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) 
 
 
 class SoundFrame(NamedTuple):
-    """A frame of which so many samples are sound: behind them, the encoder filled the frame up."""
-
     frame: Any
     samples: int
 
@@ -142,7 +139,6 @@ class MonoFrames:
                 has_run_in = False
 
     def _samples_of_last(self, frame: Any) -> int:
-        """Return how many samples of the last frame are before the end that the container names."""
         stream, count = self._stream, int(frame.samples)
         if "mp4" not in self._container.format.name or None in (stream.duration, frame.pts):
             return count

@@ -43,8 +43,6 @@ class AcceptedSound(NamedTuple):
 
 
 class RecordingIntake:
-    """The intake of a worker."""
-
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
 
@@ -97,5 +95,4 @@ class RecordingIntake:
 
 
 def invalid_audio(reason: str, param: str) -> InvalidRequest:
-    """Return the error for a recording that no voice can be made of."""
     return InvalidRequest(f"Invalid '{param}': {reason}.", param=param, code="invalid_audio")

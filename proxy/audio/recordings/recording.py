@@ -78,6 +78,4 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
 
 
 class Undecoded(msgspec.Struct, frozen=True, tag="undecoded"):
-    """Why the child made nothing of an upload."""
-
     fault: Fault
