@@ -79,7 +79,7 @@ _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
 
 
 class LanguageChoice(msgspec.Struct, frozen=True):
-    """The language of a text, and who said so. A region is that of a request, a voice or the default."""
+    """The language of a text, and how it was found. A region is that of a request, a voice or the default."""
 
     tag: str
     source: Source

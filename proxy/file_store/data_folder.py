@@ -76,7 +76,7 @@ def give_to_owner(folder: Path, owner: os.stat_result) -> None:
             # A server may delete files meanwhile.
             with suppress(FileNotFoundError):
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                # Never another name of a file elsewhere: the owner could have made it.
+                # Never a hard link to a file outside the folder: the owner could have made it.
                 if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
                     os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
 

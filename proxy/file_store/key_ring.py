@@ -31,8 +31,6 @@ class UnusableKeys(ValueError):
 
 
 class KeyRing:
-    """Some keys, the newest first."""
-
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
 

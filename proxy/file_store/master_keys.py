@@ -60,7 +60,6 @@ class MasterKeySource:
         return self._keys
 
     def read_if_any(self) -> MasterKeys | None:
-        """Return the keys, or None if no key was needed yet."""
         has_none = self._keys is None and self._named is None and not self._file.exists()
         return None if has_none else self.read()
 

@@ -86,7 +86,6 @@ class Vault:
         return digest
 
     async def open(self, account: str, digest: str) -> bytes:
-        """Return a recording. Raises VaultFailed if there is none, or if it is not as it was sealed."""
         key = await self._key_of(account, digest)
         return await asyncio.to_thread(sealed_file.read, self._path(account, digest), key, account, digest)
 
@@ -107,7 +106,6 @@ class Vault:
         await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
 
     async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
-        """Seal a value for a row, under a new key."""
         keys, key = await self._ensure_masters(), sealing.new_key()
         wrapped = keys.wrap(key, account, sealing.row_subject(row_id))
         return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
@@ -278,12 +276,10 @@ async def open_vault(
 
 
 def recording_path(section: VaultSection, data: Path, account: str, digest: str) -> Path:
-    """Return where the sealed file of a recording is."""
     return _path(recordings_folder(section, data), account, digest)
 
 
 def recordings_folder(section: VaultSection, data: Path) -> Path:
-    """Return the folder of all recordings."""
     return Path(section.folder) if section.folder else data / FOLDER
 
 

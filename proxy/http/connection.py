@@ -30,8 +30,8 @@ MOST_BODY_BYTES = 16 * 1024 * 1024
 
 LARGE_BODY_S = 30.0
 LEAST_BODY_BYTES_S = 64 * 1024
-"""A large body may take so long, and a second more for so many bytes: nobody has its place for sending
-nothing."""
+"""The time limit of a large body: so many seconds, and one more for so many bytes. So a client that sends
+nothing loses its place."""
 
 Settle = Callable[[], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]

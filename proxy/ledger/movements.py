@@ -38,7 +38,6 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
 
 
 async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
-    """Correct the granted credits after a mistake, up or down. They may go below zero."""
     entry = await _granted_entry(ledger, account, micro, "correction", reason, None)
     await ledger.holds.move([entry], reason.extra_statements)
     return entry

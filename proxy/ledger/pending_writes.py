@@ -73,7 +73,6 @@ class WriteDeadlines:
         return deadline
 
     def began(self) -> None:
-        """Count a write that was submitted."""
         self._unanswered += 1
 
     def answered(self) -> None:
@@ -123,7 +122,6 @@ class PendingWrites:
         return True
 
     async def close(self) -> None:
-        """Try everything once more, as long as the database takes it."""
         await self._retrying.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_S):

@@ -154,7 +154,6 @@ class Settlement:
         self._holds.store.submit(self)
 
     def _accept_earlier_try(self) -> None:
-        """Accept an earlier try whose answer was lost. It is not known which end it wrote."""
         if self._is_in_doubt:
             self._accept(None)
         else:

@@ -48,7 +48,7 @@ async def replay_erasures(config: Config) -> int:
 
 @asynccontextmanager
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
-    """Open the house without engines, and finish the erasures that a killed server has left."""
+    """Open the server's context without engines, and finish the erasures that a killed server has left."""
     # Plugins take a while to load.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
     plugins = registry.load() if needs_plugins else Registry({}, [])

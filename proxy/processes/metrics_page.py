@@ -55,8 +55,6 @@ _LASTING = ("counter", "histogram")
 
 
 class WorkerMetrics(NamedTuple):
-    """The metrics of one worker in one of its lives."""
-
     worker: int
     generation: int
     text: str
@@ -106,7 +104,6 @@ class MetricsSum:
 
 
 def _parse(text: str) -> _Figures:
-    """Return the figures of a page by family. A family without a figure is there, too."""
     return {
         _Family(page.name, page.documentation, page.type): {
             (sample.name, tuple(sample.labels.items())): sample.value for sample in page.samples

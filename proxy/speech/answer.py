@@ -39,7 +39,7 @@ class Answer:
         self._hold = hold
         self._room = room
         self._reservation = reservation
-        # The hooks of taps for bytes that are given out, and for bytes that the client has taken.
+        # The hooks of observers for bytes that are given out, and for bytes that the client has taken.
         self._listeners, self._taken = observers.chunk, observers.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
@@ -113,7 +113,7 @@ class Answer:
             whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
         if self._reservation is not None:
             self._reservation.keep_used()
-        # The taps have had the sound. Now they get its file.
+        # The observers have had the sound. Now they get its file.
         self._listeners, self._taken = self.observers.piece, []
         self._is_collected = True
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
@@ -196,7 +196,7 @@ class Answer:
         return spilled
 
     async def _finished(self, file: AnswerFile, pace: ReaderPace) -> WholeBytes:
-        """Return the file to send: this file, or the one that a tap writes from it."""
+        """Return the file to send: this file, or the file that an observer writes from it."""
         if (observer := self._rewriter) is None:
             return file
         finished = self._keep(pace)
@@ -208,7 +208,7 @@ class Answer:
             self._released_at_departure = None
             self._count_made()
             raise
-        # Only the tap's file is sent.
+        # Only the observer's file is sent.
         await self._spilled[0].close()
         return finished
 

@@ -1,4 +1,4 @@
-"""The call of a speech, which all stages share, and its tally, from which the ledger settles."""
+"""The call of a speech, which all stages share, and its totals, from which the ledger settles."""
 
 from __future__ import annotations
 
@@ -301,7 +301,7 @@ class Totals:
 
 
 OpenObserver = Callable[["SpeechCall"], Observer]
-"""Opens a tap of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
+"""Opens an observer of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
 
 
 class OfJob(msgspec.Struct, frozen=True):
@@ -312,9 +312,9 @@ class OfJob(msgspec.Struct, frozen=True):
 
 
 class SpeechCall(msgspec.Struct, frozen=True, eq=False):
-    """A request that was admitted and planned. Only its tally changes.
+    """A request that was admitted and planned. Only its totals change.
 
-    `clip` is its path in the audio cache, if any; `openers` open its taps, in order. An answer that
+    `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call `of_job`
     has no listener: it does not count as a stream of its plan, and engines serve it last.
     """

@@ -86,7 +86,7 @@ def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Spee
         max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
         pronunciations=(),
         credential=post.credential,
-        # It never works elsewhere, where a step is looked for by its name.
+        # It never works on a remote machine, which finds a step by its name.
         step="",
         follows_s=0.0,
         instructions="",

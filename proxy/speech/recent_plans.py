@@ -28,11 +28,11 @@ _MOST_EXTRA = 4096
 """The most characters of engine-specific fields in a request whose plan is kept."""
 
 ObserverFactory = Callable[[SpeechRequest, SpeechPlan], OpenObserver | None]
-"""Returns the opener of a tap for this plan, or None. It reads no field that is `UNPLANNED`."""
+"""Returns the opener of an observer for this plan, or None. It reads no field that is `UNPLANNED`."""
 
 
 class _Pattern(msgspec.Struct, frozen=True):
-    """A plan without its text, with the openers of its taps, and the name of its clip without the text."""
+    """A plan without its text, the openers of its observers, and the name of its clip without the text."""
 
     plan: SpeechPlan
     openers: tuple[OpenObserver, ...]

@@ -35,7 +35,7 @@ from proxy.telemetry.metrics import Metrics
 class OnTheWay(NamedTuple):
     """The parts of features in the speech path.
 
-    `factories` open taps, and `treat` changes the sound. `check_provenance` refuses requests for a proof. The
+    `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for a proof. The
     functions in `ended` get each request at its end.
     """
 

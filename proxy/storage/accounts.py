@@ -69,8 +69,6 @@ _TRIES = 5
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The new plan and overrides of an account, and the act that records the change."""
-
     plan: str
     agreed: Overrides
     act: Act | None = None
@@ -173,12 +171,10 @@ async def is_suspended(store: Store, account: str) -> bool:
 
 
 async def by_plan(store: Store) -> dict[str, int]:
-    """Count the open accounts of each plan that has any."""
     return {row["plan"]: row["accounts"] for row in await store.read(BY_PLAN)}
 
 
 async def plans_in_use(store: Store) -> frozenset[str]:
-    """List the plans of open accounts."""
     return frozenset(str(row["plan"]) for row in await store.read(_PLANS_IN_USE))
 
 

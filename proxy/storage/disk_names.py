@@ -30,7 +30,7 @@ class UnsafeName(StorageFailed):
 
 
 class DiskName(str):
-    """The name of one file or folder: letters, digits, `-` and `_`, so it never leads elsewhere.
+    """The name of one file or folder: letters, digits, `-` and `_`, so it never leads out of its folder.
 
     It has no dot either, so it is none of the files that we make beside one: locks, parts and marks.
     """

@@ -113,7 +113,6 @@ async def get(store: Store, request: str) -> DurableHold | None:
 
 
 async def books(store: Store, account: str) -> tuple[dict[int, int], list[DurableHold]]:
-    """Read the pools of an account, and its holds that outlive a worker."""
     rows = await store.read(_BOOKS, {"account": account})
     pools = {row["pool"]: row["allowance"] for row in rows if not row["request"]}
     return pools, [msgspec.convert(dict(row), DurableHold) for row in rows if row["request"]]

@@ -86,7 +86,6 @@ def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
 
 
 def statements(new_entries: Iterable[Entry]) -> list[Statement]:
-    """Write several entries with their balances, in their order."""
     return [statement for entry in new_entries for statement in insert_statements(entry)]
 
 

@@ -27,8 +27,6 @@ _T = TypeVar("_T")
 
 
 class PostgresCall(NamedTuple):
-    """A statement in the driver's form."""
-
     sql: str
     values: tuple[Any, ...]
 

@@ -187,8 +187,6 @@ class ReadCache(Generic[K, V]):
 
 
 def of_one(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
-    """Return a read for a cache whose values are not read together."""
-
     async def read_one(keys: Sequence[K]) -> Mapping[K, V]:
         (key,) = keys
         return {key: await read(key)}

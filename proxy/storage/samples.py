@@ -53,7 +53,7 @@ async def of_voice(store: Store, voice: str) -> list[SampleRecord]:
 
 async def made_of(store: Store, voice: str) -> list[SampleRecord]:
     """List the recordings of which a voice was made. They live as long as the voice, and so may anything made
-    from them elsewhere."""
+    from them on another machine."""
     return [each for each in await of_voice(store, voice) if not each.id]
 
 

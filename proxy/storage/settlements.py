@@ -41,7 +41,6 @@ _ADD = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + exc
 
 
 def _array(annotation: object) -> str:
-    """Return PostgreSQL's array type for the type of a field."""
     kinds = {annotation, *get_args(annotation)}
     if float in kinds:
         return "double precision[]"

@@ -54,7 +54,6 @@ class _CommitThread:
         Thread(target=self._run, name="storage writer", daemon=True).start()
 
     async def stop(self) -> None:
-        """Write what is in the list, then end the thread."""
         await self.batches.drain()
         self._queue.put(None)
         await asyncio.wait([self._stopped])

@@ -14,8 +14,6 @@ Outcome = Literal["finished", "left", "failed"]
 
 
 class Period(msgspec.Struct, frozen=True):
-    """The requests of one account, or of all, with `since <= started < until`."""
-
     account: str | None = None
     since: int = 0
     until: int = LAST_MOMENT
@@ -100,7 +98,6 @@ async def list_(
 async def page(
     store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
-    """List a page of rows, the newest first. A long listing does not delay other reads."""
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
     rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, parameters)

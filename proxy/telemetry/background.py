@@ -21,7 +21,6 @@ class RepeatingTask:
         self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics), name=name)
 
     async def close(self) -> None:
-        """Cancel the task, even in the middle of a turn, and wait for its end."""
         self._task.cancel()
         await asyncio.wait([self._task])
 

@@ -70,7 +70,6 @@ class LogFile:
         self._lock = threading.RLock()
 
     def add(self, line: RequestLine) -> None:
-        """Write the line within FLUSH_S."""
         line.process, line.worker = self._process, self._worker
         with self._lock:
             self._waiting.append(line)
@@ -82,18 +81,15 @@ class LogFile:
             self.flush()
 
     def write(self, line: bytes) -> None:
-        """Write the line now."""
         with self._lock:
             self._write(line + b"\n")
 
     def flush(self) -> None:
-        """Write the waiting lines."""
         with self._lock:
             if self._waiting:
                 self._write(b"")
 
     debug = info = warning = error = critical = write
-    """A logger's methods, by the levels of the lines that it takes."""
 
     def _write(self, more: bytes) -> None:
         lines, self._waiting = self._waiting, []

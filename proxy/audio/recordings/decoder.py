@@ -59,7 +59,7 @@ class Decoder:
     def turn(self, account: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
         """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace.
 
-        Only a caller whose upload is counted elsewhere `waits` for a place, too.
+        Only a caller whose upload is counted by its own quota `waits` for a place, too.
         """
         return self._places.turn(account, waits=waits)
 
