@@ -20,7 +20,7 @@ class Resample:
     """A `Step`. After the flush, n samples have become n x target / source, rounded.
 
     It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent. To a lower rate
-    it also filters out what that rate cannot have.
+    it also removes the frequencies that the rate cannot have.
     """
 
     def __init__(self, source_rate_hz: int, target_rate_hz: int = OUTPUT_RATE_HZ) -> None:

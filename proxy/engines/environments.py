@@ -39,7 +39,7 @@ _GUESTS = "plugins"
 _LONGEST_NAME = 60
 _SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
-# A name, extras, and a version, an address or a marker. What begins with a hyphen would be an option.
+# A name, extras, and a version, an address or a marker. A leading hyphen would make it an option.
 _PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[\w.,\s-]*\])?\s*((\(|[<>=!~@;]).*)?")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 

@@ -90,7 +90,7 @@ def basic_of(url: str) -> str:
 
 
 class TunnelAnswer(asyncio.Protocol):
-    """What a proxy answers to CONNECT. `opened` is done once its head has come, or fails with OSError."""
+    """The answer of a proxy to CONNECT. `opened` is done once its head has come, or fails with OSError."""
 
     def __init__(self) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -28,7 +28,7 @@ from speech_engine.model_files import UnusableModel
 
 _LOOK_EVERY_S = 0.5
 STOP_S = 2.0
-"""The time that a host has to end what it does: by then, its work has ended or is to be broken off."""
+"""The time in which a host may finish its work. After that, the work is broken off."""
 
 _log = structlog.get_logger()
 

@@ -1,5 +1,5 @@
-"""A lean HTTP/1.1 client: requests over connections that are kept and used again, through a forward proxy
-where one is named. It knows no compressed answers and no redirects.
+"""A lean HTTP/1.1 client: requests over connections that are reused, through a forward proxy if one is
+configured. It supports no compressed answers and no redirects.
 """
 
 from __future__ import annotations

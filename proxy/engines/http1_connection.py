@@ -99,7 +99,7 @@ class Http1Answer:
             self._connection.abort("the request was given up")
 
     def feed(self, data: bytes) -> str:
-        """Parse what has come. Returns the fault in it, or an empty text."""
+        """Parse the received bytes. Returns the fault in them, or an empty text."""
         assert self._parser is not None
         self.is_untouched = False
         self._bytes_without_body += len(data)
@@ -121,7 +121,7 @@ class Http1Answer:
         if self._waiter is not None:
             self._wake()
 
-    # What follows is called by the parser.
+    # The parser calls the following methods.
 
     def on_message_begin(self) -> None:
         if self.is_whole:  # A second answer to one request: what comes next is unknown.
@@ -239,7 +239,7 @@ class Http1Connection(asyncio.Protocol):
         """Close the socket now."""
         self._break_off(EngineFailed(self._reason(reason)))
 
-    # What follows is called by the event loop.
+    # The event loop calls the following methods.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass.

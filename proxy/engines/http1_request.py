@@ -24,7 +24,7 @@ _PORTS = {"http": 80, "https": 443}
 _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
 """Headers that say how a request is sent, which no engine knows."""
 _UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
-"""What an address may have in its path and its query. All else is quoted."""
+"""The characters of paths and queries. All others are quoted."""
 
 DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "voxgate"}
 """Compressed audio gains nothing, and comes in lumps."""
@@ -79,7 +79,7 @@ request_head = lru_cache(maxsize=256)(new_request_head)
 
 
 def check_headers(headers: Headers) -> None:
-    """Raise EngineUnavailable if a header would end its line: what follows it would be another header."""
+    """Raise EngineUnavailable if a header contains a line end: the rest of it would be another header."""
     for name, value in headers:
         if not _NAME.fullmatch(name) or _CONTROL.search(value):
             raise EngineUnavailable(
@@ -103,7 +103,7 @@ def _place(url: str) -> tuple[Origin, str, str]:
 
 
 def _host(name: str) -> str:
-    """Return a name as DNS has it. Raises ValueError for one that is none."""
+    """Return a name in the form of DNS. Raises ValueError for an invalid name."""
     host = name if name.isascii() else name.encode("idna").decode()
     if not _HOST.fullmatch(host):
         raise ValueError("no name of a host")

@@ -1,7 +1,7 @@
 """Plugins found and judged one at a time; the only file that calls pluggy's hooks.
 
 In pluggy one failing entry point stops the loading of the rest, and one raising hook loses every answer.
-So each entry point is loaded alone, and each plugin is called alone. A fault is kept beside the plugin's
+So each entry point is loaded alone, and each plugin is called alone. A fault is stored beside the plugin's
 name for `voxgate check`, `voxgate engines` and /readyz.
 """
 

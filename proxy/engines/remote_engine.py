@@ -94,7 +94,8 @@ class RemoteEngine(Introduced):
         self.runs: RemoteRuns | None = None
         self.failure = ""
         self.trouble = ""
-        """Why the remote machine has not introduced itself. It is asked again, so this is no `failure`."""
+        """Why the remote machine has not introduced itself. The server tries again, so this is no
+        `failure`."""
         self.on_introduced: Callable[[], None] | None = None
         self._welcome = HelloReply(API_VERSION, 1, (), ())
 

@@ -25,7 +25,7 @@ from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 _MOST_STORED = 2000
 _MOST_LANGUAGES = 8
 _MOST_EXTRA = 4096
-"""The most characters of engine-specific fields in a request whose plan is kept."""
+"""The most characters of engine-specific fields in a request whose plan is stored."""
 
 ObserverFactory = Callable[[SpeechRequest, SpeechPlan], OpenObserver | None]
 """Returns the opener of an observer for this plan, or None. It reads no field that is `UNPLANNED`."""
@@ -86,7 +86,7 @@ class RecentPlans:
         self._planner = planner
         self._catalogue = catalogue
         self._source = source
-        # The oldest go first. Texts are never kept.
+        # The oldest go first. Texts are never stored.
         self._recent: dict[_Key, _Recent] = {}
 
     def client_fields(self) -> frozenset[str]:
@@ -110,7 +110,7 @@ class RecentPlans:
     ) -> SpeechCall:
         """Plan a request, and return its call. Raises what `Planner.plan` raises.
 
-        With a voice that is `own_voice` for this request, nothing is kept.
+        If the voice is this request's `own_voice`, no plan is stored.
         """
         if own_voice is not None:
             own = own.having(own_voice)
@@ -120,7 +120,7 @@ class RecentPlans:
             is_own = True
         has_tags = "[" in request.text and first_emotion(request.text) is not None
         if is_own or has_tags or request.cast or request.by_sentence:
-            # Its parts depend on the text, or the request brings data that must not be kept.
+            # Its parts depend on the text, or the request brings data that must not be stored.
             plan = await self._planner.plan_in_thread(request, terms, own)
             pattern = self._pattern(caller.account, request, plan)
         else:

@@ -35,8 +35,8 @@ from proxy.telemetry.metrics import Metrics
 class OnTheWay(NamedTuple):
     """The parts of features in the speech path.
 
-    `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for a proof. The
-    functions in `ended` get each request at its end.
+    `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for a proof.
+    The functions in `ended` get each request at its end.
     """
 
     factories: Sequence[ObserverFactory] = ()

@@ -30,7 +30,7 @@ _NO_SSE = ("tts-1", "tts-1-hd")
 
 
 AnswerKind = Literal["audio", "sse", "words", "json", "background"]
-"""In what form sound is answered. `background`: none, it is spoken later."""
+"""The form in which sound is answered. `background`: none, it is spoken later."""
 
 
 SOURCE_HZ = 24_000
@@ -39,7 +39,7 @@ SOURCE_HZ = 24_000
 class SourceSound(msgspec.Struct, frozen=True, eq=False):
     """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`. `digest` is
     the SHA-256 of the `file` that was sent. Of engines that are not local, only `receivers` may have it; None
-    is all. `consent` is the digest of the record by which who speaks in it agreed, "" without one."""
+    is all. `consent` is the digest of its speaker's consent record, "" without one."""
 
     pcm: bytes
     seconds: float
@@ -180,7 +180,7 @@ def _lexicon(sent: str | dict[str, str]) -> str | Words | None:
 
 
 def words(sent: dict[str, str], field: str, most: int) -> Words:
-    """Check the entries of a lexicon, and return them in the kept form. Raises InvalidRequest."""
+    """Check the entries of a lexicon, and return them in the stored form. Raises InvalidRequest."""
     if (wrong := lexicon.words_fault(sent, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
     return lexicon.usual_words(sent)
@@ -233,7 +233,7 @@ def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> di
                         param=field.key,
                         code="string_above_max_length",
                     )
-            # What is too large stays as it was sent. No field takes that, which is a fault as any other.
+            # A value that is too large stays raw. No field takes raw values, so it becomes an ordinary fault.
             sent[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(
@@ -330,7 +330,7 @@ def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKi
 
 
 def _check_provenance(answer: str, format_: str) -> None:
-    """Refuse what has no place for a manifest. Raises InvalidRequest."""
+    """Refuse an answer that has no place for a manifest. Raises InvalidRequest."""
     if answer in ("sse", "words"):
         what = f"stream_format {answer}: a file has its manifest only when it is whole"
     elif format_ not in MANIFEST_FORMATS:

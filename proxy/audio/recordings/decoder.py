@@ -23,7 +23,7 @@ from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
 MOST_AT_ONCE = 2
-"""Each of them may have a recording of 43 MB in memory, and what is made of it."""
+"""Each turn may have a recording of 43 MB in memory, and the data made from it."""
 MOST_WAITING = 8
 """Each of them keeps an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
@@ -83,7 +83,7 @@ class Decoder:
 
 
 def checked_sound(answer: bytes) -> Decoded | Undecoded:
-    """Return what a child says if it makes sense: it may be in the hands of the file that it decoded. Raises
+    """Return the child's validated answer: a hostile file may control the child that decodes it. Raises
     MsgspecError."""
     made = _decode_answer(answer)
     if isinstance(made, Undecoded):

@@ -19,7 +19,7 @@ from speech_engine.host.pipe import pipe_of_one_thread
 
 MOST_CPU_S = 10
 _MEMORY_MB = 256
-"""Beyond what the process has when it is ready: the file, its samples, and what decoders need."""
+"""The memory for the file, its samples and the decoders, in addition to that of the idle process."""
 
 
 def main() -> None:

@@ -50,8 +50,8 @@ class RecordingIntake:
     async def accepted(self, account: str, data: bytes, param: str) -> AsyncIterator[AcceptedRecording]:
         """Decode and measure an upload, and give it until the block is left.
 
-        The account has its turn for so long: so there are never more than a few recordings in memory. Raises
-        InvalidRequest, which names the field `param`, and NoPlace.
+        The account has its turn during the block, so there are never more than a few recordings in memory.
+        Raises InvalidRequest, which names the field `param`, and NoPlace.
         """
         # The large libraries of sound are loaded with it: by the first upload, and not at the start.
         from proxy.audio.recordings.measures import rate
