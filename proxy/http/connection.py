@@ -49,7 +49,7 @@ class Peer(Protocol):
 
     is_gone: bool
     is_ending: bool
-    """Whether the server is about to end, and finishes what it has begun."""
+    """Whether the server is about to end, and finishes its running requests."""
     sent_share: float
     on_gone: Callable[[], None] | None
     body_failure: RequestFailed | None
@@ -59,7 +59,7 @@ class Peer(Protocol):
     def is_behind(self) -> bool: ...
 
     async def drain(self) -> None:
-        """Wait until the kernel has what was written, or the peer has gone."""
+        """Wait until the kernel has all written bytes, or the peer has gone."""
         ...
 
     def allow_body(self, within_s: float) -> None:

@@ -1,7 +1,8 @@
-"""The way in of a connection: how long and how slow a request may be, and our answer to what is no HTTP.
+"""The way in of a connection: how long and how slow a request may be, and the answer to bytes that are no
+HTTP.
 
 A client that sends a byte now and then would otherwise hold a connection for ever. One timer serves a whole
-connection, and its moment moves on: a request that comes at once sets none. What is refused here has no task
+connection, and its moment moves on: a request that comes at once sets none. A refused request has no task
 and reaches no endpoint. Answers that are under way go out before the refusal, and then the connection ends.
 """
 
@@ -41,7 +42,7 @@ _IDLE, _HEAD, _BODY = range(3)
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits on what comes in."""
+    """uvicorn's protocol with limits on requests."""
 
     head_s = 10.0
     """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
@@ -244,7 +245,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._refuse(RequestTimeout(late))
 
     def _refuse(self, failure: RequestFailed) -> None:
-        """Refuse what the client has begun to send, and all that would follow."""
+        """Refuse the unfinished request, and all later bytes."""
         self._is_over = True
         if self._phase == _BODY:
             self._refuse_body(failure)

@@ -44,7 +44,7 @@ async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> E
 
 
 async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason) -> list[Entry]:
-    """Give back what a request was charged, or a part of it, to the pools that it came from.
+    """Give back the charge of a request, or a part of it, to its pools.
 
     When the cycle is over, the credits come back as granted ones. A request is refunded once. Raises
     NotFound, Conflict, InvalidRequest.

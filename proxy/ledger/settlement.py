@@ -189,7 +189,7 @@ class Settlement:
 async def give_back(
     holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
 ) -> list[Entry]:
-    """Give back what one request spent, or a part, to the pools that it came from.
+    """Give back the spending of one request, or a part, to its pools.
 
     Entries come back in reverse order. Raises AlreadyExists when the request was refunded before.
     """

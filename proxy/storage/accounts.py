@@ -134,9 +134,9 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Close an account: its keys are dead from now on, and what is only a row of it is deleted.
+    """Close an account: its keys are dead from now on, and its plain rows are deleted.
 
-    What is more than a row, such as a voice of a recording, is erased afterwards. Closing twice keeps the
+    Things with files, such as a voice of a recording, are erased afterwards. Closing twice keeps the
     first time. Forget its callers afterwards.
     """
     row: Params = {"id": account, "closed": act.at if act else await store.now()}

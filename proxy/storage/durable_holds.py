@@ -19,14 +19,14 @@ JOB_KEY = ""
 
 _COLUMNS = "request, account, pool, allowance, granted"
 _GET = f"SELECT {_COLUMNS} FROM holds WHERE request = :request AND key = '' AND expires = {LAST_MOMENT}"
-# One read: what the database has of an account at one moment.
+# One read, so that all values are from one moment.
 _BOOKS = f"""
 SELECT '' AS request, account, pool, amount AS allowance, 0 AS granted FROM balances WHERE account = :account
 UNION ALL
 SELECT {_COLUMNS} FROM holds WHERE account = :account AND key = ''
 """
 _IS_OPEN = "id = :request AND fence = :fence AND state IN ('wanted', 'making')"
-# The row of the cycle is locked by the first of two workers, and the second one sees what it has counted.
+# The row of the cycle is locked by the first of two workers, and the second one sees the first one's count.
 _COUNT = f"""
 INSERT INTO clone_counts (account, cycle, used, last)
 SELECT CAST(:account AS TEXT), CAST(:pool AS BIGINT), 1, CAST(:request AS TEXT)

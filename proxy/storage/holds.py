@@ -79,7 +79,7 @@ _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED} AND expires < {LAST_MOMENT}"
 # By name, and not all of the worker's: the row of a take that was given up must not live for ever.
 # A row that is locked is being ended. To wait for it could block a settlement of many requests, which locks
-# its rows in another order. One that a job has kept since has no end, and gets none.
+# its rows in another order. A hold that a job has stored since has no expiry, and gets none.
 _RENEW = f"""
 UPDATE holds SET expires = :expires WHERE request IN (
     SELECT request FROM holds WHERE worker = :worker AND request {_NAMED} AND expires < {LAST_MOMENT}

@@ -1,4 +1,4 @@
-"""Keys as rows: the credentials of an account. The secret is shown once and never kept."""
+"""Keys as rows: the credentials of an account. The secret is shown once and never stored."""
 
 from __future__ import annotations
 

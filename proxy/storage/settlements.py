@@ -23,7 +23,7 @@ _Row = tuple[Value, ...]
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of a request: its usage row, its entries, what its attempts cost, and rows of features."""
+    """The end of a request: its usage row, its entries, the costs of its attempts, and rows of features."""
 
     outcome: Outcome
     usage: UsageRow

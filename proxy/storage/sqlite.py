@@ -86,7 +86,7 @@ class _CommitThread:
 
 
 class SqliteStore:
-    """Use `SqliteStore.open`. `commits` and `units` count what was written."""
+    """Use `SqliteStore.open`. `commits` and `units` count its writes."""
 
     is_shared = False
 

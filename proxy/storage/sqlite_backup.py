@@ -26,7 +26,7 @@ REPLACED = "voxgate.db.before"
 """The database that a restore has replaced."""
 
 _ENDS = ("", "-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for its own files."""
+"""The suffixes of SQLite's own files beside a database."""
 
 _MAGIC = b"SQLite format 3\0"
 _BUSY_S = 30.0

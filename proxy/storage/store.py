@@ -1,4 +1,4 @@
-"""The interface of a store: what the server asks of a database, and the errors that it raises.
+"""The interface of a store: the server's operations on a database, and their errors.
 
 It imports no driver. SQL is written once with `:name` parameters; for PostgreSQL they are numbered.
 """
@@ -98,7 +98,7 @@ class Store(Protocol):
         ...
 
     async def find_damage(self) -> str:
-        """Return what is wrong with the database's files, "" if nothing is known."""
+        """Return the damage of the database's files, "" if none is known."""
         ...
 
     async def forget_deleted(self) -> bool:

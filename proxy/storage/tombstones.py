@@ -30,7 +30,8 @@ NOT_ERASED = f"NOT {erased(':voice')}"
 
 
 class Tombstone(QueuedTask, frozen=True, kw_only=True):
-    """The erasure of something. `digests` are its recordings, and `pending` names what is not done.
+    """The erasure of something. `digests` are its recordings, and `pending` names the steps that are not
+    done.
 
     The worker that writes it has the first `fence`.
     """

@@ -25,7 +25,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
     A clone's row has the id of its row in `bindings`. `job` is the one of which it is a step. `substitute`
-    are the engine's voices that spoke in place of those asked for, as the answer told.
+    are the engine's voices that replaced the requested ones, as the answer stated.
     """
 
     id: str
