@@ -1,4 +1,4 @@
-"""Work that survives a kill: the columns of its rows, and the wait between tries."""
+"""Durable tasks: the columns of their rows, and the wait between tries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving windows of a minute, in which requests are counted: what memory and Redis both do."""
+"""Moving windows of a minute, in which requests are counted: the interface of memory and Redis."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ _LOOKS, _LOOK_S = 20, 0.02
 def locked(data: Path) -> Iterator[None]:
     """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it.
 
-    What root makes in it belongs to the folder's owner in the end: a service with its own user needs it.
+    At the end, root's files in it are given to the folder's owner: a service with its own user needs them.
     """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)

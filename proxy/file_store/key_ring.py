@@ -27,7 +27,7 @@ class RingKey(NamedTuple):
 
 
 class UnusableKeys(ValueError):
-    """The text holds no keys. The message says what is wrong, and never repeats the text."""
+    """The text holds no keys. The message has the reason, and never repeats the text."""
 
 
 class KeyRing:

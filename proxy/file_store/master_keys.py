@@ -41,7 +41,7 @@ class MasterKeySource:
 
     @property
     def missing(self) -> str:
-        """What is missing if there is no key."""
+        """The name of the missing thing if there is no key."""
         return f"the master key {self._file} is not there, and vault.master_key names no other"
 
     @property

@@ -34,7 +34,7 @@ class SealedFileReader:
         self._next_frame, self._skipped = divmod(start, FRAME_BYTES)
 
     async def next_part(self) -> bytes:
-        """Return the next 256 KiB, or what is left of them. Raises VaultFailed."""
+        """Return the next 256 KiB, or the rest. Raises VaultFailed."""
         return await asyncio.to_thread(self._read_part)
 
     @property

@@ -41,7 +41,7 @@ _ID_CHARACTERS = 12
 
 
 class Tampered(Exception):
-    """The bytes are not what was sealed under this key, for this owner and subject."""
+    """The bytes were not sealed under this key, for this owner and subject."""
 
 
 class UnknownMaster(Exception):

@@ -1,8 +1,8 @@
 """The vault: recordings and texts that people own, sealed at rest. It knows owners, not speech.
 
 A recording is a sealed file. Its row has its key, wrapped by the master key: without the row the file is
-noise. A text of a row is sealed under a key of that row. The digests of an account's recordings are made with
-a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
+unreadable. A text of a row is sealed under a key of that row. The digests of an account's recordings are made
+with a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
 the same.
 """
 
@@ -39,9 +39,9 @@ _MOST_STORED = 4096
 _LOOK_AGAIN_S = 0.01
 _TIDY_S = 60 * 60.0
 _UNUSED_US = 60 * 60 * 1_000_000
-"""A recording may wait for so long until a voice or a consent names it. Microseconds."""
+"""The longest wait of a recording until a voice or a consent names it, in microseconds."""
 LEFT_OVER_S = 30 * 86_400.0
-"""So long a file without a row stays: the newest recordings have none while an older backup is in place."""
+"""The time for which a file without a row stays: after a restore, the newest recordings have no rows."""
 
 _log = structlog.get_logger()
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -197,7 +197,7 @@ class Vault:
                 await self._remove_left_over(account, digest)
 
     async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
-        """Remove a file that has had no row for so long, unless it was put once more."""
+        """Remove a file that has had no row for `LEFT_OVER_S`, unless it was put once more."""
         path = self._path(account, digest)
         lock = await _take(path)
         try:

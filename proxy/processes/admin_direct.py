@@ -35,7 +35,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
 
 
 async def replay_erasures(config: Config) -> int:
-    """Erase in a restored database what was erased since its backup. Return how many erasures that were.
+    """Repeat in a restored database the erasures since its backup. Return their number.
 
     The caller holds the data folder. A database that has seen every erasure is not even opened.
     """

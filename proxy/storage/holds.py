@@ -75,7 +75,7 @@ END
 $body$
 """
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
-# Not one that a job has kept since, under the same name.
+# A hold that a job has stored since under the same name stays.
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED} AND expires < {LAST_MOMENT}"
 # By name, and not all of the worker's: the row of a take that was given up must not live for ever.
 # A row that is locked is being ended. To wait for it could block a settlement of many requests, which locks

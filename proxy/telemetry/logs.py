@@ -27,7 +27,7 @@ FLUSH_S = 0.05
 class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
     """The line of a request that is over, now. The file adds the names of its process.
 
-    One that failed before its answer began has the `code` of its failure.
+    A request that failed before its answer began has the `code` of its failure.
     """
 
     request: str
@@ -114,7 +114,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     ]
     factory: Any
     if sys.stderr.isatty():
-        # The other formatter shows local variables, which hold what users send.
+        # The other formatter shows local variables, which hold users' data.
         processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
         factory = structlog.WriteLoggerFactory(sys.stderr)
     else:
