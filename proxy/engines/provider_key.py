@@ -46,9 +46,9 @@ _FAULTY = (EngineFailed, EngineForbidden, EngineStumbled, EngineTimeout)
 _NEARLY_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
 _SILENCE_S = 1.0
-"""A provider that had less time than this is not called silent: the job spent the rest in our own queue."""
+"""The least time after which a provider counts as silent. With less, the job waited in our own queue."""
 _MOST_OWN = 1000
-"""Accounts whose own breaker a key has, those that saw faults last."""
+"""The most accounts with a breaker of their own on one key: the last ones that saw faults."""
 
 Result = EngineError | Literal["finished", "left"]
 """How a try ended. `left`: its client closed or cancelled it."""

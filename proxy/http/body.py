@@ -21,7 +21,7 @@ BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 """The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024
-# One at a time: each keeps the interpreter's lock while it is decoded, and the loop would wait for all.
+# One body at a time: decoding keeps the interpreter's lock, and the loop would wait for all.
 _LARGE = ThreadPoolExecutor(1, thread_name_prefix="large-body")
 # Control characters are refused: no database keeps a NUL, and no terminal shows the others as they are.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"

@@ -128,7 +128,7 @@ def nothing_to_do() -> None:
 
 
 class Connection:
-    """The way in and out of one request.
+    """The body and the answer of one request.
 
     `was_cancelled` is true if the block was cancelled because the client left. With a `recording`, the answer
     is stored as well: the block goes on without the client, whose next try gets the answer.

@@ -26,7 +26,7 @@ MOST_PARTS = 40
 MOST_HEAD_BYTES = 4096
 MOST_TEXT_BYTES = 64 * 1024
 MOST_OTHER_BYTES = 512 * 1024
-"""Of all that is no file: texts, the heads of parts, boundaries."""
+"""The limit of all bytes outside files: texts, the heads of parts, boundaries."""
 _MOST_NAME_BYTES = 255
 """A text in the place of a file is taken as the file, unless it is so short: then it only names a file."""
 _MOST_LINE = 128

@@ -1,5 +1,5 @@
-"""The way in of a connection: how long and how slow a request may be, and the answer to bytes that are no
-HTTP.
+"""The incoming side of a connection: how long and how slow a request may be, and the answer to bytes that are
+no HTTP.
 
 A client that sends a byte now and then would otherwise hold a connection for ever. One timer serves a whole
 connection, and its moment moves on: a request that comes at once sets none. A refused request has no task
@@ -58,7 +58,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._phase = _IDLE
         # The phase that the clock counts. None: a message has begun since it was set.
         self._timed: int | None = _IDLE
-        # Bytes that mean nothing yet: of a head that is not whole, or between two pieces of a body.
+        # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
         self._silent_bytes = 0
         self._chunk_bytes = 0
         self._failure: RequestFailed | None = None

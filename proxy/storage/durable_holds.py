@@ -15,7 +15,7 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Params, Statement, Store
 
 JOB_KEY = ""
-"""In place of a key: the hold is a job's."""
+"""The key of a job's hold."""
 
 _COLUMNS = "request, account, pool, allowance, granted"
 _GET = f"SELECT {_COLUMNS} FROM holds WHERE request = :request AND key = '' AND expires = {LAST_MOMENT}"

@@ -1,4 +1,4 @@
-"""The recordings of voices as rows. The bytes are sealed files, which `file_store/vault.py` opens."""
+"""The recordings of voices as rows. The bytes are sealed files, opened by `file_store/vault.py`."""
 
 from __future__ import annotations
 

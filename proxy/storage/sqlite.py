@@ -1,7 +1,7 @@
 """The store over one SQLite file: two reading connections, and one writer thread that commits in groups.
 
 Durable by default (WAL, synchronous=FULL): an answered write survives the power cut after it. One process
-only; several writers starve each other, which is why several workers ask for PostgreSQL.
+only: several writers would starve each other, so several workers need PostgreSQL.
 """
 
 from __future__ import annotations

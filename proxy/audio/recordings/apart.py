@@ -1,7 +1,7 @@
 """Run a child process on a stranger's recording, and decide whether the file or the machine failed.
 
-A file may keep its process busy, or end it, and is refused for that. A process also ends, or is late, because
-the machine is out of breath: then a good file must not be refused.
+A file that keeps its process busy, or ends it, is refused. But a process may also end, or be late, because
+the machine is overloaded: then a good file must not be refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from proxy.errors import DecodingFailed
 from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperRefused
 
 LIVES = 2
-"""A file whose process died is read by one more."""
+"""The tries of a file whose process died."""
 _BY_FILE = {
     -number
     for number in (

@@ -25,7 +25,7 @@ from proxy.helpers.limiter import FairLimiter
 MOST_AT_ONCE = 2
 """Each turn may have a recording of 43 MB in memory, and the data made from it."""
 MOST_WAITING = 8
-"""Each of them keeps an upload of 10 MiB in memory."""
+"""Each waiting caller has an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
 
 WITHIN_S = 30.0
@@ -48,7 +48,7 @@ class Decoder:
     def __init__(
         self, *, at_once: int = MOST_AT_ONCE, waiting: int = MOST_WAITING, within_s: float = WITHIN_S
     ) -> None:
-        """The process limits the processor's time. `within_s` is for one that waits for something else."""
+        """The process limits its CPU time. `within_s` ends a process that waits for something else."""
         self._places = FairLimiter(
             "uploads to decode", places=at_once + waiting, of_account=MOST_OF_ACCOUNT, at_once=at_once
         )

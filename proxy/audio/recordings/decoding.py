@@ -34,7 +34,7 @@ from proxy.audio.recordings.recording import (
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
 _PCM = "pcm_"
-# A playlist would name other files, and a video codec is more code, for nothing.
+# A playlist would name other files, and a video codec is more code to attack.
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50
@@ -226,7 +226,7 @@ class Downmix:
 
     @property
     def is_put_out(self) -> bool:
-        """Whether hardly anything of the first channel is left in the mean."""
+        """Whether the other channels cancel the first one in the mean."""
         return self._out_energy < _LEAST_LEFT * self._in_energy
 
     def down(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:

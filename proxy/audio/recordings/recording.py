@@ -1,6 +1,6 @@
 """The values of a recording: as it is stored, its faults, and the answer of the decoding process.
 
-None of the large libraries is needed here: see proxy/audio/libraries.py.
+This module imports no large library: see proxy/audio/libraries.py.
 """
 
 from __future__ import annotations
