@@ -78,7 +78,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
         return self.id if self.account is None else self.name
 
     def on(self, engine: str) -> Binding | None:
-        """Return the binding on an engine. One that can speak now comes first."""
+        """Return the binding on an engine. A binding that can speak now comes first."""
         found = None
         for binding in self.bindings:
             if binding.engine == engine:

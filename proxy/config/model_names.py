@@ -14,7 +14,7 @@ Known = Mapping[str, Sequence[str]]
 
 
 STANDARD = "standard"
-"""The model of an engine that has only one, whatever voices it has."""
+"""The model of an engine with only one model."""
 
 
 class _Name(NamedTuple):

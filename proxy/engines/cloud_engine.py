@@ -174,7 +174,7 @@ class CloudEngine:
         return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
 
     def note_use(self, work: Work) -> None:
-        """Note that the clones of a job have spoken: some providers keep those that are used."""
+        """Note that the clones of a job have spoken: some providers delete unused clones."""
         if isinstance(work, (Speak, Convert)):
             voice = work.job.voice
             parts = [part for part, _ in voice.parts] if isinstance(voice, Mix) else [voice]

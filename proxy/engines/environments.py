@@ -45,7 +45,7 @@ _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class EnvironmentRefused(CommandRefused):
-    """The environment of a plugin cannot be built; the message says what to mend."""
+    """The environment of a plugin cannot be built; the message has the remedy."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ _FAULTY = (EngineFailed, EngineForbidden, EngineStumbled, EngineTimeout)
 _NEARLY_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
 _SILENCE_S = 1.0
-"""The least time after which a provider counts as silent. With less, the job waited in our own queue."""
+"""A provider with less time than this does not count as silent: the job waited in our own queue."""
 _MOST_OWN = 1000
 """The most accounts with a breaker of their own on one key: the last ones that saw faults."""
 

@@ -76,7 +76,7 @@ class Vault:
         self._root = recordings_folder(section, self._data)
 
     async def put(self, account: str, plain: bytes) -> str:
-        """Keep a recording, and return its digest. The same bytes twice in one account are one blob.
+        """Store a recording, and return its digest. The same bytes twice in one account are one blob.
 
         A voice or a consent has to name it within an hour. When this returns, it is on the disk.
         """

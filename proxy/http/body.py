@@ -23,7 +23,7 @@ BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 _MAX_BODY_BYTES = 64 * 1024
 # One body at a time: decoding keeps the interpreter's lock, and the loop would wait for all.
 _LARGE = ThreadPoolExecutor(1, thread_name_prefix="large-body")
-# Control characters are refused: no database keeps a NUL, and no terminal shows the others as they are.
+# Control characters are refused: databases refuse a NUL, and terminals interpret the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 
 Name = Annotated[

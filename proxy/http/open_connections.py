@@ -2,7 +2,7 @@
 
 A client with more than its share is refused at once. If the worker is full, a new connection takes one of a
 few spare places, in which it may only ask whether the server lives. A newer connection pushes out the oldest
-of them. So a client that asks at once is answered, however many silent connections hold places.
+of them. So a client that sends its request at once is answered, even if silent connections hold all places.
 """
 
 from __future__ import annotations

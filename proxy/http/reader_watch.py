@@ -22,7 +22,7 @@ class WatchedReader(Protocol):
     stall_s: float
     """How long it may take no bytes that wait for it."""
     least_bytes_per_s: float
-    """How many of them it has to take. 0: any number."""
+    """The bytes that it must take each second; 0 is no limit."""
 
     def count_unsent(self) -> int: ...
 

@@ -1,9 +1,10 @@
 """The incoming side of a connection: how long and how slow a request may be, and the answer to bytes that are
 no HTTP.
 
-A client that sends a byte now and then would otherwise hold a connection for ever. One timer serves a whole
-connection, and its moment moves on: a request that comes at once sets none. A refused request has no task
-and reaches no endpoint. Answers that are under way go out before the refusal, and then the connection ends.
+Without these limits, a client that sends a byte now and then would hold a connection without end. One timer
+serves a whole connection, and its moment moves on: a request that comes at once sets none. A refused request
+has no task and reaches no endpoint. Answers that are under way go out before the refusal, and then the
+connection ends.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from proxy.speech.deadline import MovingTimer
 HEAD_BYTES = 32 * 1024
 HEAD_FIELDS = 100
 SENT_AHEAD = 64
-"""Requests that may wait on a connection behind the one that is being answered."""
+"""The most requests of a connection that wait behind the running one."""
 
 _LENGTH_DIGITS = 12
 _LINGER_S = 1.0
@@ -257,7 +258,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._send_refusal(failure)
 
     def _refuse_body(self, failure: RequestFailed) -> None:
-        """The head was good: the endpoint answers, and asks for this failure when it reads the body."""
+        """Refuse the body of a good head: the endpoint raises this failure when it reads the body."""
         if self.cycle.response_complete:
             self.transport.close()
             return

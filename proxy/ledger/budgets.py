@@ -90,7 +90,7 @@ class Budgets:
             await self._sums.get(budget)
 
     async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
-        """Return the budget that keeps requests, of this account if one is named, from an engine.
+        """Return the used-up budget of an engine, or of this account if one is named.
 
         None means that there is money left.
         """

@@ -24,14 +24,14 @@ WITHIN_S = 6.0
 
 AGAIN_S = 0.5
 MOST = 10_000
-"""The most writes to keep. Others are lost: a disk that stays full must not fill the memory as well."""
+"""The most pending writes. Others are lost: a full disk must not fill the memory too."""
 
 _CLOSING_S = 6.0
 
 _log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""
+"""The clock of every event loop, without a look-up of the running loop."""
 
 
 @asynccontextmanager

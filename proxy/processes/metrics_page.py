@@ -32,7 +32,7 @@ _UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to 
 
 
 class _PageHandler(WSGIRequestHandler):
-    """A handler with bounds: each client has a thread, and a silent one would keep it for ever."""
+    """A handler with time limits: each client has a thread, and a silent client would block it."""
 
     timeout = CLIENT_S
     places: threading.BoundedSemaphore

@@ -316,7 +316,7 @@ class Planner:
         decision = self._catalogue.with_aliases(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
             # Saved voices can be deleted, so no decision with one may outlive its request. The voice of a
-            # post-step may be one that the operator saved.
+            # post-step may be a saved voice of the operator.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
             self._decisions[names] = _KnownDecision(terms, revision, decision)

@@ -47,7 +47,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 class _Recent(msgspec.Struct, frozen=True, eq=False):
     """The plans of a request, by the language of the text, with the inputs that are not part of the key. It
-    keeps no library alive: see `_forget_with`."""
+    has no reference to a library: see `_forget_with`."""
 
     terms: Terms
     own: ReferenceType[AccountLibrary]
@@ -150,7 +150,7 @@ class RecentPlans:
     def _keep(
         self, key: _Key, planned: _Recent, pattern: _Pattern, own: AccountLibrary, request: SpeechRequest
     ) -> None:
-        """Keep the plan of a text, by the language of the text."""
+        """Store the plan of a text, by the language of the text."""
         plan = pattern.plan
         part, choice = plan.parts[0], self._planner.choose(plan.voice, request)
         is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))

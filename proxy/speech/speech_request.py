@@ -91,7 +91,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNPLANNED = {"text": ""}
-"""The fields of which a plan keeps nothing, each with the value that stands for all."""
+"""The fields that a stored plan omits, each with its placeholder."""
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
 _LARGE_BYTES = 64 * 1024
-"""A smaller body is decoded within milliseconds, whatever is in it."""
+"""A smaller body is always decoded within milliseconds."""
 
 
 def parse_speech(

@@ -38,7 +38,7 @@ class DiskName(str):
     __slots__ = ()
 
     def __new__(cls, text: object) -> Self:
-        """Raise UnsafeName for all else, whatever type a hostile column has."""
+        """Raise UnsafeName for any other value, of any type: a hostile column may have each."""
         if not isinstance(text, str) or not _RIGHT.fullmatch(text):
             raise UnsafeName(f"{ascii(text)[:_SHOWN]} cannot name a file")
         return super().__new__(cls, text)

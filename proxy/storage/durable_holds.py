@@ -76,7 +76,7 @@ class DurableHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keep(store: Store, hold: DurableHold, fence: int, most: int | None) -> bool:
-    """Keep a hold that was taken for a clone under our lease, and count the clone.
+    """Store a hold that was taken for a clone under our lease, and count the clone.
 
     False: the account has had `most` clones in this cycle, or the clone's row is not ours any more.
     """
@@ -92,7 +92,7 @@ def store_statement(hold: DurableHold, only_if: Condition) -> Statement:
 
 
 async def count(store: Store, account: str, pool: int) -> None:
-    """Count a clone without a hold, whatever the plan allows."""
+    """Count a clone without a hold and without a limit."""
     await store.write(Statement(_COUNT_ANYWAY, {"account": account, "pool": pool}))
 
 

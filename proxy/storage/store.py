@@ -84,8 +84,8 @@ class Store(Protocol):
 
         It returns after the commit, so that the result survives a crash. A unit is carried out even if its
         caller is cancelled. After AlreadyExists, MissingReference or StorageFailed, nothing of the unit was
-        kept. After StorageUnreachable that is not known: the commit may have been on its way. A row with an
-        id of its own can be written again, `ON CONFLICT`.
+        written. After StorageUnreachable that is not known: the commit may have been on its way. A row with
+        an id of its own can be written again, `ON CONFLICT`.
         """
         ...
 
@@ -132,7 +132,7 @@ class MissingReference(Exception):
 
 Refusal = StorageFailed | AlreadyExists | MissingReference
 WriteOutcome = list[list[Row]] | Refusal
-"""The rows of each statement after the commit, or why nothing was kept."""
+"""The rows of each statement after the commit, or the reason why nothing was written."""
 
 _TRIES = 5
 

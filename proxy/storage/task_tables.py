@@ -59,10 +59,9 @@ FROM owners WHERE owners.account IS NOT NULL
 class TaskTable(Generic[W]):
     """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for unfinished rows.
 
-    `place` is SQL, or columns, for the resource that a task waits for. `due` moves with each delay. So a date
-    that a task has of its own stands in a column too, `earliest`: nothing ends a delay before it. With
-    `of_account`, no more rows of an account are listed at once, at one place for all: then there may be very
-    many.
+    `place` is SQL, or columns, for the resource that a task waits for. `due` moves with each delay, so a
+    task's own date is in the column `earliest`: no delay ends before it. `of_account` limits the listed rows
+    of one account, for tables with very many rows at one place.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ class RepeatingTask:
 
 
 async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
-    """Repeat the turn for ever. If a turn fails, the next one may succeed."""
+    """Repeat the turn without end. If a turn fails, the next one may succeed."""
     while True:
         try:
             await turn()

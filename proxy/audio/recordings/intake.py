@@ -1,4 +1,4 @@
-"""The way of an upload into the vault: decoded in a child process, measured, and refused or kept."""
+"""The intake of uploads: each is decoded in a child process, measured, and refused or accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
 class AcceptedRecording(NamedTuple):
-    """A recording that can be kept. `master` is lossless, at its own rate up to 48 kHz."""
+    """A recording that can be stored. `master` is lossless, at its own rate up to 48 kHz."""
 
     master: bytes
     seconds: float
