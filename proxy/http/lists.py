@@ -45,7 +45,7 @@ Row = TypeVar("Row", bound=PlacedRow)
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """A page as an answer. Each kind of row has its own struct, with the type of `data`."""
+    """A page as an answer. Each kind of row has its own, which says what `data` are."""
 
     object: Literal["list"] = "list"
     data: list[Any]
