@@ -1,4 +1,4 @@
-"""The words that describe a voice in English, Portuguese, Spanish and Thai, and what they mean."""
+"""The words that describe a voice in English, Portuguese, Spanish and Thai, and their meanings."""
 
 from __future__ import annotations
 

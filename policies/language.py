@@ -79,7 +79,7 @@ _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
 
 
 class LanguageChoice(msgspec.Struct, frozen=True):
-    """The language of a text, and who said so. A region is that of a request, a voice or the default."""
+    """The language of a text, and how it was found. A region is that of a request, a voice or the default."""
 
     tag: str
     source: Source
@@ -216,8 +216,8 @@ def sentences(
 ) -> tuple[LanguageSpan, ...]:
     """Return the language of each sentence. `ends` are their ends, `whole` is the language of the text.
 
-    A short sentence, or one that the detector is not sure of, has the language of the sentence before it.
-    The first has the language of the text. Latin letters take the last language that is written in them.
+    A short sentence, or a sentence of which the detector is not sure, has the language of the sentence before
+    it. The first has the language of the text. Latin letters take the last language that is written in them.
     A phrase in another script is a piece of its own; a name or a quoted word is not. The pieces cover the
     text. A piece in the language of the whole text has its region too.
     """

@@ -60,7 +60,7 @@ EMPTY = Lexicon()
 class Lexicons:
     """The lexicons of an account and of the operator, by name.
 
-    A combination of lexicons is kept, so that the next text in the same language costs nothing.
+    A combination of lexicons is cached, so that the next text in the same language costs nothing.
     """
 
     def __init__(self, shared: Mapping[str, Words], own: Mapping[str, Words] | None = None) -> None:
@@ -191,7 +191,7 @@ def find_pronunciations(
     sounds = [each for each in lexicon.sounds if each.alphabet in alphabets]
     if not sounds:
         return ()
-    # A word may stand in the text in other letters than in the lexicon: its number is what is found.
+    # The text may have the word in other letters than the lexicon, so the search finds its number.
     words = words_of({each.word: str(number) for number, each in enumerate(sounds)})
     numbers: dict[str, int] = {}
     for segment in segments:

@@ -52,7 +52,7 @@ _USD = LimitRow("US dollars", least=0, most=10**9, unit="usd")
 class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
     """The limits of a plan or of an account; None is no limit.
 
-    A budget limits what providers may take for one account.
+    A budget limits the providers' charges for one account.
     """
 
     allowance: Annotated[N | None, LimitRow("credits a cycle", least=0, most=10**9, unit="credits")] = None

@@ -58,7 +58,7 @@ def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = Non
 
 
 def _described_traits(description: str) -> list[_Trait]:
-    """Return the traits of a description. "British English" is one wish, not two."""
+    """Return the traits of a description. "British English" is one trait, not two."""
     traits = _traits(description)
     tags = {trait.value for trait in traits if trait.kind == "language"}
     general = {language.base(tag) for tag in tags if tag != language.base(tag)}
@@ -66,7 +66,7 @@ def _described_traits(description: str) -> list[_Trait]:
 
 
 def _points(traits: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
-    """Return the points of the voice for each wish, or nothing if the voice is known to differ."""
+    """Return the points of the voice for each requested trait, or nothing if the voice is known to differ."""
     known = _known(voice)
     tags = [trait for trait in traits if trait.kind == "language"]
     spoken = [trait for trait in tags if speaks is None or speaks(voice, trait.value)]
@@ -93,7 +93,7 @@ def _likeness(described: _Trait, trait: _Trait) -> float:
         return 1.0 if described == trait else 0.5 if {described.value, trait.value} in _AKIN else 0.0
     if described.value.lower() in (trait.value.lower(), language.base(trait.value)):
         return 1.0
-    # The wish is Brazilian Portuguese, and the voice speaks some other Portuguese.
+    # The request is Brazilian Portuguese, and the voice speaks some other Portuguese.
     return 0.5 if language.base(described.value) == language.base(trait.value) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Plans: what an account may do, by its plan, its own terms, and the lower caps of a key."""
+"""Plans: the rights of an account, by its plan, its own terms, and the lower caps of a key."""
 
 from __future__ import annotations
 

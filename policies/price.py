@@ -93,7 +93,7 @@ _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """A provider's price in US dollars. A `unit` is what the provider itself counts."""
+    """A provider's price in US dollars. A `unit` is counted by the provider itself."""
 
     usd: float
     per: PerUnit

@@ -1,4 +1,4 @@
-"""Work that survives a kill: the columns of its rows, and the wait between tries."""
+"""Durable tasks: the columns of their rows, and the wait between tries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST_DELAY_S = 3600.0
 
 
 class QueuedTask(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns that all wishes have. Times are microseconds.
+    """The columns that all tasks have. Times are microseconds.
 
     No worker begins it before it is `due`, or while another worker has its `lease`. Each lease raises
     `fence`: a worker with an older fence cannot write. `error` is the reason of a wait or a failure.

@@ -1,1 +1,1 @@
-"""Markdown in a text: what is a mark and not a word is left out before the text is spoken."""
+"""Markdown in a text: its marks are left out before the text is spoken."""

@@ -1,8 +1,8 @@
-"""A text in Markdown without all that CommonMark calls a mark.
+"""A text in Markdown without the marks of CommonMark.
 
-markdown-it-py reads the text, but its tokens do not say where they come from. Their order and their signs
-do: one walk along the source finds every character of theirs again. If the walk should lose its way in a
-block, that block is read as it is written. The numbers of a list are read as well: they are shown too.
+markdown-it-py parses the text, but its tokens have no places. One walk along the source finds each character
+of the tokens again, by their order and their signs. If the walk fails in a block, that block is read as it is
+written. The numbers of a list are read too, because a page shows them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Lost(Exception):
 
 
 def without_marks(text: str) -> LineEnds:
-    """Return what is read: the characters, by the places in the text at which they stand.
+    """Return the characters to read, by their places in the text.
 
     Lines stay lines. A character that is written as an entity has the place at which that begins.
     """
@@ -84,7 +84,8 @@ def _read(token: Token, lines: Sequence[str], begins: Sequence[int]) -> LineEnds
 
 
 def _places(token: Token, lines: Sequence[str], begins: Sequence[int], first: int) -> list[int]:
-    """Return the place in the source of each character of a block. Its lines lack what stands before them."""
+    """Return the place in the source of each character of a block. Its lines have no prefixes, such as `>
+    `."""
     places: list[int] = []
     for number, line in enumerate(token.content.split("\n"), first):
         if number >= len(lines):
@@ -112,7 +113,8 @@ def _find(bare: str, written: str) -> int:
 
 
 class _Walk:
-    """A walk along the text of one block, from token to token. `line_ends` has what is read, by its place."""
+    """A walk along the text of one block, from token to token. `line_ends` has the read characters, by
+    place."""
 
     def __init__(self, source: str) -> None:
         self.line_ends: LineEnds = {}
@@ -141,7 +143,7 @@ class _Walk:
                 self._skip(token.markup)
 
     def _skip(self, written: str) -> int:
-        """Pass what must stand here, and return where it began."""
+        """Pass the expected text, and return its start."""
         if not self._source.startswith(written, self._at):
             raise _Lost
         began = self._at
@@ -213,7 +215,7 @@ class _Walk:
 
 
 def _noting(rule: Callable[[StateInline, bool], bool]) -> Callable[[StateInline, bool], bool]:
-    """Return a rule that notes where what it found ends: the tokens do not tell."""
+    """Return a rule that also notes the end of its match: tokens do not have it."""
 
     def found(state: StateInline, silent: bool) -> bool:
         is_found = rule(state, silent)

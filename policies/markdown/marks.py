@@ -1,7 +1,7 @@
 """The marks of Markdown that mean nothing else, found in time that grows with the text.
 
 They are paired `**`, `__` and backticks; `*` and `_` close around words; `# `, `- ` and `* ` that begin a
-line; and links with a text. What may mean something stays: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
+line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
 `- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
 """
 
@@ -35,7 +35,7 @@ _LINK = re.compile(
     r"!?\[([^\[\]\n]*)\]\([ \t]*+<?((?:[^\s()<>\[\]]|\([^\s()<>\[\]]*\))*+)>?"
     r"(?:[ \t]++(?:\"[^\"\n\[]*\"|'[^'\n\[]*'))?+[ \t]*+\)"
 )
-# What no remark in brackets is: `[they](she/her)`, `[3 stars](4.5/5)`, `[note](v1.2)`.
+# The forms that are no remark in brackets: `[they](she/her)`, `[3 stars](4.5/5)`, `[note](v1.2)`.
 _ADDRESS = re.compile(
     r"\A(?:[a-z][a-z0-9+.-]*://|mailto:|www\.|\.{0,2}/(?!\d+\Z)|#(?!\d+\Z))."
     r"|\.[^\W\d_]{2,}\d?(?:[/?#:]|\Z)",
@@ -58,7 +58,7 @@ def unmarked(text: str) -> list[int]:
 
 
 class _Marks:
-    """The marks of one text so far. What is `verbatim` is code: its signs are no marks."""
+    """The marks of one text so far. `verbatim` text is code: its signs are no marks."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -69,7 +69,7 @@ class _Marks:
         self.gone[start:end] = b"\1" * (end - start)
 
     def find_fences(self) -> None:
-        """Leave out the lines around a block of code. One that does not end is none."""
+        """Leave out the lines around a block of code. A block without an end is none."""
         opened: re.Match[str] | None = None
         for line in _FENCE.finditer(self.text):
             if opened is None:
@@ -155,7 +155,7 @@ class _Marks:
         return not after.isspace() and not _WORD.match(before) and not is_raised
 
     def _may_close(self, run: re.Match[str], before: str, after: str) -> bool:
-        """Tell whether signs may end a pair: what may be a power of something does not."""
+        """Tell whether signs may end a pair: a sign that may mean a power does not."""
         if len(run[0]) == 1:
             return _may_be_italic(run[0], before, after)
         if before.isspace():
@@ -174,7 +174,7 @@ class _Marks:
         """Tell whether two marks belong to bullets of which one is behind the other."""
         lines = self.text[mark.end() : following.start()].split("\n")[1:-1]
         are_bullets = mark[1][0] in "-*" and following[1][0] in "-*"
-        # What is indented belongs to the first.
+        # An indented line belongs to the first.
         return are_bullets and all(line[:1] in " \t\r" for line in lines)
 
     def _is_in_name(self, run: re.Match[str], before: str, after: str) -> bool:
@@ -246,7 +246,8 @@ def host_of(text: str, start: int, end: int) -> range:
 
 
 def _own(rest: str) -> str:
-    """Return what of a link's end is its own: "(see https://a.org/b_(c))." has one bracket of it.
+    """Return the end of a link without the sentence's signs: "(see https://a.org/b_(c))." has one of its
+    brackets.
 
     No link ends in an apostrophe and a letter or two: "https://a.org/b's page".
     """

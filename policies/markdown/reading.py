@@ -65,7 +65,7 @@ def read(text: str, markdown: Markdown) -> Reading | None:
     places = sorted(unmarked)
     ends = _NO_ENDS
     if markdown == "on":
-        # Only the first place of an entity is kept.
+        # Only the first place of an entity counts.
         entities = [each.span() for each in _ENTITY.finditer(text)]
         ends = {start: end for start, end in entities if start in unmarked and start + 1 not in unmarked}
     return Reading("".join([unmarked[place] for place in places]), tuple(places), ends)

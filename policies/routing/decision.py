@@ -1,4 +1,5 @@
-"""Decide who speaks a request: the route, the models in order, and what the filters say of each model."""
+"""The routing decision of a request: the route, the models in order, and the filters' verdict on each
+model."""
 
 from __future__ import annotations
 

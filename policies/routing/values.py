@@ -78,7 +78,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
         return self.id if self.account is None else self.name
 
     def on(self, engine: str) -> Binding | None:
-        """Return the binding on an engine. One that can speak now comes first."""
+        """Return the binding on an engine. A binding that can speak now comes first."""
         found = None
         for binding in self.bindings:
             if binding.engine == engine:
@@ -89,7 +89,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def voice_text(voice: speech_engine.Voice) -> str:
-    """Return a text for people: the engine's own id, or what the voice is made of."""
+    """Return a text for people: the engine's own id, or the digests and parts of the voice."""
     if isinstance(voice, EngineVoice):
         return voice.id
     if isinstance(voice, Trained):

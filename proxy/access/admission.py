@@ -75,8 +75,6 @@ class Plans:
 
 
 class AdmittedRequest(msgspec.Struct, frozen=True):
-    """A request that was counted. `window` is the limit that will refuse first, if there is one."""
-
     terms: Terms
     window: Window | None
 
@@ -90,7 +88,6 @@ class Admission:
         self.counter = RequestCounter(limits)
 
     def terms(self, caller: Caller) -> Terms:
-        """Return the terms of a caller, without counting a request. Raises NotAllowed."""
         return self._plans.terms(caller)
 
     async def admit(self, caller: Caller) -> AdmittedRequest:
@@ -124,7 +121,6 @@ class RequestCounter:
         self._limits = limits
 
     async def count(self, class_: RequestClass, scope: Scope) -> None:
-        """Count a request. Raises RateLimited and LimitsUnavailable."""
         most = MOST_A_MINUTE[class_]
         caller = caller_or_none(scope)
         if caller is None:

@@ -51,7 +51,6 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Return the caller of an endpoint that needs a key."""
     caller: Caller = scope["state"]["caller"]
     return caller
 
@@ -71,8 +70,6 @@ class _KeyAnswer(NamedTuple):
 
 
 class Callers:
-    """The callers that a worker knows. `clock` counts seconds and never goes back."""
-
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         # By digest, so that no secret stays in memory.

@@ -62,7 +62,6 @@ class Limits:
 
 @asynccontextmanager
 async def open_limits(url: str) -> AsyncIterator[Limits]:
-    """Open the limits of `[limits] url`: "memory", or the address of a Redis."""
     if url == MEMORY:
         yield Limits(MemoryWindows())
         return

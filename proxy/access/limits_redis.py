@@ -34,7 +34,8 @@ _MICRO = 1_000_000
 
 # A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
 # KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most of each window.
-# It returns 0 and what each window still takes, or the number of a full one and its two times in µs.
+# It returns 0 and the number of requests that each window still takes, or the number of a full one and its
+# two times in µs.
 _QUESTION = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000

@@ -28,8 +28,6 @@ _WAIT_S = 5.0
 
 
 class Logins:
-    """The logins of a worker: it identifies callers and counts failures."""
-
     def __init__(self, callers: Callers, limits: Limits) -> None:
         self._callers = callers
         self._limits = limits

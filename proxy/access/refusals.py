@@ -20,7 +20,7 @@ from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 5.0
 MOST = 5000
-"""So many kinds of refusals are kept until they are written. Others are only in the log."""
+"""The most kinds of refusals that wait for a write. Others are only in the log."""
 
 
 class RefusalTotals:

@@ -1,4 +1,4 @@
-"""Moving windows of a minute, in which requests are counted: what memory and Redis both do."""
+"""Moving windows of a minute, in which requests are counted: the interface of memory and Redis."""
 
 from __future__ import annotations
 
@@ -38,10 +38,6 @@ class Windows(Protocol):
         """
         ...
 
-    async def full(self, limit: Limit) -> FullWindow | None:
-        """Return the window of the limit if it is reached. Count nothing."""
-        ...
+    async def full(self, limit: Limit) -> FullWindow | None: ...
 
-    async def check(self) -> None:
-        """Return if requests can be counted."""
-        ...
+    async def check(self) -> None: ...

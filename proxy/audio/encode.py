@@ -21,7 +21,6 @@ class Encoder(Protocol):
 
 
 def open_encoder(form: OutputForm) -> Encoder:
-    """Open an encoder for one answer of unknown length. It takes PCM at the form's rate."""
     codec = AUDIO_FORMATS[form.format].codec
     if codec is None:
         rate_hz = form.sample_rate_hz

@@ -20,7 +20,7 @@ class Resample:
     """A `Step`. After the flush, n samples have become n x target / source, rounded.
 
     It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent. To a lower rate
-    it also filters out what that rate cannot have.
+    it also removes the frequencies that the rate cannot have.
     """
 
     def __init__(self, source_rate_hz: int, target_rate_hz: int = OUTPUT_RATE_HZ) -> None:
@@ -49,8 +49,6 @@ _MOST_WINDOWS = 32
 
 
 class Speed:
-    """A `Step`. After the flush, n samples have become n / factor, rounded; before it, never more."""
-
     def __init__(self, factor: float, rate_hz: int = OUTPUT_RATE_HZ) -> None:
         if not SLOWEST <= factor <= FASTEST:
             raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")

@@ -58,11 +58,6 @@ class Codec(NamedTuple):
 
 
 class AudioFormat(NamedTuple):
-    """One format of answers. Without a codec, it has plain samples.
-
-    `rates_hz` are the supported rates, the usual one first. `kbits` are the allowed kbit/s by rate.
-    """
-
     media_type: str
     codec: Codec | None = None
     rates_hz: Sequence[int] = (OUTPUT_RATE_HZ, *RATES_HZ)
@@ -291,7 +286,6 @@ SILENCE_POWER = 10 ** ((-70.0 - OFFSET_DB) / 10)
 
 
 def is_sound(power: float) -> bool:
-    """Tell whether a step of this power is more than silence."""
     return power > SILENCE_POWER
 
 

@@ -71,7 +71,6 @@ class OpusPages:
         return Chunk(sample_rate_hz=OPUS_RATE_HZ)
 
     def _samples(self, page: bytes) -> int:
-        """Return the samples that end in this page and in no page before."""
         if page[5] & _FIRST_PAGE:
             body = page[_HEADER_BYTES + page[26] :]
             if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:

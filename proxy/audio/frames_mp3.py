@@ -60,8 +60,6 @@ def frame_header(data: bytes) -> FrameHeader | None:
 
 
 class SkippedBytes(NamedTuple):
-    """Bytes of a file that are no sound. They came after `at` bytes of its sound."""
-
     at: int
     data: bytes
 
@@ -227,7 +225,6 @@ class Mp3Frames:
 
 
 def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
-    """Return the bytes of the spans, without a join if they touch."""
     if not spans:
         return b""
     end = spans[0][0]
@@ -268,7 +265,6 @@ def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
 
 
 def _tag_bytes(held: bytes, at: int) -> int | None:
-    """Return the length of the tag at `at`: None without a tag, 0 if more bytes are needed."""
     if held.startswith(b"TAG", at):
         return _ID3V1_BYTES
     if not held.startswith(b"ID3", at):

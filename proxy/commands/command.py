@@ -93,8 +93,6 @@ class Group:
         self.commands: list[Command] = []
 
     def command(self, name: str, show: Show, *, is_alone: bool = False, **settings: Any) -> Callable[[A], A]:
-        """Add a command of this group."""
-
         def add(ask: A) -> A:
             self.commands.append(Command(name, ask, show, is_alone, settings))
             return ask
@@ -103,7 +101,6 @@ class Group:
 
 
 def by_name(groups: Iterable[Group]) -> dict[str, Group]:
-    """Return groups by their names. Groups of the same name become one, with the first description."""
     joined: dict[str, Group] = {}
     for group in groups:
         whole = joined.setdefault(group.name, Group(group.name, ""))

@@ -65,12 +65,10 @@ def span_s(text: str) -> int | None:
 
 
 def asks(is_sure: bool) -> bool:
-    """Tell whether a person at a terminal must confirm."""
     return not is_sure and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def needs_yes(is_sure: bool) -> None:
-    """Raise CommandRefused if a script lacks --yes."""
     if not is_sure and not asks(is_sure):
         raise CommandRefused("nothing was changed: without a terminal, add --yes")
 

@@ -36,7 +36,6 @@ class Grid(NamedTuple):
     wide: tuple[str, ...] = ()
 
     def draw(self, is_wide: bool) -> Table:
-        """Draw the table. The narrow form also leaves out columns in which no row has anything."""
         from rich.table import Table
         from rich.text import Text
 
@@ -153,13 +152,11 @@ def entry(row: dict[str, Any]) -> list[Part]:
 
 
 def movement(answer: dict[str, Any]) -> list[Part]:
-    """Show a movement, and the balance after it."""
     after = answer["balance"]
     return [*entries(answer), *([] if after is None else [_balance(after, {})])]
 
 
 def account_names(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the names of accounts by their ids, if the answer has them."""
     names: Mapping[str, str] = answer.get("account_names", _NO_NAMES)
     return names
 

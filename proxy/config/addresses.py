@@ -77,7 +77,6 @@ def _is_readable(url: str) -> bool:
 
 
 def _is_whole(url: str) -> bool:
-    """Tell whether Redis's client reads every part. For any other part it would use its own default."""
     parts = urlsplit(url)
     options = parse_qs(parts.query, keep_blank_values=True)
     number = options.get("db", [""])[0] if url.startswith(_SOCKET) else parts.path.removeprefix("/")

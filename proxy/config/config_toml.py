@@ -81,7 +81,6 @@ def load(
 
 
 def built_in_voices() -> frozenset[str]:
-    """Return the names of the shipped voices, of all engines."""
     return frozenset(natural.shipped()["voices"])
 
 
@@ -91,12 +90,10 @@ def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
 
 
 def built_in_models() -> dict[str, list[str]]:
-    """Return the built-in aliases, each with its candidates."""
     return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
 
 
 def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
-    """Return the data folder, before the rest is read. A wrong one is reported later."""
     section = raw.get("server")
     peek: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
     _merge_environment(peek, environ, ("server",))

@@ -28,8 +28,6 @@ class FieldFault(NamedTuple):
 
 
 class FieldFaults(Exception):
-    """All faults of one mapping."""
-
     def __init__(self, faults: list[FieldFault]) -> None:
         super().__init__(", ".join(fault.field for fault in faults))
         self.faults = faults

@@ -14,7 +14,7 @@ Known = Mapping[str, Sequence[str]]
 
 
 STANDARD = "standard"
-"""The model of an engine that has only one, whatever voices it has."""
+"""The model of an engine with only one model."""
 
 
 class _Name(NamedTuple):
@@ -99,7 +99,7 @@ def _is_unseen(section: EngineSection | None, model: str) -> bool:
     if section is None or (section.budget_usd_day is None and section.budget_usd_month is None):
         return False
     if section.runner:
-        return False  # The runner says what its work has cost.
+        return False  # The runner reports the cost of its work.
     return not section.costs.keys() & {model, "*"}
 
 

@@ -133,7 +133,6 @@ def _of_engines(
 
 
 def _engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str, Any]:
-    """Return the section of an engine. Raise ValueError if it has more than commands write."""
     table = msgspec.convert(section, dict[str, Any])
     plugin = table.get("plugin", name)
     if not isinstance(plugin, str) or plugin not in plugins:
@@ -237,7 +236,6 @@ def _written(data: Path, layer: Layer, remark: str) -> Path:
 
 
 def text(layer: Layer) -> str:
-    """Return a layer as the lines of a configuration."""
     parts = [_table(f"engines.{_key(name)}", section) for name, section in layer.engines.items()]
     if layer.models:
         parts.append(_table("models", layer.models))

@@ -121,7 +121,6 @@ def _shown(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to this one, if there is one."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 

@@ -70,7 +70,6 @@ def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
 
 
 def dropped_plans(running: Config, read: Config) -> tuple[str, ...]:
-    """Return the plans that a reload would remove. If an account has one of them, the reload is refused."""
     return tuple(name for name in running.plans if name not in read.plans)
 
 

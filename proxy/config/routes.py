@@ -125,7 +125,6 @@ def _read_post(
 
 
 def _key(number: int, written: object) -> str:
-    """Return the key of a route. A table in a list has no name, so its language is used, or its number."""
     tag = written.get("language") if isinstance(written, dict) else None
     return f"routes.{tag if isinstance(tag, str) and tag else number}"
 

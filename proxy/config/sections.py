@@ -342,7 +342,6 @@ class Config(msgspec.Struct, frozen=True):
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
 
     def plugins_of(self, kind: InstanceKind) -> dict[str, PluginSection]:
-        """Return the sections of the plugins of a kind, by their names."""
         return self.plugins.get(kind, {})
 
     def plugin(self, kind: InstanceKind, name: str) -> PluginSection:

@@ -60,7 +60,6 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
 
 
 def _voices(config: Config, registry: Registry) -> list[str]:
-    """Return the voices with a configured engine."""
     names = names_of_engines(registry, config)
     return [
         name for name, section in config.voices.items() if not section.is_known_name or who_knows(name, names)

@@ -71,7 +71,6 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
 
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    """speech_engine.Speak the sentence, and describe the result. Raise speech_engine.EngineError."""
     if not key.welcome.models:
         raise speech_engine.EngineFailed(key.reason or "It names no model.")
     info = key.welcome.models[0]

@@ -21,7 +21,7 @@ _NO_PITCH = {"lowest": 0.0, "highest": 0.0}
 
 
 def ask(config: Config, registry: Registry) -> ProbeResults:
-    """Return what front-ends and a running server answer. Without an answer, the results are empty."""
+    """Return the answers of front-ends and of a running server. Without an answer, the results are empty."""
     # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 

@@ -58,7 +58,6 @@ def voices(config: Config, results: ProbeResults) -> list[Finding]:
 
 
 def is_silent(section: VoiceSection, results: ProbeResults) -> bool:
-    """Tell whether every engine of a voice is known to lack it."""
     bindings = section.bindings.items()
     return bool(bindings) and all(is_missing(engine, voice, results) for engine, voice in bindings)
 
@@ -163,12 +162,10 @@ def _judge_post(
 
 
 def is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
-    """Tell whether an engine is known to lack a voice."""
     return engine in results.voices and voice not in results.voices[engine]
 
 
 def like(voice: str, results: ProbeResults, engine: str) -> str:
-    """Return a hint for a voice that an engine lacks."""
     near = hint(voice, sorted(results.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists its voices"
 

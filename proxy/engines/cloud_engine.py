@@ -54,12 +54,10 @@ class CloudEngine:
         self.name = name
         self.keys = keys
         self.uses: set[tuple[str, str]] = set()
-        """The credentials and ids of the clones that have spoken since the last look."""
         self.losses: set[tuple[str, str]] = set()
         """The clones that the provider turned out to lack since the last look."""
         self.on_loss: Callable[[], None] = lambda: None
         self.on_introduced: Callable[[], None] = lambda: None
-        """Called when a key brings other models or voices."""
         for key in keys:
             key.on_introduced = lambda: self.on_introduced()
         self._metrics = metrics
@@ -124,12 +122,10 @@ class CloudEngine:
         return self._samples.open(work, job, info, lambda left: CloudStream(self, left, on_dispatch, pcm))
 
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """Forget these recordings. Work that uses them fails at its next event."""
         await self._samples.drop(digests)
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Return the labels of the provider's accounts that have keys here."""
         return tuple(dict.fromkeys(key.credential for key in self.keys))
 
     def choose(self, work: Work, refused_by: Collection[ProviderKey] = ()) -> ProviderKey:
@@ -178,7 +174,7 @@ class CloudEngine:
         return provider_waits.retry_delay_s(tries, error.retry_after_s, random.random(), left_s)
 
     def note_use(self, work: Work) -> None:
-        """Note that the clones of a job have spoken: some providers keep those that are used."""
+        """Note that the clones of a job have spoken: some providers delete unused clones."""
         if isinstance(work, (Speak, Convert)):
             voice = work.job.voice
             parts = [part for part, _ in voice.parts] if isinstance(voice, Mix) else [voice]
@@ -309,4 +305,3 @@ class CloudStream:
 
 
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

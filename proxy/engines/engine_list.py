@@ -96,11 +96,9 @@ class Engines:
         return name in self._live
 
     def remote(self) -> list[RemoteEngine]:
-        """Return the engines that run on rented machines."""
         return [engine for engine in self._live.values() if isinstance(engine, RemoteEngine)]
 
     async def has_begun(self, name: str, step: str) -> bool:
-        """Tell whether a remote engine has begun this step or done it. False for other engines."""
         engine = self._live[name]
         return isinstance(engine, RemoteEngine) and await engine.has_begun(step)
 
@@ -116,7 +114,6 @@ class Engines:
             engine.update_host(state)
 
     def loaded(self, name: str) -> float | None:
-        """Return the part of a starting engine that is in memory, None if that is not known."""
         engine = self._live[name]
         return None if isinstance(engine, _WITHOUT_HOSTS) else engine.loaded
 
@@ -145,12 +142,10 @@ class Engines:
                 engine.on_wanted = tell
 
     def is_usable(self, name: str) -> bool:
-        """Tell whether an engine is ready, or loads on demand."""
         engine = self._live[name]
         return engine.state == "ready" or (not isinstance(engine, _WITHOUT_HOSTS) and engine.loads_on_demand)
 
     def credentials(self, name: str) -> tuple[str, ...]:
-        """Return the labels of a cloud engine's provider accounts, also while it is down."""
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
 
     def take_uses(self) -> set[tuple[str, str, str]]:
@@ -236,8 +231,6 @@ async def open_engines(
 
 
 class _Opening:
-    """The opening of the engines, one after the other. The stack closes them."""
-
     def __init__(
         self,
         stack: AsyncExitStack,

@@ -47,11 +47,6 @@ _BEGINS = "Installing collected packages: "
 
 
 class BuildProgress(NamedTuple):
-    """The progress of a build, in steps and in packages. 0 means not known yet.
-
-    `line` is the last line of pip.
-    """
-
     what: str
     step: int = 0
     of_steps: int = 0
@@ -70,8 +65,6 @@ Say = Callable[[BuildProgress], None]
 
 
 class PackageCount:
-    """The packages in an environment, and how many there will be as soon as pip has said it."""
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._before = self.now

@@ -39,13 +39,13 @@ _GUESTS = "plugins"
 _LONGEST_NAME = 60
 _SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
-# A name, extras, and a version, an address or a marker. What begins with a hyphen would be an option.
+# A name, extras, and a version, an address or a marker. A leading hyphen would make it an option.
 _PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[\w.,\s-]*\])?\s*((\(|[<>=!~@;]).*)?")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 class EnvironmentRefused(CommandRefused):
-    """The environment of a plugin cannot be built; the message says what to mend."""
+    """The environment of a plugin cannot be built; the message has the remedy."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +115,6 @@ class Environment(NamedTuple):
         return frozenset(map(unquote, guests)) | ({self.recipe.plugin} - {""})
 
     def size_bytes(self) -> int:
-        """Return the size of its files, without linked ones."""
         walked = ((Path(folder), files) for folder, _, files in os.walk(self.folder))
         return sum((folder / file).lstat().st_size for folder, files in walked for file in files)
 
@@ -184,7 +183,6 @@ def is_current(found: Environment, recipe: Recipe) -> bool:
 
 
 def every() -> Iterator[Environment]:
-    """Yield all complete environments, by name."""
     for manifest in sorted(root().glob(f"*/{MANIFEST}")):
         try:
             made = msgspec.json.decode(manifest.read_bytes(), type=Recipe)
@@ -216,14 +214,12 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
 
 
 def note_guest(found: Environment, needed: Recipe, tried_imports: tuple[str, ...]) -> None:
-    """Note in a view that a plugin runs there, and which imports have worked for it."""
     file = _guest_file(found, needed)
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(msgspec.json.encode(tried_imports))
 
 
 def was_tried(found: Environment, needed: Recipe) -> bool:
-    """Tell whether a plugin's imports have worked in an environment, with the code of this installation."""
     try:
         return _guest_file(found, needed).read_bytes() == msgspec.json.encode(needed.imports)
     except OSError:
@@ -247,12 +243,10 @@ def _host_packages() -> tuple[str, ...]:
 
 
 def _project(package: str) -> str:
-    """Return the name in a package as pip takes it: letters, digits, dots and hyphens."""
     return re.split(r"[^\w.-]", package, maxsplit=1, flags=re.ASCII)[0]
 
 
 def _place(plugin: str, name: str) -> Path:
-    """Return the place of a top-level module or package, without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or not spec.has_location:
         raise EnvironmentRefused(f"{plugin}: there is no module or package {name!r} with files of its own")

@@ -35,7 +35,6 @@ class ForwardProxy(NamedTuple):
 
     @property
     def lines(self) -> str:
-        """The header lines that a request to the proxy has in addition."""
         return f"proxy-authorization: {self.authorization}\r\n" if self.authorization else ""
 
     @property
@@ -50,12 +49,9 @@ class ForwardProxy(NamedTuple):
 
 
 ProxyOf = Callable[[str], ForwardProxy | None]
-"""The proxy for an address, or None for a direct connection."""
 
 
 def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:
-    """Return the function that finds the proxy of an address, by the setting or by HTTPS_PROXY and
-    NO_PROXY."""
     if setting:
         proxy = read_proxy(setting)
         return lambda _url: proxy
@@ -94,7 +90,7 @@ def basic_of(url: str) -> str:
 
 
 class TunnelAnswer(asyncio.Protocol):
-    """What a proxy answers to CONNECT. `opened` is done once its head has come, or fails with OSError."""
+    """The answer of a proxy to CONNECT. `opened` is done once its head has come, or fails with OSError."""
 
     def __init__(self) -> None:
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()

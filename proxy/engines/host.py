@@ -74,8 +74,6 @@ class Python(NamedTuple):
 
 
 class Host:
-    """One process of one engine: kept alive, and killed when it has work but shows no progress."""
-
     def __init__(
         self,
         spec: HostedEngineSpec,
@@ -152,7 +150,6 @@ class Host:
         self._note_end(self.supervisor.state, reason, is_broken_off=True)
 
     def is_idle(self, now: float) -> bool:
-        """Whether it has been ready without work for as long as its section says, or cannot serve."""
         if self.supervisor.state != "ready":
             return self.supervisor.state in ("waiting", "failed")
         return is_idle(self.jobs, self._last_job, now, self.spec.section.idle_unload_s)
@@ -278,8 +275,6 @@ class Host:
                     self._suspects.note_whole(message.digest)
 
     def _ask_to_load(self, found: DeviceMemory) -> None:
-        """Let the process load if its memory is booked. Otherwise end it, since a waiting process takes
-        memory too."""
         needs_gb = self.spec.memory_gb
         refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
         if refusal is None:

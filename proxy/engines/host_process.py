@@ -28,7 +28,7 @@ _decode_frame = messages.decoder(Frame)
 
 _DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
-"""What goes to a host that dies fails before anything comes back, and gRPC calls that an error of its own."""
+"""The errors of gRPC for a message to a dead host: it fails before any answer."""
 
 
 class HostGone(Exception):

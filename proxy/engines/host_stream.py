@@ -187,4 +187,3 @@ class HostStream:
 
 
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

@@ -50,7 +50,6 @@ class HostedEngine(Introduced):
         self._ready_at: dict[int, float] = {}
         self._choice = ProcessChoice()
         self.on_introduced: Callable[[], None] | None = None
-        """Called when a host brings other models or voices."""
         self.on_wanted: Callable[[str], None] = lambda _name: None
         """Called with our name when a request needs us, and we load on demand."""
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
@@ -88,12 +87,10 @@ class HostedEngine(Introduced):
 
     @property
     def loads_on_demand(self) -> bool:
-        """Whether it is unloaded for a lack of work, so that a request loads it."""
         return self.state == "unloaded" and any(state.loads_on_demand for state in self.states.values())
 
     @property
     def loaded(self) -> float | None:
-        """The loaded part of the process that will be ready first. None if that is not known."""
         starting = [state.loaded for state in self.states.values() if state.state == "starting"]
         return max(starting, default=0.0) or None if self.state == "starting" else None
 
@@ -120,7 +117,6 @@ class HostedEngine(Introduced):
 
     @property
     def introduction(self) -> bytes:
-        """The models and voices, for a server on whose machine the engine cannot run."""
         return msgspec.msgpack.encode(self._welcome)
 
     def introduce(self, introduction: bytes) -> None:

@@ -28,7 +28,7 @@ from speech_engine.model_files import UnusableModel
 
 _LOOK_EVERY_S = 0.5
 STOP_S = 2.0
-"""The time that a host has to end what it does: by then, its work has ended or is to be broken off."""
+"""The time in which a host may finish its work. After that, the work is broken off."""
 
 _log = structlog.get_logger()
 
@@ -57,7 +57,6 @@ class Hosts:
         self._keeping: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
-        # The locks on the models in use: files alone do not show that a model is being removed.
         self._models: dict[str, ExitStack] = {}
         self._book = DeviceReservations()
         # The bookings of each worker, also those that wait.
@@ -65,7 +64,6 @@ class Hosts:
         self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
-        """Return the figures of the processes that have any, by engine and process."""
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 
     async def run(self) -> None:
@@ -87,7 +85,6 @@ class Hosts:
         return [host for host in self._hosts if host.labels[0] == engine]
 
     def idle(self) -> list[str]:
-        """Return the engines whose processes have all been idle for long."""
         now = time.monotonic()
         ready = {host.spec.name for host in self._hosts if host.supervisor.state == "ready"}
         return [name for name in ready if all(host.is_idle(now) for host in self.of(name))]
@@ -116,18 +113,15 @@ class Hosts:
             host.keep(self._keeping)
 
     def book(self, worker: int, question: BookingQuestion) -> LoadRefusal | None:
-        """Book memory for a process of a worker. Return the refusal, or None."""
         holder = (question.holder, worker)
         self._of_workers.setdefault(worker, set()).add(holder)
         found = DeviceMemory(question.device, question.free_gb, question.total_gb)
         return self._book.ask(holder, question.needs_gb, found)
 
     def note_peak(self, worker: int, holder: str, gb: float) -> None:
-        """Note the peak memory of a process of a worker."""
         self._book.note_peak((holder, worker), gb)
 
     def release(self, worker: int, holder: str) -> None:
-        """Release a booking of a worker."""
         self._of_workers.get(worker, set()).discard((holder, worker))
         self._book.release((holder, worker))
         self._wake_next()
@@ -142,7 +136,6 @@ class Hosts:
         await asyncio.gather(*(host.supervisor.stop(within_s) for host in self._hosts))
 
     def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
-        """Return the hosts of an engine. If its environment is not built, the engine fails and gets none."""
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
             self._hold_model(spec)
@@ -190,7 +183,6 @@ class Hosts:
         self._wake_next()
 
     def _wake_next(self) -> None:
-        """Let waiting processes load for which there is room now."""
         turns = self._book.turns()
         for host in self._hosts:
             if host.holder in turns:
@@ -205,7 +197,6 @@ class EngineSwitch:
         self._switching = asyncio.Lock()
 
     async def run(self) -> None:
-        """Unload idle engines until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             async with self._switching:

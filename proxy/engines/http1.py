@@ -1,5 +1,5 @@
-"""A lean HTTP/1.1 client: requests over connections that are kept and used again, through a forward proxy
-where one is named. It knows no compressed answers and no redirects.
+"""A lean HTTP/1.1 client: requests over connections that are reused, through a forward proxy if one is
+configured. It supports no compressed answers and no redirects.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from proxy.engines.request_limiter import Places
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 
 _NEXT_ADDRESS_S = 0.25
-"""Where a host has several addresses, the next is tried while the one before it still keeps silent."""
+"""The wait before the next address of a host is tried too, while the last one is still silent."""
 
 _CLOSING_S = 1.0
 
 LookUp = Callable[[str, int], Awaitable[Sequence[AddrInfoType]]]
-"""Finds the addresses of a host with a port."""
 
 
 class ConnectionPool:
@@ -73,7 +72,7 @@ class ConnectionPool:
         except TimeoutError:
             raise EngineTimeout("The provider did not answer in time.") from None
         except (OSError, UnicodeError, RuntimeError) as error:
-            # A name may be no name, and uvloop has RuntimeError for some sockets.
+            # The name may be invalid, and uvloop raises RuntimeError for some sockets.
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise EngineUnavailable(f"The provider cannot be reached: {reason}.") from None
 
@@ -131,7 +130,7 @@ class ConnectionPool:
         except BaseException:
             transport.abort()
             raise
-        assert private is not None  # only a transport that is closed has none, and then its error was raised
+        assert private is not None  # only a closed transport has none, and its error was raised above
         connection.connection_made(private)
         return connection
 
@@ -186,7 +185,7 @@ class Http1Exchange:
                 await answer.wait_for_head(deadline)
             except BaseException as error:
                 answer.close()
-                # The connection was closed while it was idle, unnoticed. The next one is a fresh one.
+                # The server had closed the idle connection unnoticed. The next connection is a fresh one.
                 is_stale = not connection.is_fresh and answer.is_untouched
                 if not is_stale or not head.may_repeat or not isinstance(error, EngineFailed):
                     raise
@@ -202,4 +201,3 @@ class Http1Exchange:
 
 
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""

@@ -24,7 +24,8 @@ _MOST_HELD_BYTES = 256 * 1024
 _TICK_S = 0.001
 """A timer of the event loop may fire this much too early."""
 _MOST_HEAD_BYTES = 64 * 1024
-"""Of all headers together, and of whatever else is no body: chunk extensions, trailers, 1xx answers."""
+"""The limit of all headers together, and of the other bytes that are no body: chunk extensions, trailers,
+1xx answers."""
 _MOST_HEADERS = 256
 _NOT_ENCODED = ("", "identity")
 
@@ -43,7 +44,7 @@ class Http1Answer:
         self._connection: Http1Connection | None = connection
         self._silence_s = silence_s
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        # Harmless to a client with one request on a connection, and seen in the wild.
+        # Some servers send such bytes. They are harmless with one request on a connection.
         self._parser.set_dangerous_leniencies(
             lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
@@ -95,12 +96,11 @@ class Http1Answer:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
-        """End the exchange. The connection ends with it if the answer is not whole yet."""
         if self._connection is not None:
             self._connection.abort("the request was given up")
 
     def feed(self, data: bytes) -> str:
-        """Parse what has come. Returns the fault in it, or an empty text."""
+        """Parse the received bytes. Returns the fault in them, or an empty text."""
         assert self._parser is not None
         self.is_untouched = False
         self._bytes_without_body += len(data)
@@ -116,13 +116,13 @@ class Http1Answer:
         return self._fault
 
     def end(self, error: EngineError | None) -> None:
-        """Nothing more will come: the answer is whole, or `error` says why it is not."""
+        """Note the end of the bytes. If the answer is not whole, `error` has the reason."""
         self._connection = self._parser = None
         self._error = error
         if self._waiter is not None:
             self._wake()
 
-    # What follows is called by the parser.
+    # The parser calls the following methods.
 
     def on_message_begin(self) -> None:
         if self.is_whole:  # A second answer to one request: what comes next is unknown.
@@ -240,7 +240,7 @@ class Http1Connection(asyncio.Protocol):
         """Close the socket now."""
         self._break_off(EngineFailed(self._reason(reason)))
 
-    # What follows is called by the event loop.
+    # The event loop calls the following methods.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass.

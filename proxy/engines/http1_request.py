@@ -1,6 +1,4 @@
-"""The first bytes of a request to a provider: its address, read once, and its headers, written once; and a
-form as its body.
-"""
+"""The head of a request to a provider, made once for many requests, and a form as its body."""
 
 from __future__ import annotations
 
@@ -22,12 +20,12 @@ _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
-"""Headers that say how a request is sent, which no engine knows."""
+"""The headers of the transport, which engines do not set."""
 _UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
-"""What an address may have in its path and its query. All else is quoted."""
+"""The characters of paths and queries. All others are quoted."""
 
 DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "voxgate"}
-"""Compressed audio gains nothing, and comes in lumps."""
+"""No compression: it gains nothing for audio, and delays the first bytes."""
 
 
 class Origin(NamedTuple):
@@ -69,7 +67,7 @@ def new_request_head(method: str, url: str, headers: Headers, via: ForwardProxy 
         # The proxy reads the request, and sends it on.
         target, lines = f"http://{host}{target}", via.lines.encode() + lines
     first = f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n".encode("ascii")
-    # As RFC 9110 has it: a POST may have been charged for, and is never sent twice.
+    # By RFC 9110, only these may be sent twice: a POST may have been charged.
     may_repeat = method in ("DELETE", "GET", "PUT")
     return RequestHead(origin._replace(via=via), first + lines, may_repeat, method not in ("DELETE", "GET"))
 
@@ -79,7 +77,7 @@ request_head = lru_cache(maxsize=256)(new_request_head)
 
 
 def check_headers(headers: Headers) -> None:
-    """Raise EngineUnavailable if a header would end its line: what follows it would be another header."""
+    """Raise EngineUnavailable if a header contains a line end: the rest of it would be another header."""
     for name, value in headers:
         if not _NAME.fullmatch(name) or _CONTROL.search(value):
             raise EngineUnavailable(
@@ -103,7 +101,7 @@ def _place(url: str) -> tuple[Origin, str, str]:
 
 
 def _host(name: str) -> str:
-    """Return a name as DNS has it. Raises ValueError for one that is none."""
+    """Return a name in the form of DNS. Raises ValueError for an invalid name."""
     host = name if name.isascii() else name.encode("idna").decode()
     if not _HOST.fullmatch(host):
         raise ValueError("no name of a host")
@@ -115,14 +113,14 @@ def _lines(headers: Headers, url: str) -> bytes:
     named = {name.lower(): value.strip(" \t") for name, value in headers}
     if ours := named.keys() & _OURS:
         raise EngineUnavailable(f"The header '{min(ours)}' cannot be sent: it says how a request is sent.")
-    # A server behind a password has it in its address. A key of the engine's own goes first.
+    # The address may have a password. The engine's own key has priority.
     always = DEFAULTS | ({"authorization": basic} if "@" in url and (basic := basic_of(url)) else {})
     lines = [f"{name}: {value}\r\n" for name, value in (always | named).items()]
     return "".join(lines).encode()
 
 
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
-"""As HTML has it for names: a quote or an end of line would end the header."""
+"""HTML's escapes in names: a quote or an end of line would end the header."""
 
 
 def form_body(form: HttpForm) -> tuple[str, bytes]:

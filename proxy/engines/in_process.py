@@ -42,7 +42,6 @@ class Introduced:
         """Raise EngineUnavailable if it is known that this work would not begin in time."""
 
     def _know(self, welcome: HelloReply, licence: str) -> None:
-        """Take its models and voices, under the licence of its imported model."""
         self._welcome = msgspec.structs.replace(welcome, models=with_licence(welcome.models, licence))
 
 
@@ -50,7 +49,6 @@ class InProcessEngine(Introduced):
     """An engine in the server, behind the same slots and queue as in a host."""
 
     on_introduced: Callable[[], None] | None = None
-    """Never called, since its lists do not change."""
     state = "ready"
     reason = ""
 

@@ -32,7 +32,6 @@ class StoredIntroduction(msgspec.Struct, frozen=True):
 
 
 def recall(spec: HostedEngineSpec) -> StoredIntroduction | None:
-    """Return the stored introduction of an engine, or None if it is not valid any more."""
     try:
         found = msgspec.msgpack.decode(_path(spec).read_bytes(), type=StoredIntroduction)
     except (OSError, msgspec.MsgspecError):

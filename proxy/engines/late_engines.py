@@ -18,7 +18,6 @@ from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.messages import HealthReport
 
 PROBE_S = 5.0
-"""The pause before each probe."""
 
 _log = structlog.get_logger()
 

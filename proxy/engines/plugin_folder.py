@@ -35,7 +35,6 @@ def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
 
 
 def search_path(folder: Path) -> str:
-    """Return the same places, for another interpreter's PYTHONPATH."""
     folder = folder.resolve()
     inside = folder.parent if _is_package(folder) else folder
     return f"{folder / 'src'}:{inside}" if (folder / "src").is_dir() else str(inside)

@@ -64,14 +64,11 @@ async def open_plugin(
 
 
 def names_of_engines(registry: Registry, config: Config) -> dict[str, Names]:
-    """Return the names that each configured engine knows, without engines that know none or cannot be
-    used."""
     found = {name: _names(registry, name, section, config.data) for name, section in config.engines.items()}
     return {name: known for name, known in found.items() if known}
 
 
 def who_knows(name: str, names: Mapping[str, Names]) -> list[str]:
-    """Return the engines that know one of the names."""
     return [engine for engine, known in names.items() if known == "shared" or name in known]
 
 

@@ -41,7 +41,6 @@ class ProcessChoice:
         self._other_at = -OTHERS_S
 
     def note(self, tenant: str) -> None:
-        """Note a new job of this tenant."""
         if tenant != self._last:
             self._last, self._other_at = tenant, self._last_at
         self._last_at = self._clock()

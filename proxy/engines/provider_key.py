@@ -46,9 +46,9 @@ _FAULTY = (EngineFailed, EngineForbidden, EngineStumbled, EngineTimeout)
 _NEARLY_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
 _SILENCE_S = 1.0
-"""A provider that had less time than this is not called silent: the job spent the rest in our own queue."""
+"""A provider with less time than this does not count as silent: the job waited in our own queue."""
 _MOST_OWN = 1000
-"""Accounts whose own breaker a key has, those that saw faults last."""
+"""The most accounts with a breaker of their own on one key: the last ones that saw faults."""
 
 Result = EngineError | Literal["finished", "left"]
 """How a try ended. `left`: its client closed or cancelled it."""
@@ -167,7 +167,6 @@ class ProviderKey:
         return turn
 
     def note(self, turn: KeyTurn, event: Event) -> None:
-        """Count an event. The first audio tells the breaker at once that the provider is well."""
         if turn.has_slot:
             self.slots.note(turn, event)
         if not turn.has_audio and isinstance(event, (Audio, Encoded)):
@@ -262,7 +261,6 @@ def _outcome(error: EngineError | None) -> Outcome | None:
 
 
 _now = time.monotonic
-"""The clock of every event loop. The running loop would ask the kernel each time."""
 
 
 _SHORTEST_PAUSE_S = 1.0

@@ -29,7 +29,6 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def keep_refreshed(cloud: CloudEngine) -> AsyncIterator[None]:
-    """Refresh the engines of all keys while the block runs, if they can be refreshed."""
     refreshing = [
         asyncio.create_task(_keep(cloud, key, key.engine), name=f"{cloud.name} refreshing")
         for key in cloud.keys

@@ -1,7 +1,7 @@
 """Plugins found and judged one at a time; the only file that calls pluggy's hooks.
 
 In pluggy one failing entry point stops the loading of the rest, and one raising hook loses every answer.
-So each entry point is loaded alone, and each plugin is called alone. A fault is kept beside the plugin's
+So each entry point is loaded alone, and each plugin is called alone. A fault is stored beside the plugin's
 name for `voxgate check`, `voxgate engines` and /readyz.
 """
 
@@ -30,7 +30,6 @@ from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_
 GROUP = "voxgate"
 
 _Key = tuple[str, str]
-"""A plugin's kind and name."""
 
 _log = structlog.get_logger()
 
@@ -184,7 +183,6 @@ class Registry:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
 
     def plugins_of(self, entry: str) -> tuple[Plugin[Any], ...]:
-        """Return the plugins of the module behind one entry point."""
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
     def engine(
@@ -237,7 +235,6 @@ class Registry:
         return RemoteSpec(name, section)
 
     def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
-        """Return an engine's settings with its first key, secret or not. Raise EngineConfigError."""
         plugin = self._plugin_of(name, section)
         if section.runner:
             raise EngineConfigError(f"engines.{name}: its settings are at {section.runner}")

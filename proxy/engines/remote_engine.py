@@ -94,9 +94,9 @@ class RemoteEngine(Introduced):
         self.runs: RemoteRuns | None = None
         self.failure = ""
         self.trouble = ""
-        """Why the remote machine has not introduced itself. It is asked again, so this is no `failure`."""
+        """Why the remote machine has not introduced itself. The server tries again, so this is no
+        `failure`."""
         self.on_introduced: Callable[[], None] | None = None
-        """Called when the remote machine has other models or voices."""
         self._welcome = HelloReply(API_VERSION, 1, (), ())
 
     @property
@@ -172,7 +172,6 @@ class RemoteEngine(Introduced):
         )
 
     async def drop_samples(self, digests: Collection[str]) -> None:
-        """Forget these recordings on this server and on rented machines."""
         await self.samples.drop(digests)
         if self.runs is not None:
             await self.runs.drop_samples(digests)

@@ -21,7 +21,6 @@ class Places:
         return True
 
     async def acquire(self) -> None:
-        """Wait for a place."""
         if self.take_now():
             return
         place = asyncio.get_running_loop().create_future()

@@ -23,7 +23,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 """The size of a piece of a file. A message has 64 MiB at most, and a host serves others between pieces."""
 
 Put = Callable[[PutSample], Awaitable[None]]
-"""Puts a recording on one shelf. It raises EngineError, or what its caller knows how to judge."""
+"""Puts a recording into one process. It raises EngineError, or an error that its caller handles."""
 
 
 class SampleOrder(NamedTuple):
@@ -67,7 +67,7 @@ class SampleDelivery:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
-        """Bring these recordings to a shelf. Jobs that need the same recording wait for one delivery.
+        """Bring these recordings to a process. Jobs that need the same recording wait for one delivery.
 
         Raises EngineFailed if a recording cannot be had, and what `put` raises. The delivery is cancelled
         with the last job that waits for it.

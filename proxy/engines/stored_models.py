@@ -31,7 +31,6 @@ MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
 """The name of an imported model; the setting of a plugin that gets its folder, or the folders of several."""
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
-"""The pattern of a model's name."""
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _PIECE = 4 * 1024 * 1024
 
@@ -79,7 +78,6 @@ class ModelStore:
         return StoredModel(manifest, folder, is_current=True)
 
     def every(self) -> Iterator[StoredModel | BrokenModel]:
-        """Yield all versions of all models, by name."""
         for home in sorted(self.folder.glob("*/")):
             if not re.fullmatch(NAME, home.name):
                 continue
@@ -91,7 +89,6 @@ class ModelStore:
                     yield BrokenModel(home.name, folder, str(fault))
 
     def home(self, name: str) -> Path:
-        """Return the folder of a model's versions. Raise ModelRefused if the name cannot be one."""
         if not re.fullmatch(NAME, name):
             raise ModelRefused(
                 f"--name: {name[:80]!r} is no name; use up to 64 small letters, digits, '.', '-' and '_'"

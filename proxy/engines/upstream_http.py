@@ -34,7 +34,6 @@ class UpstreamClient:
         return f"<UpstreamClient {self._pool!r}>"
 
     def send(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpAnswer]:
-        """Return the exchange, for `async with`. Raises EngineUnavailable for a header of two lines."""
         headers, body = tuple(request.headers.items()), request.body
         if isinstance(body, HttpForm):
             media_type, body = form_body(body)
@@ -45,7 +44,6 @@ class UpstreamClient:
 
     @asynccontextmanager
     async def connect(self, request: SocketRequest) -> AsyncIterator[Socket]:
-        """Open a connection, for `async with`."""
         # The environment variables for proxies distinguish http and https only.
         via = None if self._proxy_of is None else self._proxy_of(f"http{request.url.removeprefix('ws')}")
         # A thread imports the code, which most workers never need, so that no stream stutters.

@@ -18,12 +18,10 @@ _REFUSAL_BYTES = 64 * 1024
 _PING_S = 30.0
 """A connection that answers no ping for so long is dead. A provider's machine may vanish without a word."""
 _CLOSING_S = 1.0
-"""A provider that is gone does not answer a close, and a slow one is not waited for."""
+"""The wait for the answer to a close. A provider that is gone never answers."""
 
 
 class OpenSocket:
-    """A `speech_engine.sockets.Socket`."""
-
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 

@@ -1,1 +1,1 @@
-"""Bytes that are kept for later requests: locked files, recordings, answers to Idempotency-Keys."""
+"""Bytes that are stored for later requests: locked files, recordings, answers to Idempotency-Keys."""

@@ -65,7 +65,6 @@ class StoredAnswer:
         self._folder = folder
 
     async def next_chunk(self) -> bytes:
-        """Return the next bytes, b"" at the end."""
         return await self._folder.run(partial(self._file.read, _READ_BYTES)) or b""
 
     def close(self) -> None:
@@ -153,7 +152,6 @@ class StoredAnswers:
             _log.warning("answer.sweep.failed", reason=str(error))
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove the answers in which a voice speaks. Raises OSError."""
         del is_late
         await self._folder.run(partial(_remove_of, self._folder, {voice}))
 

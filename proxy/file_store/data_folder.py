@@ -44,7 +44,7 @@ _LOOKS, _LOOK_S = 20, 0.02
 def locked(data: Path) -> Iterator[None]:
     """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it.
 
-    What root makes in it belongs to the folder's owner in the end: a service with its own user needs it.
+    At the end, root's files in it are given to the folder's owner: a service with its own user needs them.
     """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,7 +76,7 @@ def give_to_owner(folder: Path, owner: os.stat_result) -> None:
             # A server may delete files meanwhile.
             with suppress(FileNotFoundError):
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                # Never another name of a file elsewhere: the owner could have made it.
+                # Never a hard link to a file outside the folder: the owner could have made it.
                 if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
                     os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
 

@@ -27,12 +27,10 @@ class RingKey(NamedTuple):
 
 
 class UnusableKeys(ValueError):
-    """The text holds no keys. The message says what is wrong, and never repeats the text."""
+    """The text holds no keys. The message has the reason, and never repeats the text."""
 
 
 class KeyRing:
-    """Some keys, the newest first."""
-
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
 

@@ -200,7 +200,6 @@ _LOOK_AGAIN_S = 0.01
 
 
 def new_secret() -> bytes:
-    """Return a random secret."""
     return secrets.token_bytes(_BYTES)
 
 

@@ -41,7 +41,7 @@ class MasterKeySource:
 
     @property
     def missing(self) -> str:
-        """What is missing if there is no key."""
+        """The name of the missing thing if there is no key."""
         return f"the master key {self._file} is not there, and vault.master_key names no other"
 
     @property
@@ -60,7 +60,6 @@ class MasterKeySource:
         return self._keys
 
     def read_if_any(self) -> MasterKeys | None:
-        """Return the keys, or None if no key was needed yet."""
         has_none = self._keys is None and self._named is None and not self._file.exists()
         return None if has_none else self.read()
 

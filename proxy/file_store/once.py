@@ -1,6 +1,6 @@
 """A request with an Idempotency-Key is done once: a repeated request gets the first result.
 
-The caller keeps the proof: the bytes of the answer, or a row whose id is made from the key.
+The caller stores the proof: the bytes of the answer, or a row whose id is made from the key.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ PARAM = "Idempotency-Key"
 REPLAYED = {"x-voxgate-replayed": "true"}
 
 Find = Callable[[str, str], Awaitable[str | None]]
-"""Returns the digest of the request that made what an account has under an id, or None if it is not there."""
+"""Returns the digest of the request that made the thing with this id, or None if the account has no such
+thing."""
 
 
 class Once(msgspec.Struct, frozen=True):
-    """A request with a key: which account sent it, and a digest of what was sent."""
+    """A request with a key: its account, and a digest of its content."""
 
     request: str
     account: str
@@ -35,11 +36,11 @@ class Once(msgspec.Struct, frozen=True):
         return f"<Once {self.request}>"
 
     def id_of(self, prefix: str) -> str:
-        """Return the id of what this key of the account makes, where an id is the proof."""
+        """Return the id of the thing that this key of the account makes, where an id is the proof."""
         return f"{prefix}_{sha256(f'{prefix}{self.account}{self.key}'.encode()).hexdigest()[:24]}"
 
     def check(self, digest: bytes) -> None:
-        """Raise IdempotencyKeyReused unless what was done is what is asked, by the digest of each."""
+        """Raise IdempotencyKeyReused unless the earlier request has the same digest."""
         if not hmac.compare_digest(self.digest, digest):
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was sent before with another body; a new request needs a new key.",
@@ -52,7 +53,7 @@ class Once(msgspec.Struct, frozen=True):
         """Make the row with the id of this key, and return whether it was there.
 
         `make` raises `taken` if another worker made it meanwhile, maybe for the same request. Raises
-        IdempotencyKeyReused, and what `find` and `make` raise.
+        IdempotencyKeyReused, and the errors of `find` and `make`.
         """
         failure: Exception | None = None
         while (digest := await find(self.account, id_)) is None:
@@ -88,7 +89,7 @@ class KeyedMaking:
     async def run(self, once: Once, make: Callable[[str, str], Awaitable[object]]) -> tuple[str, bool]:
         """Make it, with its id and the digest of its request, and return the id, and whether it was there.
 
-        Raises RequestUnderWay, IdempotencyKeyReused, Conflict if it was deleted, and what `make` raises.
+        Raises RequestUnderWay, IdempotencyKeyReused, Conflict if it was deleted, and the errors of `make`.
         """
         id_ = once.id_of(self._prefix)
         # Concurrent copies of a request would each be decoded, and only one of them can make the thing.
@@ -113,5 +114,6 @@ class KeyedMaking:
 
 
 def digest_of_fields(fields: object, audio: bytes) -> bytes:
-    """Return a digest of what was sent. Of a form it is of its fields: each try has another boundary."""
+    """Return a digest of the sent fields. Each try of a form has another boundary, so its bytes do not
+    count."""
     return sha256(sha256(msgspec.msgpack.encode(fields)).digest() + audio).digest()

@@ -82,7 +82,7 @@ class FileRecording:
             self.on_given_up()
 
     def on_given_up(self) -> None:
-        """Called once, when it is known that the file will not be kept."""
+        """Called once, when it is known that the file will not be stored."""
 
     async def _close(self, keep: bool) -> None:
         await self.keep_up()

@@ -31,11 +31,10 @@ class SealedFileReader:
             raise _unreadable(digest, error) from None
 
     def seek(self, start: int) -> None:
-        """Go on from this byte of the recording."""
         self._next_frame, self._skipped = divmod(start, FRAME_BYTES)
 
     async def next_part(self) -> bytes:
-        """Return the next 256 KiB, or what is left of them. Raises VaultFailed."""
+        """Return the next 256 KiB, or the rest. Raises VaultFailed."""
         return await asyncio.to_thread(self._read_part)
 
     @property
@@ -60,7 +59,6 @@ class SealedFileReader:
 
 
 def read(path: Path, key: bytes, account: str, digest: str) -> bytes:
-    """Return a whole recording. It waits for the disk. Raises VaultFailed."""
     try:
         return sealing.open_sealed(path.read_bytes(), key, account, digest)
     except Tampered:

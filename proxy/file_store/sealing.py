@@ -41,7 +41,7 @@ _ID_CHARACTERS = 12
 
 
 class Tampered(Exception):
-    """The bytes are not what was sealed under this key, for this owner and subject."""
+    """The bytes were not sealed under this key, for this owner and subject."""
 
 
 class UnknownMaster(Exception):
@@ -93,7 +93,6 @@ class MasterKeys:
         return self.newest.wrap(key, owner, subject)
 
     def unwrap(self, wrapped: str, owner: str, subject: bytes) -> bytes:
-        """Return the key. Raises UnknownMaster and Tampered."""
         master = self._by_prefix.get(wrapped[:_ID_CHARACTERS])
         if master is None:
             raise UnknownMaster(id_of_master(wrapped))
@@ -183,7 +182,6 @@ def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:
 
 
 def seal_value(value: msgspec.Struct, key: bytes, owner: str, row: str) -> str:
-    """Seal a value for a column of a row, under a new key."""
     nonce = os.urandom(_NONCE_BYTES)
     sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(value), _bound_row(owner, row))
     return b64encode(_VERSION + nonce + sealed).decode()

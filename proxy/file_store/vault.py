@@ -1,8 +1,8 @@
 """The vault: recordings and texts that people own, sealed at rest. It knows owners, not speech.
 
 A recording is a sealed file. Its row has its key, wrapped by the master key: without the row the file is
-noise. A text of a row is sealed under a key of that row. The digests of an account's recordings are made with
-a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
+unreadable. A text of a row is sealed under a key of that row. The digests of an account's recordings are made
+with a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
 the same.
 """
 
@@ -39,9 +39,9 @@ _MOST_STORED = 4096
 _LOOK_AGAIN_S = 0.01
 _TIDY_S = 60 * 60.0
 _UNUSED_US = 60 * 60 * 1_000_000
-"""A recording may wait for so long until a voice or a consent names it. Microseconds."""
+"""The longest wait of a recording until a voice or a consent names it, in microseconds."""
 LEFT_OVER_S = 30 * 86_400.0
-"""So long a file without a row stays: the newest recordings have none while an older backup is in place."""
+"""The time for which a file without a row stays: after a restore, the newest recordings have no rows."""
 
 _log = structlog.get_logger()
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -76,7 +76,7 @@ class Vault:
         self._root = recordings_folder(section, self._data)
 
     async def put(self, account: str, plain: bytes) -> str:
-        """Keep a recording, and return its digest. The same bytes twice in one account are one blob.
+        """Store a recording, and return its digest. The same bytes twice in one account are one blob.
 
         A voice or a consent has to name it within an hour. When this returns, it is on the disk.
         """
@@ -86,7 +86,6 @@ class Vault:
         return digest
 
     async def open(self, account: str, digest: str) -> bytes:
-        """Return a recording. Raises VaultFailed if there is none, or if it is not as it was sealed."""
         key = await self._key_of(account, digest)
         return await asyncio.to_thread(sealed_file.read, self._path(account, digest), key, account, digest)
 
@@ -107,7 +106,6 @@ class Vault:
         await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
 
     async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
-        """Seal a value for a row, under a new key."""
         keys, key = await self._ensure_masters(), sealing.new_key()
         wrapped = keys.wrap(key, account, sealing.row_subject(row_id))
         return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
@@ -199,7 +197,7 @@ class Vault:
                 await self._remove_left_over(account, digest)
 
     async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
-        """Remove a file that has had no row for so long, unless it was put once more."""
+        """Remove a file that has had no row for `LEFT_OVER_S`, unless it was put once more."""
         path = self._path(account, digest)
         lock = await _take(path)
         try:
@@ -278,12 +276,10 @@ async def open_vault(
 
 
 def recording_path(section: VaultSection, data: Path, account: str, digest: str) -> Path:
-    """Return where the sealed file of a recording is."""
     return _path(recordings_folder(section, data), account, digest)
 
 
 def recordings_folder(section: VaultSection, data: Path) -> Path:
-    """Return the folder of all recordings."""
     return Path(section.folder) if section.folder else data / FOLDER
 
 

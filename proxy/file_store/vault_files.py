@@ -65,7 +65,6 @@ def remove_half(path: Path) -> None:
 
 
 def list_files(root: Path) -> list[Path]:
-    """List all files, those among them that a killed process has left half."""
     folders = [root / account for account in locked_files.list_names(root)]
     return [folder / name for folder in folders for name in locked_files.list_names(folder)]
 

@@ -1,4 +1,5 @@
-"""Writes the bytes of an answer, and counts them, so that a client that leaves pays for what it got.
+"""Writes the bytes of an answer, and counts them, so that a client that leaves pays for the bytes that it
+got.
 
 The head and the first bytes are one write. uvicorn's own cycle makes two writes, and each wakes the client.
 """
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
 
 _CONTINUE_BYTES = len(b"HTTP/1.1 100 Continue\r\n\r\n")
-"""What uvicorn writes to a client that waits for `100 Continue`, when its body is read."""
+"""The bytes that uvicorn writes to a client that waits for `100 Continue`, when its body is read."""
 
 _NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9a-z-]")
 """ASGI's names are in small letters, and `content-length` is looked for as such."""
@@ -56,7 +57,6 @@ class AnswerCycle(RequestResponseCycle):
         return message
 
     async def _next_message(self, *, is_there: bool) -> ASGIReceiveEvent:
-        """Return the next message in uvicorn's way, which waits for the event."""
         if is_there:
             self.message_event.set()
         self.is_receiving = True

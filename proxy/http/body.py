@@ -21,9 +21,9 @@ BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 """The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024
-# One at a time: each keeps the interpreter's lock while it is decoded, and the loop would wait for all.
+# One body at a time: decoding keeps the interpreter's lock, and the loop would wait for all.
 _LARGE = ThreadPoolExecutor(1, thread_name_prefix="large-body")
-# Control characters are refused: no database keeps a NUL, and no terminal shows the others as they are.
+# Control characters are refused: databases refuse a NUL, and terminals interpret the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 
 Name = Annotated[
@@ -99,7 +99,6 @@ SignedCredits = Annotated[
 
 
 async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
-    """Read a body into its struct. Raises InvalidRequest, which names the field that is wrong."""
     raw = await raw_body(request, most_bytes)
     if len(raw) > _MAX_BODY_BYTES:
         # A body of this size would delay other requests.
@@ -118,7 +117,6 @@ async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes
 
 
 def open_body(request: Request | Connection) -> Connection:
-    """Return the connection whose body is to be read."""
     if isinstance(request, Connection):
         return request
     return Connection(request.scope, request.receive, _no_send)

@@ -30,8 +30,8 @@ MOST_BODY_BYTES = 16 * 1024 * 1024
 
 LARGE_BODY_S = 30.0
 LEAST_BODY_BYTES_S = 64 * 1024
-"""A large body may take so long, and a second more for so many bytes: nobody has its place for sending
-nothing."""
+"""The time limit of a large body: so many seconds, and one more for so many bytes. So a client that sends
+nothing loses its place."""
 
 Settle = Callable[[], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
@@ -49,19 +49,17 @@ class Peer(Protocol):
 
     is_gone: bool
     is_ending: bool
-    """Whether the server is about to end, and finishes what it has begun."""
+    """Whether the server is about to end, and finishes its running requests."""
     sent_share: float
     on_gone: Callable[[], None] | None
     body_failure: RequestFailed | None
     """Why the rest of the last body will not come, while the client may still read an answer."""
 
     @property
-    def is_behind(self) -> bool:
-        """Whether the peer takes bytes more slowly than they come: `drain` would wait."""
-        ...
+    def is_behind(self) -> bool: ...
 
     async def drain(self) -> None:
-        """Wait until the kernel has what was written, or the peer has gone."""
+        """Wait until the kernel has all written bytes, or the peer has gone."""
         ...
 
     def allow_body(self, within_s: float) -> None:
@@ -130,7 +128,7 @@ def nothing_to_do() -> None:
 
 
 class Connection:
-    """The way in and out of one request.
+    """The body and the answer of one request.
 
     `was_cancelled` is true if the block was cancelled because the client left. With a `recording`, the answer
     is stored as well: the block goes on without the client, whose next try gets the answer.
@@ -235,7 +233,6 @@ class Connection:
         return b"".join(parts)
 
     async def _body_part(self) -> tuple[bytes, bool]:
-        """Return the next bytes of the body, and whether they are the last."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
@@ -329,8 +326,6 @@ class Connection:
 
 
 class _Block(Deadline):
-    """The block that is cancelled when the client leaves."""
-
     connection: Connection
 
     def __exit__(

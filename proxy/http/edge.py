@@ -1,4 +1,4 @@
-"""The edge of every request, in pure ASGI: its id, its log line, its key, and the envelope of failures."""
+"""The outermost layer of every request, in pure ASGI: its id, its log line, its key, and its failures."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ MOST_PARTS = 40
 MOST_HEAD_BYTES = 4096
 MOST_TEXT_BYTES = 64 * 1024
 MOST_OTHER_BYTES = 512 * 1024
-"""Of all that is no file: texts, the heads of parts, boundaries."""
+"""The limit of all bytes outside files: texts, the heads of parts, boundaries."""
 _MOST_NAME_BYTES = 255
-"""Of a file. A text in the place of a file is taken for one, but what is so short only names it."""
+"""A text in the place of a file is taken as the file, unless it is so short: then it only names a file."""
 _MOST_LINE = 128
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
@@ -72,8 +72,6 @@ class FormPart(NamedTuple):
 
 
 class PieceSink(Protocol):
-    """Takes the pieces of one file."""
-
     @property
     def most_bytes(self) -> int: ...
 
@@ -81,8 +79,6 @@ class PieceSink(Protocol):
 
 
 class _Pieces:
-    """A file in memory."""
-
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.pieces: list[bytes] = []
@@ -181,7 +177,7 @@ class FormReader:
         return True
 
     def _line(self) -> bool:
-        """Read what follows a boundary: the end of the form, or the end of the line."""
+        """Read the bytes after a boundary: the end of the form, or the end of the line."""
         if len(self._buffer) < 2:
             return False
         if self._buffer.startswith(b"--"):
@@ -227,7 +223,7 @@ class FormReader:
     def _data(self) -> bool:
         assert self._part is not None
         end = self._buffer.find(self._delimiter)
-        # The end of what is here may be the beginning of a boundary.
+        # The last bytes may be the beginning of a boundary.
         count = end if end >= 0 else len(self._buffer) - len(self._delimiter) + 1
         if count > 0:
             self._take(self._part, bytes(memoryview(self._buffer)[:count]))
@@ -335,7 +331,6 @@ def _name(raw: bytes) -> str:
 
 
 def _parameters(text: bytes) -> dict[bytes, bytes]:
-    """Read any number of `; name=value`. Raises InvalidRequest for anything else."""
     parameters: dict[bytes, bytes] = {}
     at = 0
     while at < len(text):

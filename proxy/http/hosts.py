@@ -47,7 +47,6 @@ class KnownHosts:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a `Host` header, without port, in lower case. An IPv6 address keeps its brackets."""
     name = host.strip().lower()
     return name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
 

@@ -32,7 +32,6 @@ class Idempotency:
         self._ledger = ledger
 
     def key(self, connection: Connection) -> str | None:
-        """Return the key, or None if there is none or no answers are kept. Raises InvalidRequest."""
         header = connection.headers(b"idempotency-key")
         return read_key(header) if header and self._answers.are_stored else None
 
@@ -70,7 +69,6 @@ class Idempotency:
 
 
 def read_key(values: Sequence[str]) -> str | None:
-    """Return the key of a request, or None without one. Raises InvalidRequest."""
     if not values:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):

@@ -68,8 +68,6 @@ def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> ASGIApp:
 
 
 class _Counted:
-    """Counts the requests of a route before the route answers."""
-
     def __init__(self, app: ASGIApp, counter: RequestCounter, class_: RequestClass) -> None:
         self._app = app
         self._counter = counter

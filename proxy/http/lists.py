@@ -64,7 +64,6 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         return self.rows[-1].id if self.rows else None
 
     def answer(self, listing: type[Listing], shown: Callable[[Row], msgspec.Struct]) -> Response:
-        """Answer with the rows as they are shown."""
         data = [shown(row) for row in self.rows]
         return reply(listing(data=data, has_more=self.has_more, last_id=self.last_id))
 
@@ -96,7 +95,6 @@ async def page(
 
 
 def query_limit(request: Request, most: int = MOST) -> int | None:
-    """Return the query's `limit`, or None without one. Raises InvalidRequest."""
     text = request.query_params.get("limit")
     if not text:
         return None
@@ -118,7 +116,6 @@ def iso_or_none(micros: int | None) -> str | None:
 
 
 def query_time(request: Request, field: str) -> int | None:
-    """Return a query parameter in microseconds, or None without one. Raises InvalidRequest."""
     text = request.query_params.get(field)
     if not text:
         return None

@@ -22,7 +22,7 @@ class BodyReader(Protocol):
 
 
 class _BodyCallbacks:
-    """What a parser may call for a body. It has none for a head: what follows the body is no request."""
+    """A parser's callbacks for a body. There is none for a head: the bytes after the body are no request."""
 
     def __init__(self, reader: BodyReader) -> None:
         self.on_body: Callable[[bytes], None] = reader.on_body
@@ -38,5 +38,5 @@ def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def body_parser(reader: BodyReader) -> Any:
-    """Return a parser of one body. Feed it what `framing` gave, and then the body."""
+    """Return a parser of one body. Feed it the result of `framing`, and then the body."""
     return httptools.HttpRequestParser(_BodyCallbacks(reader))

@@ -2,7 +2,7 @@
 
 A client with more than its share is refused at once. If the worker is full, a new connection takes one of a
 few spare places, in which it may only ask whether the server lives. A newer connection pushes out the oldest
-of them. So a client that asks at once is answered, however many silent connections hold places.
+of them. So a client that sends its request at once is answered, even if silent connections hold all places.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ _ENOUGH_FILES = 65_536
 
 
 class OpenConnection(Protocol):
-    """A connection that can be ended."""
-
     def cut_off(self) -> None:
         """End the connection now."""
         ...
@@ -75,7 +73,6 @@ class OpenConnections:
         return None
 
     def leave(self, connection: OpenConnection) -> None:
-        """Forget a connection, if it is counted."""
         network = self._networks.pop(connection, None)
         if network is None:
             return

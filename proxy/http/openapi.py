@@ -241,7 +241,6 @@ def _components(structs: Iterable[Struct]) -> dict[str, Any]:
 
 
 def _complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """Mark each field of an answer as required, unless it may be unset."""
     required = set(schema.get("required", ()))
     always = [name for name, field in schema["properties"].items() if name in required or "default" in field]
     return {**schema, "required": always}

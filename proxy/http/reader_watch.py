@@ -22,19 +22,13 @@ class WatchedReader(Protocol):
     stall_s: float
     """How long it may take no bytes that wait for it."""
     least_bytes_per_s: float
-    """How many of them it has to take. 0: any number."""
+    """The bytes that it must take each second; 0 is no limit."""
 
-    def count_unsent(self) -> int:
-        """Return how many bytes wait for the client in this process."""
-        ...
+    def count_unsent(self) -> int: ...
 
-    def count_taken(self) -> int:
-        """Return how many bytes have gone to the client so far."""
-        ...
+    def count_taken(self) -> int: ...
 
-    def cut_off(self) -> None:
-        """End the connection now."""
-        ...
+    def cut_off(self) -> None: ...
 
 
 class ReaderWatch(MovingTimer):
@@ -57,7 +51,6 @@ class ReaderWatch(MovingTimer):
         self.at(self._began + self._reader.stall_s)
 
     def end(self) -> None:
-        """Pause the watch: no bytes wait."""
         if self.is_on:
             self._count_time()
             self.forget()

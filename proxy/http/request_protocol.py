@@ -1,8 +1,10 @@
-"""The way in of a connection: how long and how slow a request may be, and our answer to what is no HTTP.
+"""The incoming side of a connection: how long and how slow a request may be, and the answer to bytes that are
+no HTTP.
 
-A client that sends a byte now and then would otherwise hold a connection for ever. One timer serves a whole
-connection, and its moment moves on: a request that comes at once sets none. What is refused here has no task
-and reaches no endpoint. Answers that are under way go out before the refusal, and then the connection ends.
+Without these limits, a client that sends a byte now and then would hold a connection without end. One timer
+serves a whole connection, and its moment moves on: a request that comes at once sets none. A refused request
+has no task and reaches no endpoint. Answers that are under way go out before the refusal, and then the
+connection ends.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from proxy.speech.deadline import MovingTimer
 HEAD_BYTES = 32 * 1024
 HEAD_FIELDS = 100
 SENT_AHEAD = 64
-"""Requests that may wait on a connection behind the one that is being answered."""
+"""The most requests of a connection that wait behind the running one."""
 
 _LENGTH_DIGITS = 12
 _LINGER_S = 1.0
@@ -41,7 +43,7 @@ _IDLE, _HEAD, _BODY = range(3)
 
 
 class RequestProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits on what comes in."""
+    """uvicorn's protocol with limits on requests."""
 
     head_s = 10.0
     """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
@@ -57,7 +59,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._phase = _IDLE
         # The phase that the clock counts. None: a message has begun since it was set.
         self._timed: int | None = _IDLE
-        # Bytes that mean nothing yet: of a head that is not whole, or between two pieces of a body.
+        # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
         self._silent_bytes = 0
         self._chunk_bytes = 0
         self._failure: RequestFailed | None = None
@@ -213,7 +215,6 @@ class RequestProtocol(HttpToolsProtocol):
         return len(self.url) + fields > HEAD_BYTES
 
     def _stop(self, failure: RequestFailed) -> None:
-        """Stop the parser within one of its callbacks."""
         self._failure = failure
         raise failure
 
@@ -245,7 +246,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._refuse(RequestTimeout(late))
 
     def _refuse(self, failure: RequestFailed) -> None:
-        """Refuse what the client has begun to send, and all that would follow."""
+        """Refuse the unfinished request, and all later bytes."""
         self._is_over = True
         if self._phase == _BODY:
             self._refuse_body(failure)
@@ -257,7 +258,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._send_refusal(failure)
 
     def _refuse_body(self, failure: RequestFailed) -> None:
-        """The head was good: the endpoint answers, and asks for this failure when it reads the body."""
+        """Refuse the body of a good head: the endpoint raises this failure when it reads the body."""
         if self.cycle.response_complete:
             self.transport.close()
             return
@@ -285,8 +286,6 @@ class RequestProtocol(HttpToolsProtocol):
 
 
 class _Clock(MovingTimer):
-    """The timer of a connection."""
-
     def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
         super().__init__(loop)
         self._on_end = on_end

@@ -65,7 +65,7 @@ class ServerProtocol(RequestProtocol):
             connection: socket.socket = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, 1)
         except OSError:
-            pass  # not TCP, or not Linux: what is written counts as sent
+            pass  # not TCP, or not Linux: all written bytes count as sent
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -112,7 +112,8 @@ class ServerProtocol(RequestProtocol):
         return self._written_before + written - self.count_unsent()
 
     def cut_off(self) -> None:
-        """End the connection now. What the kernel has not sent yet must not follow: it is not charged."""
+        """End the connection now. The kernel must not send the rest of its buffer: those bytes are not
+        charged."""
         try:
             connection: socket.socket = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
@@ -129,7 +130,6 @@ class ServerProtocol(RequestProtocol):
             self.on_gone()
 
     def _compute_sent_share(self) -> float:
-        """Compute the share of the last answer that has left this machine. Earlier answers left before it."""
         answer = self._answer
         if answer is None or not answer.written:
             return 0.0
@@ -150,7 +150,7 @@ class ServerProtocol(RequestProtocol):
 def share_sent(info: bytes, before: int, written: int) -> float:
     """Return the share of so many written bytes, behind others, that have left by Linux's `tcp_info`.
 
-    What had to be sent again has left once.
+    Bytes that were sent again count once.
     """
     if len(info) < _BYTES_SENT_AGAIN_AT + 8:
         return 1.0

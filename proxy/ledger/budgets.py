@@ -40,8 +40,6 @@ class Spend(msgspec.Struct, frozen=True):
 
 
 class UsedUp(NamedTuple):
-    """A budget that is used up, in words, until this moment of the store's clock."""
-
     reason: str
     until: int
 
@@ -75,7 +73,6 @@ class Budgets:
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
     async def check(self, engine: str, account: str, terms: Terms) -> None:
-        """Raise EngineUnavailable if a budget of the engine or the account is used up."""
         for budget in self._of_engine.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and terms.has_budget:
@@ -83,7 +80,6 @@ class Budgets:
                 await self._check(budget)
 
     async def spends(self, engine: str) -> tuple[Spend, ...]:
-        """Return the cost of an engine in each period that has a budget."""
         sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
@@ -94,7 +90,7 @@ class Budgets:
             await self._sums.get(budget)
 
     async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
-        """Return the budget that keeps requests, of this account if one is named, from an engine.
+        """Return the used-up budget of an engine, or of this account if one is named.
 
         None means that there is money left.
         """

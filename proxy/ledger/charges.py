@@ -75,14 +75,12 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """An amount, and the price that it follows from."""
-
     amount: int
     price: Price
 
 
 def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
-    """Compute what a request costs: each part by its own model's price, and the sum rounded once.
+    """Compute the price of a request: each part by its own model's price, and the sum rounded once.
 
     A client that left pays a part whole if its engine has the text and bills from that moment on. A failure
     of the server or an engine costs nothing. A fault of the request's own text is charged for the speech

@@ -41,7 +41,7 @@ _BACK = _amount("usage.id", "allowance:refund", "granted:refund")
 _LEFT = _amount("entries.request", "allowance", "granted", "allowance:refund", "granted:refund")
 
 _REQUEST_FAULTS = ", ".join(f"'{code}'" for code in sorted(REQUEST_FAULT_CODES))
-"""A request that ends by its own fault pays for what was spoken before."""
+"""A request that ends by its own fault pays for the speech before it."""
 
 USAGE = Walk(
     "usage",

@@ -111,7 +111,6 @@ class FixedPrice:
         return True
 
     async def forget(self, request: str, account: str) -> None:
-        """End a hold that was settled, or that owes nothing."""
         await durable_holds.forget(self._ledger.store, request)
         self._ledger.holds.drop(request, account)
 

@@ -1,4 +1,4 @@
-"""The hold of one request: credits that are kept back until its one settlement."""
+"""The hold of one request: credits that are reserved until its one settlement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from proxy.storage.usage import Outcome, UsageRow
 
 
 class Hold:
-    """The credits that are kept back for one request. `settle` counts once, and later calls do nothing."""
+    """The credits that are reserved for one request. `settle` counts once, and later calls do nothing."""
 
     def __init__(self, holds: Holds, hold_request: HoldRequest, held: HeldCredits) -> None:
         self.hold_request = hold_request

@@ -75,7 +75,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Holds(Protocol):
-    """Keeps the holds of accounts. Every method may be called concurrently, for the same account too.
+    """The holds of accounts. Every method may be called concurrently, for the same account too.
 
     `pending` has the writes that were too late, `deadlines` the callers of the others.
     """

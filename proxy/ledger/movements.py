@@ -38,14 +38,13 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
 
 
 async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
-    """Correct the granted credits after a mistake, up or down. They may go below zero."""
     entry = await _granted_entry(ledger, account, micro, "correction", reason, None)
     await ledger.holds.move([entry], reason.extra_statements)
     return entry
 
 
 async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason) -> list[Entry]:
-    """Give back what a request was charged, or a part of it, to the pools that it came from.
+    """Give back the charge of a request, or a part of it, to its pools.
 
     When the cycle is over, the credits come back as granted ones. A request is refunded once. Raises
     NotFound, Conflict, InvalidRequest.

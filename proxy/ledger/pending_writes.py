@@ -24,14 +24,14 @@ WITHIN_S = 6.0
 
 AGAIN_S = 0.5
 MOST = 10_000
-"""The most writes to keep. Others are lost: a disk that stays full must not fill the memory as well."""
+"""The most pending writes. Others are lost: a full disk must not fill the memory too."""
 
 _CLOSING_S = 6.0
 
 _log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
 _now = time.monotonic
-"""The clock of every event loop. To ask the running loop costs a question to the kernel."""
+"""The clock of every event loop, without a look-up of the running loop."""
 
 
 @asynccontextmanager
@@ -73,7 +73,6 @@ class WriteDeadlines:
         return deadline
 
     def began(self) -> None:
-        """Count a write that was submitted."""
         self._unanswered += 1
 
     def answered(self) -> None:
@@ -123,7 +122,6 @@ class PendingWrites:
         return True
 
     async def close(self) -> None:
-        """Try everything once more, as long as the database takes it."""
         await self._retrying.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_S):

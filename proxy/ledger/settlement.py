@@ -154,7 +154,6 @@ class Settlement:
         self._holds.store.submit(self)
 
     def _accept_earlier_try(self) -> None:
-        """Accept an earlier try whose answer was lost. It is not known which end it wrote."""
         if self._is_in_doubt:
             self._accept(None)
         else:
@@ -190,7 +189,7 @@ class Settlement:
 async def give_back(
     holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
 ) -> list[Entry]:
-    """Give back what one request spent, or a part, to the pools that it came from.
+    """Give back the spending of one request, or a part, to its pools.
 
     Entries come back in reverse order. Raises AlreadyExists when the request was refunded before.
     """

@@ -193,8 +193,6 @@ class StoredHolds:
 
 
 class _Taking(UnitWrite):
-    """A hold that is being taken. If its caller has left, its row is deleted as soon as it exists."""
-
     def __init__(self, holds: StoredHolds, take: Take) -> None:
         super().__init__(take)
         self._holds = holds

@@ -60,8 +60,6 @@ async def verify(store: Store) -> VerifyResult:
 
 
 class _Found:
-    """The contradictions: each check and subject once, up to the number that is shown for a check."""
-
     def __init__(self) -> None:
         self.all: list[Contradiction] = []
         self._of_check: Counter[str] = Counter()

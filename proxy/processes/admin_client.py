@@ -28,7 +28,6 @@ class AdminClient:
         self.is_live = is_live
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-        """Return the answer's JSON. Raise CommandRefused."""
         return await self._json(
             self._http.request(method, f"/admin/{path}", json=body, params=_query_of(query))
         )
@@ -49,7 +48,6 @@ class AdminClient:
         )
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
-        """Yield the parts of an answer that is not JSON. Raise CommandRefused."""
         try:
             async with self._http.stream("GET", f"/admin/{path}", params=_query_of(query)) as answer:
                 if answer.is_error:

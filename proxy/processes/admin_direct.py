@@ -35,7 +35,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
 
 
 async def replay_erasures(config: Config) -> int:
-    """Erase in a restored database what was erased since its backup. Return how many erasures that were.
+    """Repeat in a restored database the erasures since its backup. Return their number.
 
     The caller holds the data folder. A database that has seen every erasure is not even opened.
     """
@@ -48,7 +48,7 @@ async def replay_erasures(config: Config) -> int:
 
 @asynccontextmanager
 async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
-    """Open the house without engines, and finish the erasures that a killed server has left."""
+    """Open the server's context without engines, and finish the erasures that a killed server has left."""
     # Plugins take a while to load.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
     plugins = registry.load() if needs_plugins else Registry({}, [])

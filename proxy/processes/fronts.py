@@ -1,4 +1,4 @@
-"""The main work of a worker's process: it serves clients, or it only works on queued wishes."""
+"""The main work of a worker's process: it serves clients, or it only works on queued tasks."""
 
 from __future__ import annotations
 

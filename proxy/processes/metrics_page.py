@@ -32,7 +32,7 @@ _UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to 
 
 
 class _PageHandler(WSGIRequestHandler):
-    """A handler with bounds: each client has a thread, and a silent one would keep it for ever."""
+    """A handler with time limits: each client has a thread, and a silent client would block it."""
 
     timeout = CLIENT_S
     places: threading.BoundedSemaphore
@@ -55,8 +55,6 @@ _LASTING = ("counter", "histogram")
 
 
 class WorkerMetrics(NamedTuple):
-    """The metrics of one worker in one of its lives."""
-
     worker: int
     generation: int
     text: str
@@ -106,7 +104,6 @@ class MetricsSum:
 
 
 def _parse(text: str) -> _Figures:
-    """Return the figures of a page by family. A family without a figure is there, too."""
     return {
         _Family(page.name, page.documentation, page.type): {
             (sample.name, tuple(sample.labels.items())): sample.value for sample in page.samples

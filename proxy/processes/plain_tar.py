@@ -44,7 +44,6 @@ def first_bytes(name: str) -> bytes:
 
 
 def add(archive: BinaryIO, name: str, source: BinaryIO, size: int) -> None:
-    """Add a file of `size` bytes. Raises OSError, and BadArchive if the source has fewer."""
     header = tarfile.TarInfo(name)
     header.size, header.mode = size, 0o600
     is_usual = size < _MOST_OCTAL

@@ -37,7 +37,6 @@ def check_worker_settings(config: Config) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket that workers inherit. Clients may connect before the first worker is up."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -46,7 +45,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def runtime_base() -> Path:
-    """Return the folder in which runtime folders are made."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     # Under sudo and in containers the variable often names a missing folder, or another user's.
     is_usable = len(base) < 40 and os.access(base, os.W_OK | os.X_OK)

@@ -77,7 +77,6 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
 
 
 def is_running(config: Config) -> bool:
-    """Return whether a server holds this configuration's data folder."""
     return data_folder.is_held(Path(config.data))
 
 

@@ -25,7 +25,7 @@ from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver,
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 
 _RELOAD_S = 20.0
-"""The supervisor reads the file, and asks a worker for up to 5 s which plans are in use."""
+"""The supervisor reads the file, and waits up to 5 s for a worker's list of the plans in use."""
 _SPREAD_S = 10.0
 _BOOKING_S = 5.0
 _SWITCH_S = 15.0

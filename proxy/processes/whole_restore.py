@@ -59,7 +59,7 @@ def read_config(file: Path) -> bytes | None:
 
 
 def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
-    """Put a whole backup in the place of what a data folder has. The caller holds the folder.
+    """Replace the content of a data folder by a whole backup. The caller holds the folder.
 
     `taken` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
     backup brings, and raises if the operator refuses them. Raises StorageFailed without a change, unless a

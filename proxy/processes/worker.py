@@ -159,7 +159,7 @@ async def _make_sure(worker: Worker, config: Config) -> None:
 
 
 async def check_same_server(kernel: Kernel) -> None:
-    """Raise VaultFailed if the database needs other master keys, or its recordings are elsewhere."""
+    """Raise VaultFailed if the database needs other master keys, or its recordings are in another place."""
     masters = kernel.vault.masters
     keys = masters.read_if_any()
     if keys is None:

@@ -69,7 +69,6 @@ class Workers:
         ]
 
     async def run(self) -> None:
-        """Run until every worker has been stopped or has failed for good."""
         async with asyncio.TaskGroup() as keeping:
             for child in self._children:
                 keeping.create_task(child.run())

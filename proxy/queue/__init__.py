@@ -1,1 +1,1 @@
-"""Durable work: each wish is a row, which is tried again until it is done."""
+"""Durable work: each task is a row, which is tried again until it is done."""

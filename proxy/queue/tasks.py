@@ -1,6 +1,6 @@
-"""The wishes of one kind: any worker takes them, delays them, and finishes them under the fence of a lease.
+"""The tasks of one kind: any worker takes them, delays them, and finishes them under the fence of a lease.
 
-A feature has a table with a row for each wish, and implements one attempt in `work`. An attempt may be killed
+A feature has a table with a row for each task, and implements one attempt in `work`. An attempt may be killed
 at any moment, and another worker makes the next one. So it first commits everything that the next attempt
 needs.
 """
@@ -38,14 +38,14 @@ _NOT_GIVEN_BACK = Condition("lease > 0", {})
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The wish is done. `values` are for columns of its row, and `also` is in the same commit."""
+    """The task is done. `values` are for columns of its row, and `also` is in the same commit."""
 
     values: Params = {}
     also: tuple[Statement, ...] = ()
 
 
 class Again(msgspec.Struct, frozen=True):
-    """The wish is delayed. After each failed try it waits twice as long as before, and `after_s` at least. If
+    """The task is delayed. After each failed try it waits twice as long as before, and `after_s` at least. If
     the attempt was no try, it waits for `after_s`. With `keeps_lease`, no worker takes it before the lease
     ends, since the attempt may still have an effect. `also` is in the commit of the delay."""
 
@@ -58,7 +58,7 @@ class Again(msgspec.Struct, frozen=True):
 
 
 class Dead(msgspec.Struct, frozen=True):
-    """The wish has failed for good: another try would fail in the same way."""
+    """The task has failed for good: another try would fail in the same way."""
 
     error: str
 
@@ -68,7 +68,7 @@ Result = Done | Again | Dead | None
 
 
 class TaskKind(ABC, Generic[W]):
-    """The wishes of one kind in one worker. `look` finds open wishes once, and begins them. When the worker
+    """The tasks of one kind in one worker. `look` finds open tasks once, and begins them. When the worker
     ends, running attempts have `closing_s` to end.
 
     `ended` is set when the next attempt ends, and is then replaced by a new event. If no attempt `outlives`
@@ -123,7 +123,7 @@ class TaskKind(ABC, Generic[W]):
         return False
 
     async def poisoned(self, queued: W) -> Params:
-        """Return columns for the row of a wish that failed for good. Without a `due`, it is never due
+        """Return columns for the row of a task that failed for good. Without a `due`, it is never due
         again."""
         del queued
         return {}
@@ -158,24 +158,23 @@ class TaskKind(ABC, Generic[W]):
         self._look_now = asyncio.Event()
 
     async def list_open(self, now: int) -> list[W]:
-        """List open wishes, some of which may find their places full."""
+        """List open tasks, some of which may find their places full."""
         return await self.table.list_open(self._store, now, 2 * self.at_once)
 
     def take_no_more(self) -> None:
-        """Stop beginning attempts."""
         self._takes_more = False
 
     def look_soon(self) -> None:
-        """Look for open wishes at once."""
+        """Look for open tasks at once."""
         self._wake.set()
 
     async def run(self, metrics: Metrics, began: int) -> None:
-        """Work on open wishes until cancelled. The server `began` at this moment."""
+        """Work on open tasks until cancelled. The server `began` at this moment."""
         self._began = began
         await repeat(self.name, self.turn, _PAUSE_S, metrics)
 
     async def turn(self) -> None:
-        """Begin open wishes, and wait until there may be more."""
+        """Begin open tasks, and wait until there may be more."""
         if self._began is not None:
             await self._let_go(self._began)
             self._began = None
@@ -183,7 +182,7 @@ class TaskKind(ABC, Generic[W]):
         await event_or_timeout(self._wake, _LOOK_EVERY_S)
 
     async def look(self) -> list[W]:
-        """Begin the open wishes that have a place, and return them. Raises faults of attempts that have
+        """Begin the open tasks that have a place, and return them. Raises faults of attempts that have
         ended."""
         self._forget_ended()
         self._wake.clear()
@@ -195,7 +194,6 @@ class TaskKind(ABC, Generic[W]):
         return begun
 
     def full_limits(self) -> set[Hashable]:
-        """Return the places that are full."""
         most: dict[Hashable, int] = {}
         taken = Counter[Hashable]()
         for _, each in self._under_way.values():
@@ -204,7 +202,7 @@ class TaskKind(ABC, Generic[W]):
         return {place for place, number in taken.items() if number >= most[place]}
 
     def has_place(self, queued: W) -> bool:
-        """Tell whether a wish may be worked on now."""
+        """Tell whether a task may be worked on now."""
         is_free = self.full_limits().isdisjoint(self.takes(queued))
         return self._takes_more and is_free and self.table.key(queued) not in self._under_way
 
@@ -213,7 +211,7 @@ class TaskKind(ABC, Generic[W]):
         return self._start(held, self._hold(held))
 
     async def finish_interrupted(self) -> list[W]:
-        """Finish the wishes of a killed server, and return them. On a shared database this does nothing,
+        """Finish the tasks of a killed server, and return them. On a shared database this does nothing,
         since other workers may have them."""
         left: dict[str, W] = {}
         is_more = not self._store.is_shared

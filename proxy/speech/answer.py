@@ -39,7 +39,7 @@ class Answer:
         self._hold = hold
         self._room = room
         self._reservation = reservation
-        # The hooks of taps for bytes that are given out, and for bytes that the client has taken.
+        # The hooks of observers for bytes that are given out, and for bytes that the client has taken.
         self._listeners, self._taken = observers.chunk, observers.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
@@ -68,7 +68,6 @@ class Answer:
         return chunk.data
 
     def last(self) -> bytes:
-        """Return the end of the sound, which is never empty. Send it only after `settle`."""
         chunk = self._sound.last_chunk()
         for listen in self._listeners:
             listen(chunk.data)
@@ -77,12 +76,10 @@ class Answer:
 
     @property
     def samples(self) -> int:
-        """The samples that were given out so far."""
         return self.call.totals.samples + sum(chunk.samples for chunk in self._unwritten)
 
     @property
     def seconds(self) -> float:
-        """The length of what was given out so far, or of all sound once it is collected."""
         samples = self._made.samples if self._is_collected else self.samples
         return samples / self.speech.sample_rate_hz
 
@@ -116,7 +113,7 @@ class Answer:
             whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
         if self._reservation is not None:
             self._reservation.keep_used()
-        # The taps have had the sound. Now they get its file.
+        # The observers have had the sound. Now they get its file.
         self._listeners, self._taken = self.observers.piece, []
         self._is_collected = True
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
@@ -142,7 +139,6 @@ class Answer:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Give the sound at the pace at which it plays. The engine does not wait for it."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)
@@ -182,7 +178,6 @@ class Answer:
                 await spilled.close()
 
     async def _streamed(self, pace: ReaderPace) -> WholeBytes:
-        """Return the bytes of the answer in the form of a stream."""
         speech, rate_hz = self.speech, self.speech.sample_rate_hz
         if speech.stored is not None and self._rewriter is None:
             self._made = Chunk(b"", speech.stored.samples, rate_hz)
@@ -201,7 +196,7 @@ class Answer:
         return spilled
 
     async def _finished(self, file: AnswerFile, pace: ReaderPace) -> WholeBytes:
-        """Return the file to send: this file, or the one that a tap writes from it."""
+        """Return the file to send: this file, or the file that an observer writes from it."""
         if (observer := self._rewriter) is None:
             return file
         finished = self._keep(pace)
@@ -213,7 +208,7 @@ class Answer:
             self._released_at_departure = None
             self._count_made()
             raise
-        # Only the tap's file is sent.
+        # Only the observer's file is sent.
         await self._spilled[0].close()
         return finished
 

@@ -1,4 +1,4 @@
-"""The call of a speech, which all stages share, and its tally, from which the ledger settles."""
+"""The call of a speech, which all stages share, and its totals, from which the ledger settles."""
 
 from __future__ import annotations
 
@@ -72,21 +72,18 @@ class PartRun(msgspec.Struct, eq=False):
 
     @property
     def speaker(self) -> str:
-        """The model as `engine/model`, and after a comma the repeating model; "" before the first try."""
         if self.model is None:
             return ""
         return self.model.name if self.post is None else f"{self.model.name}, {self.post.model.name}"
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """The model that speaks, and the model that repeats its speech."""
         if self.model is None:
             return ()
         return (self.model,) if self.post is None else (self.model, self.post.model)
 
     @property
     def engine(self) -> str:
-        """The engine of the model, or both engines joined by a plus."""
         if self.model is None:
             return ""
         return self.model.engine if self.post is None else f"{self.model.engine}+{self.post.model.engine}"
@@ -120,13 +117,11 @@ class PartRun(msgspec.Struct, eq=False):
         self.model, self.post, self.is_passed_over = None, None, True
 
     def give_to(self, candidate: Candidate) -> None:
-        """Note that this candidate is tried now."""
         self.model = candidate.model
         self.post = candidate.post
         self.text_key = candidate.text_key
 
     def text_read(self, *, is_untagged: bool) -> str:
-        """Return the text of the part. Removed tags become blanks, so places stay."""
         return text_tags.without_emotions(self.text) if is_untagged else self.text
 
     def text_for(self, candidate: Candidate) -> PreparedText:
@@ -196,7 +191,6 @@ class Totals:
 
     @property
     def speaking(self) -> list[Candidate]:
-        """The speaker of each part. For a later part, it is the first candidate."""
         return [run.winner or run.candidates[0] for run in self.parts if not run.is_passed_over]
 
     @property
@@ -307,7 +301,7 @@ class Totals:
 
 
 OpenObserver = Callable[["SpeechCall"], Observer]
-"""Opens a tap of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
+"""Opens an observer of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
 
 
 class OfJob(msgspec.Struct, frozen=True):
@@ -318,9 +312,9 @@ class OfJob(msgspec.Struct, frozen=True):
 
 
 class SpeechCall(msgspec.Struct, frozen=True, eq=False):
-    """A request that was admitted and planned. Only its tally changes.
+    """A request that was admitted and planned. Only its totals change.
 
-    `clip` is its path in the audio cache, if any; `openers` open its taps, in order. An answer that
+    `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call `of_job`
     has no listener: it does not count as a stream of its plan, and engines serve it last.
     """
@@ -348,7 +342,6 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored(self) -> tuple[str, ...]:
-        """Return the names of the request's parameters that at least one speaker ignores."""
         request, speakers = self.request, self.totals.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
@@ -359,7 +352,6 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def form(self) -> OutputForm:
-        """The form of the answer."""
         form = self.request.form
         if self.plan.treatment is None:
             return form

@@ -54,8 +54,6 @@ the next part would spend its own time in the engine's queue."""
 
 
 class FirstAudio:
-    """Finds the engine for a part: it starts a race for each part."""
-
     def __init__(
         self,
         catalogue: Catalogue,
@@ -101,7 +99,6 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates in the order of the tries."""
         late = self._engines.late.names
         return late_last(candidates, late) if late else candidates
 
@@ -224,8 +221,6 @@ class FirstAudio:
 
 
 class CandidateRace:
-    """One run through the candidates of a part, in order or in parallel."""
-
     def __init__(
         self,
         first_audio: FirstAudio,
@@ -262,7 +257,6 @@ class CandidateRace:
         raise self._failure
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
-        """Try one candidate. Return None if it failed; then `_failure` has the error."""
         if self._wait_for_part_before is not None:
             # The engine may be busy with the previous part. The deadline moves by the waited time.
             since = time.monotonic()
@@ -324,7 +318,6 @@ class CandidateRace:
         self._running[asyncio.create_task(self._try_candidate(candidate))] = candidate
 
     async def _stop_losers(self) -> None:
-        """Cancel the other candidates. Close a stream that has just begun."""
         for task in self._running:
             task.cancel()
         if not self._running:
@@ -336,5 +329,4 @@ class CandidateRace:
 
 
 def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
-    """Return the facts for the operator's log, which most clients do not see."""
     return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}

@@ -179,7 +179,6 @@ class CandidateStream:
         return self._tail.rest + self._out.flush()
 
     async def close(self) -> None:
-        """Stop the engine's work, and free the encoder."""
         self._deadline.close()
         try:
             if self._events is not None:

@@ -33,7 +33,6 @@ Extra = tuple[tuple[str, str], ...]
 """Names with their values as JSON, in the order of the names: equal fields are equal values."""
 
 NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
-"""The result for most requests, which have no such fields."""
 
 
 def read_extra(fields: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tuple[Extra, tuple[str, ...]]:
@@ -47,7 +46,6 @@ def read_extra(fields: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tup
 
 
 def extra_of(extra: Extra, info: ModelInfo) -> Extra:
-    """Return the fields that this model takes."""
     return tuple((name, value) for name, value in extra if name in info.client_fields)
 
 

@@ -23,7 +23,6 @@ class MovingTimer:
         self._loop = loop or asyncio.get_running_loop()
 
     def at(self, moment: float) -> Self:
-        """Set the moment, in the loop's time."""
         self._moment = moment
         if self._timer is not None and self._timer_at > moment:
             self._timer.cancel()
@@ -41,7 +40,6 @@ class MovingTimer:
         self._moment = math.inf
 
     def expire(self) -> None:
-        """Act at the moment."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -78,7 +76,6 @@ class Deadline(MovingTimer):
     _has_expired = False
 
     def expire(self) -> None:
-        """End the current block now, if there is one."""
         if self._task is not None and not self._has_expired:
             self._has_expired = True
             self._task.cancel()

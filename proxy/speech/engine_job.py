@@ -1,4 +1,4 @@
-"""The job that an engine gets for a part of a request: what it speaks, or what it repeats."""
+"""The job that an engine gets for a part of a request: the text to speak, or the sound to repeat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
         raise UnsupportedInstructions(
             f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
         )
-    # What repeats a recording is about as long as that.
+    # The repetition of a recording is about as long as the recording.
     source, estimated_s = run.source, text.estimated_s
     cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
     # The last engine decides the form of the sound.
@@ -86,7 +86,7 @@ def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Spee
         max_samples=None if most is None else round(most * post.model.info.sample_rate_hz / stated_hz),
         pronunciations=(),
         credential=post.credential,
-        # It never works elsewhere, where a step is looked for by its name.
+        # It never works on a remote machine, which finds a step by its name.
         step="",
         follows_s=0.0,
         instructions="",

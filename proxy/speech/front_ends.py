@@ -40,7 +40,6 @@ class FrontEnds:
 
     @property
     def names(self) -> FrontEndNames:
-        """The names for routing. If two front-ends are made for one language, the first name counts."""
         of_languages = {
             tag: name
             for name in sorted(self._by_name, reverse=True)
@@ -49,7 +48,6 @@ class FrontEnds:
         return FrontEndNames(frozenset(self._by_name), of_languages)
 
     def revision(self, name: str) -> str:
-        """Return the revision of a front-end, which changes with its segments."""
         return str(getattr(self._by_name.get(name), "revision", ""))
 
     async def read(self, text: str, markdown: Markdown, within_s: float) -> Reading | None:
@@ -114,7 +112,6 @@ async def open_front_ends(
 
 
 def routed_front_ends(config: Config) -> frozenset[str]:
-    """Return the front-ends of the routes that a configured engine can speak."""
     spoken = (
         route
         for route in config.routes

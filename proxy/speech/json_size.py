@@ -31,7 +31,6 @@ class JsonSize(NamedTuple):
 
 
 def json_size(text: bytes | memoryview, most_structure: int = MOST_STRUCTURE) -> JsonSize:
-    """Measure valid JSON. It stops after `most_structure`. Other threads run between slices."""
     structure = characters = 0
     is_in_text = is_escaped = False
     for first in range(0, len(text), _SLICE):

@@ -22,13 +22,6 @@ _log = structlog.get_logger()
 
 
 class LanguageDetection:
-    """A function from a text to its likely languages. It returns none without a detector, or if it fails.
-
-    It runs in the event loop: a detector must be fast, and a thread would cost more time. The results for the
-    last short texts are cached, because each plan needs them twice. So up to half a megabyte of users' texts
-    stays in memory for a while.
-    """
-
     def __init__(self, name: str, detector: Detector | None) -> None:
         self._name = name
         self._detector = detector

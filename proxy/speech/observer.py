@@ -1,4 +1,4 @@
-"""Taps: they let features observe an answer. The speech path names no feature."""
+"""Observers: they let features observe an answer. The speech path names no feature."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class Observer:
         return error
 
     def end(self, error: BaseException | None) -> None:
-        """End the tap. It is called exactly once, and for the last tap first."""
+        """End the observer. It is called exactly once, for the last observer first."""
 
 
 def end_all(observers: list[Observer], error: BaseException | None) -> None:
-    """End each tap, even if others raise."""
+    """End each observer, even if others raise."""
     while observers:
         observer = observers.pop()
         if "end" in observer.listens_to:
@@ -77,7 +77,7 @@ def end_all(observers: list[Observer], error: BaseException | None) -> None:
 
 
 class Observers:
-    """The hooks of an answer's taps, by name. One tap may rewrite a whole file."""
+    """The hooks of an answer's observers, by name. One observer may rewrite a whole file."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.rewriter: Observer | None = None

@@ -64,7 +64,6 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def description(self) -> str:
-        """The part for an operator: `th (script), route th: xtts/thai, elevenlabs/eleven_v3, post rvc/x`."""
         route = f"route {self.route}" if self.route else "no route"
         names = ", ".join(candidate.model.name for candidate in self.candidates)
         post = f", post {self.post.model.name}" if self.post is not None else ""
@@ -99,13 +98,10 @@ class SpeechPlan(msgspec.Struct, frozen=True):
 
     @property
     def description(self) -> str:
-        """The description of each part for a header, short enough for every proxy."""
         return "; ".join(part.description for part in self.parts)[:_MOST_HEADER_CHARACTERS]
 
 
 class _KnownDecision(NamedTuple):
-    """A decision, and the inputs that are not part of its key."""
-
     terms: Terms | None
     revision: int
     decision: Decision
@@ -224,7 +220,6 @@ class Planner:
         return [(span, self.decide(request, terms, span, own)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
-        """Return the missing things of the voice and of this language's routes, for an operator."""
         remarks = [
             f"the voice {decision.voice.id} is not offered: {why}"
             for why in self._catalogue.missing_bindings(decision.voice)
@@ -245,7 +240,6 @@ class Planner:
         return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span, own))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
-        """Plan one part of a request. It raises what `plan` raises."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
         if terms.is_for_job:
@@ -267,7 +261,6 @@ class Planner:
         )
 
     def choose(self, voice: Voice, request: SpeechRequest) -> LanguageChoice:
-        """Return the language in which this voice speaks the text."""
         return self._splitter.choose(voice, request.language, "request", request.text)
 
     def decide(
@@ -323,7 +316,7 @@ class Planner:
         decision = self._catalogue.with_aliases(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
             # Saved voices can be deleted, so no decision with one may outlive its request. The voice of a
-            # post-step may be one that the operator saved.
+            # post-step may be a saved voice of the operator.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
             self._decisions[names] = _KnownDecision(terms, revision, decision)

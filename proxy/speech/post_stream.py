@@ -153,7 +153,6 @@ class FirstSpeech:
 
 
 Repeat = Callable[[FirstSpeech], EngineStream]
-"""Opens the second engine with the PCM of the first engine."""
 
 
 class PostStream:
@@ -273,7 +272,6 @@ class PostStream:
                 raise EngineFailed("The engine of the post-step gave no whole answer.")
 
     def _tell_words(self) -> None:
-        """Queue the words so far, with their times in samples of the second engine."""
         while self.spoken.words and self._rate_hz:
             word_count, rate_hz = self.spoken.words.popleft()
             words = [

@@ -41,7 +41,7 @@ class SoundQueue:
         self._newest: list[Chunk] = []
         self._newest_bytes = 0
         self._read_to = 0
-        # Writer and reader use the file in turn: what is just being written cannot be read.
+        # Writer and reader use the file in turn, so the reader never sees a half-written block.
         self._filing = asyncio.Lock()
 
     def __bool__(self) -> bool:

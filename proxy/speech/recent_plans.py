@@ -25,14 +25,14 @@ from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 _MOST_STORED = 2000
 _MOST_LANGUAGES = 8
 _MOST_EXTRA = 4096
-"""The most characters of engine-specific fields in a request whose plan is kept."""
+"""The most characters of engine-specific fields in a request whose plan is stored."""
 
 ObserverFactory = Callable[[SpeechRequest, SpeechPlan], OpenObserver | None]
-"""Returns the opener of a tap for this plan, or None. It reads no field that is `UNPLANNED`."""
+"""Returns the opener of an observer for this plan, or None. It reads no field that is `UNPLANNED`."""
 
 
 class _Pattern(msgspec.Struct, frozen=True):
-    """A plan without its text, with the openers of its taps, and the name of its clip without the text."""
+    """A plan without its text, the openers of its observers, and the name of its clip without the text."""
 
     plan: SpeechPlan
     openers: tuple[OpenObserver, ...]
@@ -47,7 +47,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 class _Recent(msgspec.Struct, frozen=True, eq=False):
     """The plans of a request, by the language of the text, with the inputs that are not part of the key. It
-    keeps no library alive: see `_forget_with`."""
+    has no reference to a library: see `_forget_with`."""
 
     terms: Terms
     own: ReferenceType[AccountLibrary]
@@ -86,11 +86,10 @@ class RecentPlans:
         self._planner = planner
         self._catalogue = catalogue
         self._source = source
-        # The oldest go first. Texts are never kept.
+        # The oldest go first. Texts are never stored.
         self._recent: dict[_Key, _Recent] = {}
 
     def client_fields(self) -> frozenset[str]:
-        """Return the engine-specific fields that at least one model takes."""
         return self._catalogue.client_fields()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -111,7 +110,7 @@ class RecentPlans:
     ) -> SpeechCall:
         """Plan a request, and return its call. Raises what `Planner.plan` raises.
 
-        With a voice that is `own_voice` for this request, nothing is kept.
+        If the voice is this request's `own_voice`, no plan is stored.
         """
         if own_voice is not None:
             own = own.having(own_voice)
@@ -121,7 +120,7 @@ class RecentPlans:
             is_own = True
         has_tags = "[" in request.text and first_emotion(request.text) is not None
         if is_own or has_tags or request.cast or request.by_sentence:
-            # Its parts depend on the text, or the request brings data that must not be kept.
+            # Its parts depend on the text, or the request brings data that must not be stored.
             plan = await self._planner.plan_in_thread(request, terms, own)
             pattern = self._pattern(caller.account, request, plan)
         else:
@@ -151,7 +150,7 @@ class RecentPlans:
     def _keep(
         self, key: _Key, planned: _Recent, pattern: _Pattern, own: AccountLibrary, request: SpeechRequest
     ) -> None:
-        """Keep the plan of a text, by the language of the text."""
+        """Store the plan of a text, by the language of the text."""
         plan = pattern.plan
         part, choice = plan.parts[0], self._planner.choose(plan.voice, request)
         is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))
@@ -169,7 +168,6 @@ class RecentPlans:
 
 
 def _forget_with(stored: dict[_Key, _Recent], key: _Key, library: ReferenceType[AccountLibrary]) -> None:
-    """Forget the plans of a library that was garbage-collected."""
     recent = stored.get(key)
     if recent is not None and recent.own is library:
         del stored[key]

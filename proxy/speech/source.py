@@ -29,7 +29,7 @@ class StoredSpeech(Speech, WholeSound, Protocol):
 
 
 class LookUp(msgspec.Struct, frozen=True):
-    """The result of a look-up, perhaps after a wait for an equal call. The tap observes the call."""
+    """The result of a look-up, perhaps after a wait for an equal call. The observer sees the call."""
 
     stored: StoredSpeech | None = None
     observer: Observer | None = None
@@ -53,5 +53,5 @@ class Source(Protocol):
         ...
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
-        """Look up the answer of a call. If the tap observes a whole answer, its sound is stored."""
+        """Look up the answer of a call. If the observer sees a whole answer, its sound is stored."""
         ...

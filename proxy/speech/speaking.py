@@ -35,8 +35,8 @@ from proxy.telemetry.metrics import Metrics
 class OnTheWay(NamedTuple):
     """The parts of features in the speech path.
 
-    `factories` open taps, and `treat` changes the sound. `check_provenance` refuses requests for a proof. The
-    functions in `ended` get each request at its end.
+    `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for a proof.
+    The functions in `ended` get each request at its end.
     """
 
     factories: Sequence[ObserverFactory] = ()
@@ -100,8 +100,6 @@ class SpeechMeans(NamedTuple):
 
 
 class SpeechPath(NamedTuple):
-    """The planner, its recent plans, and the pipeline of one revision."""
-
     planner: Planner
     plans: RecentPlans
     pipeline: Pipeline

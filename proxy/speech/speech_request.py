@@ -30,7 +30,7 @@ _NO_SSE = ("tts-1", "tts-1-hd")
 
 
 AnswerKind = Literal["audio", "sse", "words", "json", "background"]
-"""In what form sound is answered. `background`: none, it is spoken later."""
+"""The form in which sound is answered. `background`: none, it is spoken later."""
 
 
 SOURCE_HZ = 24_000
@@ -39,7 +39,7 @@ SOURCE_HZ = 24_000
 class SourceSound(msgspec.Struct, frozen=True, eq=False):
     """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`. `digest` is
     the SHA-256 of the `file` that was sent. Of engines that are not local, only `receivers` may have it; None
-    is all. `consent` is the digest of the record by which who speaks in it agreed, "" without one."""
+    is all. `consent` is the digest of its speaker's consent record, "" without one."""
 
     pcm: bytes
     seconds: float
@@ -91,7 +91,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNPLANNED = {"text": ""}
-"""The fields of which a plan keeps nothing, each with the value that stands for all."""
+"""The fields that a stored plan omits, each with its placeholder."""
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ _decode_speech = msgspec.json.Decoder(SpeechBody).decode
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OWN_FIELDS = frozenset(SpeechBody.__struct_fields__)
 _LARGE_BYTES = 64 * 1024
-"""A smaller body is decoded within milliseconds, whatever is in it."""
+"""A smaller body is always decoded within milliseconds."""
 
 
 def parse_speech(
@@ -180,7 +180,7 @@ def _lexicon(sent: str | dict[str, str]) -> str | Words | None:
 
 
 def words(sent: dict[str, str], field: str, most: int) -> Words:
-    """Check the entries of a lexicon, and return them in the kept form. Raises InvalidRequest."""
+    """Check the entries of a lexicon, and return them in the stored form. Raises InvalidRequest."""
     if (wrong := lexicon.words_fault(sent, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
     return lexicon.usual_words(sent)
@@ -204,8 +204,6 @@ def parse(
 
 
 def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
-    """Return all fields of a valid body as they were sent. Raises UnicodeDecodeError for a name, and
-    InvalidRequest if fields are very many or very long, beside one with so many `known_characters`."""
     if len(body) > _LARGE_BYTES:
         size = json_size(body, 2 * MOST_STRUCTURE)
         if size.structure > 2 * MOST_STRUCTURE or size.characters - known_characters > 2 * MAX_BODY_BYTES:
@@ -235,7 +233,7 @@ def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> di
                         param=field.key,
                         code="string_above_max_length",
                     )
-            # What is too large stays as it was sent. No field takes that, which is a fault as any other.
+            # A value that is too large stays raw. No field takes raw values, so it becomes an ordinary fault.
             sent[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(
@@ -248,7 +246,6 @@ def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> di
 
 @lru_cache
 def _decoder(type_: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
-    """Return what leaves each field of the struct as it was sent, and passes over all others."""
     known = [
         (field.name, msgspec.Raw, msgspec.field(default=msgspec.UNSET, name=field.key))
         for field in fields.fields_of(type_)
@@ -320,7 +317,6 @@ def _check_text(body: SpeechBody) -> None:
 
 
 def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKind:
-    """Return in what form a request is answered that is spoken later, or has provenance."""
     if body.provenance is not None:
         _check_provenance(answer, format_)
     if not body.background:
@@ -334,7 +330,7 @@ def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKi
 
 
 def _check_provenance(answer: str, format_: str) -> None:
-    """Refuse what has no place for a manifest. Raises InvalidRequest."""
+    """Refuse an answer that has no place for a manifest. Raises InvalidRequest."""
     if answer in ("sse", "words"):
         what = f"stream_format {answer}: a file has its manifest only when it is whole"
     elif format_ not in MANIFEST_FORMATS:

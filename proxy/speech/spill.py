@@ -88,17 +88,14 @@ class SpillReservation:
         return max(self._promised, self._used)
 
     def use(self, count: int) -> int:
-        """Note that the files grow or shrink by `count` bytes. Return the change of the promise's size."""
         before = self.size
         self._used += count
         return self.size - before
 
     def lacks(self, count: int) -> int:
-        """Return how many of `count` more bytes do not fit in it."""
         return max(0, self._used + count - self.size)
 
     def shrink(self) -> int:
-        """Reduce the promise to its used bytes. Return the change of the size."""
         before, self._promised = self.size, 0
         return self.size - before
 
@@ -196,11 +193,6 @@ class SpillQuota:
 
 
 class SpillFile:
-    """Bytes of one answer on the disk. `on_broken` is called if others need the room; then it `was_cut`.
-
-    One caller at a time may write. `close` may be called at any time.
-    """
-
     def __init__(
         self,
         room: SpillQuota,
@@ -248,7 +240,6 @@ class SpillFile:
         return data
 
     def check(self) -> None:
-        """Raise ReaderTooSlow if the file was broken off."""
         if self.is_broken:
             raise ReaderTooSlow("The client took its answer too slowly, and there was no room to keep it.")
 

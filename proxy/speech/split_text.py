@@ -23,12 +23,6 @@ from speech_engine.text.sentences import sentence_ends
 
 
 class Span(NamedTuple):
-    """A piece of the text with its place, its voice, and its charged characters.
-
-    `language` is None while it is unknown, and `source` tells how it was found. `turn` is the number of its
-    turn in a dialogue. If a tag changed its emotion, `plain` are the candidates of its turn without a tag.
-    """
-
     start: int
     end: int
     voice: Voice
@@ -243,10 +237,6 @@ class TextSplitter:
         return span if base(span.language or "") in language.OF_A_SCRIPT else None
 
     def _route_sentences(self, span: Span, decide: Decide) -> Span | None:
-        """Return the span with its own voice or the voice of its language's route for sentences.
-
-        Return None if there is no such route, or if none of its candidates can speak with either voice.
-        """
         decision = decide(span)
         route = decision.route
         if route is None or not route.sentences:

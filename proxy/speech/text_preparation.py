@@ -136,7 +136,6 @@ def _prepare_parts(
 
 
 def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: int) -> PreparedText:
-    """Measure a prepared text. Raises InvalidRequest if it is longer than `room`."""
     lexicon = run.part.lexicon
     spoken = segments[0].spoken if len(segments) == 1 else " ".join([each.spoken for each in segments])
     if len(spoken) > room or (written_characters := estimate.written_length(spoken)) > room:

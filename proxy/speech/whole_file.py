@@ -33,11 +33,9 @@ class SpilledBytes:
 
     @property
     def was_cut(self) -> bool:
-        """Whether its bytes were discarded because others needed the room."""
         return self._file.was_cut
 
     async def add(self, data: bytes) -> None:
-        """Add bytes. Raises NoDiskSpace."""
         try:
             self._file.check()
             self._newest += data
@@ -56,7 +54,6 @@ class SpilledBytes:
         return bytes(self._newest[at : at + count])
 
     async def clear(self) -> None:
-        """Discard all bytes."""
         self._newest.clear()
         await self._file.empty()
 
@@ -93,7 +90,6 @@ class AnswerFile:
         return data if at or not self._head else self._head + data[len(self._head) :]
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield all pieces of the file."""
         at = 0
         while at < self.size:
             yield (piece := await self.read(at, PIECE_BYTES))

@@ -34,7 +34,6 @@ def check_size(call: SpeechCall, stored: StoredSpeech | None) -> None:
 
 
 def most_s(call: SpeechCall) -> float:
-    """Return the most seconds of all parts: an engine is stopped at its cap."""
     return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.totals.parts])
 
 

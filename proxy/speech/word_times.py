@@ -166,7 +166,6 @@ class InterpolatedWords:
 
 
 def interpolate(places: WordPositions, number: int, since_s: float, until_s: float) -> list[SpokenWord]:
-    """Return the words of a sentence that have a letter or a digit, with times between two moments."""
     text, segment = places.text, places.segments[number]
     words = list(find_words(text, segment))
     lengths = _lengths(text, words, segment)

@@ -69,8 +69,6 @@ _TRIES = 5
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The new plan and overrides of an account, and the act that records the change."""
-
     plan: str
     agreed: Overrides
     act: Act | None = None
@@ -136,9 +134,9 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Close an account: its keys are dead from now on, and what is only a row of it is deleted.
+    """Close an account: its keys are dead from now on, and its plain rows are deleted.
 
-    What is more than a row, such as a voice of a recording, is erased afterwards. Closing twice keeps the
+    Things with files, such as a voice of a recording, are erased afterwards. Closing twice keeps the
     first time. Forget its callers afterwards.
     """
     row: Params = {"id": account, "closed": act.at if act else await store.now()}
@@ -173,12 +171,10 @@ async def is_suspended(store: Store, account: str) -> bool:
 
 
 async def by_plan(store: Store) -> dict[str, int]:
-    """Count the open accounts of each plan that has any."""
     return {row["plan"]: row["accounts"] for row in await store.read(BY_PLAN)}
 
 
 async def plans_in_use(store: Store) -> frozenset[str]:
-    """List the plans of open accounts."""
     return frozenset(str(row["plan"]) for row in await store.read(_PLANS_IN_USE))
 
 

@@ -46,5 +46,4 @@ def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FA
 async def list_(
     store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
 ) -> list[Act]:
-    """List acts, the newest first, of one account or of all, from the place on."""
     return await ROWS.page(store, account, place, limit, {"since": since})

@@ -47,7 +47,6 @@ class BlobRow(msgspec.Struct, frozen=True):
 
 
 async def account_key(store: Store, account: str) -> str | None:
-    """Return the wrapped key of an account."""
     rows = await store.read(_ACCOUNT_KEY, {"account": account})
     return rows[0]["wrapped"] if rows else None
 

@@ -1,4 +1,5 @@
-"""Costs: what providers take for each attempt. They change no balance, and failed requests have them too."""
+"""Costs: the prices of providers for each attempt. They change no balance, and failed requests have them
+too."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """File names: the one type for texts of rows, journals and archives that name files, and the flush of files.
 
-A database may be a stranger's: a backup that was sent by mail, a row that was written by hand. So whatever
-becomes a path goes through `DiskName`, here when a backup is restored and wherever a path is made.
+A database may come from a stranger: a backup sent by mail, a row written by hand. So each text that becomes a
+path goes through `DiskName`, when a backup is restored and when a path is made.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from proxy.storage.store import StorageFailed
 
 OPERATOR = "operator"
-"""The folder of what belongs to no account. No account can have this id."""
+"""The folder of the operator's files. No account can have this id."""
 
 _RIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
 _SHOWN = 100
@@ -30,7 +30,7 @@ class UnsafeName(StorageFailed):
 
 
 class DiskName(str):
-    """The name of one file or folder: letters, digits, `-` and `_`, so it never leads elsewhere.
+    """The name of one file or folder: letters, digits, `-` and `_`, so it never leads out of its folder.
 
     It has no dot either, so it is none of the files that we make beside one: locks, parts and marks.
     """
@@ -38,7 +38,7 @@ class DiskName(str):
     __slots__ = ()
 
     def __new__(cls, text: object) -> Self:
-        """Raise UnsafeName for all else, whatever type a hostile column has."""
+        """Raise UnsafeName for any other value, of any type: a hostile column may have each."""
         if not isinstance(text, str) or not _RIGHT.fullmatch(text):
             raise UnsafeName(f"{ascii(text)[:_SHOWN]} cannot name a file")
         return super().__new__(cls, text)
@@ -53,7 +53,7 @@ def account_name(id_: object) -> DiskName:
 
 
 def owner_name(owner: object) -> DiskName:
-    """Return the folder of an account, or that of the operator, who is "". Raise UnsafeName."""
+    """Return the folder of an account; "" is the operator. Raise UnsafeName."""
     return DiskName(OPERATOR) if owner == "" else account_name(owner)
 
 

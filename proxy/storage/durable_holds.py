@@ -15,18 +15,18 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Params, Statement, Store
 
 JOB_KEY = ""
-"""In place of a key: the hold is a job's."""
+"""The key of a job's hold."""
 
 _COLUMNS = "request, account, pool, allowance, granted"
 _GET = f"SELECT {_COLUMNS} FROM holds WHERE request = :request AND key = '' AND expires = {LAST_MOMENT}"
-# One read: what the database has of an account at one moment.
+# One read, so that all values are from one moment.
 _BOOKS = f"""
 SELECT '' AS request, account, pool, amount AS allowance, 0 AS granted FROM balances WHERE account = :account
 UNION ALL
 SELECT {_COLUMNS} FROM holds WHERE account = :account AND key = ''
 """
 _IS_OPEN = "id = :request AND fence = :fence AND state IN ('wanted', 'making')"
-# The row of the cycle is locked by the first of two workers, and the second one sees what it has counted.
+# The row of the cycle is locked by the first of two workers, and the second one sees the first one's count.
 _COUNT = f"""
 INSERT INTO clone_counts (account, cycle, used, last)
 SELECT CAST(:account AS TEXT), CAST(:pool AS BIGINT), 1, CAST(:request AS TEXT)
@@ -76,7 +76,7 @@ class DurableHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keep(store: Store, hold: DurableHold, fence: int, most: int | None) -> bool:
-    """Keep a hold that was taken for a clone under our lease, and count the clone.
+    """Store a hold that was taken for a clone under our lease, and count the clone.
 
     False: the account has had `most` clones in this cycle, or the clone's row is not ours any more.
     """
@@ -92,7 +92,7 @@ def store_statement(hold: DurableHold, only_if: Condition) -> Statement:
 
 
 async def count(store: Store, account: str, pool: int) -> None:
-    """Count a clone without a hold, whatever the plan allows."""
+    """Count a clone without a hold and without a limit."""
     await store.write(Statement(_COUNT_ANYWAY, {"account": account, "pool": pool}))
 
 
@@ -113,7 +113,6 @@ async def get(store: Store, request: str) -> DurableHold | None:
 
 
 async def books(store: Store, account: str) -> tuple[dict[int, int], list[DurableHold]]:
-    """Read the pools of an account, and its holds that outlive a worker."""
     rows = await store.read(_BOOKS, {"account": account})
     pools = {row["pool"]: row["allowance"] for row in rows if not row["request"]}
     return pools, [msgspec.convert(dict(row), DurableHold) for row in rows if row["request"]]

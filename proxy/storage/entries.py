@@ -13,11 +13,11 @@ from proxy.storage.store import Params, Statement, Store
 Kind = Literal["spend", "grant", "refund", "correction"]
 
 GRANTED = 0
-"""The pool of granted credits. Any other pool is the start of a cycle: what its allowance has lost."""
+"""The pool of granted credits. Any other pool is the start of a cycle: the spending from its allowance."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One movement. `amount` is in micro-credits, below zero for what is spent.
+    """One movement. `amount` is in micro-credits, below zero for spending.
 
     A `reference` is the operator's own word for a payment, and can be used once. `actor` is the id of a key,
     `control`, or `voxgate` for a movement by the server itself.
@@ -86,7 +86,6 @@ def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
 
 
 def statements(new_entries: Iterable[Entry]) -> list[Statement]:
-    """Write several entries with their balances, in their order."""
     return [statement for entry in new_entries for statement in insert_statements(entry)]
 
 
@@ -112,7 +111,7 @@ async def place_of(store: Store, id_: str, account: str) -> Place | None:
 
 
 async def of_request(store: Store, request: str) -> list[Entry]:
-    """Read what a request spent and what came back, by the ids of the entries.
+    """Read the spending and the refund of a request, by the ids of the entries.
 
     An index by request would cost a write for each request, and would hardly be read.
     """
@@ -126,7 +125,7 @@ async def of_request(store: Store, request: str) -> list[Entry]:
 
 
 async def spent(store: Store, request: str) -> list[Entry]:
-    """Read what the request was charged, by pool, the cycle's allowance first."""
+    """Read the charge of the request by pool, the cycle's allowance first."""
     return [entry for entry in await of_request(store, request) if entry.kind == "spend"]
 
 

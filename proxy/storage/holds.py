@@ -1,8 +1,8 @@
 """Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
 
 The lock comes before the take, in a statement of its own, so that the take sees every hold that was committed
-before the lock. An expired hold is not counted, so that nothing has to remove it. Which holds count for which
-limit, the rows of `policies.admission` say.
+before the lock. An expired hold is not counted, so that nothing has to remove it. The rows of
+`policies.admission` define the holds that count for each limit.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ END
 $body$
 """
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
-# Not one that a job has kept since, under the same name.
+# A hold that a job has stored since under the same name stays.
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED} AND expires < {LAST_MOMENT}"
-# By name, and not all of the worker's: the row of a take that was given up must not live for ever.
+# By name, and not all holds of the worker: the row of an abandoned take must expire.
 # A row that is locked is being ended. To wait for it could block a settlement of many requests, which locks
-# its rows in another order. One that a job has kept since has no end, and gets none.
+# its rows in another order. A hold that a job has stored since has no expiry, and gets none.
 _RENEW = f"""
 UPDATE holds SET expires = :expires WHERE request IN (
     SELECT request FROM holds WHERE worker = :worker AND request {_NAMED} AND expires < {LAST_MOMENT}

@@ -1,4 +1,4 @@
-"""Keys as rows: the credentials of an account. The secret is shown once and never kept."""
+"""Keys as rows: the credentials of an account. The secret is shown once and never stored."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
 
 
 async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | None:
-    """Revoke a key for ever. Revoking twice keeps the first time. Forget its callers afterwards."""
+    """Revoke a key. Revoking twice keeps the first time. Forget its callers afterwards."""
     row: Params = {"id": key, "revoked": act.at if act else await store.now()}
     rows, *_ = await store.write(Statement(_REVOKE, row), *audit.insert_statements(act, _WAS_REVOKED))
     return _one(rows)

@@ -1,6 +1,6 @@
-"""The revisions of libraries as rows: by its number a worker sees that a library is as it was read.
+"""The revisions of libraries as rows: an equal number tells a worker that a library has not changed.
 
-Whatever changes a voice or a lexicon raises the number in its own commit. The clones, recordings and consents
+Each change of a voice or a lexicon raises the number in its own commit. The clones, recordings and consents
 of an account's voices have no such number.
 """
 
@@ -21,7 +21,7 @@ ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
 
 
 def raise_statement(account: str | None) -> Statement:
-    """Return what goes into the unit of each change of an account's library, or of the operator's (None).
+    """Return the statement for the unit of each change of an account's library, or of the operator's (None).
 
     It comes last there: its row is locked until the commit.
     """
@@ -31,7 +31,7 @@ def raise_statement(account: str | None) -> Statement:
 async def read(store: Store, accounts: Sequence[str]) -> dict[str, int]:
     """Return the numbers of these libraries in one query; an account that has none is left out.
 
-    Read them before the libraries: what is read later may be newer than its number, and never older.
+    Read them before the libraries: then a library may be newer than its number, but never older.
     """
     names, params = any_of(accounts)
     rows = await store.read(_READ.format(accounts=names), params)

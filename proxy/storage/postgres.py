@@ -228,7 +228,6 @@ async def migrating(url: str) -> AsyncIterator[PostgresStore]:
 
 
 async def _pool(url: str, most: int, answer_s: float, settings: Mapping[str, str]) -> asyncpg.Pool:
-    """Create a pool. It opens no connection yet."""
     return await asyncpg.create_pool(
         url,
         min_size=0,

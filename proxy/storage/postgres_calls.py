@@ -27,8 +27,6 @@ _T = TypeVar("_T")
 
 
 class PostgresCall(NamedTuple):
-    """A statement in the driver's form."""
-
     sql: str
     values: tuple[Any, ...]
 
@@ -73,7 +71,7 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]
                 return [await _rows(connection, calls[0])]
             return await _in_transaction(connection, calls)
         except asyncio.CancelledError:
-            # A clean end would wait for the server, and the server may be what is stuck.
+            # A clean end would wait for the server, and the server may be stuck.
             connection.terminate()
             raise
 

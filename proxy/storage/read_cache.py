@@ -15,7 +15,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 MOST_TOGETHER = 256
-"""So many values may be read at once. More would keep the event loop busy for too long."""
+"""The most values of one read. More would block the event loop for too long."""
 
 _MOST_UNUSED = 10
 """So often an unused value is read along: a read of its own costs as much as many."""
@@ -187,8 +187,6 @@ class ReadCache(Generic[K, V]):
 
 
 def of_one(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
-    """Return a read for a cache whose values are not read together."""
-
     async def read_one(keys: Sequence[K]) -> Mapping[K, V]:
         (key,) = keys
         return {key: await read(key)}

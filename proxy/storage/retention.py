@@ -17,7 +17,7 @@ from proxy.telemetry.metrics import Metrics
 BATCH = 5000
 EVERY_S = 3600.0
 REFUSAL_DAYS = 90
-"""Sums of refused requests are kept so long, if usage is kept for good."""
+"""The days for which sums of refused requests stay, if usage stays for good."""
 _DAY = 86_400_000_000
 
 _log = structlog.get_logger()

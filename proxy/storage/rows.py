@@ -1,4 +1,5 @@
-"""What all queries on tables share: ids, INSERTs, structs in a column, and the place where a page ended."""
+"""Shared parts of all queries on tables: ids, INSERTs, structs in a column, and the place where a page
+ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recordings of voices as rows. The bytes are sealed files, which `file_store/vault.py` opens."""
+"""The recordings of voices as rows. The bytes are sealed files, opened by `file_store/vault.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOT_MEASURED = "{}"
 
 
 class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording of a voice. `quality` is JSON, what was measured, and `tag` its emotion.
+    """A recording of a voice. `quality` has its measurements as JSON, and `tag` its emotion.
 
     The first sample of a voice has no `id`, and its words are sealed with the voice. Any other sample is a
     clip, with its own sealed words.
@@ -52,8 +52,8 @@ async def of_voice(store: Store, voice: str) -> list[SampleRecord]:
 
 
 async def made_of(store: Store, voice: str) -> list[SampleRecord]:
-    """List the recordings of which a voice was made. They live as long as the voice, and so may anything made
-    from them elsewhere."""
+    """List the recordings of which a voice was made. They live as long as the voice, and so may any data made
+    from them on another machine."""
     return [each for each in await of_voice(store, voice) if not each.id]
 
 
@@ -64,7 +64,7 @@ async def clip(store: Store, account: str, id_: str) -> SampleRecord | None:
 
 
 async def quality_of(store: Store, account: str, digest: str) -> str | None:
-    """Return what was measured of a recording of the account, or None if no voice of it has the recording."""
+    """Return the measurements of a recording of the account, or None if no voice of it has the recording."""
     rows = await store.read(_QUALITY, {"account": account, "digest": digest})
     return rows[0]["quality"] if rows else None
 

@@ -77,7 +77,7 @@ def _files() -> Iterator[Traversable]:
 
 
 def statements_up_to(version: int) -> Iterator[str]:
-    """Yield what makes the tables of a version in an empty database."""
+    """Yield the statements that create the tables of a version in an empty database."""
     yield _VERSIONS
     for migration in shipped()[:version]:
         yield from migration.statements

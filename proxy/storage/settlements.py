@@ -23,7 +23,7 @@ _Row = tuple[Value, ...]
 
 
 class End(msgspec.Struct, frozen=True):
-    """The end of a request: its usage row, its entries, what its attempts cost, and rows of features."""
+    """The end of a request: its usage row, its entries, the costs of its attempts, and rows of features."""
 
     outcome: Outcome
     usage: UsageRow
@@ -41,7 +41,6 @@ _ADD = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + exc
 
 
 def _array(annotation: object) -> str:
-    """Return PostgreSQL's array type for the type of a field."""
     kinds = {annotation, *get_args(annotation)}
     if float in kinds:
         return "double precision[]"

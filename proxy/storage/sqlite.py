@@ -1,7 +1,7 @@
 """The store over one SQLite file: two reading connections, and one writer thread that commits in groups.
 
 Durable by default (WAL, synchronous=FULL): an answered write survives the power cut after it. One process
-only; several writers starve each other, which is why several workers ask for PostgreSQL.
+only: several writers would starve each other, so several workers need PostgreSQL.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class _CommitThread:
         Thread(target=self._run, name="storage writer", daemon=True).start()
 
     async def stop(self) -> None:
-        """Write what is in the list, then end the thread."""
         await self.batches.drain()
         self._queue.put(None)
         await asyncio.wait([self._stopped])
@@ -87,7 +86,7 @@ class _CommitThread:
 
 
 class SqliteStore:
-    """Use `SqliteStore.open`. `commits` and `units` count what was written."""
+    """Use `SqliteStore.open`. `commits` and `units` count its writes."""
 
     is_shared = False
 

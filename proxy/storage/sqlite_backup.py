@@ -26,7 +26,7 @@ REPLACED = "voxgate.db.before"
 """The database that a restore has replaced."""
 
 _ENDS = ("", "-wal", "-shm", "-journal")
-"""What SQLite adds to the name of a database for its own files."""
+"""The suffixes of SQLite's own files beside a database."""
 
 _MAGIC = b"SQLite format 3\0"
 _BUSY_S = 30.0
@@ -62,7 +62,7 @@ def restore(backup: Path, folder: Path, tables: Tables) -> Copy:
     """Put a backup in the place of the database of a data folder, and keep the old database as `REPLACED`.
 
     No other process may use the folder. Raises StorageFailed, and changes nothing, if the backup is damaged,
-    of a newer version, no backup at all, or if a row of it names a file elsewhere.
+    of a newer version, no backup at all, or if a row of it names a file outside the data folder.
     """
     with checked(backup, folder, tables) as copy:
         return copy.put()
@@ -167,13 +167,11 @@ def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
 
 
 def remove(part: Path) -> None:
-    """Remove a half copy, if it is there."""
     with suppress(OSError):  # an earlier failure explains a missing file
         part.unlink()
 
 
 def part_of(target: Path) -> Path:
-    """Return the name of a file before it is whole."""
     return target.with_name(f".{target.name}.{os.getpid()}")
 
 
@@ -265,7 +263,6 @@ def check_tables(connection: sqlite3.Connection, schema: int) -> Columns:
 
 
 def _shapes(database: sqlite3.Connection) -> dict[str, _Shape]:
-    """Return the columns and indexes of each table."""
     return {
         table: frozenset([*database.execute(_COLUMNS, (table,)), *database.execute(_INDEXES, (table,))])
         for (table,) in database.execute(_TABLES).fetchall()

@@ -1,4 +1,4 @@
-"""The interface of a store: what the server asks of a database, and the errors that it raises.
+"""The interface of a store: the server's operations on a database, and their errors.
 
 It imports no driver. SQL is written once with `:name` parameters; for PostgreSQL they are numbered.
 """
@@ -84,8 +84,8 @@ class Store(Protocol):
 
         It returns after the commit, so that the result survives a crash. A unit is carried out even if its
         caller is cancelled. After AlreadyExists, MissingReference or StorageFailed, nothing of the unit was
-        kept. After StorageUnreachable that is not known: the commit may have been on its way. A row with an
-        id of its own can be written again, `ON CONFLICT`.
+        written. After StorageUnreachable that is not known: the commit may have been on its way. A row with
+        an id of its own can be written again, `ON CONFLICT`.
         """
         ...
 
@@ -98,7 +98,7 @@ class Store(Protocol):
         ...
 
     async def find_damage(self) -> str:
-        """Return what is wrong with the database's files, "" if nothing is known."""
+        """Return the damage of the database's files, "" if none is known."""
         ...
 
     async def forget_deleted(self) -> bool:
@@ -132,7 +132,7 @@ class MissingReference(Exception):
 
 Refusal = StorageFailed | AlreadyExists | MissingReference
 WriteOutcome = list[list[Row]] | Refusal
-"""The rows of each statement after the commit, or why nothing was kept."""
+"""The rows of each statement after the commit, or the reason why nothing was written."""
 
 _TRIES = 5
 

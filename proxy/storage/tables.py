@@ -87,13 +87,11 @@ Tables = tuple[Table, ...]
 
 @cache
 def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
-    """Return the tables with rows that can be erased."""
     return tuple((table, table.erasable) for table in tables if table.erasable is not None)
 
 
 @cache
 def wholes(tables: Tables) -> tuple[Table, ...]:
-    """Return the tables with rows that can be erased, without parts of other things."""
     return tuple(table for table, how in erasables(tables) if not how.is_part)
 
 

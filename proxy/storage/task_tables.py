@@ -17,7 +17,7 @@ from proxy.storage.rows import columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 
 W = TypeVar("W", bound=QueuedTask)
-# Wishes of one account, or of one place, must not delay the others.
+# Tasks of one account, or of one place, must not delay the others.
 _LIST = """
 WITH waiting AS (
 SELECT *, row_number() OVER (PARTITION BY {place}, account ORDER BY due, {key}) AS turn_of_account FROM {name}
@@ -57,11 +57,11 @@ FROM owners WHERE owners.account IS NOT NULL
 
 
 class TaskTable(Generic[W]):
-    """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for what is to be done.
+    """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for unfinished rows.
 
-    `place` is SQL, or columns, for what a wish waits for. `due` moves with each delay. So a date that a wish
-    has of its own stands in a column too, `earliest`: nothing ends a delay before it. With `of_account`,
-    no more rows of an account are listed at once, at one place for all: then there may be very many.
+    `place` is SQL, or columns, for the resource that a task waits for. `due` moves with each delay, so a
+    task's own date is in the column `earliest`: no delay ends before it. `of_account` limits the listed rows
+    of one account, for tables with very many rows at one place.
     """
 
     def __init__(
@@ -116,7 +116,6 @@ class TaskTable(Generic[W]):
         return self.read(rows[0]) if rows else None
 
     async def holds(self, store: Store, held: W) -> bool:
-        """Tell whether a row is open and still has our fence."""
         return bool(await store.read(self._holds, self._ours(held)))
 
     async def write(

@@ -30,9 +30,10 @@ NOT_ERASED = f"NOT {erased(':voice')}"
 
 
 class Tombstone(QueuedTask, frozen=True, kw_only=True):
-    """The erasure of something. `digests` are its recordings, and `pending` names what is not done.
+    """The erasure of something. `digests` are its recordings, and `pending` names the steps that are not
+    done.
 
-    Who buries it has the first `fence`.
+    The worker that writes it has the first `fence`.
     """
 
     fence: int = 1
@@ -152,7 +153,6 @@ def may_be_needed(store: Store, subject: str) -> bool:
 
 
 async def is_left(store: Store, subject: str, step: str) -> bool:
-    """Tell whether a step has left rows of an erased subject."""
     remains = [table.remains for table in store.tables if table.remains is not None]
     for sql in [each.sql for each in remains if each.step == step]:
         if await store.read(sql, {"subject": subject}):
@@ -161,13 +161,11 @@ async def is_left(store: Store, subject: str, step: str) -> bool:
 
 
 async def get(store: Store, account: str, subject: str) -> Tombstone | None:
-    """Return the tombstone of something that this account had."""
     rows = await store.read(_GET, {"subject": subject, "account": account})
     return _tombstone(rows[0]) if rows else None
 
 
 async def list_known(store: Store, subjects: Iterable[str]) -> set[str]:
-    """Return the subjects that have a tombstone."""
     names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
     if not names:
         return set()
@@ -182,7 +180,6 @@ async def list_digests(store: Store) -> set[tuple[str, str]]:
 
 
 async def list_since(store: Store, since: int) -> list[Tombstone]:
-    """List the erasures since then, the oldest first."""
     return [_tombstone(row) for row in await store.read(_SINCE, {"since": since})]
 
 

@@ -59,7 +59,6 @@ _IS_STORED = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
 async def of_account(store: Store, account: str) -> dict[str, list[TrainedModel]]:
-    """List the models of an account's voices, by voice."""
     found: dict[str, list[TrainedModel]] = {}
     for row in await store.read(_OF_ACCOUNT, {"account": account}):
         found.setdefault(row["voice"], []).append(_record(row))

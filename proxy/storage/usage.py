@@ -14,8 +14,6 @@ Outcome = Literal["finished", "left", "failed"]
 
 
 class Period(msgspec.Struct, frozen=True):
-    """The requests of one account, or of all, with `since <= started < until`."""
-
     account: str | None = None
     since: int = 0
     until: int = LAST_MOMENT
@@ -27,7 +25,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
     A clone's row has the id of its row in `bindings`. `job` is the one of which it is a step. `substitute`
-    are the engine's voices that spoke in place of those asked for, as the answer told.
+    are the engine's voices that replaced the requested ones, as the answer stated.
     """
 
     id: str
@@ -100,7 +98,6 @@ async def list_(
 async def page(
     store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
-    """List a page of rows, the newest first. A long listing does not delay other reads."""
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
     rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, parameters)

@@ -101,7 +101,6 @@ _BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBERS)
 
 
 def _expression(store: Store, by: By) -> str:
-    """Return the SQL of a side: from the table that declares it, or else a column of usage."""
     of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
     return next(of_tables, _EXPRESSIONS.get(by, by))
 
@@ -130,7 +129,6 @@ def _jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
 
 
 def _joined(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:
-    """Add up the sums that get the same name."""
     found: dict[str, UsageSum] = {}
     for each in sums:
         name = name_of(each.name)

@@ -22,7 +22,7 @@ _SEALED = "wrapped <> ''"
 
 @cache
 def masters_sql(tables: Tables) -> str:
-    """Return the SQL that counts the rows which hang on each master key, for `sum_masters`."""
+    """Return the SQL that counts the rows of each master key, for `sum_masters`."""
     return " UNION ALL ".join(
         f"SELECT {_PREFIX} AS prefix, count(*) AS number FROM {table.name} WHERE {_SEALED} GROUP BY {_PREFIX}"
         for table in tables
@@ -31,7 +31,7 @@ def masters_sql(tables: Tables) -> str:
 
 
 class MasterUse(msgspec.Struct, frozen=True):
-    """A master key by the prefix of what it wrapped, and how many rows hang on it."""
+    """A master key by the prefix of what it wrapped, and the number of rows that depend on it."""
 
     prefix: str
     rows: int

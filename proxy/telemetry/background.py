@@ -21,13 +21,12 @@ class RepeatingTask:
         self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics), name=name)
 
     async def close(self) -> None:
-        """Cancel the task, even in the middle of a turn, and wait for its end."""
         self._task.cancel()
         await asyncio.wait([self._task])
 
 
 async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
-    """Repeat the turn for ever. If a turn fails, the next one may succeed."""
+    """Repeat the turn without end. If a turn fails, the next one may succeed."""
     while True:
         try:
             await turn()

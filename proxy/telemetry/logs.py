@@ -27,7 +27,7 @@ FLUSH_S = 0.05
 class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
     """The line of a request that is over, now. The file adds the names of its process.
 
-    One that failed before its answer began has the `code` of its failure.
+    A request that failed before its answer began has the `code` of its failure.
     """
 
     request: str
@@ -70,7 +70,6 @@ class LogFile:
         self._lock = threading.RLock()
 
     def add(self, line: RequestLine) -> None:
-        """Write the line within FLUSH_S."""
         line.process, line.worker = self._process, self._worker
         with self._lock:
             self._waiting.append(line)
@@ -82,18 +81,15 @@ class LogFile:
             self.flush()
 
     def write(self, line: bytes) -> None:
-        """Write the line now."""
         with self._lock:
             self._write(line + b"\n")
 
     def flush(self) -> None:
-        """Write the waiting lines."""
         with self._lock:
             if self._waiting:
                 self._write(b"")
 
     debug = info = warning = error = critical = write
-    """A logger's methods, by the levels of the lines that it takes."""
 
     def _write(self, more: bytes) -> None:
         lines, self._waiting = self._waiting, []
@@ -118,7 +114,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     ]
     factory: Any
     if sys.stderr.isatty():
-        # The other formatter shows local variables, which hold what users send.
+        # The other formatter shows local variables, which hold users' data.
         processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
         factory = structlog.WriteLoggerFactory(sys.stderr)
     else:

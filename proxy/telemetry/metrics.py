@@ -99,8 +99,6 @@ class EngineMetrics:
 
 
 class ConnectionMetrics:
-    """The metrics of the port. `count_open` returns the open connections, whenever the page is read."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self.count_open: Callable[[], int] = lambda: 0
         self._refusals = Counter(

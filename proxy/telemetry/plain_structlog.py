@@ -1,7 +1,7 @@
-"""structlog, imported without rich where a process of ours imports it first.
+"""Imports structlog without rich, unless the process has imported one of them already.
 
-structlog takes rich along wherever that is installed, for tracebacks with the values of variables, which
-our logs never show. It would be 0.07 s of CPU time in the start of each process, and 4 MB.
+If rich is installed, structlog imports it for tracebacks with the values of variables, which our logs never
+show. That would cost 0.07 s of CPU time in the start of each process, and 4 MB.
 """
 
 from __future__ import annotations

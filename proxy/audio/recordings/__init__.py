@@ -1,1 +1,1 @@
-"""Recordings that people send: decoded in a process apart, kept lossless, rated, and derived for engines."""
+"""Uploaded recordings: decoded in a separate process, stored lossless, rated, and derived for engines."""

@@ -1,7 +1,7 @@
-"""What a process of ours makes of a stranger's recording, and whose fault it is if that is nothing.
+"""Run a child process on a stranger's recording, and decide whether the file or the machine failed.
 
-A file may keep its process busy, or end it, and is refused for that. A process also ends, or is late, because
-the machine is out of breath: then a good file must not be refused.
+A file that keeps its process busy, or ends it, is refused. But a process may also end, or be late, because
+the machine is overloaded: then a good file must not be refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from proxy.errors import DecodingFailed
 from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperRefused
 
 LIVES = 2
-"""A file whose process died is read by one more."""
+"""The tries of a file whose process died."""
 _BY_FILE = {
     -number
     for number in (
@@ -26,7 +26,8 @@ _BY_FILE = {
         *(signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS),
     )
 }
-"""What a decoder dies of by itself. Anything else, as the kernel's kill for memory, comes from outside."""
+"""The signals of a decoder's own crash. Other signals, such as the kernel's kill for memory, come from
+outside."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger()
@@ -35,9 +36,9 @@ _log = structlog.get_logger()
 async def read_apart(
     helper: Helper, question: bytes, within_s: float, checked: Callable[[bytes], _T | Undecoded]
 ) -> _T:
-    """Return what a process makes of a recording; `checked` decodes its answer, if that makes sense.
+    """Return the answer of a process about a recording. `checked` decodes and validates that answer.
 
-    Raises UnusableRecording for what the file is to blame for, and DecodingFailed for all else.
+    Raises UnusableRecording if the file is to blame, and DecodingFailed otherwise.
     """
     try:
         made = checked(await helper.ask(question, within_s=within_s))

@@ -23,9 +23,9 @@ from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
 MOST_AT_ONCE = 2
-"""Each of them may have a recording of 43 MB in memory, and what is made of it."""
+"""Each turn may have a recording of 43 MB in memory, and the data made from it."""
 MOST_WAITING = 8
-"""Each of them keeps an upload of 10 MiB in memory."""
+"""Each waiting caller has an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
 
 WITHIN_S = 30.0
@@ -48,7 +48,7 @@ class Decoder:
     def __init__(
         self, *, at_once: int = MOST_AT_ONCE, waiting: int = MOST_WAITING, within_s: float = WITHIN_S
     ) -> None:
-        """The process limits the processor's time. `within_s` is for one that waits for something else."""
+        """The process limits its CPU time. `within_s` ends a process that waits for something else."""
         self._places = FairLimiter(
             "uploads to decode", places=at_once + waiting, of_account=MOST_OF_ACCOUNT, at_once=at_once
         )
@@ -59,7 +59,7 @@ class Decoder:
     def turn(self, account: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
         """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace.
 
-        Only a caller whose upload is counted elsewhere `waits` for a place, too.
+        Only a caller whose upload is counted by its own quota `waits` for a place, too.
         """
         return self._places.turn(account, waits=waits)
 
@@ -79,12 +79,11 @@ class Decoder:
         return made
 
     async def close(self) -> None:
-        """End all processes. No upload may be in one any more."""
         await self._helper.close()
 
 
 def checked_sound(answer: bytes) -> Decoded | Undecoded:
-    """Return what a child says if it makes sense: it may be in the hands of the file that it decoded. Raises
+    """Return the child's validated answer: a hostile file may control the child that decodes it. Raises
     MsgspecError."""
     made = _decode_answer(answer)
     if isinstance(made, Undecoded):
@@ -102,7 +101,6 @@ def checked_sound(answer: bytes) -> Decoded | Undecoded:
 
 
 def _recording(made: Decoded) -> SpeechRecording:
-    """Make the recording. It runs in a thread: megabytes are copied, and numpy may have to be loaded."""
     from proxy.audio.recordings.master import make_master
 
     return SpeechRecording(

@@ -1,7 +1,7 @@
 """The decoding of one upload, with libav. It runs only in the process of `decoding_child`.
 
-What a file says of itself is not believed: its format is what its bytes are, samples are counted as they
-come, and an endless file ends when enough is kept. A damaged file gives what can be read of it.
+The facts that a file states are not trusted: its bytes decide the format, samples are counted as they come,
+and an endless file is cut at a limit. A damaged file gives its readable part.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from proxy.audio.recordings.recording import (
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
 _PCM = "pcm_"
-# A playlist would name other files, and a video codec is more code, for nothing.
+# A playlist would name other files, and a video codec is more code to attack.
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50
@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 
 
 class RefusedUpload(Exception):
-    """A file of which nothing is made."""
+    """A file that is refused."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
@@ -53,20 +53,19 @@ class RefusedUpload(Exception):
 
 
 def decode(data: bytes) -> Decoded | Undecoded:
-    """Decode a file. Raises MemoryError, and what only a fault of the decoder's own would raise."""
+    """Decode a file. Raises MemoryError; any other exception is a fault of the decoder itself."""
     return read_upload(data, _decoded)
 
 
 def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
-    """Return what is made of the frames of a file. It is made anew if the channels put one another out: some
-    recorders turn one upside down."""
+    """Decode the frames of a file. If the channels cancel each other, decode again with the first one alone:
+    some recorders invert one channel."""
     mix = Downmix()
     made = read_frames(data, mix, made_of)
     return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_put_out else made
 
 
 def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
-    """Return what is made of the frames of a file."""
     if not data:
         return Undecoded("empty")
     try:
@@ -79,8 +78,6 @@ def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) 
 
 
 class SoundFrame(NamedTuple):
-    """A frame of which so many samples are sound: behind them, the encoder filled the frame up."""
-
     frame: Any
     samples: int
 
@@ -88,8 +85,8 @@ class SoundFrame(NamedTuple):
 class MonoFrames:
     """The frames of a file, which the mix makes mono. The first one decides the rate; there may be no end.
 
-    What pads an AAC is left out: the encoder's run-in, the first frame, where the container does not tell
-    libav to skip it, and what is behind the end that an MP4 names, within its last frame.
+    The padding of an AAC is left out: the first frame, which is the encoder's run-in, unless the container
+    tells libav to skip it; and the samples of the last frame after the end that an MP4 names.
     """
 
     def __init__(self, container: Any, mix: Downmix) -> None:
@@ -142,13 +139,12 @@ class MonoFrames:
                 has_run_in = False
 
     def _samples_of_last(self, frame: Any) -> int:
-        """Return how many samples of the last frame are before the end that the container names."""
         stream, count = self._stream, int(frame.samples)
         if "mp4" not in self._container.format.name or None in (stream.duration, frame.pts):
             return count
         left = stream.duration + (stream.start_time or 0) - frame.pts
         samples = round(left * stream.time_base * self.rate_hz)
-        # Elsewhere it is no frame's end: what a file says of its length is not believed.
+        # At another place it is no frame's end: the length that a file states is not trusted.
         return samples if 0 < samples < count else count
 
     def mono(self, sound: SoundFrame) -> NDArray[np.float64]:
@@ -180,7 +176,7 @@ class MonoFrames:
             if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
                 raise RefusedUpload("rate")
             self.rate_hz = frame.sample_rate
-            # What a lossy codec leaves out is louder than the noise of 16 bits.
+            # The loss of a lossy codec is louder than the noise of 16 bits.
             self.sample_bytes = 2 if self.codec in LOSSY or frame.format.bytes <= 2 else 3
         if frame.sample_rate != self.rate_hz:
             raise RefusedUpload("changes")
@@ -205,7 +201,7 @@ def _decoded(frames: MonoFrames) -> Decoded:
 
 
 class StoredRate:
-    """The way to the rate at which sound is kept: its own up to `MOST_STORED_HZ`, then nothing is changed."""
+    """Resamples to the stored rate. Sound at up to `MOST_STORED_HZ` stays unchanged."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = min(rate_hz, MOST_STORED_HZ)
@@ -222,7 +218,7 @@ class StoredRate:
 
 
 class Downmix:
-    """The way from several channels to one: their mean, or the first one alone."""
+    """Mixes several channels to one: their mean, or the first one alone."""
 
     def __init__(self, *, takes_first: bool = False) -> None:
         self.takes_first = takes_first
@@ -230,7 +226,7 @@ class Downmix:
 
     @property
     def is_put_out(self) -> bool:
-        """Whether hardly anything of the first channel is left in the mean."""
+        """Whether the other channels cancel the first one in the mean."""
         return self._out_energy < _LEAST_LEFT * self._in_energy
 
     def down(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:

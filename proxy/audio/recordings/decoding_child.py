@@ -1,8 +1,8 @@
 """The process that decodes one upload: `python -m proxy.audio.recordings.decoding_child`.
 
-It reads the file from its pipe, answers with a `Decoded` or an `Undecoded`, and ends. A decoder of a dozen
-formats, written in C, is where a hostile file gets a hold. So before the first byte is read, this process has
-given up files, programs and the network, and it has no other client's data.
+It reads the file from its pipe, answers with a `Decoded` or an `Undecoded`, and ends. A hostile file
+attacks the decoders, which are written in C. So before it reads the first byte, this process gives up files,
+programs and the network. It has no other client's data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from speech_engine.host.pipe import pipe_of_one_thread
 
 MOST_CPU_S = 10
 _MEMORY_MB = 256
-"""Beyond what the process has when it is ready: the file, its samples, and what decoders need."""
+"""The memory for the file, its samples and the decoders, in addition to that of the idle process."""
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def _quietest_cut(samples: Floats, most: int, rate_hz: int) -> int:
         return most
     powers = np.square(samples[first : first + steps * step].reshape(steps, step)).mean(axis=1)
     moments = np.convolve(powers, np.ones(_PAUSE_STEPS), "valid")
-    # The last of the quietest: as much as possible is kept.
+    # The last of the quietest places, so that the sample is as long as possible.
     quietest = len(moments) - 1 - int(np.argmin(moments[::-1]))
     return first + round((quietest + _PAUSE_STEPS / 2) * step)
 

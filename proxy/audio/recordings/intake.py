@@ -1,4 +1,4 @@
-"""The way of an upload into the vault: decoded in a child process, measured, and refused or kept."""
+"""The intake of uploads: each is decoded in a child process, measured, and refused or accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
 class AcceptedRecording(NamedTuple):
-    """A recording that can be kept. `master` is lossless, at its own rate up to 48 kHz."""
+    """A recording that can be stored. `master` is lossless, at its own rate up to 48 kHz."""
 
     master: bytes
     seconds: float
@@ -43,8 +43,6 @@ class AcceptedSound(NamedTuple):
 
 
 class RecordingIntake:
-    """The intake of a worker."""
-
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
 
@@ -52,8 +50,8 @@ class RecordingIntake:
     async def accepted(self, account: str, data: bytes, param: str) -> AsyncIterator[AcceptedRecording]:
         """Decode and measure an upload, and give it until the block is left.
 
-        The account has its turn for so long: so there are never more than a few recordings in memory. Raises
-        InvalidRequest, which names the field `param`, and NoPlace.
+        The account has its turn during the block, so there are never more than a few recordings in memory.
+        Raises InvalidRequest, which names the field `param`, and NoPlace.
         """
         # The large libraries of sound are loaded with it: by the first upload, and not at the start.
         from proxy.audio.recordings.measures import rate
@@ -97,5 +95,4 @@ class RecordingIntake:
 
 
 def invalid_audio(reason: str, param: str) -> InvalidRequest:
-    """Return the error for a recording that no voice can be made of."""
     return InvalidRequest(f"Invalid '{param}': {reason}.", param=param, code="invalid_audio")

@@ -1,7 +1,7 @@
 """The master of a recording: a mono WAV of 16 or 24 bits, at the rate of the recording up to 48 kHz.
 
 It is a WAV and not a FLAC, although that would be half the size. We write it from bare samples and read it
-with a few lines of our own. So no library ever parses what a decoder made of a stranger's file, and the
+with a few lines of our own. So no library ever parses the output of a decoder for a stranger's file, and the
 server needs no second process when an engine asks for a sample. Every provider and every player takes it.
 """
 
@@ -30,7 +30,7 @@ class Master:
     """The samples of a master, read a stretch at a time: all of them as floats would be 60 MB."""
 
     def __init__(self, master: bytes) -> None:
-        """Raises UnusableRecording for bytes that `make_master` did not make."""
+        """Raises UnusableRecording unless `make_master` made the bytes."""
         if len(master) < _HEADER_BYTES:
             raise UnusableRecording.of("lost")
         rate_hz, sample_bytes, bits, data_bytes = _HEADER.unpack_from(master)

@@ -76,7 +76,6 @@ def measure(master: Master) -> SampleMeasures:
 
 
 def find_speech(levels: Levels) -> NDArray[np.bool_]:
-    """Return which steps have speech, above the noise floor. Short gaps count as speech, blips do not."""
     _, _, threshold = _thresholds(levels)
     speech = _without_runs(levels > threshold, value=False, shorter_than=round(_GAP_S / STEP_S))
     return _without_runs(speech, value=True, shorter_than=round(_BLIP_S / STEP_S))
@@ -94,7 +93,6 @@ def smooth(levels: Levels) -> Levels:
 
 
 def _without_runs(steps: NDArray[np.bool_], *, value: bool, shorter_than: int) -> NDArray[np.bool_]:
-    """Turn runs of `value` that are too short; a gap at either end is no gap."""
     steps_left = steps.copy()
     edges = np.flatnonzero(np.diff(steps.astype(np.int8))) + 1
     runs = np.split(np.arange(len(steps)), edges)

@@ -1,6 +1,6 @@
-"""A recording as it is kept, what may be wrong with one, and what the process that decodes it answers.
+"""The values of a recording: as it is stored, its faults, and the answer of the decoding process.
 
-None of the large libraries is needed here: see proxy/audio/libraries.py.
+This module imports no large library: see proxy/audio/libraries.py.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 192_000
 MOST_CHANNELS = 8
 MOST_S = 300.0
 MOST_STORED_HZ = 48_000
-"""What is recorded at a higher rate is kept at this one: no voice has anything above it."""
+"""The highest stored rate. No voice has anything above it, so higher rates are reduced."""
 MOST_SAMPLES = round(MOST_S * MOST_STORED_HZ)
-"""What is kept of a recording: five minutes."""
+"""The stored length of a recording: five minutes at most."""
 
 LOSSY = ("mp3", "aac", "opus", "vorbis")
 LOSSLESS = ("flac", "alac")
@@ -48,7 +48,7 @@ class UnusableRecording(Exception):
 
 class SpeechRecording(msgspec.Struct, frozen=True):
     """A recording that was decoded. `channels` and `codec` are those of the upload. `is_cut` is true if the
-    upload was longer than what is kept."""
+    upload was longer than the stored length."""
 
     master: bytes
     rate_hz: int
@@ -62,7 +62,7 @@ class SpeechRecording(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
-    """What the child made of an upload: bare mono samples, and the facts. `lacks` names the parts of its
+    """The child's result for an upload: bare mono samples, and the facts. `lacks` names the parts of its
     confinement that this machine does not have."""
 
     pcm: bytes
@@ -78,6 +78,4 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
 
 
 class Undecoded(msgspec.Struct, frozen=True, tag="undecoded"):
-    """Why the child made nothing of an upload."""
-
     fault: Fault

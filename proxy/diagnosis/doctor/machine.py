@@ -102,7 +102,6 @@ def file_system(config: Config, mounts: Path = Path("/proc/self/mountinfo")) -> 
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest folder above it that exists."""
     return next(there for there in (folder, *folder.parents) if there.exists())
 
 
