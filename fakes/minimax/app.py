@@ -32,8 +32,6 @@ _SHAPES = ("empty", "null_data", "odd_hex", "no_end")
 
 
 class _Rooms(NamedTuple):
-    """One account, with all that answers for it."""
-
     account: Account
     mouth: Mouth
     studio: Studio

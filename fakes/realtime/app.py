@@ -48,7 +48,6 @@ class RealtimeFake:
         return [each for session in self.sessions for each in session.frames if each.get("type") == kind]
 
     def will(self, do: str, text: str = "", **more: object) -> None:
-        """Add a misdeed to the script."""
         self.script.left.append(msgspec.convert({"do": do, "text": text, **more}, Misdeed))
 
     async def until(self, is_so: Callable[[], bool], within_s: float = 30.0) -> None:

@@ -63,7 +63,6 @@ class FakeRunpod:
 
     @property
     def spent_usd(self) -> float:
-        """What the account has to pay."""
         return self.fleet.spent_usd + sum(desk.queue.spent_usd for desk in self.desks.values())
 
     @property

@@ -29,7 +29,6 @@ class Clock:
         moved.set()
 
     async def until(self, moment: float) -> None:
-        """Wait until it is this moment or later."""
         while (left := moment - self()) > 0:
             try:
                 await asyncio.wait_for(self._moved.wait(), left if self._runs else None)

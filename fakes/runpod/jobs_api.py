@@ -154,8 +154,6 @@ _OPS: dict[str, tuple[str, str, Callable[[Desk, Request], Awaitable[Response]]]]
 
 
 def desk_routes(root: str, find: Find) -> list[Route]:
-    """Return the routes of all operations below a path."""
-
     def route(op: str) -> Route:
         method, path, answer = _OPS[op]
 

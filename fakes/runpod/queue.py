@@ -126,7 +126,6 @@ class JobQueue:
         return None if job is None or job.is_gone else job
 
     def lose(self, job: QueuedJob) -> None:
-        """Forget a job. What works on it ends."""
         job.is_gone = True
         self._stop(job)
 

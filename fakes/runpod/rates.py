@@ -37,7 +37,6 @@ class Window:
         return f"<Window {len(self._seen)} of {self.most}>"
 
     def count(self) -> Quota:
-        """Count one request, unless the window is full."""
         now = self._clock()
         while self._seen and self._seen[0] <= now - self._window_s:
             self._seen.popleft()

@@ -117,11 +117,6 @@ class VoicePage(msgspec.Struct, frozen=True):
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """The credit of an account. `character_count` counts credits.
-
-    If the account may go past its limit, its credits are never used up.
-    """
-
     character_count: int
     character_limit: int
     voice_limit: int | None = None

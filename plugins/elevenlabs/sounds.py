@@ -31,7 +31,6 @@ class PcmSound:
             yield Audio(segment, pcm)
 
     def end_of_call(self) -> None:
-        """Note that the next bytes begin a new answer."""
         self._pieces.begin()
 
 

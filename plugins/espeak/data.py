@@ -21,8 +21,6 @@ LONGEST_PATH_BYTES = 159
 
 
 class Build(msgspec.Struct, frozen=True):
-    """One espeak-ng: its shared library and its data folder."""
-
     library: str
     data: str
 

@@ -36,7 +36,6 @@ class WordTimes:
         self._next = next(self._tokens, None)
 
     def words(self, marks: Iterable[Mark]) -> tuple[Word, ...]:
-        """Return the words that begin with these marks."""
         return tuple(word for mark in marks if (word := self._begun_by(mark)) is not None)
 
     def _begun_by(self, mark: Mark) -> Word | None:

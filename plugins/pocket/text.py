@@ -22,8 +22,6 @@ _BRACKETS: Final = dict.fromkeys("()[]", "")
 
 
 class Preparation(NamedTuple):
-    """The replacements of characters in a text."""
-
     replaces: Mapping[str, str] = {}
     removes_semicolons: bool = False
 
@@ -66,8 +64,6 @@ class Chunk(NamedTuple):
 
 
 class TextReader:
-    """Reads texts for one model."""
-
     def __init__(self, networks: Networks, preparation: Preparation) -> None:
         self._tokenizer = networks.tokenizer
         self._most = networks.sizes.tokens

@@ -131,10 +131,8 @@ class Blanks:
 
 
 def follows(match: re.Match[str], *words: str) -> bool:
-    """Return whether one of these words stands right before the match. Blanks are ignored."""
     return match.string[max(0, match.start() - 30) : match.start()].rstrip().endswith(words)
 
 
 def one_of(written: Iterable[str]) -> str:
-    """Return a pattern for any of these words, the longest first."""
     return "|".join(re.escape(word) for word in sorted(written, key=len, reverse=True))

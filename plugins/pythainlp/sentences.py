@@ -123,6 +123,5 @@ def _first(places: Sequence[int], after: int, end: int) -> int:
 
 
 def _last(places: Sequence[int], start: int, most: int) -> int | None:
-    """Return the last of these places that is behind `start` and not behind `most`."""
     index = bisect_right(places, most)
     return places[index - 1] if index and places[index - 1] > start else None

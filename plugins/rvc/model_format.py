@@ -109,7 +109,6 @@ def check_rvc(model: ModelContents) -> ModelFacts:
 
 
 def _pretrained(kind: str, letter: str, rate: str) -> ModelFile:
-    """Return the file of a network from which a training starts."""
     return ModelFile(
         role=f"{kind}_{rate}",
         kind="tensors",

@@ -112,7 +112,6 @@ class _Recording:
                 yield self._refined(float(self._hops[best]))
 
     def read(self, start: float) -> tuple[str, float]:
-        """Return the frame's text, and the place where its sound ends."""
         # A codec may smear the preamble, so the frame is also tried a small step to either side.
         for nudge in (0.0, -0.06, 0.06, -0.12, 0.12):
             first = start + (len(PREAMBLE) + nudge) * self.symbol

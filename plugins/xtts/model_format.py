@@ -40,8 +40,6 @@ _READING: Mapping[str, tuple[str, ...]] = {
 
 
 class Sizes(NamedTuple):
-    """The sizes of the language model, and its special tokens."""
-
     layers: int
     dim: int
     heads: int

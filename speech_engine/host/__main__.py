@@ -40,7 +40,6 @@ class _Peak:
         self._reported_gb = 0.0
 
     def tell(self) -> None:
-        """Tell it if it has grown. Any thread may call this."""
         gb = devices.peak_gb(self._device)
         if gb > self._reported_gb + _REPORTED_GB:
             self._reported_gb = gb
@@ -73,8 +72,6 @@ def _context(
     sample_cache: SampleCache,
     device: Device,
 ) -> Context:
-    """Return the tools that the engine gets."""
-
     def give_up(reason: str) -> NoReturn:
         # At once, and from any thread: a device that fails may also never let its threads end.
         pipe.send(pipe_messages.Broken(reason))

@@ -213,7 +213,6 @@ class BatchLoop(Generic[V, R]):
             return self._answers.goes_on(job)
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of this moment, by the names that `batch_figures` explains."""
         with self._changed:
             return self._figures.values(self._table.live, self._width)
 
@@ -359,7 +358,6 @@ class BatchLoop(Generic[V, R]):
         return taken.seconds
 
     def _hear(self, row: BatchRow[V, R], *, is_over: bool) -> None:
-        """Take a row's new sound, and let the row leave if it is over."""
         began = self._clock()
         try:
             pcm = self._model.sound(row.handle, is_over)

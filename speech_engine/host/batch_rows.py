@@ -84,7 +84,6 @@ class BatchJob(Generic[V, R]):
         return not self.is_full
 
     def spec(self) -> RowSpec[V]:
-        """Return the next segment, for the model."""
         number = self.next_segment
         # A segment sounds the same whichever of its job's rows are beside it.
         digest = blake2b(f"{self._seed}/{number}".encode(), digest_size=8).digest()
@@ -171,7 +170,6 @@ class RowTable(Generic[V, R]):
 
     @property
     def ready(self) -> list[BatchRow[V, R]]:
-        """The rows that may take a step."""
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
 
     def add(self, speech: BatchJob[V, R]) -> None:
@@ -248,7 +246,6 @@ class RowTable(Generic[V, R]):
         return min(free, key=_joins_at, default=None)
 
     def _rowless_idle(self) -> BatchJob[V, R] | None:
-        """Return the idle job that is to have a row, if none has."""
         if self._limit == 1 or any(row.listener.is_idle for row in self.live):
             return None
         return next((each for each in self.speeches if each.has_next and each.listener.is_idle), None)

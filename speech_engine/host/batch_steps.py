@@ -20,8 +20,6 @@ RECOVERY_STEPS = 500
 
 
 class StepResult(NamedTuple):
-    """The result of a step for the first of its rows, and its duration."""
-
     states: tuple[RowStep, ...]
     seconds: float
 
@@ -79,8 +77,6 @@ _MOST_S = 60.0
 
 
 class _SoundingRow:
-    """The row whose sound is made."""
-
     unheard_s = 0.0
     has_sounded = False
 

@@ -47,8 +47,6 @@ _Line = tuple[int, int, int, int]
 
 
 class _Machine(NamedTuple):
-    """The numbers of a kind of machine: its own, and those of the system calls."""
-
     audit: int
     seccomp: int
     sockets: tuple[int, int]
@@ -238,7 +236,6 @@ def _program(machine: _Machine, needs: frozenset[str], is_alone: bool) -> bytes:
 
 
 def _refuse_if(number: int, argument: int, values: tuple[int, ...]) -> list[_Line]:
-    """Return the lines that refuse a call whose argument is one of these values."""
     lines = [_load_argument(argument)]
     for value in values:
         lines += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _REFUSE)]
@@ -248,7 +245,6 @@ def _refuse_if(number: int, argument: int, values: tuple[int, ...]) -> list[_Lin
 def _refuse_unless(
     number: int, argument: int, values: tuple[int, ...], mask: int = 0xFFFFFFFF
 ) -> list[_Line]:
-    """Return the lines that refuse a call unless its argument, under the mask, is one of these values."""
     lines = [_load_argument(argument), (_AND, 0, 0, mask)]
     lines += [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
     return _for_call(number, [*lines, (_RETURN, 0, 0, _REFUSE)])

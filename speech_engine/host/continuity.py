@@ -67,7 +67,6 @@ class Listener:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the segments are heard as a whole."""
         return any(work.steps for work in self._works)
 
     @property
@@ -120,13 +119,11 @@ class Listener:
             self.note_work(segment, work)
 
     def end_at(self, segments: int) -> None:
-        """Note that there are only so many segments."""
         self._left_s -= sum(work.seconds for work in self._works[segments:])
         for each in (self._works, self._steps_left, self._made_s, self._is_over):
             del each[segments:]
 
     def note_work(self, segment: int, work: RowWork) -> None:
-        """Note the work of a segment whose row has joined."""
         self._left_s += work.seconds - self._works[segment].seconds
         self._works[segment], self._steps_left[segment] = work, work.steps
 
@@ -175,8 +172,6 @@ def listener_of(
 
 
 class Row(Protocol):
-    """A row in the model's memory."""
-
     @property
     def listener(self) -> Listener: ...
 
@@ -271,7 +266,6 @@ def _cushion_s(row: Row) -> float:
 
 
 def _fitting(rows: Iterable[T], width: float) -> list[T]:
-    """Return the first row, and all later ones for which the width has room."""
     chosen: list[T] = []
     weight = 0.0
     for row in rows:

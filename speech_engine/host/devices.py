@@ -28,8 +28,6 @@ class DeviceLacking(Exception):
 
 
 class MemoryFound(NamedTuple):
-    """Bytes of a device: those that are free now, and all."""
-
     free: int
     total: int
 

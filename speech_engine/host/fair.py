@@ -81,8 +81,6 @@ class _Tickets(Generic[T]):
 
 
 class _Line(Generic[T]):
-    """A tenant: its virtual time, and its waiting jobs."""
-
     def __init__(self) -> None:
         self.start = 0.0
         self.floor = 0.0
@@ -207,7 +205,6 @@ class FairOrder(Generic[T]):
         return [line for line in self._lines.values() if line.tickets.count]
 
     def _come(self, ticket: T) -> _Line[T]:
-        """Return the tenant's line, which may get one more ticket."""
         line = self._lines.get(ticket.tenant)
         if line is None:
             line = self._lines[ticket.tenant] = _Line()

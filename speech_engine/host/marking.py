@@ -29,8 +29,6 @@ _Step = OpenMarkStream | MarkSound | CloseMarkStream
 
 
 class _Marking:
-    """The open streams of a mark. It is used in one thread."""
-
     def __init__(self, mark: Mark, log: HostLogger) -> None:
         self._mark = mark
         self._log = log

@@ -60,7 +60,6 @@ class OnnxNetwork:
     """A loaded network. Several threads may run it. `inputs` are the names of what it takes."""
 
     def __init__(self, file: Path, threads: int) -> None:
-        """Load a file that was checked at its import. Raise EngineFailed."""
         options = onnxruntime.SessionOptions()
         # A number of our own: with its default, it would bind threads to cores, which a host may not.
         options.intra_op_num_threads = threads

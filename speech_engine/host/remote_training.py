@@ -134,14 +134,12 @@ class _Relay:
         self._stage = ""
 
     def stop_soon(self) -> None:
-        """Let the process write a checkpoint and end."""
         self._must_stop = True
         if self._pipe is not None and self._feeding.acquire(blocking=False):
             self._pipe.send(Drain(0.0))
             self._feeding.release()
 
     def end(self) -> None:
-        """End the process at once."""
         self._is_over.set()
         if self._process is not None:
             self._process.kill()
@@ -211,7 +209,6 @@ class _Relay:
         return self._process, self._pipe
 
     def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
-        """Pass on all inputs of the training, unless its process has ended."""
         with self._feeding:
             until_answered(partial(self._feed_once, process, pipe), _TRIES, PAUSE_S, self._is_over)
         if self._must_stop:

@@ -192,7 +192,6 @@ class RemoteWorker:
                 del self._users[digest]
 
     async def _bring(self, work: RemoteWork, work_item: Work) -> None:
-        """Put the recordings of a work on the shelf."""
         job = job_with_samples(work_item)
         if job is None:
             return

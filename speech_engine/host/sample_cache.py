@@ -58,8 +58,6 @@ class ModelPiece(NamedTuple):
 
 
 class _File:
-    """A file, or the beginning of one that is still coming."""
-
     def __init__(self, size: int, data: bytes = b"") -> None:
         self.size = size
         self.data: bytes | bytearray = data if len(data) == size else bytearray(data)
@@ -93,7 +91,6 @@ class _Room:
         return len(self._files)
 
     def get(self, name: _Name) -> bytes | None:
-        """Return a file that is there as a whole."""
         file = self._files.get(name)
         return file.data if file is not None and isinstance(file.data, bytes) else None
 

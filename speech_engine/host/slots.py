@@ -67,9 +67,7 @@ class SlotTurn(Ticket):
 class Batch(Gate, Protocol):
     """The host's questions to an engine's `BatchLoop`."""
 
-    def figures(self) -> dict[str, float]:
-        """Return the figures of this moment by their names."""
-        ...
+    def figures(self) -> dict[str, float]: ...
 
 
 @runtime_checkable
@@ -212,7 +210,6 @@ class Slots:
         self._let_in()
 
     def _urgency_of(self, job: SpeechJob | None) -> Urgency:
-        """Return a job's urgency here. A part of an answer that began on another engine is a newcomer."""
         if job is None:
             return "live"
         if self._gate is None or job.urgency == "idle":
@@ -372,7 +369,6 @@ class Slots:
         return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
 
     def _longest_wait_s(self) -> float:
-        """Predicts as if all others in line went first: no slot is idle until then."""
         pace = self._pace.value or 0.0
         return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.count
 

@@ -48,7 +48,6 @@ class _Talk:
 
     @property
     def steps(self) -> int:
-        """The number of steps that this process has reported."""
         return len(self._steps)
 
     def progress(self, progress: training.TrainingProgress) -> None:
@@ -100,8 +99,6 @@ class _TrainingQuestion:
 
 
 class _Process:
-    """This process: it opens its trainer, answers one question, and ends."""
-
     def __init__(self, pipe: ParentPipe, begin: training.BeginTraining) -> None:
         self._pipe = pipe
         self._begin = begin

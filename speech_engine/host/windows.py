@@ -27,7 +27,6 @@ class WindowSizes(NamedTuple):
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The lengths that windows can have with their context, in ascending order."""
         return tuple(sorted({each + 2 * self.context for each in (*self.first, *self.last, self.usual)}))
 
     def of(self, number: int) -> int:
@@ -74,7 +73,6 @@ class WindowCutter:
 
     @property
     def samples(self) -> int:
-        """The number of samples so far."""
         return self._rest_from + len(self._rest)
 
     def feed(self, pcm: bytes) -> list[SoundWindow]:
@@ -122,7 +120,6 @@ class WindowCutter:
         return (before + inner + after).tobytes()
 
     def _image(self, at: int) -> int:
-        """Return the sample at a place outside of the recording."""
         count = self.samples
         if count == 1:
             return self._rest[0]

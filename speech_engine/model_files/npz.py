@@ -54,7 +54,6 @@ def read_arrays(data: memoryview) -> Mapping[str, TensorInfo]:
 
 
 def _entry(data: memoryview, at: int, end: int) -> tuple[str, TensorInfo, int]:
-    """Return an array, and where the next entry of the table begins. No array may reach beyond `end`."""
     if at + _ENTRY.size > len(data):
         raise UnusableModel("its table of contents is cut off")
     fields = _ENTRY.unpack_from(data, at)

@@ -188,7 +188,6 @@ class _GraphReader:
     def _attribute(
         self, message: memoryview, operator: str, depth: int
     ) -> tuple[str, onnx_parts.AttributeValue]:
-        """Check an attribute. Return its name, and its value if that is a small one or a graph."""
         called, kinds = "", set[str]()
         found: onnx_parts.AttributeValue = None
         listed: list[float] = []
@@ -212,7 +211,6 @@ class _GraphReader:
     def _value(
         self, kind: str, value: protobuf.Value, operator: str, depth: int
     ) -> onnx_parts.AttributeValue:
-        """Return the value of an attribute that is not a list."""
         if kind == "tensor":
             return self._tensor(protobuf.bytes_of(value))[1]
         if kind == "graph":

@@ -45,8 +45,6 @@ def judge_other(node: NodePart, known: Scope) -> None:
 
 
 class _Operator:
-    """What an operator is given."""
-
     def __init__(self, node: NodePart, known: Scope) -> None:
         self._node = node
         self._known = known

@@ -147,7 +147,6 @@ class Session:
         return SocketRequest(url=url, headers=self._settings.key_headers, within_s=within_s)
 
     async def _greet(self, socket: Socket) -> None:
-        """Wait for the session, configure it, and check the confirmed configuration."""
         await self._until(socket, "session.created")
         settings = self._settings
         await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))
