@@ -155,7 +155,7 @@ def _listener(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), backlog=1024)
     listener.setblocking(False)
     # asyncio sets TCP_NODELAY only if a socket names its protocol. Without TCP_NODELAY some answers
-    # wait 40 ms for nothing.
+    # wait 40 ms in vain.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -47,7 +47,7 @@ _Handler = Callable[[_Rooms, Request, ScriptedFault | None], Awaitable[Response]
 class FakeMinimax:
     """The fake. `provider` is its server. `unknown` lists the fields that the real service would ignore.
 
-    `others` has more accounts by their keys. They know nothing of one another.
+    `others` has more accounts by their keys. The accounts are independent.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The checks of what a client sends, field by field, as the service is described to make them."""
+"""The checks of a client's messages, field by field, as the service's pages describe them."""
 
 from __future__ import annotations
 

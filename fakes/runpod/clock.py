@@ -10,7 +10,7 @@ _START = 1_790_000_000.0
 
 
 class Clock:
-    """Seconds since 1970. `advance` wakes all who wait for a moment that has come."""
+    """Seconds since 1970. `advance` wakes the tasks that wait for a moment that has come."""
 
     def __init__(self, start: float = _START, *, runs: bool = False) -> None:
         self._ahead = start - time.time() if runs else start

@@ -221,7 +221,7 @@ class Fleet:
         return True
 
     def crash(self, pod: Pod) -> None:
-        """End a pod in ERROR. It is paid for until somebody terminates it."""
+        """End a pod in ERROR. It costs money until it is terminated."""
         pod.ended = "ERROR"
         self._empty(pod)
 

@@ -17,7 +17,7 @@ JOBS_RATES = {
     "purge-queue": 2,
     "requests": 10,
 }
-"""Requests an endpoint and ten seconds. What is not named here has no limit of its own."""
+"""Requests an endpoint and ten seconds. Other operations have no limit of their own."""
 
 
 class Quota(NamedTuple):

@@ -24,7 +24,7 @@ UNREAD_BYTES = 1024 * 1024
 """The most sound of a job that may wait for its reader: at a full spool, its rows pause."""
 
 RESERVED_PART = 4
-"""One row in so many is kept for new listeners: further segments and more idle work take none of these."""
+"""One row in so many is reserved for new listeners: further segments and more idle work cannot take it."""
 
 
 class BatchJob(Generic[V, R]):
@@ -66,7 +66,7 @@ class BatchJob(Generic[V, R]):
 
     @property
     def awaits_rows(self) -> bool:
-        """Whether rows may come that are not known yet."""
+        """Whether unknown rows may still come."""
         return False
 
     @property
@@ -221,7 +221,7 @@ class RowTable(Generic[V, R]):
             self._forget(speech)
 
     def clear(self) -> list[BatchJob[V, R]]:
-        """Give up all jobs: the model is no more."""
+        """Give up all jobs, because the model has ended."""
         speeches = list(self.speeches)
         self.live.clear()
         self.speeches.clear()
@@ -233,7 +233,7 @@ class RowTable(Generic[V, R]):
         if taken >= self._limit:
             return None
         idle = None if order == "fifo" else self._rowless_idle()
-        # One row is for idle work, which is owed a part of all steps and can take it only with a row.
+        # One row is for idle work, which is due a part of all steps and can take it only with a row.
         room = self._limit if idle is None else self._limit - 1
         free = [
             speech

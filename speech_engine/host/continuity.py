@@ -24,7 +24,7 @@ STEPS_CUSHION_S = 1.0
 """The same for a row that is heard after its steps: their time is in its slack already."""
 
 WHOLE_S = 2.0
-"""The later need of a client that takes its answer in one piece: it hears nothing before the end."""
+"""The later need of a client that takes its answer in one piece: it hears the first sound at the end."""
 
 CHEAP = 1.25
 """Rows not needed yet join a step only if it takes at most a quarter longer for the others."""
@@ -202,7 +202,7 @@ class StepOrder:
         self._age = 0
 
     def choose(self, rows: Sequence[T], last: Sequence[T], width: float, now: float) -> list[T]:
-        """Return the rows of the next step, out of those that can take one. Together they weigh `width` at
+        """Return the rows of the next step, out of the rows that can step. Together they weigh `width` at
         most, unless the first row alone weighs more. `last` took the last step."""
         if self._order == "fifo":
             return _fitting(rows, width)
@@ -229,7 +229,7 @@ class StepOrder:
             (row for row in rows if row.listener.is_idle), key=lambda row: row.listener.requested_at
         )
         needy = [row for row in waited if begins[id(row)] - now <= _cushion_s(row)]
-        # In a wider step they would run dry, whatever it makes for all of them together.
+        # In a wider step they would run dry, however much sound it makes in all.
         flowing = (row for row in needy if not row.listener.steps_left(row.segment))
         rates = (row.listener.rate for row in flowing if row.listener.is_played_as_it_comes)
         width = self._times.widest(rates, width)

@@ -3,8 +3,8 @@ These are only the rules, without a clock.
 
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
 Each job moves its tenant's time on by the job's seconds over the tenant's share. Urgency orders only the jobs
-of one tenant: it gains a tenant nothing over the others. Finished jobs teach the time of a slot for a second
-of audio.
+of one tenant: it does not put a tenant before others. The pace, which is the time of a slot for a second
+of audio, is learnt from finished jobs.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ class FairOrder(Generic[T]):
             self._forget()
 
     def _forget(self) -> None:
-        """Drops tenants that would begin beside a stranger; tenants ahead of their share are kept."""
+        """Drops tenants that would return with a new tenant's time. Tenants ahead of their share stay."""
         if not self.waiting and not self.running:
             self._lines.clear()
             self._away.clear()
@@ -251,7 +251,7 @@ _KEEPS = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
 _LEAST_SPOKEN_S = 5.0
-"""Short texts alone tell nothing: they take hardly longer to speak than to start, and by their pace a long
+"""Short texts alone are misleading: they take hardly longer to speak than to start, and by their pace a long
 text would seem to wait in vain."""
 
 

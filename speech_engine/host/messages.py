@@ -54,7 +54,7 @@ class HelloReply(msgspec.Struct, frozen=True):
 def introduction(engine: Engine) -> HelloReply:
     """Ask an engine once, before it serves, for its description: an exception or nonsense ends the start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
-    # An empty list says nothing: some engines learn their voices later.
+    # An empty list is no error: some engines learn their voices later.
     unlisted = getattr(engine, "unlisted_voices", ()) if voices else None
     tries = getattr(engine, "tries_unknown_voices", False)
     welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices, unlisted, tries)

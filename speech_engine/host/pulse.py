@@ -73,7 +73,7 @@ class Pulse:
 
     @contextmanager
     def waiting_here(self) -> Iterator[None]:
-        """Mark a pause of the job whose task this is. In a task of no job it marks nothing."""
+        """Mark a pause of the job whose task this is. In any other task it has no effect."""
         call = _CALL.get()
         if call not in self._begun:
             yield

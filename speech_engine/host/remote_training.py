@@ -1,7 +1,7 @@
 """A training at the far end: a process trains, as beside a server, and a thread relays its pipe over HTTP.
 
 Each checkpoint goes to the server at once, so a lost machine costs only the steps since the last one. An
-address is a secret: it is in no message of an error.
+address is a secret, so no error message has it.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class _Relay:
                         self._tell_progress(progress)
                     case FilePiece() as piece:
                         for part in self._file.take(piece):
-                            # The training waits meanwhile, so nothing is lost.
+                            # The training waits meanwhile, so no progress is lost.
                             tell = partial(self._line.tell, part)
                             until_answered(tell, _TRIES, PAUSE_S, self._is_over)
                     case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:

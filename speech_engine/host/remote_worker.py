@@ -38,7 +38,7 @@ Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
 
 class RemoteAnswer:
-    """The pieces of one work so far. `ended` tells how: whole, or cancelled."""
+    """The pieces of one work so far. `ended` is "done" or "cancelled" at the end."""
 
     def __init__(self) -> None:
         self.pieces: list[RemotePiece] = []

@@ -1,7 +1,7 @@
 """A host's side of the quarantine: texts that may have killed a host run alone, and killers do not run.
 
-The supervisor decides which texts these are. It sees only digests: their key is its own, so a digest tells
-nothing about the text to another reader. An account's text is a suspect for that account alone. Of a
+The supervisor decides which texts these are. It sees only digests: their key is its own, so a digest does
+not reveal the text to another reader. An account's text is a suspect for that account alone. Of a
 conversion, the voice is the suspect, since the recording is not known before it has come.
 """
 

@@ -124,7 +124,7 @@ class _Process:
             for lack in lacks if forbid_writing() else (*lacks, "landlock"):
                 self._log.warning("host.confinement.missing", what=lack)
             self._pipe.send(training.TrainerReady())
-            # Nothing else runs in this loop: the trainer may keep it for hours.
+            # The trainer may block this loop for hours, because no other task runs in it.
             self._answer(trainer)
 
     def _on_message(self, message: Message) -> None:

@@ -91,7 +91,7 @@ class WindowCutter:
         found = []
         sizes = self._sizes
         if self.samples - self._start + 2 * sizes.context > sizes.lengths[-1]:
-            # Two of about one length: a very short one would be a seam for nothing.
+            # Two of about one length: a very short one would add a needless seam.
             half = (self.samples - self._start) // 2
             found.append(self._window(half - half % sizes.grid, sizes.lengths[-1], is_last=False))
         if (left := self.samples - self._start) > 0:
