@@ -91,8 +91,8 @@ Voice = EngineVoice | Samples | Mix | Trained
 
 
 def find_samples(voice: Voice) -> tuple[Sample, ...]:
-    """Return the recordings that an engine needs for a voice, each once. A voice of the engine, or a
-    trained voice, needs none."""
+    """Return the recordings that an engine needs for a voice, each once. A voice of the engine, or a trained
+    voice, needs none."""
     if isinstance(voice, (EngineVoice, Trained)):
         return ()
     if isinstance(voice, Samples):
@@ -131,12 +131,11 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     length of the audio, and `share` is the tenant's part of a slot beside others; both are for the queue.
     `pronunciations` use only the alphabets of the model.
 
-    `urgency` orders jobs of one tenant; `idle` jobs come after all others. A listener begins in
-    `plays_in_s`, and hears `plays_rate` seconds of sound a second; after this job, it will ask for about
-    `follows_s` seconds more under the same id.
-    Work that outlives a request names its job in `of_job`, and itself in `step`: the same at every try.
-    `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
-    words how to speak, and `extra` has values that only this engine knows.
+    `urgency` orders jobs of one tenant; `idle` jobs come after all others. A listener begins in `plays_in_s`,
+    and hears `plays_rate` seconds of sound a second; after this job, it will ask for about `follows_s`
+    seconds more under the same id. Work that outlives a request names its job in `of_job`, and itself in
+    `step`: the same at every try. `credential` names the provider account to which the voice belongs; empty
+    is any. `instructions` say in words how to speak, and `extra` has values that only this engine knows.
     """
 
     id: str

@@ -1,7 +1,7 @@
 """The jobs API of a queue over HTTP. An endpoint has it, and so has a pod of ours.
 
-A fault named `error_in_200` has a code: `vanish` forgets the job, `unknown_state` answers with an
-unknown state, `not_json` with a body that is not JSON.
+A fault named `error_in_200` has a code: `vanish` forgets the job, `unknown_state` answers with an unknown
+state, `not_json` with a body that is not JSON.
 """
 
 from __future__ import annotations

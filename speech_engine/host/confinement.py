@@ -1,8 +1,8 @@
 """Takes from a process what it does not need: programs, the network, other processes, and files.
 
 A host feeds users' text into libraries in C. If one of them is broken into, little is left to do. Standard
-library only: a filter for system calls is written as the kernel reads it. Root can lift limits
-on open files again, but not Landlock's rules.
+library only: a filter for system calls is written as the kernel reads it. Root can lift limits on open files
+again, but not Landlock's rules.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ These are only the rules, without a clock.
 
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
 Each job moves its tenant's time on by the job's seconds over the tenant's share. Urgency orders only the jobs
-of one tenant: it does not put a tenant before others. The pace, which is the time of a slot for a second
-of audio, is learnt from finished jobs.
+of one tenant: it does not put a tenant before others. The pace, which is the time of a slot for a second of
+audio, is learnt from finished jobs.
 """
 
 from __future__ import annotations

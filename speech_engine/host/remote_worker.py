@@ -38,7 +38,7 @@ Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
 
 class RemoteAnswer:
-    """The pieces of one work so far. `ended` is "done" or "cancelled" at the end."""
+    """The pieces of one work so far. `busy_s` is None until the work is over."""
 
     def __init__(self) -> None:
         self.pieces: list[RemotePiece] = []

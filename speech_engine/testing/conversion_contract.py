@@ -24,8 +24,8 @@ _TENANT = "acc_contract"
 class ConversionContract:
     """The promises of every engine that speaks no texts and converts recordings, with one test for each.
 
-    It needs what `EngineContract` needs. `voice` is one that the engine converts into; a `Trained` one is on
-    the shelf that the engine was created with, for the tenant `tenant`.
+    It needs what `EngineContract` needs. `voice` is one that the engine converts into; a `Trained` one is in
+    the cache that the engine was created with, for the tenant `tenant`.
     """
 
     voice: ClassVar[str | Voice]
