@@ -54,17 +54,17 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     If the operator `must_accept_licence`, the model serves no request before that. Without `paid_use`, it
     serves no plan with a price on a commercial server.
 
-    A model that `clones` makes a voice of recordings once, and one that `speaks_samples` speaks with
-    recordings of any voice (`Samples`). They have `sample_s` seconds (least, most), at `sample_hz`; longer
-    ones are cut. If a provider deletes clones that do not speak, `unused_clone_s` is after how long.
-    If it `needs_sample_text`, each must come with its
-    words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
+    A model that `clones` makes a voice of recordings once. A model that `speaks_samples` speaks with
+    recordings of any voice (`Samples`). Recordings have `sample_s` seconds (least, most), at `sample_hz`;
+    longer ones are cut. If a provider deletes clones that do not speak, it does so after `unused_clone_s`. If
+    the model `needs_sample_text`, each recording must come with its words. A model that `mixes` blends up to
+    `most_mixed` voices (`Mix`).
 
     A model that `converts` repeats a recording in another voice; without `speaks` it only converts. With a
     `trained_format`, it takes voices that were trained for it, whose files have that format. If its provider
     counts units, a minute of a recording counts `units_a_minute` until the provider's count is known. If it
-    `hears_all_first`, nothing begins and nothing is billed before the end of what it hears, and it gets more
-    time for a long recording.
+    `hears_all_first`, work and billing begin only at the end of the recording, and it gets more time for a
+    long one.
 
     A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
     Without `is_speech`, the sound has no words (a test's tones), and needs no mark of a machine's speech.

@@ -202,7 +202,7 @@ MODEL_FORMAT = ModelFormat(
             sources=("model.safetensors", "model_*.safetensors", "model.pt", "model_*.pt"),
             roots=("ema_model_state_dict", ""),
             strip=("ema_model.",),
-            # What only training needs.
+            # Only training needs these.
             ignore=("initted", "step"),
         ),
         ModelFile(role="vocabulary", kind="text", name="vocab.txt"),

@@ -127,7 +127,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return self.voices or self._preset.unlisted
 
     def names(self) -> Names:
-        """Return what the server knows of OpenAI's names: whatever it lists, it may know them all."""
+        """Return the answer for OpenAI's names. A server may know them all without listing them."""
         return as_they_are((*BUILT_IN, *self.voices) if self._preset.knows_names else ())
 
     def request_model(self, id_: str, language: str) -> str:

@@ -127,7 +127,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
         slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, sample_cache, device)
         async with serving(server, begin.address) as transport:
-            # Only now: to load a model may take what speaking never needs.
+            # Only now: loading a model may need rights that speaking does not.
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             peak.tell()

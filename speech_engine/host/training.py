@@ -1,5 +1,5 @@
 """The process that trains a voice, `python -m speech_engine.host.training PIPE_FD`; `speech_engine.training`
-says what is sent.
+has its messages.
 
 It reads the engine's model, gives up programs, the network and writing files, and then takes recordings. One
 thread trains. Another one reads the pipe, notes a request to stop, and ends the process with its parent.
