@@ -20,7 +20,7 @@ class CloneSample(msgspec.Struct, frozen=True):
 
 
 class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a new voice. No other voice has or had its `name`, and nothing in it names a person.
+    """A request for a new voice. No other voice has or had its `name`, which contains no person's name.
 
     The name begins with a letter and has at most 64 letters, digits and "-". If the provider takes ids, the
     name is the voice's id; if the provider makes ids itself, it is the name on the provider's pages. So a

@@ -93,8 +93,8 @@ class UnsupportedInstructions(EngineError):
 
 
 class UnsupportedOption(EngineError):
-    """The model cannot do what an option asks for, or not with this voice; another one might. `detail` is the
-    name of the option's field."""
+    """The model does not support an option, or not with this voice; another model might. `detail` is the name
+    of the option's field."""
 
 
 class UnsupportedRequest(EngineError):

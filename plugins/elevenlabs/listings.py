@@ -143,7 +143,7 @@ class Subscription(msgspec.Struct, frozen=True):
 async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...]:
     """Return the models that speak or convert, in the operator's order, or else in that of ElevenLabs.
 
-    One that speaks and names no language is left out, because no request could have a route to it.
+    A model that speaks and names no language is left out, because no request could have a route to it.
     """
     listed = await api.look(tuple[ListedModel, ...], "/v1/models")
     if listed is None:

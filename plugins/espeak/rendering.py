@@ -67,7 +67,7 @@ Put = Callable[[Audio | Words], bool]
 class Rendering:
     """The events of one utterance. `put` gets them until it returns False or the cap is reached.
 
-    Silence at the beginning is kept back, so that a text that makes no sound can be refused.
+    Silence at the beginning is held back, so that a text that makes no sound can be refused.
     """
 
     def __init__(self, utterance: Utterance, put: Put) -> None:

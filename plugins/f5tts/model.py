@@ -24,7 +24,7 @@ STEP_S = 0.5 / USUAL_STEPS
 FIRST_S = 2.5
 """The length of an answer's first piece: short, but long enough to make the second one meanwhile."""
 LONGEST_S = 10.0
-"""The longest piece. A longer one gains nothing and comes later."""
+"""The longest piece. A longer one has no advantage and comes later."""
 USUAL_RECORDING_S = 8.0
 _FADE_S = 0.005
 

@@ -162,7 +162,7 @@ class OpenAIEngine:
         return self._settings.uncompressed
 
     def _with_known(self, voice: VoiceInfo) -> VoiceInfo:
-        """Return the voice with what its name says, where the server says nothing."""
+        """Return the voice with the language and gender of its name, where the server gives none."""
         known = self._settings.known_voice(voice.id)
         if known is None:
             return voice

@@ -88,7 +88,7 @@ class TextReader:
             parts = split_into_best_sentences(self._tokenizer, clean, CHUNK_TOKENS, **self._how)
             return tuple(self._chunk(part) for part in parts)
         except (ValueError, IndexError):
-            # Without a letter, the package has nothing to begin with.
+            # The package cannot begin with a text without a letter.
             raise UnsupportedText(_NOTHING) from None
         except BaseException as error:  # the seam around a library in Rust, whose panics are no Exception
             if type(error).__name__ != "PanicException":

@@ -24,9 +24,9 @@ _READING = Lock()
 class Turn:
     """The right to compute, which only one reader has at a time.
 
-    Of two threads, the interpreter lets the second in after 5 ms; of nine, the ninth after 40 ms.
-    So only one reader asks for the interpreter at a time. It stays away for a moment each
-    millisecond. After ten milliseconds it lets the next reader go on.
+    Of two threads, the interpreter lets the second in after 5 ms; of nine, the ninth after 40 ms. So only one
+    reader waits for the interpreter at a time. It stays away for a moment each millisecond. After ten
+    milliseconds it lets the next reader go on.
     """
 
     def __init__(self) -> None:

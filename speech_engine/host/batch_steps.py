@@ -148,7 +148,7 @@ _MEANS = (
     "device_memory_total_bytes",
     "device_utilisation",
 )
-"""These are no sums: an engine's processes have a mean of them, and each sees its whole card."""
+"""These figures are not added up: an engine's processes have their mean, and each sees its whole card."""
 
 
 def add_figures(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -132,7 +132,7 @@ class Listener:
             self._steps_left[segment] -= 1
 
     def note_sound(self, segment: int, seconds: float, now: float) -> None:
-        """Note new sound. If the listener had nothing to hear for a while, its sound goes on from now."""
+        """Note new sound. If the listener's sound had run out, it goes on from now."""
         if segment == self.current:
             if not self.has_played:
                 self.has_played, self.begins_at = True, max(now, self.plays_at)

@@ -34,7 +34,7 @@ false when the provider has certainly not begun and the work waits again."""
 
 
 def ignore_dispatch(_is_dispatched: bool) -> None:
-    """Do nothing: for callers to whom the dispatch does not matter."""
+    """For callers that do not need to know the dispatch."""
 
 
 class EngineStream(Protocol):
@@ -48,7 +48,7 @@ class EngineStream(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the work and give back what it holds. A second call does nothing.
+        """End the work and give back its slot and memory. A second call has no effect.
 
         If this call is cancelled, it finishes first.
         """
@@ -144,7 +144,7 @@ async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]
 
 
 async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work to its end, also if this call is cancelled. The cancelling is raised afterwards."""
+    """Run the work to its end, even if this call is cancelled. CancelledError is raised afterwards."""
     task, cancelled = asyncio.create_task(work), None
     while not task.done():
         try:

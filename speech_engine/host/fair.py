@@ -267,7 +267,8 @@ class Pace:
         return self._held_s / self._estimated_s if self._estimated_s >= _LEAST_SPOKEN_S else None
 
     def learn(self, held_s: float, estimated_s: float) -> None:
-        """A sum over a sum, not a mean of ratios: many short jobs must not outweigh a long one."""
+        """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
+        one."""
         if estimated_s > 0.0:
             self._held_s = self._held_s * _KEEPS + held_s
             self._estimated_s = self._estimated_s * _KEEPS + estimated_s

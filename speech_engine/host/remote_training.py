@@ -102,7 +102,8 @@ class HttpLine:
 async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
     """Train in a process of its own, and return its end. The server has all files by then.
 
-    If this is cancelled, nothing stays. Raises EngineFailed, and EngineCannot if another try would fail too.
+    If this is cancelled, neither process nor files stay. Raises EngineFailed, and EngineCannot if another try
+    would fail too.
     """
     relay = _Relay(begin, line)
     stopping = asyncio.get_running_loop().call_later(stop_s, relay.stop_soon)

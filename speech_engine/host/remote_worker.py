@@ -70,7 +70,7 @@ class RemoteTrainer(NamedTuple):
 
 class RemoteWorker:
     """An engine with the work that was sent to it. `fetch` brings recordings that did not fit into a work.
-    Without a `trainer`, it trains nothing."""
+    Without a `trainer`, it cannot train."""
 
     def __init__(
         self,

@@ -263,7 +263,7 @@ class SampleCache:
             return known
         made = make(recordings)
         with self._lock:
-            # A recording that was dropped in the meantime must leave nothing behind.
+            # No derived value may outlive a recording that was dropped in the meantime.
             if all(self._recordings.get(name) is not None for name in names):
                 self._derived[key] = made
             while (

@@ -356,7 +356,7 @@ class Slots:
             self._order.discard(turn)
 
     def _starts_in_s(self, turn: SlotTurn) -> float:
-        """Predicts the wait; 0 while nothing is known. Waits too long to matter count as equal."""
+        """Predicts the wait; 0 before any measurement. Waits too long to matter count as equal."""
         ahead_s = turn.left_s + LONGEST_RETRY_S
         return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 

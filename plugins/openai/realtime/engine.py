@@ -145,7 +145,7 @@ class Recitation:
 
     @property
     def tokens(self) -> float:
-        """The price of all responses, including those that were not sent."""
+        """The price of all responses, including unsent ones."""
         weights = self._settings.token_weights
         return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
 
