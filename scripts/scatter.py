@@ -3,6 +3,7 @@
     python scripts/scatter.py            prints the table
     python scripts/scatter.py consents   prints the files of one feature
     python scripts/scatter.py --save     writes the table into scripts/scatter.txt
+    python scripts/scatter.py --sizes    prints the size of each feature with all that serves it alone
 
 What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A table is
 named by SQL, a section by who reads it of a configuration or tells an operator of its keys. `proxy/config` is
@@ -14,6 +15,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -29,6 +31,14 @@ _ROOMS = ("proxy", "policies", "speech_engine")
 _DECLARED_IN = {"consent": "proxy/config/"}
 """Where a section is declared, if that is not in its feature's folder."""
 _METRIC = re.compile(r"voxgate_\w+\Z")
+
+
+_APART = {
+    "jobs/remote": ("plugins/runpod/**/*.py", "speech_engine/host/remote_*.py", "speech_engine/runner.py"),
+    "jobs/kinds/training": ("speech_engine/training.py", "speech_engine/host/training.py"),
+    "marks": ("plugins/spread/**/*.py", "plugins/audioseal/**/*.py", "speech_engine/host/marking.py"),
+}
+"""What serves a feature in another process, and so is imported by none of its files."""
 
 
 class Names(NamedTuple):
@@ -63,6 +73,8 @@ class Reach(NamedTuple):
 def main(arguments: list[str]) -> None:
     if arguments == ["--save"]:
         FIGURES.write_text(table())
+    elif arguments == ["--sizes"]:
+        print("\n".join(f"{name:24}{lines:6}" for name, lines in sizes().items()))
     elif arguments:
         for reach in (each for each in reaches() if each.feature in arguments):
             print("\n".join(("imports:", *reach.importing, "names:", *reach.naming)))
@@ -92,6 +104,47 @@ def reaches() -> Iterator[Reach]:
             tuple(file for file in outside if _imports(file) & modules),
             tuple(file for file in outside if is_named(file, feature, own)),
         )
+
+
+def sizes() -> dict[str, int]:
+    """Return the lines of each feature: its folder, and the files outside that serve it alone.
+
+    Of jobs, `core`, `remote`, each kind and the rest count as features.
+    """
+    owners = {file: _folder(file) for file in _files()}
+    is_new = True
+    while is_new:
+        is_new = False
+        for file in [each for each, owner in owners.items() if not owner]:
+            users = {owners[each] for each in _importers()[_module(file)]}
+            if len(users) == 1 and (owner := users.pop()):
+                owners[file], is_new = owner, True
+    found = Counter[str]()
+    for file, owner in owners.items():
+        found[owner] += _source(file).count("\n")
+    for owner, patterns in _APART.items():
+        apart = {path for pattern in patterns for path in ROOT.glob(pattern)}
+        found[owner] += sum(path.read_text().count("\n") for path in apart)
+    del found[""]
+    return dict(sorted(found.items()))
+
+
+def _folder(file: str) -> str:
+    """Return the feature in whose folder a file lies, or ""."""
+    parts = file.removeprefix("proxy/features/").split("/")[:-1]
+    if not file.startswith("proxy/features/") or not parts:
+        return ""
+    depth = {"core": 2, "remote": 2, "kinds": 3}.get(parts[1], 1) if parts[0] == "jobs" and parts[1:] else 1
+    return "/".join(parts[:depth])
+
+
+@cache
+def _importers() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {_module(file): set() for file in _files()}
+    for file in _files():
+        for module in _imports(file) & found.keys() - {_module(file)}:
+            found[module].add(file)
+    return found
 
 
 def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
