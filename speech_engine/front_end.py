@@ -21,6 +21,6 @@ class FrontEnd(Protocol):
         """Cuts `text` into sentences. Synchronous: the server calls it in a thread.
 
         The source ranges tile the text: each begins where the one before ended, the first at 0 and the last
-        ends at len(text). `spoken` is never empty; a text without speech gives no segments.
+        ends at len(text). `spoken` is never empty; a text with nothing to say gives no segments.
         """
         ...

@@ -118,7 +118,7 @@ class Hosted(msgspec.Struct, frozen=True):
 
 
 Create = Callable[[str, S, Context], AbstractAsyncContextManager[Any]]
-"""(name, settings, context) → an async context manager of the kind's object, e.g. an `Engine`."""
+"""(name, settings, context) → an async context manager of what the kind asks for, e.g. an `Engine`."""
 
 
 def created_late(module: str, name: str = "create") -> Create[Any]:
