@@ -26,7 +26,7 @@ class Comparer(Protocol):
     def compare(self, one: bytes, other: bytes) -> float:
         """Returns how alike the speakers are, -1 to 1; the order of the two does not matter.
 
-        Synchronous: always called in one thread, never twice at the same time. A recording without speech may
-        give any score, but must not raise.
+        Synchronous: always called in one thread, never twice at the same time. A recording without
+        speech may give any score, but raises nothing.
         """
         ...

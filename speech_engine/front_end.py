@@ -20,7 +20,7 @@ class FrontEnd(Protocol):
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         """Cuts `text` into sentences. Synchronous: the server calls it in a thread.
 
-        The source ranges tile the text: each begins where the one before ended, the first at 0 and the last
-        ends at len(text). `spoken` is never empty; a text with nothing to say gives no segments.
+        The source ranges tile the text: each begins where the one before ended, the first at 0 and the
+        last ends at len(text). `spoken` is never empty; a text with nothing to say gives no segments.
         """
         ...
