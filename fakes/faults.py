@@ -66,7 +66,7 @@ class FaultyAnswer:
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         if self.fault and self.fault.name == "lost":
-            # All is done that was asked for, and nobody hears of it.
+            # The request was carried out, but its answer is lost.
             self._hang_up()
             raise CutOff
         if message["type"] == "http.response.start":

@@ -76,7 +76,7 @@ class Provider:
         return sum(not each.is_over for each in self.seen)
 
     def spoken(self) -> list[RequestRecord]:
-        """Return the requests for speech, without those that only list something."""
+        """Return the requests for speech, without requests for lists."""
         return [each for each in self.seen if self._speech in each.path]
 
     def fail(self, name: FaultOrder | Broken, **more: Any) -> None:
@@ -150,7 +150,7 @@ class Provider:
         unread = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive() -> MutableMapping[str, Any]:
-            # If the client leaves, the whole task ends. The application need not look for that.
+            # If the client leaves, the whole task ends, so the application need not check for it.
             return next(unread, None) or await for_ever()
 
         try:

@@ -20,8 +20,6 @@ _GRACE_S = 1
 
 
 class ServedApp:
-    """A fake provider that runs. `url` is its root."""
-
     def __init__(self, provider: Provider, server: uvicorn.Server, url: str) -> None:
         self.provider = provider
         self.url = url
@@ -103,7 +101,6 @@ def run(provider: Provider, name: str) -> None:
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
-    """Return what reads the arguments that all programs have."""
     parser = argparse.ArgumentParser(prog=name, description="A fake of the provider, for tests.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
@@ -158,7 +155,7 @@ def _listener(host: str, port: int) -> socket.socket:
     listener = socket.create_server((host, port), backlog=1024)
     listener.setblocking(False)
     # asyncio sets TCP_NODELAY only if a socket names its protocol. Without TCP_NODELAY some answers
-    # wait 40 ms for nothing.
+    # wait 40 ms in vain.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -1,6 +1,6 @@
 """The recordings of one speaker, from which an engine makes a voice.
 
-The server looks after consent, limits and the record of the voice. An engine only asks its provider.
+The server checks consent and limits, and stores the voice's row. An engine only calls its provider.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class CloneSample(msgspec.Struct, frozen=True):
 
 
 class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a new voice. No other voice has or had its `name`, and nothing in it names a person.
+    """A request for a new voice. No other voice has or had its `name`, which contains no person's name.
 
     The name begins with a letter and has at most 64 letters, digits and "-". If the provider takes ids, the
     name is the voice's id; if the provider makes ids itself, it is the name on the provider's pages. So a
-    voice can be found again if the answer is lost. `language` is the language of the samples. `denoise`
-    asks the provider to clean the samples first.
+    voice can be found again if the answer is lost. `language` is the language of the samples. With `denoise`,
+    the provider cleans the samples first.
     """
 
     name: str

@@ -59,7 +59,7 @@ def request(
 
 
 def decoded(type_: type[T], body: bytes, fault: str) -> T:
-    """Return what JSON says. Raise EngineFailed with this message if it is none, or of another shape."""
+    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, or of another shape."""
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -76,7 +76,7 @@ async def refusal_body(answer: HttpAnswer) -> bytes:
 
 
 def refusal_of(body: bytes) -> Any:
-    """Return what a refusal's body says in JSON, or None: it may be a gateway's page, or a part of one."""
+    """Return the decoded JSON of a refusal's body, or None: it may be a gateway's page, or a part of one."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

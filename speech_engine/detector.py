@@ -14,7 +14,7 @@ class Detector(Protocol):
 
 @runtime_checkable
 class RankingDetector(Detector, Protocol):
-    """A detector that has more than one guess at a text. The server then asks `rank` alone."""
+    """A detector that has more than one guess at a text. The server then calls only `rank`."""
 
     def rank(self, text: str, usual: str) -> Sequence[str]:
         """Returns the likely tags without region, the likeliest first, or none if unsure.

@@ -38,7 +38,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class EngineRefreshes(Protocol):
-    """A cloud engine that can ask its provider for models and voices."""
+    """A cloud engine that can read its provider's models and voices."""
 
     async def refresh(self) -> None:
         """Brings `models` and `voices` up to date. Called at the start and every few minutes. While the
@@ -52,7 +52,7 @@ class EngineVoices(Protocol):
     """An engine that has its own voices.
 
     `unlisted_voices` may name voices with which it speaks, too, and which no client needs to see; None says
-    that they are not all known. Without this attribute the list is whole. What is in neither is not offered,
+    that they are not all known. Without this attribute the list is whole. A voice in neither is not offered,
     and not even tried unless `tries_unknown_voices` is True: a provider may learn a voice by its use.
     """
 
@@ -72,8 +72,8 @@ class EngineClones(Protocol):
         room for one more, and CloneNameUsed if the provider will never make a voice of this name.
 
         If a provider drops voices that are not used, or takes its fee at the first use, this uses the voice
-        once. After any other failure the provider may have the voice or not: the server asks `find_clone`
-        before it calls again with the same name.
+        once. After any other failure the provider may have the voice or not: the server calls `find_clone`
+        before it calls this again with the same name.
         """
         ...
 
@@ -85,8 +85,8 @@ class EngineFindsClones(Protocol):
     async def find_clone(self, name: str) -> str | None:
         """Returns the id of the voice that `clone` made under this name, or None if there surely is none.
 
-        It may use the voice once, and it deletes what else `clone` left under this name: a recording that
-        the provider keeps apart. Raises the classes of `speech_engine.errors` if it cannot tell.
+        It may use the voice once. It deletes a recording that `clone` left under this name, if the provider
+        stores one separately. Raises the classes of `speech_engine.errors` if it cannot tell.
         """
         ...
 

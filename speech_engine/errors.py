@@ -14,7 +14,7 @@ class EngineError(Exception):
     the operator alone: the provider's status and code.
 
     `may_fall_back`: the server may ask another engine. `may_retry`: the server may ask this engine again
-    before any audio came. The first try certainly did nothing and costs nothing.
+    before any audio came. The first try certainly had no effect and is free.
     """
 
     may_fall_back: ClassVar[bool] = True
@@ -93,14 +93,14 @@ class UnsupportedInstructions(EngineError):
 
 
 class UnsupportedOption(EngineError):
-    """The model cannot do what an option asks for, or not with this voice; another one might. `detail` is the
-    name of the option's field."""
+    """The model does not support an option, or not with this voice; another model might. `detail` is the name
+    of the option's field."""
 
 
 class UnsupportedRequest(EngineError):
-    """The provider does not take this request, and does not say what is wrong with it; another one might.
+    """The provider does not take this request, and does not name the fault; another provider might.
 
-    It says nothing of the provider's health, and the provider bills nothing for it.
+    It does not count against the provider's health, and the provider does not bill it.
     """
 
 
@@ -113,7 +113,7 @@ class NoCloneRoom(EngineError):
 
 
 class CloneNameUsed(EngineError):
-    """The provider had a clone of this name and has it no more. Only another name can be used."""
+    """The provider once had a clone of this name. Only another name can be used."""
 
 
 class ContentRefused(EngineError):

@@ -42,11 +42,11 @@ def onnx_host(module: str) -> Hosted:
     return Hosted(
         module=module,
         packages=("onnxruntime>=1.31.1,<2", "numpy>=2,<3"),
-        # Only its reading of texts is used. What else it asks for serves its commands.
+        # Only its reading of texts is used. Its other requirements serve its commands.
         bare=("piper-tts==1.8.0",),
         constraints="constraints.txt",
         imports=("piper.espeakbridge",),
-        # A model that asks for absurd amounts of memory fails alone, and not the machine.
+        # A model that allocates absurd amounts of memory fails alone, and not the machine.
         memory_mb=16_384,
     )
 
@@ -70,7 +70,7 @@ def judge_graph(
 
 
 def one_model(tags: Iterable[str], sample_rate_hz: int, digest: str) -> ModelInfo:
-    """Describe all voices as one model: so clients choose between voices, as they do elsewhere."""
+    """Describe all voices as one model, so that clients choose between voices, as with other engines."""
     spoken = dict.fromkeys(tags)
     bases = dict.fromkeys(tag.partition("-")[0] for tag in spoken)
     return ModelInfo(
@@ -89,7 +89,7 @@ def one_model(tags: Iterable[str], sample_rate_hz: int, digest: str) -> ModelInf
 def find_voice(
     engine: str, voices: Mapping[str, V], tags: Callable[[V], Iterable[str]], voice: Voice, language: str
 ) -> V:
-    """Return the voice that is meant, if it speaks the language, of whatever region.
+    """Return the named voice, if it speaks the language of any region.
 
     `tags` gives those of a voice. Raise VoiceNotFound or UnsupportedLanguage, with the engine's name.
     """

@@ -11,7 +11,7 @@ from speech_engine.models import ModelInfo
 
 
 class LicenceTerms(NamedTuple):
-    """What a licence allows. Without `paid_use`, what its models say may not be sold. If an operator
+    """The terms of a licence. Without `paid_use`, its models' speech may not be sold. If an operator
     `must_accept` it, its models serve no request before that. `says` is a sentence without its full stop."""
 
     paid_use: bool
@@ -49,14 +49,14 @@ _KNOWN = {
 
 
 def terms_of(licence: str) -> LicenceTerms:
-    """Return what a licence allows. Of an unknown one, the careful answer."""
+    """Return the terms of a licence. An unknown licence gets careful terms."""
     return _KNOWN.get(licence.casefold(), _UNKNOWN)
 
 
 def bound_by(licence: str, basis: str) -> str:
     """Return which of two licences a model keeps to: the stricter one, its own if they are alike.
 
-    `basis` is the licence of what the model was made from, or "". One that is known to forbid paid use is
+    `basis` is the licence of the model's source, or "". A licence that is known to forbid paid use is
     stricter than an unknown one: an operator may have a reason why the latter allows it.
     """
     return max((licence, basis), key=_strictness) if basis else licence
@@ -70,7 +70,7 @@ def _strictness(licence: str) -> int:
 
 
 def with_licence(models: Iterable[ModelInfo], licence: str) -> tuple[ModelInfo, ...]:
-    """Return models with another licence, and what it allows. With "" they keep their own."""
+    """Return the models with another licence and its terms. With "" they keep their own."""
     if not licence:
         return tuple(models)
     terms = terms_of(licence)

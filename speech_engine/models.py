@@ -20,7 +20,7 @@ NEVER_PASSED = frozenset(
     }
 )
 """Fields that name a recording by its address. The engine's server would fetch it, so any client could reach
-what only that server may: its files and its network. Recordings go as `Samples`."""
+that server's files and its network. Recordings go as `Samples`."""
 
 
 class Language(msgspec.Struct, frozen=True):
@@ -31,41 +31,46 @@ class Language(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One model of an engine. The server never asks for more than this.
+    """One model of an engine. The server never exceeds these limits.
 
-    `max_characters` counts `spoken`: per segment, or per joined call where `joins_segments` is true.
-    `speed` and `pitch` are the engine's own ranges; the server does the rest of a speed afterwards.
-    If a model needs longer, `first_audio_s` raises the server's time limit to first audio. If the text
-    leaves the operator's machines, `is_local` is false: some plans do without such models.
+    `max_characters` counts `spoken`: per segment, or per joined call where `joins_segments` is true. `speed`
+    and `pitch` are the engine's own ranges; the server does the rest of a speed afterwards. If a model needs
+    longer, `first_audio_s` raises the server's time limit to first audio.
+
+    If the text leaves the operator's machines, `is_local` is false: some plans do without such models.
     `shutdown_date` is the day, such as 2027-01-06, from which the provider serves the model no more.
     `encoded_hz` is the rate of its own `formats`, 0 if that is not known: a client that names a rate gets
     their bytes only if they surely have it.
+
     It follows `instructions` of up to `max_instructions` characters; 0 is for a model that has none. A client
     may set the `client_fields`, which only this engine knows: they come as the job's `extra`, and never are
     any of `NEVER_PASSED`.
+
     `digest` stands for the checkpoint of a local model: another one sounds different under the same id.
-    `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false,
-    the front-end of the language prepares the texts. Others than one that `reads_emotion_tags` get texts
-    without tags such as `[happy]`. If the operator `must_accept_licence`, the model serves no request before
-    that. Without `paid_use`, it serves no plan with a price on a commercial server.
+    `phonemes` are the alphabets in which a job may say how a word sounds. If `reads_numbers` is false, the
+    front-end of the language prepares the texts. A model without `reads_emotion_tags` gets texts without tags
+    such as `[happy]`.
 
-    A model that `clones` makes a voice of recordings once, and one that `speaks_samples` speaks with
-    recordings of any voice (`Samples`). They have `sample_s` seconds (least, most), at `sample_hz`; longer
-    ones are cut. If a provider deletes clones that do not speak, `unused_clone_s` is after how long.
-    If it `needs_sample_text`, each must come with its
-    words. A model that `mixes` blends up to `most_mixed` voices (`Mix`).
+    If the operator `must_accept_licence`, the model serves no request before that. Without `paid_use`, it
+    serves no plan with a price on a commercial server.
 
-    A model that `converts` repeats a recording in another voice; without `speaks` it does nothing else. With
-    a `trained_format`, it takes voices that were trained for it, whose files have that format. If its
-    provider counts units, a minute of a recording counts `units_a_minute` until the provider has told. If it
-    `hears_all_first`, nothing begins and nothing is billed before the end of what it hears, and it gets more
-    time for a long recording.
+    A model that `clones` makes a voice of recordings once. A model that `speaks_samples` speaks with
+    recordings of any voice (`Samples`). Recordings have `sample_s` seconds (least, most), at `sample_hz`;
+    longer ones are cut. If a provider deletes clones that do not speak, it does so after `unused_clone_s`. If
+    the model `needs_sample_text`, each recording must come with its words. A model that `mixes` blends up to
+    `most_mixed` voices (`Mix`).
+
+    A model that `converts` repeats a recording in another voice; without `speaks` it only converts. With a
+    `trained_format`, it takes voices that were trained for it, whose files have that format. If its provider
+    counts units, a minute of a recording counts `units_a_minute` until the provider's count is known. If it
+    `hears_all_first`, work and billing begin only at the end of the recording, and it gets more time for a
+    long one.
 
     A model that follows rules, and learnt from no recordings, is not `is_trained`: signed manifests say so.
-    Without `is_speech`, nothing is said (a test's tones), and the mark of a machine's speech is not needed.
+    Without `is_speech`, the sound has no words (a test's tones), and needs no mark of a machine's speech.
 
-    The server sets `runner` where the engine works elsewhere, on machines rented by a runner of this name:
-    then the model is not local, and speaks for jobs alone.
+    The server sets `runner` if the engine is remote, on machines rented by a runner of this name: then the
+    model is not local, and speaks only for jobs.
 
     `substitutes` has a pair for each listed voice that the provider lacks: its id, and the voice that the
     engine speaks with instead. A header of the answer names that one.

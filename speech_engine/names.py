@@ -1,4 +1,4 @@
-"""What an engine's plugin knows of the voices' names that clients have from OpenAI: alloy, nova, onyx, …"""
+"""A plugin's answer to the voices' names that clients have from OpenAI: alloy, nova, onyx, …"""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ voices among all names, by their languages and genders."""
 
 
 def no_names(_settings: Any) -> Names:
-    """Say that an engine knows none of the names: it speaks with voices of its own alone."""
+    """An engine knows none of the names, and speaks only with its own voices."""
     return {}
 
 
 def share_voices(_settings: Any) -> Names:
-    """Say that the server is to share the engine's voices among the names."""
+    """The server shares the engine's voices among the names."""
     return "shared"
 
 
 def as_they_are(ids: Iterable[str]) -> Names:
-    """Say that an engine takes names as they are, those among its voices' ids."""
+    """The engine takes the names that are ids of its voices."""
     return {id_: KnownName(id_) for id_ in ids}

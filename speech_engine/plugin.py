@@ -21,7 +21,7 @@ from speech_engine.sockets import NO_SOCKETS, SocketClient
 from speech_engine.trained_files import TrainedFormat
 
 Need = Literal["network", "programs"]
-"""What a host may do only if its engine says so."""
+"""The rights of a host that its engine must request."""
 
 Kind = Literal["engine", "front_end", "detector", "mark", "comparer", "runner", "trainer"]
 
@@ -42,16 +42,17 @@ class Logger(Protocol):
 
 
 def _nothing(*_args: Any) -> None:
-    """Does nothing: for an engine in its own process the server keeps no heartbeat, waits, and never ends."""
+    """The default without effect: an engine in the server's process has no heartbeat."""
 
 
 class Context(msgspec.Struct, frozen=True):
     """The tools that the server lends to a plugin.
 
-    Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks
-    nor yields an event for `tick_s` seconds, the host counts as frozen and is killed. What a job waits for
-    that is no work, such as room that others have, belongs into a block `with context.waiting():`, on the
-    event loop and in the task that asks the engine.
+    Call `tick`, from any thread, whenever a unit of work is done. If a host has work but neither ticks nor
+    yields an event for `tick_s` seconds, the host counts as frozen and is killed. A wait that is no work,
+    such as a wait for room, belongs into a block `with context.waiting():`, on the event loop and in the task
+    that calls the engine.
+
     `http` and `sockets` are for cloud engines, which run in the server; a host has no client. `samples` has
     the recordings of the jobs that run now, for models that speak from recordings. `device` is the one to
     compute on.
@@ -81,15 +82,15 @@ class Hosted(msgspec.Struct, frozen=True):
 
     `packages` lists the worker's needs beside voxgate, in pip's form ("name>=1.0"). If the list is not empty,
     the host runs in its own environment, made by `voxgate env build NAME`: the worker's top-level package,
-    speech_engine, grpcio, msgspec and these. `bare` lists more of them, installed without what they ask for:
-    some ask for what is not needed, or cannot be had. `constraints` is a file of pinned versions beside
-    the worker module; `imports` are modules that must be importable there; the build tries them.
+    speech_engine, grpcio, msgspec and these. `bare` lists more of them, installed without their requirements:
+    some of these are not needed, or cannot be had. `constraints` is a file of pinned versions beside the
+    worker module; `imports` are modules that must be importable there; the build tries them.
 
     `trainer` is a module that learns voices for it. It runs in a process of its own, in the same environment,
     and its `voxgate_register` gives a plugin of the kind trainer, with the engine's name and settings.
 
     `devices` are the kinds of devices that it can compute on. The host chooses one, and sees that it is there
-    and has the memory that the configuration asks for.
+    and has the memory that the configuration names.
 
     When the engine has loaded, its host may no longer start programs, use a network, or look into other
     processes. `needs` lists what a worker must still do: "network", "programs". `memory_mb` is the most
@@ -137,7 +138,7 @@ def created_late(module: str, name: str = "create") -> Create[Any]:
 
 @runtime_checkable
 class KnowsShutdowns(Protocol):
-    """Settings that know when their provider switches a model off. `voxgate check` and `doctor` ask them."""
+    """Settings that know when their provider switches a model off, for `voxgate check` and `doctor`."""
 
     def shutdown_date(self, model: str) -> str:
         """Return the day, such as 2027-01-06, or an empty text. Starts nothing."""
@@ -146,7 +147,7 @@ class KnowsShutdowns(Protocol):
 
 @runtime_checkable
 class Cautious(Protocol):
-    """Settings that allow what an operator should know of. `voxgate check` shows it."""
+    """Settings with a risk that an operator should know. `voxgate check` shows it."""
 
     def cautions(self) -> tuple[str, ...]:
         """Return sentences without a full stop, or nothing. Starts nothing."""
@@ -154,7 +155,7 @@ class Cautious(Protocol):
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """A missing need of a plugin on this machine: `what` is missing, and what to `do`."""
+    """A missing requirement of a plugin on this machine: `what` is missing, and the remedy in `do`."""
 
     what: str
     do: str
@@ -163,7 +164,7 @@ class Missing(msgspec.Struct, frozen=True):
 def missing_model(
     do: str, setting: str = "model_path", what: str = "the section names no model"
 ) -> Callable[[Any], tuple[Missing, ...]]:
-    """Return a `missing` that tells the want of a model: the setting with its folder is empty."""
+    """Return a `missing` that reports the model if the setting with its folder is empty."""
     return lambda settings: () if getattr(settings, setting) else (Missing(what, do),)
 
 
@@ -174,8 +175,8 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     `missing` lists what the machine lacks for these settings: a library, a folder of data, a variable.
     `voxgate doctor` calls `missing`, which may look at files, starts nothing and tells no secret.
 
-    `names` says what an engine knows of the voices' names that clients have from OpenAI: nothing, its own
-    voice behind each, or that its voices are to be shared among them.
+    `names` gives an engine's answer to the voices' names that clients have from OpenAI: none, its own voice
+    behind each, or that its voices are to be shared among them.
 
     With a `model_format`, operators import models for it, and name one as `model` in the engine's section.
     Its folder is then in the setting `model_path`, a text. The engine only reads it. `gallery` is the path of

@@ -1,7 +1,7 @@
 """The Runner protocol: work on a machine that is rented for it. Its plugin knows one provider of machines.
 
 Rented time is paid for. So the server notes in its database that a piece of work begins, and then asks for
-it. It asks a second time only when the first run is surely over. A runner keeps nothing that a kill could
+it. It asks a second time only when the first run is surely over. A runner has no state that a kill could
 lose.
 """
 
@@ -19,7 +19,7 @@ REMOTE_VERSION = 1
 """The version of `RemoteWork` and of the contents of its pieces. The far end refuses another version."""
 
 MOST_PIECE_BYTES = 1_000_000
-"""The most that a piece takes as JSON. Providers of machines cut or refuse longer ones."""
+"""The largest size of a piece as JSON. Providers of machines cut or refuse longer ones."""
 
 
 class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,7 +27,7 @@ class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     Four recordings of half a minute fit into 8 MB of JSON. A recording that does not fit is fetched from
     `url` while this run of the work is open: it has `size` bytes, and `sha256` is their digest. The address
-    is a secret, so it is never logged: no other proof is asked for.
+    is a secret, so it is never logged: the request needs no other credential.
     """
 
     digest: str
@@ -59,7 +59,7 @@ class RemoteWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `key` names it for all time: the far end never begins one key twice while it lives, and another start of
     the same work, after the first is surely over, has another key. The far end ends it after `most_s` seconds
-    of work. Without `work` and `training`, it is asked only what the engine has.
+    of work. Without `work` and `training`, it only requests the engine's description.
     """
 
     key: str
@@ -92,10 +92,10 @@ OPEN: frozenset[RemoteStatus] = frozenset({"queued", "running"})
 
 
 class RemoteState(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a piece of work. `reason` is for the operator, and has nothing of the text.
+    """The state of a piece of work. `reason` is for the operator, and has no part of the text.
 
     `usd` is its cost so far, None if that is not known. Work that is over is then charged at the highest
-    possible cost. `pieces` are the pieces from the asked number on, as far as they are there.
+    possible cost. `pieces` are the pieces from the requested number on, as far as they are there.
     """
 
     status: RemoteStatus
@@ -125,7 +125,7 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class PricedRuns(Protocol):
-    """Settings of a runner that tell its `RunnerLimits.most_usd`. `voxgate check` asks them."""
+    """Settings of a runner that give its `RunnerLimits.most_usd`, for `voxgate check`."""
 
     @property
     def most_usd(self) -> float: ...
@@ -139,7 +139,7 @@ class RunnerHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotBegun(EngineError):
-    """The work was surely not begun, and nothing is billed for it: a second `submit` is safe.
+    """The work was surely not begun and is not billed: a second `submit` is safe.
 
     Every other failure of `submit` leaves it open whether it runs.
     """
@@ -163,8 +163,8 @@ class Runner(Protocol):
     async def submit(self, work: RemoteWork) -> str:
         """Begins a piece of work, and returns its name for `look` and `cancel`.
 
-        It is called once for a key. It asks its provider at most once for something that costs, unless the
-        first request surely had no effect. Raises NotBegun only if the work was certainly not begun.
+        It is called once for a key. It sends its provider at most one request that costs money, unless the
+        first one surely had no effect. Raises NotBegun only if the work was certainly not begun.
         """
         ...
 
@@ -178,7 +178,7 @@ class Runner(Protocol):
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
         """Returns the state with the pieces from number `since` on. May wait for some seconds for news.
 
-        `work` is what was submitted, for a runner that can hand it over only when its machine is up: the far
+        `work` is the submitted work, for a runner that can hand it over only when its machine is up: the far
         end then begins its key once.
 
         Another process may ask again for the same pieces, from 0 on, since the first process may have been
@@ -196,7 +196,7 @@ class Runner(Protocol):
         ...
 
     async def health(self) -> RunnerHealth:
-        """Asks the provider. It costs nothing."""
+        """Return the provider's present health. The request is free."""
         ...
 
     async def tidy(self, live: Mapping[str, float]) -> None:

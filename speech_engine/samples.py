@@ -15,7 +15,7 @@ T = TypeVar("T")
 class SampleReader(Protocol):
     """The recordings that the server has brought for the jobs that run now. They are in memory alone.
 
-    Any thread may call it. An engine must not keep what it gets here for longer than its job.
+    Any thread may call it. An engine must not keep these values for longer than its job.
     """
 
     def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
@@ -24,9 +24,9 @@ class SampleReader(Protocol):
         ...
 
     def derived(self, job: SpeechJob, samples: Sequence[Sample], make: Callable[[Sequence[bytes]], T]) -> T:
-        """Returns what `make` made of these recordings, now or for an earlier job of this model: a speaker's
-        embedding, for example. It is forgotten with any of the recordings. `make` runs in the caller's
-        thread, and two threads may make the same at once. Raises VoiceNotFound as `pcm` does."""
+        """Returns the result of `make` for these recordings, now or for an earlier job of this model: a
+        speaker's embedding, for example. It is forgotten with any of the recordings. `make` runs in the
+        caller's thread, and two threads may make the same at once. Raises VoiceNotFound as `pcm` does."""
         ...
 
     def model(self, job: SpeechJob, voice: Trained) -> bytes:
@@ -37,9 +37,9 @@ class SampleReader(Protocol):
         ...
 
     def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
-        """Calls `forget` with the digests of what was deleted, whenever something is, on the event loop. The
-        jobs that use it end by themselves. What was made of it must be gone when they have and, if `forget`
-        returns something to wait for, that is over."""
+        """Calls `forget` with the digests of deleted recordings and files, at each deletion, on the event
+        loop. The jobs that use them end by themselves. Everything that was made of them must be gone once
+        these jobs have ended and the awaitable that `forget` returned, if any, is done."""
         ...
 
 
@@ -56,7 +56,7 @@ class NoSamples:
         raise EngineFailed("Nobody brings trained voices to this engine.")
 
     def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
-        """Do nothing: there are no recordings to delete."""
+        """There are no recordings to delete."""
 
 
 NO_SAMPLES = NoSamples()

@@ -1,6 +1,6 @@
-"""What a plugin says of the files of voices that were trained for it: how they come, are kept and leave.
+"""A plugin's declaration of the files of its trained voices: their import, their stored form, their export.
 
-Nothing here needs torch. Strangers' files are read in a process that sees nothing else.
+This module needs no torch. Untrusted files are read in a confined process.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ class TrainedFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainedFiles(Protocol):
-    """What the `module` of a `TrainedFormat` knows of its files, as its name `FILES`.
+    """The operations on the files of a `TrainedFormat`: the name `FILES` of its `module`.
 
-    It imports no torch. A voice is kept as one file, in the format's own form. `bring` and `export` run in a
-    confined process, `check` also in the server.
+    It imports no torch. A voice is stored as one file, in the format's own form. `bring` and `export` run in
+    a confined process, `check` also in the server.
     """
 
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
-        """Write the form that is kept. `sources` are by role; one of tensors is safetensors already, with its
-        values as metadata. Check all that is in them first. Raises UnusableModel and UnusableSource."""
+        """Write the stored form. `sources` are by role; a file of tensors is safetensors already, with its
+        values as metadata. Check their whole contents first. Raises UnusableModel and UnusableSource."""
         ...
 
     def check(self, file: BinaryIO, size: int) -> TrainedFacts:
-        """Check a file in the form that is kept, by its header alone. Raises UnusableModel."""
+        """Check a file in the stored form, by its header alone. Raises UnusableModel."""
         ...
 
     def export(self, file: BinaryIO, size: int, form: str, target: BinaryIO) -> None:
-        """Write a kept file in one of the format's `exports`. Raises UnusableModel if it lacks that."""
+        """Write a stored file in one of the format's `exports`. Raises UnusableModel if it lacks that."""
         ...
 
 

@@ -1,8 +1,8 @@
-"""Training: a voice that is learnt from recordings. What is asked of a trainer, what it tells, and how both
-travel between the server and the process that trains.
+"""Training: a voice is learnt from recordings. Orders and reports of a trainer, and the messages for both
+between the server and the process that trains.
 
-The process is `python -m speech_engine.host.training PIPE_FD`, in the engine's environment. It is asked one
-thing, and ends. All that is large goes in pieces of PIECE_BYTES at most, and nothing of it through a file:
+The process is `python -m speech_engine.host.training PIPE_FD`, in the engine's environment. It answers one
+order, and ends. Large data goes in pieces of PIECE_BYTES at most, and never through a file:
 
     server   BeginTraining                     MayLoad
     process                 DeviceFound                 TrainerReady
@@ -11,9 +11,9 @@ thing, and ends. All that is large goes in pieces of PIECE_BYTES at most, and no
     process  FilePiece("voice")…  FilePiece("onnx")…  TrainingDone
 
 The answer may end with TrainingFailed at any time. `Drain` ends a training between two steps, with a
-checkpoint and TrainingStopped. To cancel one, kill the process: it leaves nothing.
+checkpoint and TrainingStopped. To cancel one, kill the process: it leaves no files.
 
-At a far end the same process is fed over HTTP, by a link of the server that asks (`speech_engine.runner`):
+At a far end the same process is fed over HTTP, by a link of the server that trains (`speech_engine.runner`):
 
     GET  LINK   the recordings, the checkpoint and Train, as the pipe has them
     POST LINK   TrainingProgress, or the next FarPiece of a checkpoint, the voice or a form
@@ -32,10 +32,11 @@ from speech_engine.device import DeviceKind
 TRAINING_MODULE = "speech_engine.host.training"
 PIECE_BYTES = 1 << 20
 BLOB_BYTES = 4 << 20
-"""Of a file that is kept, or sent by a far end, at once."""
+"""The size of a piece of a stored file, or of one from a far end."""
 
 FileRole = Literal["checkpoint", "voice", "onnx"]
-"""A checkpoint goes on with a training; a voice's file is what the engine loads; the others are to take home.
+"""A checkpoint goes on with a training; a voice's file is what the engine loads; the other forms are for
+download.
 """
 Stage = Literal["preparing", "training", "exporting"]
 
@@ -45,7 +46,7 @@ class TrainingError(Exception):
 
 
 class TrainingStops(Exception):
-    """Raised by a trainer that was told to stop, when its last checkpoint is out."""
+    """Raised by a trainer after a request to stop, when its last checkpoint is out."""
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -59,11 +60,11 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 class TrainingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A training as it is asked for. With the same seed and recordings, a processor gives the same voice.
+    """The order of a training. With the same seed and recordings, a processor gives the same voice.
 
     It ends after `most_steps`, or when the voice has not become better for `patience` steps. A checkpoint is
     due after `checkpoint_every` steps, or `checkpoint_s`. `sample_rate_hz` is the voice's; 0 leaves it to the
-    trainer. `forms` are those that are wanted beside the voice's own, if it can have them.
+    trainer. `forms` are the requested forms beside the voice's own, if it can have them.
     """
 
     seed: int
@@ -120,15 +121,15 @@ class TrainingTalk(Protocol):
         ...
 
     def progress(self, progress: TrainingProgress) -> None:
-        """Tell how far it is. Does not wait."""
+        """Report the progress. Does not wait."""
         ...
 
     def is_due(self, step: int) -> bool:
-        """Ask after each step whether a checkpoint is due."""
+        """Return whether a checkpoint is due. Call it after each step."""
         ...
 
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
-        """Send what a later life needs to go on. It waits until the server has taken it."""
+        """Send the state that a later life needs to go on. It waits until the server has taken it."""
         ...
 
 
@@ -142,7 +143,7 @@ class Trainer(Protocol):
         checkpoint: bytes,
         talk: TrainingTalk,
     ) -> TrainedVoice:
-        """Learn a voice, from where a checkpoint was made unless that is empty. May take hours.
+        """Learn a voice, from the checkpoint on unless that is empty. May take hours.
 
         Raises TrainingStops, and TrainingError only if the recordings are to blame.
         """
@@ -232,8 +233,8 @@ class TrainingDone(msgspec.Struct, frozen=True, kw_only=True, tag="training_done
 
 
 class TrainingStopped(msgspec.Struct, frozen=True, tag="training_stopped"):
-    """The process was told to stop, and has sent its last checkpoint, if it had begun to learn. So many
-    `steps` it has learnt."""
+    """The process has stopped on request, and has sent its last checkpoint, if it had begun to learn. It has
+    learnt for `steps` steps."""
 
     steps: int = 0
 
@@ -247,7 +248,7 @@ class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):
 
 TrainingEnd = TrainingDone | TrainingStopped | TrainingFailed
 RemoteMessage = TrainingProgress | FarPiece
-"""What a far end tells while it trains. The end is in the result of its work."""
+"""The messages of a far end while it trains. The end is in the result of its work."""
 
 TrainingMessage = (
     BeginTraining

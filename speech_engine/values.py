@@ -13,8 +13,8 @@ import msgspec
 Alphabet = Literal["ipa", "pinyin"]
 
 Urgency = Literal["live", "ahead", "whole", "idle"]
-"""Who waits for a job: a listener; a listener later, since another part plays first; a client that takes the
-answer in one piece; or none at all."""
+"""The reader of a job: a listener; a listener later, since another part plays first; a client that takes the
+answer in one piece; or no reader."""
 
 
 class Rewritten(msgspec.Struct, frozen=True, array_like=True):
@@ -78,7 +78,7 @@ class Mix(msgspec.Struct, frozen=True, tag="mix"):
 
 class Trained(msgspec.Struct, frozen=True, tag="trained"):
     """A voice given by a model that was trained for it, named by the digest of its file. As a recording does,
-    the file travels apart from the job. One that `is_operators` is the same for all accounts."""
+    the file travels apart from the job. A voice that `is_operators` is the same for all accounts."""
 
     digest: str
     is_operators: bool = False
@@ -91,8 +91,8 @@ Voice = EngineVoice | Samples | Mix | Trained
 
 
 def find_samples(voice: Voice) -> tuple[Sample, ...]:
-    """Return the recordings that an engine needs for a voice, each once. A voice of the engine, or one that
-    was trained, needs none."""
+    """Return the recordings that an engine needs for a voice, each once. A voice of the engine, or a trained
+    voice, needs none."""
     if isinstance(voice, (EngineVoice, Trained)):
         return ()
     if isinstance(voice, Samples):
@@ -131,12 +131,11 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     length of the audio, and `share` is the tenant's part of a slot beside others; both are for the queue.
     `pronunciations` use only the alphabets of the model.
 
-    `urgency` orders jobs of one tenant; what is `idle` comes after all others. A listener begins in
-    `plays_in_s`, and hears `plays_rate` seconds of sound a second; after this job, it will ask for about
-    `follows_s` seconds more under the same id.
-    What outlives a request names its job in `of_job`, and itself in `step`: the same at every try.
-    `credential` names the provider account to which the voice belongs; empty is any. `instructions` say in
-    words how to speak, and `extra` has values that only this engine knows.
+    `urgency` orders jobs of one tenant; `idle` jobs come after all others. A listener begins in `plays_in_s`,
+    and hears `plays_rate` seconds of sound a second; after this job, it will ask for about `follows_s`
+    seconds more under the same id. Work that outlives a request names its job in `of_job`, and itself in
+    `step`: the same at every try. `credential` names the provider account to which the voice belongs; empty
+    is any. `instructions` say in words how to speak, and `extra` has values that only this engine knows.
     """
 
     id: str
@@ -170,5 +169,5 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def owner_of(job: SpeechJob) -> str:
-    """Return whose the recordings of a job's voice are, or its file: its tenant, or "" for the operator."""
+    """Return the owner of the recordings or the file of a job's voice: its tenant, or "" for the operator."""
     return "" if isinstance(job.voice, Trained) and job.voice.is_operators else job.tenant

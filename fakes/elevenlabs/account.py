@@ -86,7 +86,6 @@ class Account:
             raise refuse_as_before(404, "voice_not_found", "A voice with this id was not found.")
 
     def charge(self, characters: int, model: dict[str, Any]) -> int:
-        """Return the cost in credits, which are not characters."""
         cost = -int(-characters * model["model_rates"]["character_cost_multiplier"] // 1)
         if cost > self.credits:
             raise refuse_as_before(401, "quota_exceeded", "This request exceeds your quota.")

@@ -81,7 +81,6 @@ def _line(text: str, seconds: float, audio: bytes, number: int) -> bytes:
 
 
 def _alignment(text: str, seconds: float, begin: int, end: int) -> dict[str, Any]:
-    """Give every character the same length."""
     each_s = seconds / len(text)
     return {
         "characters": list(text[begin:end]),

@@ -30,7 +30,7 @@ def fake(
 ) -> Provider:
     """Return the fake. `voice` makes 24 kHz PCM from a text.
 
-    `others` has more accounts by their keys. They know nothing of one another.
+    `others` has more accounts by their keys. The accounts are independent.
     """
     accounts = {KEY: account or Account(), **others}
     apps = {key: _app(each, voice) for key, each in accounts.items()}

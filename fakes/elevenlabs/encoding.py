@@ -36,8 +36,6 @@ _KINDS = {
 
 
 class Format(NamedTuple):
-    """The parts of an `output_format`."""
-
     kind: Kind
     rate_hz: int
     bits_per_s: int
@@ -51,7 +49,6 @@ class Format(NamedTuple):
 
 
 def encoded(pcm: bytes, target: Format) -> bytes:
-    """Return 24 kHz mono PCM in the format `target`."""
     sink = io.BytesIO()
     with av.open(sink, "w", format=target.kind.container) as output:
         stream = output.add_stream(target.kind.codec, rate=target.rate_hz, layout="mono")

@@ -88,7 +88,7 @@ class Account:
         self.voices[voice] = ClonedVoice(self.clock())
 
     def remove(self, voice: str) -> bool:
-        """Delete a voice, whose id nobody can have again. Return False if there is no such voice."""
+        """Delete a voice. Its id cannot be used again. Return False if there is no such voice."""
         if self.voices.pop(voice, None) is None:
             return False
         self._gone.add(voice)

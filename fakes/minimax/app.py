@@ -32,8 +32,6 @@ _SHAPES = ("empty", "null_data", "odd_hex", "no_end")
 
 
 class _Rooms(NamedTuple):
-    """One account, with all that answers for it."""
-
     account: Account
     mouth: Mouth
     studio: Studio
@@ -49,7 +47,7 @@ _Handler = Callable[[_Rooms, Request, ScriptedFault | None], Awaitable[Response]
 class FakeMinimax:
     """The fake. `provider` is its server. `unknown` lists the fields that the real service would ignore.
 
-    `others` has more accounts by their keys. They know nothing of one another.
+    `others` has more accounts by their keys. The accounts are independent.
     """
 
     def __init__(

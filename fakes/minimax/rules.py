@@ -57,8 +57,6 @@ class StreamOptions(msgspec.Struct):
 
 
 class Speech(msgspec.Struct):
-    """The body of POST /v1/t2a_v2."""
-
     model: Literal[
         "speech-2.8-hd",
         "speech-2.8-turbo",

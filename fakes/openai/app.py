@@ -122,7 +122,7 @@ class _Server:
 
 
 def _check(request: Request, fault: ScriptedFault | None, key_header: str) -> None:
-    # Servers of one's own want no key; one with a header of its own for it does.
+    # Local servers want no key. A server with its own header for the key requires it.
     key = request.headers.get(key_header, "" if key_header == "authorization" else "wrong")
     if key.removeprefix("Bearer ") == "wrong":
         raise RequestRefusal(401, "Incorrect API key provided.", "invalid_api_key")

@@ -86,7 +86,6 @@ def _check_habits(body: dict[str, Any], habits: Habits, *, has_recording: bool) 
 
 
 def _form(content_type: str, raw: bytes) -> dict[str, Any]:
-    """Return the fields of a form that brings a recording, with the speaker's consent."""
     form = form_of(content_type, raw)
     files = {file.field: file.data for file in form.files}
     _check_wav("reference_audio", files.get("reference_audio", b""))

@@ -48,7 +48,6 @@ class RealtimeFake:
         return [each for session in self.sessions for each in session.frames if each.get("type") == kind]
 
     def will(self, do: str, text: str = "", **more: object) -> None:
-        """Add a misdeed to the script."""
         self.script.left.append(msgspec.convert({"do": do, "text": text, **more}, Misdeed))
 
     async def until(self, is_so: Callable[[], bool], within_s: float = 30.0) -> None:
@@ -136,14 +135,14 @@ class RealtimeFake:
 
 
 class _Noting(web.WebSocketResponse):
-    """A socket that tells those who wait for something whenever a message has come or gone."""
+    """A socket that wakes the waiting tasks whenever a message has come or gone."""
 
     def __init__(self, changed: asyncio.Event) -> None:
         super().__init__(max_msg_size=1024 * 1024)
         self._note = changed
 
     async def receive(self, timeout: float | None = None) -> WSMessage:
-        # What came before has been answered.
+        # All messages before it have been answered.
         self._note.set()
         return await super().receive(timeout)
 

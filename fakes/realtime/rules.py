@@ -1,4 +1,4 @@
-"""The checks of what a client sends, field by field, as the service is described to make them."""
+"""The checks of a client's messages, field by field, as the service's pages describe them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def check_update(session: dict[str, Any], current: dict[str, Any], *, has_spoken
 
 
 def check_create(response: dict[str, Any], session: dict[str, Any], *, has_spoken: bool) -> str:
-    """Return the text that is to be read."""
     _check_modalities(response, "response")
     output = response.get("audio", {}).get("output", {})
     _check_output(output, "response")

@@ -57,8 +57,6 @@ class Misdeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Script:
-    """The misdeeds that are still to be done, in order."""
-
     def __init__(self) -> None:
         self.left: list[Misdeed] = []
 
@@ -86,7 +84,6 @@ class Script:
 
 
 def other_words(text: str, misdeed: Misdeed | None) -> str:
-    """Return what is said in place of the text."""
     words = text.split()
     match misdeed.do if misdeed else "":
         case "contract":

@@ -151,7 +151,6 @@ class Session:
         await asyncio.sleep(self._manner.first_s)
 
     async def _say(self, speech: Speech) -> dict[str, Any] | None:
-        """Send the deltas, and return how the response ends, or None if it never does."""
         misdeed = speech.misdeed
         code = misdeed.code if misdeed else ""
         if speech.does("refuse"):
@@ -177,7 +176,6 @@ class Session:
         return {"status": "completed", "status_details": None}
 
     async def _misbehave(self, speech: Speech) -> bool:
-        """Do what is done in the middle of a response. Returns whether it ends there."""
         if speech.misdeed is None:
             return False
         match speech.misdeed.do:

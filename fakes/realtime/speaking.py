@@ -98,7 +98,7 @@ class Speech:
                 if pace := 1.0 if self.does("slow") else self._manner.pace:
                     await asyncio.sleep(count / 48_000 / pace)
             yield event
-            # Whoever cancels is transcript_text between any two.
+            # A client may cancel between any two of them.
             await asyncio.sleep(0)
 
     def _words(self, said: str, place: dict[str, Any]) -> list[dict[str, Any]]:

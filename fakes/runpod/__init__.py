@@ -1,5 +1,5 @@
 """A fake of Runpod on real sockets: its jobs API, its management API v2, and the pods behind their proxy.
 
 A test gives the handler that works, as a worker's image would, and a clock that stands still until the test
-moves it. So what was spent is known to the cent.
+moves it. So the cost is known to the cent.
 """

@@ -1,7 +1,7 @@
 """`python -m fakes.runpod --port N`: jobs at port N, the management API at N + 1, the pods' proxy at N + 2.
 
-Its handler says what it was asked; with `--engine tone` it speaks and trains with that engine. With
-`--port 0` each has any free port.
+Its handler echoes its input; with `--engine tone` it speaks and trains with that engine. With `--port 0` each
+has any free port.
 """
 
 from __future__ import annotations

@@ -30,11 +30,11 @@ from fakes.runpod.working import Handler, echo
 KEY = "fake-runpod-key"
 ENDPOINT = "ep1voxgate"
 TOKEN_VARIABLE = "VOXGATE_TOKEN"
-"""The variable in which a pod is told the token that its callers must have."""
+"""The environment variable of a pod with the token that its callers must send."""
 
 
 class FakeRunpod:
-    """The fake. Each endpoint is a queue. What pods work with is `handler`, too."""
+    """The fake. Each endpoint is a queue. Endpoints and pods work with `handler`."""
 
     def __init__(
         self,
@@ -63,7 +63,6 @@ class FakeRunpod:
 
     @property
     def spent_usd(self) -> float:
-        """What the account has to pay."""
         return self.fleet.spent_usd + sum(desk.queue.spent_usd for desk in self.desks.values())
 
     @property
@@ -73,7 +72,7 @@ class FakeRunpod:
 
     @asynccontextmanager
     async def ended(self) -> AsyncIterator[FakeRunpod]:
-        """End all that works at the block's end. Raise AssertionError if an API was asked that is no more."""
+        """End all work at the block's end. Raise AssertionError if a request went to a retired API."""
         try:
             yield self
         finally:
@@ -92,7 +91,7 @@ class FakeRunpod:
     def _pod_desk(self, request: Request) -> Desk | Response:
         pod = self.fleet.get(request.path_params["pod"])
         if pod is None or pod.status(self.clock()) != "RUNNING":
-            # What the proxy says of a pod that does not serve.
+            # The proxy's answer for a pod that does not serve.
             return Response("<html>", 404 if pod is None else 502, media_type="text/html")
         token = pod.order.env.get(TOKEN_VARIABLE, "")
         wanted = f"Bearer {token}"

@@ -10,7 +10,7 @@ _START = 1_790_000_000.0
 
 
 class Clock:
-    """Seconds since 1970. `advance` wakes all who wait for a moment that has come."""
+    """Seconds since 1970. `advance` wakes the tasks that wait for a moment that has come."""
 
     def __init__(self, start: float = _START, *, runs: bool = False) -> None:
         self._ahead = start - time.time() if runs else start
@@ -29,7 +29,6 @@ class Clock:
         moved.set()
 
     async def until(self, moment: float) -> None:
-        """Wait until it is this moment or later."""
         while (left := moment - self()) > 0:
             try:
                 await asyncio.wait_for(self._moved.wait(), left if self._runs else None)

@@ -23,7 +23,7 @@ _SCHEMES = ("http", "https")
 
 
 class EngineHandler:
-    """A `Handler`. Until it is `opened` with an engine's name, it says what it was asked."""
+    """A `Handler`. Until it is `opened` with an engine's name, it echoes its input."""
 
     def __init__(self) -> None:
         self._end: RemoteWorker | None = None

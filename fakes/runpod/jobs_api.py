@@ -1,7 +1,7 @@
-"""The jobs API: what a queue of jobs says over HTTP. An endpoint has it, and so has a pod of ours.
+"""The jobs API of a queue over HTTP. An endpoint has it, and so has a pod of ours.
 
-A fault named `error_in_200` has a code: `vanish` forgets the job, `unknown_state` names a state that nobody
-knows, `not_json` says something else.
+A fault named `error_in_200` has a code: `vanish` forgets the job, `unknown_state` answers with an unknown
+state, `not_json` with a body that is not JSON.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Desk:
         if job is None:
             return _unknown()
         await asyncio.sleep(0)
-        # The state first: what comes between the two is told with the next poll.
+        # The state is read first: output that comes after it is in the next poll.
         status, chunks = job.status, self.queue.next_chunks(job)
         if self.stream_shape == "array":
             return reply([{"metrics": {}, "output": chunk} for chunk in chunks])
@@ -154,8 +154,6 @@ _OPS: dict[str, tuple[str, str, Callable[[Desk, Request], Awaitable[Response]]]]
 
 
 def desk_routes(root: str, find: Find) -> list[Route]:
-    """Return the routes of all operations below a path."""
-
     def route(op: str) -> Route:
         method, path, answer = _OPS[op]
 
@@ -175,7 +173,7 @@ def desk_routes(root: str, find: Find) -> list[Route]:
 
 
 def refusal(fault: ScriptedFault | None) -> Response | None:
-    """Return what a fault says in place of an answer, if it says it before anything is done."""
+    """Return the answer of a fault that refuses before any work is done."""
     if fault is None:
         return None
     if fault.name in ("429", "5xx"):

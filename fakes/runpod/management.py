@@ -102,7 +102,7 @@ class Management:
         return _json(pod.described(self._clock()), 201)
 
     async def _list(self, _request: Request) -> Response:
-        # A query that is unknown is passed over, and all are.
+        # Unknown query fields are ignored, and no field is known.
         now = self._clock()
         shown = [pod.described(now) for id_ in self.fleet.pods if (pod := self.fleet.get(id_))]
         return _json({"pods": shown})

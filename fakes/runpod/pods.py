@@ -51,8 +51,6 @@ class Mounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PodOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """The body of POST /v2/pods."""
-
     name: Annotated[str, msgspec.Meta(min_length=1)]
     image: Annotated[str, msgspec.Meta(min_length=1)]
     gpu: Gpu | None = None
@@ -176,7 +174,6 @@ class Fleet:
 
     @property
     def starts(self) -> list[tuple[str, dict[str, Any]]]:
-        """What the handlers of all pods have begun."""
         return [start for pod in self.pods.values() for start in pod.desk.queue.starts]
 
     def create(self, order: PodOrder) -> Pod | None:
@@ -211,7 +208,6 @@ class Fleet:
         return None if pod is None or pod.ended == "TERMINATED" else pod
 
     def act(self, pod: Pod, action: str) -> bool:
-        """Do what is asked, and return False if the pod's state does not allow it."""
         now = self.clock()
         if action not in _LEGAL[pod.status(now)]:
             return False
@@ -225,7 +221,7 @@ class Fleet:
         return True
 
     def crash(self, pod: Pod) -> None:
-        """End a pod in ERROR. It is paid for until somebody terminates it."""
+        """End a pod in ERROR. It costs money until it is terminated."""
         pod.ended = "ERROR"
         self._empty(pod)
 
@@ -244,7 +240,6 @@ class Fleet:
         self._empty(pod)
 
     def _empty(self, pod: Pod) -> None:
-        """Lose what is in the container."""
         for job in pod.desk.queue.jobs.values():
             pod.desk.queue.lose(job)
 

@@ -70,7 +70,7 @@ class QueuedJob(msgspec.Struct, eq=False):
 
 class JobQueue:
     """`queue_s` and `run_s` are the least that each job waits and works, by the clock. `starts` has the id
-    and the input of each time that the handler began. If it `aggregates`, the output has what was streamed.
+    and the input of each time that the handler began. If it `aggregates`, the output has the streamed chunks.
 
     `finishing` is called before the final state of a job can be read.
     """
@@ -107,7 +107,7 @@ class JobQueue:
 
     @property
     def spent_usd(self) -> float:
-        """What all work has cost: each second from a job's begin to its end."""
+        """The cost of all work: each second from a job's begin to its end."""
         now = self.clock()
         spans = ((now if job.ended is None else job.ended) - job.began for job in self.all if job.began)
         return self.usd_per_second * sum(spans)
@@ -126,7 +126,6 @@ class JobQueue:
         return None if job is None or job.is_gone else job
 
     def lose(self, job: QueuedJob) -> None:
-        """Forget a job. What works on it ends."""
         job.is_gone = True
         self._stop(job)
 
@@ -155,7 +154,7 @@ class JobQueue:
         return len(pending)
 
     def next_chunks(self, job: QueuedJob) -> list[Any]:
-        """Return the chunks that nobody was given yet. They are given out once."""
+        """Return the chunks that were not returned before."""
         fresh = job.chunks[job.handed :]
         job.handed = len(job.chunks)
         return fresh

@@ -17,7 +17,7 @@ JOBS_RATES = {
     "purge-queue": 2,
     "requests": 10,
 }
-"""Requests an endpoint and ten seconds. What is not named here has no limit of its own."""
+"""Requests an endpoint and ten seconds. Other operations have no limit of their own."""
 
 
 class Quota(NamedTuple):
@@ -37,7 +37,6 @@ class Window:
         return f"<Window {len(self._seen)} of {self.most}>"
 
     def count(self) -> Quota:
-        """Count one request, unless the window is full."""
         now = self._clock()
         while self._seen and self._seen[0] <= now - self._window_s:
             self._seen.popleft()

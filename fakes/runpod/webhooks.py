@@ -15,7 +15,7 @@ APART_S = 10.0
 
 
 class Webhooks:
-    """Delivers over a socket. The first try of each of the `copies` comes before the job's end can be read.
+    """Sends webhooks. The first try of each of the `copies` comes before the job's end can be read.
 
     `attempts_made` has an address and a status for each try; the status is 0 if there was no answer.
     """

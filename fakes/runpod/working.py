@@ -1,4 +1,4 @@
-"""What stands in place of a worker's image: a handler in any of the forms that Runpod's own SDK takes."""
+"""A handler in place of a worker's image, in any of the forms that Runpod's own SDK takes."""
 
 from __future__ import annotations
 

@@ -33,8 +33,6 @@ FIXED: Final[Mapping[str, Any]] = {
 
 
 class NetworkSizes(NamedTuple):
-    """The sizes in which models may differ. These are the published model's."""
-
     dimension: int = 128
     filters: int = 32
     lstm: int = 2

@@ -71,7 +71,6 @@ class Networks:
         return states
 
     def mark(self, samples: Floats, message: torch.Tensor, states: list[Any]) -> Floats:
-        """Return the mark for whole hops of a stream, and advance its states."""
         torch.set_num_threads(self._threads)  # counts for the thread that says it
         sound = torch.from_numpy(samples)[None, None]
         with self._lock, torch.inference_mode():
@@ -82,7 +81,6 @@ class Networks:
         return np.asarray(added[0, 0].numpy(), np.float32)
 
     def hear(self, samples: Floats) -> Hearing:
-        """Return the detector's output for a sound."""
         torch.set_num_threads(self._threads)
         pieces = [samples[at : at + _PIECE] for at in range(0, len(samples), _PIECE)]
         with torch.inference_mode():
@@ -95,8 +93,6 @@ class Networks:
 
 
 class MarkedStream:
-    """One stream in the generator."""
-
     def __init__(self, networks: Networks, payload: int) -> None:
         self._networks = networks
         bits = [payload >> place & 1 for place in range(BITS)]

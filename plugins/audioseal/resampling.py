@@ -19,8 +19,6 @@ _PASSED: Final = 0.92
 
 
 class Resampler:
-    """Changes the rate of a stream."""
-
     def __init__(self, from_hz: int, to_hz: int) -> None:
         divisor = gcd(from_hz, to_hz)
         self._up, self._down = to_hz // divisor, from_hz // divisor
@@ -55,7 +53,6 @@ class Resampler:
 
 @lru_cache(8)
 def _filters(from_hz: int, to_hz: int, half: int) -> Floats:
-    """Return a filter for each place of an output sample between two input samples."""
     up = to_hz // gcd(from_hz, to_hz)
     places = np.arange(up)[:, None] / up
     distances = np.arange(-half + 1, half + 1)[None, :] - places
@@ -66,7 +63,6 @@ def _filters(from_hz: int, to_hz: int, half: int) -> Floats:
 
 
 def resampled(samples: Floats, from_hz: int, to_hz: int) -> Floats:
-    """Return a whole sound at another rate."""
     resampler = Resampler(from_hz, to_hz)
     count = len(samples) * to_hz // from_hz
     made = [resampler.feed(samples), resampler.feed(np.zeros(resampler.half + 1, np.float32))]

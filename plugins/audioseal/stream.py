@@ -56,7 +56,6 @@ class SealStream:
         return self._give()
 
     def _hear(self, count: int) -> None:
-        """Let the network read `count` samples."""
         if not count:
             return
         self._has_begun = True

@@ -122,7 +122,7 @@ class LineReader:
         self._held = bytearray()
 
     def feed(self, piece: bytes) -> Iterator[Line]:
-        """Yield the lines that this piece completes. Raises EngineFailed at one that cannot be read."""
+        """Yield the lines that this piece completes. Raises EngineFailed at an unreadable line."""
         self._held += piece
         if b"\n" in piece:
             *whole, rest = bytes(self._held).split(b"\n")

@@ -80,7 +80,7 @@ class Api:
         return self.refusal(answer, refusals.read(await cloud.refusal_body(answer)))
 
     def refusal(self, answer: HttpAnswer, refusal: refusals.Refusal) -> EngineError:
-        """Log a refusal and return its error. ElevenLabs' support asks for the request id in the log."""
+        """Log a refusal and return its error. ElevenLabs' support needs the request id in the log."""
         self._log.warning(
             "elevenlabs.request.refused",
             status=answer.status,

@@ -22,8 +22,6 @@ class _Added(msgspec.Struct, frozen=True):
 
 
 class Cloner:
-    """The voices of one account that are made of recordings."""
-
     def __init__(self, api: Api) -> None:
         self._api = api
 

@@ -51,7 +51,7 @@ class Converter:
             except NoSuchPath:
                 continue
             except UnsupportedText as error:
-                # There is no text: what it does not take is something else of the request.
+                # There is no text, so ElevenLabs refuses another part of the request.
                 raise UnsupportedRequest(NOT_TAKEN, detail=error.detail) from None
             return
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
@@ -71,7 +71,7 @@ class Converter:
             await expect_sound(self._api, answer)
             price = credits_of(answer)
             units = CREDITS_A_MINUTE * minutes if price is None else price
-            # All of it is billed now, even if the client leaves: nothing else tells how much that is.
+            # All of it is billed now, even if the client leaves. No later answer has the amount.
             yield ProviderCount(units)
             while not sound.is_full and (piece := await answer.next_piece()):
                 for event in sound.feed(0, piece):

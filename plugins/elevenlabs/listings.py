@@ -117,11 +117,6 @@ class VoicePage(msgspec.Struct, frozen=True):
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """The credit of an account. `character_count` counts credits.
-
-    If the account may go past its limit, its credits are never used up.
-    """
-
     character_count: int
     character_limit: int
     voice_limit: int | None = None
@@ -148,7 +143,7 @@ class Subscription(msgspec.Struct, frozen=True):
 async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...]:
     """Return the models that speak or convert, in the operator's order, or else in that of ElevenLabs.
 
-    One that speaks and names no language is left out, because no request could have a route to it.
+    A model that speaks and names no language is left out, because no request could have a route to it.
     """
     listed = await api.look(tuple[ListedModel, ...], "/v1/models")
     if listed is None:

@@ -68,7 +68,7 @@ _NAME = re.compile(r"[a-z0-9_]{1,64}")
 class Refusal(msgspec.Struct, frozen=True):
     """The names in the body of a refusal. If the body has no `code` or `status`, that field is empty.
 
-    The prose of the body is not kept, because it may quote the text.
+    The prose of the body is dropped, because it may quote the text.
     """
 
     code: str = ""

@@ -31,7 +31,6 @@ class PcmSound:
             yield Audio(segment, pcm)
 
     def end_of_call(self) -> None:
-        """Note that the next bytes begin a new answer."""
         self._pieces.begin()
 
 
@@ -63,7 +62,7 @@ class Mp3Sound:
             yield Encoded("mp3", within)
 
     def end_of_call(self) -> None:
-        """Do nothing: MP3 files in a row are one stream."""
+        """MP3 files in a row are one stream."""
 
 
 Sound = PcmSound | Mp3Sound

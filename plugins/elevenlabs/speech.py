@@ -21,11 +21,6 @@ from speech_engine.values import SpeechJob
 
 
 class VoiceSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The settings of a voice.
-
-    A `speed` of 1 is every voice's default. It is left out, so that the voice keeps its own settings.
-    """
-
     stability: float | None = None
     similarity_boost: float | None = None
     style: float | None = None

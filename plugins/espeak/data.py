@@ -1,6 +1,6 @@
 """The paths of the library and its data. The path to the data is short enough for the library.
 
-This file asks the extra's package for paths and loads nothing. Only the worker loads the library.
+This file reads the paths from the extra's package. Only the worker loads the library.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ LONGEST_PATH_BYTES = 159
 
 
 class Build(msgspec.Struct, frozen=True):
-    """One espeak-ng: its shared library and its data folder."""
-
     library: str
     data: str
 

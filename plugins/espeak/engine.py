@@ -94,7 +94,7 @@ class EspeakEngine:
             if handover.is_closed:
                 raise EngineUnavailable("espeak was stopped while it spoke")
         finally:
-            # The library's next callback asks it to stop, so this wait is well under a millisecond.
+            # The library's next callback returns a stop, so this wait is well under a millisecond.
             # After the wait, the thread is free for the next job.
             self._handovers.discard(handover)
             handover.close()

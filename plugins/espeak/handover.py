@@ -57,7 +57,7 @@ class Handover:
         return True
 
     def end(self) -> None:
-        """End the handover: nothing more will come."""
+        """End the handover: no event follows."""
         self._is_ended = True
         self._tell_loop()
 

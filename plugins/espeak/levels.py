@@ -55,7 +55,6 @@ def volume_of(variant: str, language: str, volume: float) -> int:
 
 
 def factor_of(volume: int) -> float:
-    """Return the amplitude of a volume over that of the volume 100."""
     return math.floor(volume * _STEPS) / math.floor(100 * _STEPS)
 
 

@@ -36,7 +36,6 @@ class WordTimes:
         self._next = next(self._tokens, None)
 
     def words(self, marks: Iterable[Mark]) -> tuple[Word, ...]:
-        """Return the words that begin with these marks."""
         return tuple(word for mark in marks if (word := self._begun_by(mark)) is not None)
 
     def _begun_by(self, mark: Mark) -> Word | None:
@@ -68,7 +67,7 @@ Put = Callable[[Audio | Words], bool]
 class Rendering:
     """The events of one utterance. `put` gets them until it returns False or the cap is reached.
 
-    Silence at the beginning is kept back, so that a text that makes no sound can be refused.
+    Silence at the beginning is held back, so that a text that makes no sound can be refused.
     """
 
     def __init__(self, utterance: Utterance, put: Put) -> None:

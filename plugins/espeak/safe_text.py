@@ -59,7 +59,6 @@ def _without_name(sign: re.Match[str]) -> str:
 
 
 def _cut(word: str) -> str:
-    """Return a long run of characters with a blank wherever a word in it becomes too long."""
     characters: list[str] = []
     length = size = 0
     for character in word:

@@ -134,7 +134,7 @@ class _Library:
                 is_stopped = not take(pcm, [Mark(each.text_position - 1, each.sample) for each in words])
             return int(is_stopped)
 
-        self._callback = _Callback(on_audio)  # kept, because the library has only its address
+        self._callback = _Callback(on_audio)  # stored, because the library has only its address
         self._c.espeak_SetSynthCallback(self._callback)
         # A lone surrogate cannot be written as UTF-8; the question mark keeps the positions right.
         data = text.encode(errors="replace") + b"\0"

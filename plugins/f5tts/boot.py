@@ -12,7 +12,6 @@ from speech_engine.stand_ins import put, put_torchaudio
 
 
 def _folder(package: str, *parts: str) -> list[str]:
-    """Return the folders of a package's modules, without importing it."""
     spec = find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)

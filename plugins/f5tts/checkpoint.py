@@ -83,7 +83,6 @@ def load_checkpoint(
 
 
 def build_network(sizes: model_format.Sizes, version: str, *, is_masked: bool = True) -> Any:
-    """Return the network without its weights. If it `is_masked`, padding has no effect on any row."""
     with warnings.catch_warnings():
         # It warns about the mask's memory. Without a mask, rows in company would differ from rows alone.
         warnings.simplefilter("ignore", UserWarning)

@@ -59,7 +59,6 @@ def _last_end(
 
 
 def _longest(text: str, most_s: float, seconds: Callable[[str], float]) -> int:
-    """Return the number of characters that fit into `most_s`, at least one."""
     least, most = 1, len(text)
     while least < most:
         middle = (least + most + 1) // 2

@@ -31,7 +31,6 @@ _DIGIT_S: Final = 0.45
 
 
 def usual_s(text: str) -> float:
-    """Return the seconds of a text at the usual pace."""
     return sum(map(_character_s, text))
 
 

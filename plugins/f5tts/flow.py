@@ -46,13 +46,10 @@ class FlowRow:
         return self.taken == self.steps
 
     def spectrogram(self, first: int) -> Any:
-        """Return the spectrogram from frame `first` on, with the recording's own frames."""
         return torch.cat([self.mels[: self.recorded], self.now[self.recorded :]])[first:]
 
 
 class _Pack(NamedTuple):
-    """The padded tensors of a group of rows, which each step needs."""
-
     rows: tuple[FlowRow, ...]
     mels: Any
     texts: tuple[Any, Any]
@@ -103,7 +100,6 @@ class BatchedFlow:
             row.taken += 1
 
     def leave(self, row: FlowRow) -> None:
-        """Forget a row."""
         if self._pack is not None and row in self._pack.rows:
             self._pack = None
 

@@ -24,7 +24,7 @@ STEP_S = 0.5 / USUAL_STEPS
 FIRST_S = 2.5
 """The length of an answer's first piece: short, but long enough to make the second one meanwhile."""
 LONGEST_S = 10.0
-"""The longest piece. A longer one gains nothing and comes later."""
+"""The longest piece. A longer one has no advantage and comes later."""
 USUAL_RECORDING_S = 8.0
 _FADE_S = 0.005
 
@@ -75,7 +75,6 @@ class F5Model:
         ]
 
     def expected(self, job: SpeechJob, voice: F5Voice | None) -> list[RowWork]:
-        """Return the work of the rows that a job will have."""
         steps = self._steps.get(job.model, USUAL_STEPS)
         texts = [segment.spoken for segment in job.segments]
         recording_s, pace = (voice.seconds, voice.pace) if voice else (USUAL_RECORDING_S, 1.0)
@@ -126,7 +125,6 @@ class F5Model:
 
 
 def pcm_of(sound: Any) -> bytes:
-    """Return 16-bit PCM that begins and ends softly."""
     count = min(round(_FADE_S * RATE_HZ), len(sound) // 2)
     ramp = torch.linspace(0.0, 1.0, count + 1, device=sound.device)[:-1]
     sound = sound.clone()

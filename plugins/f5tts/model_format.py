@@ -122,7 +122,6 @@ def stated_version(model: ModelContents) -> str:
 
 
 def read_vocoder_sizes(model: ModelContents) -> VocoderSizes:
-    """Return the sizes of the vocoder. Raise UnusableModel."""
     tensors = model.tensors("vocoder")
     if "backbone.embed.weight" not in tensors:
         raise UnusableModel("vocos.safetensors: these are not the weights of Vocos (vocos-mel-24khz)")
@@ -181,7 +180,6 @@ def _shape(model: ModelContents, name: str, dimensions: int) -> tuple[int, ...]:
 
 
 def _count(names: Mapping[str, object], prefix: str) -> int:
-    """Return the number of layers in these names: the highest number plus one."""
     beginning = re.compile(re.escape(prefix) + r"(\d{1,4})\.")
     found = [int(match[1]) for name in names if (match := beginning.match(name))]
     return max(found, default=-1) + 1
@@ -204,7 +202,7 @@ MODEL_FORMAT = ModelFormat(
             sources=("model.safetensors", "model_*.safetensors", "model.pt", "model_*.pt"),
             roots=("ema_model_state_dict", ""),
             strip=("ema_model.",),
-            # What only training needs.
+            # Only training needs these.
             ignore=("initted", "step"),
         ),
         ModelFile(role="vocabulary", kind="text", name="vocab.txt"),

@@ -17,8 +17,6 @@ _WIDE_ENDS = ("。", "！", "？")
 
 
 class TextReader:
-    """Reads texts into numbers."""
-
     def __init__(self, vocabulary: Mapping[str, int], languages: tuple[str, ...]) -> None:
         self._vocabulary = vocabulary
         self._languages = frozenset(map(_base, languages))
@@ -50,7 +48,6 @@ class TextReader:
         return clean if clean.endswith(_WIDE_ENDS) else f"{clean} "
 
     def numbers(self, text: str) -> list[int]:
-        """Return the numbers of a clean text. Raise UnsupportedText."""
         numbers = [self._vocabulary.get(token) for token in spell(text)]
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers):

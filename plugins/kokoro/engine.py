@@ -24,8 +24,6 @@ _BREATH_MS = 40
 
 
 class KokoroEngine(OnnxEngine[StyleVoice]):
-    """Speaks with one model."""
-
     title = "Kokoro"
 
     def __init__(

@@ -25,7 +25,7 @@ OPERATORS = tuple(
     ("com.microsoft", name)
     for name in ("DynamicQuantizeLSTM", "FastGelu", "SkipLayerNormalization", "FusedMatMul")
 )
-"""What onnxruntime makes of Kokoro's network when it shrinks that to whole numbers."""
+"""The operators that onnxruntime uses when it quantises Kokoro's network."""
 
 _MOST_SYMBOLS = 4_096
 _VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")

@@ -49,7 +49,6 @@ def read_text(
 
 
 def own_alphabet(sounds: str, reading: Reading) -> str:
-    """Return espeak-ng's sounds in the model's alphabet."""
     written = unicodedata.normalize("NFD", sounds)
     for table in _ALPHABETS.get(reading.tag, _REMOTE):
         for old, new in table.items():

@@ -15,13 +15,13 @@ RATE_HZ = 24_000
 class VoiceList:
     """The voices that can be spoken with, and the reasons why others cannot.
 
-    `languages` are those that the operator chose at the import.
+    `languages` are the operator's choice at the import.
     """
 
     def __init__(self, voices: Sequence[StyleVoice], digest: str, languages: Sequence[str] = ()) -> None:
         chosen = [voice for voice in voices if not languages or voice.reading.tag in languages]
         able = (voice for voice in chosen if voice.reading.espeak)
-        # Those that learned another language come last: names are shared in this order.
+        # Voices that learned another language come last: names are shared in this order.
         self.voices = tuple(sorted(able, key=lambda voice: bool(voice.reading.native)))
         self._unread = {voice.name: voice for voice in voices if not voice.reading.espeak}
         self._by_name = {voice.name: voice for voice in self.voices}

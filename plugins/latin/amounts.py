@@ -62,7 +62,6 @@ def written_money(language: Language) -> str:
 
 
 def one_of(table: Iterable[str]) -> str:
-    """Return the pattern of any of these texts, with the longest first."""
     return "|".join(map(re.escape, sorted(table, key=len, reverse=True)))
 
 

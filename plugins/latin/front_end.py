@@ -57,8 +57,6 @@ class LatinFrontEnd:
             _rules(language(""))
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
-        """Prepare a text as `FrontEnd.prepare` says. In another language, only the lexicon
-        applies."""
         draft = Draft(text)
         keep_addresses(draft)
         draft.apply(lexicon)

@@ -37,7 +37,6 @@ def in_order(words: str) -> tuple[str, ...]:
 
 
 def feminine(word: str) -> str:
-    """Return the feminine of a number's word that ends in `o` or `os`."""
     return f"{word[:-2]}as" if word.endswith("os") else f"{word[:-1]}a"
 
 
@@ -118,8 +117,6 @@ class Tables:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Patterns:
-    """Patterns for things that a key of a table cannot find alone."""
-
     month_names: Mapping[str, int]
     dates: tuple[re.Pattern[str], ...]
     """Dates with the name of a month. The groups are `day`, `month` and `year`."""

@@ -20,8 +20,6 @@ T = TypeVar("T", bound=Answer)
 
 
 class Query(NamedTuple):
-    """The fields of a request without a body."""
-
     fields: dict[str, str]
 
 
@@ -38,7 +36,6 @@ class Exchange:
         return self._answer.status
 
     async def next_piece(self) -> bytes:
-        """Return the next bytes of the answer, or b"" at its end."""
         return await self._answer.next_piece()
 
     async def read(self, type_: type[T]) -> T:

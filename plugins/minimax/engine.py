@@ -84,7 +84,6 @@ class MinimaxEngine(voices.Cloner):
 
 
 def _events(output: Output, segment: int, parts: Iterator[bytes]) -> Iterator[Event]:
-    """Yield the events of the audio, until the output is full."""
     for audio in parts:
         yield from output.events(segment, audio)
         if output.is_full:

@@ -25,7 +25,6 @@ class PcmOutput:
         return self._pieces.is_full
 
     def begin(self) -> None:
-        """Begin the audio of another call."""
         self._pieces.begin()
 
     def events(self, segment: int, audio: bytes) -> Iterator[Event]:

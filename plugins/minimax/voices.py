@@ -49,8 +49,6 @@ _SUFFIXES = {
 
 
 class KnownVoices(NamedTuple):
-    """All voices with which the account can speak."""
-
     system: tuple[wire.VoiceRow, ...]
     own: tuple[wire.VoiceRow, ...]
 
@@ -76,8 +74,6 @@ async def known(api: Api) -> KnownVoices:
 
 
 class Cloner:
-    """The voices of one account that are made of recordings."""
-
     def __init__(self, api: Api) -> None:
         self._api = api
 
@@ -171,7 +167,6 @@ class Cloner:
         return answer.file.file_id
 
     async def _recordings(self, prefix: str) -> list[wire.ListedFile]:
-        """Return the uploaded recordings whose names begin like this."""
         answer = await self._api.ask(_FILES, Query({"purpose": _PURPOSE}), wire.FilesAnswer, _ANSWER_S)
         return [file for file in answer.files or () if file.filename.startswith(prefix)]
 

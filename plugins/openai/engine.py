@@ -162,7 +162,7 @@ class OpenAIEngine:
         return self._settings.uncompressed
 
     def _with_known(self, voice: VoiceInfo) -> VoiceInfo:
-        """Return the voice with what its name says, where the server says nothing."""
+        """Return the voice with the language and gender of its name, where the server gives none."""
         known = self._settings.known_voice(voice.id)
         if known is None:
             return voice
@@ -182,7 +182,6 @@ _CONSENT = "true"
 
 
 def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> dict[str, Any]:
-    """Return a body with the recording as a data URL."""
     audio = base64.b64encode(wav_file(pcm, rate_hz)).decode()
     body = {**fields, "ref_audio": f"data:{_WAV};base64,{audio}"}
     if sample.text:
@@ -191,7 +190,6 @@ def json_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) 
 
 
 def form_body(fields: dict[str, Any], pcm: bytes, rate_hz: int, sample: Sample) -> HttpForm:
-    """Return a form with the recording as a file."""
     texts = [
         (name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
         for name, value in fields.items()

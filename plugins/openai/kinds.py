@@ -1,4 +1,4 @@
-"""Tell what an answer is by its first bytes. Content-type labels are often wrong."""
+"""Tell the kind of an answer by its first bytes. Content-type labels are often wrong."""
 
 from __future__ import annotations
 

@@ -24,8 +24,6 @@ key could read before is still a failure."""
 
 
 class Lists:
-    """The lists of one server, and which of them its key has read."""
-
     def __init__(self, settings: ServerSettings, http: HttpClient) -> None:
         self._settings = settings
         self._http = http

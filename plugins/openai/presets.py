@@ -208,5 +208,4 @@ PRESETS: Mapping[str, Preset] = {
 
 @lru_cache(1024)
 def preset_model(preset: PresetName, id_: str) -> PresetModel | None:
-    """Return the preset's entry for a model, or None."""
     return PRESETS[preset].model(id_) if preset else None

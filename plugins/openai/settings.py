@@ -127,11 +127,10 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return self.voices or self._preset.unlisted
 
     def names(self) -> Names:
-        """Return what the server knows of OpenAI's names: whatever it lists, it may know them all."""
+        """Return the answer for OpenAI's names. A server may know them all without listing them."""
         return as_they_are((*BUILT_IN, *self.voices) if self._preset.knows_names else ())
 
     def request_model(self, id_: str, language: str) -> str:
-        """Return the name by which a request asks for a model."""
         known = preset_model(self.preset, id_)
         if known is None or not known.by_language:
             return id_
@@ -141,7 +140,6 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return any(fnmatchcase(id_, pattern) for pattern in self.instructions)
 
     def rate_hz(self, id_: str) -> int:
-        """Return the rate of a model's `pcm`."""
         known = preset_model(self.preset, id_)
         return known.sample_rate_hz if known and self.sample_rate_hz == _RATE_HZ else self.sample_rate_hz
 

@@ -20,8 +20,6 @@ from speech_engine.text.sounds import Phonemize, Piece
 
 
 class PiperEngine(OnnxEngine[Speaker]):
-    """Speaks with imported voices."""
-
     title = "Piper"
 
     def __init__(

@@ -92,7 +92,6 @@ class VoiceList:
         self._by_id = {**shifted, **self._by_id}
 
     def _shifted(self, shifts: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
-        """Return the shifted speakers. Raise EngineFailed if `shifts` names an unknown speaker."""
         for id_ in shifts.keys() - self._by_id.keys():
             known = ", ".join(self._by_id)[:400]
             raise EngineFailed(f"shift: there is no voice {id_[:80]!r}; known: {known}")

@@ -24,8 +24,6 @@ _PIECE: Final = 12
 
 
 class SoundStream:
-    """The sound of one chunk."""
-
     def __init__(self, networks: Networks) -> None:
         self._model = networks.language_model
         self._codec = networks.codec

@@ -28,7 +28,6 @@ _DECODES: Final = {"lsd": lsd_decode, "drifting": drifting_decode, "pointwise": 
 
 
 def most_frames(tokens: int) -> int:
-    """Return the most frames of a chunk."""
     return math.ceil((tokens / _TOKENS_A_SECOND + _SPARE_S) * (RATE_HZ / FRAME))
 
 

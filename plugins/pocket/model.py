@@ -25,8 +25,6 @@ _NEXT_FRAMES: Final = 4
 
 
 class LoadedModel(NamedTuple):
-    """One model in memory."""
-
     networks: Networks
     reader: TextReader
     decoder: BatchedDecoder
@@ -36,15 +34,11 @@ class LoadedModel(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """A voice and the model that made it."""
-
     model: LoadedModel
     voice: PocketVoice
 
 
 class PocketRow:
-    """A segment that becomes sound."""
-
     def __init__(self, model: LoadedModel, decoding: DecodingRow) -> None:
         self.model = model
         self.decoding = decoding
@@ -107,7 +101,6 @@ class PocketModel:
 
 
 def _by_chunk(waiting: Sequence[tuple[Any, bool]]) -> Iterator[tuple[bool, list[Any]]]:
-    """Yield latents that belong to one chunk, and whether the chunk begins with them."""
     own: list[Any] = []
     is_first = False
     for latent, begins in waiting:

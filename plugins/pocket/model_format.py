@@ -44,7 +44,6 @@ def find_sizes(model: ModelContents, published: Sequence[PocketSizes] = PUBLISHE
 
 
 def _unknown(model: ModelContents, published: Sequence[PocketSizes]) -> UnusableModel:
-    """Return an error with the difference from the most similar published model."""
     has = set(model.tensors("weights"))
     nearest = min((set(shapes_of(sizes)) for sizes in published), key=lambda names: len(names ^ has))
     lacks, more = sorted(nearest - has), sorted(has - nearest)
@@ -123,7 +122,6 @@ def _is_map(encoded: Any) -> bool:
 
 
 def _parts_in(part: Any) -> list[Any]:
-    """Return a part of a vocabulary, or all parts of a sequence."""
     if part is None:
         return []
     if isinstance(part, dict) and part.get("type") == "Sequence":

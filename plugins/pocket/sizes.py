@@ -94,7 +94,6 @@ PUBLISHED: Final = (
 
 
 def shapes_of(sizes: PocketSizes) -> dict[str, Shape]:
-    """Return the shape of each tensor of a model of these sizes, by its name."""
     parts = (
         ("flow_lm.", _language_model(sizes)),
         ("flow_lm.flow_net.", _flow_net(sizes)),

@@ -22,8 +22,6 @@ _BRACKETS: Final = dict.fromkeys("()[]", "")
 
 
 class Preparation(NamedTuple):
-    """The replacements of characters in a text."""
-
     replaces: Mapping[str, str] = {}
     removes_semicolons: bool = False
 
@@ -66,8 +64,6 @@ class Chunk(NamedTuple):
 
 
 class TextReader:
-    """Reads texts for one model."""
-
     def __init__(self, networks: Networks, preparation: Preparation) -> None:
         self._tokenizer = networks.tokenizer
         self._most = networks.sizes.tokens
@@ -92,7 +88,7 @@ class TextReader:
             parts = split_into_best_sentences(self._tokenizer, clean, CHUNK_TOKENS, **self._how)
             return tuple(self._chunk(part) for part in parts)
         except (ValueError, IndexError):
-            # Without a letter, the package has nothing to begin with.
+            # The package cannot begin with a text without a letter.
             raise UnsupportedText(_NOTHING) from None
         except BaseException as error:  # the seam around a library in Rust, whose panics are no Exception
             if type(error).__name__ != "PanicException":

@@ -143,7 +143,6 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
 
 
 def load(model: ImportedModel) -> LoadedModel:
-    """Read a model into memory. Raise UnusableModel."""
     networks = load_networks(model.folder)
     reader = TextReader(networks, preparation_of(model.language, model.sizes))
     return LoadedModel(networks, reader, BatchedDecoder(networks))

@@ -29,8 +29,6 @@ _SPOKEN_AS = {"pcm": "en"}
 
 
 class Classifier(Protocol):
-    """The part of py3langid's identifier that this plugin uses."""
-
     def rank(self, text: str) -> Sequence[tuple[str, float]]: ...
 
 

@@ -82,7 +82,6 @@ def _sign_first(match: re.Match[str]) -> str:
 
 
 def _exact(written: str, currency: _Currency) -> str:
-    """Say an amount with decimals as a number of coins and a number of their hundredths."""
     parts = _HUNDREDTHS.match(written)
     if parts is None or not currency.hundredth:
         return f"{quantity(written)}{currency.name}"

@@ -24,9 +24,9 @@ _READING = Lock()
 class Turn:
     """The right to compute, which only one reader has at a time.
 
-    Of two threads, the interpreter lets the second in after 5 ms; of nine, the ninth after 40 ms.
-    So only one reader asks for the interpreter at a time. It stays away for a moment each
-    millisecond. After ten milliseconds it lets the next reader go on.
+    Of two threads, the interpreter lets the second in after 5 ms; of nine, the ninth after 40 ms. So only one
+    reader waits for the interpreter at a time. It stays away for a moment each millisecond. After ten
+    milliseconds it lets the next reader go on.
     """
 
     def __init__(self) -> None:
@@ -131,10 +131,8 @@ class Blanks:
 
 
 def follows(match: re.Match[str], *words: str) -> bool:
-    """Return whether one of these words stands right before the match. Blanks are ignored."""
     return match.string[max(0, match.start() - 30) : match.start()].rstrip().endswith(words)
 
 
 def one_of(written: Iterable[str]) -> str:
-    """Return a pattern for any of these words, the longest first."""
     return "|".join(re.escape(word) for word in sorted(written, key=len, reverse=True))

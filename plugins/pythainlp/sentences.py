@@ -29,7 +29,7 @@ _TOO_LITTLE = 15
 """Characters that are too few for a piece. They stay with the text before them if there is room."""
 
 # A point ends a sentence only behind a word. The points of abbreviations are masked by now. A run of signs is
-# tried once, from its first one, and never in parts: else a long run that ends nothing takes its square.
+# tried once, from its first one, and never in parts: else a long run without an end takes its square.
 _CLOSING = r"[\"'”’)\]]*+"
 _WORD_BEFORE = rf"(?<=[A-Za-z]{{3}}|[ะ-ฺเ-์][ก-ฮ]{{2}}|[ก-ฮ][ะ-ฺเ-์][ก-ฮ]|[{THAI}]{{2}}[ะ-ฺเ-์])"
 _END = re.compile(
@@ -78,7 +78,7 @@ def _bounded(
 ) -> Iterator[int]:
     """Yield these ends, and more cuts between them if too much would be said at once.
 
-    An added cut is at a blank in the second half of what fits, or else behind a word.
+    An added cut is at a blank in the second half of the fitting text, or else behind a word.
     """
     start = 0
     for end in ends:
@@ -123,6 +123,5 @@ def _first(places: Sequence[int], after: int, end: int) -> int:
 
 
 def _last(places: Sequence[int], start: int, most: int) -> int | None:
-    """Return the last of these places that is behind `start` and not behind `most`."""
     index = bisect_right(places, most)
     return places[index - 1] if index and places[index - 1] > start else None

@@ -23,8 +23,8 @@ _IS_THAI = re.compile(f"[{THAI}]")
 class Dictionary(Trie):
     """A dictionary that keeps all beginnings of all words in one flat dict of strings.
 
-    The library's own tree takes 84 MB in half a million objects. Each full garbage collection
-    visits all of them, and nothing else runs for 100 ms. The collector does not look into this dict.
+    The library's own tree takes 84 MB in half a million objects. Each full garbage collection visits all of
+    them, and blocks the process for 100 ms. The collector does not look into this dict.
     """
 
     def __init__(self, beginnings: Mapping[str, bool], own: Collection[str] = ()) -> None:

@@ -1,1 +1,1 @@
-"""The comparer that asks Resemblyzer's network whether two recordings are of one speaker."""
+"""The comparer with Resemblyzer's network: are two recordings of one speaker?"""

@@ -15,7 +15,7 @@ class ResemblyzerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 HOSTED = Hosted(
     module="plugins.resemblyzer.worker",
-    # The wheel brings the trained network. What else it asks for is a compiler, and libraries for files
+    # The wheel brings the trained network. Its other requirements are a compiler, and libraries for files
     # and pictures; the few lines of it that are needed stand here.
     packages=("torch==2.13.0", "numpy>=2,<3", "webrtcvad-wheels==2.0.14.post1"),
     bare=("resemblyzer==0.1.4",),

@@ -30,7 +30,7 @@ IsSpeech = Callable[[bytes], bool]
 def audible_speech(pcm: bytes, is_speech: IsSpeech) -> Floats:
     """Return a recording raised to the level of the training, without its long silences."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32767)
-    # A very short recording is padded, although its result means nothing.
+    # A very short recording is padded, although its result is meaningless.
     samples = np.pad(samples, (0, max(0, _LEAST_SAMPLES - len(samples))))
     level = 20 * np.log10(np.sqrt(np.mean(np.square(samples, dtype=np.float64))) + 1e-9)
     if level < _LEVEL_DB:

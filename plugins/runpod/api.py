@@ -52,8 +52,6 @@ _NOT_THERE = "Runpod does not know the endpoint, pod or address that the setting
 
 
 class ApiReply(NamedTuple):
-    """The status, headers and body of an answer."""
-
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -66,7 +64,6 @@ class ApiReply(NamedTuple):
         return cloud.decoded(type_, self.body, "Runpod's answer is not what it promises.")
 
     def refusal(self) -> EngineError:
-        """Return the error for a status other than success."""
         kind: type[EngineError] = UnsupportedRequest
         if self.status in (401, 403):
             kind = EngineUnauthorized if self.status == 401 else EngineForbidden
@@ -79,8 +76,6 @@ class ApiReply(NamedTuple):
 
 
 class Api:
-    """The client of one server. It calls `sleep` before a retry."""
-
     def __init__(self, root: str, key: str, context: Context, sleep: Sleep = asyncio.sleep) -> None:
         self._root = root.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"}
@@ -152,7 +147,6 @@ class Api:
 
 
 def checked(reply: ApiReply, *fine: int) -> ApiReply:
-    """Return the answer if it has one of these statuses. Raises its refusal otherwise."""
     if reply.status not in fine:
         raise reply.refusal()
     return reply

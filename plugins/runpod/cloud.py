@@ -64,8 +64,6 @@ class NoMachine(EngineUnavailable):
 
 
 class Cloud:
-    """The pods of an account."""
-
     def __init__(self, api: Api) -> None:
         self._api = api
 
@@ -77,7 +75,6 @@ class Cloud:
         return checked(await self._api.ask("GET", "pods"), 200).read(_Pods).pods
 
     async def pod(self, id_: str) -> Pod | None:
-        """Return the pod, or None if it is terminated."""
         reply = await self._api.ask("GET", f"pods/{id_}")
         if reply.status == 404:
             return None
@@ -85,7 +82,6 @@ class Cloud:
         return None if pod.status == "TERMINATED" else pod
 
     async def prices(self, *, is_secure: bool) -> dict[str, float]:
-        """Return the price of a pod with one GPU for an hour, by the GPU's name."""
         reply = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
         found: dict[str, float] = {}
         for gpu in checked(reply, 200).read(_Gpus).gpus:

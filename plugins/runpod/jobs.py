@@ -62,8 +62,6 @@ class _Health(msgspec.Struct, frozen=True):
 
 
 class Jobs:
-    """The jobs below one address."""
-
     def __init__(self, api: Api) -> None:
         self._api = api
 
@@ -131,7 +129,6 @@ class Jobs:
         return RunnerHealth(machines=machines, waiting=health.jobs.get("inQueue", 0))
 
     async def load(self) -> int:
-        """Return the number of jobs that wait or run."""
         jobs = checked(await self._api.ask("GET", "health"), 200).read(_Health).jobs
         return jobs.get("inQueue", 0) + jobs.get("inProgress", 0)
 
@@ -148,7 +145,6 @@ def pieces_of(output: Any, since: int) -> tuple[RemotePiece, ...]:
 
 
 def finished_state(output: Any, since: int, usd: float | None) -> RemoteState:
-    """Return the state of a finished job: done with its pieces, or failed if one is missing."""
     try:
         return RemoteState(status="done", pieces=pieces_of(output, since), usd=usd)
     except EngineFailed as error:

@@ -96,7 +96,6 @@ class OwnPods:
         raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
 
     async def _affordable(self, alive: Sequence[Pod]) -> dict[str, float]:
-        """Return the prices of the GPUs that another pod may have, in the order of the settings."""
         # A pod without a known price counts as the most expensive one.
         spent = sum(self._pods.usd_per_hour if pod.cost is None else pod.cost for pod in alive)
         if len(alive) >= self._pods.most_pods:
@@ -210,11 +209,9 @@ class OwnPods:
         ]
 
     def _lasts(self, pod: Pod) -> bool:
-        """Return whether work that begins now ends before the pod's deadline."""
         return self._now() + self._lasts_s <= pod.made_at + self._pods.deadline_s
 
     async def load(self, pod: Pod) -> int | None:
-        """Return the number of a pod's jobs, or None if it does not answer."""
         try:
             return await self.jobs(pod).load()
         except EngineError:
@@ -244,5 +241,4 @@ class OwnPods:
         return hmac.new(self._settings.api_key.encode(), f"pod {name}".encode(), "sha256").hexdigest()
 
     def forget(self, id_: str) -> None:
-        """Remove a pod from the cache."""
         self._recently.pop(id_, None)

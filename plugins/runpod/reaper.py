@@ -38,12 +38,10 @@ class Termination(NamedTuple):
 
 
 def pod_name(deployment: str, digest: str) -> str:
-    """Return the name of the pod that is created for a piece of work with this digest."""
     return f"voxgate-{deployment}-{digest[:_KEY_DIGITS]}"
 
 
 def is_ours(name: str, deployment: str) -> bool:
-    """Return whether a pod's name belongs to this deployment."""
     return re.fullmatch(rf"voxgate-{re.escape(deployment)}-[0-9a-f]{{{_KEY_DIGITS}}}", name) is not None
 
 

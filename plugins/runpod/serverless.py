@@ -81,7 +81,7 @@ class ServerlessRunner:
         return await self._jobs(self._settings.endpoint_id).health()
 
     async def tidy(self, live: Mapping[str, float]) -> None:
-        """Do nothing: Runpod ends idle workers itself."""
+        """Runpod ends idle workers itself."""
 
     def usd(self, job: JobStatus) -> float | None:
         """Return the price of a job: the start of its worker, its own time, and the idle time after it.

@@ -85,7 +85,7 @@ class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     @property
     def most_usd(self) -> float:
-        """What one run may cost at most, start and idle time included."""
+        """The highest cost of one run, start and idle time included."""
         if self.pods is None:
             return (self.start_s + self.most_s + self.idle_s) * self.usd_per_second
         billed_s = self.pods.start_s + self.most_s + self.pods.idle_s + TIDY_S

@@ -123,8 +123,6 @@ class Prepared(NamedTuple):
 
 
 class VoiceConversion:
-    """A `Conversion` of one recording with one voice."""
-
     sizes = SIZES
 
     def __init__(self, job: SpeechJob, voice: RvcVoice, options: ConversionOptions) -> None:
@@ -191,7 +189,6 @@ def hubert_input(pcm: bytes) -> Any:
 
 
 def moved(hz: Any, semitones: float) -> Any:
-    """Return pitches that are higher by `semitones`."""
     return hz * 2.0 ** (semitones / 12.0)
 
 

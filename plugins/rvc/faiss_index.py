@@ -27,8 +27,6 @@ _NUMBERS_AT_ONCE: Final = 1 << 20
 
 
 class Vectors(NamedTuple):
-    """Features as rows of 16-bit floats."""
-
     shape: tuple[int, int]
     data: memoryview
 
@@ -67,8 +65,6 @@ def write_flat_index(halves: Iterable[bytes | memoryview], count: int, width: in
 
 
 class _Reader:
-    """Reads a file from its beginning, but not beyond its stated size."""
-
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._left = size

@@ -34,7 +34,6 @@ class Joiner:
         self._rising = (np.arange(self.fade, dtype=np.float32) + 0.5) / self.fade
 
     def place(self, sample: int) -> int:
-        """Return the place in the sound of a sample of the recording."""
         return sample * self._rate_hz // self._recording_hz
 
     def bounds(self, window: SoundWindow) -> tuple[int, int]:
@@ -83,7 +82,6 @@ def followed(made: Any, made_hz: int, recording_sound: Any, recording_hz: int, r
 
 
 def _levels(sound: Any, rate_hz: int, moments: Any) -> Any:
-    """Return the root mean square of a sound at each moment, interpolated linearly."""
     step = round(_EVERY_S * rate_hz)
     found = avg_pool1d(pad(sound.square(), (step, step))[None], 2 * step, step)[0].sqrt()
     first = moments.long().clamp(max=len(found) - 1)

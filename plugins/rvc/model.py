@@ -74,12 +74,10 @@ class RvcModel:
 
     @property
     def hears_v1(self) -> bool:
-        """Whether voices of version 1 can be used."""
         return self._hubert.final_proj is not None
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that find a pitch, best first."""
         return ("pm",) if self._rmvpe is None else ("rmvpe", "pm")
 
     def expected(self, job: SpeechJob, voice: RvcVoice | None) -> list[RowWork]:
@@ -117,7 +115,6 @@ class RvcModel:
         row.made = None
 
     def _made(self, rows: Sequence[RvcRow]) -> list[Any]:
-        """Return the samples of all rows, in their order."""
         window_features: dict[int, WindowFeatures] = {}
         for group in _grouped(range(len(rows)), lambda number: len(rows[number].window.sound)):
             for part in _parts(group, _WINDOWS_AT_ONCE):
@@ -140,7 +137,6 @@ class RvcModel:
         return [made[number] for number in range(len(rows))]
 
     def _hear(self, rows: Sequence[RvcRow]) -> list[WindowFeatures]:
-        """Return the features and pitches of these rows. Their windows have one length."""
         sounds = torch.stack([row.window.sound for row in rows]).to(self._device)
         by_version = dict(zip(("v1", "v2"), self._hubert(sounds), strict=True))
         pitches = self._pitches(rows, sounds)
@@ -155,7 +151,6 @@ class RvcModel:
         return found
 
     def _pitches(self, rows: Sequence[RvcRow], sounds: Any) -> dict[int, Any]:
-        """Return the pitch of each row whose voice has one."""
         known = {
             number: row.window.hz.to(self._device)
             for number, row in enumerate(rows)

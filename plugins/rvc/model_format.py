@@ -109,7 +109,6 @@ def check_rvc(model: ModelContents) -> ModelFacts:
 
 
 def _pretrained(kind: str, letter: str, rate: str) -> ModelFile:
-    """Return the file of a network from which a training starts."""
     return ModelFile(
         role=f"{kind}_{rate}",
         kind="tensors",
@@ -130,7 +129,7 @@ TRAINED_FORMAT = TrainedFormat(
             kind="tensors",
             name="model.pth",
             roots=("weight", ""),
-            # What only training needs.
+            # Only training needs these.
             ignore=("enc_q.",),
             values=("config", "sr", "f0", "version"),
             most_bytes=200 * 1024**2,
@@ -155,7 +154,7 @@ MODEL_FORMAT = ModelFormat(
             ),
             roots=("model", ""),
             strip=("hubert.",),
-            # What only its first training needed.
+            # Only its first training needed these.
             ignore=("masked_spec_embed", "label_embs_concat", "mask_emb"),
             renames=FAIRSEQ_NAMES,
             # Types of fairseq's settings beside the tensors.

@@ -45,7 +45,6 @@ def tell_layers(network: Any, tick: Callable[[], None]) -> None:
 
 
 def parameter_bytes(network: Any) -> int:
-    """Return the memory of a network's parameters and buffers."""
     tensors = [*network.parameters(), *network.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 

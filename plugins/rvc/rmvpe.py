@@ -69,8 +69,6 @@ def _pitches(likely: Any) -> Any:
 
 
 def _mel_filters() -> Any:
-    """Return triangular filters of one area on HTK's mel scale: (bands, frequencies)."""
-
     def mel(hz: Any) -> Any:
         return 2595.0 * np.log10(1.0 + np.asarray(hz) / 700.0)
 

@@ -36,8 +36,6 @@ class VoiceTensor(NamedTuple):
 
 
 class VoiceHeader(NamedTuple):
-    """The checked header of a voice's file."""
-
     layout: VoiceLayout
     tensors: Mapping[str, TensorInfo]
 

@@ -62,8 +62,6 @@ class VoiceConfig(NamedTuple):
 
 
 class VoiceLayout(NamedTuple):
-    """The network of a voice, as its file describes it."""
-
     version: Version
     has_pitch: bool
     rate_hz: int
@@ -71,12 +69,10 @@ class VoiceLayout(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The width of the features that it reads."""
         return WIDTHS[self.version]
 
     @property
     def hop(self) -> int:
-        """The samples of a frame."""
         return self.rate_hz // _FRAMES_A_SECOND
 
     @property
@@ -86,7 +82,6 @@ class VoiceLayout(NamedTuple):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The texts in the header of the voice's file."""
         return {
             "format": "rvc",
             "version": self.version,
@@ -322,12 +317,10 @@ class _Layer(NamedTuple):
 
 
 def work_of_a_frame(config: VoiceConfig) -> int:
-    """Return the multiplications of a network for a frame."""
     return sum(layer.work for layer in _layers(config))
 
 
 def largest_layer(config: VoiceConfig) -> int:
-    """Return the multiplications of the most expensive layer."""
     return max(layer.work for layer in _layers(config))
 
 

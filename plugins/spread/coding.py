@@ -50,7 +50,6 @@ def decode(soft: Floats) -> int | None:
 
 
 def _likeliest(steps: Floats) -> list[int]:
-    """Return the likeliest bits by Viterbi's algorithm."""
     outputs = _outputs()
     after = np.arange(_STATES)
     bit = after & 1
@@ -72,7 +71,6 @@ def _likeliest(steps: Floats) -> list[int]:
 
 @cache
 def _outputs() -> Floats:
-    """Return the code's output by the next bit and the state."""
     table = np.zeros((2, _STATES, len(_POLYNOMIALS)), np.float32)
     for bit in (0, 1):
         for state in range(_STATES):

@@ -123,7 +123,6 @@ def _spectra(blocks: Floats) -> NDArray[np.complex64]:
 
 
 def fold(blocks: Floats, first: int, last: int) -> Floats:
-    """Return the sum of a part's tiles at each place in the period."""
     folded = np.zeros((_BLOCKS_A_PERIOD, *blocks.shape[1:]), np.float32)
     for place in range(min(_BLOCKS_A_PERIOD, last - first)):
         at = first + place

@@ -57,20 +57,16 @@ class Grid:
         self.window: Floats = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length).astype(np.float32)
 
     def begin(self, frame: int) -> int:
-        """Return the sample at which a frame begins."""
         return int(frame * (self.rate_hz / FRAMES_A_SECOND))
 
     def begins(self, first: int, count: int) -> NDArray[np.intp]:
-        """Return the samples at which frames begin."""
         return (np.arange(first, first + count) * (self.rate_hz / FRAMES_A_SECOND)).astype(np.intp)
 
     def spectra(self, samples: Floats, begins: NDArray[np.intp]) -> NDArray[np.complex64]:
-        """Return the spectrum of each frame."""
         frames = samples[begins[:, None] + self._samples] * self.window
         return np.fft.rfft(frames, axis=1).astype(np.complex64, copy=False)
 
     def energies(self, spectra: NDArray[np.complex64]) -> Floats:
-        """Return the energy of each frame in each band."""
         used = spectra[:, self.edges[0] : self.edges[-1]]
         power = used.real**2 + used.imag**2
         if self._has_pairs:
@@ -100,7 +96,6 @@ class Grid:
 
 
 def _quick_length(most: int) -> int:
-    """Return the largest length that is a product of small primes."""
     rest = most
     for prime in (2, 3, 5, 7):
         while rest % prime == 0:

@@ -76,7 +76,6 @@ def _surprise(energies: Floats, grid: Grid) -> Floats:
 
 
 def _near_frames(values: Floats) -> Floats:
-    """Return the sum of each frame and the ones beside it."""
     sums = values.copy()
     sums[1:] += values[:-1]
     sums[:-1] += values[1:]

@@ -113,7 +113,6 @@ class SpreadStream:
             self._take(np.frombuffer(waiting[at : at + self._batch], "<i2").astype(np.float32))
 
     def _take(self, samples: Floats) -> None:
-        """Add samples, and mark every frame that is complete now."""
         grid = self._grid
         self._sound = np.concatenate([self._sound, samples])
         self._added = np.concatenate([self._added, np.zeros(len(samples), np.float32)])
@@ -176,7 +175,6 @@ class SpreadMark:
         self._strength = strength
 
     def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> SpreadStream:
-        """Open a stream, see `Mark.open`."""
         begin = secrets.randbelow(PERIOD_TILES) * FRAMES_A_TILE
         return SpreadStream(sample_rate_hz, pattern_of(key.secret, payload), begin, self._strength)
 

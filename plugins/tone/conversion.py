@@ -23,8 +23,6 @@ _HUM = 8_000
 
 
 class Conversion:
-    """One job. It returns each piece as soon as it comes."""
-
     def __init__(
         self,
         job: SpeechJob,

@@ -112,7 +112,6 @@ class _Recording:
                 yield self._refined(float(self._hops[best]))
 
     def read(self, start: float) -> tuple[str, float]:
-        """Return the frame's text, and the place where its sound ends."""
         # A codec may smear the preamble, so the frame is also tried a small step to either side.
         for nudge in (0.0, -0.06, 0.06, -0.12, 0.12):
             first = start + (len(PREAMBLE) + nudge) * self.symbol
@@ -148,8 +147,8 @@ class _Recording:
     def _readings(self, first: float, count: int, most_changes: int) -> Iterator[bytes]:
         """Yield the best reading of these bytes, then others with up to `most_changes` new symbols.
 
-        Opus bends one short tone in some ten thousands into its neighbour. A bent tone wins narrowly,
-        so the least certain symbols are changed. The checksum decides, so nothing is ever guessed.
+        Opus bends one short tone in some ten thousands into its neighbour. A bent tone wins narrowly, so the
+        least certain symbols are changed. The checksum decides, so no symbol is guessed.
         """
         shares, _ = self._listen(first + np.arange(2 * count) * self.symbol)
         order = np.argsort(shares[:, 1:], axis=1)

@@ -89,7 +89,6 @@ class Speech:
             yield Audio(number, bytes(len(piece)) if self._behaviour.silent else piece)
 
     def _chunks(self, tones_hz: tuple[int, ...]) -> Iterator[bytes]:
-        """Yield the frame's PCM in pieces of 100 ms. The last piece is shorter."""
         size = 2 * (self._rate_hz // 10)
         buffer = bytearray()
         for symbol in symbol_pcm(tones_hz, self._clock, self._symbols, self._peak):

@@ -71,7 +71,6 @@ def measure(recordings: Sequence[bytes], sample_rate_hz: int) -> Timbre:
 
 
 def blend(parts: Iterable[tuple[Timbre, float]]) -> Timbre:
-    """Return the mean of timbres by their weights, which add up to 1."""
     pitch_hz = brightness = seconds = 0.0
     for timbre, weight in parts:
         pitch_hz += weight * timbre.pitch_hz

@@ -1,4 +1,5 @@
-"""The tone engine's trainer. It learns nothing, but sends all that a real trainer sends, so tests can use it.
+"""The tone engine's trainer. It does not learn, but sends all messages of a real trainer, so tests can use
+it.
 
 The settings give the length of a step. The voice is a timbre.
 """

@@ -16,8 +16,6 @@ _MOST_BYTES: Final = 64 * 1024
 
 
 class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A trained voice's file, in JSON."""
-
     format: str
     pitch_hz: float
     brightness: float
@@ -30,7 +28,6 @@ class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_voice(data: bytes) -> ToneVoice:
-    """Read a voice. Raise ValueError with its fault."""
     voice = msgspec.json.decode(data, type=ToneVoice)
     if voice.format != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")

@@ -26,8 +26,6 @@ _KNOWN_EXTRAS = ("gpt.gpt_inference.", "gpt.gpt.wte.")
 
 
 class Sampling(NamedTuple):
-    """The parameters for drawing the next code."""
-
     temperature: float
     top_k: int
     top_p: float

@@ -29,8 +29,6 @@ _SHORTEST = 1e-6
 
 
 class XttsVoice(NamedTuple):
-    """A speaker as input of the language model and of the vocoder."""
-
     latents: Any
     speaker: Any
 
@@ -63,8 +61,6 @@ def read_studio(file: Path, names: Mapping[str, str], device: str) -> dict[str, 
 
 
 class VoiceBuilder:
-    """Makes voices with one model."""
-
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
         self._checkpoint = checkpoint
         self._device = device

@@ -21,8 +21,6 @@ _ALWAYS_SEEN = 1
 
 
 class DecodingRow:
-    """A text that becomes codes."""
-
     def __init__(self, memory: RowMemory, latent: Any, seen: Any, seed: int) -> None:
         self.codes: list[int] = []
         self.latents: list[Any] = []
@@ -109,7 +107,6 @@ class BatchedDecoder:
         return row.codes[-1] == self._sizes.stop_code or len(row.codes) >= most
 
     def _prefix(self, tokens: Sequence[int], latents: Any) -> Any:
-        """Return the embedded voice, text and start code: (1, length, dim)."""
         gpt, sizes = self._gpt, self._sizes
         text = torch.tensor([[sizes.start_text, *tokens, sizes.stop_text]], device=self._device)
         read = gpt.text_embedding(text) + gpt.text_pos_embedding(text)
@@ -185,7 +182,6 @@ class BatchedDecoder:
         return Pack([row.memory for row in needed], self._device)
 
     def _draw(self, rows: Sequence[DecodingRow]) -> Any:
-        """Return the next code of each row."""
         logits = self._gpt.mel_head(torch.stack([row.next_latent for row in rows])).float()
         seen = torch.stack([row.seen for row in rows])
         uniform = torch.tensor([row.uniform for row in rows], dtype=torch.float64, device=self._device)

@@ -69,7 +69,7 @@ class Pack:
     def layer(self, number: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
         """Write a layer's new keys and values into the next column. Return all of them, and their mask.
 
-        Until `advance`, the column counts as empty, so a failed step changes nothing.
+        Until `advance`, the column counts as empty, so a failed step has no effect.
         """
         end = self.column + 1
         self.buffer[number, 0, :, :, self.column] = keys

@@ -22,8 +22,6 @@ STEP_S = CODE_SAMPLES / SAMPLE_HZ
 
 
 class XttsRow:
-    """A segment that becomes sound."""
-
     def __init__(self, decoding: DecodingRow, speaker: Any) -> None:
         self.decoding = decoding
         self.speaker = speaker

@@ -40,8 +40,6 @@ _READING: Mapping[str, tuple[str, ...]] = {
 
 
 class Sizes(NamedTuple):
-    """The sizes of the language model, and its special tokens."""
-
     layers: int
     dim: int
     heads: int
@@ -131,7 +129,7 @@ def check_xtts(model: ModelContents) -> ModelFacts:
     model.expect("weights", "mel_stats", (MELS,))
     studio_voices(model, sizes.dim)
     tags = tuple(bcp47_of(language) for language in languages)
-    # 32 rows of a thousand positions, and what one step needs.
+    # 32 rows of a thousand positions, and the memory of one step.
     positions = 32 * 1024
     return ModelFacts(languages=tags, extra_gb=0.5 + positions * 2 * sizes.layers * sizes.dim * 4 / 1e9)
 
@@ -217,7 +215,7 @@ MODEL_FORMAT = ModelFormat(
             sources=("model.safetensors", "model.pth", "best_model.pth", "best_model_*.pth"),
             roots=("model", ""),
             strip=("xtts.",),
-            # A second copy of the language model's layers, and what only training needs.
+            # A second copy of the language model's layers, and tensors that only training needs.
             ignore=("dvae.", "torch_mel_spectrogram_", "gpt.gpt_inference.", "gpt.gpt.wte."),
             stand_ins=(
                 "TTS.tts.configs.xtts_config.XttsConfig",

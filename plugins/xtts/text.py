@@ -48,7 +48,6 @@ class TextReader:
         self._unknown = self._tokenizer.token_to_id(_UNKNOWN)
 
     def tokens(self, text: str, language: str) -> list[int]:
-        """Return the tokens of a text. Raise UnsupportedLanguage or UnsupportedText."""
         name = self._name_of(language)
         clean = self._clean(text, name)
         spelled = self._spell(clean)

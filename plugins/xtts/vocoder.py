@@ -25,14 +25,11 @@ _LOUDEST = 32767
 
 
 class SoundWindow:
-    """The progress of a row's sound."""
-
     def __init__(self) -> None:
         self.frames_yielded = 0
         self.latents_decoded = 0
 
     def is_due(self, latents: int) -> bool:
-        """Return whether this number of latents is enough for another piece."""
         return latents - self.latents_decoded >= (NEXT_CODES if self.latents_decoded else FIRST_CODES)
 
     def next_piece(self, network: Any, latents: Any, speaker: Any, is_last: bool) -> Any:
@@ -50,7 +47,6 @@ class SoundWindow:
 
 
 def stretch(latents: Any) -> Any:
-    """Return the frames of latents: (1, width, frames)."""
     frames = torch.nn.functional.interpolate(
         latents.T.unsqueeze(0), scale_factor=[CODE_SAMPLES / HOP], mode="linear"
     )

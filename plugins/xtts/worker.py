@@ -73,7 +73,6 @@ class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
 
 
 def imported_languages(languages: tuple[str, ...], manifest: ModelManifest | None) -> tuple[str, ...]:
-    """Return the model's languages for which it was imported."""
     if manifest is None or not manifest.languages:
         return languages
     return tuple(language for language in languages if bcp47_of(language) in manifest.languages)

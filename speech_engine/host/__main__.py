@@ -40,7 +40,6 @@ class _Peak:
         self._reported_gb = 0.0
 
     def tell(self) -> None:
-        """Tell it if it has grown. Any thread may call this."""
         gb = devices.peak_gb(self._device)
         if gb > self._reported_gb + _REPORTED_GB:
             self._reported_gb = gb
@@ -73,8 +72,6 @@ def _context(
     sample_cache: SampleCache,
     device: Device,
 ) -> Context:
-    """Return the tools that the engine gets."""
-
     def give_up(reason: str) -> NoReturn:
         # At once, and from any thread: a device that fails may also never let its threads end.
         pipe.send(pipe_messages.Broken(reason))
@@ -130,7 +127,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
         slots = Slots(engine.slots, begin.queue, batch)
         server = HostServer(engine, slots, log, pulse, suspects, sample_cache, device)
         async with serving(server, begin.address) as transport:
-            # Only now: to load a model may take what speaking never needs.
+            # Only now: loading a model may need rights that speaking does not.
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             peak.tell()

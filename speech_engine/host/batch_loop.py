@@ -1,4 +1,4 @@
-"""Speaks many jobs at once with one model: the model thread, the rows in it, and what they make.
+"""Speaks many jobs at once with one model: the model thread, its rows, and their sound.
 
 Each segment of a job is a row. Rows join and leave between any two steps, and each sounds as it would alone.
 A fault of one row ends that job; a fault of the device ends the host.
@@ -89,7 +89,7 @@ class BatchLoop(Generic[V, R]):
         await asyncio.to_thread(self._thread.join)
 
     async def call(self, work: Callable[[], T]) -> T:
-        """Run `work` on the model thread, between two steps. Raises what it raises."""
+        """Run `work` on the model thread, between two steps. Its exceptions pass through."""
         return await self._call(work)
 
     async def warm_up(self, make_rows: Callable[[int], Sequence[R]]) -> None:
@@ -133,7 +133,7 @@ class BatchLoop(Generic[V, R]):
         try:
             async with aclosing(self._answer(speech, joined)) as events:
                 async for event in events:
-                    if feeding is None:  # only what was let in is read
+                    if feeding is None:  # the input is read only after the job was admitted
                         feeding = asyncio.create_task(self._feed(speech, conversion, pcm))
                     yield event
         finally:
@@ -213,7 +213,6 @@ class BatchLoop(Generic[V, R]):
             return self._answers.goes_on(job)
 
     def figures(self) -> dict[str, float]:
-        """Return the figures of this moment, by the names that `batch_figures` explains."""
         with self._changed:
             return self._figures.values(self._table.live, self._width)
 
@@ -359,7 +358,6 @@ class BatchLoop(Generic[V, R]):
         return taken.seconds
 
     def _hear(self, row: BatchRow[V, R], *, is_over: bool) -> None:
-        """Take a row's new sound, and let the row leave if it is over."""
         began = self._clock()
         try:
             pcm = self._model.sound(row.handle, is_over)

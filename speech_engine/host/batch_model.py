@@ -33,8 +33,8 @@ class OutOfMemory(Exception):
 
 class RowSpec(msgspec.Struct, Generic[V], frozen=True):
     """A segment to speak. The `seed` is from 0 to 2**63 - 1, for a generator that belongs to this row alone:
-    then the row sounds the same in any company. A row of a conversion has no text, but a `window`: what the
-    engine prepared of a stretch of the recording."""
+    then the row sounds the same in any company. A row of a conversion has no text, but a `window`: the
+    engine's preparation of a stretch of the recording."""
 
     job: SpeechJob
     segment: int
@@ -82,7 +82,7 @@ class BatchModel(Protocol[V, R]):
 
 
 class RowWork(NamedTuple):
-    """The seconds of sound that a row makes, and what they cost.
+    """The seconds of sound that a row makes, and their cost.
 
     Without `steps`, a row flows: each step makes some of its sound. With them, it is heard as a whole after
     so many steps, and not before. How long a step takes follows from the `weight` of its rows together.
@@ -102,18 +102,18 @@ class RowWork(NamedTuple):
 
 @runtime_checkable
 class WeighsRows(BatchModel[V, R], Protocol[V, R]):
-    """A model that tells what its rows cost. Of any other, all rows flow, and each has a weight of 1.0."""
+    """A model with its own costs of rows. In any other model all rows flow, and each has a weight of 1.0."""
 
     def expected(self, job: SpeechJob, voice: V | None) -> Sequence[RowWork]:
         """Tell the rows that a job will be, in their order: with a voice, one for each of its segments.
 
-        Without one, it is asked whether the job fits: a guess will do, and of any number of rows. Any thread
-        may call it, and often. It must be quick, change nothing, and not raise.
+        Without a voice, the caller only tests whether the job fits: an estimate of any number of rows will
+        do. Any thread may call it, and often. It must be quick, have no effect, and not raise.
         """
         ...
 
     def work(self, row: R) -> RowWork:
-        """Tell what a row is that has just joined or is to warm up, with all of its steps."""
+        """Return the cost of a row that has just joined or is to warm up, with all of its steps."""
         ...
 
 

@@ -24,7 +24,7 @@ UNREAD_BYTES = 1024 * 1024
 """The most sound of a job that may wait for its reader: at a full spool, its rows pause."""
 
 RESERVED_PART = 4
-"""One row in so many is kept for new listeners: further segments and more idle work take none of these."""
+"""One row in so many is reserved for new listeners: further segments and more idle work cannot take it."""
 
 
 class BatchJob(Generic[V, R]):
@@ -66,7 +66,7 @@ class BatchJob(Generic[V, R]):
 
     @property
     def awaits_rows(self) -> bool:
-        """Whether rows may come that are not known yet."""
+        """Whether unknown rows may still come."""
         return False
 
     @property
@@ -84,7 +84,6 @@ class BatchJob(Generic[V, R]):
         return not self.is_full
 
     def spec(self) -> RowSpec[V]:
-        """Return the next segment, for the model."""
         number = self.next_segment
         # A segment sounds the same whichever of its job's rows are beside it.
         digest = blake2b(f"{self._seed}/{number}".encode(), digest_size=8).digest()
@@ -171,7 +170,6 @@ class RowTable(Generic[V, R]):
 
     @property
     def ready(self) -> list[BatchRow[V, R]]:
-        """The rows that may take a step."""
         return [row for row in self.live if not row.speech.is_ending and row.speech.may_step(row.segment)]
 
     def add(self, speech: BatchJob[V, R]) -> None:
@@ -223,7 +221,7 @@ class RowTable(Generic[V, R]):
             self._forget(speech)
 
     def clear(self) -> list[BatchJob[V, R]]:
-        """Give up all jobs: the model is no more."""
+        """Give up all jobs, because the model has ended."""
         speeches = list(self.speeches)
         self.live.clear()
         self.speeches.clear()
@@ -235,7 +233,7 @@ class RowTable(Generic[V, R]):
         if taken >= self._limit:
             return None
         idle = None if order == "fifo" else self._rowless_idle()
-        # One row is for idle work, which is owed a part of all steps and can take it only with a row.
+        # One row is for idle work, which is due a part of all steps and can take it only with a row.
         room = self._limit if idle is None else self._limit - 1
         free = [
             speech
@@ -248,7 +246,6 @@ class RowTable(Generic[V, R]):
         return min(free, key=_joins_at, default=None)
 
     def _rowless_idle(self) -> BatchJob[V, R] | None:
-        """Return the idle job that is to have a row, if none has."""
         if self._limit == 1 or any(row.listener.is_idle for row in self.live):
             return None
         return next((each for each in self.speeches if each.has_next and each.listener.is_idle), None)

@@ -20,8 +20,6 @@ RECOVERY_STEPS = 500
 
 
 class StepResult(NamedTuple):
-    """The result of a step for the first of its rows, and its duration."""
-
     states: tuple[RowStep, ...]
     seconds: float
 
@@ -79,8 +77,6 @@ _MOST_S = 60.0
 
 
 class _SoundingRow:
-    """The row whose sound is made."""
-
     unheard_s = 0.0
     has_sounded = False
 
@@ -152,7 +148,7 @@ _MEANS = (
     "device_memory_total_bytes",
     "device_utilisation",
 )
-"""These are no sums: an engine's processes have a mean of them, and each sees its whole card."""
+"""These figures are not added up: an engine's processes have their mean, and each sees its whole card."""
 
 
 def add_figures(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -25,14 +25,14 @@ class Booked(msgspec.Struct, frozen=True, tag="booked"):
 
 
 class BookedPeak(msgspec.Struct, frozen=True, tag="booked_peak"):
-    """A worker's word: the most memory that such a process has used so far."""
+    """A worker's report: the most memory that such a process has used so far."""
 
     holder: str
     gb: float
 
 
 class BookingOver(msgspec.Struct, frozen=True, tag="booking_over"):
-    """A worker's word: such a process has ended, or waits no longer."""
+    """A worker's report: such a process has ended, or waits no longer."""
 
     holder: str
 

@@ -1,8 +1,8 @@
 """Takes from a process what it does not need: programs, the network, other processes, and files.
 
 A host feeds users' text into libraries in C. If one of them is broken into, little is left to do. Standard
-library only: a filter for system calls is written as the kernel reads it. Limits on open files can be lifted
-again by root; what Landlock takes cannot.
+library only: a filter for system calls is written as the kernel reads it. Root can lift limits on open files
+again, but not Landlock's rules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _GIVE_VERSION = 1
 _FILE_RIGHTS = (1 << 13) - 1
 """The rights of version 1 of the kernel's interface: run, write, read, list, remove and make."""
 _READING = 1 << 0 | 1 << 2 | 1 << 3
-"""Of these, what changes nothing: to run, read and list."""
+"""The rights among these that change no file: to run, read and list."""
 _REFER, _TRUNCATE, _DEVICES = 1 << 13, 1 << 14, 1 << 15
 _NETWORK_RIGHTS = 3
 """From version 4 on: to bind a port, and to connect to one."""
@@ -47,8 +47,6 @@ _Line = tuple[int, int, int, int]
 
 
 class _Machine(NamedTuple):
-    """The numbers of a kind of machine: its own, and those of the system calls."""
-
     audit: int
     seccomp: int
     sockets: tuple[int, int]
@@ -155,9 +153,9 @@ def has_landlock() -> bool:
 
 
 def forbid_files() -> bool:
-    """Take all files from this thread and from what it starts. Return whether that worked.
+    """Take the right to open files from this thread and its later threads. Return whether that worked.
 
-    What is open stays open. Call it before there are other threads.
+    Open files stay open. Call it before there are other threads.
     """
     version = _landlock_version()
     rights = _FILE_RIGHTS
@@ -167,9 +165,9 @@ def forbid_files() -> bool:
 
 
 def forbid_writing() -> bool:
-    """Take from this thread, and from what it starts, all that changes files. Return whether that worked.
+    """Take the right to change files from this thread and its later threads. Return whether that worked.
 
-    What is open stays open, and files can be read.
+    Open files stay open, and files can be read.
     """
     version = _landlock_version()
     rights = _FILE_RIGHTS & ~_READING
@@ -238,7 +236,6 @@ def _program(machine: _Machine, needs: frozenset[str], is_alone: bool) -> bytes:
 
 
 def _refuse_if(number: int, argument: int, values: tuple[int, ...]) -> list[_Line]:
-    """Return the lines that refuse a call whose argument is one of these values."""
     lines = [_load_argument(argument)]
     for value in values:
         lines += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _REFUSE)]
@@ -248,7 +245,6 @@ def _refuse_if(number: int, argument: int, values: tuple[int, ...]) -> list[_Lin
 def _refuse_unless(
     number: int, argument: int, values: tuple[int, ...], mask: int = 0xFFFFFFFF
 ) -> list[_Line]:
-    """Return the lines that refuse a call unless its argument, under the mask, is one of these values."""
     lines = [_load_argument(argument), (_AND, 0, 0, mask)]
     lines += [(_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
     return _for_call(number, [*lines, (_RETURN, 0, 0, _REFUSE)])

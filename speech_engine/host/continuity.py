@@ -24,7 +24,7 @@ STEPS_CUSHION_S = 1.0
 """The same for a row that is heard after its steps: their time is in its slack already."""
 
 WHOLE_S = 2.0
-"""The later need of a client that takes its answer in one piece: it hears nothing before the end."""
+"""The later need of a client that takes its answer in one piece: it hears the first sound at the end."""
 
 CHEAP = 1.25
 """Rows not needed yet join a step only if it takes at most a quarter longer for the others."""
@@ -67,7 +67,6 @@ class Listener:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the segments are heard as a whole."""
         return any(work.steps for work in self._works)
 
     @property
@@ -120,13 +119,11 @@ class Listener:
             self.note_work(segment, work)
 
     def end_at(self, segments: int) -> None:
-        """Note that there are only so many segments."""
         self._left_s -= sum(work.seconds for work in self._works[segments:])
         for each in (self._works, self._steps_left, self._made_s, self._is_over):
             del each[segments:]
 
     def note_work(self, segment: int, work: RowWork) -> None:
-        """Note the work of a segment whose row has joined."""
         self._left_s += work.seconds - self._works[segment].seconds
         self._works[segment], self._steps_left[segment] = work, work.steps
 
@@ -135,7 +132,7 @@ class Listener:
             self._steps_left[segment] -= 1
 
     def note_sound(self, segment: int, seconds: float, now: float) -> None:
-        """Note new sound. If the listener had nothing to hear for a while, its sound goes on from now."""
+        """Note new sound. If the listener's sound had run out, it goes on from now."""
         if segment == self.current:
             if not self.has_played:
                 self.has_played, self.begins_at = True, max(now, self.plays_at)
@@ -175,8 +172,6 @@ def listener_of(
 
 
 class Row(Protocol):
-    """A row in the model's memory."""
-
     @property
     def listener(self) -> Listener: ...
 
@@ -207,7 +202,7 @@ class StepOrder:
         self._age = 0
 
     def choose(self, rows: Sequence[T], last: Sequence[T], width: float, now: float) -> list[T]:
-        """Return the rows of the next step, out of those that can take one. Together they weigh `width` at
+        """Return the rows of the next step, out of the rows that can step. Together they weigh `width` at
         most, unless the first row alone weighs more. `last` took the last step."""
         if self._order == "fifo":
             return _fitting(rows, width)
@@ -234,7 +229,7 @@ class StepOrder:
             (row for row in rows if row.listener.is_idle), key=lambda row: row.listener.requested_at
         )
         needy = [row for row in waited if begins[id(row)] - now <= _cushion_s(row)]
-        # In a wider step they would run dry, whatever it makes for all of them together.
+        # In a wider step they would run dry, however much sound it makes in all.
         flowing = (row for row in needy if not row.listener.steps_left(row.segment))
         rates = (row.listener.rate for row in flowing if row.listener.is_played_as_it_comes)
         width = self._times.widest(rates, width)
@@ -271,7 +266,6 @@ def _cushion_s(row: Row) -> float:
 
 
 def _fitting(rows: Iterable[T], width: float) -> list[T]:
-    """Return the first row, and all later ones for which the width has room."""
     chosen: list[T] = []
     weight = 0.0
     for row in rows:

@@ -78,7 +78,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
 
     def add(self, window: SoundWindow, prepared: Any) -> None:
         """Note the next window: its row may join."""
-        # Its samples are in what was prepared.
+        # The prepared window has its samples.
         self.windows.append(window._replace(pcm=b""))
         self.listener.expect(window.number, self._conversion.work(window))
         self._prepared.append(prepared)

@@ -28,14 +28,12 @@ class DeviceLacking(Exception):
 
 
 class MemoryFound(NamedTuple):
-    """Bytes of a device: those that are free now, and all."""
-
     free: int
     total: int
 
 
 def choose_device(setting: str, able: tuple[DeviceKind, ...]) -> Device:
-    """Return the device for an engine that is `able` to use these kinds. Raise DeviceLacking with the reason.
+    """Return the device for an engine that can use the kinds in `able`. Raise DeviceLacking with the reason.
 
     `setting` is "auto", a kind, or a kind with a number, such as "cuda:1".
     """

@@ -30,11 +30,11 @@ from speech_engine.work import (
 
 OnDispatch = Callable[[bool], None]
 """Called with true when the work leaves our own queues: some providers bill from that moment on. Called with
-false when the provider has certainly done nothing and the work waits again."""
+false when the provider has certainly not begun and the work waits again."""
 
 
 def ignore_dispatch(_is_dispatched: bool) -> None:
-    """Do nothing: for callers to whom the dispatch does not matter."""
+    """For callers that do not need to know the dispatch."""
 
 
 class EngineStream(Protocol):
@@ -48,7 +48,7 @@ class EngineStream(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the work and give back what it holds. A second call does nothing.
+        """End the work and give back its slot and memory. A second call has no effect.
 
         If this call is cancelled, it finishes first.
         """
@@ -104,7 +104,7 @@ class EngineAnswer:
             await run_to_end(self._end(events))
 
     async def _end(self, events: AsyncGenerator[Event, None]) -> None:
-        """Close the engine's generator. Whatever it raises now changes nothing for the answer."""
+        """Close the engine's generator. An exception here does not change the answer."""
         try:
             await events.aclose()
         except EngineError:
@@ -144,7 +144,7 @@ async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]
 
 
 async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work to its end, also if this call is cancelled. The cancelling is raised afterwards."""
+    """Run the work to its end, even if this call is cancelled. CancelledError is raised afterwards."""
     task, cancelled = asyncio.create_task(work), None
     while not task.done():
         try:
@@ -156,7 +156,7 @@ async def run_to_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 def places_of(error: BaseException) -> list[str]:
-    """The traceback as places only: its messages could quote the text."""
+    """Return the traceback as places only, because its messages could quote the text."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 

@@ -3,8 +3,8 @@ These are only the rules, without a clock.
 
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
 Each job moves its tenant's time on by the job's seconds over the tenant's share. Urgency orders only the jobs
-of one tenant: it gains a tenant nothing over the others. Finished jobs teach the time of a slot for a second
-of audio.
+of one tenant: it does not put a tenant before others. The pace, which is the time of a slot for a second of
+audio, is learnt from finished jobs.
 """
 
 from __future__ import annotations
@@ -81,8 +81,6 @@ class _Tickets(Generic[T]):
 
 
 class _Line(Generic[T]):
-    """A tenant: its virtual time, and its waiting jobs."""
-
     def __init__(self) -> None:
         self.start = 0.0
         self.floor = 0.0
@@ -207,7 +205,6 @@ class FairOrder(Generic[T]):
         return [line for line in self._lines.values() if line.tickets.count]
 
     def _come(self, ticket: T) -> _Line[T]:
-        """Return the tenant's line, which may get one more ticket."""
         line = self._lines.get(ticket.tenant)
         if line is None:
             line = self._lines[ticket.tenant] = _Line()
@@ -240,7 +237,7 @@ class FairOrder(Generic[T]):
             self._forget()
 
     def _forget(self) -> None:
-        """Drops tenants that would begin beside a stranger; tenants ahead of their share are kept."""
+        """Drops tenants that would return with a new tenant's time. Tenants ahead of their share stay."""
         if not self.waiting and not self.running:
             self._lines.clear()
             self._away.clear()
@@ -254,7 +251,7 @@ _KEEPS = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
 _LEAST_SPOKEN_S = 5.0
-"""Short texts alone tell nothing: they take hardly longer to speak than to start, and by their pace a long
+"""Short texts alone are misleading: they take hardly longer to speak than to start, and by their pace a long
 text would seem to wait in vain."""
 
 
@@ -270,7 +267,8 @@ class Pace:
         return self._held_s / self._estimated_s if self._estimated_s >= _LEAST_SPOKEN_S else None
 
     def learn(self, held_s: float, estimated_s: float) -> None:
-        """A sum over a sum, not a mean of ratios: many short jobs must not outweigh a long one."""
+        """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
+        one."""
         if estimated_s > 0.0:
             self._held_s = self._held_s * _KEEPS + held_s
             self._estimated_s = self._estimated_s * _KEEPS + estimated_s

@@ -25,7 +25,7 @@ class HostLogger:
         self._write_line = _write_readable if sys.stderr.isatty() else _write_json
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Hosts log nothing below info."""
+        """Hosts do not log below info."""
 
     def info(self, event: str, **fields: Any) -> None:
         self._write("info", event, fields)

@@ -1,6 +1,6 @@
 """The process of a mark, see `plugin_process`. It marks many streams, and looks for marks beside.
 
-A stream asks for its next step when it has the answer to the last one. So what waits here is bounded by the
+A stream requests its next step when it has the answer to the last one. So the queue is no longer than the
 number of streams, and each gets its turn.
 """
 
@@ -29,8 +29,6 @@ _Step = OpenMarkStream | MarkSound | CloseMarkStream
 
 
 class _Marking:
-    """The open streams of a mark. It is used in one thread."""
-
     def __init__(self, mark: Mark, log: HostLogger) -> None:
         self._mark = mark
         self._log = log

@@ -52,9 +52,10 @@ class HelloReply(msgspec.Struct, frozen=True):
 
 
 def introduction(engine: Engine) -> HelloReply:
-    """Ask an engine once, before it serves, for its description: an exception or nonsense ends the start."""
+    """Read an engine's description once, before it serves. An exception or an invalid value ends the
+    start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
-    # An empty list says nothing: some engines learn their voices later.
+    # An empty list is no error: some engines learn their voices later.
     unlisted = getattr(engine, "unlisted_voices", ()) if voices else None
     tries = getattr(engine, "tries_unknown_voices", False)
     welcome = HelloReply(API_VERSION, engine.slots, engine.models(), voices, unlisted, tries)
@@ -146,7 +147,7 @@ class DropReply(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """The first message of a call. `call` names it on the supervisor's pipe; it has nothing of the text."""
+    """The first message of a call. `call` names it on the supervisor's pipe; it has no part of the text."""
 
     call: str
     work: Work

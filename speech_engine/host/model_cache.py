@@ -33,8 +33,6 @@ LOADS_AT_ONCE = 2
 
 
 class _Place(Generic[T]):
-    """A model that is loaded, or will be soon."""
-
     def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
         self.size = size
         self.loading = loading

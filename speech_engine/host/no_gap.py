@@ -1,7 +1,7 @@
 """Admits a listener only if no sound will pause, by the measured times of steps: first the rule, then
 the jobs as they come to it.
 
-There is no clock here. Each listener is a demand for sound over time: nothing until its slack is over, then a
+There is no clock here. Each listener is a demand for sound over time: none until its slack is over, then a
 steady flow until its text ends, or whole segments. A second of a whole segment counts as the sound of flowing
 rows at the same cost. The device makes sound at one rate for all together. If all demands up to any moment
 fit into the sound that is made until then, no listener runs dry, since the least slack goes first. Only steps
@@ -124,7 +124,7 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
     pieces = []
     for due_at, work, steps in unmade:
         due_s = due_at - now
-        # All rows of a step go on together: what is due at once must have begun long before.
+        # All rows of a step go on together: a piece that is due at once must have begun long before.
         begins_s = max(due_s - work.steps * capacity.turn_s, min(due_s, steps * capacity.turn_s))
         pieces.append(WholePiece(max(0.0, begins_s), work._replace(steps=steps).worth_s(step_s)))
     left_s = sum(piece.left_s for piece in pieces)
@@ -164,7 +164,7 @@ def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) ->
         return 0.0
     speed = capacity.speed(present)
     rate = sum(each.rate for each in present)
-    # Until then each gets its part of the speed, so they end in the order of what they want at their rates.
+    # Until then each gets its part of the speed, so they end in the order of demand over rate.
     ends = [each.left_s / each.rate * rate / speed for each in present]
     all_end_s = max(ends)
     # In a burst, others soon have their first pieces.

@@ -43,7 +43,7 @@ _FAULTS = tuple(
 )
 """The runtime's errors have no class in common."""
 _FATAL_ONLY = 4
-"""The level of onnxruntime's log that tells nothing but its end: a message could quote what is spoken."""
+"""The level at which onnxruntime logs only its end: another message could quote a text."""
 
 
 class StopSwitch:
@@ -57,20 +57,19 @@ class StopSwitch:
 
 
 class OnnxNetwork:
-    """A loaded network. Several threads may run it. `inputs` are the names of what it takes."""
+    """A loaded network. Several threads may run it. `inputs` are the names of its inputs."""
 
     def __init__(self, file: Path, threads: int) -> None:
-        """Load a file that was checked at its import. Raise EngineFailed."""
         options = onnxruntime.SessionOptions()
         # A number of our own: with its default, it would bind threads to cores, which a host may not.
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
-        # Texts differ in length. What it keeps for the longest one so far would never be given back.
+        # Texts differ in length. An arena would hold the memory of the longest one for ever.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # From memory: so no path in the file can lead anywhere.
+        # The file is loaded from memory, so that a path in it leads to no other file.
         data = file.read_bytes()
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

@@ -326,7 +326,7 @@ EngineAction = Literal["load", "unload", "restart"]
 
 
 class EngineQuestion(msgspec.Struct, frozen=True, tag="engine_asked"):
-    """A worker's question: do this with the hosts of an engine. `breaks_off`: also if they have work."""
+    """A worker's request: do this with the hosts of an engine. `breaks_off`: even if they have work."""
 
     question: int
     engine: str
@@ -335,7 +335,7 @@ class EngineQuestion(msgspec.Struct, frozen=True, tag="engine_asked"):
 
 
 class EngineWanted(msgspec.Struct, frozen=True, tag="engine_wanted"):
-    """A worker's word, which gets no answer: a request waits for an engine that loads on demand."""
+    """A worker's message without an answer: a request waits for an engine that loads on demand."""
 
     engine: str
 
@@ -348,7 +348,7 @@ class EngineSwitched(msgspec.Struct, frozen=True, tag="engine_switched"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
-    """Finish what runs, take nothing new, then exit."""
+    """Finish the running work, take no new work, then exit."""
 
     within_s: float
 

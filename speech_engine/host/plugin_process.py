@@ -1,6 +1,6 @@
 """The process of one plugin, `python -m MODULE PIPE_FD`, started by a worker.
 
-It loads the plugin, gives up programs and the network, and then serves what comes over its pipe.
+It loads the plugin, gives up programs and the network, and then answers the messages of its pipe.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Serve = Callable[[ParentPipe, BeginPlugin, HostLogger], Awaitable[None]]
 
 @asynccontextmanager
 async def open_confined(kind: Kind, begin: BeginPlugin, log: HostLogger) -> AsyncIterator[Any]:
-    """Load the plugin, and give up what it does not need from then on."""
+    """Load the plugin, and give up the rights that it does not need from then on."""
     limit_memory(begin.memory_mb)
     settings_type, create = worker_plugin(begin.module, kind)
     settings = msgspec.json.decode(begin.settings, type=settings_type)

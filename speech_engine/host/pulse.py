@@ -1,9 +1,9 @@
 """A host's signs of life: how much work it does, at each change and while work goes on.
 
-They come from the engine's work, never from the host's event loop: a running loop proves nothing about
-a model that hangs. Jobs that wait for a slow reader, for their recording or for room are not counted as work.
-Each job is named when it begins and when it ends, so that after a host's death it is known which jobs may
-have killed it.
+They come from the engine's work, never from the host's event loop: a running loop is no proof about a model
+that hangs. Jobs that wait for a slow reader, for their recording or for room are not counted as work. Each
+job is named when it begins and when it ends, so that after a host's death it is known which jobs may have
+killed it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from speech_engine.host.pipe_messages import Tick
 TELL_EVERY_S = 1.0
 
 _CALL: ContextVar[str] = ContextVar("call", default="")
-"""The job of which the running task is."""
+"""The job of the running task."""
 
 
 class Pulse:
@@ -73,7 +73,7 @@ class Pulse:
 
     @contextmanager
     def waiting_here(self) -> Iterator[None]:
-        """Mark a pause of the job whose task this is. In a task of no job it marks nothing."""
+        """Mark a pause of the job whose task this is. In any other task it has no effect."""
         call = _CALL.get()
         if call not in self._begun:
             yield

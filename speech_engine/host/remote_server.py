@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(*self._judged(int(length)))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing: the provider stores all printed lines."""
+        """Print no log, because the provider stores all printed lines."""
 
     def _judged(self, length: int) -> _Reply:
         if not hmac.compare_digest(self.headers.get("authorization", "").encode(), self._expected):

@@ -1,7 +1,7 @@
 """A training at the far end: a process trains, as beside a server, and a thread relays its pipe over HTTP.
 
 Each checkpoint goes to the server at once, so a lost machine costs only the steps since the last one. An
-address is a secret: it is in no message of an error.
+address is a secret, so no error message has it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class HttpLine:
 async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
     """Train in a process of its own, and return its end. The server has all files by then.
 
-    If this is cancelled, nothing stays. Raises EngineFailed, and EngineCannot if another try would fail too.
+    If this is cancelled, neither process nor files stay. Raises EngineFailed, and EngineCannot if another try
+    would fail too.
     """
     relay = _Relay(begin, line)
     stopping = asyncio.get_running_loop().call_later(stop_s, relay.stop_soon)
@@ -134,14 +135,12 @@ class _Relay:
         self._stage = ""
 
     def stop_soon(self) -> None:
-        """Let the process write a checkpoint and end."""
         self._must_stop = True
         if self._pipe is not None and self._feeding.acquire(blocking=False):
             self._pipe.send(Drain(0.0))
             self._feeding.release()
 
     def end(self) -> None:
-        """End the process at once."""
         self._is_over.set()
         if self._process is not None:
             self._process.kill()
@@ -168,7 +167,7 @@ class _Relay:
                         self._tell_progress(progress)
                     case FilePiece() as piece:
                         for part in self._file.take(piece):
-                            # The training waits meanwhile, so nothing is lost.
+                            # The training waits meanwhile, so no progress is lost.
                             tell = partial(self._line.tell, part)
                             until_answered(tell, _TRIES, PAUSE_S, self._is_over)
                     case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:
@@ -211,7 +210,6 @@ class _Relay:
         return self._process, self._pipe
 
     def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
-        """Pass on all inputs of the training, unless its process has ended."""
         with self._feeding:
             until_answered(partial(self._feed_once, process, pipe), _TRIES, PAUSE_S, self._is_over)
         if self._must_stop:

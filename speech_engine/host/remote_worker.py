@@ -38,7 +38,7 @@ Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
 
 class RemoteAnswer:
-    """The pieces of one work so far. `ended` tells how: whole, or cancelled."""
+    """The pieces of one work so far. `busy_s` is None until the work is over."""
 
     def __init__(self) -> None:
         self.pieces: list[RemotePiece] = []
@@ -70,7 +70,7 @@ class RemoteTrainer(NamedTuple):
 
 class RemoteWorker:
     """An engine with the work that was sent to it. `fetch` brings recordings that did not fit into a work.
-    Without a `trainer`, it trains nothing."""
+    Without a `trainer`, it cannot train."""
 
     def __init__(
         self,
@@ -192,7 +192,6 @@ class RemoteWorker:
                 del self._users[digest]
 
     async def _bring(self, work: RemoteWork, work_item: Work) -> None:
-        """Put the recordings of a work on the shelf."""
         job = job_with_samples(work_item)
         if job is None:
             return

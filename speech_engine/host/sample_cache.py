@@ -58,8 +58,6 @@ class ModelPiece(NamedTuple):
 
 
 class _File:
-    """A file, or the beginning of one that is still coming."""
-
     def __init__(self, size: int, data: bytes = b"") -> None:
         self.size = size
         self.data: bytes | bytearray = data if len(data) == size else bytearray(data)
@@ -83,7 +81,7 @@ class _DerivedKey(NamedTuple):
 
 
 class _Room:
-    """Files of one sort, within so many bytes, the longest unused first. Some have not come whole."""
+    """Files of one sort, at most so many bytes, the longest unused first. Some are incomplete."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -93,7 +91,6 @@ class _Room:
         return len(self._files)
 
     def get(self, name: _Name) -> bytes | None:
-        """Return a file that is there as a whole."""
         file = self._files.get(name)
         return file.data if file is not None and isinstance(file.data, bytes) else None
 
@@ -156,7 +153,7 @@ class SampleLoan:
 
 
 class SampleCache:
-    """A `SampleReader`. Engines read in any thread; all else is for the event loop of the shelf's owner."""
+    """A `SampleReader`. Engines read in any thread; all else is for the event loop of the cache's owner."""
 
     def __init__(
         self,
@@ -183,7 +180,7 @@ class SampleCache:
         return tuple(each for each in digests if room.get(_Name.of(job, each)) is None)
 
     def receive(self, sample: PutSample) -> None:
-        """Keep what the server sends: a recording, or a piece of a file. Raises EngineBusy."""
+        """Store a recording or a piece of a file that the server sends. Raises EngineBusy."""
         if sample.size:
             piece = ModelPiece(sample.pcm, sample.begin, sample.size)
             self.put_piece(sample.tenant, sample.model, sample.digest, piece)
@@ -191,14 +188,14 @@ class SampleCache:
             self.put(sample.tenant, sample.model, sample.digest, sample.pcm)
 
     def put(self, tenant: str, model: str, digest: str, pcm: bytes) -> None:
-        """Keep a recording. Raises EngineBusy if jobs that run now need all the room."""
+        """Store a recording. Raises EngineBusy if jobs that run now need all the room."""
         name = _Name(tenant, model, digest)
         with self._lock:
             gone = self._recordings.add(name, _File(len(pcm), pcm), self._loaned)
             self._forget_derived([name, *gone])
 
     def put_piece(self, tenant: str, model: str, digest: str, piece: ModelPiece) -> None:
-        """Keep a piece of a trained voice's file, which is there once the last one is. They come in order.
+        """Store a piece of a trained voice's file, which is there once the last one is. They come in order.
 
         Raises EngineBusy if there is no room, or if an earlier piece was given up meanwhile.
         """
@@ -266,7 +263,7 @@ class SampleCache:
             return known
         made = make(recordings)
         with self._lock:
-            # A recording that was dropped in the meantime must leave nothing behind.
+            # No derived value may outlive a recording that was dropped in the meantime.
             if all(self._recordings.get(name) is not None for name in names):
                 self._derived[key] = made
             while (

@@ -67,9 +67,7 @@ class SlotTurn(Ticket):
 class Batch(Gate, Protocol):
     """The host's questions to an engine's `BatchLoop`."""
 
-    def figures(self) -> dict[str, float]:
-        """Return the figures of this moment by their names."""
-        ...
+    def figures(self) -> dict[str, float]: ...
 
 
 @runtime_checkable
@@ -212,7 +210,6 @@ class Slots:
         self._let_in()
 
     def _urgency_of(self, job: SpeechJob | None) -> Urgency:
-        """Return a job's urgency here. A part of an answer that began on another engine is a newcomer."""
         if job is None:
             return "live"
         if self._gate is None or job.urgency == "idle":
@@ -246,9 +243,9 @@ class Slots:
     def _judge(self, newcomer: SlotTurn) -> None:
         """Sends away the newcomer if its wait would be in vain, or one job if the queue is too long."""
         if newcomer is self._next_alone:
-            return  # it has left the line: a slot is kept for it
+            return  # it has left the queue: a slot is reserved for it
         left_s = newcomer.left_s
-        # If a walk through the line cannot matter, there is none.
+        # Skip the walk through the queue where its result cannot matter.
         if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
             self._order.discard(newcomer)
             _tell(newcomer, _TOO_LONG, starts_in_s - left_s)
@@ -287,7 +284,7 @@ class Slots:
 
     @property
     def _is_empty(self) -> bool:
-        """True if the process may die without a loss: nothing runs, and no answer has still to be read."""
+        """True if the process may die without a loss: no job runs, and every answer has been read."""
         return not self._running and not self._answers
 
     def _next_turn(self) -> SlotTurn | None:
@@ -305,7 +302,7 @@ class Slots:
         if idle is not None and self._passed_idle >= IDLE_TURNS - 1:
             head = idle
         if head is not None and not self._fits(head):
-            # An answer that plays goes on, and idle work takes nothing from others.
+            # An answer that plays goes on, and idle work does not delay others.
             head = self._order.head(_GOES_ON)
         head = head or idle
         if head is None:
@@ -340,7 +337,7 @@ class Slots:
 
     @property
     def _admitted(self) -> tuple[SpeechJob, ...]:
-        """The jobs that have a slot and of which the engine may know nothing yet."""
+        """The jobs that have a slot, but may not have reached the engine yet."""
         return tuple(turn.job for turn in self._running if turn.job is not None and not turn.rate_hz)
 
     def _review(self) -> None:
@@ -359,7 +356,7 @@ class Slots:
             self._order.discard(turn)
 
     def _starts_in_s(self, turn: SlotTurn) -> float:
-        """Predicts the wait; 0 while nothing is known. Waits too long to matter count as equal."""
+        """Predicts the wait; 0 before any measurement. Waits too long to matter count as equal."""
         ahead_s = turn.left_s + LONGEST_RETRY_S
         return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 
@@ -372,7 +369,6 @@ class Slots:
         return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
 
     def _longest_wait_s(self) -> float:
-        """Predicts as if all others in line went first: no slot is idle until then."""
         pace = self._pace.value or 0.0
         return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.count
 
@@ -380,7 +376,7 @@ class Slots:
         """Returns when the slots become free. A slot whose job takes too long may be free at any moment."""
         now = time.monotonic()
         busy = [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
-        # Slots are kept free for a turn that runs alone, but soon they are there for others.
+        # Slots stay free for a turn that runs alone, but soon other turns can have them.
         return busy + [0.0] * (self.count - self.running)
 
 

@@ -1,7 +1,7 @@
 """Keeps frames until the reader takes them: an engine runs ahead of the worker that reads it.
 
 Past its own limit, or that of all spools of the host together, `put` waits, which pauses the engine. The
-worker reads on for a slow client, so what lies here is soon gone.
+worker reads on for a slow client, so frames do not stay long.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SpoolQuota:
 class Spool:
     """A spool between one writer and one reader. After `end`, the reader gets the rest, and then None.
 
-    `close` gives the room of what is left back.
+    `close` gives back the room of the unread frames.
     """
 
     def __init__(self, room: SpoolQuota, limit_bytes: int = SPOOL_BYTES) -> None:

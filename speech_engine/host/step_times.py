@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _KEEPS = 0.98
-"""The weight of the past. Fifty steps, a second or two, hide what was before."""
+"""The weight of the past. Fifty steps, a second or two, hide the steps before them."""
 
 _UNKNOWN_S = 20.0
 """So much sound without any cost stands at the beginning: the first text or voice of all may be slow."""

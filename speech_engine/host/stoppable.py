@@ -23,7 +23,7 @@ async def run_stoppable(
     tick: Callable[[], None],
     most_looks: int = MOST_LOOKS,
 ) -> T:
-    """Do some work in a thread, and say meanwhile that the engine lives. If it hangs, it is stopped.
+    """Do some work in a thread, and call `tick` until it ends. Work that takes too long is stopped.
 
     When this is cancelled, the work is stopped, and its thread is free when this ends. Raise EngineFailed.
     """

@@ -1,8 +1,8 @@
 """A host's side of the quarantine: texts that may have killed a host run alone, and killers do not run.
 
-The supervisor decides which texts these are. It sees only digests: their key is its own, so a digest tells
-nothing about the text to another reader. An account's text is a suspect for that account alone. Of a
-conversion, the voice is the suspect, since the recording is not known before it has come.
+The supervisor decides which texts these are. It sees only digests: their key is its own, so a digest does not
+reveal the text to another reader. An account's text is a suspect for that account alone. Of a conversion, the
+voice is the suspect, since the recording is not known before it has come.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The process that trains a voice, `python -m speech_engine.host.training PIPE_FD`; `speech_engine.training`
-says what is sent.
+has its messages.
 
 It reads the engine's model, gives up programs, the network and writing files, and then takes recordings. One
 thread trains. Another one reads the pipe, notes a request to stop, and ends the process with its parent.
@@ -48,7 +48,6 @@ class _Talk:
 
     @property
     def steps(self) -> int:
-        """The number of steps that this process has reported."""
         return len(self._steps)
 
     def progress(self, progress: training.TrainingProgress) -> None:
@@ -100,8 +99,6 @@ class _TrainingQuestion:
 
 
 class _Process:
-    """This process: it opens its trainer, answers one question, and ends."""
-
     def __init__(self, pipe: ParentPipe, begin: training.BeginTraining) -> None:
         self._pipe = pipe
         self._begin = begin
@@ -127,7 +124,7 @@ class _Process:
             for lack in lacks if forbid_writing() else (*lacks, "landlock"):
                 self._log.warning("host.confinement.missing", what=lack)
             self._pipe.send(training.TrainerReady())
-            # Nothing else runs in this loop: the trainer may keep it for hours.
+            # The trainer may block this loop for hours, because no other task runs in it.
             self._answer(trainer)
 
     def _on_message(self, message: Message) -> None:

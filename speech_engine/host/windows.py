@@ -27,7 +27,6 @@ class WindowSizes(NamedTuple):
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The lengths that windows can have with their context, in ascending order."""
         return tuple(sorted({each + 2 * self.context for each in (*self.first, *self.last, self.usual)}))
 
     def of(self, number: int) -> int:
@@ -74,7 +73,6 @@ class WindowCutter:
 
     @property
     def samples(self) -> int:
-        """The number of samples so far."""
         return self._rest_from + len(self._rest)
 
     def feed(self, pcm: bytes) -> list[SoundWindow]:
@@ -93,7 +91,7 @@ class WindowCutter:
         found = []
         sizes = self._sizes
         if self.samples - self._start + 2 * sizes.context > sizes.lengths[-1]:
-            # Two of about one length: a very short one would be a seam for nothing.
+            # Two of about one length: a very short one would add a needless seam.
             half = (self.samples - self._start) // 2
             found.append(self._window(half - half % sizes.grid, sizes.lengths[-1], is_last=False))
         if (left := self.samples - self._start) > 0:
@@ -122,7 +120,6 @@ class WindowCutter:
         return (before + inner + after).tobytes()
 
     def _image(self, at: int) -> int:
-        """Return the sample at a place outside of the recording."""
         count = self.samples
         if count == 1:
             return self._rest[0]

@@ -1,6 +1,6 @@
-"""The files of a model that an operator imports: what they may be, what lies in them, and their manifest.
+"""The files of a model that an operator imports: their declaration, their contents, and their manifest.
 
-A plugin's front declares a `ModelFormat`. Nothing here needs torch, and nothing builds a tensor.
+A plugin's front declares a `ModelFormat`. These modules need no torch and build no tensor.
 """
 
 from speech_engine.model_files.contents import FolderContents, check_model

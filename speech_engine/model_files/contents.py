@@ -103,7 +103,7 @@ class FolderContents:
                 raise self._fault(role, f"it cannot be read: {error.strerror}") from None
             except UnusableModel as fault:
                 raise self._fault(role, str(fault)) from None
-            # One without numbers would need no bytes for any shape, and a loader builds what shapes say.
+            # An empty tensor needs no bytes for any shape, and a loader allocates by shape.
             empty = next((name for name, info in tensors.items() if not info.numbers), None)
             if empty is not None:
                 raise self._fault(role, f"its tensor {empty[:200]} is empty")
@@ -126,7 +126,7 @@ class FolderContents:
     def _read(self, role: str, reader: Callable[[memoryview], T]) -> T:
         try:
             with self._path(role).open("rb") as file:
-                # Mapped, as most of it are weights, which are not read here.
+                # The file is mapped, because most of it is weights, which are not read here.
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             return reader(memoryview(data))
         except ValueError:
@@ -144,7 +144,7 @@ class FolderContents:
 
 
 def check_model(format_: ModelFormat, folder: Path) -> ModelFacts:
-    """Check a folder before anything is built from it. Raise UnusableModel with what is wrong.
+    """Check a folder before a network is built from it. Raise UnusableModel with the fault.
 
     Numbers, shapes and headers are read; the tensors are not.
     """

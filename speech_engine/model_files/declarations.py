@@ -22,7 +22,7 @@ WIDTHS = (
 
 
 class UnusableModel(Exception):
-    """A model that cannot be used. The message says which file, and what is wrong."""
+    """A model that cannot be used. The message names the file and the fault."""
 
 
 class TensorInfo(NamedTuple):
@@ -55,7 +55,7 @@ class OnnxNode(NamedTuple):
 
 
 class OnnxGraph(NamedTuple):
-    """What is known of a file. `tensors` are the weights; `nodes` are those of the outermost graph."""
+    """The graph of a file. `tensors` are the weights; `nodes` are those of the outermost graph."""
 
     inputs: Mapping[str, OnnxValue]
     outputs: Mapping[str, OnnxValue]
@@ -122,7 +122,7 @@ class ModelContents(Protocol):
     def text(self, role: str) -> str: ...
 
     def value(self, role: str, path: str) -> Any:
-        """Return what stands in a JSON file under these keys, joined by dots; None if nothing does."""
+        """Return the value in a JSON file under these keys, joined by dots; None without a value."""
         ...
 
     def number(self, role: str, path: str, least: int, most: int) -> int:
@@ -136,7 +136,7 @@ class ModelContents(Protocol):
     def tensors(self, role: str) -> Mapping[str, TensorInfo]: ...
 
     def graph(self, role: str) -> OnnxGraph:
-        """Return what an ONNX file says of itself."""
+        """Return the graph of an ONNX file."""
         ...
 
     def expect(self, role: str, tensor: str, shape: tuple[int | None, ...]) -> TensorInfo:
@@ -145,7 +145,7 @@ class ModelContents(Protocol):
 
 
 class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine's plugin can import. The first file is the one that a path may name.
+    """The declaration of a model that an engine's plugin can import. A path may name the first file.
 
     `check` looks at sizes before anything is built: numbers of the configuration within bounds, and the
     shapes of tensors that follow from them. It raises UnusableModel. It runs where the model is imported and

@@ -37,9 +37,9 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     """The description of an imported model. `engine` is the name of the plugin that speaks with it.
 
     `digest` covers the files alone: the same files have the same digest, whenever they were imported.
-    `memory_gb` is an estimate: the weights, and what the format adds for speaking.
-    `basis` is the licence of what the model was finetuned from, or the terms of its recordings; `attribution`
-    is whom to name. `genders` is by voice or speaker, "" for the only one: "male" or "female".
+    `memory_gb` is an estimate: the weights, and what the format adds for speaking. `basis` is the licence of
+    the model that it was finetuned from, or the terms of its recordings; `attribution` names the authors.
+    `genders` is by voice or speaker, "" for the only one: "male" or "female".
     """
 
     name: str
@@ -62,7 +62,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bound_by(self) -> str:
-        """The licence that counts: the stricter one of its own and its basis."""
+        """The stricter one of its own licence and its basis."""
         return bound_by(self.licence, self.basis)
 
 

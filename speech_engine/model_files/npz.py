@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 def read_arrays(data: memoryview) -> Mapping[str, TensorInfo]:
-    """Return all arrays by name. Raise UnusableModel with what is wrong."""
+    """Return all arrays by name. Raise UnusableModel with the fault."""
     if len(data) < _END.size:
         raise UnusableModel("it is no .npz file, or is cut off")
     sign, disk, start_disk, here, count, size, begin, comment = _END.unpack_from(data, len(data) - _END.size)
@@ -54,7 +54,6 @@ def read_arrays(data: memoryview) -> Mapping[str, TensorInfo]:
 
 
 def _entry(data: memoryview, at: int, end: int) -> tuple[str, TensorInfo, int]:
-    """Return an array, and where the next entry of the table begins. No array may reach beyond `end`."""
     if at + _ENTRY.size > len(data):
         raise UnusableModel("its table of contents is cut off")
     fields = _ENTRY.unpack_from(data, at)

@@ -1,7 +1,7 @@
-"""The graph of an ONNX file: what goes in and out, its operators, its tensors. No number is computed.
+"""The graph of an ONNX file: its inputs, outputs, operators and tensors. No number is computed.
 
 A runtime believes the file. So everything here that could lead it astray is refused: operators of other
-libraries, files elsewhere, tensors that declare more than they have, and graphs that repeat themselves.
+libraries, other files, tensors that declare more than they have, and graphs that repeat themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from speech_engine.model_files.onnx_rules import MOST_MADE, judge_graph
 __all__ = ["MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph"]
 
 # The fields of its messages by number, as its public definition has them. `other` are rare things, which are
-# refused where they stand. Texts for people are read and forgotten.
+# refused where they stand. Texts for people are skipped.
 _MODEL = protobuf.message_fields(
     one={1: "version of the format", 2: "producer", 3: "producer's version", 4: "domain", 5: "version"}
     | {6: "description", 7: "graph"},
@@ -76,13 +76,13 @@ _STANDARD = ("", "ai.onnx")
 _REPEATING = ("Loop", "Scan", "SequenceMap")
 _WITH_GRAPHS = ("If",)
 _MAY_REPEAT = ("Loop",)
-"""What a network may have that is stopped from outside: onnxruntime looks at its switch at each turn."""
+"""The loops of a network that can be stopped from outside: onnxruntime reads the switch at each turn."""
 
 
 def read_graph(
     data: memoryview, *, may_repeat: bool = False, operators: Sequence[tuple[str, str]] = ()
 ) -> OnnxGraph:
-    """Return the graph of a whole file. Raise UnusableModel with what is wrong.
+    """Return the graph of a whole file. Raise UnusableModel with the fault.
 
     `operators` are those beside ONNX's own that it may have, as (domain, operator).
     """
@@ -188,7 +188,6 @@ class _GraphReader:
     def _attribute(
         self, message: memoryview, operator: str, depth: int
     ) -> tuple[str, onnx_parts.AttributeValue]:
-        """Check an attribute. Return its name, and its value if that is a small one or a graph."""
         called, kinds = "", set[str]()
         found: onnx_parts.AttributeValue = None
         listed: list[float] = []
@@ -212,7 +211,6 @@ class _GraphReader:
     def _value(
         self, kind: str, value: protobuf.Value, operator: str, depth: int
     ) -> onnx_parts.AttributeValue:
-        """Return the value of an attribute that is not a list."""
         if kind == "tensor":
             return self._tensor(protobuf.bytes_of(value))[1]
         if kind == "graph":
@@ -224,7 +222,7 @@ class _GraphReader:
         return str(protobuf.bytes_of(value)[:_MOST_TEXT], "utf-8", "replace") if kind == "text" else None
 
     def _tensor(self, message: memoryview) -> tuple[str, onnx_parts.OnnxTensor]:
-        """Return the name of a tensor, what it is, and its numbers if it has a few."""
+        """Return the name of a tensor, its type and shape, and its numbers if it has a few."""
         self._tensors += 1
         if self._tensors > MOST_TENSORS:
             raise UnusableModel(f"it has more than {MOST_TENSORS:,} tensors")

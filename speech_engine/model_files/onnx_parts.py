@@ -1,4 +1,4 @@
-"""What was read of an ONNX file, before it is judged: graphs, with their operators and stored tensors, whose
+"""The parts of an ONNX file, before they are judged: graphs, with their operators and stored tensors, whose
 numbers are counted as they really lie there, and read if they are few.
 """
 

@@ -1,7 +1,7 @@
-"""What a graph may ask of a runtime: how much its operators make, and what is given to other libraries' ones.
+"""The limits of a graph: the size of its operators' outputs, and the inputs of other libraries' operators.
 
-Only sizes that lie in the file are seen. What is worked out while it speaks, or grows from one operator to
-the next, is bounded by the memory of the host alone (`memory_mb`): these rules tell the usual bomb early.
+Only sizes that lie in the file are checked. Sizes that are computed at run time, or grow from one operator to
+the next, are bounded only by the memory of the host (`memory_mb`): these rules find the usual bomb early.
 Names are looked up as a runtime does it: in the graph itself first, then in those around it.
 
 The operators beside ONNX's own are onnxruntime's, which makes them of ONNX's own when it shrinks a network to
@@ -23,7 +23,7 @@ MOST_HIDDEN = 4_096
 """The most cells of a layer with memory. Voices have some hundreds."""
 
 Scope = Mapping[str, OnnxTensor | None]
-"""The stored tensors that an operator can name. None stands for what another operator makes."""
+"""The stored tensors that an operator can name. None stands for the output of another operator."""
 
 _DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 _GATES = 4
@@ -37,7 +37,7 @@ _OFF = ("transBatchA", "transBatchB")
 
 
 def judge_other(node: NodePart, known: Scope) -> None:
-    """Refuse an operator that is not given what it must be. Raise UnusableModel."""
+    """Refuse an operator whose inputs are not as required. Raise UnusableModel."""
     check = _CHECKS.get((node.domain, node.operator))
     if check is None:
         raise UnusableModel(f"nobody knows what {node.operator[:40]} of {node.domain[:80]} must be given")
@@ -45,8 +45,6 @@ def judge_other(node: NodePart, known: Scope) -> None:
 
 
 class _Operator:
-    """What an operator is given."""
-
     def __init__(self, node: NodePart, known: Scope) -> None:
         self._node = node
         self._known = known
@@ -55,7 +53,7 @@ class _Operator:
         return UnusableModel(f"its operator {self._node.operator} {what}")
 
     def inputs(self, names: tuple[str, ...], least: int) -> dict[str, str]:
-        """Return the tensors that it names, by what they are to it. Those that it leaves out are empty."""
+        """Return the names of its tensors, by their roles. A tensor that is left out has an empty name."""
         operator = self._node.inputs
         if not least <= len(operator) <= len(names) or not all(operator[:least]):
             raise self.fault("has too few inputs, or too many")
@@ -76,7 +74,8 @@ class _Operator:
         return value if isinstance(value, str) else ""
 
     def found(self, name: str) -> TensorInfo | None:
-        """Return what is known of a stored tensor. None if it is made by another operator, or left out."""
+        """Return the type and shape of a stored tensor. None if another operator makes it, or it is left
+        out."""
         stored = self._known.get(name) if name else None
         return stored.info if stored else None
 
@@ -188,7 +187,7 @@ _Names = ChainMap[str, OnnxTensor | None]
 
 
 def judge_graph(graph: GraphPart) -> None:
-    """Refuse a graph, or one inside it, that asks for what no voice needs. Raise UnusableModel."""
+    """Refuse a graph, or an inner graph, with more than a voice needs. Raise UnusableModel."""
     _judge(graph, ChainMap())
 
 
@@ -205,14 +204,14 @@ def _judge(graph: GraphPart, outer: _Names) -> None:
 
 
 def _own(graph: GraphPart) -> dict[str, OnnxTensor | None]:
-    """Return the names that a graph gives, by which those around it cannot be meant."""
+    """Return the names that a graph defines. They hide the same names of outer graphs."""
     own: dict[str, OnnxTensor | None] = dict.fromkeys(graph.inputs)
     # Old exports list the weights as inputs, too.
     own |= graph.tensors
     made: set[str] = set()
     for node in graph.nodes:
         for name in filter(None, node.outputs):
-            # Runtimes differ about which of two is meant.
+            # Runtimes differ about the meaning of a name that stands twice.
             if name in made or name in graph.tensors:
                 raise UnusableModel(f"it makes {name[:80]!r} twice")
             made.add(name)
@@ -243,13 +242,13 @@ def _judge_made(node: NodePart, known: Scope) -> None:
         if shape and shape.info.numbers > MOST_DIMENSIONS:
             raise UnusableModel(f"its operator {node.operator} makes more than {MOST_DIMENSIONS} dimensions")
         made = math.prod(max(1, size) for size in shape.numbers) if shape else 0
-    # Written so that what is no number at all is refused, too.
+    # In this form the comparison refuses NaN, too.
     if not made <= MOST_MADE:
         raise UnusableModel(f"its operator {node.operator} makes more than {MOST_MADE:,} numbers")
 
 
 def _length_of_range(node: NodePart, known: Scope) -> float:
-    """Return how many numbers a Range makes. What is not known counts as 0, or as steps of 1."""
+    """Return how many numbers a Range makes. An unknown bound counts as 0, and an unknown step as 1."""
     begin, end, step = (
         found.numbers[0] if found and found.numbers else usual
         for found, usual in zip(

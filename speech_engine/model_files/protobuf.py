@@ -1,4 +1,4 @@
-"""The fields of a protobuf message, read with bounds. Nothing is built from them here.
+"""The fields of a protobuf message, read with bounds. No object is built from them here.
 
 A table says which fields a message has. Others are refused, and so is a second value where there can be only
 one: other readers would merge the two.

@@ -24,7 +24,7 @@ _KEYS = {"dtype", "shape", "data_offsets"}
 
 
 def read_header(file: BinaryIO, size: int) -> dict[str, TensorInfo]:
-    """Return all tensors of a file of this size, by name. Raise UnusableModel with what is wrong."""
+    """Return all tensors of a file of this size, by name. Raise UnusableModel with the fault."""
     return read_all(file, size)[0]
 
 
@@ -84,7 +84,7 @@ def _no_constant(text: str) -> Any:
 
 
 def _texts(metadata: Any) -> dict[str, str]:
-    # Some writers put numbers here, which are of no use.
+    # Some writers put numbers here, which are not used.
     if not isinstance(metadata, Mapping):
         return {}
     return {key: value for key, value in metadata.items() if isinstance(value, str)}

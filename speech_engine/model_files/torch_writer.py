@@ -24,7 +24,7 @@ STORAGES: Final = {
     "U8": "ByteStorage",
     "BOOL": "BoolStorage",
 }
-"""The types of tensors' numbers, and torch's names of what keeps them."""
+"""The types of tensors' numbers, and torch's names of their storages."""
 
 _FOLDER: Final = "archive"
 _ALIGNMENT: Final = 64

@@ -22,10 +22,10 @@ _TENANT = "acc_contract"
 
 
 class ConversionContract:
-    """The promises of every engine that speaks no texts and converts recordings, with one test for each.
+    """The promises of every engine that only converts recordings, with one test for each.
 
-    It needs what `EngineContract` needs. `voice` is one that the engine converts into; a `Trained` one is on
-    the shelf that the engine was created with, for the tenant `tenant`.
+    It needs what `EngineContract` needs. `voice` is one that the engine converts into; a `Trained` one is in
+    the cache that the engine was created with, for the tenant `tenant`.
     """
 
     voice: ClassVar[str | Voice]

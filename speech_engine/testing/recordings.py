@@ -33,7 +33,7 @@ def wav_of(spoken: Sequence[Event], least_s: float) -> bytes:
 def put_recording(
     sample_cache: SampleCache, model: ModelInfo, tenant: str, spoken: Sequence[Event]
 ) -> Sample:
-    """Put the speech on a shelf as a recording for this model, long enough for it, and return its sample."""
+    """Put the speech into a cache as a recording for this model, long enough for it. Return its sample."""
     pcm, rate_hz = _sound(spoken)
     pcm = nearest_samples(pcm, rate_hz, model.sample_hz)
     least_s, most_s = model.sample_s
@@ -45,7 +45,7 @@ def put_recording(
 
 
 def put_missing(sample_cache: SampleCache, model: ModelInfo, job: SpeechJob) -> None:
-    """Put a hum on a shelf for each recording that a job of this model names and the shelf lacks."""
+    """Put a hum into a cache for each recording that a job of this model names and the cache lacks."""
     if job.model != model.id or not model.speaks_samples:
         return
     for digest in sample_cache.missing(job):

@@ -17,9 +17,9 @@ Open = Callable[[], AbstractAsyncContextManager[Engine]]
 
 
 class RuleVerdict(msgspec.Struct, frozen=True):
-    """The verdict on one rule, in words. If the engine kept the rule, `broken` is empty.
+    """The verdict on one rule, in words. If the engine obeyed the rule, `broken` is empty.
 
-    Otherwise `broken` says what happened instead.
+    Otherwise `broken` describes the fault.
     """
 
     rule: str

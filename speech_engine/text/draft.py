@@ -204,7 +204,6 @@ class _Speech:
 
 
 def _clipped(rewritten: list[Rewritten], length: int) -> Iterable[Rewritten]:
-    """Yield the ranges without overlaps. If pieces grew together, the earlier range keeps its characters."""
     before = 0
     for each in rewritten:
         start, end = max(before, min(each.spoken_start, length)), min(each.spoken_end, length)

@@ -1,4 +1,4 @@
-"""Finds the ends of sentences. Kept apart from the package, since only a front-end needs sentencex."""
+"""Finds the ends of sentences. The package does not import it, since only a front-end needs sentencex."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class EspeakReader:
         return self._make()
 
     def read(self, text: str, language: str, clusters: Collection[tuple[str, ...]] = ()) -> list[list[str]]:
-        """Return the sounds of each sentence. What is in `clusters` is one sound. Raise EngineFailed."""
+        """Return the sounds of each sentence. Each of `clusters` is one sound. Raise EngineFailed."""
         # A lone surrogate cannot be written as UTF-8.
         clean = text.encode(errors="replace").decode()
         with self._alone:
@@ -72,11 +72,11 @@ class EspeakReader:
 
 
 Phonemize = Callable[[str, str, Collection[tuple[str, ...]]], list[list[str]]]
-"""`EspeakReader.read`, or what stands for it in a test."""
+"""`EspeakReader.read`, or its replacement in a test."""
 
 
 def safe_text(text: str) -> str:
-    """Return a text that cannot harm espeak-ng. What is replaced becomes one blank."""
+    """Return a text that cannot harm espeak-ng. A run of unsafe characters becomes one blank."""
     plain = _UNREAD.sub(" ", _UNSAFE.sub(" ", text))
     plain = _DOTTED.sub(lambda found: found[0].replace(".", " "), plain)
     return _LONG.sub(r"\1 ", plain)

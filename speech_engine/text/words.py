@@ -101,7 +101,7 @@ class WordFinder:
     def _spoken_as(self, word: str, lowered: str) -> str:
         known = word if word in self._spoken else lowered
         said = self._spoken[known]
-        # A word that stands for itself is kept as it is written, with its capital letters.
+        # A word whose entry is the word itself stays as it is written, with its capital letters.
         return word if said == known else said
 
 

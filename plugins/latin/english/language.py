@@ -57,7 +57,6 @@ def _decades(draft: Draft) -> None:
 
 
 def _joined(draft: Draft) -> None:
-    """Read two numbers that are joined in one word: a 9-to-5 job."""
     draft.rewrite(_JOINED, lambda match: f"{american(int(match[1]))}-{match[2]}-{american(int(match[3]))}")
 
 

@@ -32,8 +32,6 @@ def rule(language: Language) -> Rule:
 
 
 def _pattern(table: Mapping[str, str], stop: str) -> re.Pattern[str]:
-    """Return the pattern of any of these as a whole word. A blank may follow each inner full stop:
-    `p. ej.`."""
     written = sorted(table, key=len, reverse=True)
     one_of = "|".join(
         re.escape(key[:-1]).replace(r"\.", r"\.[ \u00a0]?") + re.escape(key[-1]) for key in written

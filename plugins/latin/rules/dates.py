@@ -69,7 +69,6 @@ def rule(language: Language) -> Rule:
 
 
 def _short_months(language: Language) -> re.Pattern[str]:
-    """Return the pattern of a short month with its year: Sept. 2020."""
     names = language.patterns.month_names
     short = rf"(?i:{one_of(name for name in names if name != _full(names, names[name]) and len(name) < 5)})"
     return re.compile(

@@ -23,7 +23,6 @@ _GROUPS = (
 
 
 def after(*words: str) -> re.Pattern[str]:
-    """Return the pattern of a number behind a word for telephone."""
     return re.compile(rf"(?i:\b(?:{'|'.join(words)}))[.:]{{0,2}} (?P<number>{_GROUPS})(?![\w-])")
 
 

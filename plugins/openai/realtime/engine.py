@@ -98,7 +98,6 @@ class RealtimeEngine:
         await self._pool.close()
 
     def _check(self, job: SpeechJob) -> None:
-        """Raise the errors that need no request."""
         if job.model not in self._settings.models:
             raise EngineFailed("The engine has no such model.")
         if not isinstance(job.voice, EngineVoice) or job.voice.id not in {each.id for each in self.voices()}:
@@ -146,7 +145,7 @@ class Recitation:
 
     @property
     def tokens(self) -> float:
-        """The price of all responses, including those that were not sent."""
+        """The price of all responses, including unsent ones."""
         weights = self._settings.token_weights
         return sum(each.tokens(weights) for sentence in self._sentences for each in sentence.responses)
 

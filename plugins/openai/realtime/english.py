@@ -70,7 +70,6 @@ def _in_full(token: str) -> tuple[str, ...]:
 
 
 def _numbers(token: str) -> Iterator[str]:
-    """Yield a number as it is written, without commas, and in words."""
     yield token
     groups = token.partition(".")[0].split(",")
     if len(groups) > 1 and (len(groups[0]) > 3 or any(len(group) != 3 for group in groups[1:])):

@@ -19,7 +19,7 @@ _MOST_LETTERS = 64 * 1024
 
 
 class Response:
-    """The response so far. If `is_done`, no more will come. If `is_complete`, nothing is missing."""
+    """The response so far. If `is_done`, no more will come. If `is_complete`, the answer is whole."""
 
     def __init__(self, number: int, text: str, speed: float) -> None:
         self.number = number

@@ -76,7 +76,6 @@ class Sentence:
         raise self._failure
 
     def leave(self) -> None:
-        """Cancel the responses."""
         if self._session is not None:
             for response in self.responses:
                 self._session.leave(response)

@@ -1,6 +1,6 @@
 """One session: a connection with one voice and speed, which may speak several sentences at once.
 
-One task owns the connection from the handshake to the close, so nothing is left when that task ends.
+One task owns the connection from the handshake to the close, so the connection is closed when that task ends.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Session:
         asyncio.get_running_loop().call_later(_CANCEL_S, self._give_up, response)
 
     async def close(self) -> None:
-        """End the connection, and wait until nothing of it is left."""
+        """End the connection, and wait until its task has ended."""
         self._end(SessionEnded("The session was closed."))
         tasks = [task for task in (self._running, *self._sending) if task is not None]
         for task in tasks:
@@ -147,7 +147,6 @@ class Session:
         return SocketRequest(url=url, headers=self._settings.key_headers, within_s=within_s)
 
     async def _greet(self, socket: Socket) -> None:
-        """Wait for the session, configure it, and check the confirmed configuration."""
         await self._until(socket, "session.created")
         settings = self._settings
         await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))

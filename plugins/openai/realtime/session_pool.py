@@ -96,7 +96,6 @@ class SessionPool:
         return session
 
     def _settle(self, session: Session) -> None:
-        """Store a free session without responses as idle, or close it."""
         if session.has_ended:
             self._drop(session)
         elif session not in self._all or session in self._idle:

@@ -80,7 +80,6 @@ class RealtimeSettings(ServerSettings, frozen=True, forbid_unknown_fields=True, 
         return f"<RealtimeSettings {len(self.models)} models, check {self.check}>"
 
     def cautions(self) -> tuple[str, ...]:
-        """Return what `voxgate check` says of these settings."""
         if self.check == "off":
             return ("check is off: a model that answers or rewords a text is heard, and nobody notices",)
         if self.check == "fast" and self.on_mismatch == "flag":
@@ -88,7 +87,6 @@ class RealtimeSettings(ServerSettings, frozen=True, forbid_unknown_fields=True, 
         return ()
 
     def session_url(self, model: str) -> str:
-        """Return the address of a session with a model."""
         name = "deployment" if self.api_version else "model"
         address = self.url(f"/realtime?{name}={quote(model, safe='')}")
         return f"ws{address.removeprefix('http')}"
@@ -98,7 +96,6 @@ class RealtimeSettings(ServerSettings, frozen=True, forbid_unknown_fields=True, 
         return tuple(VoiceInfo(id=name, name=name) for name in names)
 
     def names(self) -> Names:
-        """Return what the API knows of OpenAI's names."""
         return as_they_are(info.id for info in self.voice_infos())
 
     def model(self, id_: str, shutdown_date: str = "") -> ModelInfo:

@@ -66,7 +66,6 @@ class Reader:
         return self._reads(written, transcribed, is_whole=False) or self._begins(Words(tokens), written)
 
     def _readings(self, written: Words) -> Sequence[Sequence[str]]:
-        """Return the possible readings of each word."""
         if not self._is_english:
             return [(token,) for token in written.tokens]
         return readings(written.tokens, contractions=self._contractions)
@@ -129,5 +128,4 @@ def _ends(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:
 
 
 def _is_cut_off(spoken: str, place: int, option: str) -> bool:
-    """Return whether the rest of the transcript begins this option."""
     return option.startswith(spoken[place:].lstrip(" "))

@@ -41,8 +41,6 @@ class NoNumbers(Exception):
 
 
 class Loop:
-    """A training under way."""
-
     def __init__(self, networks: Networks, slices: Sequence[Slice], order: TrainingOrder) -> None:
         self.curve: list[float] = []
         self.best, self.best_step = float("inf"), 0
@@ -108,7 +106,6 @@ class Loop:
             yield bytes(view[at : at + _PIECE])
 
     def go_on(self, checkpoint: bytes) -> None:
-        """Load a checkpoint."""
         state = torch.load(BytesIO(checkpoint), map_location=self._device, weights_only=True)
         self.curve, self.voice = state["curve"], {name: each.cpu() for name, each in state["voice"].items()}
         self.best, self.best_step, self._batch = state["best"], state["best_step"], state["batch"]
@@ -128,7 +125,6 @@ class Loop:
         return sum(last) / len(last)
 
     def _look(self) -> None:
-        """Store the voice if it was never better."""
         now = self._smoothed()
         if now < self.best or not self.voice:
             self.best, self.best_step = now, len(self.curve)

@@ -46,8 +46,6 @@ commons.fused_add_tanh_sigmoid_multiply = _gate
 
 
 class Networks(NamedTuple):
-    """A generator and a discriminator of the same size."""
-
     layout: VoiceLayout
     generator: Any
     discriminator: Any
@@ -159,7 +157,6 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _config(rate_hz: int) -> VoiceConfig:
-    """Return RVC's usual sizes for this rate."""
     values: tuple[Any, ...] = (
         *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], 192, 192, 768, 2, 6, 3, 0, "1"),
         *([3, 7, 11], [[1, 3, 5]] * 3, list(_UPSAMPLING[rate_hz]), 512),

@@ -68,7 +68,6 @@ _AXES = {"phone": {1: "t"}, "pitch": {1: "t"}, "pitchf": {1: "t"}, "rnd": {2: "t
 
 
 def compare(network: _Voice, data: bytes, frames: int) -> float:
-    """Return the largest difference between the sounds of the network and of its file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -93,14 +92,12 @@ class _Voice(torch.nn.Module):  # type: ignore[misc]
                 module.attention = MethodType(_attention, module)
 
     def fold(self) -> None:
-        """Make the weights final."""
         fold_weight_norms(self.network)
         if self._layout.has_pitch:
             take_excitation(self.network)
         self.eval()
 
     def inputs(self, frames: int, seed: int) -> Iterator[tuple[str, Any]]:
-        """Yield an example of each input."""
         draw = torch.Generator().manual_seed(seed)
         layout = self._layout
         yield "phone", torch.randn(1, frames, WIDTHS[layout.version], generator=draw)

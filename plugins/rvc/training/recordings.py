@@ -65,8 +65,6 @@ class Slice(NamedTuple):
 
 
 class TrainingSet(NamedTuple):
-    """All slices, and HuBERT's features of them: `vectors` (number, width)."""
-
     slices: Sequence[Slice]
     vectors: Any
 
@@ -102,7 +100,6 @@ def prepare(
 
 
 def _speech_of(recording: Recording, rate_hz: int) -> list[Any]:
-    """Return the parts of a recording between its pauses, at this rate."""
     sound = np.frombuffer(recording.pcm, "<i2").astype(np.float64) / 32768.0
     if not len(sound):
         return []
@@ -122,7 +119,6 @@ def _slices(speech: Any, rate_hz: int) -> Iterator[Any]:
 
 
 def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and last sample of each part between pauses."""
     hop = round(_HOP_S * rate_hz)
     count = len(sound) // hop
     if not count:
@@ -151,7 +147,6 @@ def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
 
 
 def _slice(sound: Any, ears: Ears, sizes: SpectrumSizes) -> tuple[Slice, Any]:
-    """Return a slice, and the vectors of its features."""
     divisor = int(np.gcd(HUBERT_HZ, sizes.rate_hz))
     resampled = signal.resample_poly(sound, HUBERT_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
     with torch.no_grad():
