@@ -160,10 +160,11 @@ class ToneEngine:
             raise VoiceNotFound("the file of this voice is not one of tone's") from None
 
     async def _measured(self, job: SpeechJob, voice: Samples) -> Timbre:
-        def measured(recordings: Sequence[bytes]) -> Timbre:
-            return measure(recordings, SAMPLE_HZ)
+        return await asyncio.to_thread(self._samples.derived, job, voice.samples, _measure)
 
-        return await asyncio.to_thread(self._samples.derived, job, voice.samples, measured)
+
+def _measure(recordings: Sequence[bytes]) -> Timbre:
+    return measure(recordings, SAMPLE_HZ)
 
 
 @asynccontextmanager

@@ -80,13 +80,17 @@ class BatchedDecoder:
     def step(self, rows: Sequence[DecodingRow]) -> None:
         """Give each row one more code. Raise OutOfMemory before any row has changed."""
         try:
-            with torch.inference_mode():
-                pack = self._packed_for(rows)
-                codes = self._draw(rows)
-                latents = self._next_latents(rows, codes, pack)
-                numbers = codes.tolist()
+            self._take_step(rows)
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from None
+
+    def _take_step(self, rows: Sequence[DecodingRow]) -> None:
+        # A function of its own: its frame goes with the error, and with the frame what was allocated.
+        with torch.inference_mode():
+            pack = self._packed_for(rows)
+            codes = self._draw(rows)
+            latents = self._next_latents(rows, codes, pack)
+            numbers = codes.tolist()
         pack.advance()
         for row, code, latent in zip(rows, numbers, latents, strict=True):
             row.take(code, latent)
