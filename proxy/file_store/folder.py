@@ -35,6 +35,9 @@ class BoundedFolder:
         self._workers = workers
         self._unswept_bytes = 0
 
+    def __repr__(self) -> str:
+        return f"<BoundedFolder {self.root.name} up to {self.most_bytes} bytes>"
+
     @property
     def largest_bytes(self) -> int:
         """The most bytes that one file may take of the bound for all, or it would push out the others."""

@@ -70,6 +70,9 @@ class Vault:
         self._under_way: set[asyncio.Task[object]] = set()
         self.revise(section)
 
+    def __repr__(self) -> str:
+        return f"<Vault in {self._root}, {self.masters!r}>"
+
     def revise(self, section: VaultSection) -> None:
         """Take the keys of a new configuration."""
         self.masters = MasterKeySource(section, self._data)

@@ -27,6 +27,9 @@ class Ledger:
         self.store = store
         self.holds = holds
 
+    def __repr__(self) -> str:
+        return f"<Ledger {self.holds!r}>"
+
     async def hold(self, hold_request: HoldRequest) -> Hold:
         """Hold credits for a request. After RateLimited or QuotaExceeded nothing is held or written.
 

@@ -47,6 +47,9 @@ class StoredHolds:
         self._lost: dict[str, float] = {}
         self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, metrics)
 
+    def __repr__(self) -> str:
+        return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
+
     async def take(self, hold_request: HoldRequest) -> HeldCredits:
         if not hold_request.is_stream:
             hold_request = hold_request.of_job()

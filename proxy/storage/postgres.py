@@ -68,6 +68,11 @@ class PostgresStore:
         self._handed_over: set[asyncio.Task[None]] = set()
         self._vacuuming = SharedRun(lambda: answer_in_time(self._vacuum(), VACUUM_S))
 
+    def __repr__(self) -> str:
+        writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._handed_over)
+        state = "closed" if self._is_closed else f"{writing} being written"
+        return f"<PostgresStore {self._name}, {state}>"
+
     @classmethod
     async def open(cls, url: str, answer_s: float = ANSWER_S, tables: Tables = ()) -> PostgresStore:
         """Connect once, so that a wrong address or password is known now. Raises StorageFailed."""

@@ -27,7 +27,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     """A training, by the id of its job. `payer` is the key that requested it. `hold` names the hold, and then
     the charge: the same request may arrive twice at once, and only one of its two holds is stored. `mel` and
     `best` are 0 and `stage` is "" before it begins. `asked` is the number of requested steps. So many steps
-    `ran` on rented machines, and so many are `stored` in a whole checkpoint."""
+    `ran` on rented machines, and so many are `kept` in a whole checkpoint."""
 
     id: str
     account: str
@@ -46,7 +46,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     eta_s: float | None = None
     asked: int
     ran: int = 0
-    stored: int = 0
+    kept: int = 0
 
     def __repr__(self) -> str:
         return f"<Training {self.id} of {self.voice}, {self.state}>"
