@@ -49,6 +49,7 @@ STORED = {
     "asked_by": "a column of remote_runs",
     "said": "a column of introductions",
     "sent": "a field of what is sealed of a job",
+    "kept": "a column of trainings",
     "kept_s": "a limit of runners, which plugins set",
 }
 """Names that are stored, sent or public."""

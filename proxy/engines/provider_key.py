@@ -244,8 +244,11 @@ class ProviderKey:
             self.wants_look.set()
         if new.is_closed != before.is_closed:
             self._metrics.breaker(self._owner, self.number, before.is_closed)
-            log, event = (_log.warning, "opened") if before.is_closed else (_log.info, "closed")
-            log(f"engine.breaker.{event}", engine=self._owner, key=self.number, reason=self.reason)
+            fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
+            if before.is_closed:
+                _log.warning("engine.breaker.opened", **fields)
+            else:
+                _log.info("engine.breaker.closed", **fields)
 
 
 def _outcome(error: EngineError | None) -> Outcome | None:

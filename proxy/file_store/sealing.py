@@ -89,6 +89,9 @@ class MasterKeys:
         self.older = [key for key in older if key.prefix != newest.prefix]
         self._by_prefix = {key.prefix: key for key in (newest, *older)}
 
+    def __repr__(self) -> str:
+        return f"<MasterKeys {[key.id.hex() for key in self._by_prefix.values()]}>"
+
     def wrap(self, key: bytes, owner: str, subject: bytes) -> str:
         return self.newest.wrap(key, owner, subject)
 

@@ -126,13 +126,12 @@ class Budgets:
         """Log a state once a day or month, and not at every request."""
         if self._logged.get(budget) != (sum_.since, state):
             self._logged[budget] = (sum_.since, state)
-            _log.warning(
-                f"budget.spend.{state}",
-                owner=budget.owner,
-                period=budget.period,
-                usd=sum_.micro_usd / 1e6,
-                of_usd=budget.usd,
-            )
+            usd = sum_.micro_usd / 1e6
+            facts = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
+            if state == "used":
+                _log.warning("budget.spend.used", **facts)
+            else:
+                _log.warning("budget.spend.near", **facts)
 
 
 def _period(period: str, now: int) -> tuple[int, int]:

@@ -96,7 +96,7 @@ async def test_with_a_close_look_little_more_is_written_than_sent() -> None:
 
 
 @each_row(
-    ("sent", "sent_again", "before", "share"),
+    ("sent", "bytes_sent_again", "before", "share"),
     [
         pytest.param(100, 0, 0, 1.0, id="all"),
         pytest.param(25, 0, 0, 0.25, id="a part"),

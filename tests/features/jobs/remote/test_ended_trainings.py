@@ -81,7 +81,7 @@ async def _keep(rig: Rig, step: int) -> None:
 async def test_a_checkpoint_is_of_no_more_steps_than_were_asked_for(tmp_path: Path) -> None:
     async with under_way(tmp_path) as (rig, _, id_):
         await _keep(rig, STEPS + 1)
-        assert (await _row(rig, id_)).stored == STEPS
+        assert (await _row(rig, id_)).kept == STEPS
 
 
 async def _cancel(rig: Rig, _voice: str, id_: str) -> None:
