@@ -83,6 +83,10 @@ def refusal_of(body: bytes) -> Any:
         return None
 
 
+said = refusal_of
+"""The former name, for plugins."""
+
+
 def refusal(
     kind: type[errors.EngineError],
     sentences: Mapping[type[errors.EngineError], str],

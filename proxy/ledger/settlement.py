@@ -107,7 +107,7 @@ class Settlement:
             request=request,
             outcome=end.outcome,
             in_doubt=self._is_in_doubt or self._is_under_way,
-            is_due=is_stored,
+            is_owed=is_stored,
         )
 
     def leave(self) -> None:

@@ -1,0 +1,5 @@
+"""The former place of what `speech_engine.cloud` has now, for plugins that import it from here."""
+
+from speech_engine.cloud import EventStream
+
+__all__ = ["EventStream"]
