@@ -50,6 +50,7 @@ STORED = {
     "said": "a column of introductions",
     "sent": "a field of what is sealed of a job",
     "kept": "a column of trainings",
+    "model_shelf": "the former place of a class that plugins use",
     "kept_s": "a limit of runners, which plugins set",
 }
 """Names that are stored, sent or public."""

@@ -16,6 +16,7 @@ from tests.tables import each_row
         ("text.verbatim", "keep_addresses"),
         ("text.vocabulary", "without_unknown"),
         ("cloud", "said"),
+        ("host.model_shelf", "ModelShelf"),
     ],
 )
 def test_a_name_is_found_in_its_former_place(module: str, name: str) -> None:
