@@ -76,8 +76,8 @@ def accounts_set_plan(
     """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
     if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    settings_ = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
-    body = {name: value for name, value in settings_.items() if value is not None}
+    wanted = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
+    body = {name: value for name, value in wanted.items() if value is not None}
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREEABLE)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")

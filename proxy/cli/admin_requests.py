@@ -150,9 +150,9 @@ def typer_group(group: Group) -> typer.Typer:
 def runner(command: Command) -> Callable[..., None]:
     """Return a function for typer, with the command's options, `--config` and `--json`."""
 
-    def run(*, form: Form, config_file: Path | None = None, **options_given: Any) -> None:
+    def run(*, form: Form, config_file: Path | None = None, **options: Any) -> None:
         here = CommandContext(config_file, form, load_config)
-        status = _run(command, here, {**options_given, **dict.fromkeys(places, here)})
+        status = _run(command, here, {**options, **dict.fromkeys(places, here)})
         if status:
             sys.exit(status)
 
@@ -174,9 +174,9 @@ def runner(command: Command) -> Callable[..., None]:
     return run
 
 
-def _run(command: Command, here: CommandContext, options_given: dict[str, Any]) -> int:
+def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int:
     """Send the request, print the answer, and return the command's status."""
-    step = command.ask(**options_given)
+    step = command.ask(**options)
     if step is None:
         return 0
     if isinstance(step, CommandResult):

@@ -44,8 +44,8 @@ def check(
 
     if plugin is not None:
         # Its settings are the defaults, unless there is a --config.
-        config_given = load_config(config_file) if config_file else None
-        findings = list(check_plugin(plugin, config_given, voice))
+        own_config = load_config(config_file) if config_file else None
+        findings = list(check_plugin(plugin, own_config, voice))
     else:
         loaded, plugins = load_config(config_file), registry.load()
         results = probes.ask(loaded, plugins)

@@ -111,20 +111,20 @@ class Serving(NamedTuple):
             return answer.headers, sum(to.write(part) for part in answer.iter_bytes())
 
     def follow(
-        self, request_: SoundRequest, does: str, progress: Callable[[dict[str, Any]], str]
+        self, sound_request: SoundRequest, does: str, progress: Callable[[dict[str, Any]], str]
     ) -> dict[str, Any]:
         """Make a job that `does` something, tell its progress, and return it once it is done.
 
         It goes on if the command ends before. Raise CommandRefused.
         """
-        job, seen = self._json("POST", request_.path, **request_.body), ""
+        job, seen = self._json("POST", sound_request.path, **sound_request.body), ""
         typer.echo(does.format(job["id"]), err=True)
         while job["ended"] is None:
             if (reply_line := progress(job)) != seen:
                 typer.echo(reply_line, err=True)
                 seen = reply_line
             time.sleep(_LOOK_S)
-            job = self._json("GET", f"{request_.path}/{job['id']}")
+            job = self._json("GET", f"{sound_request.path}/{job['id']}")
         if job["status"] != "done":
             raise CommandRefused(
                 f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no result'}"
@@ -142,28 +142,33 @@ Write = Callable[[Serving, SoundRequest, BinaryIO], dict[str, Any]]
 """Asks for sound, writes it as it comes, and returns what is told of it."""
 
 
-def streamed(serving: Serving, request_: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def streamed(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write an answer as it comes. Raise CommandRefused."""
-    head, size = serving.fetch(to, "POST", request_.path, **request_.body)
+    head, size = serving.fetch(to, "POST", sound_request.path, **sound_request.body)
     facts = {name: head.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
     return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
 
-def hear(config: Config, request_: SoundRequest, form: Form, write: Write = streamed) -> None:
-    """Ask the running server. Play its answer or save it to `request_.out`. Raise CommandRefused."""
-    out = request_.out
+def hear(config: Config, sound_request: SoundRequest, form: Form, write: Write = streamed) -> None:
+    """Ask the running server. Play its answer or save it to `sound_request.out`. Raise CommandRefused."""
+    out = sound_request.out
     if out == "-":
-        write_answer(config, request_, sys.stdout.buffer, write)
+        write_answer(config, sound_request, sys.stdout.buffer, write)
         sys.stdout.flush()
         return
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
-    facts = write_answer(config, request_, sound, write)
-    file = save(sound.getvalue(), request_.format, out)
-    player = _play(file, request_.format) if out is None else None
+    facts = write_answer(config, sound_request, sound, write)
+    file = save(sound.getvalue(), sound_request.format, out)
+    player = _play(file, sound_request.format) if out is None else None
     if player is not None:
         file.unlink()
-    answer = {**facts, "format": request_.format, "file": None if player else str(file), "player": player}
+    answer = {
+        **facts,
+        "format": sound_request.format,
+        "file": None if player else str(file),
+        "player": player,
+    }
     answer["replaced"] = not is_new
     print_answer(answer, form, _saved if out is None and player is None else _facts_of)
 
@@ -226,7 +231,7 @@ def _replace(out: Path, data: bytes) -> None:
         raise
 
 
-def write_answer(config: Config, request_: SoundRequest, to: BinaryIO, write: Write) -> dict[str, Any]:
+def write_answer(config: Config, sound_request: SoundRequest, to: BinaryIO, write: Write) -> dict[str, Any]:
     """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
     import httpx2
 
@@ -238,7 +243,7 @@ def write_answer(config: Config, request_: SoundRequest, to: BinaryIO, write: Wr
         key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(config.data))
         head = {"authorization": f"Bearer {key}"} if key else {}
         try:
-            return write(Serving(client, base, head), request_, to)
+            return write(Serving(client, base, head), sound_request, to)
         except httpx2.ConnectError:
             raise CommandRefused(
                 f"no server answers on {base}; start one: make serve, or voxgate serve"

@@ -104,8 +104,8 @@ def convert(
         "response_format": found_format,
         **({"consent": consent} if consent else {}),
     }
-    options_given = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
-    fields |= {name: str(value) for name, value in options_given.items() if value is not None}
+    options = {"index_rate": index_rate, "protect": protect, "rms_mix_rate": rms_mix_rate, "seed": seed}
+    fields |= {name: str(value) for name, value in options.items() if value is not None}
     fields |= {"f0_method": f0_method} if f0_method is not None else {}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
     config, sound = load_config(config_file), SoundRequest("/v1/audio/conversions", body, found_format, out)

@@ -110,9 +110,9 @@ def limit_options(
             parameters += options if is_limits else [own]
 
         @functools.wraps(command)
-        def with_options(**options_given: Any) -> R:
-            limits = {name: options_given.pop(name) for name in rows}
-            return command(limits=limits, **options_given)
+        def with_options(**options: Any) -> R:
+            limits = {name: options.pop(name) for name in rows}
+            return command(limits=limits, **options)
 
         # typer reads the options of a command from both.
         with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

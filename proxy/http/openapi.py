@@ -221,12 +221,12 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
 
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     taken = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
-    structs_used = {
+    documented = {
         struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs
     }
     others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
-    structs_used |= others | {errors.ErrorEnvelope}
-    answers = {name: _complete(schema) for name, schema in _components(structs_used).items()}
+    documented |= others | {errors.ErrorEnvelope}
+    answers = {name: _complete(schema) for name, schema in _components(documented).items()}
     return dict(sorted({**_components(taken), **answers}.items()))
 
 

@@ -41,7 +41,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
             return
         steps, encoding, trainings = jobs.working
-        async with _introduced(context), open_remote(context, trainings.runners_) as remote:
+        async with _introduced(context), open_remote(context, trainings.on_runners) as remote:
 
             def at(revision: RevisionContext) -> Additions:
                 remote.links.root = revision.config.server.public_url
@@ -110,8 +110,8 @@ async def _introduced(context: AppContext) -> AsyncIterator[None]:
     if context.engines is None or not context.store.is_shared:
         yield
         return
-    engines_there = RemoteEngines(context.store, context.engines)
-    turn = engines_there.ask if context.config_at_start.serves else engines_there.tell
+    remote_engines = RemoteEngines(context.store, context.engines)
+    turn = remote_engines.ask if context.config_at_start.serves else remote_engines.tell
     repeated = RepeatingTask("engines of workers", turn, EVERY_S, context.metrics)
     try:
         yield

@@ -55,7 +55,7 @@ class HostedMark:
 
     async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> HostedMarkStream:
         """Open a stream. Raise MarkUnusable."""
-        stream = HostedMarkStream(self, await self._take_results(), next(self._numbers))
+        stream = HostedMarkStream(self, await self._take_life(), next(self._numbers))
         is_open = False
         try:
             if stream.life.users > MOST_STREAMS:
@@ -95,7 +95,7 @@ class HostedMark:
     async def _answer(self, question: MarkQuestion) -> MarkAnswer:
         async with self.helper.turn:
             try:
-                life = await self._take_results()
+                life = await self._take_life()
             except MarkUnusable as unusable:
                 return MarkAnswer(question.number, failure=str(unusable))
             self._last_question = question.number
@@ -112,7 +112,7 @@ class HostedMark:
             assert isinstance(answer, MarkAnswer)
             return answer
 
-    async def _take_results(self) -> Life:
+    async def _take_life(self) -> Life:
         """Take a life of the process. Raise MarkUnusable."""
         try:
             return await self.helper.take()

@@ -112,9 +112,9 @@ def _text(where: str, text: str) -> Iterator[Finding]:
 
 
 def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
-    marking_of = config.engines[name].marking
-    if marking_of is not None:
-        return marking_of
+    own_marking = config.engines[name].marking
+    if own_marking is not None:
+        return own_marking
     return any(MarkingRules().is_due(Model(name, info)) for info in results.models.get(name, ()))
 
 

@@ -113,15 +113,15 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         return _ended(held, "failed", now, outcome.status, outcome.reason, *off)
 
     async def _send(self, held: WebhookDelivery, webhook: WebhookRecord) -> TryOutcome:
-        fields_of_log = {"webhook": held.webhook, "delivery": held.id, "host": webhook.host}
-        _log.info("webhook.delivery.started", event_type=held.type, tries=held.tries, **fields_of_log)
+        log_fields = {"webhook": held.webhook, "delivery": held.id, "host": webhook.host}
+        _log.info("webhook.delivery.started", event_type=held.type, tries=held.tries, **log_fields)
         outcome = await self._try(held, webhook)
         if outcome.reason:
             _log.warning(
-                "webhook.delivery.failed", status=outcome.status, reason=outcome.detail, **fields_of_log
+                "webhook.delivery.failed", status=outcome.status, reason=outcome.detail, **log_fields
             )
         else:
-            _log.info("webhook.delivery.complete", status=outcome.status, **fields_of_log)
+            _log.info("webhook.delivery.complete", status=outcome.status, **log_fields)
         return outcome
 
     async def _try(self, held: WebhookDelivery, webhook: WebhookRecord) -> TryOutcome:

@@ -45,7 +45,7 @@ class JobKind(ABC):
 
     @abstractmethod
     async def make(
-        self, request_: BackgroundRequest, at: RevisionContext, request: Request | None
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
     ) -> MadeJob:
         """Make a job. Its form, if it has one, is read from the request. Raises RequestFailed."""
 

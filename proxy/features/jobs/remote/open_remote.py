@@ -47,7 +47,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
         yield OpenRemote(links)
         return
     samples = SampleEndpoint(context.store, links, {engine.name: engine for engine in engines})
-    link_endpoint = TrainingEndpoint(context.store, links, trainings)
+    training_endpoint = TrainingEndpoint(context.store, links, trainings)
     async with AsyncExitStack() as stack:
         runners = await _open_runners(stack, context, {engine.runner for engine in engines})
         runs: dict[str, Runs] = {}
@@ -58,7 +58,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
                 continue
             runs[engine.name] = await _connect(stack, context, engine, runner, links, metrics)
         sweeping = Sweeping(context.store, runs, context.metrics, metrics)
-        yield OpenRemote(links, [*samples.endpoints, *link_endpoint.endpoints], (sweeping.run,))
+        yield OpenRemote(links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,))
 
 
 async def _open_runners(stack: AsyncExitStack, context: AppContext, names: set[str]) -> dict[str, Runner]:

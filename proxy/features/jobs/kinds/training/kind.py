@@ -86,7 +86,7 @@ class TrainingParts(NamedTuple):
     ends: TrainingEnds
     learning: TrainingInput
     trainers: TrainingEngines
-    runners_: TrainingsOnRunners
+    on_runners: TrainingsOnRunners
 
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
@@ -98,15 +98,15 @@ class TrainingParts(NamedTuple):
         ends = TrainingEnds(
             context.store, context.trained, context.metrics.registry, context.find(DeliveryTasks)
         )
-        runners_ = TrainingsOnRunners(context.store, files, learning, trainers)
-        task_kinds = Trainings(context.store, TrainingSetup(files, trainers, learning, runners_), ends)
+        on_runners = TrainingsOnRunners(context.store, files, learning, trainers)
+        task_kinds = Trainings(context.store, TrainingSetup(files, trainers, learning, on_runners), ends)
         return cls(
             task_kinds,
             TrainingBills(context.ledger, files, context.metrics),
             ends,
             learning,
             trainers,
-            runners_,
+            on_runners,
         )
 
 

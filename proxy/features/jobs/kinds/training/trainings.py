@@ -64,7 +64,7 @@ class TrainingSetup(NamedTuple):
     files: JobFiles
     trainers: TrainingEngines
     learning: TrainingInput
-    runners_: TrainingsOnRunners
+    on_runners: TrainingsOnRunners
 
 
 class Trainings(TaskKind[JobStep]):
@@ -97,11 +97,11 @@ class Trainings(TaskKind[JobStep]):
         steps = await self.table.list_open(self._store, now, _MOST_LISTED)
         trainings = await records.of_jobs(self._store, {step.job for step in steps})
         trainers = self.means.trainers
-        runners_ = {
+        on_runners = {
             id_ for id_, training in trainings.items() if trainers.remote(training.engine) is not None
         }
         self._remote &= self._under_way.keys()
-        self._remote |= {step.id for step in steps if step.job in runners_}
+        self._remote |= {step.id for step in steps if step.job in on_runners}
         return steps
 
     def takes(self, task: JobStep) -> Mapping[Hashable, int]:
@@ -149,7 +149,7 @@ class Trainings(TaskKind[JobStep]):
         training = await records.get(self._store, held.job)
         if job is None or job.state != "open" or training is None:
             return _LEFT
-        before = await self.means.runners_.checkpoint(job.id)
+        before = await self.means.on_runners.checkpoint(job.id)
         try:
             return await self._train(job, held, training)
         except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
@@ -211,7 +211,7 @@ class Trainings(TaskKind[JobStep]):
     async def _run_training(
         self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
     ) -> TrainingResult:
-        checkpoint = await self.means.runners_.checkpoint(job)
+        checkpoint = await self.means.on_runners.checkpoint(job)
         async with AsyncExitStack() as stack:
             recordings = await stack.enter_async_context(aclosing(asked.recordings))
             pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
@@ -249,10 +249,10 @@ class Trainings(TaskKind[JobStep]):
             case TrainingFailed(reason, is_owners):
                 raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
             case TrainingDone() as done:
-                runners_ = self.means.runners_
-                learned = TrainingResult(await runners_.voice(training.id), done)
+                on_runners = self.means.on_runners
+                learned = TrainingResult(await on_runners.voice(training.id), done)
                 await self.means.trainers.check(training.engine, learned.file)
-                await self._end(held, training, learned, (runners_.take_statement(training.id, IS_DUE),))
+                await self._end(held, training, learned, (on_runners.take_statement(training.id, IS_DUE),))
         return True
 
     async def _end(
@@ -284,7 +284,7 @@ class Trainings(TaskKind[JobStep]):
         if is_lasting or isinstance(broken, EngineCannot):
             return await self._ends.failed(held, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
-        if await self.means.runners_.checkpoint(held.job) != before:
+        if await self.means.on_runners.checkpoint(held.job) != before:
             # This is the first failure since its last progress.
             return Again(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.gives_up(held):
