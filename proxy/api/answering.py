@@ -72,8 +72,8 @@ class Answering:
             return
         caller: Caller = state["caller"]
         # What was sent may be megabytes.
-        signature_of_body = await asyncio.to_thread(digest)
-        once = Once(state["request_id"], caller.account, key, signature_of_body)
+        body_digest = await asyncio.to_thread(digest)
+        once = Once(state["request_id"], caller.account, key, body_digest)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._idempotency.answer(connection, once, payer, respond)
 

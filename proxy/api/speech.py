@@ -99,8 +99,8 @@ class SpeechEndpoint:
     async def _speak_form(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        async with self._forms.speaking(connection, state["caller"], terms, self._defaults, fields) as key:
-            await self._answering.speak(state, key.request, terms, connection, key.voice)
+        async with self._forms.speaking(connection, state["caller"], terms, self._defaults, fields) as spoken:
+            await self._answering.speak(state, spoken.request, terms, connection, spoken.voice)
 
 
 def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.Struct]) -> list[Endpoint]:

@@ -83,11 +83,11 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
             needs_yes(is_sure)
             be_sure(is_sure, "Shall they count from the next start?")
 
-    with whole_restore.restored_config(file, config_file) as (config, skipped):
+    with whole_restore.restored_config(file, config_file) as (config, content):
         data = Path(config.data)
         with whole_restore.without_trace(data / data_folder.LOCK), data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
-            whole = whole_restore.restore(file, config, skipped, agree)
+            whole = whole_restore.restore(file, config, content, agree)
             replayed = asyncio.run(replay_erasures(config))
     _print_whole(whole, form, _then(data, is_replaced, replayed))
 

@@ -38,8 +38,8 @@ def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iter
             yield wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=entry.name)
             continue
         plugins = loaded.plugins_of(entry.name)
-        has = ", ".join(f"{plugin.kind} {plugin.name}" for plugin in plugins) or "nothing"
-        yield ok("plugin", f"gives {has}", name=entry.name)
+        names = ", ".join(f"{plugin.kind} {plugin.name}" for plugin in plugins) or "nothing"
+        yield ok("plugin", f"gives {names}", name=entry.name)
         engines = [plugin for plugin in plugins if plugin.kind == "engine"]
         configured = [plugin for plugin in engines if _sections(plugin, config)]
         for plugin in engines:

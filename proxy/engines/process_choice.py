@@ -52,12 +52,12 @@ class ProcessChoice:
         ended. Each process has this many `slots`, and `processes` must not be empty.
         """
         least = min(processes, key=_running)
-        busy_count = [process for process in processes if process.tenants[tenant]]
-        if not busy_count or len(busy_count) != len(processes) - 1:
+        serving = [process for process in processes if process.tenants[tenant]]
+        if not serving or len(serving) != len(processes) - 1:
             return least
         if tenant == self._last and self._clock() - self._other_at >= OTHERS_S:
             return least
-        own = min(busy_count, key=_running)
+        own = min(serving, key=_running)
         if own.running < slots or own.running <= least.running:
             return own
         return None if is_patient else least

@@ -41,8 +41,8 @@ def _is_open(plan: Plan, engine: str, is_charged: bool) -> bool:
     return (is_free and is_charged) or (plan.price != "" and (is_free or plan.clones is None))
 
 
-def _has_budget(budget_of: EngineSection | Plan) -> bool:
-    return budget_of.budget_usd_day is not None or budget_of.budget_usd_month is not None
+def _has_budget(section: EngineSection | Plan) -> bool:
+    return section.budget_usd_day is not None or section.budget_usd_month is not None
 
 
 @asynccontextmanager
