@@ -117,3 +117,13 @@ def path(kind: str, name: str, *behind: str) -> str:
         listing = {"requests": "usage", "webhook_endpoints": "webhooks list"}.get(kind, f"{kind} list")
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
     return "/".join((kind, quote(name, safe=""), *behind))
+
+
+class FeatureCommands(NamedTuple):
+    """The commands of a feature, or of all. `key_groups` are those of keys that are no account's, and come
+    before those of accounts. `last_groups` come at the end of the help."""
+
+    commands: tuple[Command, ...] = ()
+    key_groups: tuple[Group, ...] = ()
+    groups: tuple[Group, ...] = ()
+    last_groups: tuple[Group, ...] = ()

@@ -1,5 +1,7 @@
-"""All features: a feature is one folder, and its name here, beside its commands and its section.
+"""All features: a feature is one folder, and its name here.
 
+A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, and `SECTION` in
+`section.py`.
 To import this file loads none of them: a worker needs no commands, `voxgate --help` nothing else, and a
 command beside a server the sections alone.
 """
@@ -11,11 +13,14 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proxy.commands.command import Command, Group
+    from proxy.commands.command import FeatureCommands
     from proxy.config.config_toml import Config
     from proxy.config.reader import Sections
     from proxy.feature import Feature
@@ -23,44 +28,38 @@ if TYPE_CHECKING:
     from proxy.storage.tables import Tables
 
 
-class FeatureCommands(NamedTuple):
-    """The commands of all features, in the order of the help. `key_groups` are those of keys that are no
-    account's, and come before those of accounts. `last_groups` come at the end."""
+_NAMES = (
+    "erasure",
+    "webhooks",
+    "consents",
+    "models",
+    "own_voices",
+    "clones",
+    "lexicons",
+    "cache",
+    "marks",
+    "conversions",
+    "jobs",
+)
 
-    commands: tuple[Command, ...]
-    key_groups: tuple[Group, ...]
-    groups: tuple[Group, ...]
-    last_groups: tuple[Group, ...]
+
+def _modules(part: str) -> list[ModuleType]:
+    names = (f"proxy.features.{name}.{part}" for name in _NAMES)
+    return [import_module(name) for name in names if find_spec(name)]
 
 
 def all_commands() -> FeatureCommands:
-    """Return all commands of features."""
-    from proxy.features.clones.commands import CLONES
-    from proxy.features.consents.commands import CONSENTS
-    from proxy.features.jobs.commands import JOBS
-    from proxy.features.lexicons.commands import LEXICONS
-    from proxy.features.marks.commands import DETECT, RECEIPT, RINGS
-    from proxy.features.models.commands import MODELS, NATURAL
-    from proxy.features.own_voices.commands import VOICES
-    from proxy.features.webhooks.commands import WEBHOOKS
+    """Return the commands of all features, in the order of the features."""
+    from proxy.commands.command import FeatureCommands
 
-    return FeatureCommands(
-        commands=(DETECT,),
-        key_groups=(RINGS,),
-        groups=(VOICES, CLONES, NATURAL, CONSENTS, LEXICONS, JOBS, WEBHOOKS),
-        last_groups=(MODELS, RECEIPT),
-    )
+    places = zip(*(module.COMMANDS for module in _modules("commands")), strict=True)
+    return FeatureCommands(*(tuple(chain.from_iterable(place)) for place in places))
 
 
+@cache
 def all_sections() -> Sections:
-    """Return the sections of all features."""
-    from proxy.features.cache.section import CACHE
-    from proxy.features.jobs.section import JOBS
-    from proxy.features.lexicons.section import LEXICONS
-    from proxy.features.marks.section import MARKING
-    from proxy.features.webhooks.section import WEBHOOKS
-
-    return (CACHE, JOBS, MARKING, LEXICONS, WEBHOOKS)
+    """Return the sections of all features that have one."""
+    return tuple(module.SECTION for module in _modules("section"))
 
 
 def load_config(
@@ -78,21 +77,6 @@ def natural_plugins() -> Mapping[str, str]:
     from proxy.features.models.listing import pullable
 
     return pullable(registry.load())
-
-
-_NAMES = (
-    "erasure",
-    "webhooks",
-    "consents",
-    "models",
-    "own_voices",
-    "clones",
-    "lexicons",
-    "cache",
-    "marks",
-    "conversions",
-    "jobs",
-)
 
 
 @cache

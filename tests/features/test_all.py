@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import import_module
 from pathlib import Path
 
+import grimp
+
 from proxy import features
-from proxy.config.reader import Section
-from proxy.features.all import all_features, all_sections
+from proxy.features.all import all_commands, all_features, all_sections
+
+FOLDER = Path(features.__file__).parent
 
 
-def test_the_list_has_every_section() -> None:
-    files = Path(features.__file__).parent.glob("*/section.py")
-    modules = [import_module(f"{features.__name__}.{file.parent.name}.section") for file in files]
-    declared = [each for module in modules for each in vars(module).values() if isinstance(each, Section)]
-    assert sorted(each.name for each in declared) == sorted(each.name for each in all_sections())
-    assert len(modules) >= 3
+def test_the_folders_are_the_features() -> None:
+    folders = {each.parent.name for each in FOLDER.glob("*/__init__.py")}
+    assert folders == {each.name for each in all_features()}
+
+
+def test_each_feature_adds_its_section_and_its_commands() -> None:
+    assert len(all_sections()) == len([*FOLDER.glob("*/section.py")]) >= 3
+    groups = {group.name for place in all_commands()[1:] for group in place}
+    assert {"voices", "consents", "lexicons", "jobs", "webhooks", "models", "receipt", "keys"} == groups
 
 
 def test_a_later_feature_may_import_an_earlier_one() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    (layers,) = (
-        each["layers"]
-        for each in project["tool"]["importlinter"]["contracts"]
-        if each.get("containers") == ["proxy.features"]
-    )
-    assert layers == ["all", *reversed([feature.name for feature in all_features()])]
+    layers = ["all", *reversed([feature.name for feature in all_features()])]
+    graph = grimp.build_graph("proxy")
+    assert not graph.find_illegal_dependencies_for_layers(layers=layers, containers={"proxy.features"})

@@ -26,7 +26,7 @@ from proxy.features.cache.clip_store import ClipRecording, ClipStore
 from proxy.features.cache.clips import Clip
 from proxy.features.cache.lookup import CacheObserver, CacheSearch
 from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
-from proxy.features.cache.section import CACHE
+from proxy.features.cache.section import SECTION
 from proxy.features.cache.single_flight import Landing, SingleFlight
 from proxy.file_store import locked_files
 from proxy.speech.call import SpeechCall
@@ -92,7 +92,7 @@ class Cache:
         return f"<Cache of {self._clips!r}, {self._single_flight!r}>"
 
     def revise(self, config: Config) -> None:
-        section = CACHE.of(config)
+        section = SECTION.of(config)
         self._names.revise(config)
         self._is_on = section.on
         self._clips.folder.most_bytes = section.megabytes * _MEGABYTE

@@ -10,11 +10,11 @@ from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.cache.records import TABLE
-from proxy.features.cache.section import CACHE
+from proxy.features.cache.section import SECTION
 
 
 def cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
-    section = CACHE.of(config)
+    section = SECTION.of(config)
     if section.megabytes == 0:
         plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
         demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""

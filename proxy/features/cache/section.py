@@ -18,4 +18,4 @@ class CacheSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 30.0
 
 
-CACHE = Section("cache", CacheSection)
+SECTION = Section("cache", CacheSection)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, CommandContext, Group, path
+from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, path
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -85,3 +85,6 @@ def _question(found: dict[str, Any]) -> str:
         return f"Have {number} clone(s) made again? Their providers may take a fee for each."
     usd = sum(count * fee for count, fee in lost)
     return f"Have {number} clone(s) made again, for about ${usd:.2f}?"
+
+
+COMMANDS = FeatureCommands(groups=(CLONES,))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Cell, Line, Part, grid
 from proxy.errors import CommandRefused
@@ -93,3 +93,6 @@ def consents_delete(consent: _Consent, is_sure: Sure = False) -> AdminRequest:
     """Delete a consent that no voice needs."""
     question = "" if is_sure else f"Delete the consent {consent} for good?"
     return AdminRequest("DELETE", path("consents", consent), question=question)
+
+
+COMMANDS = FeatureCommands(groups=(CONSENTS,))

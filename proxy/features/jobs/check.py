@@ -8,7 +8,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note
 from proxy.config.sections import EngineSection
 from proxy.engines.registry import EngineConfigError, Registry
-from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.section import SECTION
 from speech_engine import Hosted
 from speech_engine.runner import PricedRuns
 
@@ -22,7 +22,7 @@ def trainings(config: Config, registry: Registry, *_: object) -> Iterator[Findin
             found = f"it speaks at {section.runner}, but trains nothing there"
             do = "set [server] public_url: machines fetch and bring all there"
             yield note("training", found, do, name=name)
-        elif not section.runner and is_booked and JOBS.of(config).training_gb is None:
+        elif not section.runner and is_booked and SECTION.of(config).training_gb is None:
             found = "engines book memory, and a training begins without asking whether there is any"
             yield note("training", found, "set [jobs] training_gb, such as 8.0", name=name)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, CommandContext, Group, path
+from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
@@ -118,3 +118,6 @@ def jobs_delete(job: _Id, is_sure: Sure = False) -> AdminRequest:
     """Delete a job with its text and its sound."""
     question = "" if is_sure else f"Delete the job {job} with its sound for good?"
     return AdminRequest("DELETE", path("jobs", job), question=question)
+
+
+COMMANDS = FeatureCommands(groups=(JOBS,))

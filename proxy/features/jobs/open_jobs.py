@@ -25,7 +25,7 @@ from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
 from proxy.features.jobs.remote.open_remote import open_remote
 from proxy.features.jobs.remote.remote_engines import EVERY_S, RemoteEngines
 from proxy.features.jobs.result_endpoints import JobResults
-from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
@@ -84,7 +84,7 @@ class OpenJobs:
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
     def at(self, revision: RevisionContext) -> Additions:
-        section, tools, kinds = JOBS.of(revision.config), revision.admin_tools, self._kinds
+        section, tools, kinds = SECTION.of(revision.config), revision.admin_tools, self._kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
         steps = None if self.working is None else self.working[0]
         resources: list[Resource] = [

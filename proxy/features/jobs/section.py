@@ -20,4 +20,4 @@ class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training_gb: Annotated[float, msgspec.Meta(gt=0.0, description="a number of gigabytes")] | None = None
 
 
-JOBS = Section("jobs", JobSection)
+SECTION = Section("jobs", JobSection)

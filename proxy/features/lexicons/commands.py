@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Grid, Line, Part, grid
 from proxy.errors import CommandRefused
@@ -121,3 +121,6 @@ def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
         if cells and not (number == 1 and [cell.lower() for cell in cells] == _CSV_NAMES):
             words[cells[0]] = cells[1]
     return words
+
+
+COMMANDS = FeatureCommands(groups=(LEXICONS,))

@@ -12,11 +12,11 @@ from proxy.config.finding import Finding, ProbeResults, note, ok
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.lexicons.records import TABLE
-from proxy.features.lexicons.section import LEXICONS
+from proxy.features.lexicons.section import SECTION
 
 
 def lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
-    return [_lexicon(name, words) for name, words in LEXICONS.of(config).items()]
+    return [_lexicon(name, words) for name, words in SECTION.of(config).items()]
 
 
 def _lexicon(name: str, words: Words) -> Finding:
@@ -39,7 +39,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     def at(revision: RevisionContext) -> Additions:
         lexicons = LexiconStore(context.store, revision.library, revision.context.purges)
-        shared = LEXICONS.of(revision.config)
+        shared = SECTION.of(revision.config)
         return Additions(LexiconEndpoints(revision.admin_tools, lexicons, shared).endpoints)
 
     yield FeatureInstance(context._replace(words=AccountWords(context.store)), at)

@@ -9,7 +9,7 @@ import msgspec
 from policies.lexicon import Words
 from proxy.catalogue.saved_words import WordRevisions, read_words
 from proxy.config.sections import Config
-from proxy.features.lexicons.section import LEXICONS
+from proxy.features.lexicons.section import SECTION
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import hold_account
@@ -64,7 +64,7 @@ class AccountWords:
         self._store = store
 
     def configured(self, config: Config) -> dict[str, Words]:
-        return LEXICONS.of(config)
+        return SECTION.of(config)
 
     async def revisions(self, account: str) -> WordRevisions:
         return await revisions(self._store, account)

@@ -35,4 +35,4 @@ def _words(reader: Reader, table: dict[str, object], key: str) -> Words:
     return lexicon.usual_words(words)
 
 
-LEXICONS = Section("lexicons", dict[str, Words], _read, from_environment=False)
+SECTION = Section("lexicons", dict[str, Words], _read, from_environment=False)

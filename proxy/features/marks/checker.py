@@ -29,7 +29,7 @@ from proxy.features.marks.findings import (
 )
 from proxy.features.marks.hosted_mark import MarkBusy, MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
-from proxy.features.marks.section import MARKING
+from proxy.features.marks.section import SECTION
 from proxy.file_store.key_ring import KeyRing, UnusableKeys, parse_keys
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
@@ -102,7 +102,7 @@ class ProvenanceChecker:
 
     async def _search(self, decoded: Decoded, keys: KeyRing, config: Config) -> tuple[MarkFinding, ...]:
         settings = {name: section.settings for name, section in config.plugins_of("mark").items()}
-        mark = MARKING.of(config).mark
+        mark = SECTION.of(config).mark
         if mark:
             settings.setdefault(mark, {})
         job = SearchJob(decoded.pcm, decoded.rate_hz, decoded.sample_bytes, settings, tuple(keys))
@@ -177,7 +177,7 @@ def _known_keys(config: Config) -> KeyRing | None:
 
     None: there is no file, so nothing was marked yet. Raises MarksUnavailable.
     """
-    section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
+    section, file = SECTION.of(config), Path(config.data) / KEYS_FILE
     try:
         if section.keys:
             return parse_keys(section.keys, "marking.keys")
@@ -191,7 +191,7 @@ def _known_keys(config: Config) -> KeyRing | None:
 
 def _certificate(config: Config) -> bytes | None:
     """Return the certificate that signs here, without its chain and its key."""
-    text = MARKING.of(config).certificate
+    text = SECTION.of(config).certificate
     if not text:
         try:
             text = (Path(config.data) / TEST_FILE).read_text("ascii", "replace")

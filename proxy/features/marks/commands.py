@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
+from proxy.commands.command import (
+    AdminRequest,
+    Command,
+    CommandContext,
+    CommandResult,
+    FeatureCommands,
+    Group,
+)
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS
@@ -128,12 +135,12 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
     If `setting` in [marking] is set, the keys are in another place.
     """
     # Imported here: they are slow, and `voxgate --help` needs none of them.
-    from proxy.features.marks.section import MARKING
+    from proxy.features.marks.section import SECTION
     from proxy.file_store import data_folder
     from proxy.file_store.key_ring import UnusableKeys, add_key
 
     config = here.config()
-    if getattr(MARKING.of(config), setting):
+    if getattr(SECTION.of(config), setting):
         raise CommandRefused(
             f"the keys are where marking.{setting} says: put a new one before the others there, "
             "then run voxgate reload"
@@ -189,3 +196,6 @@ def receipt_verify(
     is_verified = all(finding.is_good for finding in findings)
     lines = [finding._asdict() for finding in findings]
     return CommandResult({"is_verified": is_verified, "lines": lines}, status=0 if is_verified else 1)
+
+
+COMMANDS = FeatureCommands(commands=(DETECT,), key_groups=(RINGS,), last_groups=(RECEIPT,))

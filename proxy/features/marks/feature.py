@@ -10,7 +10,7 @@ from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance, RevisionContext
 from proxy.features.marks import manifest_records, receipt_records
-from proxy.features.marks.section import MARK_KEYS, MARKING, RECEIPT_KEYS, TEST_CERTIFICATE
+from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
 from proxy.file_store import key_ring
 from proxy.speech.speaking import OnTheWay
 
@@ -44,7 +44,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             config = revision.config
             for each in (marker, manifests, checker):
                 each.revise(config)
-            keys, has_receipts = read_receipt_keys(key_source, config), MARKING.of(config).receipts
+            keys, has_receipts = read_receipt_keys(key_source, config), SECTION.of(config).receipts
             receipts = Receipts(context.store, keys, config.consent.operator, is_on=has_receipts)
             marks = Marks(marker)
             factory = ProvenanceObservers(manifests, lost, has_receipts=has_receipts)

@@ -22,7 +22,7 @@ from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
 from proxy.features.marks.marker import mark_key_source, read_mark_keys
 from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
-from proxy.features.marks.section import MARKING
+from proxy.features.marks.section import SECTION
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.file_store.key_ring import KeyRing
 from proxy.helpers.limiter import FairLimiter
@@ -65,7 +65,7 @@ class Manifests:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
-        self._is_on = MARKING.of(config).manifests
+        self._is_on = SECTION.of(config).manifests
         # A server that makes no manifests any more still has those whose addresses it gave.
         self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
         # Keys that were lost since the last revision still find their manifests.

@@ -22,7 +22,7 @@ from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMar
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
-from proxy.features.marks.section import MARK_KEYS, MARKING, MarkingSection
+from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
 from proxy.file_store.key_ring import KeyRing, UnusableKeys
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
@@ -66,7 +66,7 @@ class Marker:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
-        section = MARKING.of(config)
+        section = SECTION.of(config)
         self._keys = read_mark_keys(self._source, config, may_make=True) if section.mark else None
         # An answer may end in the revision before this one, so keys are added, and none is taken away.
         self._known_keys |= {key.id: key.secret for key in self._keys or ()}
@@ -154,7 +154,7 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
 
 async def _note_lost_keys(config: Config, store: Store) -> None:
     """Log that the keys of earlier marks are gone, before new ones are made."""
-    section, file = MARKING.of(config), os.path.join(config.data, KEYS_FILE)
+    section, file = SECTION.of(config), os.path.join(config.data, KEYS_FILE)
     makes_file = (section.mark or section.manifests) and not section.keys
     if not makes_file or await asyncio.to_thread(os.path.lexists, file):
         return

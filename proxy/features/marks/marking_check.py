@@ -24,7 +24,7 @@ from proxy.features.marks.certificate import (
 )
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
-from proxy.features.marks.section import MARKING
+from proxy.features.marks.section import SECTION
 from proxy.file_store.key_ring import UnusableKeys, parse_keys
 from speech_engine import Hosted
 
@@ -32,7 +32,7 @@ _WHAT = "marking"
 
 
 def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
-    section = MARKING.of(config)
+    section = SECTION.of(config)
     of_mark = [*_mark(config, registry), *_keys(config)]
     yield from of_mark
     # Where the mark is off or cannot be made, no speech is said to have it.
@@ -52,7 +52,7 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
 
 
 def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
-    name = MARKING.of(config).mark
+    name = SECTION.of(config).mark
     if name and name not in registry.plugins("mark"):
         known = ", ".join(registry.plugins("mark")) or "none"
         found = f"marking.mark: {name} is not installed, so nothing due is spoken; known: {known}"
@@ -77,7 +77,7 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    section, file = MARKING.of(config), Path(config.data) / KEYS_FILE
+    section, file = SECTION.of(config), Path(config.data) / KEYS_FILE
     receipt_file = Path(config.data) / ring_source.KEYS_FILE
     for key, text, stored in (
         ("keys", section.keys, file),
@@ -140,7 +140,7 @@ _NAME_ONE = "name one for C2PA in marking.certificate and marking.certificate_ke
 
 def certificate(config: Config) -> Iterator[Finding]:
     """Check the certificate. Nothing is made: the server makes its test certificate when it first signs."""
-    section, file = MARKING.of(config), Path(config.data) / TEST_FILE
+    section, file = SECTION.of(config), Path(config.data) / TEST_FILE
     if not section.manifests:
         return
     try:

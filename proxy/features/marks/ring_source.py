@@ -9,7 +9,7 @@ import structlog
 
 from proxy.config.sections import Config
 from proxy.features.marks.jws import JwkSet, SigningKey
-from proxy.features.marks.section import MARKING, RECEIPT_KEYS
+from proxy.features.marks.section import RECEIPT_KEYS, SECTION
 from proxy.file_store.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
 
 
@@ -29,7 +29,7 @@ class RingSource:
 
         Unless it `may_make`, a missing file is not made. Raises OSError and UnusableKeys.
         """
-        text: str = getattr(MARKING.of(config), self._setting)
+        text: str = getattr(SECTION.of(config), self._setting)
         if text:
             return parse_keys(text, f"marking.{self._setting}")
         file = Path(config.data) / self._file_name
@@ -73,7 +73,7 @@ def receipt_key_source() -> RingSource:
 def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
     """Return the usable keys of a configuration, or None. Waits for the disk."""
     try:
-        ring = source.read(config, may_make=MARKING.of(config).receipts)
+        ring = source.read(config, may_make=SECTION.of(config).receipts)
         return None if ring is None else ReceiptKeys(ring)
     except (OSError, UnusableKeys) as error:
         _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))

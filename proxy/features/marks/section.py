@@ -62,7 +62,7 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     return msgspec.structs.replace(section, **secrets)
 
 
-MARKING = Section("marking", MarkingSection, _read)
+SECTION = Section("marking", MarkingSection, _read)
 
 
 MARK_KEYS = "mark-keys"

@@ -29,7 +29,7 @@ from proxy.features.marks.certificate import (
     read_test_certificate,
 )
 from proxy.features.marks.manifest import ManifestFacts, definition
-from proxy.features.marks.section import MARKING, MarkingSection
+from proxy.features.marks.section import SECTION, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
 from proxy.file_store import locked_files
@@ -123,7 +123,7 @@ class Signer:
 
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration. The next signature reads the certificate again."""
-        section = MARKING.of(config)
+        section = SECTION.of(config)
         if section.timestamp_url != self._section.timestamp_url:
             self._stamper_rests_until = 0.0
         self._section, self._data, self._certificate = section, Path(config.data), None

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import CommandContext, CommandResult, Group
+from proxy.commands.command import CommandContext, CommandResult, FeatureCommands, Group
 from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
@@ -245,3 +245,6 @@ def voices_natural(
         first_voices.begin(here)
         return None
     return CommandResult(first_voices.fetched(here, accept or []))
+
+
+COMMANDS = FeatureCommands(groups=(NATURAL,), last_groups=(MODELS,))

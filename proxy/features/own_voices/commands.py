@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.commands.command import AdminRequest, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure, named_voices
 from proxy.commands.tables import Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
@@ -233,3 +233,6 @@ def mix_of(text: str) -> list[dict[str, Any]]:
         except ValueError:
             raise CommandRefused(f"--mix: {pair!r} is no voice with a weight; write nova=2,onyx=1") from None
     return parts
+
+
+COMMANDS = FeatureCommands(groups=(VOICES,))

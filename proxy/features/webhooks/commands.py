@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
 from proxy.commands.tables import Line, Part, grid
 from proxy.errors import CommandRefused
@@ -111,3 +111,6 @@ def webhooks_resend(
 ) -> AdminRequest:
     """Send an event once more that arrived or failed."""
     return AdminRequest("POST", path("webhook_deliveries", delivery, "resend"))
+
+
+COMMANDS = FeatureCommands(groups=(WEBHOOKS,))

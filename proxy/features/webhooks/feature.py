@@ -8,7 +8,7 @@ from functools import partial
 
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.webhooks import deliveries, records
-from proxy.features.webhooks.section import WEBHOOKS
+from proxy.features.webhooks.section import SECTION
 
 
 @asynccontextmanager
@@ -20,11 +20,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     sender = Sender(context.config_at_start.upstream.ca_file)
     delivery_tasks = DeliveryTasks(context.store, context.vault, sender, context.metrics.registry)
-    delivery_tasks.section = WEBHOOKS.of(context.config_at_start)
+    delivery_tasks.section = SECTION.of(context.config_at_start)
     webhooks = WebhookStore(context.store, context.vault, delivery_tasks)
 
     def at(revision: RevisionContext) -> Additions:
-        delivery_tasks.section = WEBHOOKS.of(revision.config)
+        delivery_tasks.section = SECTION.of(revision.config)
         return Additions(Webhooks(revision.admin_tools, webhooks).endpoints)
 
     # A command sends no waiting deliveries: its server does, when it is back.

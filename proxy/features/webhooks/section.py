@@ -22,4 +22,4 @@ class WebhookSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     most: Annotated[int, msgspec.Meta(ge=1, le=1000, description="a number of webhooks, 1 to 1000")] = 10
 
 
-WEBHOOKS = Section("webhooks", WebhookSection)
+SECTION = Section("webhooks", WebhookSection)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from proxy.config.reload import merge
 from proxy.config.sections import Config
-from proxy.features.cache.section import CACHE, CacheSection
+from proxy.features.cache.section import SECTION, CacheSection
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 
 
 def test_the_cache_is_off_as_shipped_and_read_as_written(tmp_path: Path) -> None:
-    assert CACHE.of(load(tmp_path, "")) == CacheSection(on=False, megabytes=1024, days=30.0)
+    assert SECTION.of(load(tmp_path, "")) == CacheSection(on=False, megabytes=1024, days=30.0)
     written = load(tmp_path, "[cache]\non = true\nmegabytes = 5\ndays = 0.5\n")
-    assert CACHE.of(written) == CacheSection(on=True, megabytes=5, days=0.5)
-    assert CACHE.of(load(tmp_path, "", VOXGATE_CACHE__MEGABYTES="7")).megabytes == 7
+    assert SECTION.of(written) == CacheSection(on=True, megabytes=5, days=0.5)
+    assert SECTION.of(load(tmp_path, "", VOXGATE_CACHE__MEGABYTES="7")).megabytes == 7
 
 
 @each_row(
@@ -36,5 +36,5 @@ def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str
 
 def test_a_reload_takes_it_on() -> None:
     read = Config(features={"cache": CacheSection(on=True)})
-    reload = merge(Config(), read, (CACHE,))
+    reload = merge(Config(), read, (SECTION,))
     assert (reload.config, reload.changed, reload.needs_restart) == (read, ("cache",), ())

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from proxy.config.reload import merge
 from proxy.config.sections import Config, EngineSection
-from proxy.features.lexicons.section import LEXICONS
+from proxy.features.lexicons.section import SECTION
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 
 
 def test_words_are_kept_under_the_usual_name_of_their_language(tmp_path: Path) -> None:
     text = '[lexicons.PT-br]\nAna = " Âna "\n"São  Paulo" = "sampa"\n[lexicons.brands]\nnginx = "engine x"\n'
-    assert LEXICONS.of(load(tmp_path, text)) == {
+    assert SECTION.of(load(tmp_path, text)) == {
         "pt-BR": {"Ana": "Âna", "São Paulo": "sampa"},
         "brands": {"nginx": "engine x"},
     }
-    assert LEXICONS.of(load(tmp_path, "")) == {}
+    assert SECTION.of(load(tmp_path, "")) == {}
 
 
 @each_row(
@@ -40,6 +40,6 @@ def test_a_fault_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> 
 def test_a_reload_takes_them_on_whatever_becomes_of_the_engines() -> None:
     words = {"pt": {"Ana": "Âna"}}
     read = Config(engines={"late": EngineSection("tone")}, features={"lexicons": words})
-    reload = merge(Config(), read, (LEXICONS,))
+    reload = merge(Config(), read, (SECTION,))
     assert (reload.changed, reload.needs_restart) == (("lexicons",), ("engines",))
-    assert LEXICONS.of(reload.config) == words
+    assert SECTION.of(reload.config) == words

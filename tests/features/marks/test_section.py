@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.config_toml import ConfigError
 from proxy.features.all import load_config
-from proxy.features.marks.section import MARKING, MarkingSection
+from proxy.features.marks.section import SECTION, MarkingSection
 from tests.tables import each_row
 
 KEY = b64encode(bytes(32)).decode()
@@ -18,7 +18,7 @@ KEY = b64encode(bytes(32)).decode()
 def load(folder: Path, text: str, **environ: str) -> MarkingSection:
     file = folder / "config.toml"
     file.write_text(f"[marking]\n{text}\n")
-    return MARKING.of(load_config(file, environ))
+    return SECTION.of(load_config(file, environ))
 
 
 def test_marks_manifests_and_receipts_are_on_without_a_word(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from proxy.config.reload import merge
 from proxy.config.sections import Config
-from proxy.features.webhooks.section import WEBHOOKS, WebhookSection
+from proxy.features.webhooks.section import SECTION, WebhookSection
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 
 
 def test_webhooks_are_on_as_shipped_and_read_as_written(tmp_path: Path) -> None:
-    assert WEBHOOKS.of(load(tmp_path, "")) == WebhookSection(on=True, allow=(), most=10)
-    assert not WEBHOOKS.of(load(tmp_path, "[webhooks]\non = false\n")).on
+    assert SECTION.of(load(tmp_path, "")) == WebhookSection(on=True, allow=(), most=10)
+    assert not SECTION.of(load(tmp_path, "[webhooks]\non = false\n")).on
     text = '[webhooks]\non = true\nallow = ["*.example.org", "[::1]"]\naccounts = { ada = ["10.0.0.5"] }\n'
     written = WebhookSection(on=True, allow=("*.example.org", "[::1]"), accounts={"ada": ("10.0.0.5",)})
-    assert WEBHOOKS.of(load(tmp_path, text)) == written
+    assert SECTION.of(load(tmp_path, text)) == written
 
 
 @each_row(
@@ -36,4 +36,4 @@ def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str
 
 def test_a_reload_takes_it_on() -> None:
     read = Config(features={"webhooks": WebhookSection(on=False)})
-    assert not WEBHOOKS.of(merge(Config(), read, (WEBHOOKS,)).config).on
+    assert not SECTION.of(merge(Config(), read, (SECTION,)).config).on

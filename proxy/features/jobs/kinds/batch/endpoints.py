@@ -42,7 +42,7 @@ from proxy.features.jobs.kinds.batch.bodies import (
 from proxy.features.jobs.kinds.batch.files import SUFFIXES, What, job_of
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
 from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFile
-from proxy.features.jobs.section import JOBS as SECTION
+from proxy.features.jobs.section import SECTION
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, FormFile, form_values, read_form

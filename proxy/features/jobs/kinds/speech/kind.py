@@ -30,7 +30,7 @@ from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
 from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS, TextPiece
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
 from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writers
-from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.section import SECTION
 from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -58,7 +58,7 @@ class SpeechKind(SpokenKind):
     ) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         assert at.speaking is not None, "a worker speaks"
-        begins, most = len(sent.text) - len(sent.text.lstrip()), JOBS.of(at.config).step_characters
+        begins, most = len(sent.text) - len(sent.text.lstrip()), SECTION.of(at.config).step_characters
         plan = partial(_planned, at.speaking, id_, caller, sent)
         start = await plan(sent.text[begins : begins + MOST_CHARACTERS])
         names = tuple(name for name, _ in start.request.cast or tuple(start.plan.voice.cast))

@@ -35,7 +35,7 @@ from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingFields, TrainingInput
 from proxy.features.jobs.kinds.training.trainings import Trainings, TrainingSetup
-from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.section import SECTION
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.speech import speech_request
 from proxy.storage.store import Statement
@@ -136,7 +136,7 @@ class TrainingKind(JobKind):
         parts.trainers.revise(config)
         parts.learning.revise(speaking, at.admin_tools.callers, voices.catalogue.licences)
         parts.ends.revise(at.library, at.context.purges)
-        parts.task_kinds.is_here = JOBS.of(config).here or not (config.serves and self.store.is_shared)
+        parts.task_kinds.is_here = SECTION.of(config).here or not (config.serves and self.store.is_shared)
 
     async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
         """Make a training. The rights to train are checked, and the price is held, before anything begins."""

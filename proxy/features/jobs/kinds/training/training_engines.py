@@ -17,7 +17,7 @@ from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec, Registry
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingSpec
-from proxy.features.jobs.section import JOBS
+from proxy.features.jobs.section import SECTION
 from speech_engine import Hosted, ModelInfo
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFiles
@@ -66,7 +66,7 @@ class TrainingEngines:
             raise TrainingBroken(str(fault)) from None
         spec = HostedEngineSpec(engine, hosted, section, models, plugin.model_format, self._config.data)
         environ = environ_for_hosts(os.environ, self._config.secrets)
-        return TrainingSpec(spec, environ, JOBS.of(self._config).training_gb)
+        return TrainingSpec(spec, environ, SECTION.of(self._config).training_gb)
 
     @contextmanager
     def held(self, spec: TrainingSpec) -> Iterator[None]:
