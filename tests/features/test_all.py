@@ -20,7 +20,7 @@ def test_the_folders_are_the_features() -> None:
 def test_each_feature_adds_its_section_and_its_commands() -> None:
     assert len(all_sections()) == len([*FOLDER.glob("*/section.py")]) >= 3
     groups = {group.name for place in all_commands()[1:] for group in place}
-    assert {"voices", "consents", "lexicons", "jobs", "webhooks", "models", "receipt", "keys"} == groups
+    assert {"voices", "consents", "lexicons", "jobs", "webhooks", "models", "receipt", "keys"} <= groups
 
 
 def test_a_later_feature_may_import_an_earlier_one() -> None:
