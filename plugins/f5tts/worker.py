@@ -21,7 +21,6 @@ from plugins.f5tts.voices import REVISION, F5Voice
 from speech_engine import (
     Audio,
     Context,
-    EngineFailed,
     Event,
     Language,
     ModelInfo,
@@ -29,7 +28,7 @@ from speech_engine import (
     Sample,
     Segment,
     SpeechJob,
-    UnusableSample,
+    errors,
 )
 from speech_engine.host.torch_worker import TorchEngine, torch_worker
 from speech_engine.model_files import ModelManifest, UnusableModel, read_manifest
@@ -44,7 +43,7 @@ class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if not any(info.id == job.model for info in self._infos):
-            raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
+            raise errors.EngineFailed(f"F5-TTS has no model {job.model!r}.")
         # A voice is a recording, so several voices have no mean.
         ((given, _),) = weighted_samples(job.voice, "F5-TTS")
         sample = best_sample(given.samples)
@@ -67,7 +66,7 @@ def best_sample(samples: Sequence[Sample]) -> Sample:
     """Return the longest recording whose words are known. Raise UnusableSample."""
     known = [sample for sample in samples if sample.text.strip()]
     if not known:
-        raise UnusableSample("F5-TTS must know the words of the recording.")
+        raise errors.UnusableSample("F5-TTS must know the words of the recording.")
     return max(known, key=lambda sample: sample.seconds)
 
 

@@ -78,10 +78,10 @@ class RvcFiles:
         }
         if (index := sources.get("index")) is not None:
             try:
-                vectors = read_vectors(index, _size(index), layout.width)
+                count, vectors = read_vectors(index, _size(index), layout.width)
             except UnusableModel as fault:
                 raise UnusableSource("index", str(fault)) from None
-            brought[VECTORS] = VoiceTensor("F16", vectors.shape, lambda: (vectors.data,))
+            brought[VECTORS] = VoiceTensor("F16", (count, layout.width), lambda: (vectors,))
         write_voice(target, layout, brought)
 
     def check(self, file: BinaryIO, size: int) -> TrainedFacts:

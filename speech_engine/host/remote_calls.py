@@ -56,13 +56,12 @@ def until_answered(
     tries: int,
     pause_s: float,
     is_over: threading.Event,
-    lost: type[Exception] = LineLost,
 ) -> T:
-    """Repeat a call until it does not raise `lost`. Raises `lost` after the last try, or once `is_over`."""
+    """Repeat a call until it does not raise LineLost. Raises it after the last try, or once `is_over`."""
     for tries_left in reversed(range(tries)):
         try:
             return call()
-        except lost:
+        except LineLost:
             if not tries_left or is_over.wait(pause_s):
                 raise
     raise AssertionError("there is a try")
