@@ -158,14 +158,14 @@ class PodRunner:
         return RunnerHealth(machines=len(ours), waiting=sum(load or 0 for load in loads))
 
     async def tidy(self, live: Mapping[str, float]) -> None:
-        asked = self._now()
+        began = self._now()
         every = await self._own.cloud.pods()
         pods = [pod for pod in every if is_ours(pod.name, self._pods.deployment)]
         now = self._now()
         used: dict[str, float] = {}
         for name, over_s in live.items():
             pod = _Place.named(name).pod
-            used[pod] = max(used.get(pod, 0.0), asked - over_s)
+            used[pod] = max(used.get(pod, 0.0), began - over_s)
         self._needed = last_needed(self._needed, pods, used)
         going = to_terminate(pods, self._needed, now, self._pods)
         are_gone = await asyncio.gather(*(self._own.end(id_, reason) for id_, reason in going.items()))
