@@ -22,10 +22,10 @@ from typing import Protocol
 import msgspec
 
 from speech_engine import training
-from speech_engine.errors import EngineCannot, EngineFailed
+from speech_engine.errors import EngineCannot, EngineFailed, EngineUnavailable
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
-from speech_engine.host.remote_calls import LineLost, answered, direct_opener, until_answered
+from speech_engine.host.remote_calls import answered, direct_opener, until_answered
 
 _MESSAGE_EVERY_S = 5.0
 _READ_BYTES = 256 * 1024
@@ -44,8 +44,11 @@ class TrainingLine(Protocol):
     """The line to the server of one training. A thread uses it."""
 
     def inputs(self) -> Iterator[bytes]:
-        """Yield the inputs of the process, as bytes of its pipe. Raises LineLost, and EngineFailed if the
-        server has given the training up."""
+        """Yield the inputs of the process, as bytes of its pipe.
+
+        Raises EngineUnavailable if the server does not answer, and EngineFailed if it has given the training
+        up.
+        """
         ...
 
     def tell(self, message: training.RemoteMessage) -> None:
@@ -132,7 +135,7 @@ class _Relay:
         for lives_left in reversed(range(_LIVES)):
             try:
                 end = self._live()
-            except LineLost:
+            except EngineUnavailable:
                 break
             if end is not None:
                 return end
@@ -214,7 +217,7 @@ class _Relay:
                 if self._is_over.is_set() or process.poll() is not None:
                     break
                 pipe.forward(block)
-        except LineLost:
+        except EngineUnavailable:
             if has_begun:
                 return False
             raise
@@ -233,7 +236,7 @@ class _Relay:
         self._stage, self._message_at = progress.stage, now
         try:
             self._line.tell(progress)
-        except LineLost:
+        except EngineUnavailable:
             self._message_at = time.monotonic() + _SOCKET_S
 
 
