@@ -37,7 +37,7 @@ def direct_opener() -> urllib.request.OpenerDirector:
 
 @contextmanager
 def answered(refusal: str) -> Iterator[None]:
-    """Raise EngineUnavailable without an answer of the server, and EngineFailed with `refusal` if it refuses."""
+    """Raise EngineUnavailable if no answer comes, and EngineFailed with `refusal` if the server says no."""
     try:
         yield
     except urllib.error.HTTPError as error:
