@@ -15,7 +15,20 @@ from typing import Any
 
 import msgspec
 
-from fakes import faults
+from fakes.faults import (
+    HANG_UP,
+    KEY,
+    App,
+    Broken,
+    CutOff,
+    FaultOrder,
+    FaultyAnswer,
+    Receive,
+    Scope,
+    ScriptedFault,
+    Send,
+    for_ever,
+)
 
 
 class RequestRecord(msgspec.Struct, kw_only=True):
@@ -48,9 +61,9 @@ class Report(msgspec.Struct):
 class Provider:
     """The wrapper of a fake. If a fault names no path, it concerns the paths that contain `speech`."""
 
-    def __init__(self, app: faults.App, speech: str) -> None:
+    def __init__(self, app: App, speech: str) -> None:
         self.seen: list[RequestRecord] = []
-        self.faults: list[faults.ScriptedFault] = []
+        self.faults: list[ScriptedFault] = []
         self._app = app
         self._speech = speech
         self._changed = asyncio.Event()
@@ -66,8 +79,8 @@ class Provider:
         """Return the requests for speech, without requests for lists."""
         return [each for each in self.seen if self._speech in each.path]
 
-    def fail(self, name: faults.FaultOrder | faults.Broken, **more: Any) -> None:
-        self.faults.append(faults.ScriptedFault(name=name, **more))
+    def fail(self, name: FaultOrder | Broken, **more: Any) -> None:
+        self.faults.append(ScriptedFault(name=name, **more))
 
     def reset(self) -> None:
         self.seen.clear()
@@ -80,7 +93,7 @@ class Provider:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def __call__(self, scope: faults.Scope, receive: faults.Receive, send: faults.Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"].startswith("/_fake/"):
@@ -91,7 +104,7 @@ class Provider:
     def _control(self, path: str, body: bytes) -> tuple[int, bytes]:
         if path == "/_fake/faults":
             try:
-                self.faults += msgspec.json.decode(body, type=list[faults.ScriptedFault])
+                self.faults += msgspec.json.decode(body, type=list[ScriptedFault])
             except msgspec.DecodeError as error:
                 message = f'a list of faults is wanted, such as [{{"name": "429"}}]: {error}'
                 return 400, msgspec.json.encode({"error": message})
@@ -103,15 +116,15 @@ class Provider:
             return 404, b"{}"
         return 200, b"{}"
 
-    async def _exchange(self, scope: faults.Scope, receive: faults.Receive, send: faults.Send) -> None:
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         record = _noted(len(self.seen) + 1, scope, body)
         fault = self._next(record)
         record.fault = fault.name if fault else ""
         self.seen.append(record)
         self._changed.set()
-        hang_up = scope.get("state", {}).get(faults.HANG_UP, _stay)
-        answer = faults.FaultyAnswer(fault, _counted(record, send, self._changed), hang_up)
+        hang_up = scope.get("state", {}).get(HANG_UP, _stay)
+        answer = FaultyAnswer(fault, _counted(record, send, self._changed), hang_up)
         speaking = asyncio.create_task(self._answered(scope, body, answer))
         leaving = asyncio.create_task(_gone(receive))
         try:
@@ -130,23 +143,23 @@ class Provider:
         if not speaking.cancelled():
             speaking.result()
 
-    async def _answered(self, scope: faults.Scope, body: bytes, answer: faults.FaultyAnswer) -> None:
+    async def _answered(self, scope: Scope, body: bytes, answer: FaultyAnswer) -> None:
         fault = answer.fault
         if fault and fault.name == "hang_before":
-            await faults.for_ever()
+            await for_ever()
         unread = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive() -> MutableMapping[str, Any]:
             # If the client leaves, the whole task ends, so the application need not check for it.
-            return next(unread, None) or await faults.for_ever()
+            return next(unread, None) or await for_ever()
 
         try:
-            await self._app({**scope, "path": _inner(scope["path"]), faults.KEY: fault}, receive, answer.send)
-        except faults.CutOff:
+            await self._app({**scope, "path": _inner(scope["path"]), KEY: fault}, receive, answer.send)
+        except CutOff:
             # A return in the middle of an answer makes the server close the client's connection.
             return
 
-    def _next(self, record: RequestRecord) -> faults.ScriptedFault | None:
+    def _next(self, record: RequestRecord) -> ScriptedFault | None:
         for index, fault in enumerate(self.faults):
             if (fault.path or self._speech) in record.path and fault.method in ("", record.method):
                 left = msgspec.structs.replace(fault, count=fault.count - 1) if fault.count > 1 else None
@@ -167,7 +180,7 @@ def _inner(path: str) -> str:
     return "/" + path.split("/", 3)[-1] if path.startswith("/_at/") else path
 
 
-def _noted(number: int, scope: faults.Scope, body: bytes) -> RequestRecord:
+def _noted(number: int, scope: Scope, body: bytes) -> RequestRecord:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
         parsed = msgspec.json.decode(body) if body else None
@@ -184,7 +197,7 @@ def _noted(number: int, scope: faults.Scope, body: bytes) -> RequestRecord:
     )
 
 
-def _counted(record: RequestRecord, send: faults.Send, changed: asyncio.Event) -> faults.Send:
+def _counted(record: RequestRecord, send: Send, changed: asyncio.Event) -> Send:
     async def counting(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             record.status = message["status"]
@@ -195,7 +208,7 @@ def _counted(record: RequestRecord, send: faults.Send, changed: asyncio.Event) -
     return counting
 
 
-async def _body(receive: faults.Receive) -> bytes:
+async def _body(receive: Receive) -> bytes:
     parts = []
     while True:
         message = await receive()
@@ -208,12 +221,12 @@ def _stay() -> None:
     """A server whose connections cannot be ended."""
 
 
-async def _reply(send: faults.Send, status: int, body: bytes) -> None:
+async def _reply(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def _gone(receive: faults.Receive) -> None:
+async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

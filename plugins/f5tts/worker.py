@@ -21,6 +21,7 @@ from plugins.f5tts.voices import REVISION, F5Voice
 from speech_engine import (
     Audio,
     Context,
+    EngineFailed,
     Event,
     Language,
     ModelInfo,
@@ -28,7 +29,7 @@ from speech_engine import (
     Sample,
     Segment,
     SpeechJob,
-    errors,
+    UnusableSample,
 )
 from speech_engine.host.torch_worker import TorchEngine, torch_worker
 from speech_engine.model_files import ModelManifest, UnusableModel, read_manifest
@@ -43,7 +44,7 @@ class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if not any(info.id == job.model for info in self._infos):
-            raise errors.EngineFailed(f"F5-TTS has no model {job.model!r}.")
+            raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
         # A voice is a recording, so several voices have no mean.
         ((voice_samples, _),) = weighted_samples(job.voice, "F5-TTS")
         sample = best_sample(voice_samples.samples)
@@ -66,7 +67,7 @@ def best_sample(samples: Sequence[Sample]) -> Sample:
     """Return the longest recording whose words are known. Raise UnusableSample."""
     known = [sample for sample in samples if sample.text.strip()]
     if not known:
-        raise errors.UnusableSample("F5-TTS must know the words of the recording.")
+        raise UnusableSample("F5-TTS must know the words of the recording.")
     return max(known, key=lambda sample: sample.seconds)
 
 

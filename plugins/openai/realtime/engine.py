@@ -17,6 +17,9 @@ from plugins.openai.realtime.transcript import Reader, words_of
 from speech_engine import (
     Audio,
     Context,
+    EngineError,
+    EngineFailed,
+    EngineLimited,
     EngineVoice,
     Event,
     Finished,
@@ -24,8 +27,9 @@ from speech_engine import (
     ProviderCount,
     SpeechJob,
     Started,
+    UnsupportedText,
     VoiceInfo,
-    errors,
+    VoiceNotFound,
 )
 from speech_engine.pcm import PcmPieces
 from speech_engine.text.cleaning import is_speech
@@ -81,7 +85,7 @@ class RealtimeEngine:
                         break
                 if pieces.is_full:
                     break
-        except errors.EngineError:
+        except EngineError:
             # Sound that was not sent is billed, too.
             if recitation.tokens:
                 yield ProviderCount(recitation.tokens)
@@ -95,15 +99,15 @@ class RealtimeEngine:
 
     def _check(self, job: SpeechJob) -> None:
         if job.model not in self._settings.models:
-            raise errors.EngineFailed("The engine has no such model.")
+            raise EngineFailed("The engine has no such model.")
         if not isinstance(job.voice, EngineVoice) or job.voice.id not in {each.id for each in self.voices()}:
-            raise errors.VoiceNotFound("The provider has no such voice.")
+            raise VoiceNotFound("The provider has no such voice.")
         spoken = [segment.spoken for segment in job.segments]
         if any(map(is_speech, spoken)) and not any(words_of(text).tokens for text in spoken):
-            raise errors.UnsupportedText("The text has no words to read.")
+            raise UnsupportedText("The text has no words to read.")
         left_s = self._limited_until.get(job.model, 0.0) - time.monotonic()
         if left_s > 0:
-            raise errors.EngineLimited("The provider allows no more requests just now.", retry_after_s=left_s)
+            raise EngineLimited("The provider allows no more requests just now.", retry_after_s=left_s)
 
     def _note_limits(self, key: SessionKey, limits: list[RateLimit]) -> None:
         """Remember when the limits end, so that no request is sent before."""
