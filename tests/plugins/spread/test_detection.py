@@ -107,7 +107,8 @@ def test_its_limit_the_mark_of_a_clip_can_be_copied_without_the_key_if_it_is_mad
     clip, *foreign = clips()[:6]
     stream = SpreadStream(RATE_HZ, pattern_of(KEY.secret, PAYLOAD))
     heard = np.frombuffer(stream.feed(clip.tobytes()) + stream.flush(), "<i2").astype(np.float32)
-    tiles = next(iter(alignments(heard, grid))).tiles.reshape(-1, grid.bands)
+    _, blocks = next(iter(alignments(heard, grid)))
+    tiles = blocks.reshape(-1, grid.bands)
     signs = np.zeros((PERIOD_TILES, grid.bands), np.float32)
     signs[: len(tiles)] = np.sign(tiles)
     pattern = np.repeat(signs, 2, axis=0)
