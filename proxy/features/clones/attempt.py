@@ -17,9 +17,8 @@ from proxy.errors import RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
 from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.bills import CloneBills
-from proxy.features.clones.recordings import CloneRecordings, VoiceGone
+from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord
-from proxy.features.clones.rules import SlotHolder
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.queue.tasks import Again, Dead, Done, Result
 from proxy.storage.store import Store
@@ -78,7 +77,7 @@ class CloneAttempt:
 
     async def make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. A failure is retried later, or ends with an error that the clone's owner can read."""
-        return await self._within(within_s, self._make(held, recordings), held)
+        return await self._within(within_s, self._make(held, recordings, within_s), held)
 
     async def delete(self, held: CloneRecord, within_s: float) -> Result:
         """Delete the provider's copy, then the row. A failure is retried without end."""
@@ -88,10 +87,6 @@ class CloneAttempt:
         try:
             async with asyncio.timeout(within_s):
                 return await work
-        except VoiceGone:
-            # The task and the tombstone were committed at the same time.
-            await records.doom(self._store, held)
-            return await self.delete(held, within_s)
         except TimeoutError:
             return await self._failed(held, EngineTimeout("The provider did not answer in time."))
         except SampleUnavailable:
@@ -103,8 +98,12 @@ class CloneAttempt:
         except RequestFailed as error:
             return Dead(error.message)
 
-    async def _make(self, held: CloneRecord, recordings: CloneRecordings) -> Result:
+    async def _make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
+        if request is None:
+            # The task and the tombstone were committed at the same time.
+            await records.doom(self._store, held)
+            return await self.delete(held, within_s)
         voice = await self._settle(clones, held) if held.name else None
         if voice is None:
             await self._find_room(clones, held)
@@ -145,9 +144,9 @@ class CloneAttempt:
             return
         rows = await records.list_of_place(self._store, held.engine, held.credential)
         ready = {row.id: row for row in rows if row.state == "ready"}
-        holders = [SlotHolder(record.id, record.used or record.made or 0) for record in ready.values()]
+        used = {record.id: record.used or record.made or 0 for record in ready.values()}
         now = await self._store.now()
-        choice = rules.choose_slot(listed.slots_left, listed.additions_left, holders, now)
+        choice = rules.choose_slot(listed.slots_left, listed.additions_left, used, now)
         if not choice.may_clone:
             raise NoCloneRoom(choice.reason)
         if choice.gives_way is not None:

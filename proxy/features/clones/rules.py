@@ -6,7 +6,7 @@ request, and the next worker settles that doubt before it does anything else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from policies.tasks import SECOND, QueuedTask
@@ -93,13 +93,6 @@ def is_expected(facts: CloneFacts, now: int) -> bool:
     return bool(facts.engine_voice) and (facts.expires is None or facts.expires > now)
 
 
-class SlotHolder(NamedTuple):
-    """A clone that is ready on the account in question. `used` is when it last spoke, or was made."""
-
-    id: str
-    used: int
-
-
 class SlotChoice(NamedTuple):
     """Whether one more clone may be made, and which one gives its slot to it first, if one must."""
 
@@ -109,9 +102,9 @@ class SlotChoice(NamedTuple):
 
 
 def choose_slot(
-    slots_left: int | None, additions_left: int | None, holders: Sequence[SlotHolder], now: int
+    slots_left: int | None, additions_left: int | None, used: Mapping[str, int], now: int
 ) -> SlotChoice:
-    """Choose the slot for one more clone.
+    """Choose the slot for one more clone. `used` says when each ready clone last spoke, or was made.
 
     Each clone spends one of the account's additions, and a deletion does not restore it. So a clone gives way
     only if an addition is left and it has not just spoken.
@@ -120,7 +113,7 @@ def choose_slot(
         return SlotChoice(False, reason="The provider's account may not add another voice for now.")
     if slots_left is None or slots_left > 0:
         return SlotChoice(True)
-    idle = [holder for holder in holders if holder.used + SPARED_S * SECOND <= now]
+    idle = [id_ for id_, at in used.items() if at + SPARED_S * SECOND <= now]
     if not idle:
         return SlotChoice(False, reason="All voice slots of the provider's account are in use.")
-    return SlotChoice(True, gives_way=min(idle, key=lambda holder: (holder.used, holder.id)).id)
+    return SlotChoice(True, gives_way=min(idle, key=lambda id_: (used[id_], id_)))

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -38,18 +38,12 @@ class ComparerFailed(Exception):
     """There is no score. The message is for the operator."""
 
 
-class SpeakerScore(NamedTuple):
-    """A score, and the scale to read it by."""
-
-    score: float
-    scale: SpeakerScale
-
-
 class SpeakerComparer(Protocol):
     name: str
 
-    async def score(self, one: bytes, other: bytes) -> SpeakerScore:
-        """Compare two recordings, PCM at `COMPARED_RATE_HZ`. Raises ComparerFailed."""
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+        """Compare two recordings, PCM at `COMPARED_RATE_HZ`. Return a score, and the scale to read it by.
+        Raises ComparerFailed."""
         ...
 
 
@@ -59,13 +53,13 @@ class _LocalComparer:
         self._comparer = comparer
         self._thread = thread
 
-    async def score(self, one: bytes, other: bytes) -> SpeakerScore:
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
         loop = asyncio.get_running_loop()
         try:
             score = await loop.run_in_executor(self._thread, self._comparer.compare, one, other)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
             raise ComparerFailed(f"{self.name} failed: {type(error).__name__}") from None
-        return SpeakerScore(score, self._comparer.scale)
+        return score, self._comparer.scale
 
 
 class HostedComparer:
@@ -76,7 +70,7 @@ class HostedComparer:
         self._helper = helper
         self._within_s = within_s
 
-    async def score(self, one: bytes, other: bytes) -> SpeakerScore:
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
         question = pipe.encode(ComparisonQuestion(one, other))
         try:
             async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
@@ -91,7 +85,7 @@ class HostedComparer:
             raise ComparerFailed(f"{self.name} ended while it compared") from None
         if answer.failure:
             raise ComparerFailed(f"{self.name} failed: {answer.failure}")
-        return SpeakerScore(answer.score, SpeakerScale(scale.same, scale.other))
+        return answer.score, SpeakerScale(scale.same, scale.other)
 
     async def close(self) -> None:
         await self._helper.close()

@@ -12,16 +12,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
+from proxy.catalogue.voice_records import Compared
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, ConsentSection
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparers import ComparerFailed, SpeakerComparer, open_comparer
-from proxy.features.consents.rules import SpeakerAnswer, judge_speakers
+from proxy.features.consents.rules import judge_speakers
 from speech_engine.comparer import COMPARED_RATE_HZ
 
 _MOST_S = 30.0
@@ -37,39 +37,31 @@ class RatedRecording(NamedTuple):
         return f"<RatedRecording {self.quality.rating}>"
 
 
-class SpeakerVerdict(msgspec.Struct, frozen=True):
-    """The result of a comparison, for the record. Without a score, the comparer did not answer."""
-
-    answer: SpeakerAnswer
-    comparer: str
-    score: float | None = None
-
-
 class SpeakerComparison:
     def __init__(self, section: ConsentSection, comparer: SpeakerComparer | None) -> None:
         self._section = section
         self._comparer = comparer
 
-    async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
+    async def compare(self, one: RatedRecording, other: RatedRecording) -> Compared | None:
         """Compare two recordings. Return None if no comparer is configured.
 
-        If the comparer fails, the answer is unsure, which refuses no voice.
+        If the comparer fails, the answer is unsure without a score, which refuses no voice.
         """
         name = self._section.comparer
         if not name:
             return None
         if self._comparer is None:
-            return SpeakerVerdict("unsure", name)
+            return Compared("unsure", comparer=name)
         try:
             sounds = [await asyncio.to_thread(_compared_part, each) for each in (one, other)]
-            found = await self._comparer.score(*sounds)
+            score, scale = await self._comparer.score(*sounds)
         except (ComparerFailed, UnusableRecording) as error:
             _log.warning("consent.compare.failed", comparer=name, reason=str(error))
-            return SpeakerVerdict("unsure", name)
+            return Compared("unsure", comparer=name)
         ratings = (one.quality.rating, other.quality.rating)
-        return SpeakerVerdict(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
+        return Compared(judge_speakers(score, scale, ratings), round(score, 3), name)
 
-    def refuses(self, comparison: SpeakerVerdict | None) -> bool:
+    def refuses(self, comparison: Compared | None) -> bool:
         return (
             comparison is not None
             and comparison.answer == "other"

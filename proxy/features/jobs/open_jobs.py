@@ -41,19 +41,20 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
             return
         steps, encoding, trainings = jobs.working
-        async with _introduced(context), open_remote(context, trainings.on_runners) as remote:
+        remote = open_remote(context, trainings.on_runners)
+        async with _introduced(context), remote as (links, endpoints, alone_here):
 
             def at(revision: RevisionContext) -> Additions:
-                remote.links.root = revision.config.server.public_url
+                links.root = revision.config.server.public_url
                 served = jobs.at(revision)
-                return served._replace(endpoints=[*served.endpoints, *remote.endpoints])
+                return served._replace(endpoints=[*served.endpoints, *endpoints])
 
             yield FeatureInstance(
                 context,
                 at,
                 task_kinds=(steps, encoding, trainings.task_kinds),
                 alone=(jobs.retention.run, trainings.bills.run),
-                alone_here=remote.alone_here,
+                alone_here=alone_here,
                 memories=(trainings.task_kinds,),
                 files=(jobs.files, trainings.ends),
             )

@@ -29,14 +29,7 @@ _READABLE = 0o100644 << 16
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
-class Range(NamedTuple):
-    """The bytes from `start` up to `end`."""
-
-    start: int
-    end: int
-
-
-def range_of(header: str | None, size: int) -> Range | None:
+def range_of(header: str | None, size: int) -> range | None:
     """Return the single requested range. None: the whole, also for other headers. Raises
     RangeNotSatisfiable."""
     match = _RANGE.fullmatch(header.strip()) if header else None
@@ -54,7 +47,7 @@ def range_of(header: str | None, size: int) -> Range | None:
             param="Range",
             headers={"content-range": f"bytes */{size}"},
         )
-    return Range(start, end)
+    return range(start, end)
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
@@ -66,10 +59,10 @@ def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header
     part = range_of(header, whole.size)
     headers = {"accept-ranges": "bytes"}
     if part is not None:
-        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{whole.size}"
-    given = part or Range(0, whole.size)
-    headers["content-length"] = str(given.end - given.start)
-    return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
+        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{whole.size}"
+    wanted = part or range(whole.size)
+    headers["content-length"] = str(wanted.stop - wanted.start)
+    return StreamedFile(whole.parts(wanted), name, media_type, headers, 200 if part is None else 206)
 
 
 class Blob(NamedTuple):
@@ -115,11 +108,11 @@ class StoredFile:
     def size(self) -> int:
         return self._offsets[-1]
 
-    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
+    async def parts(self, part: range) -> AsyncGenerator[bytes, None]:
         at = max(0, bisect_right(self._offsets, part.start) - 1)
-        while at < len(self.segments) and self._offsets[at] < part.end:
+        while at < len(self.segments) and self._offsets[at] < part.stop:
             segment, offset = self.segments[at], self._offsets[at]
-            first, last = max(0, part.start - offset), min(_size(segment), part.end - offset)
+            first, last = max(0, part.start - offset), min(_size(segment), part.stop - offset)
             if isinstance(segment, bytes):
                 if first < last:
                     yield segment[first:last]
@@ -149,7 +142,7 @@ class SoundZip:
         try:
             for name, sound in self._sounds:
                 with archive.open(_info(name, sound.size), "w") as file:
-                    async with aclosing(sound.parts(Range(0, sound.size))) as parts:
+                    async with aclosing(sound.parts(range(sound.size))) as parts:
                         async for data in parts:
                             file.write(data)
                             yield made.take()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
 
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.remote_engine import RemoteEngine
@@ -29,12 +28,8 @@ from speech_engine.runner import Runner
 _MICRO = 1_000_000
 
 
-class OpenRemote(NamedTuple):
-    """The rented machines of one worker, which may have none."""
-
-    links: Links
-    endpoints: Sequence[Endpoint] = ()
-    alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+OpenRemote = tuple[Links, Sequence[Endpoint], Sequence[Callable[[], Coroutine[None, None, None]]]]
+"""The links, the endpoints and the lone tasks of a worker's rented machines. It may have no machines."""
 
 
 @asynccontextmanager
@@ -44,7 +39,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
     links = Links(context.vault, context.config_at_start.server.public_url)
     engines = context.engines.remote()
     if not engines:
-        yield OpenRemote(links)
+        yield links, (), ()
         return
     samples = SampleEndpoint(context.store, links, {engine.name: engine for engine in engines})
     training_endpoint = TrainingEndpoint(context.store, links, trainings)
@@ -58,7 +53,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
                 continue
             runs[engine.name] = await _connect(stack, context, engine, runner, links, metrics)
         sweeping = Sweeping(context.store, runs, context.metrics, metrics)
-        yield OpenRemote(links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,))
+        yield links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,)
 
 
 async def _open_runners(stack: AsyncExitStack, context: AppContext, names: set[str]) -> dict[str, Runner]:

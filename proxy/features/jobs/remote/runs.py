@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -64,11 +64,6 @@ class _Result(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class RunAnswer(NamedTuple):
-    run: str
-    frames: list[RemoteFrame]
-
-
 class Runs:
     def __init__(
         self,
@@ -91,16 +86,19 @@ class Runs:
 
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
         """Run a piece of work once, and return its frames. Raises EngineError."""
-        return (await self.answer(piece, on_dispatch)).frames
+        _, frames = await self.answer(piece, on_dispatch)
+        return frames
 
-    async def answer(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> RunAnswer:
-        """Like `frames`, with the name of the run."""
+    async def answer(
+        self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch
+    ) -> tuple[str, list[RemoteFrame]]:
+        """Like `frames`, with the name of the run before them."""
         self.running += 1
         try:
             run = await self._held(piece)
             on_dispatch(True)
             result = await self._followed(run, piece)
-            return RunAnswer(run.id, await self._ended(run, result))
+            return run.id, await self._ended(run, result)
         finally:
             self.running -= 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import NamedTuple
 
 from cachetools import LRUCache
 from starlette.requests import Request
@@ -26,13 +25,6 @@ MOST_READS = 6
 """Downloads of one recording by one run in a worker: a remote end tries three times."""
 _MOST_COUNTED = 10_000
 _BLOCK_BYTES = 256 * 1024
-
-
-class SampleDownload(NamedTuple):
-    """A recording that is being sent. If its voice is erased meanwhile, `loan` says so."""
-
-    pcm: bytes
-    loan: SampleLoan
 
 
 class SampleEndpoint(Resource):
@@ -65,18 +57,19 @@ class SampleEndpoint(Resource):
             raise nothing_here()
         async with self._places.turn(link.run):
             self._reads[link] = reads + is_read
-            download = await self._download(link)
+            pcm, loan = await self._download(link)
             try:
                 # An erasure ends all loans, and a later loan finds no row.
                 run = await records.for_recording(self._store, link.run, link.digest)
-                if run is None or download.loan.is_dropped:
+                if run is None or loan.is_dropped:
                     raise nothing_here()
-                async with aclosing(_blocks(download)) as blocks:
+                async with aclosing(_blocks(pcm, loan)) as blocks:
                     yield blocks
             finally:
-                download.loan.end()
+                loan.end()
 
-    async def _download(self, link: SampleLink) -> SampleDownload:
+    async def _download(self, link: SampleLink) -> tuple[bytes, SampleLoan]:
+        """Return a recording, and its loan, which says if its voice is erased meanwhile. Raises NotFound."""
         run = await records.for_recording(self._store, link.run, link.digest)
         engine = None if run is None else self._engines.get(run.engine)
         info = None if engine is None else find_model(engine.models(), link.model)
@@ -95,12 +88,12 @@ class SampleEndpoint(Resource):
             loan = await engine.samples.borrow(job, info)
         except EngineError:
             raise nothing_here() from None
-        return SampleDownload(engine.samples.sample_cache.pcm(job, sample), loan)
+        return engine.samples.sample_cache.pcm(job, sample), loan
 
 
-async def _blocks(download: SampleDownload) -> AsyncGenerator[bytes, None]:
+async def _blocks(pcm: bytes, loan: SampleLoan) -> AsyncGenerator[bytes, None]:
     """Yield a recording in pieces. If its voice is erased meanwhile, the rest is not sent."""
-    for at in range(0, len(download.pcm), _BLOCK_BYTES):
-        if download.loan.is_dropped:
+    for at in range(0, len(pcm), _BLOCK_BYTES):
+        if loan.is_dropped:
             raise nothing_here()
-        yield download.pcm[at : at + _BLOCK_BYTES]
+        yield pcm[at : at + _BLOCK_BYTES]

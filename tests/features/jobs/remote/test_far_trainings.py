@@ -351,7 +351,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
         whole = (await rig.lines.get(rig.path)).content
         context = rig.server.worker.open_context.context
         links = Links(context.vault, URL)
-        door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).means.on_runners)
+        door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).on_runners)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"

@@ -180,7 +180,7 @@ class BatchKind(SpokenKind):
             FORMAT,
             fields,
             data if is_good else b"",
-            [(line.first, line.last) for line in read.lines] if is_good else [],
+            read.lines if is_good else [],
             read.characters if is_good else 0,
         )
         if is_good:

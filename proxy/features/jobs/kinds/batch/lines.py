@@ -63,23 +63,13 @@ class LineFault(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
 
 
-class LinePosition(NamedTuple):
-    """The place of a line in its file, from byte `first` up to `last`, and its number of characters."""
-
-    first: int
-    last: int
-    characters: int
-
-
 class ReadFile(NamedTuple):
-    """The content of a file: its lines if there are no `faults`."""
+    """The content of a file: the first and the last byte of each line, and the characters of all, if there
+    are no `faults`."""
 
-    lines: list[LinePosition]
+    lines: list[tuple[int, int]]
+    characters: int
     faults: list[LineFault]
-
-    @property
-    def characters(self) -> int:
-        return sum(line.characters for line in self.lines)
 
 
 _decode_line = msgspec.json.Decoder(BatchLine).decode
@@ -89,7 +79,8 @@ _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def read_file(data: bytes) -> ReadFile:
     """Read all lines. It looks at each byte, so a thread does it."""
-    lines, faults, seen, blank = list[LinePosition](), list[LineFault](), dict[str, int](), 0
+    lines, faults, seen = list[tuple[int, int]](), list[LineFault](), dict[str, int]()
+    characters, blank = 0, 0
     for number, (first, last) in enumerate(_places(data), 1):
         raw = data[first:last]
         if not raw.strip():
@@ -106,10 +97,11 @@ def read_file(data: bytes) -> ReadFile:
             if len(faults) == MOST_NAMED:
                 break
         else:
-            lines.append(LinePosition(first, last, found))
+            lines.append((first, last))
+            characters += found
     if not lines and not faults:
         faults.append(LineFault(code="empty_file", message="The file has no lines."))
-    return ReadFile(lines, faults)
+    return ReadFile(lines, characters, faults)
 
 
 def _places(data: bytes) -> Iterator[tuple[int, int]]:
@@ -192,16 +184,10 @@ def request_body(raw: bytes) -> bytes:
     return body
 
 
-class NamedLine(NamedTuple):
-    """A line's `custom_id`, and the name of its sound in a zip file."""
-
-    custom_id: str
-    file: str
-
-
-def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
-    """Name the sound of each line. Names differ also where upper and lower case are the same."""
-    named, seen = list[NamedLine](), set[str]()
+def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
+    """Return the `custom_id` of each line, and the name of its sound in a zip file. Names differ also where
+    upper and lower case are the same."""
+    named, seen = list[tuple[str, str]](), set[str]()
     for number, raw in enumerate(raws, 1):
         line = line_of(raw)
         stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_NAME].strip(" .") or "line"
@@ -209,7 +195,7 @@ def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
         while f"{stem}.{suffix}".lower() in seen:
             stem = f"{stem}~{number}"
         seen.add(f"{stem}.{suffix}".lower())
-        named.append(NamedLine(line.custom_id, f"{stem}.{suffix}"))
+        named.append((line.custom_id, f"{stem}.{suffix}"))
     return named
 
 

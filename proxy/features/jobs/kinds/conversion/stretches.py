@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 LEVEL_MS = 20
 """The length of a recording that has one level: the distance of its loudest sample to the loudest of all, in
@@ -19,25 +18,18 @@ _PAUSE_MS = 300
 """The window around a place in which its level is measured."""
 
 
-class Stretch(NamedTuple):
-    """A part of a recording, from `start_ms` up to `end_ms`."""
-
-    start_ms: int
-    end_ms: int
-
-
 def stretches(
     levels: bytes, whole_ms: int, most_ms: int = MOST_MS, least_ms: int = LEAST_MS
-) -> list[Stretch]:
-    """Cut a recording with these levels, without gaps. Each stretch but the last one ends at the quietest
-    place of its second half."""
-    found, start = list[Stretch](), 0
+) -> list[tuple[int, int]]:
+    """Cut a recording with these levels, without gaps. Return the start and the end of each stretch, in
+    milliseconds. Each but the last one ends at the quietest place of its second half."""
+    found, start = list[tuple[int, int]](), 0
     while whole_ms - start > most_ms:
         first, last = start + most_ms // 2, min(start + most_ms, whole_ms - least_ms)
         end = LEVEL_MS * _quietest(levels, first // LEVEL_MS, last // LEVEL_MS)
-        found.append(Stretch(start, end))
+        found.append((start, end))
         start = end
-    return [*found, Stretch(start, whole_ms)]
+    return [*found, (start, whole_ms)]
 
 
 def is_silent(levels: bytes) -> bool:

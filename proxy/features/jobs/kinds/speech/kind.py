@@ -27,7 +27,7 @@ from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_leng
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.spoken import SoundQuery, no_sound
 from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
-from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS, TextPiece
+from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
 from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writers
 from proxy.features.jobs.section import JOBS
@@ -88,16 +88,16 @@ class SpeechKind(SpokenKind):
         chapter, first, last = text[begin:], held.first - begin, held.last - begin
         for has_emotion in (True, False):
             # A thread, as it looks through the whole text.
-            piece = await asyncio.to_thread(
+            piece, tags = await asyncio.to_thread(
                 partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
             )
-            body = step_body(fields, piece.text)
+            body = step_body(fields, piece)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
             call = await speaking.call(held.request, caller, request, terms)
             # If no voice expresses the emotion, its tag is a part of the text, and is not repeated.
-            if call.plan.parts[0].start >= piece.tags - 1:
+            if call.plan.parts[0].start >= tags - 1:
                 break
-        return PlannedStep(call, piece.tags)
+        return PlannedStep(call, tags)
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
         progress = await super().progress(jobs)
@@ -157,7 +157,7 @@ async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: JobFields
 
 
 async def _dropped_tags(
-    fields: StepFields, text: str, pieces: Sequence[TextPiece], plan: Plan
+    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan: Plan
 ) -> Sequence[str]:
     """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
     mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
@@ -167,18 +167,18 @@ async def _dropped_tags(
         begin = fields.begin_of(number)
         first, last = start - begin, end - begin
         work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
-        piece = await asyncio.to_thread(work)
-        turns = text_tags.turns(piece.text, fields.cast)
+        piece, tag_characters = await asyncio.to_thread(work)
+        turns = text_tags.turns(piece, fields.cast)
         tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
         # Tags that were checked before have the same result.
-        for part in (await plan(piece.text)).plan.parts if tags - seen else ():
-            tag = text_tags.first_emotion(piece.text, part.start, part.end)
+        for part in (await plan(piece)).plan.parts if tags - seen else ():
+            tag = text_tags.first_emotion(piece, part.start, part.end)
             if tag is None or EMOTION not in part.candidates[0].ignores:
                 continue
             if mode != "refuse":
                 return [EMOTION]
             chapter = chapter_of(fields.chapters, number)
             param = "input" if chapter is None else in_chapter(chapter - 1, "input")
-            raise inexpressible(tag, first + tag.start - piece.tags, part.candidates[0], param)
+            raise inexpressible(tag, first + tag.start - tag_characters, part.candidates[0], param)
         seen |= tags
     return []

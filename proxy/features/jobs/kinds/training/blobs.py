@@ -8,14 +8,11 @@ from collections.abc import AsyncGenerator
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training.process import TrainingBroken
 from speech_engine.training import PIECE_BYTES, FilePiece, FileRole
 
 MOST_BYTES = 4 << 30
 """Of a file: a checkpoint of a large network has about 1.3 GB."""
-
-
-class DamagedFile(Exception):
-    """The received file is damaged or too large."""
 
 
 class BlobFile(FileWriter):
@@ -29,14 +26,14 @@ class BlobFile(FileWriter):
         self._digest = hashlib.sha256()
 
     async def take(self, piece: FilePiece) -> bool:
-        """Take the next piece, and tell whether it was the last one. Raises DamagedFile."""
+        """Take the next piece, and tell whether it was the last one. Raises TrainingBroken."""
         self._size += len(piece.data)
         self._digest.update(piece.data)
         if self._size > MOST_BYTES:
-            raise DamagedFile(f"the {piece.role} has more than {MOST_BYTES} bytes")
+            raise TrainingBroken(f"the {piece.role} has more than {MOST_BYTES} bytes")
         await self.add(piece.data, is_last=piece.is_last)
         if piece.is_last and piece.digest != self._digest.hexdigest():
-            raise DamagedFile(f"the {piece.role} has come damaged")
+            raise TrainingBroken(f"the {piece.role} has come damaged")
         self.step = piece.step
         return piece.is_last
 

@@ -34,7 +34,7 @@ from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingFields, TrainingInput
-from proxy.features.jobs.kinds.training.trainings import Trainings, TrainingSetup
+from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import JOBS
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.speech import speech_request
@@ -99,7 +99,7 @@ class TrainingParts(NamedTuple):
             context.store, context.trained, context.metrics.registry, context.find(DeliveryTasks)
         )
         on_runners = TrainingsOnRunners(context.store, files, learning, trainers)
-        task_kinds = Trainings(context.store, TrainingSetup(files, trainers, learning, on_runners), ends)
+        task_kinds = Trainings(files, trainers, learning, on_runners, ends)
         return cls(
             task_kinds,
             TrainingBills(context.ledger, files, context.metrics),
