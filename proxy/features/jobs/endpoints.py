@@ -1,4 +1,4 @@
-"""/v1/jobs and /admin/jobs: work that outlives its request."""
+"""/v1/jobs and /admin/jobs: work that outlives its request, and what it has made."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools, account_endpoint
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
+from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -21,23 +22,27 @@ from proxy.errors import (
     InvalidRequest,
     NoPlace,
     NotFound,
+    RangeNotSatisfiable,
     RateLimited,
 )
 from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
-from proxy.features.jobs.core.kind import JobKind
-from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.content import RANGE, ZIP
+from proxy.features.jobs.core.fields import FORMATS
+from proxy.features.jobs.core.kind import JobKind, JobKinds
 from proxy.features.jobs.core.making import too_many_wait
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
 from proxy.features.jobs.kinds.conversion.kind import ConversionJobForm
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
-from proxy.features.jobs.kinds.training.kind import TrainingBody
+from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES
+from proxy.features.jobs.kinds.training.kind import ONNX, TrainingBody
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
+from proxy.http.endpoint import Query
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
@@ -199,3 +204,49 @@ class ClientJobs(JobResource):
         made = await kind.make(asked, self._at, request)
         self._look_soon()
         return await self.show(made.job, 202, {**made.headers, "location": f"/v1/jobs/{made.job.id}"})
+
+
+_CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
+_FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
+
+
+class JobResults(JobResource):
+    """What accounts get of their jobs."""
+
+    def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
+        super().__init__(kinds, at.admin_tools)
+        self._at = at
+
+    @endpoint(
+        "GET",
+        "/v1/jobs/{id}/content",
+        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
+        queries=(_CHAPTER,),
+        failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable, NoPlace),
+        request_headers=(RANGE,),
+    )
+    async def get_job_content(self, request: Request) -> Response:
+        """The sound of a job that has ended, or of one cut short what there is. Of a training, its voice"""
+        job = await self._ended(request, "sound is")
+        return await self._kinds.of(job).content(job, request, self._at)
+
+    @endpoint(
+        "GET",
+        "/v1/jobs/{id}/subtitles",
+        media=tuple(SUBTITLES.values()),
+        queries=(_FORMAT, _CHAPTER),
+        failures=(InvalidRequest, NotFound, Conflict),
+    )
+    async def get_job_subtitles(self, request: Request) -> Response:
+        """The text of a job that has ended, with the times at which it is heard"""
+        format_ = request.query_params.get("format") or "srt"
+        if format_ not in SUBTITLES:
+            raise InvalidRequest("Invalid value for 'format': it must be one of srt, vtt.", param="format")
+        job = await self._ended(request, "subtitles are")
+        return await self._kinds.of(job).subtitles(job, request, format_)
+
+    async def _ended(self, request: Request, what: str) -> Job:
+        job = await self.found(request)
+        if job.state == "open":
+            raise Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
+        return job

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import NotFound, RateLimited
 from proxy.features.jobs.core.bodies import ShownJob
-from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.kind import JobKinds
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.endpoints import JobResource
 from proxy.http.connection import Connection

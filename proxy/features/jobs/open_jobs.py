@@ -10,11 +10,10 @@ from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContex
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import SpokenKind
-from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.kind import JobKinds, SpokenKind
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, Jobs
+from proxy.features.jobs.endpoints import ClientJobs, JobResults, Jobs
 from proxy.features.jobs.event_stream import EventStreams, JobEvents
 from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
 from proxy.features.jobs.kinds.batch.kind import BatchKind
@@ -22,9 +21,8 @@ from proxy.features.jobs.kinds.conversion.kind import ConversionKind
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
+from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
-from proxy.features.jobs.remote.remote_engines import EVERY_S, RemoteEngines
-from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.section import JOBS
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks

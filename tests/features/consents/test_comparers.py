@@ -13,7 +13,7 @@ import pytest
 
 from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
-from proxy.features.consents.comparers import (
+from proxy.features.consents.comparison import (
     HOST_MODULE,
     ComparerFailed,
     HostedComparer,

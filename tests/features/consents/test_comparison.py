@@ -8,8 +8,8 @@ from policies.sample_quality import Rating, SampleQuality
 from proxy.catalogue.voice_records import Compared
 from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.registry import Registry
-from proxy.features.consents.comparers import ComparerFailed
 from proxy.features.consents.comparison import (
+    ComparerFailed,
     RatedRecording,
     SpeakerComparison,
     open_comparison,

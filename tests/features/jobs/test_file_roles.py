@@ -13,7 +13,7 @@ import pytest
 
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded, list_file
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.kinds.training import blobs, training_input, trainings
+from proxy.features.jobs.kinds.training import following, training_input, trainings
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import ALWAYS, Statement
 from speech_engine.training import FarPiece, FilePiece, FileRole
@@ -104,7 +104,7 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
         files: JobFiles, rows: list[EncodedBlob], role: FileRole
     ) -> AsyncGenerator[FilePiece, None]:
         resumed.append(sum(row.bytes for row in rows))
-        async with aclosing(blobs.pieces_of(files, rows, role)) as pieces:
+        async with aclosing(following.pieces_of(files, rows, role)) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -14,13 +14,11 @@ from proxy.feature import AppContext
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.remote.engine_runs import RemoteEngineRuns
 from proxy.features.jobs.remote.introducing import Introducing
+from proxy.features.jobs.remote.link_endpoints import SampleEndpoint, TrainingEndpoint
 from proxy.features.jobs.remote.links import Links
-from proxy.features.jobs.remote.metrics import RunnerMetrics
 from proxy.features.jobs.remote.records import Ceilings
-from proxy.features.jobs.remote.runs import Runs
-from proxy.features.jobs.remote.sample_endpoint import SampleEndpoint
+from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.features.jobs.remote.sweeping import Sweeping
-from proxy.features.jobs.remote.training_endpoint import TrainingEndpoint
 from proxy.http.endpoint import Endpoint
 from proxy.telemetry.background import repeat
 from speech_engine.runner import Runner

@@ -12,9 +12,8 @@ import pytest
 from policies.device_reservations import DeviceMemory, LoadRefusal
 from proxy.features.jobs.core.encoded_records import list_file
 from proxy.features.jobs.kinds.training import trainings
-from proxy.features.jobs.kinds.training.blobs import BlobFile
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
-from proxy.features.jobs.kinds.training.following import TrainingJournal
+from proxy.features.jobs.kinds.training.following import BlobFile, TrainingJournal
 from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store

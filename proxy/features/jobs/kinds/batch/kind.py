@@ -18,13 +18,12 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, InvalidRequest, NotFound
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends
-from proxy.features.jobs.core.content import ZIP, whole_reply
+from proxy.features.jobs.core.content import ZIP, no_sound, whole_reply
 from proxy.features.jobs.core.ends import Events
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import JOBS, Job, JobClip, JobStep, Made, State
-from proxy.features.jobs.core.spoken import no_sound
 from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.bodies import (
     MICROS,

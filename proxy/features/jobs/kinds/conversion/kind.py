@@ -38,8 +38,14 @@ from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
-from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
-from proxy.features.jobs.kinds.conversion.stretches import MOST_MS, is_silent, stretches
+from proxy.features.jobs.kinds.conversion.long_recordings import (
+    LONGEST_S,
+    MOST_MS,
+    LongSurvey,
+    StretchOf,
+    is_silent,
+    stretches,
+)
 from proxy.file_store.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall

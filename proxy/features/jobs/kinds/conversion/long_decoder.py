@@ -11,8 +11,13 @@ import msgspec
 from proxy.audio.recordings.apart import LIVES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
-from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf, SurveyOf
-from proxy.features.jobs.kinds.conversion.stretches import LEVEL_MS
+from proxy.features.jobs.kinds.conversion.long_recordings import (
+    LEVEL_MS,
+    LONGEST_S,
+    LongSurvey,
+    StretchOf,
+    SurveyOf,
+)
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.speech.speech_request import SOURCE_HZ

@@ -20,12 +20,11 @@ from proxy.errors import Conflict
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.bodies import Progress
-from proxy.features.jobs.core.content import StreamedFile
+from proxy.features.jobs.core.content import SoundQuery, StreamedFile, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.core.spoken import SoundQuery, no_sound
 from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
 from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text

@@ -21,7 +21,7 @@ from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
-from proxy.features.jobs.kinds.training.blobs import MOST_BYTES, pieces_of
+from proxy.features.jobs.kinds.training.following import MOST_BYTES, pieces_of
 from proxy.features.jobs.kinds.training.process import MOST_VOICE_BYTES, TrainingBroken
 from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines

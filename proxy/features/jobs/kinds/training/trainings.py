@@ -19,9 +19,8 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS, Job, JobStep, Waits
 from proxy.features.jobs.kinds.training import records
-from proxy.features.jobs.kinds.training.blobs import pieces_of
 from proxy.features.jobs.kinds.training.ending import IS_DUE, VOICE_ERASED, TrainingEnds
-from proxy.features.jobs.kinds.training.following import TrainingJournal
+from proxy.features.jobs.kinds.training.following import TrainingJournal, pieces_of
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.process import (
     MemoryLacking,
