@@ -13,8 +13,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKinds, SpokenKind
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, JobResults, Jobs
-from proxy.features.jobs.event_stream import EventStreams, JobEvents
+from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, JobResults, Jobs
 from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.kinds.conversion.kind import ConversionKind

@@ -118,9 +118,8 @@ def test_whose_slot_is_given_away(
     used: dict[str, int],
     expected: tuple[bool, str | None],
 ) -> None:
-    choice = choose_slot(slots, additions, used, NOW)
-    assert (choice.may_clone, choice.gives_way) == expected
-    assert bool(choice.reason) != choice.may_clone
+    gives_way, refusal = choose_slot(slots, additions, used, NOW)
+    assert (not refusal, gives_way) == expected
 
 
 _used = st.dictionaries(st.text("abc", min_size=1), st.integers(0, NOW), max_size=6)
@@ -129,13 +128,14 @@ _counts = st.none() | st.integers(0, 3)
 
 @given(_counts, _counts, _used)
 def test_what_always_holds_of_a_slot(slots: int | None, additions: int | None, used: dict[str, int]) -> None:
-    choice = choose_slot(slots, additions, used, NOW)
-    if choice.may_clone:
+    gives_way, refusal = choose_slot(slots, additions, used, NOW)
+    if not refusal:
         assert additions is None or additions > 0, "each clone spends an addition"
-        assert (choice.gives_way is None) == (slots is None or slots > 0), "room is used before a swap"
-    if choice.gives_way is not None:
-        assert used[choice.gives_way] == min(used.values()), "the one not used for longest"
-        assert used[choice.gives_way] + rules.SPARED_S * SECOND <= NOW
+        assert (gives_way is None) == (slots is None or slots > 0), "room is used before a swap"
+    if gives_way is not None:
+        assert not refusal
+        assert used[gives_way] == min(used.values()), "the one not used for longest"
+        assert used[gives_way] + rules.SPARED_S * SECOND <= NOW
 
 
 @each_row(

@@ -14,8 +14,7 @@ from proxy.feature import AppContext
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.remote.engine_runs import RemoteEngineRuns
 from proxy.features.jobs.remote.introducing import Introducing
-from proxy.features.jobs.remote.link_endpoints import SampleEndpoint, TrainingEndpoint
-from proxy.features.jobs.remote.links import Links
+from proxy.features.jobs.remote.links import Links, SampleEndpoint, TrainingEndpoint
 from proxy.features.jobs.remote.records import Ceilings
 from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.features.jobs.remote.sweeping import Sweeping

@@ -20,8 +20,13 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_fil
 from proxy.features.jobs.kinds.training import training_input
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.trainings import MOST_TRIES, Trainings
-from proxy.features.jobs.remote.link_endpoints import MOST_TRAINING_READS, TrainingEndpoint
-from proxy.features.jobs.remote.links import PATH, TRAININGS_PATH, Links
+from proxy.features.jobs.remote.links import (
+    MOST_TRAINING_READS,
+    PATH,
+    TRAININGS_PATH,
+    Links,
+    TrainingEndpoint,
+)
 from proxy.file_store.vault import VaultFailed
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
@@ -344,7 +349,7 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
 async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.remote.link_endpoints._LOOK_S", 0.0)
+    monkeypatch.setattr("proxy.features.jobs.remote.links._LOOK_S", 0.0)
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
         await soon(lambda: rig.lines.told)

@@ -14,9 +14,8 @@ import pytest
 from msgspec.structs import replace
 from starlette.types import Message
 
-from proxy.features.jobs.remote import link_endpoints
-from proxy.features.jobs.remote.link_endpoints import MOST_SAMPLE_READS
-from proxy.features.jobs.remote.links import PATH, Links
+from proxy.features.jobs.remote import links
+from proxy.features.jobs.remote.links import MOST_SAMPLE_READS, PATH, Links
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
 from tests.features.jobs.job_rig import content, job_with, new_job, said
@@ -158,7 +157,7 @@ async def test_a_link_ends_with_its_voice(tmp_path: Path, store_url: str) -> Non
 async def test_a_recording_whose_voice_is_erased_stops_leaving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_endpoints, "_BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(links, "_BLOCK_BYTES", 10_000)
     async with fetching(tmp_path) as rig:
         voice, sample = await rig.running()
         sent: list[bytes] = []

@@ -106,9 +106,11 @@ class BatchKind(SpokenKind):
         # A file is a few megabytes, and reading it keeps a thread busy.
         self._places = asyncio.Semaphore(_READ_AT_ONCE)
 
-    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
-        body = await asyncio.to_thread(speech_request.parse, BatchJobBody, asked.body)
-        return await self.make_batch(asked, body)
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
+        body = await asyncio.to_thread(speech_request.parse, BatchJobBody, background.body)
+        return await self.make_batch(background, body)
 
     async def make_batch(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
         """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises

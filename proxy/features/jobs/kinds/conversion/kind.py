@@ -105,16 +105,18 @@ class ConversionKind(SpokenKind):
         self._grants = grants
         self._ledger = ledger
 
-    async def make(self, stretch: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         assert request is not None, "its form is read here"
         assert at.speaking is not None, "a worker speaks"
-        form, terms = await read_conversion_body(request, FORM_FIELDS), stretch.terms
+        form, terms = await read_conversion_body(request, FORM_FIELDS), background.terms
         sent = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
         check_conversion(sent)
         check_length(terms, 0, FILE)
         digest = await asyncio.to_thread(digest_of_fields, sent.form, sent.audio)
-        add = partial(self._add, at.speaking, stretch.caller, terms, sent)
-        return await made_once(self.files, stretch._replace(body=sent.audio), add, digest)
+        add = partial(self._add, at.speaking, background.caller, terms, sent)
+        return await made_once(self.files, background._replace(body=sent.audio), add, digest)
 
     async def _add(
         self,

@@ -44,13 +44,15 @@ class SpeechKind(SpokenKind):
     name = "speech"
     body = JobBody
 
-    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
-        sent = await asyncio.to_thread(parse_job, asked.body, asked.defaults)
+        sent = await asyncio.to_thread(parse_job, background.body, background.defaults)
         if not sent.text.strip():
             raise mute(None)
-        check_length(asked.terms, len(sent.text), "chapters" if sent.chapters else "input")
-        return await made_once(self.files, asked, partial(self._add, asked.caller, sent, at))
+        check_length(background.terms, len(sent.text), "chapters" if sent.chapters else "input")
+        return await made_once(self.files, background, partial(self._add, background.caller, sent, at))
 
     async def _add(
         self, caller: Caller, sent: JobFields, at: RevisionContext, id_: str, digest: bytes

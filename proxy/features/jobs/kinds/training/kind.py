@@ -138,10 +138,14 @@ class TrainingKind(JobKind):
         parts.ends.revise(at.library, at.context.purges)
         parts.task_kinds.is_here = JOBS.of(config).here or not (config.serves and self.store.is_shared)
 
-    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         """Make a training. The rights to train are checked, and the price is held, before anything begins."""
-        body = await asyncio.to_thread(speech_request.parse, TrainingBody, asked.body)
-        made = await made_once(self.files, asked, partial(self._add, at, asked.caller, asked.terms, body))
+        body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
+        made = await made_once(
+            self.files, background, partial(self._add, at, background.caller, background.terms, body)
+        )
         self._parts.task_kinds.look_soon()
         return made
 
