@@ -226,9 +226,9 @@ class LexiconEndpoints(Resource):
         return _whole(_shared(usual, self._shared[usual]), self._shared[usual])
 
 
-async def _read_words(sent: dict[str, str]) -> Words:
+async def _read_words(fields: dict[str, str]) -> Words:
     """Check the words of a lexicon, in a thread: there may be many. Raises InvalidRequest."""
-    return await asyncio.to_thread(speech_request.words, sent, "words", MOST_WORDS)
+    return await asyncio.to_thread(speech_request.words, fields, "words", MOST_WORDS)
 
 
 def _entry(record: LexiconSummary) -> LexiconEntry:

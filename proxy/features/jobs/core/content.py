@@ -234,32 +234,32 @@ class SoundQuery(NamedTuple):
 
 async def spoken_reply(files: JobFiles, job: Job, request: Request) -> Response:
     """Answer with the sound of a job, or of a chapter. Raises RequestFailed."""
-    asked, format_ = SoundQuery.of(files, job, request), job.format
+    query, format_ = SoundQuery.of(files, job, request), job.format
     range_ = request.headers.get("range")
-    sounds = await _sounds(files, asked)
-    if asked.chapter is None and asked.fields.files == "chapters":
-        chapters, names = asked.fields.chapters, list[tuple[str, StoredFile]]()
+    sounds = await _sounds(files, query)
+    if query.chapter is None and query.fields.files == "chapters":
+        chapters, names = query.fields.chapters, list[tuple[str, StoredFile]]()
         for number, sound in sounds:
             name = file_name(number, len(chapters), chapters[number - 1].title, format_)
             names.append((name, sound))
-        return whole_reply(SoundZip(names), f"{asked.name}.zip", ZIP, range_)
+        return whole_reply(SoundZip(names), f"{query.name}.zip", ZIP, range_)
     ((_, sound),) = sounds
-    return whole_reply(sound, f"{asked.name}.{format_}", MEDIA_TYPES[format_], range_)
+    return whole_reply(sound, f"{query.name}.{format_}", MEDIA_TYPES[format_], range_)
 
 
 def no_sound() -> Conflict:
     return Conflict("The job has ended before it had any sound, or that was erased.", param="id")
 
 
-async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, StoredFile]]:
-    job = asked.job
-    if asked.chapter is None and asked.fields.files == "chapters":
-        chapters: list[int | None] = [*range(1, len(asked.fields.chapters) + 1)]
+async def _sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
+    job = query.job
+    if query.chapter is None and query.fields.files == "chapters":
+        chapters: list[int | None] = [*range(1, len(query.fields.chapters) + 1)]
     else:
-        chapters = [asked.chapter]
+        chapters = [query.chapter]
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
-        each = [(chapter or 0, asked.clips_of(clips, chapter)) for chapter in chapters]
+        each = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
         sounds = [(chapter, StoredFile.joined(files, own, job.format)) for chapter, own in each if own]
     elif job.state != "done":
         raise Conflict(
@@ -275,10 +275,10 @@ async def _sounds(files: JobFiles, asked: SoundQuery) -> list[tuple[int, StoredF
 
 
 def _chapter(request: Request, chapters: int) -> int | None:
-    asked = request.query_params.get("chapter")
-    if not asked:
+    number = request.query_params.get("chapter")
+    if not number:
         return None
-    if not (asked.isdecimal() and asked.isascii() and len(asked) < 10 and 1 <= int(asked) <= chapters):
+    if not (number.isdecimal() and number.isascii() and len(number) < 10 and 1 <= int(number) <= chapters):
         most = f"a number from 1 to {chapters}" if chapters else "left out: the job has no chapters"
         raise InvalidRequest(f"Invalid value for 'chapter': it must be {most}.", param="chapter")
-    return int(asked)
+    return int(number)

@@ -113,6 +113,6 @@ class RemoteEngines:
         unknown = self._engines.unknown()
         if not unknown:
             return
-        told = await introductions.of_workers(self._store, await self._store.now() - _BELIEVED_US)
-        for name in unknown & told.keys():
-            self._engines.introduce(name, told[name])
+        introduced = await introductions.of_workers(self._store, await self._store.now() - _BELIEVED_US)
+        for name in unknown & introduced.keys():
+            self._engines.introduce(name, introduced[name])

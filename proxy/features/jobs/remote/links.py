@@ -258,10 +258,10 @@ class TrainingEndpoint(Resource):
             async with aclosing(parts):
                 body = b"".join([part async for part in parts])
             try:
-                told = _decode(body)
+                message = _decode(body)
             except msgspec.MsgspecError:
                 raise nothing_here() from None
-            await self._trainings.take(run.job, run.step, told, records.is_open(run))
+            await self._trainings.take(run.job, run.step, message, records.is_open(run))
         return Response(media_type=LinkReply.media_type)
 
     @asynccontextmanager

@@ -58,8 +58,8 @@ async def _open_runners(stack: AsyncExitStack, context: AppContext, names: set[s
     http = await stack.enter_async_context(open_http(config.upstream))
     opened: dict[str, Runner] = {}
     for name in sorted(names):
-        asked = PluginRequest("runner", name, config.plugin("runner", name), is_required=True)
-        runner = await open_plugin(stack, context.registry, asked, http)
+        request = PluginRequest("runner", name, config.plugin("runner", name), is_required=True)
+        runner = await open_plugin(stack, context.registry, request, http)
         if runner is not None:
             opened[name] = runner
     return opened

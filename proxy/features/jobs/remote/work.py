@@ -73,11 +73,11 @@ class SpeechPiece(NamedTuple):
         """Return the submitted work, the same each time. Large recordings become links. Raises
         UnsupportedRequest if there are no links."""
         work = None if self.job is None else Speak(_stripped(self.job, run.id))
-        sent = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
-        size = len(msgspec.json.encode(replace(sent, samples=())))
+        remote_work = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
+        size = len(msgspec.json.encode(replace(remote_work, samples=())))
         size += sum(len(sample.pcm) * 4 // 3 + _JSON_BYTES for sample in self.samples)
         if size <= limits.most_bytes:
-            return sent
+            return remote_work
         if self.job is None or not links.root:
             fits = f"{size} bytes, and it takes {limits.most_bytes}"
             raise UnsupportedRequest(
@@ -86,7 +86,7 @@ class SpeechPiece(NamedTuple):
             )
         model = self.job.model
         return replace(
-            sent, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
+            remote_work, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
         )
 
 

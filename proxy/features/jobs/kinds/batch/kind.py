@@ -112,10 +112,10 @@ class BatchKind(SpokenKind):
         body = await asyncio.to_thread(speech_request.parse, BatchJobBody, background.body)
         return await self.make_batch(background, body)
 
-    async def make_batch(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
+    async def make_batch(self, request: BackgroundRequest, body: BatchBody | BatchJobBody) -> MadeJob:
         """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises
         NotFound, NotAllowed, RateLimited, IdempotencyKeyReused."""
-        return await made_once(self.files, request, partial(self._add, request.caller, request.terms, asked))
+        return await made_once(self.files, request, partial(self._add, request.caller, request.terms, body))
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
@@ -159,20 +159,20 @@ class BatchKind(SpokenKind):
                 await uploads.remove(self.files, file, account)
 
     async def _add(
-        self, caller: Caller, terms: Terms, asked: BatchBody | BatchJobBody, id_: str, digest: bytes
+        self, caller: Caller, terms: Terms, body: BatchBody | BatchJobBody, id_: str, digest: bytes
     ) -> None:
         async with self._places:
-            data = await self._read(caller.account, asked.input_file_id)
+            data = await self._read(caller.account, body.input_file_id)
             read = await asyncio.to_thread(read_file, data)
             is_good = not read.faults
             if is_good:
                 check_length(terms, read.characters, "input_file_id")
-            elif isinstance(asked, BatchJobBody):
+            elif isinstance(body, BatchJobBody):
                 raise InvalidRequest(
                     f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
                 )
         fields = BatchFields(
-            file=asked.input_file_id, metadata=asked.metadata, request=digest.hex(), faults=tuple(read.faults)
+            file=body.input_file_id, metadata=body.metadata, request=digest.hex(), faults=tuple(read.faults)
         )
         # The batch has a copy, so that the file may be deleted.
         new = NewJob(

@@ -134,11 +134,11 @@ def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault
     return _read_body(line.body, fault)
 
 
-def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -> int | LineFault:
-    if len(memoryview(sent)) > MAX_BODY_BYTES:
+def _read_body(raw: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -> int | LineFault:
+    if len(memoryview(raw)) > MAX_BODY_BYTES:
         return fault("request_too_large", f"'body' has more than {MAX_BODY_BYTES} bytes.", "body")
     try:
-        body = _decode_body(sent)
+        body = _decode_body(raw)
     except _UNREADABLE:
         return fault("invalid_type", "'body' must be an object.", "body")
     for name in _NEEDED:
@@ -150,12 +150,12 @@ def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -
 def _unreadable(raw: bytes, number: int) -> LineFault:
     """Return the fault of an unreadable line: it is no object, or a field is missing or wrong."""
     try:
-        sent = _decode_any(raw)
+        fields = _decode_any(raw)
     except _UNREADABLE:
         message = f"Line {number}: it is no JSON object."
         return LineFault(code="invalid_json_line", line=number, message=message)
     for name in BatchLine.__struct_fields__:
-        if name not in sent:
+        if name not in fields:
             message = f"Line {number}: '{name}' is missing."
             return LineFault(code="missing_required_parameter", line=number, message=message, param=name)
     message = f"Line {number}: 'custom_id' must be a text of 1 to 256 characters."
@@ -177,9 +177,9 @@ def line_of(raw: bytes) -> BatchLine:
 def request_body(raw: bytes) -> bytes:
     """Return the request of a line. Raises InvalidRequest for fields that a batch does not support."""
     body = bytes(line_of(raw).body)
-    sent = _decode_body(body)
+    fields = _decode_body(body)
     for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
-        if bytes(getattr(sent, name)) not in (usual, b"null"):
+        if bytes(getattr(fields, name)) not in (usual, b"null"):
             raise InvalidRequest(f"'{name}' is not for a batch: its sound comes as files.", param=name)
     return body
 
@@ -201,8 +201,8 @@ def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
 
 def _suffix(body: msgspec.Raw) -> str:
     """Return the format of a line. A line with an unknown format has failed, and has no sound."""
-    sent = _decode_body(body)
-    format_ = _text(sent.response_format).lower()
+    fields = _decode_body(body)
+    format_ = _text(fields.response_format).lower()
     if format_ == "json":
-        format_ = _text(sent.audio_format).lower()
+        format_ = _text(fields.audio_format).lower()
     return format_ if format_ in FORMATS else "mp3"

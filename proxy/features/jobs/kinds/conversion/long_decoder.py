@@ -70,10 +70,10 @@ class LongDecoder:
         async with self._places.turn(account):
             return await self._read(SurveyOf(file), _checked_survey)
 
-    async def stretch(self, account: str, asked: StretchOf) -> bytes:
+    async def stretch(self, account: str, request: StretchOf) -> bytes:
         """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
         async with self._stretches.turn(account, waits=True):
-            made = await self._read(asked, checked_sound)
+            made = await self._read(request, checked_sound)
         return await asyncio.to_thread(_pcm_of, made)
 
     async def close(self) -> None:

@@ -34,10 +34,10 @@ def survey(file: bytes, longest_s: int = LONGEST_S) -> LongSurvey | Undecoded:
     return read_upload(file, lambda frames: _surveyed(frames, longest_s))
 
 
-def stretch(asked: StretchOf) -> Decoded | Undecoded:
+def stretch(request: StretchOf) -> Decoded | Undecoded:
     """Read the sound of a stretch. Raises MemoryError."""
     return read_frames(
-        asked.file, Downmix(takes_first=asked.takes_first), lambda frames: _stretch(frames, asked)
+        request.file, Downmix(takes_first=request.takes_first), lambda frames: _stretch(frames, request)
     )
 
 
@@ -75,13 +75,13 @@ def _levels(second: NDArray[np.float64]) -> bytes:
     return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)
 
 
-def _stretch(frames: MonoFrames, asked: StretchOf) -> Decoded:
+def _stretch(frames: MonoFrames, request: StretchOf) -> Decoded:
     pcm, at, stored_rate = bytearray(), 0, None
     for frame in frames:
         # The stretch has the planned length in any case, so the sound alone decides its length and price.
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
-        first = round(asked.start_ms * frames.rate_hz / 1000) - at
-        last = round(asked.end_ms * frames.rate_hz / 1000) - at
+        first = round(request.start_ms * frames.rate_hz / 1000) - at
+        last = round(request.end_ms * frames.rate_hz / 1000) - at
         at += frame.samples
         if first < frame.samples:
             pcm += frames.packed(stored_rate.feed(frames.mono(frame)[max(0, first) : last]))
@@ -117,10 +117,10 @@ def main() -> None:
 
 
 def answer(question: bytes) -> bytes:
-    asked = _decode_question(question)
+    request = _decode_question(question)
     made: LongSurvey | Decoded | Undecoded
     try:
-        made = survey(asked.file) if isinstance(asked, SurveyOf) else stretch(asked)
+        made = survey(request.file) if isinstance(request, SurveyOf) else stretch(request)
     except MemoryError:
         made = Undecoded("memory")
     return msgspec.msgpack.encode(made)

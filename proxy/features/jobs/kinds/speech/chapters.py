@@ -34,10 +34,10 @@ ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(ChapterFiel
 """The chapters of a request, for the OpenAPI document: their faults are named one by one."""
 
 
-def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
+def read_chapters(bodies: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
     """Return the whole text, and its chapters. Raises InvalidRequest with the field that is wrong."""
     texts, chapters, start = list[str](), list[Chapter](), 0
-    for number, each in enumerate(sent):
+    for number, each in enumerate(bodies):
         try:
             chapter = speech_request.read(ChapterFields, each)
         except InvalidRequest as fault:

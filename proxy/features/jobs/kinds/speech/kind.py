@@ -48,35 +48,36 @@ class SpeechKind(SpokenKind):
         self, background: BackgroundRequest, at: RevisionContext, request: Request | None
     ) -> MadeJob:
         # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
-        sent = await asyncio.to_thread(parse_job, background.body, background.defaults)
-        if not sent.text.strip():
+        body = await asyncio.to_thread(parse_job, background.body, background.defaults)
+        if not body.text.strip():
             raise mute(None)
-        check_length(background.terms, len(sent.text), "chapters" if sent.chapters else "input")
-        return await made_once(self.files, background, partial(self._add, background.caller, sent, at))
+        check_length(background.terms, len(body.text), "chapters" if body.chapters else "input")
+        return await made_once(self.files, background, partial(self._add, background.caller, body, at))
 
     async def _add(
-        self, caller: Caller, sent: JobFields, at: RevisionContext, id_: str, digest: bytes
+        self, caller: Caller, body: JobFields, at: RevisionContext, id_: str, digest: bytes
     ) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         assert at.speaking is not None, "a worker speaks"
-        begins, most = len(sent.text) - len(sent.text.lstrip()), JOBS.of(at.config).step_characters
-        plan = partial(_planned, at.speaking, id_, caller, sent)
-        start = await plan(sent.text[begins : begins + MOST_CHARACTERS])
+        begins = len(body.text) - len(body.text.lstrip())
+        most = JOBS.of(at.config).step_characters
+        plan = partial(_planned, at.speaking, id_, caller, body)
+        start = await plan(body.text[begins : begins + MOST_CHARACTERS])
         names = tuple(name for name, _ in start.request.cast or tuple(start.plan.voice.cast))
         found, chapters = await asyncio.to_thread(
-            cut, sent.text, sent.chapters, start.plan.language, names, most
+            cut, body.text, body.chapters, start.plan.language, names, most
         )
         fields = StepFields(
-            sent=sent.sent,
+            sent=body.sent,
             cast=names,
             request=digest.hex(),
             chapters=chapters,
-            files=sent.files,
-            kbit_s=sent.kbit_s,
+            files=body.files,
+            kbit_s=body.kbit_s,
         )
-        ignored = {*start.ignored(), *await _dropped_tags(fields, sent.text, found, plan)}
+        ignored = {*start.ignored(), *await _dropped_tags(fields, body.text, found, plan)}
         fields = replace(fields, ignored=tuple(sorted(ignored)))
-        new = NewJob(id_, self.name, sent.format, fields, sent.text.encode(), found, len(sent.text))
+        new = NewJob(id_, self.name, body.format, fields, body.text.encode(), found, len(body.text))
         await add_job(self.files, caller, new)
 
     async def plan(
@@ -108,8 +109,8 @@ class SpeechKind(SpokenKind):
         return self._fields(job).chapters
 
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
-        asked = SoundQuery.of(self.files, job, request)
-        clips = asked.clips_of(await records.list_clips(self.store, job.id), asked.chapter)
+        query = SoundQuery.of(self.files, job, request)
+        clips = query.clips_of(await records.list_clips(self.store, job.id), query.chapter)
         if not clips:
             raise no_sound()
         if not all(clip.words for clip in clips):
@@ -119,7 +120,7 @@ class SpeechKind(SpokenKind):
             )
         text = await self.files.text(job.account, job.digest)
         parts = self._subtitles(job, clips, text, writers[format_]())
-        return StreamedFile(parts, f"{asked.name}.{format_}", f"{SUBTITLES[format_]}; charset=utf-8")
+        return StreamedFile(parts, f"{query.name}.{format_}", f"{SUBTITLES[format_]}; charset=utf-8")
 
     async def _subtitles(
         self, job: Job, clips: Sequence[JobClip], text: str, writer: Writer
@@ -127,11 +128,11 @@ class SpeechKind(SpokenKind):
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
         yield writer.head
         for clip in clips:
-            told = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
+            report = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
             first, last = places[clip.number]
             seconds = clip.samples / clip.sample_rate_hz
             yield await asyncio.to_thread(
-                writer.write, text[first:last], told.words or (), begins_s, begins_s + seconds
+                writer.write, text[first:last], report.words or (), begins_s, begins_s + seconds
             )
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s
@@ -147,10 +148,10 @@ class SpeechKind(SpokenKind):
         return tuple(f"{each}: not all of it is followed" for each in ignored)
 
 
-async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: JobFields, text: str) -> SpeechCall:
+async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
     terms = of_step(speaking.admission.terms(caller))
     request = parse_speech(
-        step_body(StepFields(sent=sent.sent), text), Defaults(), speaking.plans.client_fields
+        step_body(StepFields(sent=body.sent), text), Defaults(), speaking.plans.client_fields
     )
     if request.emotion_tags == "refuse":
         request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text

@@ -174,16 +174,16 @@ class TrainingKind(JobKind):
             await self._open.bills.make_room(job.id)
 
     async def _add(
-        self, at: RevisionContext, caller: Caller, terms: Terms, asked: TrainingBody, id_: str, digest: bytes
+        self, at: RevisionContext, caller: Caller, terms: Terms, body: TrainingBody, id_: str, digest: bytes
     ) -> None:
         if terms.job_characters == 0:
             raise no_jobs(terms)
         account, parts = caller.account, self._parts
-        model = self._model(at, asked.model, terms)
-        voice = await at.library.find(account, asked.voice)
+        model = self._model(at, body.model, terms)
+        voice = await at.library.find(account, body.voice)
         if voice is None:
             raise NotFound(
-                f"You have no voice '{asked.voice[:80]}'. A training needs an own voice.",
+                f"You have no voice '{body.voice[:80]}'. A training needs an own voice.",
                 param="voice",
                 code="voice_not_found",
             )
@@ -193,7 +193,7 @@ class TrainingKind(JobKind):
         hold = await parts.bills.hold(id_, created, caller, terms)
         is_added = False
         try:
-            fields = TrainingFields(request=digest.hex(), seed=asked.seed, most_steps=asked.steps)
+            fields = TrainingFields(request=digest.hex(), seed=body.seed, most_steps=body.steps)
             training = Training(
                 id=id_,
                 account=account,
@@ -203,8 +203,8 @@ class TrainingKind(JobKind):
                 engine=model.engine,
                 model=model.info.id,
                 format=parts.trainers.format_of(model.engine),
-                most_steps=asked.steps,
-                asked=asked.steps,
+                most_steps=body.steps,
+                asked=body.steps,
             )
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
             beside = (records.insert_statement(training), parts.bills.store_statement(hold))
