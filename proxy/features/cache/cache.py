@@ -25,7 +25,7 @@ from proxy.features.cache import rules as caching
 from proxy.features.cache.clip_store import ClipRecording, ClipStore
 from proxy.features.cache.clips import Clip
 from proxy.features.cache.lookup import CacheObserver, CacheSearch
-from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
+from proxy.features.cache.names import CacheQuestion, ClipNames
 from proxy.features.cache.section import SECTION
 from proxy.features.cache.single_flight import Landing, SingleFlight
 from proxy.file_store import locked_files
@@ -230,7 +230,7 @@ class Cache:
             if error is not None:
                 self._tell(error)
 
-        return self._clips.record(lock, ClipOwner.of(question), stop_recording)
+        return self._clips.record(lock, question.owner, stop_recording)
 
     async def _land(
         self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion

@@ -196,7 +196,7 @@ class ConsentStore:
                 param="audio_sample",
                 code="other_speaker",
             )
-        return None if found is None else Compared(found.answer, found.score, found.comparer)
+        return found
 
     async def delete(self, consent: ReadableConsent, act: Act | None = None) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""

@@ -11,7 +11,7 @@ from plugins.rvc.plugin import HOSTED
 from proxy.config.sections import EngineSection
 from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.engines.registry import HostedEngineSpec
-from proxy.features.jobs.kinds.training.process import TrainingProcess, TrainingResult, TrainingSpec
+from proxy.features.jobs.kinds.training.process import TrainingProcess, TrainingResult
 from speech_engine.training import FilePiece, Recording, TrainingOrder, TrainingProgress
 from tests.plugins import neural
 from tests.plugins.rvc.kept_host import SOURCE_HZ, recording
@@ -33,7 +33,7 @@ def new_process() -> TrainingProcess:
     folder = str(neural.kept_model("rvc", "begins"))
     section = EngineSection("rvc", device="cpu", settings={"model_path": folder})
     spec = HostedEngineSpec("rvc", HOSTED, section)
-    return TrainingProcess(TrainingSpec(spec, neural.environ(neural.ROOT), None), NO_RESERVATIONS)
+    return TrainingProcess(spec, neural.environ(neural.ROOT), None, NO_RESERVATIONS)
 
 
 class Followed:
@@ -75,7 +75,10 @@ async def train(
     given: Sequence[Recording] | None = None,
 ) -> TrainingResult:
     sent = recordings() if given is None else given
-    return await process.train(order, each_of(sent), each_of(checkpoint) if checkpoint else None, follower)
+    pieces = each_of(checkpoint) if checkpoint else None
+    result = await process.train(order, each_of(sent), pieces, follower)
+    assert result is not None, "it was not stopped"
+    return result
 
 
 @cache

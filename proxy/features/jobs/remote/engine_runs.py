@@ -55,17 +55,17 @@ class RemoteEngineRuns:
 
     async def train(self, order: TrainingWork) -> RemoteTrainingEnd:
         piece = await training_piece(self._engine.name, order, self._vault)
-        answer = await self._runs.answer(piece)
-        end = [*self._events_of(answer.frames)][-1:]
+        run, frames = await self._runs.answer(piece)
+        end = [*self._events_of(frames)][-1:]
         match end:
             case [TrainingDone() | TrainingStopped() | TrainingFailed() as fingerprint]:
-                return RemoteTrainingEnd(answer.run, fingerprint)
+                return RemoteTrainingEnd(run, fingerprint)
             case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
                 raise error
             case [Failed() as failed]:
                 # Any remote failure is here a run without a result.
                 raise EngineFailed(failed.to_error().message)
-        await self._runs.pass_over(answer.run)
+        await self._runs.pass_over(run)
         raise EngineFailed("The far end does not say how a training has ended.")
 
     async def pass_over(self, run: str) -> None:
