@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.digests import Count, has_digest
 from proxy.features.models.entries import GalleryFile, Wheel
-from proxy.features.models.part_file import opened_anew
+from proxy.features.models.part_file import Count, has_digest, opened_anew
 
 _PIECE = 1024 * 1024
 _SPARE_BYTES = 16 * 1024 * 1024
