@@ -70,10 +70,10 @@ class Sources:
         """
         # The size of the sound is unknown until the file is decoded.
         with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
-            sound = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
-            place.lighten(len(upload.audio) + len(sound.pcm))
+            pcm, seconds = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
+            place.lighten(len(upload.audio) + len(pcm))
             digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
-            yield source_sound(sound.pcm, sound.seconds, digest, grant, upload.audio)
+            yield source_sound(pcm, seconds, digest, grant, upload.audio)
 
 
 PATH = "/v1/audio/conversions"
@@ -97,9 +97,7 @@ class Conversions:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
-        admitted = await self._speaking.admission.admit(caller)
-        state["rate"] = admitted.window
-        terms = admitted.terms
+        terms, state["rate"] = await self._speaking.admission.admit(caller)
         form = await read_conversion_body(connection)
         upload = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, upload)

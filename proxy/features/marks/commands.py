@@ -111,10 +111,10 @@ RINGS = Group("keys", "")
 
 def _result(answer: dict[str, Any]) -> list[Part]:
     number = answer["keys"]
-    told = "The server takes it at its next reload: voxgate reload." if answer["is_served"] else ""
+    remark = "The server takes it at its next reload: voxgate reload." if answer["is_served"] else ""
     count = "1 key" if number == 1 else f"{number} keys"
     parts: list[Part] = [Line(f"{answer['file']} has {count} now, the new one first.")]
-    return [*parts, Line(told, "yellow")] if told else parts
+    return [*parts, Line(remark, "yellow")] if remark else parts
 
 
 @RINGS.command("rotate-mark", _result)
