@@ -114,10 +114,10 @@ class Worker:
         served: Additions,
     ) -> None:
         context, kernel = self.open_context.context, self.kernel
-        path = wire_speech(self.parts.speech_means(context), server, catalogue, budgets, served.on_the_way)
-        self.planner, self.pipeline = path.planner, path.pipeline
-        speaking.wire(path)
-        memories = (library, path.plans, context.levels, kernel.account_samples)
+        means = self.parts.speech_means(context)
+        self.planner, plans, self.pipeline = wire_speech(means, server, catalogue, budgets, served.on_the_way)
+        speaking.wire(plans, self.pipeline)
+        memories = (library, plans, context.levels, kernel.account_samples)
         self.open_context.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
 
 

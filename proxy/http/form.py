@@ -383,7 +383,8 @@ def _list(sent: list[str]) -> list[object]:
 def json_or_text(text: str) -> object:
     """Return a field as a JSON value. A text that is no JSON, or too large, stays a text."""
     try:
-        if json_size(text.encode()).structure > MOST_STRUCTURE:
+        structure, _ = json_size(text.encode())
+        if structure > MOST_STRUCTURE:
             return text
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

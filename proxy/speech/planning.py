@@ -22,7 +22,7 @@ from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.split_text import Span, Spans, TextSplitter, candidates_of
+from proxy.speech.split_text import Span, TextSplitter, candidates_of
 from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"
@@ -216,7 +216,7 @@ class Planner:
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
     ) -> list[tuple[Span, Decision]]:
         """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
-        spans = self._spans(request, terms, own).spans
+        _, spans = self._spans(request, terms, own)
         return [(span, self.decide(request, terms, span, own)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
@@ -236,7 +236,9 @@ class Planner:
                 break
         return remarks
 
-    def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
+    def _spans(
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary
+    ) -> tuple[Voice, Sequence[Span]]:
         return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span, own))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:

@@ -205,8 +205,8 @@ def parse(
 
 def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
     if len(body) > _LARGE_BYTES:
-        size = json_size(body, 2 * MOST_STRUCTURE)
-        if size.structure > 2 * MOST_STRUCTURE or size.characters - known_characters > 2 * MAX_BODY_BYTES:
+        structure, characters = json_size(body, 2 * MOST_STRUCTURE)
+        if structure > 2 * MOST_STRUCTURE or characters - known_characters > 2 * MAX_BODY_BYTES:
             raise InvalidRequest(
                 "The JSON body of your request has too much in fields that are not known here.",
                 code="invalid_json",
@@ -225,9 +225,9 @@ def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> di
             if value is msgspec.UNSET:
                 continue
             if len(body) > MOST_STRUCTURE:
-                size = json_size(memoryview(value), room)
-                room -= size.structure
-                if room >= 0 and size.characters > most_characters and len(body) > _LARGE_BYTES:
+                structure, characters = json_size(memoryview(value), room)
+                room -= structure
+                if room >= 0 and characters > most_characters and len(body) > _LARGE_BYTES:
                     raise InvalidRequest(
                         f"Invalid '{field.key}': too long. It has more than {most_characters} characters.",
                         param=field.key,

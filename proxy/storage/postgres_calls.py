@@ -108,16 +108,12 @@ _TOKEN = re.compile(
 )
 
 
-class NumberedSql(NamedTuple):
-    """SQL with `$1`, `$2`, …, and the name that each number stands for, in order."""
-
-    sql: str
-    names: tuple[str, ...]
-
-
 @lru_cache(maxsize=1024)
-def number_parameters(sql: str) -> NumberedSql:
-    """Replace `:name` by `$1`. A repeated name keeps its number, so that its value is sent once."""
+def number_parameters(sql: str) -> tuple[str, tuple[str, ...]]:
+    """Replace `:name` by `$1`, and return the SQL and the name that each number stands for, in order.
+
+    A repeated name keeps its number, so that its value is sent once.
+    """
     names: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:
@@ -127,7 +123,7 @@ def number_parameters(sql: str) -> NumberedSql:
         return f"${names.setdefault(name, len(names) + 1)}"
 
     translated = _TOKEN.sub(number, sql)
-    return NumberedSql(translated, tuple(names))
+    return translated, tuple(names)
 
 
 DRIVER_FAULTS = (
