@@ -17,7 +17,7 @@ from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.usage import Usage
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server

@@ -86,13 +86,13 @@ class MemoryHolds:
         else:
             self._accounts.move_to_end(hold_request.account)
         # There is no wait from here on, so that no other hold comes between the check and the hold.
-        taken = hold_request if hold_request.is_stream else hold_request.of_job()
-        position = account.position(taken, now)
-        split = admit(taken.amount, taken.terms, position.live, position.credits)
+        request = hold_request if hold_request.is_stream else hold_request.of_job()
+        position = account.position(request, now)
+        split = admit(request.amount, request.terms, position.live, position.credits)
         if isinstance(split, Refusal):
             return split, position.cycle
         held = HeldCredits(split, position.cycle, now)
-        account.live[hold_request.request_id] = (taken.key, held)
+        account.live[hold_request.request_id] = (request.key, held)
         return held
 
     def keep(self, request: str) -> None:

@@ -55,11 +55,11 @@ class StoredHolds:
             hold_request = hold_request.of_job()
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
-        taken = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
-        if isinstance(taken, Split):
+        answer = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
+        if isinstance(answer, Split):
             self._live.add(hold_request.request_id)
-            return HeldCredits(taken, cycle, now)
-        refusal = admit(hold_request.amount, hold_request.terms, taken.live, taken.credits)
+            return HeldCredits(answer, cycle, now)
+        refusal = admit(hold_request.amount, hold_request.terms, answer.live, answer.credits)
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
         return refusal, cycle
 

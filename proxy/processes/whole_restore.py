@@ -58,10 +58,10 @@ def read_config(file: Path) -> bytes | None:
     return None
 
 
-def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
+def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
     """Replace the content of a data folder by a whole backup. The caller holds the folder.
 
-    `taken` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
+    `toml` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
     backup brings, and raises if the operator refuses them. Raises StorageFailed without a change, unless a
     disk failed in the middle: a second restore repairs that.
     """
@@ -70,7 +70,7 @@ def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Se
         with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
             unpacked = _unpack(file, stage, sound_stage)
             copy = _check(unpacked, file, config, stack)
-            agree([*_settings(unpacked, file, data, taken)])
+            agree([*_settings(unpacked, file, data, toml)])
             _put_all(unpacked, data, sound)
             if copy is not None:
                 copy.put()
@@ -203,7 +203,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         raise StorageFailed(reason) from None
 
 
-def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -> Iterator[str]:
+def _settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) -> Iterator[str]:
     """Yield lines for the settings that are new here. Raise StorageFailed for forbidden settings."""
 
     def refuse(section: str, why: str) -> None:
@@ -215,8 +215,8 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -
         problem = str(error).replace(f"{unpacked.stage}/", "")
         problem += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
         raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
-    if taken is not None:
-        yield from shown_lines(CONFIG, natural.parse(taken.decode()))
+    if toml is not None:
+        yield from shown_lines(CONFIG, natural.parse(toml.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 

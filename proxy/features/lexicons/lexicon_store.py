@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from policies import lexicon
 from policies.lexicon import MOST_LEXICONS, Words
+from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
-from proxy.catalogue.purges import Purges
 from proxy.config.reader import possible
 from proxy.errors import InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
