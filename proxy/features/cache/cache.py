@@ -156,12 +156,12 @@ class Cache:
     async def sweep(self) -> None:
         """Remove the clips that are too old, and make room for new ones."""
         try:
-            swept = await self._clips.folder.sweep(by_use=True)
+            removed, left_bytes = await self._clips.folder.sweep(by_use=True)
         except OSError as error:
             self._tell(error)
         else:
-            self._metrics.evictions.inc(swept.removed)
-            self._metrics.bytes.set(swept.left_bytes)
+            self._metrics.evictions.inc(removed)
+            self._metrics.bytes.set(left_bytes)
 
     async def tidy(self) -> None:
         await self.sweep()

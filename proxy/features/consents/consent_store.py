@@ -13,7 +13,7 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake, invalid_audio
-from proxy.catalogue.derived_things import OwnedRecord
+from proxy.catalogue.erasing import OwnedRecord
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents

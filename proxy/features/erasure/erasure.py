@@ -18,9 +18,8 @@ import msgspec
 import structlog
 
 from policies.tasks import SECOND
-from proxy.catalogue.derived_things import DerivedThings, OwnedRecord
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import Spread
+from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
 from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
 from proxy.file_store import data_folder

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from policies import lexicon
 from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, check_open
+from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
-from proxy.catalogue.purges import Purges
 from proxy.config.reader import possible
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records

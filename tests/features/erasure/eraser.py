@@ -14,7 +14,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.erasure.erasure import Erasure

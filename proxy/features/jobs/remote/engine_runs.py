@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 
 import structlog
 
-from proxy.engines.remote_engine import RemoteEngine, RemoteTrainingEnd, TrainingWork
+from proxy.engines.remote_engine import RemoteEngine, TrainingWork
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
 from proxy.file_store.vault import Vault
@@ -53,13 +53,13 @@ class RemoteEngineRuns:
                 raise EngineFailed("The far end has trained in place of speaking.")
             yield frame
 
-    async def train(self, order: TrainingWork) -> RemoteTrainingEnd:
+    async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
         piece = await training_piece(self._engine.name, order, self._vault)
         run, frames = await self._runs.answer(piece)
         end = [*self._events_of(frames)][-1:]
         match end:
-            case [TrainingDone() | TrainingStopped() | TrainingFailed() as fingerprint]:
-                return RemoteTrainingEnd(run, fingerprint)
+            case [TrainingDone() | TrainingStopped() | TrainingFailed() as training_end]:
+                return run, training_end
             case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
                 raise error
             case [Failed() as failed]:

@@ -220,17 +220,17 @@ class Trainings(TaskKind[JobStep]):
         messages come through an endpoint, perhaps of another worker."""
         job, runs = training.id, engine.training_runs()
         fingerprint = msgspec.json.encode((training.model, inputs.order, inputs.digests)).decode()
-        run = TrainingWork(training.account, job, held.id, fingerprint, inputs.digests)
-        trained = await runs.train(run)
+        work = TrainingWork(training.account, job, held.id, fingerprint, inputs.digests)
+        run, end = await runs.train(work)
         try:
-            is_over = await self._take_result(held, training, trained.end)
+            is_over = await self._take_result(held, training, end)
         except (TrainingBroken, TrainingRefused):
-            await runs.pass_over(trained.run)
+            await runs.pass_over(run)
             raise
         if is_over:
             return None
         # The next request needs more than this run has brought.
-        await runs.pass_over(trained.run)
+        await runs.pass_over(run)
         return Again(is_try=False, values={"tries": 0})
 
     async def _take_result(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
