@@ -41,10 +41,6 @@ def sources(*rooms: str) -> Iterator[tuple[str, str]]:
                 yield file.relative_to(ROOT).as_posix(), file.read_text()
 
 
-def everything() -> dict[str, str]:
-    return dict(sources(*PRODUCT, "tests"))
-
-
 class Trees(dict[str, ast.Module]):
     """What Python reads in a file: only in those that somebody asks for."""
 
@@ -73,7 +69,7 @@ class Code(NamedTuple):
 @pytest.fixture(scope="module")
 def code() -> Iterator[Code]:
     # Not at import: every process of a run imports this module, and would keep the trees, 300 MB, for good.
-    texts = everything()
+    texts = dict(sources(*PRODUCT, "tests"))
     product = {path: text for path, text in texts.items() if not path.startswith("tests/")}
     gc.disable()  # it would walk through all trees, again and again, while the next is made
     yield Code(texts, product, Trees(texts))
@@ -119,17 +115,13 @@ def test_the_server_has_few_loose_modules(code: Code) -> None:
 
 def test_imports_go_one_way_in_each_folder(code: Code) -> None:
     """The files and folders of a folder form no circle. Imports inside functions and for types count."""
-    names = {path: _module(path) for path in code.product}
+    names = {path: path.removesuffix(".py").replace("/", ".") for path in code.product}
     modules = {*names.values(), *(name.removesuffix(".__init__") for name in names.values())}
     folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for path, name in names.items():
         for target in _imported(code.trees[path], modules):
             _draw(folders, name.split("."), target.split("."))
     assert {folder for folder, graph in folders.items() if _circle(graph)} <= CIRCULAR
-
-
-def _module(path: str) -> str:
-    return path.removesuffix(".py").replace("/", ".")
 
 
 def _imported(tree: ast.Module, modules: set[str]) -> Iterator[str]:

@@ -277,7 +277,7 @@ def play(server: Server, key: str, cell: Cell) -> Heard:
         case "slow":
             client = RawClient(server, key, cell)
             client.read(20_000)
-            until(lambda: client_was_cut(server, key, cell))
+            until(lambda: any(row["outcome"] != "finished" for row in rows_of(server, key).values()))
             client.read_rest()
             return client.leave(cell)
         case "idempotency":
@@ -292,10 +292,6 @@ def play(server: Server, key: str, cell: Cell) -> Heard:
             # Both were heard. The second has its own id and its own charge.
             return Heard((*first.ids, *second.ids), first.audio + second.audio, is_whole=True)
     return ask(server, key, cell)
-
-
-def client_was_cut(server: Server, key: str, cell: Cell) -> bool:
-    return any(row["outcome"] != "finished" for row in rows_of(server, key).values())
 
 
 def ask_until_kept(server: Server, key: str, cell: Cell) -> Heard:

@@ -116,18 +116,13 @@ def test_an_answer_that_is_due_is_marked_and_no_other(server: Server) -> None:
     assert len(marks_of(server)) == 1
 
 
-def looked_for(server: Server, seconds: float) -> dict[str, Any]:
-    files = {"file": ("clip.wav", wav(tone(440, seconds)), "audio/wav")}
+def test_it_is_looked_for_in_its_process_and_without_a_key_it_proves_nothing(server: Server) -> None:
+    spoken(server, "Now there are keys.", "tone")
+    files = {"file": ("clip.wav", wav(tone(440, 1.0)), "audio/wav")}
     with server.client() as client:
         answer = client.post("/v1/audio/marks/detect", files=files)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
-    return found
-
-
-def test_it_is_looked_for_in_its_process_and_without_a_key_it_proves_nothing(server: Server) -> None:
-    spoken(server, "Now there are keys.", "tone")
-    found = looked_for(server, 1.0)
     (mark,) = (each for each in found["marks"] if each["plugin"] == "odd")
     assert (mark["found"], mark["key"], mark["is_ours"], mark["day"]) == (True, None, None, "2026-10-28")
     assert (found["found"], found["techniques"]) == (False, [])

@@ -57,12 +57,8 @@ def recording(seconds: float, by: str) -> bytes:
     whole = speech_clips.wav(by)
     header = len(wav_header(0))
     pcm = whole[header:] * (1 + round(seconds / 10))
-    pcm = pcm[: 2 * round(seconds * _rate_of(whole))]
+    pcm = pcm[: 2 * round(seconds * int.from_bytes(whole[24:28], "little"))]
     return whole[: header - 4] + len(pcm).to_bytes(4, "little") + pcm
-
-
-def _rate_of(wav: bytes) -> int:
-    return int.from_bytes(wav[24:28], "little")
 
 
 def make_voice(live: Server, name: str, sound: bytes, **fields: str) -> Any:

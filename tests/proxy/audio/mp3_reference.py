@@ -84,7 +84,10 @@ class ReferenceFrames:
     def _note(self, begin: bytes, header: FrameHeader) -> None:
         if begin in self._seen or len(self._seen) == _KINDS:
             return
-        self._seen[begin] = _frame_expression(begin, header)
+        # Build the expression for a whole frame that begins with these four bytes and has no index in it.
+        index, vbri = header.index_at - _HEADER_BYTES, _VBRI_AT - _HEADER_BYTES
+        marks = b"(?!.{%d}(?:Xing|Info))(?!.{%d}VBRI)" % (index, vbri)
+        self._seen[begin] = re.escape(begin) + marks + b".{%d}" % (header.frame_bytes - _HEADER_BYTES)
         self._sizes.add(header.frame_bytes)
         # All frames of one sample rate have as many samples.
         self._frame_samples = header.samples
@@ -115,13 +118,6 @@ class ReferenceFrames:
         self._sample_rate_hz = header.sample_rate_hz
         self._note(bytes(self._held[:_HEADER_BYTES]), header)
         return header
-
-
-def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
-    """Build the expression for a whole frame that begins with these four bytes and has no index in it."""
-    index, vbri = header.index_at - _HEADER_BYTES, _VBRI_AT - _HEADER_BYTES
-    marks = b"(?!.{%d}(?:Xing|Info))(?!.{%d}VBRI)" % (index, vbri)
-    return re.escape(begin) + marks + b".{%d}" % (header.frame_bytes - _HEADER_BYTES)
 
 
 def _tag_bytes(held: bytearray) -> int | None:

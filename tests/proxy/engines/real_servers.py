@@ -58,7 +58,10 @@ server.listen(port, '127.0.0.1')
 @asynccontextmanager
 async def nginx(folder: Path) -> AsyncIterator[str]:
     found, port = program("nginx"), free_port()
-    config = _write_site(folder, port)
+    for name in ("whole", "chunks"):
+        (folder / name).write_bytes(BODY)
+    config = folder / "nginx.conf"
+    config.write_text(_NGINX.format(folder=folder, port=port))
     command = [found.file, "-c", str(config), "-p", str(folder)]
     async with _running(command, port, os.environ | dict(found.environ)) as url:
         yield url
@@ -102,14 +105,6 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     for start in range(0, len(body), 50_000):
         await send({"type": "http.response.body", "body": body[start : start + 50_000], "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _write_site(folder: Path, port: int) -> Path:
-    for name in ("whole", "chunks"):
-        (folder / name).write_bytes(BODY)
-    config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, port=port))
-    return config
 
 
 @asynccontextmanager
