@@ -1,14 +1,18 @@
-"""Voices are erased while everything goes on at once: all streams end, and nothing of them is ever kept.
-
-A few by two workers on PostgreSQL here, 200 on each database in tests/soak/test_erasure_storm.py.
-"""
+"""Voices are erased while everything goes on at once: all streams end, and nothing of them is ever kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.erasure_storms import expect_nothing_kept
+import pytest
+
+from tests.faults.erasure_storms import VOICES, expect_nothing_kept
+from tests.tables import soak
+
+MANY = 200 // VOICES
 
 
-async def test_nothing_of_an_erased_voice_is_kept_anywhere(tmp_path: Path) -> None:
-    await expect_nothing_kept(tmp_path, workers=2, waves=1)
+@pytest.mark.parametrize(("workers", "waves"), [(2, 1), *soak((1, MANY), (4, MANY))])
+async def test_nothing_of_an_erased_voice_is_kept_anywhere(tmp_path: Path, workers: int, waves: int) -> None:
+    """One worker has SQLite, several have PostgreSQL."""
+    await expect_nothing_kept(tmp_path, workers, waves)

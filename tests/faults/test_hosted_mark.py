@@ -14,6 +14,7 @@ from tests.faults.plugin_folders import environ, install
 from tests.proxy.audio.recordings.clips import wav
 from tests.server import Server, running
 from tests.sound import tone
+from tests.tables import soak
 from tests.waiting import until
 
 FRONT = """
@@ -154,11 +155,13 @@ def test_its_end_breaks_the_answer_off_and_costs_nothing(server: Server) -> None
     assert process.pid not in {each.pid for each in marks_of(server)}
 
 
-def test_a_mark_that_cannot_be_loaded_keeps_what_is_due_silent(tmp_path: Path) -> None:
-    expect_what_is_due_to_be_silent(tmp_path, "raise RuntimeError('torn')", 60)
-
-
-def expect_what_is_due_to_be_silent(tmp_path: Path, worker: str, first_audio_s: int) -> None:
+@pytest.mark.parametrize(
+    ("worker", "first_audio_s"),
+    [("raise RuntimeError('torn')", 60), *soak(("import threading; threading.Event().wait()", 1))],
+)
+def test_a_mark_that_cannot_be_loaded_or_loads_without_end_keeps_what_is_due_silent(
+    tmp_path: Path, worker: str, first_audio_s: int
+) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     install(plugins, "v_odd", FRONT)

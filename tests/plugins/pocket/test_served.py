@@ -16,8 +16,8 @@ from tests.commands import command
 from tests.plugins.neural import kept_model, lend
 from tests.plugins.xtts.test_served import PATIENCE, clone, wait_until_loaded
 from tests.server import Server
+from tests.tables import soak
 
-CLIENTS = 3
 MOST_LSB = 2
 CONFIG = """
 [server]
@@ -69,11 +69,8 @@ def difference(one: bytes, other: bytes) -> int:
     return int(np.abs(left - right).max())
 
 
-async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig) -> None:
-    await expect_what_each_hears_alone(rig, CLIENTS)
-
-
-async def expect_what_each_hears_alone(rig: Rig, clients: int) -> None:
+@pytest.mark.parametrize("clients", [3, *soak(4)])
+async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig, clients: int) -> None:
     async with openai.AsyncOpenAI(
         base_url=f"{rig.server.url}/v1", api_key=rig.server.key, max_retries=PATIENCE, timeout=600.0
     ) as client:
