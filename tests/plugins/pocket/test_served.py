@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx2
-import numpy as np
 import openai
 import pytest
 
@@ -16,6 +15,7 @@ from tests.commands import command
 from tests.plugins.neural import kept_model, lend
 from tests.plugins.xtts.test_served import PATIENCE, clone, wait_until_loaded
 from tests.server import Server
+from tests.sound import difference
 from tests.tables import soak
 
 MOST_LSB = 2
@@ -61,12 +61,6 @@ async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> bytes:
         extra_body={"seed": number},
     )
     return answer.content
-
-
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
 
 
 @pytest.mark.parametrize("clients", [3, *soak(4)])

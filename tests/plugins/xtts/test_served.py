@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import openai
 import pytest
 
@@ -16,6 +15,7 @@ from tests.faults.test_owned_voices import agree, form
 from tests.plugins.neural import kept_model, lend
 from tests.replies import json_of
 from tests.server import Server
+from tests.sound import difference
 from tests.tables import soak
 from tests.waiting import until
 
@@ -99,12 +99,6 @@ async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> tuple[byt
         async for piece in answer.iter_bytes():
             pieces.append(piece)
     return b"".join(pieces), len(pieces)
-
-
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
 
 
 async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig) -> None:
