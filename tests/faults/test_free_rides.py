@@ -385,11 +385,7 @@ def test_what_is_received_is_charged_and_little_more(
         with subtests.test(cell.name):
             if isinstance(found, Exception):
                 raise found
-            _expect_fair(cell, found)
-
-
-def _expect_fair(cell: Cell, found: Bill) -> None:
-    received_s = found.received_s - PADDING_S[cell.format] * (2 if cell.situation == "cache" else 1)
-    # A WAV of known size is sent whole or not at all.
-    assert found.received_s > 0.2 or (cell.situation, cell.form) == ("cap", "wav")
-    assert math.floor(received_s * 10) / 10 - ROUNDING_S <= found.charged_s <= found.most_s
+            received_s = found.received_s - PADDING_S[cell.format] * (2 if cell.situation == "cache" else 1)
+            # A WAV of known size is sent whole or not at all.
+            assert found.received_s > 0.2 or (cell.situation, cell.form) == ("cap", "wav")
+            assert math.floor(received_s * 10) / 10 - ROUNDING_S <= found.charged_s <= found.most_s

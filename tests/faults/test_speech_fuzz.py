@@ -132,7 +132,15 @@ def expect_speech_to_stay_in_bounds(folder: Path, count: int, seed: int) -> Tota
         grown = worker(server).memory_info().rss - before
         faults.judge_broken(server.log)
         assert not faults.found, (len(faults.found), faults.found[:5])
-        _expect_nothing_left(server)
+        # No request, no hold, no contradiction in the books, no error in the log.
+        until(lambda: metric(server, "voxgate_requests_in_flight") == 0)
+        until(lambda: json.loads(server.cli("ledger", "verify", "--json").stdout)["live_holds"] == 0)
+        assert json.loads(server.cli("ledger", "verify", "--json").stdout)["is_clean"]
+        log = server.log.read_text()
+        assert '"request.failed"' not in log
+        errors = re.findall(r'.*"level":"(?:error|critical)".*', log)
+        assert not errors, errors
+        assert not loop_holds(server.log)
     assert grown <= GROWTH_BYTES, f"the worker grew by {grown >> 20} MiB"
     return Totals(told, grown)
 
@@ -227,18 +235,6 @@ def _fault_of_words(words: Sequence[dict[str, Any]], most_s: float = 1e9) -> str
 
 def _is_unsorted(numbers: Sequence[float]) -> bool:
     return any(one > other for one, other in pairwise(numbers))
-
-
-def _expect_nothing_left(server: Server) -> None:
-    """No request, no hold, no contradiction in the books, no error in the log."""
-    until(lambda: metric(server, "voxgate_requests_in_flight") == 0)
-    until(lambda: json.loads(server.cli("ledger", "verify", "--json").stdout)["live_holds"] == 0)
-    assert json.loads(server.cli("ledger", "verify", "--json").stdout)["is_clean"]
-    log = server.log.read_text()
-    assert '"request.failed"' not in log
-    errors = re.findall(r'.*"level":"(?:error|critical)".*', log)
-    assert not errors, errors
-    assert not loop_holds(server.log)
 
 
 COUNT, SEED = 170, 8
