@@ -23,7 +23,6 @@ from proxy.features.jobs.kinds.training.process import (
     TrainingBroken,
     TrainingProcess,
     TrainingResult,
-    TrainingSpec,
 )
 from speech_engine.training import (
     TRAINING_MODULE,
@@ -54,7 +53,7 @@ def new_process() -> TrainingProcess:
     folder = str(neural.kept_model("rvc", "begins"))
     section = EngineSection("rvc", device="cpu", settings={"model_path": folder})
     spec = HostedEngineSpec("rvc", HOSTED, section)
-    return TrainingProcess(TrainingSpec(spec, neural.environ(neural.ROOT), None), NO_RESERVATIONS)
+    return TrainingProcess(spec, neural.environ(neural.ROOT), None, NO_RESERVATIONS)
 
 
 class Followed:
@@ -96,7 +95,10 @@ async def train(
     given: Sequence[Recording] | None = None,
 ) -> TrainingResult:
     sent = recordings() if given is None else given
-    return await process.train(order, each_of(sent), each_of(checkpoint) if checkpoint else None, follower)
+    pieces = each_of(checkpoint) if checkpoint else None
+    result = await process.train(order, each_of(sent), pieces, follower)
+    assert result is not None, "it was not stopped"
+    return result
 
 
 @cache

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
+from policies import admission
 from policies.cycles import cycle_at
 from policies.plans import Plan, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO
 from proxy.errors import Conflict
 from proxy.ledger import Hold, HoldRequest, Outcome, movements
-from proxy.ledger.holds import HoldRefused
+from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.ledger.verify import verify
@@ -60,11 +61,11 @@ class LedgerMachine(World):
         expires = now + HOLD_US if self.store.is_shared else FOR_EVER
         refusals: list[Refusal] = []
         for request, place, answer in sorted(
-            zip(wanted, places, answers, strict=True), key=lambda asked: isinstance(asked[2], HoldRefused)
+            zip(wanted, places, answers, strict=True), key=lambda asked: not isinstance(asked[2], Held)
         ):
             refusal = self.books[account].take(request.request_id, request.key, text, terms, now, expires)
-            if isinstance(answer, HoldRefused):
-                refusals.append((answer.refusal.reason, answer.refusal.limit))
+            if not isinstance(answer, Held):
+                refusals.append((answer.reason, answer.limit))
                 assert refusal == refusals[-1]
             else:
                 assert refusal is None
@@ -83,13 +84,11 @@ class LedgerMachine(World):
             estimated_s=text.estimated_s,
         )
 
-    async def _take(self, wanted: list[HoldRequest], places: list[int]) -> list[Held | HoldRefused]:
-        async def take(request: HoldRequest, place: int) -> Held | HoldRefused:
+    async def _take(self, wanted: list[HoldRequest], places: list[int]) -> list[Held | admission.Refusal]:
+        async def take(request: HoldRequest, place: int) -> Held | admission.Refusal:
             keeper = self.keepers[place]
-            try:
-                return Held(Hold(keeper, request, await keeper.take(request)))
-            except HoldRefused as refused:
-                return refused
+            answer = await keeper.take(request)
+            return Held(Hold(keeper, request, answer)) if isinstance(answer, HeldCredits) else answer[0]
 
         return await asyncio.gather(*map(take, wanted, places))
 
