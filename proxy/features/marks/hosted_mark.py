@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import structlog
 
 from proxy.audio.formats import SoundFailed
-from proxy.helpers.helper import Helper, HelperDied, HelperRefused, Life
+from proxy.helpers.helper import Helper, HelperFailed, Life
 from speech_engine.host.pipe_messages import (
     CloseMarkStream,
     MarkAnswer,
@@ -51,7 +51,7 @@ class HostedMark:
         self.helper = helper
         self._detect_s = detect_s
         self._numbers = itertools.count(1)
-        self._refusal: HelperRefused | None = None
+        self._refusal: HelperFailed | None = None
         self._last_question = 0
         """The number of the question that the process has, or had last."""
         helper.on_end = self._note_end
@@ -104,7 +104,7 @@ class HostedMark:
             self._last_question = question.number
             try:
                 answer = await life.exchange(question.number, question, self._detect_s)
-            except HelperDied:
+            except HelperFailed:
                 return MarkAnswer(question.number, failure="its process ended")
             except TimeoutError:
                 # It ends with its last stream. Later streams get a new process.
@@ -119,7 +119,7 @@ class HostedMark:
         """Take a life of the process. Raise MarkUnusable."""
         try:
             return await self.helper.take()
-        except HelperRefused as refused:
+        except HelperFailed as refused:
             if refused is not self._refusal:
                 self._refusal = refused
                 _log.warning("mark.process.failed", mark=self.name, reason=str(refused))
@@ -168,7 +168,7 @@ class HostedMarkStream:
         before = self.life.answers
         try:
             answer = await self.life.exchange(self.number, message, self._mark.step_s)
-        except HelperDied:
+        except HelperFailed:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
             if self.life.answers == before:

@@ -44,24 +44,25 @@ MOST_VOICE_BYTES = 200 << 20
 _FRAME_BYTES = PIECE_BYTES + 4096
 
 
-class TrainingRefused(Exception):
-    """The recordings are to blame, so another try would end alike. The message is for the voice's owner."""
-
-
 class TrainingBroken(Exception):
-    """The process has failed or died. If it is `lasting`, another one would, too."""
+    """The process has failed or died. If it is `lasting`, another one would, too.
 
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+    If `is_owners`, the recordings are to blame. Another try would end alike, and the reason is for the owner
+    of the voice. If `memory_after_s` is given, the device has too little memory until then.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        lasting: bool = False,
+        is_owners: bool = False,
+        memory_after_s: float | None = None,
+    ) -> None:
         super().__init__(reason)
         self.lasting = lasting
-
-
-class MemoryLacking(Exception):
-    """The device has too little memory now."""
-
-    def __init__(self, reason: str, after_s: float) -> None:
-        super().__init__(reason)
-        self.after_s = after_s
+        self.is_owners = is_owners
+        self.memory_after_s = memory_after_s
 
 
 class TrainingResult(NamedTuple):
@@ -114,7 +115,7 @@ class TrainingProcess:
         follower: TrainingFollower,
     ) -> TrainingResult | None:
         """Train, and return the voice. None: it was stopped, and goes on later from its last checkpoint.
-        Raises TrainingRefused, TrainingBroken, MemoryLacking, and what the follower and the iterators
+        Raises TrainingBroken, and what the follower and the iterators
         raise."""
         async with self._process() as child, aclosing(child.messages()) as messages:
             await self._get_ready(child, messages)
@@ -179,7 +180,7 @@ class TrainingProcess:
         if refusal is not None and refusal.lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:
-            raise MemoryLacking(refusal.reason, refusal.again_s or 0.0)
+            raise TrainingBroken(refusal.reason, memory_after_s=refusal.again_s or 0.0)
 
     async def _answer(
         self, messages: AsyncIterator[Message], follower: TrainingFollower
@@ -201,7 +202,7 @@ class TrainingProcess:
                 case TrainingStopped():
                     return None
                 case TrainingFailed(reason, is_owners):
-                    raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
+                    raise TrainingBroken(reason, is_owners=is_owners)
 
     async def _next(self, messages: AsyncIterator[Message]) -> Message:
         """Return the next message that is not about memory. Raises TrainingBroken at the end."""
