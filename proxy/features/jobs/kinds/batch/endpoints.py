@@ -9,36 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.tasks import SECOND
+from proxy import errors
 from proxy.access.callers import Caller, caller_of
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import (
-    Conflict,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotAllowed,
-    NotFound,
-    RangeNotSatisfiable,
-    UnsupportedMediaType,
-)
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.content import RANGE, ZIP, Blob, SoundZip, StoredFile, whole_reply
 from proxy.features.jobs.core.records import JOBS, Job, Made
 from proxy.features.jobs.core.retention import stored_us
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.kinds.batch import uploads
-from proxy.features.jobs.kinds.batch.bodies import (
-    MICROS,
-    BatchBody,
-    BatchList,
-    BatchObject,
-    DeletedFile,
-    FileList,
-    FileObject,
-    NewFile,
-)
+from proxy.features.jobs.kinds.batch import bodies, uploads
 from proxy.features.jobs.kinds.batch.files import SUFFIXES, What, job_of
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
 from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFile
@@ -87,20 +68,22 @@ class Files(Resource):
     @endpoint(
         "POST",
         "/v1/files",
-        FileObject,
-        form=NewFile,
+        bodies.FileObject,
+        form=bodies.NewFile,
         files=("file",),
-        failures=(NotAllowed, UnsupportedMediaType),
+        failures=(errors.NotAllowed, errors.UnsupportedMediaType),
     )
     async def create_file(self, request: Request) -> Response:
         """Upload a file with the lines of a batch"""
         caller = caller_of(request.scope)
         account = caller.account
         form = await read_form(
-            request, files={"file": MOST_FILE_BYTES}, fields=(*NewFile.__struct_fields__, "expires_after")
+            request,
+            files={"file": MOST_FILE_BYTES},
+            fields=(*bodies.NewFile.__struct_fields__, "expires_after"),
         )
         values = form_values(form, lists=())
-        speech_request.read(NewFile, {name: values[name] for name in ("purpose",) if name in values})
+        speech_request.read(bodies.NewFile, {name: values[name] for name in ("purpose",) if name in values})
         lasts_us = stored_us(self._days, self._plans, caller.plan)
         if _EXPIRES in values:
             lasts_us = min(lasts_us, _wanted_us(str(values[_EXPIRES])))
@@ -119,19 +102,19 @@ class Files(Resource):
         )
         if not await uploads.add(self._store, file):
             await self._files.drop(account, file.digest)
-            raise NotAllowed(
+            raise errors.NotAllowed(
                 f"An account has {uploads.MOST_FILES} files at most, of {uploads.MOST_BYTES} bytes together; "
                 "delete one first.",
                 code="too_many_files",
             )
         return reply(self._shown(file))
 
-    @endpoint("GET", "/v1/files", FileList, queries=_OF_FILES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/files", bodies.FileList, queries=_OF_FILES, failures=(errors.InvalidRequest,))
     async def list_files(self, request: Request) -> Response:
         """The files that were uploaded, the newest first"""
         query = request.query_params
         if query.get("order", "desc") not in ("asc", "desc"):
-            raise InvalidRequest("Invalid value for 'order': it must be asc or desc.", param="order")
+            raise errors.InvalidRequest("Invalid value for 'order': it must be asc or desc.", param="order")
         # There are few: an account has a bound.
         rows = await FILES.of_account(self._store, caller_of(request.scope).account)
         if query.get("order") == "asc":
@@ -141,16 +124,16 @@ class Files(Resource):
         if after := query.get("after"):
             places = [place for place, row in enumerate(rows) if row.id == after]
             if not places:
-                raise InvalidRequest(
+                raise errors.InvalidRequest(
                     "Invalid value for 'after': it must be the id of a listed file.", param="after"
                 )
             rows = rows[places[0] + 1 :]
         limit = query_limit(request, _MOST_LISTED) or _MOST_LISTED
         data = [self._shown(row) for row in rows[:limit]]
         first, last = (data[0].id, data[-1].id) if data else (None, None)
-        return reply(FileList(data=data, has_more=len(rows) > limit, first_id=first, last_id=last))
+        return reply(bodies.FileList(data=data, has_more=len(rows) > limit, first_id=first, last_id=last))
 
-    @endpoint("GET", "/v1/files/{id}", FileObject, failures=(NotFound, NoPlace))
+    @endpoint("GET", "/v1/files/{id}", bodies.FileObject, failures=(errors.NotFound, errors.NoPlace))
     async def get_file(self, request: Request) -> Response:
         """One file, also one that a batch gives"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
@@ -158,10 +141,10 @@ class Files(Resource):
             return reply(self._shown(await self._found(account, id_)))
         job, whole = await self._file_of(request, *of_batch)
         return reply(
-            FileObject(
+            bodies.FileObject(
                 id=id_,
                 bytes=whole.size,
-                created_at=(job.ended or job.created) // MICROS,
+                created_at=(job.ended or job.created) // bodies.MICROS,
                 expires_at=None,
                 filename=f"{job.id}_{of_batch[1]}.{SUFFIXES[of_batch[1]]}",
                 purpose="batch_output",
@@ -172,7 +155,7 @@ class Files(Resource):
         "GET",
         "/v1/files/{id}/content",
         media=(JSONL, ZIP),
-        failures=(NotFound, RangeNotSatisfiable, NoPlace),
+        failures=(errors.NotFound, errors.RangeNotSatisfiable, errors.NoPlace),
         request_headers=(RANGE,),
     )
     async def get_file_content(self, request: Request) -> Response:
@@ -188,24 +171,24 @@ class Files(Resource):
         uploaded = StoredFile(self._files, account, [Blob(file.digest, 0, file.bytes)])
         return whole_reply(uploaded, f"{file.id}.jsonl", JSONL, header)
 
-    @endpoint("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))
+    @endpoint("DELETE", "/v1/files/{id}", bodies.DeletedFile, failures=(errors.NotFound, errors.Conflict))
     async def delete_file(self, request: Request) -> Response:
         """Delete an uploaded file. A batch of it goes on"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         if (of_batch := job_of(id_)) is not None:
             await self._batch(request, of_batch[0])
-            raise Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
+            raise errors.Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
         file = await self._found(account, id_)
         if not await uploads.remove(self._files, file.id, account):
             raise _no_file(id_)
-        return reply(DeletedFile(id=id_))
+        return reply(bodies.DeletedFile(id=id_))
 
-    def _shown(self, file: UploadedFile) -> FileObject:
-        return FileObject(
+    def _shown(self, file: UploadedFile) -> bodies.FileObject:
+        return bodies.FileObject(
             id=file.id,
             bytes=file.bytes,
-            created_at=file.created // MICROS,
-            expires_at=file.expires // MICROS,
+            created_at=file.created // bodies.MICROS,
+            expires_at=file.expires // bodies.MICROS,
             filename=self._vault.open_record(file.account, file.id, file.seal, FileSeal).name,
             purpose="batch",
         )
@@ -246,9 +229,9 @@ class Batches(Resource):
     @endpoint(
         "POST",
         "/v1/batches",
-        BatchObject,
-        body=BatchBody,
-        failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
+        bodies.BatchObject,
+        body=bodies.BatchBody,
+        failures=(errors.NotFound, errors.IdempotencyKeyReused, *SPEECH_FAILURES),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
@@ -257,7 +240,7 @@ class Batches(Resource):
         caller: Caller = caller_of(request.scope)
         terms, _ = await self._admission.admit(caller)
         raw = await raw_body(request)
-        query = speech_request.parse(BatchBody, raw)
+        query = speech_request.parse(bodies.BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
         upload = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
         job, headers = await self._kind.make_batch(upload, query)
@@ -265,7 +248,7 @@ class Batches(Resource):
         self._kind.notices.look_soon()
         return await self._show(job, headers)
 
-    @endpoint("GET", "/v1/batches", BatchList, queries=_OF_BATCHES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/batches", bodies.BatchList, queries=_OF_BATCHES, failures=(errors.InvalidRequest,))
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
@@ -279,16 +262,16 @@ class Batches(Resource):
         ids = [job.id for job in listed.rows]
         made, failed = await records.made(self._store, ids), await failed_lines(self._store, ids)
         return listed.answer(
-            BatchList,
+            bodies.BatchList,
             lambda job: shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0)),
         )
 
-    @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
+    @endpoint("GET", "/v1/batches/{id}", bodies.BatchObject, failures=(errors.NotFound,))
     async def get_batch(self, request: Request) -> Response:
         """One batch"""
         return await self._show(await self._found(request))
 
-    @endpoint("POST", "/v1/batches/{id}/cancel", BatchObject, failures=(NotFound,))
+    @endpoint("POST", "/v1/batches/{id}/cancel", bodies.BatchObject, failures=(errors.NotFound,))
     async def cancel_batch(self, request: Request) -> Response:
         """End a batch. What was spoken stays"""
         job = await self._found(request)
@@ -303,7 +286,9 @@ class Batches(Resource):
         if id_.isprintable():
             job = await JOBS.get(self._store, caller_of(request.scope).account, id_)
         if job is None or job.kind != "batch":
-            raise NotFound(f"The batch '{id_[:80]}' does not exist.", param="id", code="batch_not_found")
+            raise errors.NotFound(
+                f"The batch '{id_[:80]}' does not exist.", param="id", code="batch_not_found"
+            )
         return job
 
     async def _show(self, job: Job, headers: dict[str, str] | None = None) -> Response:
@@ -316,7 +301,7 @@ def _wanted_us(text: str) -> int:
     """Return how long a client wants its file to be kept. Raises InvalidRequest."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_S))
     if not is_number or not _LEAST_S <= int(text) <= _MOST_S:
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             f"Invalid value for '{_EXPIRES}': it must be a number from {_LEAST_S} to {_MOST_S}.",
             param=_EXPIRES,
         )
@@ -325,13 +310,13 @@ def _wanted_us(text: str) -> int:
 
 def _checked(upload: FormFile | None) -> FormFile:
     if upload is None:
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
         )
     if not upload.data or upload.data.isspace():
-        raise InvalidRequest("Invalid value for 'file': it is empty.", param="file", code="empty_file")
+        raise errors.InvalidRequest("Invalid value for 'file': it is empty.", param="file", code="empty_file")
     if not upload.called.lower().endswith(".jsonl"):
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             "Invalid value for 'file': a batch is of lines of JSON, in a file whose name ends with .jsonl.",
             param="file",
         )
@@ -344,5 +329,5 @@ def _name(upload: FormFile) -> str:
     return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME:]
 
 
-def _no_file(id_: str) -> NotFound:
-    return NotFound(f"The file '{id_[:80]}' does not exist.", param="id", code="file_not_found")
+def _no_file(id_: str) -> errors.NotFound:
+    return errors.NotFound(f"The file '{id_[:80]}' does not exist.", param="id", code="file_not_found")
