@@ -213,7 +213,7 @@ class _Building:
 
     def share(self, found: Environment) -> None:
         """Try the plugin's imports in an existing environment, unless they were tried before."""
-        if environments.was_tried(found, self._recipe):
+        if environments.were_imports_tried(found, self._recipe):
             return
         self._folder, self._steps = found.folder, 1
         with open(self._log_file, "a", opener=_private) as log:
@@ -234,7 +234,7 @@ class _Building:
         made = Environment(self._recipe.shared, self._folder)
         python = environments.view(made, self._recipe.links)
         self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
-        environments.note_guest(made, self._recipe, self._recipe.imports)
+        environments.note_plugin(made, self._recipe, self._recipe.imports)
         return python
 
     @property
