@@ -111,8 +111,7 @@ def _meanings_of(kind: str, table: Mapping[str, str]) -> dict[str, str]:
 
 
 def _meanings_of_people() -> dict[str, str]:
-    """Return the meaning of each word for people: a gender, an age or both, such as `gender:female
-    age:old`."""
+    """Return the meaning of each word for people: a gender, and for some words an age."""
     return {
         plain(word): " ".join(
             f"gender:{meaning}" if meaning in ("female", "male") else f"age:{meaning}"

@@ -72,8 +72,7 @@ class Converter:
             await expect_sound(self._api, answer)
             stated_credits = credits_of(answer)
             credits = CREDITS_A_MINUTE * minutes if stated_credits is None else stated_credits
-            # The whole recording is billed now, even if the client leaves. No later answer states the
-            # credits.
+            # The whole recording is billed now, even if the client leaves. No later answer has the credits.
             yield ProviderCount(credits)
             while not sound.is_full and (piece := await answer.next_piece()):
                 for event in sound.feed(0, piece):
@@ -92,8 +91,7 @@ class Converter:
 
 
 async def _read_recording(pcm: AsyncIterator[bytes]) -> bytes:
-    """Return the whole recording, because a form cannot be streamed. Raise UnusableSample if it is too
-    long."""
+    """Return the whole recording, since a form cannot be streamed. Raise UnusableSample if it is too long."""
     whole = bytearray()
     async for piece in pcm:
         whole += piece

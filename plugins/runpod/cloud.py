@@ -76,8 +76,7 @@ class Cloud:
         return None if pod.status == "TERMINATED" else pod
 
     async def prices(self, *, is_secure: bool) -> dict[str, float]:
-        """Return the price of an hour for each GPU that can be rented, in the secure or the community
-        cloud."""
+        """Return the price of an hour for each GPU, in the secure cloud or in the community cloud."""
         reply = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
         price_by_gpu: dict[str, float] = {}
         for gpu in checked(reply, 200).read(_Gpus).gpus:

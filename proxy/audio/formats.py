@@ -14,8 +14,7 @@ import msgspec
 from proxy.config.fields import FieldFault
 
 OUTPUT_RATE_HZ = 24_000
-"""The rate of an answer if the client names none. It is the same for all engines, because `pcm` has no
-header."""
+"""The rate of an answer if the client names none. All engines have the same, because `pcm` has no header."""
 
 RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 """The rates that a request may name."""
@@ -41,7 +40,7 @@ _MP3_KBITS = {
     **dict.fromkeys((44_100, 48_000), _MPEG_1),
 }
 _OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(8, 257))
-# AAC allows 6 bits a sample. The encoder reaches no more than about 5.
+# AAC allows 6 bits a sample, but the encoder does not reach that. Here the limit is 5.
 _AAC_KBITS = {rate: range(16, rate * 5 // 1000 + 1) for rate in RATES_HZ}
 _USUAL_KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
 
@@ -84,8 +83,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         ),
         kbits=_MP3_KBITS,
     ),
-    # The encoder sends a page one packet after it is full. Pages of half the length need a quarter more
-    # bytes.
+    # The encoder sends a page one packet after it is full. Half as long pages need a quarter more bytes.
     "opus": AudioFormat(
         "audio/ogg",
         Codec(
@@ -129,8 +127,8 @@ class OutputForm(msgspec.Struct, frozen=True):
     """The form of an answer's sound. If `kbit_s` is None, the encoder uses the usual bit rate of the format.
 
     If the client named neither a sample rate nor a bit rate, `is_usual` is true. Sound that an engine has
-    encoded may then pass with other rates. If `source` is not empty, a container with tags says that a
-    machine spoke, and has this term of IPTC.
+    encoded may then pass with other rates. If `source` is not empty, the tags of a container say
+    that a machine spoke. `source` is then IPTC's term, which is one of the tags.
     """
 
     format: str
@@ -240,8 +238,7 @@ def silence(samples: int) -> bytes:
 def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[bytes, bytes]:
     """Return the header with the true sizes for a WAV that was streamed, and the tag to append to it.
 
-    The new header replaces the streamed one, and is as long. The tag is empty if it is not wanted or has no
-    room.
+    The new header replaces the streamed one, and is as long. The tag is empty if it has no room.
     """
     data_bytes = streamed_bytes - WAV_HEADER_BYTES
     header = wav_header(data_bytes // SAMPLE_BYTES, rate_hz)
@@ -259,8 +256,7 @@ _WAV_TAG = b"LIST" + len(_INFO_CHUNK).to_bytes(4, "little") + _INFO_CHUNK
 
 
 def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:
-    """Return the 44 bytes before a WAV's samples. They have no `LIST` chunk, because it breaks simple
-    clients.
+    """Return the 44 bytes before a WAV's samples. A `LIST` chunk would break simple clients.
 
     `frames` is None while the answer is streamed. The sizes are then the largest numbers, which mean unknown:
     players take a size of 0 for an empty file.
@@ -301,5 +297,4 @@ def is_sound(power: float) -> bool:
 
 
 class SoundFailed(Exception):
-    """A sound filter or an encoder failed. That is the server's fault, so the request fails and costs
-    nothing."""
+    """A sound filter or an encoder failed. The fault is the server's, so the request costs nothing."""

@@ -1,5 +1,4 @@
-"""Read [[routes]]. A route names the models for a language, its candidates. The first available one
-speaks."""
+"""Read [[routes]]. A route names the candidates for a language: the first available model speaks."""
 
 from __future__ import annotations
 

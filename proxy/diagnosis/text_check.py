@@ -32,8 +32,7 @@ def routes(
 
 
 def _routes_in_use(config: Config, known: model_names.Known) -> Iterator[Route]:
-    """Yield the routes that requests use. A shipped route is yielded with the candidates that may exist
-    here."""
+    """Yield the routes that requests use. A shipped route keeps only the candidates that may exist here."""
     for route in config.routes:
         if not route.is_shipped:
             yield route
@@ -50,8 +49,7 @@ def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool
 
 
 def voices(config: Config, results: ProbeResults) -> list[Finding]:
-    """Return notes about the voices in the file: the warnings, the missing bindings, and the unusable
-    voices."""
+    """Return notes about the voices in the file: warnings, missing bindings and unusable voices."""
     from_file = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
         Remark(
@@ -165,8 +163,7 @@ Impossibility = tuple[str, str]
 def _judge_post(
     config: Config, results: ProbeResults, broken_engines: Collection[str], route: Route
 ) -> tuple[list[str], list[str], list[Impossibility]]:
-    """Return texts about the post-steps of a route: the working steps, the faulty ones and the impossible
-    ones.
+    """Return texts about a route's post-steps: the working, the faulty and the impossible ones.
 
     An impossible step is an error, because every request for it is refused. A fault is a note.
     """
@@ -226,8 +223,7 @@ def _post_fault(
 
 
 def _impossibility(config: Config, results: ProbeResults, step: PostStep) -> Impossibility | None:
-    """Return the reason why a post-step always fails, judged by the engine's own reports. None: none is
-    known."""
+    """Return the reason why a post-step always fails, or None if no reason is known."""
     engine, _, name = step.engine.partition("/")
     infos = results.models.get(engine, ())
     named = _models_named(infos, name)

@@ -114,7 +114,7 @@ def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environme
         with _locked(say) as lock:
             # `find_built` takes any variant of torch; here it must be this one.
             for found in environments.every():
-                if found.recipe.shared == recipe.shared and found.is_whole:
+                if found.recipe.shared == recipe.shared and found.has_python:
                     _Building(recipe, say, lock).share(found)
                     return found, False
             return _Building(recipe, say, lock).run(index), True

@@ -36,8 +36,7 @@ _VOXGATE_PACKAGE = "speech_engine"
 _VIEWS = "installations"
 """The folder of the views in an environment: one for each installation, see `view`."""
 _PLUGIN_FILES = "plugins"
-"""A folder in each view. It has a file for each plugin that runs there, with the imports that the build
-tried."""
+"""A folder in each view. The file of each plugin there has the imports that the build tried."""
 _LONGEST_NAME = 60
 _SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
@@ -100,7 +99,7 @@ class Environment(NamedTuple):
         return str(self.folder / "bin" / "python")
 
     @property
-    def is_whole(self) -> bool:
+    def has_python(self) -> bool:
         """False if its Python was removed, for example by an upgrade of the system."""
         return os.access(self.interpreter, os.X_OK)
 
@@ -132,8 +131,7 @@ def root() -> Path:
 
 
 def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
-    """Return the present recipe of a plugin's environment. Raise EnvironmentRefused if a name in it is
-    wrong."""
+    """Return the present recipe of a plugin's environment. Raise EnvironmentRefused for a wrong name."""
     for package in (*hosted.packages, *hosted.bare):
         if not _PACKAGE.fullmatch(package) or "\n" in package:
             raise EnvironmentRefused(f"{plugin}: {package!r} is not a package as in 'name>=1.0'")
@@ -182,7 +180,7 @@ def view(found: Environment, links: Mapping[str, str]) -> str:
 
 def find_built(recipe: Recipe) -> Environment | None:
     """Return the newest environment of this recipe, with any variant of torch."""
-    current = [found for found in every() if found.is_whole and is_current(found, recipe)]
+    current = [found for found in every() if found.has_python and is_current(found, recipe)]
     return max(current, key=lambda found: (found.folder / MANIFEST).stat().st_mtime_ns, default=None)
 
 

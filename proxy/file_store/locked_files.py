@@ -1,5 +1,4 @@
-"""Stored files. A file is complete or does not exist, one worker makes it, and `sweep` bounds a folder's
-size.
+"""Stored files. A file is complete or does not exist. One worker makes it. `sweep` limits a folder's size.
 
 Every function here blocks on the disk, so call it in a thread. Every function may raise OSError.
 
@@ -39,8 +38,7 @@ class Lock:
         self._close()
 
     def create_part(self) -> FileIO:
-        """Open the unfinished file. It is emptied first, because a killed worker may have left a part of
-        it."""
+        """Open the unfinished file. It is emptied first: a killed worker may have left data."""
         return FileIO(self.name + PART, "w", opener=_private_opener(self._folder_fd))
 
     def complete_part(self, file: FileIO, name: str) -> None:
@@ -152,8 +150,7 @@ def _open_locked(name: str, folder_fd: int) -> FileIO | None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            # The former holder may have removed the name after we opened it. Then a lock on it excludes no
-            # process.
+            # The former holder may have removed the name after we opened it. Our lock would have no effect.
             if _is_at(name, folder_fd, file):
                 on_failure.pop_all()
                 return file

@@ -158,6 +158,7 @@ class Settlement:
         self._holds.store.submit(self)
 
     def _accept_duplicate(self) -> None:
+        """If an earlier try ended without an answer, it was committed. Otherwise the id was settled before."""
         if self._is_in_doubt:
             self._accept(None)
         else:
@@ -193,7 +194,7 @@ class Settlement:
 async def give_back(
     holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
 ) -> list[Entry]:
-    """Refund `micro` credits of a request to the pools that paid them. Returns the entries of the refund.
+    """Refund micro-credits of a request to the pools that paid them. Returns the entries of the refund.
 
     The pool that paid last is refunded first. Raises AlreadyExists if the request was refunded before.
     """

@@ -13,15 +13,14 @@ from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFaile
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
-"""A batch waits for further items during so many turns of the event loop, or until it has _GATHERED_ITEMS."""
+"""A batch waits for more items for so many turns of the event loop, or until _GATHERED_ITEMS are there."""
 _GATHERED_ITEMS = 16
 _TRIES = 20
 _PAUSE_S = 0.05
 
 
 class UnitWrite:
-    """A unit of statements in the queue. The result of the future `answered` is its outcome, even for a
-    refusal."""
+    """A unit of statements in the queue. The result of `answered` is its outcome, which may be a refusal."""
 
     def __init__(self, content: Content) -> None:
         self.content = content

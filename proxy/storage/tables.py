@@ -45,8 +45,7 @@ class Erasable(NamedTuple):
 
 
 class Remains(NamedTuple):
-    """Rows that outlive the commit of an erasure, until their feature has deleted a file or a provider's
-    copy.
+    """Rows that stay after an erasure until their feature has deleted a file or a provider's copy.
 
     The `step` of the erasure is done when the SQL finds no row. Its parameter `:subject` is the erased id.
     """

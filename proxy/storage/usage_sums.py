@@ -72,11 +72,9 @@ class UsageSum(msgspec.Struct, frozen=True):
 async def sums(
     store: Store, period: Period, by: By, most: int = ALL, *, has_runs: bool = False
 ) -> list[UsageSum]:
-    """Return up to `most` sums. Days and months are in order, the newest first; others have the most credits
-    first.
+    """Return up to `most` sums: days and months newest first, other sums with the most credits first.
 
-    With `has_runs`, the sums by account, day, engine, job and month include the costs of runs on rented
-    machines.
+    With `has_runs`, sums by account, day, engine, job and month include the costs of rented machines.
     """
     if by == "refusal":
         refused = await refusals.by_reason(store, period, most)

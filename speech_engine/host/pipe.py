@@ -48,8 +48,7 @@ def length(head: bytes) -> int:
 
 
 class ParentPipe:
-    """A child's side of the pipe. `watch` reads in a thread, so that a child exits even if its event loop is
-    busy."""
+    """A child's side of the pipe. `watch` reads in a thread, so even a child with a busy event loop exits."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -57,8 +56,7 @@ class ParentPipe:
         self._send_lock = threading.Lock()
 
     def send(self, message: Message) -> None:
-        """Sends a message. If the parent is dead, the message is dropped: the reading thread ends the
-        process."""
+        """Sends a message. If the parent is dead, nothing is sent: the reading thread ends the child."""
         with self._send_lock, suppress(OSError):
             self._socket.sendall(pack(message))
 
@@ -87,8 +85,7 @@ class ParentPipe:
         return None if head is None else self._read_exactly(length(head))
 
     def watch(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
-        """Calls `on_message` with every message, in a new thread. At the end of the pipe, calls `on_end` and
-        exits."""
+        """Calls `on_message` with every message, in a new thread. At the end, calls `on_end` and exits."""
 
         def read() -> NoReturn:
             while (message := self.receive()) is not None:

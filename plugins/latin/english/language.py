@@ -174,8 +174,7 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
 
 
 def _nigerian() -> Tables:
-    """Return the tables of Nigeria. The letter N is the sign of the naira, except in `N95`, which is a
-    mask."""
+    """Return the tables of Nigeria. The letter N is the sign of the naira, but `N95` is a mask."""
     currencies = {**TABLES.currencies, "N": TABLES.currencies["NGN"]}
     return replace(TABLES, currencies=currencies, words={**TABLES.words, "N95": "N ninety-five"})
 

