@@ -23,7 +23,7 @@ from speech_engine import ModelInfo
 def routes(
     config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
 ) -> list[Finding]:
-    """Return a finding for each route. `broken_engines` cannot run."""
+    """Return a finding for each route. The engines in `broken_engines` cannot run."""
     known = known_models(config, registry, results)
     return [
         _judge_route(config, registry, results, broken_engines, route)

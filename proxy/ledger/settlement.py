@@ -158,7 +158,7 @@ class Settlement:
         self._holds.store.submit(self)
 
     def _accept_duplicate(self) -> None:
-        """If an earlier try ended without an answer, it was committed. Otherwise the id was settled before."""
+        """Accept the commit of a try without an answer. Otherwise another settlement has this id: refuse."""
         if self._is_in_doubt:
             self._accept(None)
         else:

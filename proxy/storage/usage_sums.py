@@ -18,6 +18,7 @@ from proxy.storage.store import Params, Store
 from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
 
 DAY = 86_400_000_000
+"""In microseconds."""
 ALL = 2**31 - 1
 """The limit of a query that returns all rows."""
 

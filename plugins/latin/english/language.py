@@ -117,6 +117,7 @@ PATTERNS = Patterns(
 
 _AMERICAN = frozenset(("", "US", "PH", "PR"))
 _DENOMINATORS = {2: "half", 4: "quarter"}
+"""The other denominators are read as ordinals."""
 _MOST_DENOMINATOR = 100
 
 
