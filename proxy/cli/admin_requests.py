@@ -188,10 +188,10 @@ def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int
     try:
         answer = answer_to(step, here.config_file, here.form)
     except failures() as error:
-        if step.failed == 1:
+        if step.failed_status == 1:
             raise
         typer.secho(str(error), fg="red", err=True)
-        return step.failed
+        return step.failed_status
     print_answer(answer, here.form, command.show)
     return step.status(answer)
 
@@ -200,9 +200,9 @@ def _run_all(command: Command, here: CommandContext, steps: Generator[AdminReque
     answer = None
     while True:
         try:
-            sound = steps.send(answer)
+            request = steps.send(answer)
         except StopIteration as end:
             return end.value or 0
-        answer = answer_to(sound, here.config_file, here.form)
-        if sound.shows(answer):
+        answer = answer_to(request, here.config_file, here.form)
+        if request.is_shown(answer):
             print_answer(answer, here.form, command.show)

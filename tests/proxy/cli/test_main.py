@@ -423,5 +423,9 @@ def test_groups_of_one_name_are_one_with_all_that_each_has() -> None:
         Group("b", ""),
     ]
     keys, other = merge_groups(groups).values()
-    assert (keys.name, keys.about, keys.by_hand) == ("keys", "Keys.", {"rotate": rotate, "revoke": revoke})
-    assert (other.name, other.by_hand) == ("b", {})
+    assert (keys.name, keys.about, keys.typer_functions) == (
+        "keys",
+        "Keys.",
+        {"rotate": rotate, "revoke": revoke},
+    )
+    assert (other.name, other.typer_functions) == ("b", {})
