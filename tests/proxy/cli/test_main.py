@@ -425,8 +425,4 @@ def test_groups_of_one_name_are_one_with_all_that_each_has() -> None:
     keys, other = merge_groups(groups).values()
     assert (keys.name, keys.about) == ("keys", "Keys.")
     assert keys.typer_functions == {"rotate": rotate, "revoke": revoke}
-        "keys",
-        "Keys.",
-        {"rotate": rotate, "revoke": revoke},
-    )
     assert (other.name, other.typer_functions) == ("b", {})
