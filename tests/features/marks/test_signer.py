@@ -20,10 +20,9 @@ from structlog.testing import capture_logs
 
 from proxy.config.sections import Config
 from proxy.errors import NoDiskSpace, ReaderTooSlow
-from proxy.features.marks.certificate import TEST_FILE
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
-from proxy.features.marks.section import MarkingSection
+from proxy.features.marks.section import TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signer import (
     Signer,
     SignerUnavailable,
@@ -160,7 +159,7 @@ async def test_a_parent_that_cannot_be_read_is_left_out(rig: Rig) -> None:
 async def test_the_test_certificate_is_private_stays_and_can_be_trusted(rig: Rig) -> None:
     digest = hashlib.sha256(b"x").digest()
     first = await rig.signer.sign_digest(FACTS, digest)
-    file = rig.data / TEST_FILE
+    file = rig.data / TEST_CERTIFICATE
     assert file.stat().st_mode & 0o777 == 0o600
     stored = file.read_text()
     rig.revise(MarkingSection())
