@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import typer.main
@@ -64,7 +65,7 @@ def refusals() -> Iterator[Refusal]:
         yield _refusal(UpstreamFailed, code, message)
     for kind, (code, _param) in errors._REQUEST_FAULTS.items():
         yield _refusal(InvalidRequest, code, _doc(kind))
-    for call in _calls(("proxy", "policies")):
+    for call, text in _calls(("proxy", "policies")):
         named = call.func.id if isinstance(call.func, ast.Name) else ""
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         if named == routing.NoCandidate.__name__:
@@ -72,9 +73,9 @@ def refusals() -> Iterator[Refusal]:
                 refusal: type[RequestFailed] = NotAllowed
             else:
                 refusal = UpstreamFailed if "retry_after_s" in keywords else InvalidRequest
-            yield _refusal(refusal, _constant(call.args[1]), _text(call.args[0]))
+            yield _refusal(refusal, _constant(call.args[1]), text(call.args[2]))
         elif named in classes and isinstance(code_ := keywords.get("code"), ast.Constant):
-            yield _refusal(classes[named], str(code_.value), _text(call.args[0]) if call.args else "")
+            yield _refusal(classes[named], str(code_.value), text(call.args[0]) if call.args else "")
 
 
 def logged() -> list[Logged]:
@@ -90,7 +91,7 @@ def logged() -> list[Logged]:
 def labels() -> dict[str, tuple[str, ...]]:
     """The labels of each metric that is declared with its name and a list of them."""
     found: dict[str, tuple[str, ...]] = {}
-    for call in _calls(("proxy",)):
+    for call, _text in _calls(("proxy",)):
         texts = [each.value for each in call.args if isinstance(each, ast.Constant)]
         lists = [each for each in call.args if isinstance(each, (ast.List, ast.Tuple))]
         if lists and texts and str(texts[0]).startswith("voxgate_"):
@@ -156,10 +157,15 @@ def _logged() -> Iterator[Logged]:
         yield Logged(f"child.state.{state}", level, (), "Workers and hosts, as their supervisor sees them.")
 
 
-def _calls(rooms: Iterable[str]) -> Iterator[ast.Call]:
+def _calls(rooms: Iterable[str]) -> Iterator[tuple[ast.Call, Callable[[ast.expr], str]]]:
+    """Each call, with a function that reads a text among its arguments."""
     for room in rooms:
         for file in sorted((ROOT / room).rglob("*.py")):
-            yield from (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+            tree = ast.parse(file.read_text())
+            assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call):
+                    yield node, partial(_text_of, assigned=assigned)
 
 
 def _constant(node: ast.expr) -> str:
@@ -167,10 +173,20 @@ def _constant(node: ast.expr) -> str:
     return str(node.value)
 
 
-def _text(node: ast.expr) -> str:
-    """A message as it is written in the code, with `…` for each value; nothing if it is made elsewhere."""
+def _text_of(node: ast.expr, assigned: Sequence[ast.Assign]) -> str:
+    """A message as it is written in the code, with `…` for each value; nothing if it is made elsewhere.
+
+    A name stands for what was assigned to it last before this place.
+    """
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_text(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        return "".join(_text_of(part, ()) or "…" for part in node.values)
+    if isinstance(node, ast.Name):
+        before = [each for each in assigned if each.lineno < node.lineno and _is_of(each, node.id)]
+        return _text_of(max(before, key=lambda each: each.lineno).value, ()) if before else ""
     return ""
+
+
+def _is_of(assign: ast.Assign, name: str) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == name for target in assign.targets)

@@ -50,7 +50,7 @@ def texts(server: Server) -> dict[Path, str]:
         _FOLDER / "http.md": _http(document),
         _FOLDER / "metrics.md": _metrics(httpx2.get(server.metrics).text),
     }
-    index = ["# All pages", "", _NOTE, "", "Find a page.", "", *_listed(ROOT / "docs", made)]
+    index = [*_head("All pages", "Find a page."), *_listed(ROOT / "docs", made)]
     readme = sentence(_first_paragraph((ROOT / "README.md").read_text()))
     llms = ["# voxgate", "", f"> {readme}", "", *_listed(ROOT, made)]
     return {**made, ROOT / "docs" / "index.md": _page(index), ROOT / "llms.txt": _page(llms)}
@@ -58,22 +58,23 @@ def texts(server: Server) -> dict[Path, str]:
 
 def _commands() -> str:
     lines = [
-        "# Commands",
-        "",
-        _NOTE,
-        "",
-        "Look up a command and its options. [A session](session.txt) shows what commands print.",
-        "",
-        "A command talks to the running server through the data folder, as the user who owns it. Without a server it",
-        "opens the database itself. A failure is one line on stderr, and a status other than 0. Every command takes",
-        "`--config FILE`; all but `serve` and `worker` take `--json`, or `--wide` for all columns.",
-        "",
+        *_head(
+            "Commands",
+            "Look up a command and its options. [A session](session.txt) shows what commands print.",
+            "A command talks to the running server through the data folder, as the user who owns it. Without a "
+            "server it opens the database itself. A failure is one line on stderr, and a status other than 0. "
+            "Every command takes `--config FILE`; all but `serve` and `worker` take `--json`, or `--wide` for "
+            "all columns.",
+        ),
     ]
     for command in found.commands():
         lines += [f"## {' '.join(part for part in command.usage.split() if part.islower())}", ""]
         lines += [f"`{command.usage}`: {command.what}", ""]
         if command.options:
-            lines += [*_table(("option", "meaning"), [(f"`{name}`", help_) for name, help_ in command.options]), ""]
+            lines += [
+                *_table(("option", "meaning"), [(f"`{name}`", help_) for name, help_ in command.options]),
+                "",
+            ]
     return _page(lines)
 
 
@@ -83,18 +84,21 @@ def _errors() -> str:
         known = messages.setdefault((refusal.status, refusal.code, refusal.type_), {})
         known |= {refusal.when: None} if refusal.when else {}
     rows = [
-        (f"`{code}`", str(status), f"`{type_}`", "<br>".join([*known][:_MOST_MESSAGES]) or "The message says it.")
+        (
+            f"`{code}`",
+            str(status),
+            f"`{type_}`",
+            "<br>".join([*known][:_MOST_MESSAGES]) or "The message says it.",
+        )
         for (status, code, type_), known in sorted(messages.items())
     ]
     return _page(
         [
-            "# Error codes",
-            "",
-            _NOTE,
-            "",
-            "Look up the `code` of an error: its status, its type, and what is said of it; `…` stands for a value.",
-            "How to act on errors: [errors](../errors.md).",
-            "",
+            *_head(
+                "Error codes",
+                "Look up the `code` of an error: its status, its type, and what is said of it. `…` stands for a "
+                "value. How to act on errors: [errors](../errors.md).",
+            ),
             *_table(("code", "status", "type", "what is said"), rows),
         ]
     )
@@ -107,13 +111,12 @@ def _events() -> str:
     ]
     return _page(
         [
-            "# Log events",
-            "",
-            _NOTE,
-            "",
-            "Look up an event of the log: a thing, what was done with it, and how that ended. The last column is about",
-            "the part of the server that writes it. What to do: [monitoring](../monitoring.md#logs).",
-            "",
+            *_head(
+                "Log events",
+                "Look up an event of the log: a thing, what was done with it, and how that ended. The last "
+                "column tells which part of the server writes it. What to do about errors: "
+                "[monitoring](../monitoring.md#logs).",
+            ),
             *_table(("event", "level", "fields", "written by"), rows),
         ]
     )
@@ -133,13 +136,11 @@ def _metrics(page: str) -> str:
     ]
     return _page(
         [
-            "# Metrics",
-            "",
-            _NOTE,
-            "",
-            "Look up a metric of the [Prometheus page](../monitoring.md#metrics). It is the sum of all workers since the",
-            "start. No label has an account, a key or a voice.",
-            "",
+            *_head(
+                "Metrics",
+                "Look up a metric of the [Prometheus page](../monitoring.md#metrics). It is the sum of all "
+                "workers since the start. No label has an account, a key or a voice.",
+            ),
             *_table(("metric", "kind", "labels", "meaning"), rows),
         ]
     )
@@ -153,19 +154,17 @@ def _http(document: Mapping[str, Any]) -> str:
         if not path.startswith("/v1/voices")
     ]
     admin = [each for each in operations if each[0].startswith("/admin")]
-    is_open = [each for each in operations if each[2].get("security") == []]
+    is_open = [each for each in operations if {} in each[2].get("security", ())]
     usual = [each for each in operations if each not in admin and each not in is_open]
     lines = [
-        "# Endpoints",
-        "",
-        _NOTE,
-        "",
-        "Look up an endpoint, and what it takes: `?` parameters of the address, then fields of the body. How speech works:",
-        "[HTTP](../http.md). A running server has the same at `/docs`, and as OpenAPI 3.1 at `/openapi.json`.",
-        "",
-        "`/v1/voices` is another name of `/v1/audio/voices`. With `public_catalogue = true`, the lists of models and voices",
-        "need no key.",
-        "",
+        *_head(
+            "Endpoints",
+            "Look up an endpoint, and what it takes: `?` parameters of the address, headers with a colon, "
+            "fields of the body. How speech works: [HTTP](../http.md). A running server has the same at `/docs`, "
+            "and as OpenAPI 3.1 at `/openapi.json`.",
+            "`/v1/voices` is another name of `/v1/audio/voices`. With `public_catalogue = true`, the lists of "
+            "models and voices need no key.",
+        ),
     ]
     for title, chosen in (
         ("With any key", usual),
@@ -232,6 +231,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _head(title: str, *paragraphs: str) -> list[str]:
+    lines = [f"# {title}", "", _NOTE, ""]
+    for paragraph in paragraphs:
+        lines += [paragraph, ""]
+    return lines
 
 
 def _page(lines: Iterable[str]) -> str:

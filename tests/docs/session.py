@@ -1,4 +1,4 @@
-"""The session in docs/reference/session.txt: commands of an operator on a terminal of 80 columns, and what they print.
+"""The session in docs/reference/session.txt: an operator's commands on 80 columns, and what they print.
 
 `python -m tests.docs.session` records it anew, beside a server of its own.
 """
