@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import typer.main
@@ -99,6 +99,25 @@ def labels() -> dict[str, tuple[str, ...]]:
     return found
 
 
+def libraries() -> list[tuple[str, str, bool]]:
+    """Each dependency, the reason behind it in pyproject.toml, and whether only the tests need it."""
+    project = (ROOT / "pyproject.toml").read_text().partition("\n[tool.")[0]
+    tests = project.index("\ntest = [")
+    rows = re.finditer(r'"([\w-]+)(?:\[\w+\])?[<>=~][^"]*"(?:,|\])(?:[ ]+# (.+))?$', project, re.MULTILINE)
+    return sorted((row[1], row[2] or "", row.start() > tests) for row in rows)
+
+
+def rooms() -> Iterator[tuple[str, str]]:
+    """Each folder of the code with the first sentence of its docstring."""
+    packages = ["proxy/*", "proxy/features/*", "policies", "speech_engine"]
+    for pattern in packages:
+        for file in sorted(ROOT.glob(f"{pattern}/__init__.py")):
+            yield (
+                str(file.parent.relative_to(ROOT)),
+                sentence(ast.get_docstring(ast.parse(file.read_text())) or ""),
+            )
+
+
 def sentence(text: str) -> str:
     """The first sentence of a docstring, on one line."""
     line = " ".join(text.split("\n\n")[0].split())
@@ -144,8 +163,7 @@ def _doc(cls: type) -> str:
 def _logged() -> Iterator[Logged]:
     """The children's states are put together at run time."""
     for room in _ROOMS:
-        for file in sorted((ROOT / room).rglob("*.py")):
-            tree = ast.parse(file.read_text())
+        for tree in _trees(room):
             about = sentence(ast.get_docstring(tree) or "")
             for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
                 level = call.func.attr if isinstance(call.func, ast.Attribute) else ""
@@ -160,12 +178,16 @@ def _logged() -> Iterator[Logged]:
 def _calls(rooms: Iterable[str]) -> Iterator[tuple[ast.Call, Callable[[ast.expr], str]]]:
     """Each call, with a function that reads a text among its arguments."""
     for room in rooms:
-        for file in sorted((ROOT / room).rglob("*.py")):
-            tree = ast.parse(file.read_text())
+        for tree in _trees(room):
             assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call):
                     yield node, partial(_text_of, assigned=assigned)
+
+
+@cache
+def _trees(room: str) -> list[ast.Module]:
+    return [ast.parse(file.read_text()) for file in sorted((ROOT / room).rglob("*.py"))]
 
 
 def _constant(node: ast.expr) -> str:
