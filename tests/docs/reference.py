@@ -14,7 +14,7 @@ import httpx2
 
 from proxy.features.models.entries import read_gallery
 from speech_engine.licences import terms_of
-from tests.docs import found, http_reference, markdown, pages, plugin_reference
+from tests.docs import config_reference, found, http_reference, markdown, pages, plugin_reference
 from tests.docs.found import sentence
 from tests.docs.pages import ROOT
 from tests.server import Server, running
@@ -46,6 +46,7 @@ def texts(server: Server) -> dict[Path, str]:
     document = httpx2.get(f"{server.url}/openapi.json").json()
     made = {
         _FOLDER / "commands.md": _commands(),
+        _FOLDER / "configuration.md": config_reference.text(),
         _FOLDER / "errors.md": _errors(),
         _FOLDER / "events.md": _events(),
         _FOLDER / "http.md": http_reference.text(document),
