@@ -65,8 +65,8 @@ def text() -> str:
     sections = dict(_read())
     lines = markdown.head(
         "Keys of the configuration",
-        "Look up a key of `config.toml`. How the file is read: [configuration](../configuration.md). The same as a file "
-        "to copy from: [config.reference.toml](../../examples/config.reference.toml).",
+        "Look up a key of `config.toml`. How the file is read: [configuration](../configuration.md). The "
+        "same as a file to copy from: [config.reference.toml](../../examples/config.reference.toml).",
     )
     for name, (heading, type_) in SECTIONS.items():
         about, samples = sections[name]

@@ -107,15 +107,16 @@ def libraries() -> list[tuple[str, str, bool]]:
     return sorted((row[1], row[2] or "", row.start() > tests) for row in rows)
 
 
-def rooms() -> Iterator[tuple[str, str]]:
-    """Each folder of the code with the first sentence of its docstring."""
-    packages = ["proxy/*", "proxy/features/*", "policies", "speech_engine"]
-    for pattern in packages:
-        for file in sorted(ROOT.glob(f"{pattern}/__init__.py")):
-            yield (
-                str(file.parent.relative_to(ROOT)),
-                sentence(ast.get_docstring(ast.parse(file.read_text())) or ""),
-            )
+def modules() -> dict[str, list[tuple[str, str]]]:
+    """Each folder of the code with its files, and the first sentence of each."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for room in ("proxy", "policies", "speech_engine"):
+        for file in sorted((ROOT / room).rglob("*.py")):
+            about = sentence(ast.get_docstring(ast.parse(file.read_text())) or "")
+            folder = str(file.parent.relative_to(ROOT))
+            if about:
+                found.setdefault(folder, []).append((file.name, about))
+    return found
 
 
 def sentence(text: str) -> str:
