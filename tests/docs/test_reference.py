@@ -39,7 +39,3 @@ def test_metrics_to_alert_on_exist(shipped: Server) -> None:
     assert named <= served
 
 
-def test_codes_to_act_on_exist() -> None:
-    known = {refusal.code for refusal in found.refusals()}
-    table = pages.rows(pages.section(pages.doc("monitoring.md"), "A client gets an error"))
-    assert {code for row in table for code in pages.codes(row[0])} <= known
