@@ -101,7 +101,7 @@ def labels() -> dict[str, tuple[str, ...]]:
 
 def libraries() -> list[tuple[str, str, bool]]:
     """Each dependency, the reason behind it in pyproject.toml, and whether only the tests need it."""
-    project = (ROOT / "pyproject.toml").read_text().partition("\n[tool.")[0]
+    project = (ROOT / "pyproject.toml").read_text().partition("\n[project]")[2].partition("\n[tool.")[0]
     tests = project.index("\ntest = [")
     rows = re.finditer(r'"([\w-]+)(?:\[\w+\])?[<>=~][^"]*"(?:,|\])(?:[ ]+# (.+))?$', project, re.MULTILINE)
     return sorted((row[1], row[2] or "", row.start() > tests) for row in rows)

@@ -37,5 +37,3 @@ def test_metrics_to_alert_on_exist(shipped: Server) -> None:
     named = {code for row in alerts for code in pages.codes(row[0]) if code.startswith("voxgate_")}
     assert named
     assert named <= served
-
-
