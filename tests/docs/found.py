@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer.main
@@ -20,6 +21,7 @@ from tests.docs.pages import ROOT
 _ROOMS = ("proxy", "speech_engine")
 _STATES = ("starting", "ready", "restarting", "waiting", "failed")
 _COMMON = {"--config", "--json", "--wide"}
+_NEAR_LINES = 20
 
 
 class Command(NamedTuple):
@@ -110,12 +112,10 @@ def libraries() -> list[tuple[str, str, bool]]:
 def modules() -> dict[str, list[tuple[str, str]]]:
     """Each folder of the code with its files, and the first sentence of each."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for room in ("proxy", "policies", "speech_engine"):
-        for file in sorted((ROOT / room).rglob("*.py")):
-            about = sentence(ast.get_docstring(ast.parse(file.read_text())) or "")
-            folder = str(file.parent.relative_to(ROOT))
-            if about:
-                found.setdefault(folder, []).append((file.name, about))
+    for module in (each for room in ("proxy", "policies", "speech_engine") for each in _modules(room)):
+        if module.about:
+            folder = str(module.file.parent.relative_to(ROOT))
+            found.setdefault(folder, []).append((module.file.name, module.about))
     return found
 
 
@@ -163,14 +163,12 @@ def _doc(cls: type) -> str:
 
 def _logged() -> Iterator[Logged]:
     """The children's states are put together at run time."""
-    for room in _ROOMS:
-        for tree in _trees(room):
-            about = sentence(ast.get_docstring(tree) or "")
-            for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
-                level = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-                if level in ("info", "warning", "error") and isinstance(call.args[0], ast.Constant):
-                    fields = tuple(keyword.arg for keyword in call.keywords if keyword.arg)
-                    yield Logged(str(call.args[0].value), level, fields, about)
+    for module in (each for room in _ROOMS for each in _modules(room)):
+        for call in (call for call in module.calls if call.args):
+            level = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            if level in ("info", "warning", "error") and isinstance(call.args[0], ast.Constant):
+                fields = tuple(keyword.arg for keyword in call.keywords if keyword.arg)
+                yield Logged(str(call.args[0].value), level, fields, module.about)
     for state in _STATES:
         level = "info" if state in _STATES[:2] else "warning"
         yield Logged(f"child.state.{state}", level, (), "Workers and hosts, as their supervisor sees them.")
@@ -178,17 +176,34 @@ def _logged() -> Iterator[Logged]:
 
 def _calls(rooms: Iterable[str]) -> Iterator[tuple[ast.Call, Callable[[ast.expr], str]]]:
     """Each call, with a function that reads a text among its arguments."""
-    for room in rooms:
-        for tree in _trees(room):
-            assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Call):
-                    yield node, partial(_text_of, assigned=assigned)
+    for module in (each for room in rooms for each in _modules(room)):
+        read = partial(_text_of, assigned=module.assigned)
+        yield from ((call, read) for call in module.calls)
+
+
+class _Module(NamedTuple):
+    """A file of the code. `about` is the first sentence of its docstring."""
+
+    file: Path
+    about: str
+    calls: list[ast.Call]
+    assigned: list[ast.Assign]
 
 
 @cache
-def _trees(room: str) -> list[ast.Module]:
-    return [ast.parse(file.read_text()) for file in sorted((ROOT / room).rglob("*.py"))]
+def _modules(room: str) -> list[_Module]:
+    return [_read(file) for file in sorted((ROOT / room).rglob("*.py"))]
+
+
+def _read(file: Path) -> _Module:
+    tree = ast.parse(file.read_text())
+    module = _Module(file, sentence(ast.get_docstring(tree) or ""), [], [])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            module.calls.append(node)
+        elif isinstance(node, ast.Assign):
+            module.assigned.append(node)
+    return module
 
 
 def _constant(node: ast.expr) -> str:
@@ -199,14 +214,15 @@ def _constant(node: ast.expr) -> str:
 def _text_of(node: ast.expr, assigned: Sequence[ast.Assign]) -> str:
     """A message as it is written in the code, with `…` for each value; nothing if it is made elsewhere.
 
-    A name stands for what was assigned to it last before this place.
+    A name stands for what was assigned to it a few lines before.
     """
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(_text_of(part, ()) or "…" for part in node.values)
     if isinstance(node, ast.Name):
-        before = [each for each in assigned if each.lineno < node.lineno and _is_of(each, node.id)]
+        near = (each for each in assigned if 0 < node.lineno - each.lineno <= _NEAR_LINES)
+        before = [each for each in near if _is_of(each, node.id)]
         return _text_of(max(before, key=lambda each: each.lineno).value, ()) if before else ""
     return ""
 
