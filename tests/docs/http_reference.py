@@ -118,4 +118,4 @@ def _default(field: Mapping[str, Any]) -> str:
 
 def _form(field: Mapping[str, Any]) -> str:
     described = [each.get("description", "") for each in (field, *field.get("anyOf", ()))]
-    return next(filter(None, described), field.get("format", field.get("type", "")))
+    return str(next(filter(None, described), field.get("format", field.get("type", ""))))
