@@ -52,34 +52,11 @@ class SignerUnavailable(Exception):
     """Nothing was signed. The reason is in the log."""
 
 
-class FileToSign(NamedTuple):
-    """A whole file that gets a manifest: its source, and the sink of the signed file."""
+class SoundFile(NamedTuple):
+    """A whole file that gets a manifest, or the parent of one."""
 
     source: FileSource
-    sink: FileSink
     media_type: str
-
-    def __repr__(self) -> str:
-        return f"<FileToSign {self.media_type}, {self.source.size} bytes>"
-
-
-class ParentFile(NamedTuple):
-    source: FileSource
-    media_type: str
-
-    def __repr__(self) -> str:
-        return f"<ParentFile {self.media_type}, {self.source.size} bytes>"
-
-
-class FileTurn(NamedTuple):
-    """A file's place in the queue. It `was_promised` if it was taken before the sound was made."""
-
-    place: FairSlot
-    was_promised: bool
-
-
-class FileTooLong(Exception):
-    """The file is longer than any that is signed."""
 
 
 class Signer:
@@ -153,39 +130,47 @@ class Signer:
     async def embed(
         self,
         facts: ManifestFacts,
-        file: FileToSign,
-        parent: ParentFile | None = None,
+        file: SoundFile,
+        sink: FileSink,
+        parent: SoundFile | None = None,
         *,
         account: str = "",
         place: FairSlot | None = None,
-    ) -> Signed:
-        """Write the file with a manifest in it, when it is the account's turn.
+    ) -> Signed | None:
+        """Write the file with a manifest in it, when it is the account's turn. Return None if it is too long.
 
         The new manifest contains that of `parent`, the provider's own file. Without a `place`, the request
-        names no manifest, and may not wait for a time stamp. Raises SignerUnavailable, FileTooLong, and the
-        errors of the sink.
+        names no manifest, and may not wait for a time stamp. Raises SignerUnavailable, and the errors of the
+        sink.
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
             self._signatures.labels("failed").inc()
-            raise FileTooLong
+            return None
         if parent is not None and file.source.size + parent.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.parent.failed")
             parent = None
-        turn = FileTurn(place or self._take_place(account), was_promised=place is not None)
-        queue = self._queue(turn.was_promised)
-        signing = queue.begin(self._embed(queue, facts, file, parent, turn))
-        turn.place.leave_after(signing)
+        # A file whose place was taken before it was spoken was promised its turn.
+        was_promised = place is not None
+        place = place or self._take_place(account)
+        queue = self._queue(was_promised)
+        signing = queue.begin(
+            self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
+        )
+        place.leave_after(signing)
         return await asyncio.shield(signing)
 
     async def _embed(
         self,
         queue: SigningQueue,
         facts: ManifestFacts,
-        file: FileToSign,
-        parent: ParentFile | None,
-        turn: FileTurn,
+        files: tuple[SoundFile, SoundFile | None],
+        sink: FileSink,
+        place: FairSlot,
+        *,
+        was_promised: bool,
     ) -> Signed:
+        file, parent = files
         request = SignRequest(
             definition=definition(facts, has_parent=parent is not None),
             media_type=file.media_type,
@@ -195,13 +180,13 @@ class Signer:
         )
         sources = (file.source, parent.source) if parent else (file.source,)
         try:
-            return await self._sign_in_turn(queue, request, turn, sources, file.sink)
+            return await self._sign_in_turn(queue, request, place, sources, sink, was_promised=was_promised)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken, and is then left out.
             _log.warning("manifest.parent.failed")
-            return await self._embed(queue, facts, file, None, turn)
+            return await self._embed(queue, facts, (file, None), sink, place, was_promised=was_promised)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""
@@ -222,17 +207,18 @@ class Signer:
         self,
         queue: SigningQueue,
         request: SignRequest,
-        turn: FileTurn | None = None,
+        place: FairSlot | None = None,
         sources: Sequence[FileSource] = (),
         sink: FileSink | None = None,
+        *,
+        was_promised: bool = False,
     ) -> Signed:
-        # A file whose place was taken before it was spoken was promised its turn. Others may not wait long.
-        was_promised = turn is not None and turn.was_promised
-        has_stamp = turn is None or was_promised
+        has_stamp = place is None or was_promised
+        # Files that were promised no turn may not wait long.
         within_s = None if was_promised else 2 * self.within_s + self._stamp_within_s
         size = request.file_bytes + request.parent_bytes
         try:
-            async with asyncio.timeout(within_s), queue.turn_of(turn and turn.place, size):
+            async with asyncio.timeout(within_s), queue.turn_of(place, size):
                 # The stamper may have failed those before this one.
                 keyed = await self._keyed(request, has_stamp and queue is self._stamped and self.stamps)
                 answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
