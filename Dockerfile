@@ -1,5 +1,5 @@
 # The server with its built-in engine, as an ordinary user. `docker compose up` starts it beside PostgreSQL and Redis, see
-# docs/production.md. Alone it is one worker on SQLite:
+# docs/run-a-server.md. Alone it is one worker on SQLite:
 #   docker build -t voxgate . && docker run --init -p 127.0.0.1:8000:8000 -v voxgate:/var/lib/voxgate voxgate
 # Debian's own Python is what the project is tested with, and Debian keeps it patched.
 FROM debian:bookworm-slim AS build

@@ -57,7 +57,7 @@ def test_a_stop_leaves_time_to_drain() -> None:
 
 def test_commands_beside_the_service_are_typed_with_its_environment() -> None:
     """Else an environment that a command builds lies where the service never looks."""
-    page = (ROOT / "docs" / "production.md").read_text()
+    page = (ROOT / "docs" / "run-a-server.md").read_text()
     typed = re.search(r"^\$ sudo -u voxgate (.*?)voxgate doctor$", page, re.MULTILINE | re.DOTALL)
     assert typed
     variables = re.findall(r"^Environment=(\S+)$", UNIT.read_text(), re.MULTILINE)

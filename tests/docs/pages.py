@@ -14,6 +14,8 @@ PAGES = (
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
 )
+REFERENCE = (*sorted((ROOT / "docs" / "reference").glob("*.md")), ROOT / "docs" / "index.md")
+"""Made by `python -m tests.docs.reference`. The index is among the pages, too."""
 PLUGIN_PAGES = tuple(sorted((ROOT / "plugins").glob("*/README.md")))
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

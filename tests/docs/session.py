@@ -1,4 +1,4 @@
-"""The session in docs/commands.txt: commands of an operator on a terminal of 80 columns, and what they print.
+"""The session in docs/reference/session.txt: an operator's commands on 80 columns, and what they print.
 
 `python -m tests.docs.session` records it anew, beside a server of its own.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.docs.pages import ROOT
 from tests.server import VOXGATE, Server, running
 
-FILE = ROOT / "docs" / "commands.txt"
+FILE = ROOT / "docs" / "reference" / "session.txt"
 WIDTH = 80
 COMMANDS = (
     "voxgate --help",

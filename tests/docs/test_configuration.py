@@ -1,4 +1,4 @@
-"""docs/configuration.md: every key there is, with its true default, and no other; its examples are valid."""
+"""The sample file has every key there is, with its true default; all examples are valid configurations."""
 
 from __future__ import annotations
 
@@ -6,68 +6,40 @@ import re
 import tomllib
 from base64 import b64encode
 from pathlib import Path
-from typing import Any, get_origin
 
-import msgspec
 import pytest
 
 from proxy.config import config_toml
-from proxy.config.engines import CostSection
-from proxy.config.plans import PlanSection, PriceSection
-from proxy.config.routes import RouteSection
-from proxy.config.sections import (
-    ConsentSection,
-    EngineSection,
-    LimitsStore,
-    Server,
-    Storage,
-    Upstream,
-    VaultSection,
-    VoiceSection,
-)
+from proxy.config.sections import Server
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
-from proxy.features.all import all_sections, load_config
-from tests.docs import pages
+from proxy.features.all import load_config
+from tests.docs import config_reference, pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 from tests.tables import each_row
 
 _PAGE = "configuration.md"
 _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(page, "toml")]
-
-# What a struct collects under a name of its own, or is told by the reader, is no key of the file.
-_COLLECTED = ("settings", "bindings", "fault")
 _STEPS = ("run: voxgate env build", "has been imported", "names no model")
-_NO_VALUE = ("none", "needed", "the section's name")
 
 
-@each_row(
-    ("heading", "section"),
-    [
-        ("[server]", Server),
-        ("[storage]", Storage),
-        ("[limits]", LimitsStore),
-        ("[vault]", VaultSection),
-        ("[consent]", ConsentSection),
-        ("[upstream]", Upstream),
-        ("[plans.NAME]", PlanSection),
-        ("[plans.NAME.prices]", PriceSection),
-        ("[engines.NAME]", EngineSection),
-        ("[engines.NAME.costs]", CostSection),
-        ("[[routes]]", RouteSection),
-        ("[voices.NAME]", VoiceSection),
-        *((f"[{each.name}]", each.type_) for each in all_sections() if get_origin(each.type_) is None),
-    ],
-)
-def test_every_key_is_documented_with_its_default(heading: str, section: type[msgspec.Struct]) -> None:
-    table = pages.rows(pages.section(pages.doc(_PAGE), heading))
-    documented = {pages.codes(key)[0]: _value(default) for key, default, _meaning in table}
-    actual = {
-        field.encode_name: _default(field)
-        for field in msgspec.structs.fields(section)
-        if field.name not in _COLLECTED
-    }
-    assert documented == actual
+def test_the_sample_file_has_every_key_with_its_default() -> None:
+    for heading, type_, samples in config_reference.samples():
+        known = {key: default for key, default, _form in config_reference.keys(type_)}
+        assert set(known) <= set(samples), heading
+        assert all(sample.meaning for key, sample in samples.items() if key in known), heading
+        fixed = {key: default for key, default in known.items() if default not in (None, ..., [])}
+        assert {key: samples[key].value for key in fixed} == fixed, heading
+
+
+def test_the_sample_file_has_every_section() -> None:
+    named = {heading for heading, _type, _samples in config_reference.samples()}
+    assert named == {heading for heading, _type in config_reference.SECTIONS.values()}
+
+
+def test_the_sample_file_is_a_configuration_without_a_fault() -> None:
+    findings = check_config(load_config(config_reference.FILE, {}), registry.load())
+    assert [finding.found for finding in findings if finding.verdict == "wrong"] == []
 
 
 def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +53,7 @@ def test_the_shown_error_is_the_real_one(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_shipped_file_sets_nothing_to_other_than_its_documented_default() -> None:
     shipped = tomllib.loads((pages.ROOT / "config.toml").read_text())
-    defaults = {field.encode_name: _default(field) for field in msgspec.structs.fields(Server)}
+    defaults = {key: default for key, default, _form in config_reference.keys(Server)}
     assert shipped["server"] == {key: defaults[key] for key in shipped["server"]}
 
 
@@ -99,13 +71,3 @@ def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path
     # Whether an environment was built, or a model imported, is not what an example is about.
     wrong = [finding.found for finding in findings if finding.verdict == "wrong"]
     assert [found for found in wrong if not any(step in found for step in _STEPS)] == []
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    if field.default is msgspec.NODEFAULT:
-        return None
-    return list(field.default) if isinstance(field.default, tuple) else field.default
-
-
-def _value(cell: str) -> Any:
-    return None if cell in _NO_VALUE else tomllib.loads(f"value = {pages.codes(cell)[0]}")["value"]

@@ -16,8 +16,8 @@ _SECTION = _TEXT.partition("## Rehearsing a provider's bad day\n")[2].partition(
 
 
 def test_the_table_has_every_fault_and_no_other() -> None:
-    named = [pages.codes(row[0])[0] for row in pages.rows(_SECTION)]
-    assert named == [*get_args(FaultOrder), *get_args(Broken)]
+    named = [code for row in pages.rows(_SECTION) for code in pages.codes(row[0])]
+    assert sorted(named) == sorted([*get_args(FaultOrder), *get_args(Broken)])
 
 
 def test_every_field_of_a_fault_is_said() -> None:

@@ -1,4 +1,4 @@
-"""docs/commands.txt is what the commands print on a terminal of 80 columns."""
+"""docs/reference/session.txt is what the commands print on a terminal of 80 columns."""
 
 from __future__ import annotations
 

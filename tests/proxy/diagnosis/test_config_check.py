@@ -155,8 +155,6 @@ def test_clones_that_may_cost_more_than_they_bring_are_told(
             )
 
 
-def test_the_plan_of_the_quick_start_sells_clones_as_it_should(tmp_path: Path) -> None:
-    (studio,) = re.findall(
-        r"```toml\n(\[plans.studio\]\n.*?)```", (DOCS / "quickstart.md").read_text(), re.DOTALL
-    )
+def test_the_plan_of_the_documentation_sells_clones_as_it_should(tmp_path: Path) -> None:
+    (studio,) = re.findall(r"```toml\n(\[plans.studio\]\n.*?)```", (DOCS / "plans.md").read_text(), re.DOTALL)
     assert not findings(load(tmp_path, MINIMAX + studio), "clone")
