@@ -1,4 +1,4 @@
-"""A Telegram bot that reads messages aloud: a text comes in, a voice note goes out, in the chat's own voice."""
+"""A Telegram bot that reads texts aloud: a text comes in, a voice note goes out, in the voice of its chat."""
 
 from __future__ import annotations
 

@@ -16,9 +16,7 @@ from tests.server import ALONE, Server, running
 ROOT = Path(__file__).parents[2]
 BEEP = ROOT / "examples" / "beep"
 
-_NAMES = "".join(
-    f'[voices.{name}]\ntone = "tone"\n' for name in ("echo", "fable", "nova", "onyx", "shimmer")
-)
+_NAMES = "".join(f'[voices.{name}]\ntone = "tone"\n' for name in ("echo", "fable", "nova", "onyx", "shimmer"))
 
 
 @pytest.fixture(scope="session")

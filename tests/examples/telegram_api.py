@@ -1,4 +1,4 @@
-"""Telegram's Bot API as a bot meets it: updates are fetched by long polls, answers come as calls. On 127.0.0.1."""
+"""Telegram's Bot API as a bot meets it: updates are fetched by long polls, and answers are calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Telegram bot as people meet it: python-telegram-bot itself, between a fake Bot API and a real server."""
+"""The Telegram bot, with python-telegram-bot itself, between a fake Bot API and a real server."""
 
 from __future__ import annotations
 
