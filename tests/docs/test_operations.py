@@ -20,7 +20,7 @@ _STATES = ("starting", "ready", "restarting", "waiting", "failed")
 
 def test_every_command_is_documented() -> None:
     documented = [code for row in pages.rows(pages.doc("commands.md")) for code in pages.codes(row[0])]
-    assert sorted(documented) == sorted(_commands(typer.main.get_command(make_app()), "voxgate"))
+    assert sorted(documented) == sorted(commands_of(typer.main.get_command(make_app()), "voxgate"))
 
 
 def test_every_metric_is_documented_with_its_kind(shipped: Server) -> None:
@@ -51,12 +51,12 @@ def _table(heading: str) -> list[list[str]]:
     return pages.rows(pages.section(pages.doc("monitoring.md"), heading))
 
 
-def _commands(command: object, name: str) -> Iterator[str]:
+def commands_of(command: object, name: str) -> Iterator[str]:
     if isinstance(command, TyperGroup):
         if command.invoke_without_command:
             yield name
         for part, inner in command.commands.items():
-            yield from _commands(inner, f"{name} {part}")
+            yield from commands_of(inner, f"{name} {part}")
     else:
         yield name
 
