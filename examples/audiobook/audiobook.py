@@ -1,4 +1,4 @@
-"""An audiobook of a text file: `python audiobook.py book.txt book.zip --cast Narrator=fable Ana=nova Ben=onyx`.
+"""An audiobook of a text file, with a voice for each speaker: a zip of chapters with their subtitles.
 
 A line `# Title` begins a chapter, and a name in brackets says who speaks from there on.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from openai import ConflictError, HttpxBinaryResponseContent, OpenAI
 
 _CHAPTER = re.compile(r"^# (.+)\n", re.MULTILINE)
-_LOOK_EVERY_S = 2.0
+_LOOK_EVERY_S = 1.0
 
 Job = dict[str, Any]
 
@@ -81,7 +81,6 @@ def main() -> None:
     parser.add_argument("--format", default="mp3")
     given = parser.parse_args()
 
-    client = OpenAI(base_url=os.environ["VOXGATE_URL"], api_key=os.environ["VOXGATE_KEY"])
     book = {
         "model": "tts-1",
         "voice": {"cast": dict(member.split("=", 1) for member in given.cast)},
@@ -90,8 +89,9 @@ def main() -> None:
         "files": "chapters",
         "chapters": chapters_of(given.text.read_text(encoding="utf-8")),
     }
-    job = wait(client, begin(client, book))
-    fetch(client, job, given.zip)
+    with OpenAI(base_url=os.environ["VOXGATE_URL"], api_key=os.environ["VOXGATE_KEY"]) as client:
+        job = wait(client, begin(client, book))
+        fetch(client, job, given.zip)
     print(f"{given.zip}: {job['seconds'] / 60:.1f} minutes, {job['credits']:g} credits, {job['id']}")
 
 

@@ -1,4 +1,4 @@
-"""A book to try: `python write_book.py > book.txt` writes 30,000 characters in ten chapters, always the same."""
+"""A book to try, with nine chapters and always the same: `python write_book.py > book.txt`."""
 
 from __future__ import annotations
 
@@ -6,42 +6,13 @@ import sys
 from random import Random
 
 CHARACTERS = 30_000
-_TITLES = [
-    "The shed",
-    "The lake",
-    "A letter",
-    "The ferry",
-    "Fog",
-    "The lighthouse",
-    "Salt",
-    "A lamp",
-    "The long way",
-    "Home",
-]
-_PLACES = [
-    "by the lake",
-    "behind the shed",
-    "on the ferry",
-    "at the lighthouse",
-    "in the kitchen",
-    "under the stairs",
-]
-_THINGS = ["the lamp", "the letter", "an old map", "the blue coat", "two keys", "the radio", "a tin of tea"]
-_ACTS = [
-    "put {} on the table",
-    "looked for {}",
-    "carried {} down to the water",
-    "hid {} again",
-    "gave {} to nobody",
-]
-_SKIES = [
-    "It had rained all night.",
-    "The wind came from the sea.",
-    "Nothing moved.",
-    "The fog was slow to go.",
-]
-_ASKS = ["Where did you find {}?", "Did you bring {}?", "Why is {} here?", "Who needs {} now?"]
-_ANSWERS = ["I was {}, and nobody saw me.", "Look {}.", "It was {} all along.", "Not {}, I promise."]
+_TITLES = ("The shed", "The lake", "A letter", "The ferry", "Fog", "The lighthouse", "Salt", "A lamp", "Home")
+_PLACES = ("by the lake", "behind the shed", "on the ferry", "at the lighthouse", "under the stairs")
+_THINGS = ("the lamp", "the letter", "an old map", "the blue coat", "two keys", "the radio")
+_ACTS = ("put {} on the table", "looked for {}", "carried {} down to the water", "hid {} again")
+_SKIES = ("It had rained all night.", "The wind came from the sea.", "Nothing moved.", "The fog rose.")
+_ASKS = ("Where did you find {}?", "Did you bring {}?", "Why is {} here?", "Who needs {} now?")
+_ANSWERS = ("I was {}, and nobody saw me.", "Look {}.", "It was {} all along.", "Not {}, I promise.")
 
 
 def scene(choose: Random) -> str:

@@ -1,14 +1,14 @@
-"""examples/audiobook, from a file to a zip, with the plain OpenAI SDK; a shorter book by the same programs."""
+"""examples/audiobook, from a file to a zip: the same programs, and a shorter book."""
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
-import subprocess
-import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.clients.servers import texts
 from tests.examples.conftest import ROOT
@@ -19,21 +19,30 @@ CAST = ("--cast", "Narrator=fable", "Ana=nova", "Ben=onyx")
 _TURN = re.compile(r"\[\w+\] ")
 
 
-def _made(server: Server, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "VOXGATE_URL": f"{server.url}/v1", "VOXGATE_KEY": server.key}
-    command = [sys.executable, "-W", "error", str(EXAMPLE / "audiobook.py"), "book.txt", "book.zip"]
-    return subprocess.run(
-        [*command, *CAST, *more], cwd=folder, env=environ, capture_output=True, text=True, timeout=60
-    )
+@pytest.fixture
+def make(tones: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Run the program on a text, as its command line does."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXGATE_URL", f"{tones.url}/v1")
+    monkeypatch.setenv("VOXGATE_KEY", tones.key)
+    monkeypatch.setattr("sys.argv", ["audiobook.py", "book.txt", "book.zip", *CAST])
+
+    def run(text: str) -> None:
+        Path("book.txt").write_text(text)
+        runpy.run_path(str(EXAMPLE / "audiobook.py"), run_name="__main__")
+
+    return run
 
 
-def test_a_text_becomes_a_zip_of_chapters_with_subtitles(tones: Server, tmp_path: Path) -> None:
+def test_a_text_becomes_a_zip_of_chapters_with_subtitles(
+    make: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     book = runpy.run_path(str(EXAMPLE / "write_book.py"))["book"](1500)
-    (tmp_path / "book.txt").write_text(book)
-    first, again = _made(tones, tmp_path), _made(tones, tmp_path)
-    assert (first.returncode, again.returncode) == (0, 0), first.stderr
-    assert first.stdout == again.stdout, "the second run has found the job of the first"
-    with zipfile.ZipFile(tmp_path / "book.zip") as made:
+    make(book)
+    first = capsys.readouterr().out
+    make(book)
+    assert capsys.readouterr().out == first, "the second run has not found the job of the first"
+    with zipfile.ZipFile("book.zip") as made:
         files = {name: made.read(name) for name in made.namelist()}
     chapters = re.split(r"^# (.+)\n", book, flags=re.MULTILINE)[1:]
     titles = [f"{number:02} {title}" for number, title in enumerate(chapters[::2], 1)]
@@ -46,11 +55,9 @@ def test_a_text_becomes_a_zip_of_chapters_with_subtitles(tones: Server, tmp_path
         assert _words(" ".join(cues)) == wanted
 
 
-def test_a_text_without_chapters_is_refused(tones: Server, tmp_path: Path) -> None:
-    (tmp_path / "book.txt").write_text("Once upon a time.")
-    refused = _made(tones, tmp_path)
-    assert refused.returncode == 1
-    assert "begin each with a line" in refused.stderr
+def test_a_text_without_chapters_is_refused(make: Callable[[str], None]) -> None:
+    with pytest.raises(SystemExit, match="begin each with a line"):
+        make("Once upon a time.")
 
 
 def test_the_book_to_try_is_as_long_as_it_says() -> None:

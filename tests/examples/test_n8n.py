@@ -2,6 +2,7 @@
 
 By HttpRequestV3.node.js of n8n-nodes-base 2.41.2, and generate.operation.js, transport/index.js and
 OpenAiApi.credentials.js of n8n-nodes-langchain 2.41.1 and n8n-nodes-base: both published in September 2026.
+`WRITTEN` is what n8n 2.35.0 itself wrote when it executed these files, on Node 24.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from tests.clients.servers import texts
 from tests.examples.conftest import ROOT
 from tests.server import Server
 
+WRITTEN = {
+    "http_request.json": r'{"model":"tts-1","voice":"nova","input":"Bom dia! \"Tudo bem?\", perguntou ela.",'
+    r'"language":"pt-BR","response_format":"opus"}',
+    "openai_node.json": r'{"model":"tts-1","input":"The parcel is at your door.","voice":"nova",'
+    r'"response_format":"opus","speed":1}',
+}
 _SHOWN = "http://host.docker.internal:8000"
 _FIELD = re.compile(r"=\{\{ \$json\.(\w+) \}\}")
 
@@ -49,10 +56,12 @@ def _value(parameter: str, item: Json) -> Any:
     return item[field[1]] if field else parameter
 
 
-def _post(url: str, body: Json, headers: dict[str, str]) -> httpx2.Response:
+def _post(url: str, name: str, body: Json, headers: dict[str, str]) -> httpx2.Response:
     """axios writes JSON without blanks, and leaves letters as they are."""
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return httpx2.post(url, content=content, headers={"content-type": "application/json", **headers})
+    assert content == WRITTEN[name]
+    both = {"content-type": "application/json", "user-agent": "n8n"}
+    return httpx2.post(url, content=content, headers={**both, **headers})
 
 
 def test_the_http_request_node_speaks(tones: Server) -> None:
@@ -69,6 +78,7 @@ def test_the_http_request_node_speaks(tones: Server) -> None:
     assert parameters["genericAuthType"] in node["credentials"]
     answer = _post(
         parameters["url"].replace(_SHOWN, tones.url),
+        "http_request.json",
         body,
         {"Authorization": f"Bearer {tones.key}", "accept-encoding": "gzip, compress, deflate, br"},
     )
@@ -95,6 +105,6 @@ def test_the_openai_node_speaks(tones: Server) -> None:
     headers = {"Authorization": f"Bearer {tones.key}", "OpenAI-Organization": ""}
     listed = httpx2.get(f"{tones.url}/v1/models", headers=headers)
     assert body["model"] in {model["id"] for model in listed.json()["data"]}
-    answer = _post(f"{tones.url}/v1/audio/speech", body, headers)
+    answer = _post(f"{tones.url}/v1/audio/speech", "openai_node.json", body, headers)
     assert answer.status_code == 200, answer.text
     assert texts(answer.content, "opus") == (item["text"],)
