@@ -63,9 +63,9 @@ def fetch(client: OpenAI, job: Job, file: Path) -> None:
     client.get(f"{path}/content", cast_to=HttpxBinaryResponseContent).write_to_file(file)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as book:
         for number, name in enumerate(book.namelist(), 1):
-            options = {"params": {"format": "srt", "chapter": number}}
+            asked = {"format": "srt", "chapter": number}
             try:
-                subtitles = client.get(f"{path}/subtitles", cast_to=str, options=options)
+                subtitles = client.get(f"{path}/subtitles", cast_to=str, options={"params": asked})
             except ConflictError:
                 print(f"{name}: its voice does not tell when it says a word", file=sys.stderr)
             else:

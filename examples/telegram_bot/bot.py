@@ -26,7 +26,7 @@ async def choose_voice(update: Update, context: ContextTypes.DEFAULT_TYPE) -> No
     if not context.args:
         await explain(update, context)
         return
-    voice, language, *_ = [*context.args, ""]
+    voice, language = context.args[0], " ".join(context.args[1:])
     await speech.get(f"/audio/voices/{quote(voice, safe='')}", cast_to=object)
     context.chat_data.update(voice=voice, language=language)
     await update.effective_message.reply_text(f"This chat has the voice {voice} now.")

@@ -109,8 +109,8 @@ def _use(server: Server) -> None:
         assert (ask(voice="tone/fail"), ask(model="refused/tts-1", voice="refused/alloy")) == (503, 503)
 
 
-def _all_of(server: Server) -> Served | None:
-    """The page, once it has the last of all: the job is done."""
+def _all_of(server: Server) -> Served:
+    """The page, or nothing until it has the last of all: the job is done."""
     found: Served = defaultdict(lambda: defaultdict(set))
     for family in text_string_to_metric_families(httpx2.get(server.metrics).text):
         for sample in family.samples:
@@ -118,7 +118,7 @@ def _all_of(server: Server) -> Served | None:
                 found[sample.name][label].add(value)
             _ = found[sample.name]
     found["voxgate_device_memory_used_bytes"] = _OF_CARDS
-    return found if "voxgate_job_steps_total" in found else None
+    return found if "voxgate_job_steps_total" in found else {}
 
 
 @each_row("expression", expressions(), ids=lambda expression: expression.where)

@@ -20,7 +20,8 @@ _ADDRESS = "http://192.168.1.20:8000"
 _MESSAGE = 'She said: "It is done."'
 
 
-class _Loader(yaml.SafeLoader):
+# PyYAML ships no types.
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """With Home Assistant's `!secret`."""
 
 
