@@ -86,7 +86,8 @@ class Exchange:
         """Write one log line and one count. Call it when the request is over."""
         # This repeats `route_of`, to save a call for every request.
         route = getattr(self._scope.get("route"), "path", "unmatched")
-        metrics.request_ended(route, self.status, aborted=self.status != 0 and not self.is_complete)
+        code = None if self.code is msgspec.UNSET else self.code
+        metrics.request_ended(route, self.status, code, aborted=self.status != 0 and not self.is_complete)
         state = self._scope["state"]
         caller = state.get("caller")
         log_request(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from policies.admission import CreditBalance, Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
+from policies.price import MICRO
 from proxy.ledger.holds import HeldCredits, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage import durable_holds, entries
@@ -71,6 +72,7 @@ class MemoryHolds:
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store = store
         self.pending = PendingWrites(metrics)
+        self._charged = metrics.credits
         self.deadlines = WriteDeadlines()
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
@@ -110,6 +112,7 @@ class MemoryHolds:
         account.live.pop(hold_request.request_id, None)
         if end is not None and end.entries:
             account.apply(end.entries)
+            self._charged.counts[(end.usage.kind,)] += end.usage.credits / MICRO
 
     def drop(self, request: str, account: str) -> None:
         if account in self._accounts:

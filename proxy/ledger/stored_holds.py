@@ -10,6 +10,7 @@ import structlog
 
 from policies.admission import Refusal, Split, admit
 from policies.cycles import Cycle, cycle_at
+from policies.price import MICRO
 from proxy.ledger.holds import HeldCredits, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds
@@ -41,6 +42,7 @@ class StoredHolds:
     def __init__(self, store: database.Store, metrics: Metrics) -> None:
         self.store = store
         self.pending = PendingWrites(metrics)
+        self._charged = metrics.credits
         self.deadlines = WriteDeadlines()
         self._worker = secrets.token_hex(8)
         self._live: set[str] = set()
@@ -74,6 +76,8 @@ class StoredHolds:
         self._live.discard(hold_request.request_id)
         if end is None:
             self._drop_later(hold_request.request_id)
+        elif end.usage.credits:
+            self._charged.counts[(end.usage.kind,)] += end.usage.credits / MICRO
 
     def drop(self, request: str, account: str) -> None:
         del account

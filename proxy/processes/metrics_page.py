@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 from wsgiref.simple_server import WSGIRequestHandler
 
@@ -16,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
+from proxy.telemetry.machine import machine_metrics
 from speech_engine import Urgency
 from speech_engine.host.pipe_messages import HostState
 
@@ -117,7 +119,7 @@ def _add(sums: _Figures, more: _Figures) -> None:
         sum_ = sums.setdefault(family, {})
         for place, value in figures.items():
             # All workers share one store and one cache: each of them reports the whole.
-            is_whole = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes"))
+            is_whole = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes", "_waiting"))
             sum_[place] = max(sum_.get(place, 0.0), value) if is_whole else sum_.get(place, 0.0) + value
 
 
@@ -144,6 +146,7 @@ class MetricsPage(Collector):
         hosts: Callable[[], Iterable[HostState]],
         names: Callable[[], Sequence[str]] = tuple,
         batches: Callable[[], Figures] = dict,
+        data: Path = Path("."),
     ) -> None:
         self._address = address
         self._workers = workers
@@ -151,6 +154,7 @@ class MetricsPage(Collector):
         self._hosts = hosts
         self._names = names
         self._batches = batches
+        self._data = data
         self._sum = MetricsSum()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -211,6 +215,7 @@ class MetricsPage(Collector):
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
         answered.add_metric([], len(reports))
         yield from (configured, answered, *self._of_hosts(), *batch_metrics(self._batches()), *figures)
+        yield from machine_metrics(self._data)
 
     def _of_hosts(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily(

@@ -132,6 +132,7 @@ class Supervisor:
             lambda: self._hosts.states.values(),
             lambda: self._config.server.hosts,
             self._hosts.figures,
+            Path(config.data),
         )
         self._switch = EngineSwitch(self._hosts)
         self._stopping = asyncio.Event()

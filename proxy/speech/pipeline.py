@@ -159,6 +159,8 @@ class Pipeline:
         if answer is not None:
             for note in self._ended:
                 note(call)
+        if any(part.winner is not None and part.winner.is_robot for part in totals.parts):
+            self._metrics.robots.inc()
         for part, samples in totals.written_parts():
             if (model := part.model) is not None:
                 engine, id_ = model.engine, model.info.id

@@ -124,6 +124,12 @@ class Metrics:
         self._requests = PlainCounter(
             "voxgate_requests", "Requests answered.", ["route", "status"], registry=self.registry
         )
+        self._errors = PlainCounter(
+            "voxgate_errors",
+            "Requests refused or failed, by their error.",
+            ["code"],
+            registry=self.registry,
+        )
         self._aborted = Counter(
             "voxgate_answers_aborted", "Answers broken off.", ["route"], registry=self.registry
         )
@@ -142,6 +148,14 @@ class Metrics:
                 buckets=_FIRST_AUDIO_BUCKETS,
                 registry=self.registry,
             )
+        )
+        self.robots = Counter(
+            "voxgate_robot_answers",
+            "Speeches in which a rule-based voice took the place of a natural one.",
+            registry=self.registry,
+        )
+        self.credits = PlainCounter(
+            "voxgate_credits", "Credits charged, without refunds.", ["operation"], registry=self.registry
         )
         self.failures = Counter(
             "voxgate_engine_failures",
@@ -172,9 +186,11 @@ class Metrics:
         self.engines = EngineMetrics(self.registry)
         self.connections = ConnectionMetrics(self.registry)
 
-    def request_ended(self, route: str, status: int, aborted: bool) -> None:
+    def request_ended(self, route: str, status: int, code: str | None, aborted: bool) -> None:
         self.in_flight -= 1
         self._requests.counts[route, status] += 1
+        if code is not None:
+            self._errors.counts[(code,)] += 1
         if aborted:
             self._aborted.labels(route).inc()
 

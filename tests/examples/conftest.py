@@ -5,14 +5,25 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults import plugin_folders
+from tests.server import ALONE, Server, running
 
 ROOT = Path(__file__).parents[2]
 BEEP = ROOT / "examples" / "beep"
+
+_NAMES = "".join(f'[voices.{name}]\ntone = "tone"\n' for name in ("echo", "fable", "nova", "onyx", "shimmer"))
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose voices say in tones what they were asked to say."""
+    with running(tmp_path_factory.mktemp("tones"), ALONE + _NAMES) as server:
+        yield server
 
 
 def pip(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -178,6 +178,10 @@ _WANTED_FILES = "state = 'wanted' AND kind = 'file'"
 FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
 _WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
+_ALL_WAITING = """
+SELECT count(*) AS steps FROM job_steps JOIN jobs ON jobs.id = job_steps.job
+WHERE job_steps.state = 'wanted' AND jobs.waits NOT IN ('credits', 'suspended')
+"""
 _STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
@@ -292,6 +296,12 @@ def _insert_sql(rows: int) -> tuple[str, tuple[str, ...]]:
         "WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
     )
     return sql, tuple(f"{name}_{number}" for number in range(rows) for name in types)
+
+
+async def count_waiting(store: Store) -> int:
+    """Return the number of steps that are not done, of all accounts that can pay."""
+    (row,) = await store.read(_ALL_WAITING)
+    return int(row["steps"])
 
 
 async def find_clip(store: Store, step: str) -> JobClip | None:

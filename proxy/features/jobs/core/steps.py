@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import structlog
 from msgspec.structs import replace
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from policies.tasks import SECOND
 from proxy import errors
@@ -85,6 +85,11 @@ class Steps(TaskKind[JobStep]):
             ["result"],
             registry=registry,
         )
+        self._waiting = Gauge(
+            "voxgate_job_steps_waiting",
+            "Steps to do, of accounts that can pay.",
+            registry=registry,
+        )
         self.places = StepLimiter()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
@@ -109,6 +114,10 @@ class Steps(TaskKind[JobStep]):
         waiting_jobs = self.places.waiting_jobs(self.full_limits())
         condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
+
+    async def turn(self) -> None:
+        self._waiting.set(await records.count_waiting(self._store))
+        await super().turn()
 
     def look_soon(self) -> None:
         super().look_soon()
