@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -97,15 +98,47 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="How many workers; more than one need PostgreSQL and Redis.")
     ] = None,
+    voices: Annotated[
+        Literal["natural", "plain"] | None,
+        typer.Option(help="natural: the first start fetches natural voices, as it does without a config file."),
+    ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
+    from proxy.config import config_toml
+
+    is_tried_out = config_toml.find_file(config_file, os.environ) is None
+
+    def load() -> Config:
+        config = load_config(config_file, server=server)
+        return _with_dev_key(config) if is_tried_out else config
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
 
     options = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in options.items() if value is not None}
-    _run(lambda: load_config(config_file, server=server), announce)
+    if voices == "natural" or (voices is None and is_tried_out):
+        _fetch_voices(config_file)
+    _run(load, announce)
+
+
+def _with_dev_key(config: Config) -> Config:
+    """Return the configuration of a server that somebody tries out: its banner has a key that works."""
+    from msgspec.structs import replace
+
+    from proxy.config.addresses import is_local
+
+    if "VOXGATE_SERVER__DEV_KEY" in os.environ or not is_local(config.server.host):
+        return config
+    return replace(config, server=replace(config.server, dev_key=True))
+
+
+def _fetch_voices(config_file: Path | None) -> None:
+    """Fetch natural voices in a process of its own: the server starts whatever happens there."""
+    config = () if config_file is None else ("--config", str(config_file))
+    # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
+    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", "--at-start", *config)
+    subprocess.run(command, check=False)
 
 
 def worker(config_file: ConfigFile = None) -> None:
