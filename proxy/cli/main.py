@@ -24,6 +24,7 @@ from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import KEYS
+from proxy.cli.migrate import MIGRATE
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
@@ -100,7 +101,9 @@ def serve(
     ] = None,
     voices: Annotated[
         Literal["natural", "plain"] | None,
-        typer.Option(help="natural: the first start fetches natural voices, as it does without a config file."),
+        typer.Option(
+            help="natural: the first start fetches natural voices, as it does without a config file."
+        ),
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
@@ -200,7 +203,7 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, say, convert, train, reload, check, doctor, PLANS, usage, AUDIT),
+    *(serve, worker, say, convert, train, MIGRATE, reload, check, doctor, PLANS, usage, AUDIT),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command
