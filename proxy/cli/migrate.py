@@ -22,7 +22,6 @@ import typer
 from proxy.commands.command import Command, CommandResult
 from proxy.commands.tables import Line, Part
 
-_HERE = "http://127.0.0.1:8000/v1"
 _MOST_ENTRIES, _MOST_BYTES, _MOST_FILE_BYTES = 200_000, 200_000_000, 1_000_000
 _MOST_CALL, _MOST_FOUND, _NEAR_LINES, _LONGEST_SHOWN = 5_000, 100, 12, 300
 _KINDS = {".py": "python", ".pyw": "python", ".json": "n8n"}
@@ -44,7 +43,6 @@ _OTHER_URL = re.compile(r"https://api\.openai\.com/v1/(?!audio/speech\b)\w")
 _TOKEN = re.compile(
     r"(?s:\"{3}.*?\"{3}|'{3}.*?'{3})|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[()\[\]{},]"
 )
-_MODULE = re.compile(r"^[ \t]*import openai\b", re.M)
 _KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}")
 _SECRET = re.compile(r"(\bsk-|(?:api_key|apiKey)\s*[=:]\s*[\"']|Bearer )[\w.-]{6,}")
 _FIELD = re.compile(r"[\"']?\b(model|voice|instructions)\\?[\"']?\s*[=:]\s*\\?[\"']([^\"'\\\n]{1,80})")
@@ -123,7 +121,7 @@ class _Migration:
         for source in self._sources:
             for call in source.calls:
                 self._move_call(source, call)
-            if "audio/speech" in source.text:
+            if "audio/speech" in source.text and (source.kind != "n8n" or '"nodes"' in source.text):
                 self._move_urls(source)
             if source.kind == "n8n":
                 self._look_at_nodes(source)
@@ -150,7 +148,7 @@ class _Migration:
                 self._move_client(owner, opening, end)
             return
         new = f".with_options({pair})" if source.kind == "python" else f".withOptions({{ {pair} }})"
-        if name == "openai" and source.kind == "python" and _MODULE.search(text):
+        if name == "openai" and source.kind == "python" and re.search(r"^import openai\b", text, re.M):
             new = f".OpenAI({pair})"
         source.edits.append((place, place, new))
 
@@ -182,18 +180,19 @@ class _Migration:
             if is_ours(match.start()):
                 source.edits.append((*match.span(), root + match[1]))
                 near.add(source.line(match.start()))
-        near |= {source.line(match.start()) for match in re.finditer("audio/speech", text)} if near else set()
+        paths = [match.start() for match in islice(re.finditer("/audio/speech", text), _MOST_FOUND)]
+        near |= {source.line(place) for place in paths} if near else set()
         is_speech_alone = not source.clients and not _OTHER_URL.search(text)
         for match in _KEY.finditer(text) if near else ():
             line = source.line(match.start())
-            is_near = is_speech_alone or any(abs(line - each) <= _NEAR_LINES for each in near)
-            if is_near and is_ours(match.start()):
+            is_near = any(abs(line - each) <= _NEAR_LINES for each in near)
+            if (is_near or is_speech_alone) and is_ours(match.start()):
                 new = "VOXGATE_API_KEY" if match[0] == "OPENAI_API_KEY" else "YOUR_KEY"
                 source.edits.append((*match.span(), new))
-        for match in islice(re.finditer("/audio/speech", text), _MOST_FOUND):
-            line = source.line(match.start())
+        for place in paths:
+            line = source.line(place)
             self._look_at_fields(source, *source.lines(line - _NEAR_LINES, line + _NEAR_LINES))
-            if not near and not source.is_comment(match.start()) and root not in text:
+            if not near and not source.is_comment(place) and root not in text:
                 source.note(line, f"its address is made elsewhere: let it be {self._url}")
 
     def _look_at_fields(self, source: _Source, start: int, end: int) -> None:
@@ -249,14 +248,12 @@ def _changes(source: _Source) -> Iterator[dict[str, Any]]:
 
 
 def _shown(text: str) -> str:
-    masked = _SECRET.sub(r"\1…", text)
-    return "".join(each for each in masked if each.isprintable() or each in "\n\t")
+    return "".join(each for each in _SECRET.sub(r"\1…", text) if each.isprintable() or each in "\n\t")
 
 
 def _read(root: Path) -> tuple[list[_Source], list[str]]:
     """Read what may have calls below a folder. Return it, and what was left out."""
-    sources, left = list[_Source](), list[str]()
-    entries = size = 0
+    sources, left, entries, size = list[_Source](), list[str](), 0, 0
     top = os.walk(root, onerror=lambda error: left.append(f"{error.filename}: {error.strerror}"))
     for folder, folders, names in top if root.is_dir() else ((root.parent, list[str](), [root.name]),):
         folders[:] = sorted(each for each in folders if each[0] != "." and each not in _LEFT_OUT)
@@ -286,7 +283,7 @@ def _content(path: Path) -> bytes:
 
 def _migrate(
     path: Annotated[Path, typer.Argument(exists=True, help="A project's folder, or one file.")],
-    url: Annotated[str, typer.Option(help="The address of voxgate, with its /v1.")] = _HERE,
+    url: Annotated[str, typer.Option(help="voxgate's address, with /v1.")] = "http://127.0.0.1:8000/v1",
 ) -> CommandResult:
     """Show the lines of a project that call OpenAI, and how they would call voxgate. Nothing is changed.
 

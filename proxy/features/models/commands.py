@@ -240,10 +240,8 @@ def voices_natural(
 ) -> CommandResult | None:
     """Fetch natural voices, and speak with them."""
     from proxy.features.models import first_voices
-    from speech_engine.host.confinement import die_with_parent
 
     if at_start:
-        die_with_parent()
         first_voices.begin(here)
         return None
     return CommandResult(first_voices.fetched(here, accept or []))
