@@ -113,7 +113,7 @@ def serve(
 
     def load() -> Config:
         config = load_config(config_file, server=server)
-        return _with_dev_key(config) if is_tried_out else config
+        return with_dev_key(config) if is_tried_out else config
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
@@ -125,7 +125,7 @@ def serve(
     _run(load, announce)
 
 
-def _with_dev_key(config: Config) -> Config:
+def with_dev_key(config: Config) -> Config:
     """Return the configuration of a server that somebody tries out: its banner has a key that works."""
     from msgspec.structs import replace
 

@@ -43,7 +43,7 @@ _OTHER_URL = re.compile(r"https://api\.openai\.com/v1/(?!audio/speech\b)\w")
 _TOKEN = re.compile(
     r"(?s:\"{3}.*?\"{3}|'{3}.*?'{3})|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[()\[\]{},]"
 )
-_KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}")
+_KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}|(?<=Bearer )[\w.-]{8,}")
 _SECRET = re.compile(r"(\bsk-|(?:api_key|apiKey)\s*[=:]\s*[\"']|Bearer )[\w.-]{6,}")
 _FIELD = re.compile(r"[\"']?\b(model|voice|instructions)\\?[\"']?\s*[=:]\s*\\?[\"']([^\"'\\\n]{1,80})")
 _ADDRESS = re.compile(r"https?://[\w.:\[\]/-]+")
@@ -102,7 +102,7 @@ def _end(text: str, opening: int) -> int:
 
 def _value(text: str, start: int, end: int, name: str) -> tuple[int, int] | None:
     """Return where the value of an argument is, empty for JavaScript's `{ apiKey }`."""
-    found = re.compile(rf"\b{name}\b\s*(?:[=:]\s*|(?=[,}}]))").search(text, start, end)
+    found = re.compile(rf"\b{name}\b(?:\s*[=:]\s*|(?=\s*[,}}]))").search(text, start, end)
     if found is None:
         return None
     depth, start = 0, found.end()
@@ -223,7 +223,8 @@ class _Migration:
 def _insertion(kind: str, inside: str, place: int, missing: str) -> Edit:
     """Return the edit that adds arguments to those inside the brackets."""
     if kind == "python":
-        return place, place, f"{missing}, " if inside.strip() else missing
+        separator = ", " if inside[:1] != "\n" else ","
+        return place, place, missing + separator if inside.strip() else missing
     if inside.lstrip().startswith("{"):
         brace = place + inside.index("{") + 1
         return brace, brace, f" {missing},"
