@@ -190,7 +190,7 @@ def again(place: Place, before: str) -> Clip:
 
 
 def upgraded(place: Place, before: str) -> Clip:
-    """A server that an older commit installed and served from. The time is that of the first start of this one."""
+    """A server that an older commit installed, and that served. The time is that of the first start since."""
     place.clone(before)
     _run(*place.make("install"), environ=place.environ)
     clip(place, *place.make("serve", "PORT=0"))

@@ -286,9 +286,9 @@ def _migrate(
     path: Annotated[Path, typer.Argument(exists=True, help="A project's folder, or one file.")],
     url: Annotated[str, typer.Option(help="voxgate's address, with /v1.")] = "http://127.0.0.1:8000/v1",
 ) -> CommandResult:
-    """Show the lines of a project that call OpenAI, and how they would call voxgate. Nothing is changed.
+    """Show how a project would change from OpenAI to voxgate.
 
-    The status is 1 if there are such lines, and 2 for a failure.
+    Nothing is changed. The status is 1 if there are such lines, and 2 for a failure.
     """
     if not _ADDRESS.fullmatch(url):
         raise typer.BadParameter(f"--url is no address: {url}")
