@@ -13,7 +13,7 @@ from tests.docs.pages import PAGES, PLUGIN_PAGES, ROOT
 from tests.tables import each_row
 
 _TWO_SCREENS = 100
-MOST_WORDS = 24_100
+MOST_WORDS = 24_300
 """In docs/ and the README together; a sign alone is no word. Code and recorded output are not counted."""
 
 _BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
