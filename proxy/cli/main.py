@@ -107,22 +107,33 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from proxy.config import config_toml
-
-    is_tried_out = config_toml.find_file(config_file, os.environ) is None
+    is_trial = is_tried_out(config_file)
 
     def load() -> Config:
         config = load_config(config_file, server=server)
-        return with_dev_key(config) if is_tried_out else config
+        return with_dev_key(config) if is_trial else config
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
 
     options = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in options.items() if value is not None}
-    if voices == "natural" or (voices is None and is_tried_out):
+    if voices == "natural" or (voices is None and is_trial):
         _fetch_voices(config_file)
     _run(load, announce)
+
+
+def is_tried_out(config_file: Path | None) -> bool:
+    """Tell whether somebody tries voxgate out: without a configuration file, and without the data of a server
+    that began otherwise."""
+    from proxy.config import config_toml
+
+    if config_toml.find_file(config_file, os.environ) is not None:
+        return False
+    config = load_config()
+    data = Path(config.data)
+    is_new = (data / "dev-key").exists() or not (data / "voxgate.db").exists()
+    return config.storage.url == "sqlite" and is_new
 
 
 def with_dev_key(config: Config) -> Config:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.main import with_dev_key
+from proxy.cli.main import is_tried_out, with_dev_key
 from proxy.config import natural
 from proxy.features.all import load_config
 from tests.deploy.test_natural_serve import AWAY, LINE, engine_of, require_index, said
 from tests.server import Server, running
+from tests.tables import each_row
 
 ROOT = Path(__file__).parents[2]
 _FETCH_S = 900.0
@@ -70,6 +71,27 @@ def test_it_has_each_part_that_the_source_has(installed: Path) -> None:
         here = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*") if path.suffix in kinds}
         there = {path.relative_to(site) for path in (site / package).rglob("*") if path.suffix in kinds}
         assert {path for path in here - there if "ruff.toml" not in path.name} == set()
+
+
+@each_row(
+    ("files", "url", "is_trial"),
+    [
+        ((), "sqlite", True),
+        (("data/voxgate.db", "data/dev-key"), "sqlite", True),
+        (("data/voxgate.db",), "sqlite", False),
+        (("config.toml",), "sqlite", False),
+        ((), "postgresql://voxgate@127.0.0.1/voxgate", False),
+    ],
+)
+def test_a_server_that_somebody_set_up_gets_no_voices_and_no_key_unasked(
+    files: tuple[str, ...], url: str, is_trial: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXGATE_STORAGE__URL", url)
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert is_tried_out(None) is is_trial
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
