@@ -101,7 +101,7 @@ def _megabytes(folder: Path) -> int:
 
 
 def _run(*command: str, environ: Mapping[str, str] | None = None) -> None:
-    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, env=environ, check=True, capture_output=True)
 
 
 def clip(
