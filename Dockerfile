@@ -34,5 +34,6 @@ ENV PATH=/opt/voxgate/.venv/bin:$PATH \
 USER 10001:10001
 VOLUME /var/lib/voxgate
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python3.11", "/opt/voxgate/deploy/healthcheck.py"]
-CMD ["voxgate", "serve"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=600s CMD ["python3.11", "/opt/voxgate/deploy/healthcheck.py"]
+# The first start fetches natural voices into the volume, as this user; without a network espeak speaks.
+CMD ["voxgate", "serve", "--voices", "natural"]

@@ -19,8 +19,7 @@ given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
 # Natural voices are fetched once. `make serve VOICES=plain` does without; so does a machine without an index.
 serve: install
-	$(if $(filter plain,$(VOICES)),,-$(BIN)/voxgate voices natural --at-start)
-	VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve $(call given,HOST,--host) $(call given,PORT,--port)
+	VOXGATE_SERVER__DEV_KEY=$(if $(call given,HOST,x),false,true) exec $(BIN)/voxgate serve --voices $(if $(filter plain,$(VOICES)),plain,natural) $(call given,HOST,--host) $(call given,PORT,--port)
 
 install: $(VENV)/.serve-stamp
 

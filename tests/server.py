@@ -99,7 +99,7 @@ class Server(NamedTuple):
 @contextmanager
 def running(
     folder: Path,
-    config: str = ALONE,
+    config: str | None = ALONE,
     *,
     environ: Mapping[str, str] | None = None,
     command: tuple[str, ...] = (),
@@ -108,18 +108,16 @@ def running(
 ) -> Iterator[Server]:
     """Starts one on a free port, waits until it says that it serves, and ends it with SIGTERM.
 
-    Steps that held the loop of a worker for long are in the run's report.
+    Steps that held the loop of a worker for long are in the run's report. Without `config` there is no file,
+    and `cwd` must be the folder.
     """
     file, log = folder / "config.toml", folder / "server.log"
-    file.write_text(config)
     metrics = f"127.0.0.1:{free_port()}"
-    env = {
-        **os.environ,
-        "VOXGATE_CONFIG": str(file),
-        "VOXGATE_SERVER__DEV_KEY": "true",
-        "VOXGATE_SERVER__METRICS": metrics,
-    }
-    if "first_audio_s" not in config:
+    env = {**os.environ, "VOXGATE_SERVER__METRICS": metrics}
+    if config is not None:
+        file.write_text(config)
+        env |= {"VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__DEV_KEY": "true"}
+    if "first_audio_s" not in (config or ""):
         env["VOXGATE_SERVER__FIRST_AUDIO_S"] = str(FIRST_AUDIO_S)
     env.update(environ or {})
     with log.open("ab") as stderr:

@@ -1,6 +1,6 @@
 """The paths of the library and its data. The path to the data is short enough for the library.
 
-This file reads the paths from the extra's package. Only the worker loads the library.
+This file reads the paths from the package espeakng-loader. Only the worker loads the library.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Build(msgspec.Struct, frozen=True):
 
 
 def build_of(settings: EspeakSettings) -> Build:
-    """Return the build that the settings name. The extra's build fills in what they leave out."""
+    """Return the build that the settings name. The package's build fills in what they leave out."""
     if settings.library is not None and settings.data is not None:
         return Build(settings.library, settings.data)
     try:
         import espeakng_loader
     except ImportError as error:
         raise EngineUnavailable(
-            "espeak-ng is not installed: install voxgate[espeak], or set `library` and `data` of the engine"
+            "espeak-ng is not installed: install espeakng-loader, or set `library` and `data` of the engine"
         ) from error
     return Build(
         settings.library or espeakng_loader.get_library_path(),

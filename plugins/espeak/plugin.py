@@ -16,7 +16,7 @@ from speech_engine.plugin import Missing
 class EspeakSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The engine's section in config.toml. Everything has a default that works.
 
-    `library` and `data` name another build of espeak-ng (1.52 or later) instead of the extra's build.
+    `library` and `data` name another build of espeak-ng (1.52 or later) instead of the package's build.
     """
 
     volume: Annotated[int, msgspec.Meta(ge=0, le=200)] = 100
@@ -27,16 +27,16 @@ class EspeakSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 def missing(settings: EspeakSettings) -> tuple[Missing, ...]:
-    """Return what is missing. The extra's files are found but not loaded."""
-    extra = find_spec("espeakng_loader")
-    folder = Path(extra.origin).parent if extra is not None and extra.origin else None
+    """Return what is missing. The package's files are found but not loaded."""
+    package = find_spec("espeakng_loader")
+    folder = Path(package.origin).parent if package is not None and package.origin else None
     if folder is None and None in (settings.library, settings.data):
-        do = "install voxgate[espeak], or set `library` and `data` of the engine to another build"
+        do = "install espeakng-loader, or set `library` and `data` of the engine to another build"
         return (Missing("espeak-ng is not installed", do),)
-    # The extra's package uses these names. If there is no such package, both settings are set.
+    # The package uses these names. If there is no such package, both settings are set.
     library = Path(settings.library or (folder or Path()) / "libespeak-ng.so")
     data = Path(settings.data or (folder or Path()) / "espeak-ng-data")
-    again = "install voxgate[espeak] again, or mend the setting"
+    again = "install espeakng-loader again, or mend the setting"
     return (
         *(() if library.is_file() else (Missing(f"`library`: there is no file {library}", again),)),
         *(() if data.is_dir() else (Missing(f"`data`: there is no folder {data}", again),)),

@@ -90,7 +90,7 @@ class _Library:
         if rate != SAMPLE_RATE_HZ:
             raise EngineUnavailable(
                 f"espeak-ng did not start from {data} (it answered {rate}, not {SAMPLE_RATE_HZ}): reinstall "
-                "voxgate[espeak], or set `data` to the folder that belongs to `library`"
+                "espeakng-loader, or set `data` to the folder that belongs to `library`"
             )
 
     def speak(self, utterance: Utterance, take: Take) -> None:
@@ -154,7 +154,7 @@ def _opened(build: Build) -> int:
         return dlopen(build.library)
     except OSError as error:
         raise EngineUnavailable(
-            f"espeak-ng cannot be loaded from {build.library}: reinstall voxgate[espeak], "
+            f"espeak-ng cannot be loaded from {build.library}: reinstall espeakng-loader, "
             "or set the engine's `library`"
         ) from error
 

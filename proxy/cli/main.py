@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -23,6 +24,7 @@ from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import KEYS
+from proxy.cli.migrate import MIGRATE
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
@@ -97,15 +99,60 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="How many workers; more than one need PostgreSQL and Redis.")
     ] = None,
+    voices: Annotated[
+        Literal["natural", "plain"] | None,
+        typer.Option(
+            help="natural: the first start fetches natural voices, as it does without a config file."
+        ),
+    ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
+    is_trial = is_tried_out(config_file)
+
+    def load() -> Config:
+        config = load_config(config_file, server=server)
+        return with_dev_key(config) if is_trial else config
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
 
     options = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in options.items() if value is not None}
-    _run(lambda: load_config(config_file, server=server), announce)
+    if voices == "natural" or (voices is None and is_trial):
+        _fetch_voices(config_file)
+    _run(load, announce)
+
+
+def is_tried_out(config_file: Path | None) -> bool:
+    """Tell whether somebody tries voxgate out: without a configuration file, and without the data of a server
+    that began otherwise."""
+    from proxy.config import config_toml
+
+    if config_toml.find_file(config_file, os.environ) is not None:
+        return False
+    config = load_config()
+    data = Path(config.data)
+    is_new = (data / "dev-key").exists() or not (data / "voxgate.db").exists()
+    return config.storage.url == "sqlite" and is_new
+
+
+def with_dev_key(config: Config) -> Config:
+    """Return the configuration of a server that somebody tries out: its banner has a key that works."""
+    from msgspec.structs import replace
+
+    from proxy.config.addresses import is_local
+
+    if "VOXGATE_SERVER__DEV_KEY" in os.environ or not is_local(config.server.host):
+        return config
+    return replace(config, server=replace(config.server, dev_key=True))
+
+
+def _fetch_voices(config_file: Path | None) -> None:
+    """Fetch natural voices in a process of its own: the server starts whatever happens there."""
+    config = () if config_file is None else ("--config", str(config_file))
+    # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
+    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", "--at-start", *config)
+    subprocess.run(command, check=False)
 
 
 def worker(config_file: ConfigFile = None) -> None:
@@ -167,7 +214,7 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, say, convert, train, reload, check, doctor, PLANS, usage, AUDIT),
+    *(serve, worker, say, convert, train, MIGRATE, reload, check, doctor, PLANS, usage, AUDIT),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command

@@ -52,9 +52,7 @@ def load(
     `sections` are those of features, and `server` has the keys of [server] from the command line.
     natural.toml may have engines of `plugins`.
     """
-    file = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
-    if file is None and Path("config.toml").exists():
-        file = Path("config.toml")
+    file = find_file(path, environ)
     raw = {} if file is None else _parse(file)
     reader = Reader(str(file) if file else "defaults")
     _refuse_other_sections(reader, raw, (*_SECTIONS, *(section.name for section in sections)))
@@ -78,6 +76,13 @@ def load(
         source=str(file or config.source),
         natural=counting,
     )
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration file: the one that is named, or VOXGATE_CONFIG, or ./config.toml, or none."""
+    here = Path("config.toml")
+    named = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
+    return named or (here if here.exists() else None)
 
 
 def built_in_voices() -> frozenset[str]:

@@ -52,6 +52,18 @@ def test_the_image_runs_as_an_ordinary_user() -> None:
     assert f"uid={number}" in str(SERVICES["voxgate"]["tmpfs"])
 
 
+def test_the_image_fetches_voices_into_its_volume_and_is_given_the_time() -> None:
+    assert 'CMD ["voxgate", "serve", "--voices", "natural"]' in DOCKERFILE
+    [volume] = re.findall(r"^VOLUME (\S+)$", DOCKERFILE, re.MULTILINE)
+    places = re.findall(r"(?:XDG_CACHE_HOME|VOXGATE_SERVER__DATA)=(\S+)", DOCKERFILE)
+    assert [Path(place).is_relative_to(volume) for place in places] == [True, True]
+    assert f"voxgate:{volume}" in SERVICES["voxgate"]["volumes"]
+    assert "command" not in SERVICES["voxgate"]
+    # While they are fetched the server does not answer, and that is no fault.
+    [seconds] = re.findall(r"--start-period=(\d+)s", DOCKERFILE)
+    assert int(seconds) >= 600
+
+
 def test_the_health_check_says_whether_the_server_is_ready(tmp_path: Path) -> None:
     with running(tmp_path, TONE) as server:
         assert _health(server.url) == (0, True)

@@ -16,7 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.cli.main import make_app
-from tests.docs.test_operations import commands_of
+from tests.docs.found import commands
 from tests.examples.test_configs import fake
 from tests.server import ALONE, Server, running
 from tests.tables import each_row

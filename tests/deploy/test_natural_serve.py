@@ -19,7 +19,7 @@ from tests.server import Server, running
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = (REPOSITORY / "config.toml").read_text()
 MAKE = ("make", "--silent", "serve", "PORT=0")
-_AWAY = {
+AWAY = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
     "PIP_FIND_LINKS": "",
     "PIP_CONFIG_FILE": "/dev/null",
@@ -46,7 +46,7 @@ def test_without_an_index_espeak_serves_and_one_line_says_what_to_run(tmp_path: 
 
 def serve_without_an_index(folder: Path) -> dict[str, str]:
     """Return the environment in which it was served."""
-    away = {**_AWAY, "XDG_CACHE_HOME": str(folder)}
+    away = {**AWAY, "XDG_CACHE_HOME": str(folder)}
     with running(folder, SHIPPED, command=MAKE, cwd=REPOSITORY, environ=away) as server:
         assert engine_of(server.speech("Hello.")) == "espeak/standard"
         _first, line = said(server)
@@ -56,13 +56,18 @@ def serve_without_an_index(folder: Path) -> dict[str, str]:
     return away
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that got its voices from the index. The environment they run in may have been built before."""
+def require_index() -> None:
+    """Skip the test where no index has the voices."""
     try:
         natural_voices.require_index(natural_voices.chosen(open_galleries(registry.load())))
     except ModelRefused as fault:
         pytest.skip(f"the package index cannot be reached: {fault}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that got its voices from the index. The environment they run in may have been built before."""
+    require_index()
     folder = tmp_path_factory.mktemp("natural")
     # A busy machine must not have the next candidate asked.
     patient = {"VOXGATE_SERVER__FIRST_AUDIO_S": "100"}

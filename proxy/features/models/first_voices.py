@@ -92,7 +92,7 @@ def _fetch_first(config: Config, here: CommandContext) -> None:
         listed = _chosen(config, loaded, lambda _line: None)
         if not listed:
             return
-        say("Natural voices come first; without them: make serve VOICES=plain")
+        say("Natural voices come first; without them: voxgate serve --voices plain (make serve VOICES=plain)")
         if natural_voices.lacking(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))

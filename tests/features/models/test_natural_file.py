@@ -240,7 +240,10 @@ def test_before_a_start_any_failure_is_a_line_and_is_remembered(run: Run, folder
     ran = run("voices", "natural", "--at-start")
     assert ran.status == 0
     begun, failed = ran.err.splitlines()
-    assert begun == "Natural voices come first; without them: make serve VOICES=plain"
+    assert (
+        begun
+        == "Natural voices come first; without them: voxgate serve --voices plain (make serve VOICES=plain)"
+    )
     assert failed.startswith("No natural voices, so espeak speaks: the package index cannot be reached")
     assert natural_file.read(folder / "data") == natural.Layer()
 

@@ -171,7 +171,7 @@ def test_a_section_with_a_fault_is_named(tmp_path: Path, text: str, says: str) -
 def test_espeak_without_its_extra_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.espeak.plugin.find_spec", lambda _name: None)
     (lack,) = missing(EspeakSettings())
-    assert (lack.what, "voxgate[espeak]" in lack.do) == ("espeak-ng is not installed", True)
+    assert (lack.what, "install espeakng-loader" in lack.do) == ("espeak-ng is not installed", True)
     assert missing(EspeakSettings(library=__file__, data=str(Path(__file__).parent))) == ()
 
 
