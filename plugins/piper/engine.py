@@ -22,8 +22,8 @@ from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.text.sounds import Phonemize, Piece
 
 _FIRST_FRAMES, _FURTHER, _MOST_FRAMES = 24, 6, 384
-"""The frames of a sentence's first window, a quarter of a second; the factor by which each further one may be
-longer, as it is made while the one before it is heard; and the most. Each window costs the frames around it."""
+"""The frames of a sentence's first window, a quarter of a second; the factor by which each further one may
+be longer, as it is made while the one before it is heard; and the most. Each costs the frames around it."""
 
 
 class VoiceNetworks(NamedTuple):
@@ -94,8 +94,8 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
 def decoded(
     network: VoiceNetworks, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the sound of a piece in windows, if its voice was cut. Each has the decoder's reach on both sides,
-    so the samples are those of the whole."""
+    """Yield the sound of a piece, in windows if its voice was cut. Each has the decoder's reach on both
+    sides, so the samples are those of the whole."""
     first, decoder, reach = network
     if decoder is None or reach is None:
         yield first.sound(OUTPUT, values, rate_hz, stop)

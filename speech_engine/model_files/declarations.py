@@ -86,9 +86,9 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     `may_repeat`. Its host must then be able to stop it, and bounds its memory. `operators` are those beside
     ONNX's own that it may have, as (domain, operator): such whose inputs `onnx_rules` knows how to check.
 
-    A file that is `made_of` another one comes from no source. Two of them are the halves of an `onnx` file that
-    has a place to `cut_at`: the convolution with the first of these weights (see `onnx_halves`). If a file has
-    no such place, its model lacks both.
+    A file that is `made_of` another one comes from no source. Two of them are the halves of an `onnx` file
+    that has a place to `cut_at`: the convolution with the first of these weights (see `onnx_halves`). If it
+    has no such place, the model lacks both.
     """
 
     role: str

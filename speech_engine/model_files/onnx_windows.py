@@ -7,7 +7,7 @@ window has so many more frames on both sides. Time is the last dimension.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -107,9 +107,8 @@ def _convolved(node: OnnxNode, given: _Seen, weights: TensorInfo) -> _Seen | Non
 
 
 def _one(value: object) -> int:
-    return int(value[0]) if isinstance(value, Sequence) and len(value) == 1 else 0
+    return int(value[0]) if isinstance(value, tuple) and len(value) == 1 else 0
 
 
 def _two(value: object) -> tuple[int, int]:
-    is_pair = isinstance(value, Sequence) and len(value) == 2
-    return (int(value[0]), int(value[1])) if is_pair else (0, -1)
+    return (int(value[0]), int(value[1])) if isinstance(value, tuple) and len(value) == 2 else (0, -1)

@@ -26,8 +26,8 @@ def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress:
 
 
 def cut_apart(source: BinaryIO, halves: Sequence[BinaryIO], file: ModelFile) -> tuple[str, ...]:
-    """Write both halves of a graph, in a confined process; nothing if it has no place to be cut at. Return and
-    raise what `convert_apart` does."""
+    """Write both halves of a graph, in a confined process; nothing if it has no place to be cut at. Return
+    and raise what `convert_apart` does."""
     return asyncio.run(_in_child(source, halves, file, lambda _done, _of: None))
 
 

@@ -1,7 +1,6 @@
-"""The process that reads one file of tensors, or cuts a graph: `python -m …models.conversion_child PIPE SOURCE
-TARGET…`.
+"""The process that reads one file of tensors, or cuts a graph.
 
-It gets the files as descriptors, and the rules over its pipe. Before it reads the first byte it drops its
+`python -m …models.conversion_child PIPE SOURCE TARGET…`: it gets the files as descriptors, and the rules over its pipe. Before it reads the first byte it drops its
 access to all other files, programs and the network. It answers with `ChildProgress`.
 """
 

@@ -157,13 +157,13 @@ def test_a_long_text_is_heard_whole_and_begins_with_a_short_piece() -> None:
     async def run() -> None:
         async with opened({"pause_ms": 0}) as engine:
             given: list[tuple[int, bool, int | None]] = []
-            make = engine.sound
+            make = engine.sounds
 
             def watched(network: Any, piece: Piece, *more: Any) -> Any:
                 given.append((piece.sounds, piece.follows, piece.rest_ms))
                 return make(network, piece, *more)
 
-            engine.sound = watched  # type: ignore[method-assign, assignment]
+            engine.sounds = watched  # type: ignore[method-assign, assignment]
             await spoken(engine, job(LONG, "And again."))
         assert given[0][0] <= FIRST_SOUNDS < given[-2][0] <= MOST_SOUNDS
         assert [follows for _, follows, _ in given] == [False, *[True] * (len(given) - 2), False]
@@ -178,13 +178,13 @@ def test_a_loop_without_end_is_stopped_when_its_listener_leaves() -> None:
         async with opened({"slots": 1}, turns=tiny.FOR_EVER) as engine:
             for _ in range(2):  # the one thread is free again
                 begun = threading.Event()
-                make = engine.sound
+                make = engine.sounds
 
                 def watched(*given: Any, begun: threading.Event = begun, make: Any = make) -> Any:
                     begun.set()
                     return make(*given)
 
-                engine.sound = watched  # type: ignore[method-assign, assignment]
+                engine.sounds = watched  # type: ignore[method-assign, assignment]
                 speaking = asyncio.create_task(spoken(engine, job(TEXT)))
                 await asyncio.to_thread(begun.wait)
                 speaking.cancel()

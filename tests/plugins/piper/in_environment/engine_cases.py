@@ -119,7 +119,8 @@ def test_a_sentence_is_heard_before_the_next_one_is_made() -> None:
     async def run() -> None:
         async with opened({"amy": {}}) as engine:
             runs, seen = 0, []
-            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en"), 9.0) as network:
+            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en"), 9.0) as networks:
+                network = networks.first
                 run_whole = network.run
 
                 def counted(*given: Any) -> Any:
@@ -145,7 +146,8 @@ def test_a_cancelled_piece_ends_between_two_operators() -> None:
         async with opened({"slow": {"work": 400}, "amy": {}}) as engine:
             begun = threading.Event()
             ends: list[object] = []
-            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en"), 9.0) as network:
+            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en"), 9.0) as networks:
+                network = networks.first
                 run_whole = network.run
 
                 def watched(*given: Any) -> Any:
