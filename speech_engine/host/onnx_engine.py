@@ -1,8 +1,8 @@
 """A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
 
 Texts become pieces, and each piece's sound goes out as soon as it is made. Runs share the cores: a run has
-one thread, as that costs the processor least. A text that is spoken alone has more until its listener has some
-sound ahead. Workers that have onnxruntime import this.
+one thread, as that costs the processor least. A text that is spoken alone has more, until its listener has
+some sound ahead. Workers that have onnxruntime import this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The process that reads one file of tensors, or cuts a graph.
 
-`python -m …models.conversion_child PIPE SOURCE TARGET…`: it gets the files as descriptors, and the rules over its pipe. Before it reads the first byte it drops its
-access to all other files, programs and the network. It answers with `ChildProgress`.
+`python -m …models.conversion_child PIPE SOURCE TARGET…`: it gets the files as descriptors, and the rules over
+its pipe. Before it reads the first byte it drops its access to all other files, programs and the network. It
+answers with `ChildProgress`.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ def test_a_loop_without_end_is_stopped_when_its_listener_leaves() -> None:
 
                 def watched(*given: Any, begun: threading.Event = begun, make: Any = make) -> Any:
                     begun.set()
-                    return make(*given)
+                    yield from make(*given)
 
                 engine.sounds = watched  # type: ignore[method-assign, assignment]
                 speaking = asyncio.create_task(spoken(engine, job(TEXT)))
