@@ -14,6 +14,8 @@ MOST_SOUNDS = 120
 FIRST_SOUNDS = 22
 """The longest first piece, some 1.2 seconds. A later one may be longer by a quarter of the sounds before it,
 so that it is ready in time."""
+LEAST_SOUNDS = 11
+"""The shortest piece, so none is one short word. Only a sentence or its last piece may be shorter."""
 SHARED_SAID = 40
 """A text beside others begins as if so many sounds had been said."""
 
@@ -62,7 +64,7 @@ def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterato
     follows = False
     while any(map(str.isalpha, sounds)):
         goal = min(FIRST_SOUNDS + said // 4, MOST_SOUNDS)
-        end = cut_place(sounds, goal, MOST_SOUNDS) if len(sounds) > goal else len(sounds)
+        end = cut_place(sounds, goal, MOST_SOUNDS, LEAST_SOUNDS) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):
