@@ -8,7 +8,6 @@ answers with `ChildProgress`.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import re
 import sys
@@ -66,9 +65,8 @@ def cut(source: BinaryIO, size: int, targets: Sequence[BinaryIO], file: ModelFil
     UnusableModel."""
     if not 0 < size <= file.most_bytes:
         raise UnusableModel(f"it has {size:,} bytes; from 1 to {file.most_bytes:,} are allowed")
-    # The file is mapped, because most of it is weights, which are only copied.
-    data = memoryview(mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ))
-    halves = cut_graph(data, *file.cut_at)
+    # A mapped file would need another descriptor, which this process cannot have.
+    halves = cut_graph(memoryview(source.read(size)), *file.cut_at)
     for target, pieces in zip(targets, halves or (), strict=False):
         for piece in pieces:
             target.write(piece)
