@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -17,19 +17,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.recording import (
-    LEAST_RATE_HZ,
-    LOSSLESS,
-    LOSSY,
-    MOST_CHANNELS,
-    MOST_RATE_HZ,
-    MOST_S,
-    MOST_SAMPLES,
-    MOST_STORED_HZ,
-    Decoded,
-    Fault,
-    Undecoded,
-)
+from proxy.audio.recordings import recording
 
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
@@ -44,20 +32,12 @@ _LEAST_LEFT = 0.001
 _T = TypeVar("_T")
 
 
-class RefusedUpload(Exception):
-    """A file that is refused."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
-        self.fault: Fault = fault
-
-
-def decode(data: bytes) -> Decoded | Undecoded:
+def decode(data: bytes) -> recording.Decoded | recording.Undecoded:
     """Decode a file. Raises MemoryError; any other exception is a fault of the decoder itself."""
     return read_upload(data, _decoded)
 
 
-def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
+def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
     """Decode the frames of a file. If the channels cancel each other, decode again with the first one alone:
     some recorders invert one channel."""
     mix = Downmix()
@@ -65,21 +45,16 @@ def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undeco
     return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_put_out else made
 
 
-def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
+def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
     if not data:
-        return Undecoded("empty")
+        return recording.Undecoded("empty")
     try:
         with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
             return made_of(MonoFrames(container, mix))
-    except RefusedUpload as refused:
-        return Undecoded(refused.fault)
+    except recording.UnusableRecording as refused:
+        return recording.Undecoded(refused.fault)
     except _FAULTS:
-        return Undecoded("unreadable")
-
-
-class SoundFrame(NamedTuple):
-    frame: Any
-    samples: int
+        return recording.Undecoded("unreadable")
 
 
 class MonoFrames:
@@ -91,30 +66,35 @@ class MonoFrames:
 
     def __init__(self, container: Any, mix: Downmix) -> None:
         if not container.streams.audio:
-            raise RefusedUpload("no_audio")
+            raise recording.UnusableRecording.of("no_audio")
         self._stream = container.streams.audio[0]
         self._container = container
         context = self._stream.codec_context
         if context is None:
-            raise RefusedUpload("codec")
+            raise recording.UnusableRecording.of("codec")
         self.codec = _DECODERS.get(context.name, context.name)
-        if self.codec not in LOSSY and self.codec not in LOSSLESS and not self.codec.startswith(_PCM):
-            raise RefusedUpload("codec")
+        if (
+            self.codec not in recording.LOSSY
+            and self.codec not in recording.LOSSLESS
+            and not self.codec.startswith(_PCM)
+        ):
+            raise recording.UnusableRecording.of("codec")
         context.thread_count = 1
         self.mix = mix
         self.rate_hz = 0
         self.sample_bytes = 2
         self.channels = 0
 
-    def __iter__(self) -> Iterator[SoundFrame]:
-        """Yield the frames, as far as they can be read. `mono` gives the sound of one."""
+    def __iter__(self) -> Iterator[tuple[Any, int]]:
+        """Yield the frames, each with the number of its samples, as far as they can be read. `mono` gives the
+        sound of one."""
         held = None
         for frame in self._decoded():
             if held is not None:
-                yield SoundFrame(held, held.samples)
+                yield held, held.samples
             held = frame
         if held is not None:
-            yield SoundFrame(held, self._samples_of_last(held))
+            yield held, self._samples_of_last(held)
 
     def _decoded(self) -> Iterator[Any]:
         bad_packets, has_run_in = 0, None
@@ -147,15 +127,14 @@ class MonoFrames:
         # At another place it is no frame's end: the length that a file states is not trusted.
         return samples if 0 < samples < count else count
 
-    def mono(self, sound: SoundFrame) -> NDArray[np.float64]:
-        frame = sound.frame
+    def mono(self, frame: Any, count: int) -> NDArray[np.float64]:
         samples: NDArray[Any] = frame.to_ndarray()
         channels = frame.layout.nb_channels
         if frame.format.is_planar or channels == 1:
             planes = samples.reshape(channels, -1)
         else:
             planes = samples.reshape(-1, channels).T
-        return self.mix.down(_floats(planes[:, : sound.samples]))
+        return self.mix.down(_floats(planes[:, :count]))
 
     def packed(self, mono: NDArray[np.float64]) -> bytes:
         """Return samples as integers of `sample_bytes`."""
@@ -165,48 +144,50 @@ class MonoFrames:
             return bytes(whole.astype("<i2").data)
         return bytes(np.ascontiguousarray(whole.view(np.uint8).reshape(-1, 4)[:, :3]).data)
 
-    def no_sound(self) -> RefusedUpload:
-        return RefusedUpload("empty" if self.rate_hz else "unreadable")
+    def no_sound(self) -> recording.UnusableRecording:
+        return recording.UnusableRecording.of("empty" if self.rate_hz else "unreadable")
 
     def _check(self, frame: Any) -> None:
         channels = frame.layout.nb_channels
-        if not 1 <= channels <= MOST_CHANNELS:
-            raise RefusedUpload("channels")
+        if not 1 <= channels <= recording.MOST_CHANNELS:
+            raise recording.UnusableRecording.of("channels")
         if not self.rate_hz:
-            if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
-                raise RefusedUpload("rate")
+            if not recording.LEAST_RATE_HZ <= frame.sample_rate <= recording.MOST_RATE_HZ:
+                raise recording.UnusableRecording.of("rate")
             self.rate_hz = frame.sample_rate
             # The loss of a lossy codec is louder than the noise of 16 bits.
-            self.sample_bytes = 2 if self.codec in LOSSY or frame.format.bytes <= 2 else 3
+            self.sample_bytes = 2 if self.codec in recording.LOSSY or frame.format.bytes <= 2 else 3
         if frame.sample_rate != self.rate_hz:
-            raise RefusedUpload("changes")
+            raise recording.UnusableRecording.of("changes")
         self.channels = max(self.channels, channels)
 
 
-def _decoded(frames: MonoFrames) -> Decoded:
+def _decoded(frames: MonoFrames) -> recording.Decoded:
     pcm, sample_count, is_cut, stored_rate = bytearray(), 0, False, None
-    for frame in frames:
+    for frame, samples in frames:
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
-        left = round(MOST_S * frames.rate_hz) - sample_count
-        is_cut = frame.samples > left
-        sample_count += min(frame.samples, left)
-        pcm += frames.packed(stored_rate.feed(frames.mono(frame)[:left]))
+        left = round(recording.MOST_S * frames.rate_hz) - sample_count
+        is_cut = samples > left
+        sample_count += min(samples, left)
+        pcm += frames.packed(stored_rate.feed(frames.mono(frame, samples)[:left]))
         if is_cut:
             break
     if stored_rate is None or not sample_count:
         raise frames.no_sound()
     pcm += frames.packed(stored_rate.flush())
-    whole = bytes(pcm[: MOST_SAMPLES * frames.sample_bytes])
-    return Decoded(whole, stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
+    whole = bytes(pcm[: recording.MOST_SAMPLES * frames.sample_bytes])
+    return recording.Decoded(
+        whole, stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut
+    )
 
 
 class StoredRate:
     """Resamples to the stored rate. Sound at up to `MOST_STORED_HZ` stays unchanged."""
 
     def __init__(self, rate_hz: int) -> None:
-        self.rate_hz = min(rate_hz, MOST_STORED_HZ)
+        self.rate_hz = min(rate_hz, recording.MOST_STORED_HZ)
         self._stream = None
-        if rate_hz > MOST_STORED_HZ:
+        if rate_hz > recording.MOST_STORED_HZ:
             self._stream = soxr.ResampleStream(rate_hz, self.rate_hz, 1, dtype="float64", quality="HQ")
 
     def feed(self, mono: NDArray[np.float64]) -> NDArray[np.float64]:

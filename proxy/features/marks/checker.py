@@ -27,10 +27,11 @@ from proxy.features.marks.findings import (
     MarkFinding,
     SearchJob,
 )
-from proxy.features.marks.hosted_mark import MarkBusy, MarkUnusable
+from proxy.features.marks.hosted_mark import MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import SECTION
-from proxy.file_store.key_ring import KeyRing, UnusableKeys, parse_keys
+from proxy.file_store.key_ring import KeyRing, parse_keys
+from proxy.file_store.master_keys import VaultFailed
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.schema import installation_id
@@ -139,9 +140,9 @@ class ProvenanceChecker:
                     continue
                 pcm, rate_hz = await asyncio.to_thread(samples_of, job)
                 found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
-            except MarkBusy:
-                raise NoPlace("recordings to check") from None
             except MarkUnusable as unusable:
+                if unusable.is_busy:
+                    raise NoPlace("recordings to check") from None
                 found.append(MarkFinding(name, fault=str(unusable)))
         return tuple(found)
 
@@ -184,7 +185,7 @@ def _known_keys(config: Config) -> KeyRing | None:
         return parse_keys(file.read_text("ascii", "replace"), str(file))
     except FileNotFoundError:
         return None
-    except (OSError, UnusableKeys) as error:
+    except (OSError, VaultFailed) as error:
         _log.error("mark.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
         raise MarksUnavailable("the keys of marks cannot be read") from None
 

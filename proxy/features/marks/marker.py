@@ -18,12 +18,13 @@ from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks import receipt_records as receipts
-from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_mark
+from proxy.features.marks.answer_marks import MarkOfAnswer, MarkRequest, UsableMark, open_mark
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
-from proxy.file_store.key_ring import KeyRing, UnusableKeys
+from proxy.file_store.key_ring import KeyRing
+from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
@@ -73,7 +74,7 @@ class Marker:
         engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
         self.rules = MarkingRules(self._marking(section), engines)
 
-    async def open(self, use: MarkUse, sample_rate_hz: int) -> AnswerMark:
+    async def open(self, use: MarkUse, sample_rate_hz: int) -> MarkOfAnswer:
         """Open the mark of an answer. Raises EngineUnavailable: such an answer is never sent without its
         mark."""
         secret = self._known_keys.get(use.key)
@@ -146,7 +147,7 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
     """Return the keys, or None and a log line if they are unusable. Waits for the disk."""
     try:
         return source.read(config, may_make=may_make)
-    except (OSError, UnusableKeys) as error:
+    except (OSError, VaultFailed) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         _log.error("mark.keys.failed", reason=reason)
         return None

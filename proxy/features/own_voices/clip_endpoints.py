@@ -10,29 +10,19 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy import errors
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
-from proxy.errors import (
-    Conflict,
-    DecodingFailed,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotAllowed,
-    NotFound,
-    RequestUnderWay,
-    UnsupportedMediaType,
-)
 from proxy.features.own_voices.clips import (
     AUDIO,
     PREFIX,
     ClipForm,
-    ClipUpload,
     ReadableRecording,
     VoiceRecordings,
     owner_of,
 )
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
+from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER
@@ -41,7 +31,14 @@ from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
-_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace, DecodingFailed)
+_OF_ADDING = (
+    errors.UnsupportedMediaType,
+    errors.NotAllowed,
+    errors.NotFound,
+    errors.Conflict,
+    errors.NoPlace,
+    errors.DecodingFailed,
+)
 
 
 class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +89,7 @@ class VoiceSamples(Resource):
         files=(AUDIO,),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key added it before."},
-        failures=(*_OF_ADDING, RequestUnderWay, IdempotencyKeyReused),
+        failures=(*_OF_ADDING, errors.RequestUnderWay, errors.IdempotencyKeyReused),
     )
     @endpoint(
         "POST",
@@ -116,13 +113,13 @@ class VoiceSamples(Resource):
             act = await self._voices.admin_tools.act(
                 request, "sample.created", new_id(PREFIX), account, voice=voice.id
             )
-            added = await self._recordings.add(voice, ClipUpload(form, audio, act=act), terms)
+            added = await self._recordings.add(voice, form, audio, terms, Beginning(act))
             return reply(_entry(added), 201)
         fields = (voice.id, form.ref_text, form.emotion)
         digest = await asyncio.to_thread(digest_of_fields, fields, audio)
 
         async def add(id_: str, digest: str) -> None:
-            await self._recordings.add(voice, ClipUpload(form, audio, id_, digest), terms)
+            await self._recordings.add(voice, form, audio, terms, Beginning(id=id_, request=digest))
 
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), add)
         added = await self._recordings.opened(account, id_)
@@ -133,7 +130,7 @@ class VoiceSamples(Resource):
         "/{id:path}/samples",
         VoiceSampleList,
         admin=("list_saved_voice_samples", "The recordings of an account's voice"),
-        failures=(InvalidRequest, NotFound),
+        failures=(errors.InvalidRequest, errors.NotFound),
         pace="list",
     )
     async def list_voice_samples(self, request: Request) -> Response:
@@ -146,7 +143,7 @@ class VoiceSamples(Resource):
         "/{id:path}/samples/{sample}",
         DeletedVoiceSample,
         admin=("delete_saved_voice_sample", "Delete a recording that was added to an account's voice"),
-        failures=(InvalidRequest, NotFound, Conflict),
+        failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
     )
     async def delete_voice_sample(self, request: Request) -> Response:
         """Delete a recording that was added to a voice"""
@@ -157,14 +154,14 @@ class VoiceSamples(Resource):
 
 
 async def _read(request: Request) -> tuple[ClipForm, bytes]:
-    sent = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=ClipForm.__struct_fields__)
-    form = speech_request.read(ClipForm, form_values(sent, lists=()))
+    fields = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=ClipForm.__struct_fields__)
+    form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
-    if AUDIO not in sent.files:
-        raise InvalidRequest(
+    if AUDIO not in fields.files:
+        raise errors.InvalidRequest(
             f"Missing required parameter: '{AUDIO}'.", param=AUDIO, code="missing_required_parameter"
         )
-    return form, sent.files[AUDIO].data
+    return form, fields.files[AUDIO].data
 
 
 def _entry(recording: ReadableRecording) -> VoiceSample:
