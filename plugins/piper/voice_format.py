@@ -200,7 +200,7 @@ MODEL_FORMAT = ModelFormat(
             role="voice",
             kind="onnx",
             name="voice.onnx",
-            sources=("voice.onnx", "*.onnx"),
+            sources=("*.onnx",),
             most_bytes=_MOST_BYTES,
             # Where the decoder begins, and what a speaker changes in it.
             cut_at=("dec.conv_pre.weight", "dec.cond.weight"),
