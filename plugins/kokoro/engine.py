@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import SHARED_SAID, read_text
+from plugins.kokoro.reading import SHARED_OFFSET, read_text
 from plugins.kokoro.voices import RATE_HZ, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
@@ -45,7 +45,7 @@ class KokoroEngine(OnnxEngine[StyleVoice, OnnxNetwork]):
 
     def read(self, text: str, voice: StyleVoice, sounds: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
-        said = sounds + (SHARED_SAID if self.is_shared else 0)
+        said = sounds + (SHARED_OFFSET if self.is_shared else 0)
         return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
 
     def lend(self, voice: StyleVoice, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:

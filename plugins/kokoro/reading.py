@@ -16,7 +16,7 @@ FIRST_SOUNDS = 22
 so that it is ready in time."""
 LEAST_SOUNDS = 11
 """The shortest piece, so none is one short word. Only a sentence or its last piece may be shorter."""
-SHARED_SAID = 40
+SHARED_OFFSET = 40
 """A text beside others begins as if so many sounds had been said."""
 
 CLAUSE_REST_MS, WORD_REST_MS = 380, 40

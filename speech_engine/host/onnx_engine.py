@@ -291,20 +291,20 @@ class _Cores:
 
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
-        self._asked = 0
+        self._in_use = 0
 
     @asynccontextmanager
     async def lend(self, wanted: int) -> AsyncIterator[int]:
         """Lend a core, or as many as wanted, and tell how many."""
-        lent = 1 if self._asked else wanted
-        self._asked += lent
+        count = 1 if self._in_use else wanted
+        self._in_use += count
         try:
             async with AsyncExitStack() as cores:
-                for _ in range(lent):
+                for _ in range(count):
                     await cores.enter_async_context(self._free)
-                yield lent
+                yield count
         finally:
-            self._asked -= lent
+            self._in_use -= count
 
 
 def _as_pcm(sound: NDArray[np.float32] | None) -> bytes | None:

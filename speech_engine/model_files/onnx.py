@@ -12,16 +12,7 @@ from speech_engine.model_files import onnx_parts, protobuf
 from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.onnx_rules import MOST_MADE, judge_graph
 
-__all__ = [
-    "GRAPH",
-    "MODEL",
-    "MOST_MADE",
-    "MOST_NODES",
-    "MOST_TENSORS",
-    "described",
-    "read_graph",
-    "read_parts",
-]
+__all__ = ["GRAPH", "MODEL", "MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph", "read_parts"]
 
 # The fields of its messages by number, as its public definition has them. `other` are rare things, which are
 # refused where they stand. Texts for people are skipped.
@@ -95,7 +86,14 @@ def read_graph(
 
     `operators` are those beside ONNX's own that it may have, as (domain, operator).
     """
-    return described(read_parts(data, may_repeat=may_repeat, operators=operators))
+    graph = read_parts(data, may_repeat=may_repeat, operators=operators)
+    return OnnxGraph(
+        # Old exports list the weights as inputs, too.
+        {name: kind for name, kind in graph.inputs.items() if name not in graph.tensors},
+        graph.outputs,
+        {name: stored.info for name, stored in graph.tensors.items()},
+        tuple(OnnxNode(node.operator, node.inputs, node.outputs, node.attributes) for node in graph.nodes),
+    )
 
 
 def read_parts(
@@ -105,16 +103,6 @@ def read_parts(
     graph = _GraphReader(data, _MAY_REPEAT if may_repeat else (), operators).model()
     judge_graph(graph)
     return graph
-
-
-def described(graph: onnx_parts.GraphPart) -> OnnxGraph:
-    return OnnxGraph(
-        # Old exports list the weights as inputs, too.
-        {name: kind for name, kind in graph.inputs.items() if name not in graph.tensors},
-        graph.outputs,
-        {name: stored.info for name, stored in graph.tensors.items()},
-        tuple(OnnxNode(node.operator, node.inputs, node.outputs, node.attributes) for node in graph.nodes),
-    )
 
 
 class _GraphReader:

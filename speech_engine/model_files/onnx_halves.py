@@ -6,12 +6,12 @@ begins. A file is cut only if its second half can work in windows (`onnx_windows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from speech_engine.model_files import protobuf
 from speech_engine.model_files.declarations import UnusableModel
-from speech_engine.model_files.onnx import GRAPH, MODEL, described, read_graph, read_parts
+from speech_engine.model_files.onnx import GRAPH, MODEL, read_graph, read_parts
 from speech_engine.model_files.onnx_parts import GraphPart, NodePart
 from speech_engine.model_files.onnx_windows import find_reach
 
@@ -21,8 +21,6 @@ _FLOAT = 1
 
 # The numbers of fields in the messages, as `onnx.py` has them.
 _MODEL_GRAPH, _NODE, _NAME, _TENSOR, _INPUT, _OUTPUT = 7, 1, 2, 5, 11, 12
-
-Data = Iterable[bytes | memoryview]
 
 
 class GraphHalves(NamedTuple):
@@ -54,78 +52,58 @@ def cut_graph(data: memoryview, weight: str, steady_weight: str) -> GraphHalves 
         return None
     messages = _Messages(data, parts)
     before, after = (messages.file(half) for half in cut)
-    for half in (before, after):
-        read_graph(memoryview(b"".join(half)))
-    (frames, *_) = cut[1].inputs
-    if find_reach(described(read_parts(memoryview(b"".join(after)))), frames) is None:
-        return None
-    return GraphHalves(before, after)
+    read_graph(memoryview(b"".join(before)))
+    decoder = read_graph(memoryview(b"".join(after)))
+    return GraphHalves(before, after) if find_reach(decoder, cut[1].inputs[0]) else None
 
 
 def _find_cut(parts: GraphPart, weight: str, steady_weight: str) -> tuple[_Half, _Half] | None:
     begins = [at for at, node in enumerate(parts.nodes) if _has_weight(node, weight)]
     tensor = parts.tensors.get(weight)
+    if any(isinstance(value, GraphPart) for node in parts.nodes for value in node.attributes.values()):
+        return None  # a graph inside of an operator may use any value
     if len(begins) != 1 or tensor is None or tensor.info.dtype != "F32" or len(parts.outputs) != 1:
         return None
     frames = parts.nodes[begins[0]].inputs[0]
-    made: set[str] = set()
-    after: list[int] = []
-    for at, node in enumerate(parts.nodes):
-        if at == begins[0] or made.intersection(_names_in(node)):
-            after.append(at)
-            made.update(node.outputs)
-    before = [at for at in range(len(parts.nodes)) if at not in set(after)]
-    maker = {name: parts.nodes[at] for at in before for name in parts.nodes[at].outputs}
-    needed = dict.fromkeys(name for at in after for name in _names_in(parts.nodes[at]) if name)
-    # Both halves have the small constants that the second one needs.
-    after += [
-        at
-        for at in before
-        if parts.nodes[at].operator == "Constant" and needed.keys() & set(parts.nodes[at].outputs)
+    after = _from(parts, begins[0])
+    before = [
+        at for at in range(len(parts.nodes)) if at not in after or parts.nodes[at].operator == "Constant"
     ]
-    after.sort()
-    made.update(name for at in after for name in parts.nodes[at].outputs)
+    made_by = {name: parts.nodes[at] for at in before for name in parts.nodes[at].outputs}
+    made = {name for at in after for name in parts.nodes[at].outputs}
+    needed = dict.fromkeys(name for at in after for name in parts.nodes[at].inputs if name)
     passing = [name for name in needed if name not in made and name not in parts.tensors]
-    if any(name != frames and not _has_weight(maker.get(name), steady_weight) for name in passing):
+    if any(name != frames and not _has_weight(made_by.get(name), steady_weight) for name in passing):
         return None
-    if frames not in maker or made.isdisjoint(parts.outputs):
+    if frames not in made_by or made.isdisjoint(parts.outputs):
         return None
     passing = [frames, *(name for name in passing if name != frames)]
     inputs = [name for name in parts.inputs if name not in parts.tensors]
-    halves = _Half(before, inputs, passing), _Half(after, passing, tuple(parts.outputs))
+    halves = _Half(before, inputs, passing), _Half(sorted(after), passing, tuple(parts.outputs))
     shared = set.intersection(*(set(_weights(parts, half)) for half in halves))
     if any(parts.tensors[name].info.bytes > _MOST_SHARED_BYTES for name in shared):
         return None
     return halves if all(_is_in_order(parts, half) for half in halves) else None
 
 
+def _from(parts: GraphPart, begin: int) -> set[int]:
+    """Return the operators that depend on one, with itself, and the constants that these need."""
+    after, made = {begin}, set(parts.nodes[begin].outputs)
+    for at, node in enumerate(parts.nodes):
+        if made.intersection(filter(None, node.inputs)):
+            after.add(at)
+            made.update(node.outputs)
+    needed = {name for at in after for name in parts.nodes[at].inputs}
+    constants = (at for at, node in enumerate(parts.nodes) if node.operator == "Constant")
+    return after.union(at for at in constants if needed.intersection(parts.nodes[at].outputs))
+
+
 def _has_weight(node: NodePart | None, weight: str) -> bool:
     return node is not None and node.operator == "Conv" and node.inputs[1:2] == (weight,)
 
 
-def _names_in(node: NodePart) -> Iterator[str]:
-    """Yield the names that an operator uses, its inner graphs included."""
-    yield from node.inputs
-    for value in node.attributes.values():
-        if isinstance(value, GraphPart):
-            yield from value.outputs
-            for inner in value.nodes:
-                yield from _names_in(inner)
-
-
-def _own_names(node: NodePart) -> set[str]:
-    """Return what its inner graphs define themselves."""
-    own: set[str] = set()
-    for value in node.attributes.values():
-        if isinstance(value, GraphPart):
-            own.update(value.inputs, value.tensors)
-            for inner in value.nodes:
-                own.update(inner.outputs, _own_names(inner))
-    return own
-
-
 def _weights(parts: GraphPart, half: _Half) -> dict[str, None]:
-    used = (name for at in half.nodes for name in _names_in(parts.nodes[at]))
+    used = (name for at in half.nodes for name in parts.nodes[at].inputs)
     return dict.fromkeys(name for name in used if name in parts.tensors)
 
 
@@ -134,7 +112,7 @@ def _is_in_order(parts: GraphPart, half: _Half) -> bool:
     known = {"", *half.inputs, *parts.tensors}
     for at in half.nodes:
         node = parts.nodes[at]
-        if not known.issuperset(set(_names_in(node)) - _own_names(node)):
+        if not known.issuperset(node.inputs):
             return False
         known.update(node.outputs)
     return known.issuperset(half.outputs)

@@ -8,7 +8,7 @@ from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.reading import (
     FIRST_SOUNDS,
     MOST_SOUNDS,
-    SHARED_SAID,
+    SHARED_OFFSET,
     WORD_REST_MS,
     own_alphabet,
     read_text,
@@ -69,7 +69,7 @@ def test_the_first_piece_is_short_and_later_ones_are_longer() -> None:
 def test_what_was_said_before_lets_a_piece_be_longer() -> None:
     text = " ".join(["aaaa"] * 16)
     assert len(read_text(text, READINGS["a"], SYMBOLS, letters)) > 2
-    assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=SHARED_SAID)) == 3
+    assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=SHARED_OFFSET)) == 3
     assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=300)) == 1
 
 

@@ -244,7 +244,7 @@ def test_the_first_window_is_heard_before_the_next_one_is_made() -> None:
                     runs += 1
                     return decode(*given)
 
-                networks.decoder.sound = counted  # type: ignore[method-assign]
+                networks.decoder.sound = counted  # type: ignore[method-assign, assignment]
                 async with aclosing(engine.speak(job(SENTENCE))) as events:
                     seen = [runs async for event in events if isinstance(event, Audio)]
             assert seen[0] == 1
@@ -303,7 +303,7 @@ def test_a_lone_text_has_all_threads_and_others_have_one_each(monkeypatch: pytes
                         finally:
                             now -= values[-1].threads
 
-                    networks.first.sound = watched  # type: ignore[method-assign]
+                    networks.first.sound = watched  # type: ignore[method-assign, assignment]
             await spoken(engine, job("a"))
             assert given == [2]
             given.clear()
