@@ -87,21 +87,17 @@ def check_piper(model: ModelContents) -> ModelFacts:
     needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1), SPEAKER: speaker}
     judge_graph("voice.onnx", graph, needed, OUTPUT, "no voice of Piper has")
     _judge_embeddings(graph, config)
-    if has_halves(model):
+    if model.has("decoder"):
         _judge_halves(model, needed)
         _judge_embeddings(model.graph("encoder"), config)
     return ModelFacts(languages=(config.language,), extra_gb=0.2)
 
 
-def has_halves(model: ModelContents) -> bool:
-    """Tell whether the voice was cut at its import."""
-    return model.has("encoder") and model.has("decoder")
-
-
-def decoder_reach(model: ModelContents) -> Reach:
-    """Return how far the decoder of a cut voice looks, in frames. Raise UnusableModel."""
-    frames = next(iter(model.graph("encoder").outputs), "")
-    reach = find_reach(model.graph("decoder"), frames)
+def decoder_reach(model: ModelContents) -> Reach | None:
+    """Return how far the decoder looks, in frames; None unless the voice was cut. Raise UnusableModel."""
+    if not model.has("decoder"):
+        return None
+    reach = find_reach(model.graph("decoder"), next(iter(model.graph("encoder").outputs), ""))
     if reach is None:
         raise UnusableModel("decoder.onnx: it cannot work in windows; import the voice again")
     return reach

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, decoder_reach, has_halves, read_config
+from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, decoder_reach, read_config
 from speech_engine import EngineFailed, ModelInfo, VoiceInfo
 from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.model_files import FolderContents, check_model, find_manifest
@@ -165,7 +165,7 @@ def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
             config=config,
             bytes=size * 2,
             genders=manifest.genders if manifest else {},
-            reach=decoder_reach(contents) if has_halves(contents) else None,
+            reach=decoder_reach(contents),
         )
         if voice.bytes > most_bytes:
             raise EngineFailed(

@@ -23,14 +23,8 @@ _FLOAT = 1
 _MODEL_GRAPH, _NODE, _NAME, _TENSOR, _INPUT, _OUTPUT = 7, 1, 2, 5, 11, 12
 
 
-class GraphHalves(NamedTuple):
-    """Both files, as pieces that follow one another."""
-
-    before: tuple[bytes | memoryview, ...]
-    after: tuple[bytes | memoryview, ...]
-
-    def __repr__(self) -> str:
-        return "<GraphHalves>"
+Pieces = tuple[bytes | memoryview, ...]
+"""A file in pieces that follow one another."""
 
 
 class _Half(NamedTuple):
@@ -39,7 +33,7 @@ class _Half(NamedTuple):
     outputs: Sequence[str]
 
 
-def cut_graph(data: memoryview, weight: str, steady_weight: str) -> GraphHalves | None:
+def cut_graph(data: memoryview, weight: str, steady_weight: str) -> tuple[Pieces, Pieces] | None:
     """Cut a whole file where the convolution with `weight` begins. Raise UnusableModel for a file, or a half
     of it, that `read_graph` would refuse. Return None if there is no such place.
 
@@ -54,7 +48,7 @@ def cut_graph(data: memoryview, weight: str, steady_weight: str) -> GraphHalves 
     before, after = (messages.file(half) for half in cut)
     read_graph(memoryview(b"".join(before)))
     decoder = read_graph(memoryview(b"".join(after)))
-    return GraphHalves(before, after) if find_reach(decoder, cut[1].inputs[0]) else None
+    return (before, after) if find_reach(decoder, cut[1].inputs[0]) else None
 
 
 def _find_cut(parts: GraphPart, weight: str, steady_weight: str) -> tuple[_Half, _Half] | None:
@@ -140,7 +134,7 @@ class _Messages:
         self._tensors = _named(parts.tensors, found["initializer"])
         self._values = _named(parts.inputs, found["input"]) | _named(parts.outputs, found["output"])
 
-    def file(self, half: _Half) -> tuple[bytes | memoryview, ...]:
+    def file(self, half: _Half) -> Pieces:
         """Return a half as a file."""
         graph = [
             *(piece for at in half.nodes for piece in protobuf.field(_NODE, self._nodes[at])),

@@ -16,8 +16,6 @@ from speech_engine.model_files.onnx_parts import OnnxTensor
 
 _ALONE = ("Identity", "LeakyRelu", "Relu", "Sigmoid", "Tanh")
 _TOGETHER = ("Add", "Sub", "Mul", "Div")
-_LAST = ("Unsqueeze",)
-"""Gives the sound another form. It may only come last: no other operator would find time in its place."""
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _USUAL_PADDING = ("NOTSET", None)
 _MOST_HOP = 1 << 16
@@ -69,7 +67,8 @@ def _reach_of(
         return _convolved(node, first, weights) if weights and len(weights.shape) == 3 else None
     if node.operator in _ALONE and len(node.inputs) == 1:
         return first
-    if node.operator in _LAST and node.outputs[0] in graph.outputs:
+    # After that, no other operator would find time in its place.
+    if node.operator == "Unsqueeze" and node.outputs[0] in graph.outputs:
         return first
     if node.operator not in _TOGETHER:
         return None
@@ -88,15 +87,11 @@ def _is_steady(stored: TensorInfo) -> bool:
 def _convolved(node: OnnxNode, given: _Seen, weights: TensorInfo) -> _Seen | None:
     """Return the reach of a convolution that keeps every frame in its place, else None."""
     size = weights.shape[-1]
-    stride, dilation = (_one(node.attributes.get(name, (1,))) for name in ("strides", "dilations"))
-    before, after = _two(node.attributes.get("pads", (0, 0)))
+    stride, dilation = (_same(node.attributes.get(name, (1,)), 1) for name in ("strides", "dilations"))
+    before = _same(node.attributes.get("pads", (0, 0)), 2)
     known = {"kernel_shape", "strides", "dilations", "pads", "group", "auto_pad"}
-    if (
-        node.attributes.keys() - known
-        or node.attributes.get("auto_pad") not in _USUAL_PADDING
-        or min(stride, dilation) < 1
-        or before != after
-    ):
+    is_known = not node.attributes.keys() - known and node.attributes.get("auto_pad") in _USUAL_PADDING
+    if not is_known or min(stride, dilation) < 1 or before < 0:
         return None
     if node.operator == "Conv":
         keeps_length = stride == 1 and 2 * before == (size - 1) * dilation
@@ -106,9 +101,7 @@ def _convolved(node: OnnxNode, given: _Seen, weights: TensorInfo) -> _Seen | Non
     return _Seen(given.rate * stride, given.reach + Fraction(size + stride - 2, 2 * stride * given.rate))
 
 
-def _one(value: object) -> int:
-    return int(value[0]) if isinstance(value, tuple) and len(value) == 1 else 0
-
-
-def _two(value: object) -> tuple[int, int]:
-    return (int(value[0]), int(value[1])) if isinstance(value, tuple) and len(value) == 2 else (0, -1)
+def _same(value: object, count: int) -> int:
+    """Return the number that a list has so many times, else -1."""
+    is_list = isinstance(value, tuple) and len(value) == count and len(set(value)) == 1
+    return int(value[0]) if is_list and isinstance(value, tuple) else -1
