@@ -14,9 +14,7 @@ MOST_SOUNDS = 120
 FIRST_SOUNDS = 22
 """The longest first piece, some 1.2 seconds. A later one may be longer by a quarter of the sounds before it,
 so that it is ready in time."""
-LEAST_SOUNDS = 11
-"""The shortest piece, so none is one short word. Only a sentence or its last piece may be shorter."""
-SHARED_OFFSET = 40
+SHARED_OFFSET = 60
 """A text beside others begins as if so many sounds had been said."""
 
 CLAUSE_REST_MS, WORD_REST_MS = 380, 40
@@ -64,7 +62,8 @@ def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterato
     follows = False
     while any(map(str.isalpha, sounds)):
         goal = min(FIRST_SOUNDS + said // 4, MOST_SOUNDS)
-        end = cut_place(sounds, goal, MOST_SOUNDS, LEAST_SOUNDS) if len(sounds) > goal else len(sounds)
+        # A short word alone would sound odd, and the network adds the same silence to each piece.
+        end = cut_place(sounds, goal, MOST_SOUNDS, goal // 2) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):
