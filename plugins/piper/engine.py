@@ -21,7 +21,7 @@ from speech_engine.host.onnx_engine import MOST_S, CoreShare, OnnxEngine, OnnxNe
 from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.text.sounds import Phonemize, Piece
 
-_FIRST_FRAMES, _FURTHER, _MOST_FRAMES = 24, 6, 384
+_FIRST_FRAMES, _FURTHER, _MOST_FRAMES = 24, 2, 384
 """The frames of a sentence's first window, a quarter of a second; the factor by which each further one may
 be longer, as it is made while the one before it is heard; and the most. Each costs the frames around it."""
 

@@ -63,8 +63,6 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
 def cut(source: BinaryIO, size: int, targets: Sequence[BinaryIO], file: ModelFile) -> int:
     """Write both halves of a graph, and return how many bytes; 0 if it has no place to be cut at. Raise
     UnusableModel."""
-    if not 0 < size <= file.most_bytes:
-        raise UnusableModel(f"it has {size:,} bytes; from 1 to {file.most_bytes:,} are allowed")
     # A mapped file would need another descriptor, which this process cannot have.
     halves = cut_graph(memoryview(source.read(size)), *file.cut_at)
     for target, pieces in zip(targets, halves or (), strict=False):

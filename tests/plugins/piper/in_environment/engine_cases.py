@@ -223,8 +223,7 @@ def test_windows_have_the_samples_of_the_whole(speaker: str | None) -> None:
                 parts = list(engine.sounds(networks, piece, voice, 1.0, StopSwitch()))
                 whole = VoiceNetworks(OnnxNetwork(voice.voice.folder / "voice.onnx"))
                 (sound,) = engine.sounds(whole, piece, voice, 1.0, StopSwitch())
-            assert len(parts) == 3
-            assert len(parts[0]) == 24 * vits.HOP
+            assert [len(part) // vits.HOP for part in parts[:3]] == [24, 48, 96]
             assert np.abs(sound).max() > 0.1
             assert np.abs(np.concatenate(parts) - sound).max() < 1e-4
 
@@ -248,7 +247,7 @@ def test_the_first_window_is_heard_before_the_next_one_is_made() -> None:
                 async with aclosing(engine.speak(job(SENTENCE))) as events:
                     seen = [runs async for event in events if isinstance(event, Audio)]
             assert seen[0] == 1
-            assert seen[-1] == 3
+            assert seen[-1] > 2
 
     asyncio.run(run())
 
