@@ -6,7 +6,7 @@ Its worker is an `OnnxEngine` (`speech_engine/host/onnx_engine.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 
@@ -22,18 +22,22 @@ MODEL = "standard"
 MOST_CHARACTERS = 400
 """Of a sentence: about half a minute, which a network makes in one piece."""
 
-_Few = Annotated[int, msgspec.Meta(ge=1, le=64)]
+_Few = Annotated[int, msgspec.Meta(ge=0, le=64)]
 
 
 class OnnxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings that all these engines have. An engine's own settings inherit them.
 
-    `slots` texts are spoken at once, each with `threads` of the processor. `pause_ms` is the pause after a
-    sentence.
+    `slots` texts are spoken at once. A text that is spoken alone begins with `threads` of the processor, and
+    goes on with one. If they are 0, the host's cores decide. All runs together never have more threads than
+    cores. `pause_ms` is the pause after a sentence.
     """
 
-    slots: _Few = 2
-    threads: _Few = 2
+    texts_a_core: ClassVar[int] = 1
+    """How many texts a core makes at once, if `slots` is 0."""
+
+    slots: _Few = 0
+    threads: _Few = 0
     pause_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 100
 
 

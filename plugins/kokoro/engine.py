@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import read_text
+from plugins.kokoro.reading import SHARED_OFFSET, read_text
 from plugins.kokoro.voices import RATE_HZ, VoiceList
 from speech_engine import Context
-from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
 
 _SILENT = 0.01
@@ -23,12 +24,13 @@ _BREATH_MS = 40
 """The silence before a piece that continues a sentence."""
 
 
-class KokoroEngine(OnnxEngine[StyleVoice]):
+class KokoroEngine(OnnxEngine[StyleVoice, OnnxNetwork]):
     title = "Kokoro"
 
     def __init__(
         self,
         settings: KokoroSettings,
+        share: CoreShare,
         context: Context,
         model: KokoroModel,
         voices: VoiceList,
@@ -36,20 +38,22 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
-        super().__init__(settings, context, voices, phonemize, threads)
+        super().__init__(settings, share, context, voices, phonemize, threads)
         self._model = model
         self._network = network
         self._styles = Path(settings.model_path) / "voices.npz"
 
     def read(self, text: str, voice: StyleVoice, sounds: int) -> list[Piece]:
-        return read_text(text, voice.reading, self._model.symbols, self._phonemize, sounds)
+        # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
+        said = sounds + (SHARED_OFFSET if self.is_shared else 0)
+        return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
 
     def lend(self, voice: StyleVoice, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)
 
-    def sound(
+    def sounds(
         self, network: OnnxNetwork, piece: Piece, voice: StyleVoice, speed: float, stop: StopSwitch
-    ) -> NDArray[np.float32]:
+    ) -> Iterator[NDArray[np.float32]]:
         # A voice has a style for each number of sounds, the pads not counted, from one on.
         row = min(piece.sounds, voice.styles) - 1
         style = np.fromfile(
@@ -60,7 +64,7 @@ class KokoroEngine(OnnxEngine[StyleVoice]):
             STYLE: style[np.newaxis],
             SPEED: np.array([speed], np.float32),
         }
-        return joinable(network.sound(self._model.output, values, RATE_HZ, stop), piece, speed)
+        yield joinable(network.sound(self._model.output, values, RATE_HZ, stop), piece, speed)
 
 
 def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[np.float32]:

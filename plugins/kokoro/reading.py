@@ -11,9 +11,11 @@ from speech_engine.text.sounds import Phonemize, Piece, after_cut, cut_place, en
 
 MOST_SOUNDS = 120
 """The longest piece, some seven seconds. A listener waits for all of it. The model would take 510 sounds."""
-FIRST_SOUNDS = 40
-"""The longest first piece, some two seconds. A later one may be longer by half of the sounds before it, so
-that it is ready in time."""
+FIRST_SOUNDS = 22
+"""The longest first piece, some 1.2 seconds. A later one may be longer by a quarter of the sounds before it,
+so that it is ready in time."""
+SHARED_OFFSET = 60
+"""A text beside others begins as if so many sounds had been said."""
 
 CLAUSE_REST_MS, WORD_REST_MS = 380, 40
 """The silence after a piece whose sentence continues, as inside a sentence of the model."""
@@ -59,8 +61,9 @@ def own_alphabet(sounds: str, reading: Reading) -> str:
 def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterator[Piece]:
     follows = False
     while any(map(str.isalpha, sounds)):
-        goal = min(FIRST_SOUNDS + said // 2, MOST_SOUNDS)
-        end = cut_place(sounds, goal, MOST_SOUNDS) if len(sounds) > goal else len(sounds)
+        goal = min(FIRST_SOUNDS + said // 4, MOST_SOUNDS)
+        # A short word alone would sound odd, and the network adds the same silence to each piece.
+        end = cut_place(sounds, goal, MOST_SOUNDS, goal // 2) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):

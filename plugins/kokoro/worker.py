@@ -16,7 +16,7 @@ from plugins.kokoro.model_format import MODEL_FORMAT, KokoroModel, read_model
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.voices import VoiceList
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
-from speech_engine.host.onnx_engine import OnnxNetwork
+from speech_engine.host.onnx_engine import OnnxNetwork, core_share
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 from speech_engine.text.sounds import EspeakReader
 
@@ -40,14 +40,15 @@ async def _create(name: str, settings: KokoroSettings, context: Context) -> Asyn
     if not settings.model_path:
         raise UnusableModel(f"[engines.{name}] names no model: import one, or set model_path")
     folder = Path(settings.model_path)
+    share = core_share(settings)
     try:
         model, voices = await asyncio.to_thread(_read, folder)
         context.progress(0.3, "loading the model")
-        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", settings.threads)
+        network = await asyncio.to_thread(OnnxNetwork, folder / "model.onnx", share.threads)
     except EngineFailed as fault:
         raise EngineUnavailable(str(fault), detail=fault.detail) from fault
-    with ThreadPoolExecutor(settings.slots, thread_name_prefix=name) as threads:
-        yield KokoroEngine(settings, context, model, voices, network, reader.read, threads)
+    with ThreadPoolExecutor(share.slots, thread_name_prefix=name) as threads:
+        yield KokoroEngine(settings, share, context, model, voices, network, reader.read, threads)
 
 
 def voxgate_register() -> tuple[Plugin[KokoroSettings], ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,41 +15,63 @@ from plugins.piper.reading import read_text
 from plugins.piper.voice_format import INPUT, LENGTHS, OUTPUT, SCALES, SPEAKER
 from plugins.piper.voices import ImportedVoice, Speaker, VoiceList
 from speech_engine import Context
+from speech_engine.errors import EngineFailed
 from speech_engine.host.model_cache import ModelCache
-from speech_engine.host.onnx_engine import OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.onnx_engine import MOST_S, CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.text.sounds import Phonemize, Piece
 
+_FIRST_FRAMES, _FURTHER, _MOST_FRAMES = 24, 2, 384
+"""The frames of a sentence's first window, a quarter of a second; the factor by which each further one may
+be longer, as it is made while the one before it is heard; and the most. Each costs the frames around it."""
 
-class PiperEngine(OnnxEngine[Speaker]):
+
+class VoiceNetworks(NamedTuple):
+    """The networks of a voice: both halves with the decoder's reach, or the whole voice alone."""
+
+    first: OnnxNetwork
+    decoder: OnnxNetwork | None = None
+    reach: Reach | None = None
+
+
+class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
     title = "Piper"
 
     def __init__(
         self,
         settings: PiperSettings,
+        share: CoreShare,
         context: Context,
         voices: VoiceList,
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
-        super().__init__(settings, context, voices, phonemize, threads)
+        super().__init__(settings, share, context, voices, phonemize, threads)
         self._settings = settings
         self.unlisted_voices = voices.unlisted()
-        self.sample_cache: ModelCache[ImportedVoice, OnnxNetwork] = ModelCache(
+        self.sample_cache: ModelCache[ImportedVoice, VoiceNetworks] = ModelCache(
             settings.voices_mb * 2**20, self._load, context.waiting
         )
 
     def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
 
-    def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
+    def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[VoiceNetworks]:
         return self.sample_cache.lend(voice.voice, within_s)
 
-    async def _load(self, voice: ImportedVoice) -> OnnxNetwork:
-        return await self.run(lambda _stop: OnnxNetwork(voice.folder / "voice.onnx", self._settings.threads))
+    async def _load(self, voice: ImportedVoice) -> VoiceNetworks:
+        def loaded(name: str) -> OnnxNetwork:
+            return OnnxNetwork(voice.folder / name, self._most_threads)
 
-    def sound(
-        self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
-    ) -> NDArray[np.float32]:
+        if voice.reach is None:
+            return VoiceNetworks(await self.run(lambda _stop: loaded("voice.onnx")))
+        return await self.run(
+            lambda _stop: VoiceNetworks(loaded("encoder.onnx"), loaded("decoder.onnx"), voice.reach)
+        )
+
+    def sounds(
+        self, network: VoiceNetworks, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
+    ) -> Iterator[NDArray[np.float32]]:
         config = voice.voice.config
         noise = config.noise if self._settings.noise is None else self._settings.noise
         rhythm = config.rhythm if self._settings.rhythm is None else self._settings.rhythm
@@ -58,10 +81,37 @@ class PiperEngine(OnnxEngine[Speaker]):
             # The sound of a shifted speaker is made slower and played faster.
             SCALES: np.array((noise, config.length * voice.faster / speed, rhythm), np.float32),
         }
-        if SPEAKER in network.inputs:
+        if SPEAKER in network.first.inputs:
             values[SPEAKER] = np.array([voice.number], np.int64)
         rate_hz = config.rate_hz * voice.faster
-        return resample(network.sound(OUTPUT, values, rate_hz, stop), rate_hz, self._info.sample_rate_hz)
+        windows = decoded(network, values, rate_hz, stop)
+        if rate_hz == self._info.sample_rate_hz:
+            yield from windows
+        else:
+            yield resample(np.concatenate(list(windows)), rate_hz, self._info.sample_rate_hz)
+
+
+def decoded(
+    network: VoiceNetworks, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the sound of a piece, in windows if its voice was cut. Each has the decoder's reach on both
+    sides, so the samples are those of the whole."""
+    first, decoder, reach = network
+    if decoder is None or reach is None:
+        yield first.sound(OUTPUT, values, rate_hz, stop)
+        return
+    passing = dict(zip(first.outputs, first.run(first.outputs, values, stop), strict=True))
+    frames, *steady = passing
+    count = passing[frames].shape[-1]
+    if count * reach.hop > MOST_S * rate_hz or any(passing[name].shape[-1] != 1 for name in steady):
+        raise EngineFailed("The voice's encoder made more than a sentence has.")
+    at, size = 0, _FIRST_FRAMES
+    while at < count:
+        begin, end = max(0, at - reach.frames), min(at + size, count)
+        window = {**passing, frames: passing[frames][..., begin : end + reach.frames]}
+        sound = decoder.sound(OUTPUT, window, rate_hz, stop)
+        yield sound[(at - begin) * reach.hop : (end - begin) * reach.hop]
+        at, size = end, min(size * _FURTHER, _MOST_FRAMES)
 
 
 def resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -20,10 +20,14 @@ class PiperSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_on
     """`voices` are the imported voices to use, the default first. Without any, all are used.
 
     The server sets `model_paths` to their folders. Voices are loaded on demand, into `voices_mb` megabytes.
-    `noise` and `rhythm` replace the voices' own randomness. If both are 0, a text always sounds the same.
+    Each text has one thread, as several take more of the processor. `noise` and `rhythm` replace the voices'
+    own randomness. If both are 0, a text always sounds the same.
     `shift` maps voices to semitones, each of which makes another speaker. See `VoiceList`.
     """
 
+    texts_a_core: ClassVar[int] = 4
+
+    threads: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
     voices: tuple[str, ...] = ()
     model_paths: tuple[str, ...] = ()
     voices_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 1024

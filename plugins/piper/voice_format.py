@@ -15,11 +15,13 @@ from speech_engine.model_files import (
     OnnxGraph,
     UnusableModel,
 )
+from speech_engine.model_files.onnx_windows import Reach, find_reach
 
 INPUT, LENGTHS, SCALES, SPEAKER, OUTPUT = "input", "input_lengths", "scales", "sid", "output"
 BEGIN, PAD, END = "^", "_", "$"
 
 _RATES = (8_000, 48_000)
+_MOST_BYTES = 512 * 1024 * 1024
 _MOST_SYMBOLS = 4_096
 _MOST_SPEAKERS = 10_000
 _MOST_HOP = 4_096
@@ -85,7 +87,29 @@ def check_piper(model: ModelContents) -> ModelFacts:
     needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1), SPEAKER: speaker}
     judge_graph("voice.onnx", graph, needed, OUTPUT, "no voice of Piper has")
     _judge_embeddings(graph, config)
+    if model.has("decoder"):
+        _judge_halves(model, needed)
+        _judge_embeddings(model.graph("encoder"), config)
     return ModelFacts(languages=(config.language,), extra_gb=0.2)
+
+
+def decoder_reach(model: ModelContents) -> Reach | None:
+    """Return how far the decoder looks, in frames; None unless the voice was cut. Raise UnusableModel."""
+    if not model.has("decoder"):
+        return None
+    reach = find_reach(model.graph("decoder"), next(iter(model.graph("encoder").outputs), ""))
+    if reach is None:
+        raise UnusableModel("decoder.onnx: it cannot work in windows; import the voice again")
+    return reach
+
+
+def _judge_halves(model: ModelContents, needed: Mapping[str, tuple[str, int]]) -> None:
+    encoder = model.graph("encoder")
+    frames = next(iter(encoder.outputs), "")
+    judge_graph("encoder.onnx", encoder, needed, frames, "no voice of Piper has")
+    passing = dict.fromkeys(encoder.outputs, ("F32", 3))
+    judge_graph("decoder.onnx", model.graph("decoder"), passing, OUTPUT, "its encoder does not make")
+    decoder_reach(model)
 
 
 def _judge_embeddings(graph: OnnxGraph, config: VoiceConfig) -> None:
@@ -159,11 +183,26 @@ def _fault(what: str) -> UnusableModel:
     return UnusableModel(f"voice.json: {what}")
 
 
+def _half(role: str) -> ModelFile:
+    name = f"{role}.onnx"
+    return ModelFile(
+        role=role, kind="onnx", name=name, most_bytes=_MOST_BYTES, is_optional=True, made_of="voice"
+    )
+
+
 MODEL_FORMAT = ModelFormat(
     files=(
         ModelFile(
-            role="voice", kind="onnx", name="voice.onnx", sources=("*.onnx",), most_bytes=512 * 1024 * 1024
+            role="voice",
+            kind="onnx",
+            name="voice.onnx",
+            sources=("*.onnx",),
+            most_bytes=_MOST_BYTES,
+            # Where the decoder begins, and what a speaker changes in it.
+            cut_at=("dec.conv_pre.weight", "dec.cond.weight"),
         ),
+        _half("encoder"),
+        _half("decoder"),
         ModelFile(role="config", kind="json", name="voice.json", sources=("{main}.json",)),
     ),
     listed_in="voices",

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, read_config
+from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, decoder_reach, read_config
 from speech_engine import EngineFailed, ModelInfo, VoiceInfo
 from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.model_files import FolderContents, check_model, find_manifest
+from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.values import Voice
 
 SHIFTS = (2.6, 5.3)
@@ -23,7 +24,10 @@ _MOST_LISTED = 32
 
 
 class ImportedVoice(NamedTuple):
-    """One imported file. `bytes` estimates its memory. `genders` is by speaker, or "" for the only one."""
+    """One imported file. `bytes` estimates its memory. `genders` is by speaker, or "" for the only one.
+
+    `reach` is that of its decoder, if the voice was cut at its import.
+    """
 
     name: str
     folder: Path
@@ -32,6 +36,7 @@ class ImportedVoice(NamedTuple):
     config: VoiceConfig
     bytes: int
     genders: Mapping[str, str] = MappingProxyType({})
+    reach: Reach | None = None
 
     def __repr__(self) -> str:
         return f"<ImportedVoice {self.name}>"
@@ -149,7 +154,8 @@ def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
     for path in map(Path, folders):
         check_model(MODEL_FORMAT, path)
         manifest = find_manifest(path)
-        config = read_config(FolderContents(MODEL_FORMAT.files, path))
+        contents = FolderContents(MODEL_FORMAT.files, path)
+        config = read_config(contents)
         size = (path / "voice.onnx").stat().st_size
         voice = ImportedVoice(
             name=manifest.name if manifest else path.name,
@@ -159,6 +165,7 @@ def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
             config=config,
             bytes=size * 2,
             genders=manifest.genders if manifest else {},
+            reach=decoder_reach(contents),
         )
         if voice.bytes > most_bytes:
             raise EngineFailed(

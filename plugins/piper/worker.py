@@ -14,6 +14,7 @@ from plugins.piper.engine import PiperEngine
 from plugins.piper.plugin import PiperSettings
 from plugins.piper.voices import VoiceList, read_voices
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
+from speech_engine.host.onnx_engine import core_share
 from speech_engine.model_files import UnusableModel
 from speech_engine.text.sounds import EspeakReader
 
@@ -33,9 +34,12 @@ async def _create(name: str, settings: PiperSettings, context: Context) -> Async
             reader.read("a", voice.config.espeak_voice)
         except EngineFailed as fault:
             raise EngineUnavailable(f"{voice.name}: {fault}") from fault
+    share = core_share(settings)
     # One more thread than texts, to load a voice.
-    with ThreadPoolExecutor(settings.slots + 1, thread_name_prefix=name) as threads:
-        engine = PiperEngine(settings, context, VoiceList(voices, settings.shift), reader.read, threads)
+    with ThreadPoolExecutor(share.slots + 1, thread_name_prefix=name) as threads:
+        engine = PiperEngine(
+            settings, share, context, VoiceList(voices, settings.shift), reader.read, threads
+        )
         context.progress(0.5, "loading the default voice")
         try:
             # So the first listener does not wait for it.

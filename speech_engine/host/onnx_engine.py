@@ -1,23 +1,32 @@
-"""A network in onnxruntime, a switch that stops its runs, and an engine that speaks with such networks.
+"""A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
 
-An engine reads texts into pieces, and yields the sound of each piece as soon as it is made. Only workers that
-have onnxruntime import this module.
+Texts become pieces, and each piece's sound goes out as soon as it is made. Runs share the cores: a run has
+one thread, as that costs the processor least. A text that is spoken alone has more, until its listener has
+some sound ahead. Workers that have onnxruntime import this.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
-from functools import partial
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    suppress,
+)
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
@@ -32,24 +41,65 @@ from speech_engine.values import SpeechJob, Voice
 V = TypeVar("V")
 """A voice, as the engine finds it."""
 V_co = TypeVar("V_co", covariant=True)
+N = TypeVar("N")
+"""What a voice speaks with: one network, or several."""
 T = TypeVar("T")
 
 MOST_S = 300
-"""The longest sound of one piece. A network with a longer output is broken or malicious."""
+"""The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
+
+_MOST_THREADS = 4
+"""Of one run, unless the settings name more. Voices are small networks, which gain little by further ones."""
+_ENOUGH_AHEAD_S = 3.0
+"""The sound ahead of its listener with which a lone text goes on with one thread."""
 
 _PEAK = 32767.0
-_RUNTIME_ERRORS = tuple(
-    each for each in vars(runtime_errors).values() if isinstance(each, type) and issubclass(each, Exception)
+_FAULTS = tuple(
+    each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
 )
-"""The error classes of onnxruntime. They have no common base class."""
+"""The runtime's errors have no class in common."""
 _FATAL_ONLY = 4
-"""The level at which onnxruntime logs only fatal errors: other messages could quote a text."""
+"""The level at which onnxruntime logs only its end: another message could quote a text."""
+
+
+class CoreShare(NamedTuple):
+    """An engine's part of the processor: `slots` texts at once, on so many `cores`. A run has one thread, or
+    `threads` at most."""
+
+    slots: int
+    threads: int
+    cores: int
+
+
+def core_share(settings: OnnxSettings) -> CoreShare:
+    """Return the share that the settings ask for, as far as this machine has it."""
+    usable = usable_cores()
+    slots = settings.slots or usable * settings.texts_a_core
+    threads = min(usable, settings.threads or _MOST_THREADS)
+    return CoreShare(slots, threads, min(usable, slots * threads))
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use at once, by its affinity and its container's limit."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, int(quota) // int(period))
+    return max(1, cores)
 
 
 class StopSwitch:
-    """Stops a run of a network, from another thread. The run ends after the current operator."""
+    """Ends a run of a network, from another thread. The network stops after the operator that it computes.
+
+    `threads` are those that the run may have.
+    """
 
     def __init__(self) -> None:
+        self.renew(1)
+
+    def renew(self, threads: int) -> None:
+        """Prepare for another run: a switch ends one run only."""
+        self.threads = threads
         self.options = onnxruntime.RunOptions()
 
     def stop(self) -> None:
@@ -57,70 +107,85 @@ class StopSwitch:
 
 
 class OnnxNetwork:
-    """A loaded network. Several threads may run it. `inputs` are the names of its inputs."""
+    """A loaded network. Several threads may run it. `inputs` and `outputs` are names.
 
-    def __init__(self, file: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        # Without a number, onnxruntime binds its threads to cores. A host's sandbox forbids that.
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
-        # Texts differ in length. An arena would hold the memory of the longest one for ever.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    It is loaded for one thread, and once more for `threads` if these are more: onnxruntime cannot change the
+    number later.
+    """
+
+    def __init__(self, file: Path, threads: int = 1) -> None:
         # The file is loaded from memory, so that a path in it leads to no other file.
         data = file.read_bytes()
-        try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except _RUNTIME_ERRORS as error:
-            raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
-        self.inputs = frozenset(each.name for each in self._session.get_inputs())
+        self._sessions = {count: _session(data, count) for count in sorted({1, threads})}
+        self.inputs = frozenset(each.name for each in self._sessions[1].get_inputs())
+        self.outputs = tuple(each.name for each in self._sessions[1].get_outputs())
 
-    def run(self, output: str, values: Mapping[str, Any], stop: StopSwitch) -> Any:
-        """Return one output, an array, for these arrays. Raise EngineFailed."""
+    def run(self, outputs: Sequence[str], values: Mapping[str, Any], stop: StopSwitch) -> Any:
+        """Return some outputs, which are arrays, for these arrays. Raise EngineFailed."""
+        session = self._sessions.get(stop.threads, self._sessions[1])
         try:
-            return self._session.run([output], values, stop.options)[0]
-        except _RUNTIME_ERRORS as error:
+            return session.run(outputs, values, stop.options)
+        except _FAULTS as error:
             raise EngineFailed(f"The model's network failed: {type(error).__name__}.") from None
 
     def sound(
         self, output: str, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
     ) -> NDArray[np.float32]:
         """Return one output, a sound at `rate_hz`, as `run` does."""
-        sound = np.asarray(self.run(output, values, stop), np.float32).reshape(-1)
+        sound = np.asarray(self.run([output], values, stop)[0], np.float32).reshape(-1)
         if len(sound) > MOST_S * rate_hz:
             raise EngineFailed(f"The model's network made more than {MOST_S} seconds of one sentence.")
         return sound
 
 
+def _session(data: bytes, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    # A number of our own: with its default, it would bind threads to cores, which a host may not.
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    # The arena keeps the memory of the longest piece. Without it, the system's allocator keeps four times as
+    # much, as pieces differ in length, and a run takes a tenth longer.
+    options.enable_cpu_mem_arena = True
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except _FAULTS as error:
+        raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
+
+
 class NamedVoices(Protocol[V_co]):
-    """The voices of an `OnnxEngine`, and its one model."""
+    """The voices of an engine."""
 
     def infos(self) -> tuple[VoiceInfo, ...]: ...
 
     def model(self) -> ModelInfo: ...
 
     def find(self, voice: Voice, language: str) -> V_co:
-        """Return the loaded form of the requested voice. Raise VoiceNotFound or UnsupportedLanguage."""
+        """Return the voice that is meant. Raise VoiceNotFound or UnsupportedLanguage."""
         ...
 
 
-class OnnxEngine(ABC, Generic[V]):
-    """Speaks `slots` texts at once. A subclass reads a text into pieces, and makes the sound of a piece."""
+class OnnxEngine(ABC, Generic[V, N]):
+    """Speaks some texts at once. A plugin's engine says how it reads a text, and how a piece sounds."""
 
     title: ClassVar[str]
-    """The name of the engine in messages."""
+    """The name by which messages call it."""
 
     def __init__(
         self,
         settings: OnnxSettings,
+        share: CoreShare,
         context: Context,
         voices: NamedVoices[V],
         phonemize: Phonemize,
         threads: ThreadPoolExecutor,
     ) -> None:
-        self.slots = settings.slots
+        self.slots = share.slots
+        self._most_threads = share.threads
+        self._cores = _Cores(share.cores)
+        self._texts = 0
         self._pause_ms = settings.pause_ms
         self._phonemize = phonemize
         self._tick = context.tick
@@ -134,25 +199,54 @@ class OnnxEngine(ABC, Generic[V]):
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._voices.infos()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other texts are being spoken, too."""
+        return self._texts > 1
+
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if job.model != MODEL:
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self._voices.find(job.voice, job.language)
-        # All texts first: a text that cannot be spoken is refused before a part is heard.
-        pieces = await self.run(lambda _stop: self._pieces(job, voice))
+        self._texts += 1
+        try:
+            # All texts first: a text that cannot be spoken is refused before a part is heard.
+            read = await self.run(lambda _stop: self._pieces(job, voice))
+            async with self.lend(voice, job.deadline_s) as network:
+                yield Started(self._info.sample_rate_hz)
+                sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
+                async with aclosing(self._pcm(network, read, voice, job.speed)) as made:
+                    async for segment, pcm in made:
+                        for chunk in sounds.feed(pcm):
+                            yield Audio(segment, chunk)
+                        if sounds.is_full:
+                            break
+            yield Finished()
+        finally:
+            self._texts -= 1
+
+    async def _pcm(
+        self, network: N, read: Sequence[tuple[int, Piece]], voice: V, speed: float
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
-        async with self.lend(voice, job.deadline_s) as network:
-            yield Started(rate_hz)
-            sounds = PcmPieces(rate_hz, job.max_samples)
-            for number, (segment, piece) in enumerate(pieces):
-                pcm = await self.run(partial(self._pcm, network, piece, voice, job.speed))
-                if number + 1 < len(pieces) and piece.rest_ms is None:
-                    pcm += bytes(rate_hz * self._pause_ms // 1000 * 2)
-                for chunk in sounds.feed(pcm):
-                    yield Audio(segment, chunk)
-                if sounds.is_full:
-                    break
-        yield Finished()
+        plays_until = 0.0
+        for number, (segment, piece) in enumerate(read):
+            switch = StopSwitch()
+            parts = self.sounds(network, piece, voice, speed, switch)
+            while (pcm := await self._next(parts, switch, plays_until)) is not None:
+                plays_until = max(plays_until, time.monotonic()) + len(pcm) / 2 / rate_hz
+                yield segment, pcm
+            if number + 1 < len(read) and piece.rest_ms is None:
+                yield segment, bytes(rate_hz * self._pause_ms // 1000 * 2)
+
+    async def _next(
+        self, parts: Iterator[NDArray[np.float32]], switch: StopSwitch, plays_until: float
+    ) -> bytes | None:
+        """Make the next part of a piece. Return None after the last one."""
+        is_late = plays_until < time.monotonic() + _ENOUGH_AHEAD_S
+        async with self._cores.lend(self._most_threads if is_late and not self.is_shared else 1) as threads:
+            switch.renew(threads)
+            return await self._stoppable(lambda: _as_pcm(next(parts, None)), switch)
 
     def _pieces(self, job: SpeechJob, voice: V) -> list[tuple[int, Piece]]:
         pieces: list[tuple[int, Piece]] = []
@@ -161,31 +255,59 @@ class OnnxEngine(ABC, Generic[V]):
             pieces += ((number, piece) for piece in self.read(segment.spoken, voice, sounds_before))
         return pieces
 
-    def _pcm(self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch) -> bytes:
-        sound = np.nan_to_num(np.clip(self.sound(network, piece, voice, speed, stop), -1.0, 1.0))
-        return (sound * _PEAK).astype("<i2").tobytes()
-
     async def run(self, work: Callable[[StopSwitch], T]) -> T:
         """Do some work in a thread, as `run_stoppable` does. The switch stops the network that it runs."""
-        stop = StopSwitch()
-        return await run_stoppable(self._threads, lambda: work(stop), stop.stop, self._tick)
+        switch = StopSwitch()
+        return await self._stoppable(lambda: work(switch), switch)
+
+    async def _stoppable(self, work: Callable[[], T], switch: StopSwitch) -> T:
+        return await run_stoppable(self._threads, work, switch.stop, self._tick)
 
     @abstractmethod
     def read(self, text: str, voice: V, sounds_before: int) -> list[Piece]:
-        """Return the pieces of a text. The texts before it have `sounds_before` sounds. It runs in a thread.
+        """Return the pieces of a text, after `sounds_before` sounds of others. It runs in a thread.
 
         Raise UnsupportedLanguage or UnsupportedText.
         """
 
     @abstractmethod
-    def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
-        """Load the network of a voice, and lend it. Raise EngineBusy if there is no memory for it in time."""
+    def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[N]:
+        """Give the network that a voice speaks with, once it is loaded. Raise EngineBusy if there is no room
+        for it in time."""
 
     @abstractmethod
-    def sound(
-        self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch
-    ) -> NDArray[np.float32]:
-        """Return the sound of a piece at the model's rate. It runs in a thread.
+    def sounds(
+        self, network: N, piece: Piece, voice: V, speed: float, stop: StopSwitch
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound of a piece at the model's rate, in one part or more. Each part is made in a thread,
+        by one run or two, which `stop` ends.
 
         Raise EngineFailed.
         """
+
+
+class _Cores:
+    """The cores that the runs of an engine share. Several go only to a run that takes them from no other."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._in_use = 0
+
+    @asynccontextmanager
+    async def lend(self, wanted: int) -> AsyncIterator[int]:
+        """Lend a core, or as many as wanted, and tell how many."""
+        count = 1 if self._in_use else wanted
+        self._in_use += count
+        try:
+            async with AsyncExitStack() as cores:
+                for _ in range(count):
+                    await cores.enter_async_context(self._free)
+                yield count
+        finally:
+            self._in_use -= count
+
+
+def _as_pcm(sound: NDArray[np.float32] | None) -> bytes | None:
+    if sound is None:
+        return None
+    return (np.nan_to_num(np.clip(sound, -1.0, 1.0)) * _PEAK).astype("<i2").tobytes()

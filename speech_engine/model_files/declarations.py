@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -49,9 +50,12 @@ class OnnxValue(NamedTuple):
 
 
 class OnnxNode(NamedTuple):
+    """An operator. Of its attributes, whole numbers and lists of them count."""
+
     operator: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    attributes: Mapping[str, object] = MappingProxyType({})
 
 
 class OnnxGraph(NamedTuple):
@@ -81,6 +85,10 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     (Unigram), and is stored as JSON. An `onnx` file may have operators that repeat a graph (Loop) only if it
     `may_repeat`. Its host must then be able to stop it, and bounds its memory. `operators` are those beside
     ONNX's own that it may have, as (domain, operator): such whose inputs `onnx_rules` knows how to check.
+
+    A file that is `made_of` another one comes from no source. Two of them are the halves of an `onnx` file
+    that has a place to `cut_at`: the convolution with the first of these weights (see `onnx_halves`). If it
+    has no such place, the model lacks both.
     """
 
     role: str
@@ -97,6 +105,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     renames: tuple[tuple[str, str], ...] = ()
     values: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
+    cut_at: tuple[str, ...] = ()
+    made_of: str = ""
 
     @property
     def patterns(self) -> tuple[str, ...]:

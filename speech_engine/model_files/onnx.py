@@ -12,17 +12,17 @@ from speech_engine.model_files import onnx_parts, protobuf
 from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.onnx_rules import MOST_MADE, judge_graph
 
-__all__ = ["MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph"]
+__all__ = ["GRAPH", "MODEL", "MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph", "read_parts"]
 
 # The fields of its messages by number, as its public definition has them. `other` are rare things, which are
 # refused where they stand. Texts for people are skipped.
-_MODEL = protobuf.message_fields(
+MODEL = protobuf.message_fields(
     one={1: "version of the format", 2: "producer", 3: "producer's version", 4: "domain", 5: "version"}
     | {6: "description", 7: "graph"},
     many={8: "operators", 14: "metadata", 20: "training", 25: "functions", 26: "configuration"},
 )
 _OPERATORS = protobuf.message_fields({1: "domain", 2: "version"})
-_GRAPH = protobuf.message_fields(
+GRAPH = protobuf.message_fields(
     one={2: "name", 10: "description"},
     many={1: "node", 5: "initializer", 11: "input", 12: "output", 13: "value", 14: "quantization"}
     | {15: "sparse", 16: "metadata"},
@@ -86,15 +86,23 @@ def read_graph(
 
     `operators` are those beside ONNX's own that it may have, as (domain, operator).
     """
-    graph = _GraphReader(data, _MAY_REPEAT if may_repeat else (), operators).model()
-    judge_graph(graph)
+    graph = read_parts(data, may_repeat=may_repeat, operators=operators)
     return OnnxGraph(
         # Old exports list the weights as inputs, too.
         {name: kind for name, kind in graph.inputs.items() if name not in graph.tensors},
         graph.outputs,
         {name: stored.info for name, stored in graph.tensors.items()},
-        tuple(OnnxNode(node.operator, node.inputs, node.outputs) for node in graph.nodes),
+        tuple(OnnxNode(node.operator, node.inputs, node.outputs, node.attributes) for node in graph.nodes),
     )
+
+
+def read_parts(
+    data: memoryview, *, may_repeat: bool = False, operators: Sequence[tuple[str, str]] = ()
+) -> onnx_parts.GraphPart:
+    """Return the parts of a whole file, judged as in `read_graph`."""
+    graph = _GraphReader(data, _MAY_REPEAT if may_repeat else (), operators).model()
+    judge_graph(graph)
+    return graph
 
 
 class _GraphReader:
@@ -110,7 +118,7 @@ class _GraphReader:
     def model(self) -> onnx_parts.GraphPart:
         graph: memoryview | None = None
         has_operators = False
-        for name, value in self._messages.fields(self._data, _MODEL, "the model"):
+        for name, value in self._messages.fields(self._data, MODEL, "the model"):
             if name == "graph":
                 graph = protobuf.bytes_of(value)
             elif name == "operators":
@@ -142,7 +150,7 @@ class _GraphReader:
         outputs: dict[str, OnnxValue] = {}
         tensors: dict[str, onnx_parts.OnnxTensor] = {}
         nodes: list[onnx_parts.NodePart] = []
-        for name, value in self._messages.fields(message, _GRAPH, "a graph"):
+        for name, value in self._messages.fields(message, GRAPH, "a graph"):
             if name == "node":
                 nodes.append(self._node(protobuf.bytes_of(value), depth))
             elif name == "initializer":

@@ -1,4 +1,4 @@
-"""The fields of a protobuf message, read with bounds. No object is built from them here.
+"""The fields of a protobuf message, read with bounds, and written. No object is built from them here.
 
 A table says which fields a message has. Others are refused, and so is a second value where there can be only
 one: other readers would merge the two.
@@ -126,3 +126,24 @@ def _value(message: memoryview, at: int, wire: int) -> tuple[Value, int]:
     if length > len(message) - at:
         raise UnusableModel("it is cut off: a field is longer than the file")
     return message[at : at + length], at + length
+
+
+def field(number: int, value: Value | bytes) -> tuple[bytes | memoryview, ...]:
+    """Return a field as it is written, in pieces that follow one another: bytes are not copied."""
+    if isinstance(value, int):
+        return (_written(number << 3 | _VARINT) + _written(value),)
+    return (length_of(number, len(value)), value)
+
+
+def length_of(number: int, length: int) -> bytes:
+    """Return the beginning of a field of so many bytes."""
+    return _written(number << 3 | _BYTES) + _written(length)
+
+
+def _written(number: int) -> bytes:
+    made = bytearray()
+    while number > 0x7F:
+        made.append(number & 0x7F | 0x80)
+        number >>= 7
+    made.append(number)
+    return bytes(made)

@@ -91,12 +91,13 @@ def cut_sounds(sounds: list[str], most: int) -> Iterator[list[str]]:
     yield sounds
 
 
-def cut_place(sounds: list[str], usual: int, most: int) -> int:
+def cut_place(sounds: list[str], usual: int, most: int, least: int = 0) -> int:
     """Return how many of a sentence's sounds make a first part: `usual` ones or fewer, if a word ends there.
 
-    If the words are longer than that, it is cut after the first one, or at `most`.
+    It has `least` at the least, or a third of them. If the words are longer than that, it is cut after the
+    first one, or at `most`.
     """
-    gaps = [at for at in range(usual // 3, min(usual + 1, len(sounds))) if sounds[at] == " "]
+    gaps = [at for at in range(max(least, usual // 3), min(usual + 1, len(sounds))) if sounds[at] == " "]
     if not gaps:
         return next((at for at in range(usual, min(most, len(sounds))) if sounds[at] == " "), most)
     # A rest of a few sounds would sound alone.

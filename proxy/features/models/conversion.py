@@ -1,9 +1,9 @@
-"""The server's side of a conversion: one confined process for one file of tensors."""
+"""The server's side of a conversion, or of a cut: one confined process for one file of a model."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -25,12 +25,24 @@ def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress:
     return asyncio.run(convert_alone(source, target, file, progress))
 
 
+def cut_apart(source: BinaryIO, halves: Sequence[BinaryIO], file: ModelFile) -> tuple[str, ...]:
+    """Write both halves of a graph, in a confined process; nothing if it has no place to be cut at. Return
+    and raise what `convert_apart` does."""
+    return asyncio.run(_in_child(source, halves, file, lambda _done, _of: None))
+
+
 async def convert_alone(
     source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
 ) -> tuple[str, ...]:
     """Do what `convert_apart` does, on a loop."""
+    return await _in_child(source, (target,), file, progress)
+
+
+async def _in_child(
+    source: BinaryIO, targets: Sequence[BinaryIO], file: ModelFile, progress: Progress
+) -> tuple[str, ...]:
     try:
-        child_progress = await _last_progress(source, target, file, progress)
+        child_progress = await _last_progress(source, targets, file, progress)
     except (HelperFailed, msgspec.MsgspecError):
         raise UnusableModel(
             "the process that read it ended before its time: it is damaged, or made to harm"
@@ -41,12 +53,12 @@ async def convert_alone(
 
 
 async def _last_progress(
-    source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
+    source: BinaryIO, targets: Sequence[BinaryIO], file: ModelFile, progress: Progress
 ) -> ChildProgress:
     helper = Helper(
         HelperSpec(
             module="proxy.features.models.conversion_child",
-            inherit=(source.fileno(), target.fileno()),
+            inherit=(source.fileno(), *(target.fileno() for target in targets)),
             niceness=0,
             is_for_one=True,
             most_answer_bytes=_LONGEST_SHOWN,

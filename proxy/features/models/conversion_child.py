@@ -1,7 +1,8 @@
-"""The process that reads one file of tensors: `python -m …models.conversion_child PIPE SOURCE TARGET`.
+"""The process that reads one file of tensors, or cuts a graph.
 
-It gets both files as descriptors, and the rules over its pipe. Before it reads the first byte it drops its
-access to all other files, programs and the network. It answers with `ChildProgress`.
+`python -m …models.conversion_child PIPE SOURCE TARGET…`: it gets the files as descriptors, and the rules over
+its pipe. Before it reads the first byte it drops its access to all other files, programs and the network. It
+answers with `ChildProgress`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -24,6 +25,7 @@ from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.declarations import WIDTHS
+from speech_engine.model_files.onnx_halves import cut_graph
 from speech_engine.model_files.safetensors import VALUES, header_of, read_header
 
 _PIECE = 4 * 1024 * 1024
@@ -56,6 +58,17 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
             written += len(piece)
             progress(written, total)
     return written
+
+
+def cut(source: BinaryIO, size: int, targets: Sequence[BinaryIO], file: ModelFile) -> int:
+    """Write both halves of a graph, and return how many bytes; 0 if it has no place to be cut at. Raise
+    UnusableModel."""
+    # A mapped file would need another descriptor, which this process cannot have.
+    halves = cut_graph(memoryview(source.read(size)), *file.cut_at)
+    for target, pieces in zip(targets, halves or (), strict=False):
+        for piece in pieces:
+            target.write(piece)
+    return sum(len(piece) for pieces in halves or () for piece in pieces)
 
 
 def _saved(source: BinaryIO, size: int, file: ModelFile) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
@@ -136,13 +149,17 @@ class ChildProgress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def main() -> None:
     pipe = pipe_of_one_thread()
-    source, target = os.fdopen(int(sys.argv[2]), "rb"), os.fdopen(int(sys.argv[3]), "wb", buffering=0)
+    source = os.fdopen(int(sys.argv[2]), "rb")
+    targets = [os.fdopen(int(each), "wb", buffering=0) for each in sys.argv[3:]]
     file = msgspec.json.decode(pipe.read() or b"", type=ModelFile)
     size = os.fstat(source.fileno()).st_size
     _warm_up(file)
-    lacks = _confine(size, file.most_bytes)
+    lacks = _confine(size, file)
     try:
-        written = convert(source, size, target, file, _Progress(pipe))
+        if file.cut_at:
+            written = cut(source, size, targets, file)
+        else:
+            written = convert(source, size, targets[0], file, _Progress(pipe))
         last_progress = ChildProgress(done=written, of=written, is_over=True, lacks=lacks)
     except UnusableModel as fault:
         last_progress = ChildProgress(is_over=True, refused=str(fault))
@@ -181,9 +198,11 @@ class _Progress:
             self._pipe.write(msgspec.json.encode(ChildProgress(done=done, of=of)))
 
 
-def _confine(size: int, most_bytes: int) -> tuple[str, ...]:
+def _confine(size: int, file: ModelFile) -> tuple[str, ...]:
     cpu_s = _LEAST_CPU_S + size // _BYTES_A_S
-    return confine_job(cpu_s, _MEMORY_MB, most_file_bytes=most_bytes, is_alone=False)
+    # A graph that is cut is in memory twice.
+    memory_mb = _MEMORY_MB + (2 * size // 2**20 if file.cut_at else 0)
+    return confine_job(cpu_s, memory_mb, most_file_bytes=file.most_bytes, is_alone=False)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import msgspec
 
 from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
 from proxy.features.models.changes import HIDDEN
-from proxy.features.models.conversion import convert_apart
+from proxy.features.models.conversion import convert_apart, cut_apart
 from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
 from proxy.features.models.part_file import opened_anew
 from proxy.storage.disk_names import flush
@@ -68,6 +68,7 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
     try:
         lacks = _copy_all(sources, making, progress)
         try:
+            lacks = tuple(dict.fromkeys((*lacks, *_cut_all(format_, making))))
             facts = check_model(format_, making)
         except UnusableModel as fault:
             raise ModelRefused(f"{order.source}: {fault}") from None
@@ -95,7 +96,7 @@ def _sources(path: Path, format_: ModelFormat) -> list[tuple[ModelFile, Path]]:
     if named is not None and named.name not in names:
         raise ModelRefused(f"{path}: there is no such file or folder")
     found: list[tuple[ModelFile, Path]] = []
-    for number, file in enumerate(format_.files):
+    for number, file in enumerate(file for file in format_.files if not file.made_of):
         main = found[0][1].name if found else ""
         name = named.name if named is not None and number == 0 else choose_file(folder, names, file, main)
         if name is not None:
@@ -121,7 +122,9 @@ def choose_file(folder: Path, names: list[str], file: ModelFile, main: str) -> s
 
 
 def _judge_room(store: ModelStore, sources: list[tuple[ModelFile, Path]]) -> None:
-    needed = sum(path.stat().st_size for _, path in sources if path.is_file()) + _SPARE_BYTES
+    needed = _SPARE_BYTES + sum(
+        path.stat().st_size * (2 if file.cut_at else 1) for file, path in sources if path.is_file()
+    )
     free = shutil.disk_usage(store.folder).free
     if needed > free:
         raise ModelRefused(
@@ -148,6 +151,26 @@ def _copy_all(sources: list[tuple[ModelFile, Path]], making: Path, progress: Pro
         except UnusableModel as fault:
             raise ModelRefused(f"{path}: {fault}") from None
     return tuple(lacks)
+
+
+def _cut_all(format_: ModelFormat, making: Path) -> tuple[str, ...]:
+    """Cut the graphs that have a place for it. Return the restrictions that this machine lacks. Raise
+    UnusableModel."""
+    lacks: tuple[str, ...] = ()
+    for file in format_.files:
+        tensors = FolderContents(format_.files, making).tensors(file.role) if file.cut_at else ()
+        if not set(file.cut_at).intersection(tensors):
+            continue
+        first, second = (making / half.name for half in format_.files if half.made_of == file.role)
+        with _opened(making / file.name) as source, opened_anew(first) as one, opened_anew(second) as other:
+            try:
+                lacks = cut_apart(source, (one, other), file)
+            except UnusableModel as fault:
+                raise UnusableModel(f"{file.name}: {fault}") from None
+        if not second.stat().st_size:
+            first.unlink()
+            second.unlink()
+    return lacks
 
 
 @contextmanager
@@ -189,12 +212,16 @@ def _manifest(
     contents = FolderContents(format_.files, making)
     numbers: Counter[str] = Counter()
     weights = 0
+    # What a file was cut into holds its weights once more.
+    cut = {file.made_of for file in format_.files if file.made_of and contents.has(file.role)}
     for file in format_.files:
         if not contents.has(file.role):
             continue
         name = file.name
         sha256, size = hash_file(making / name, partial(progress, f"{name}, checked"))
         entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
+        if file.role in cut:
+            continue
         if file.kind in ("tensors", "onnx", "npz"):
             for info in contents.tensors(file.role).values():
                 numbers[info.dtype] += info.numbers

@@ -19,7 +19,7 @@ def main(speed: str, *files: str) -> None:
     }
     for file in map(Path, files):
         try:
-            sound = OnnxNetwork(file, 1).run("audio", values, StopSwitch())
+            (sound,) = OnnxNetwork(file).run(["audio"], values, StopSwitch())
         except EngineFailed:
             print(f"{file.stem}: refused")
         else:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from plugins.kokoro.model_format import READINGS
-from plugins.kokoro.reading import FIRST_SOUNDS, MOST_SOUNDS, WORD_REST_MS, own_alphabet, read_text
+from plugins.kokoro.reading import (
+    FIRST_SOUNDS,
+    MOST_SOUNDS,
+    SHARED_OFFSET,
+    WORD_REST_MS,
+    own_alphabet,
+    read_text,
+)
 from speech_engine import UnsupportedText
 from tests.tables import each_row
 
@@ -54,15 +61,32 @@ def test_the_first_piece_is_short_and_later_ones_are_longer() -> None:
     assert sizes[0] <= FIRST_SOUNDS < sizes[1] < sizes[2]
     assert max(sizes) > MOST_SOUNDS - 5
     for number, size in enumerate(sizes):
-        assert size <= FIRST_SOUNDS + sum(sizes[:number]) // 2
+        assert size <= FIRST_SOUNDS + sum(sizes[:number]) // 4
     assert [piece.follows for piece in pieces] == [False, *[True] * (len(pieces) - 1)]
     assert [piece.rest_ms for piece in pieces] == [*[WORD_REST_MS] * (len(pieces) - 1), None]
 
 
 def test_what_was_said_before_lets_a_piece_be_longer() -> None:
     text = " ".join(["aaaa"] * 16)
-    assert len(read_text(text, READINGS["a"], SYMBOLS, letters)) > 1
-    assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=100)) == 1
+    assert len(read_text(text, READINGS["a"], SYMBOLS, letters)) > 2
+    assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=SHARED_OFFSET)) == 2
+    assert len(read_text(text, READINGS["a"], SYMBOLS, letters, said=300)) == 1
+
+
+@each_row(
+    ("text", "first"),
+    [
+        # After the comma, though more would fit.
+        ("aaaa aaaa aaa, aaaa aaaa aaaa aaaa", "aaaa aaaa aaa,"),
+        # Never one short word, though a comma follows it.
+        ("aaaaaa, aaa aaaa aaaaa aaaa aaaa aaaa", "aaaaaa, aaa aaaa"),
+        # A long word ends the piece, however long it is.
+        ("aaaaaaaa aaaaaaaaaaaaaaaaaaaa aaaa", "aaaaaaaa aaaaaaaaaaaaaaaaaaaa"),
+    ],
+)
+def test_the_first_piece_ends_with_a_phrase(text: str, first: str) -> None:
+    (piece, *_) = read_text(text, READINGS["a"], SYMBOLS, letters)
+    assert piece.sounds == len(first)
 
 
 @each_row("text", ["", "...", "XYZ", "\U0001f600"])

@@ -12,10 +12,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from plugins.piper.engine import resample
+from plugins.piper.engine import VoiceNetworks, resample
+from plugins.piper.plugin import PiperSettings
 from plugins.piper.worker import reader
 from speech_engine import Audio, EngineError, EngineVoice
-from tests.plugins.piper import tiny
+from speech_engine.host import onnx_engine
+from speech_engine.host.onnx_engine import OnnxNetwork, StopSwitch, core_share
+from tests.plugins.piper import tiny, vits
 from tests.plugins.piper.in_environment.rig import job, opened, spoken
 
 TEXT = "The boat is on the lake."
@@ -119,7 +122,8 @@ def test_a_sentence_is_heard_before_the_next_one_is_made() -> None:
     async def run() -> None:
         async with opened({"amy": {}}) as engine:
             runs, seen = 0, []
-            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en"), 9.0) as network:
+            async with engine.lend(engine._voices.find(EngineVoice("amy"), "en"), 9.0) as networks:
+                network = networks.first
                 run_whole = network.run
 
                 def counted(*given: Any) -> Any:
@@ -145,7 +149,8 @@ def test_a_cancelled_piece_ends_between_two_operators() -> None:
         async with opened({"slow": {"work": 400}, "amy": {}}) as engine:
             begun = threading.Event()
             ends: list[object] = []
-            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en"), 9.0) as network:
+            async with engine.lend(engine._voices.find(EngineVoice("slow"), "en"), 9.0) as networks:
+                network = networks.first
                 run_whole = network.run
 
                 def watched(*given: Any) -> Any:
@@ -201,5 +206,115 @@ def test_a_network_that_fails_or_makes_an_absurd_sound_fails_alone() -> None:
             with pytest.raises(EngineError, match="more than 300 seconds"):
                 await spoken(engine, job(TEXT, speed=0.005))
             assert tiny.heard((await spoken(engine, job(TEXT)))[0]) == sounds_of(TEXT, "en-us")
+
+    asyncio.run(run())
+
+
+SENTENCE = "The boat is on the lake this morning, and nobody knows who left it there, or why."
+
+
+@pytest.mark.parametrize("speaker", [None, "ana", "ben"])
+def test_windows_have_the_samples_of_the_whole(speaker: str | None) -> None:
+    async def run() -> None:
+        async with opened({"amy": {"cut": ("ana", "ben") if speaker else ()}}) as engine:
+            voice = engine._voices.find(EngineVoice(f"amy:{speaker}" if speaker else "amy"), "en")
+            (piece,) = engine.read(SENTENCE, voice, 0)
+            async with engine.lend(voice, 9.0) as networks:
+                parts = list(engine.sounds(networks, piece, voice, 1.0, StopSwitch()))
+                whole = VoiceNetworks(OnnxNetwork(voice.voice.folder / "voice.onnx"))
+                (sound,) = engine.sounds(whole, piece, voice, 1.0, StopSwitch())
+            assert [len(part) // vits.HOP for part in parts[:3]] == [24, 48, 96]
+            assert np.abs(sound).max() > 0.1
+            assert np.abs(np.concatenate(parts) - sound).max() < 1e-4
+
+    asyncio.run(run())
+
+
+def test_the_first_window_is_heard_before_the_next_one_is_made() -> None:
+    async def run() -> None:
+        async with opened({"amy": {"cut": ()}}) as engine:
+            voice = engine._voices.find(EngineVoice("amy"), "en")
+            async with engine.lend(voice, 9.0) as networks:
+                assert networks.decoder is not None
+                decode, runs, seen = networks.decoder.sound, 0, []
+
+                def counted(*given: Any) -> Any:
+                    nonlocal runs
+                    runs += 1
+                    return decode(*given)
+
+                networks.decoder.sound = counted  # type: ignore[method-assign, assignment]
+                async with aclosing(engine.speak(job(SENTENCE))) as events:
+                    seen = [runs async for event in events if isinstance(event, Audio)]
+            assert seen[0] == 1
+            assert seen[-1] > 2
+
+    asyncio.run(run())
+
+
+def test_a_made_speaker_of_a_cut_voice_is_resampled_whole() -> None:
+    async def run() -> None:
+        async with opened({"amy": {"cut": ()}}) as engine:
+            voice = engine._voices.find(EngineVoice("amy:up5.3"), "en")
+            (piece,) = engine.read(SENTENCE, voice, 0)
+            async with engine.lend(voice, 9.0) as networks:
+                assert len(list(engine.sounds(networks, piece, voice, 1.0, StopSwitch()))) == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("cores", "settings", "share"),
+    [
+        (1, {}, (4, 1, 1)),
+        (2, {}, (8, 1, 2)),
+        (2, {"slots": 1, "threads": 8}, (1, 2, 2)),
+        (16, {"slots": 3, "threads": 2}, (3, 2, 6)),
+        (16, {"slots": 1, "threads": 0}, (1, 4, 4)),
+    ],
+)
+def test_threads_and_slots_follow_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, settings: dict[str, int], share: tuple[int, int, int]
+) -> None:
+    monkeypatch.setattr(onnx_engine, "usable_cores", lambda: cores)
+    assert core_share(msgspec.convert(settings, PiperSettings)) == share
+
+
+def test_a_lone_text_has_all_threads_and_others_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_engine, "usable_cores", lambda: 2)
+
+    async def run() -> None:
+        async with opened({"amy": {}, "slow": {"work": 300}}, threads=2, slots=4) as engine:
+            begun, given, now = threading.Event(), [], 0
+            most = 0
+            for name in ("amy", "slow"):
+                async with engine.lend(engine._voices.find(EngineVoice(name), "en"), 9.0) as networks:
+                    make = networks.first.sound
+
+                    def watched(*values: Any, make: Any = make) -> Any:
+                        nonlocal now, most
+                        now += values[-1].threads
+                        most = max(most, now)
+                        given.append(values[-1].threads)
+                        begun.set()
+                        try:
+                            return make(*values)
+                        finally:
+                            now -= values[-1].threads
+
+                    networks.first.sound = watched  # type: ignore[method-assign, assignment]
+            await spoken(engine, job("a"))
+            assert given == [2]
+            given.clear()
+            begun.clear()
+            long = asyncio.create_task(spoken(engine, job(TEXT, TEXT, voice="slow", speed=0.5)))
+            await asyncio.to_thread(begun.wait)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(3):
+                    group.create_task(spoken(engine, job(TEXT)))
+            await long
+            assert given[0] == 2
+            assert set(given[1:]) == {1}
+            assert most == 2
 
     asyncio.run(run())

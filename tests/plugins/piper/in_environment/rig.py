@@ -15,14 +15,21 @@ from plugins.piper.plugin import PiperSettings
 from plugins.piper.worker import voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
-from tests.plugins.piper import tiny
+from speech_engine.model_files.onnx_halves import cut_graph
+from tests.plugins.piper import tiny, vits
 
 
 @asynccontextmanager
 async def opened(voices: Mapping[str, Mapping[str, Any]], **settings: Any) -> AsyncIterator[PiperEngine]:
-    """Open an engine with these voices, by name; each has what `tiny.voice` takes."""
+    """Open an engine with these voices, by name; each has what `tiny.voice` takes, or is `cut`, with
+    its speakers."""
     with tempfile.TemporaryDirectory(prefix="piper-") as folder:
-        paths = [stored(Path(folder) / name, **voice) for name, voice in voices.items()]
+        paths = [
+            cut(Path(folder) / name, *voice["cut"])
+            if "cut" in voice
+            else stored(Path(folder) / name, **voice)
+            for name, voice in voices.items()
+        ]
         made = msgspec.convert({"model_paths": paths, **settings}, PiperSettings)
         (plugin,) = voxgate_register()
         assert callable(plugin.create)
@@ -30,8 +37,22 @@ async def opened(voices: Mapping[str, Mapping[str, Any]], **settings: Any) -> As
             yield engine
 
 
+def cut(folder: Path, *speakers: str) -> str:
+    """Write a voice in halves, as an import stores it."""
+    path = vits.voice(folder, *speakers)
+    halves = cut_graph(memoryview(path.read_bytes()), vits.PRE, vits.COND)
+    assert halves is not None
+    for name, pieces in zip(("encoder.onnx", "decoder.onnx"), halves, strict=True):
+        (folder / name).write_bytes(b"".join(pieces))
+    return _renamed(path)
+
+
 def stored(folder: Path, **voice: Any) -> str:
-    path = tiny.voice(folder, **voice)
+    return _renamed(tiny.voice(folder, **voice))
+
+
+def _renamed(path: Path) -> str:
+    folder = path.parent
     path.with_name(f"{path.name}.json").rename(folder / "voice.json")
     path.rename(folder / "voice.onnx")
     return str(folder)
