@@ -78,9 +78,8 @@ class Rung:
 
     async def _admitted(self, request: SpeechRequest, state: dict[str, Any]) -> HoldRequest:
         caller = state["caller"]
-        admitted = await self._worker.admission.admit(caller)
-        state["rate"] = admitted.window
-        plan = self._worker.planner.plan(request, admitted.terms)
+        terms, state["rate"] = await self._worker.admission.admit(caller)
+        plan = self._worker.planner.plan(request, terms)
         return HoldRequest(
             request_id=state["request_id"],
             account=caller.account,

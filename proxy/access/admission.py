@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 
-import msgspec
 from cachetools import LRUCache
 from starlette.types import Scope
 
@@ -74,11 +73,6 @@ class Plans:
         return shared
 
 
-class AdmittedRequest(msgspec.Struct, frozen=True):
-    terms: Terms
-    window: Window | None
-
-
 class Admission:
     """The first check of a request."""
 
@@ -90,11 +84,13 @@ class Admission:
     def terms(self, caller: Caller) -> Terms:
         return self._plans.terms(caller)
 
-    async def admit(self, caller: Caller) -> AdmittedRequest:
-        """Count a request. Raises NotAllowed without terms of a plan, RateLimited and LimitsUnavailable."""
+    async def admit(self, caller: Caller) -> tuple[Terms, Window | None]:
+        """Count a request, and return its terms and the window of its limit.
+
+        Raises NotAllowed without terms of a plan, RateLimited and LimitsUnavailable.
+        """
         caller_terms = self._plans.terms(caller)
-        window = await self._limits.admit(caller.account, caller.key, caller_terms)
-        return AdmittedRequest(caller_terms, window)
+        return caller_terms, await self._limits.admit(caller.account, caller.key, caller_terms)
 
 
 RequestClass = Literal["read", "list", "write", "usage", "file", "admin", "unmatched"]

@@ -70,37 +70,36 @@ class SpeechEndpoint:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
-        admitted = await self._speaking.admission.admit(caller)
-        state["rate"] = admitted.window
+        terms, state["rate"] = await self._speaking.admission.admit(caller)
         kind = connection.header(b"content-type").lower()
         if kind.startswith("multipart/"):
             if not kind.startswith("multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
-            await self._speak_form(state, admitted.terms, connection)
+            await self._speak_form(state, terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         request = speech_request.parse_speech(body, self._defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
             # Its key makes an id. A kept answer is believed for a usage row, and a 202 has none.
             key = read_key(connection.headers(b"idempotency-key"))
-            later = BackgroundRequest(state["request_id"], caller, admitted.terms, body, self._defaults, key)
+            later = BackgroundRequest(state["request_id"], caller, terms, body, self._defaults, key)
             await (await self._background.begin(later))(scope, receive, send)
             return
-        speak = partial(self._answering.speak, state, request, admitted.terms)
-        await self._answering.once(connection, state, admitted.terms, sha256(body).digest, speak)
+        speak = partial(self._answering.speak, state, request, terms)
+        await self._answering.once(connection, state, terms, sha256(body).digest, speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""
         state = scope["state"]
-        admitted = await self._speaking.admission.admit(state["caller"])
-        state["rate"] = admitted.window
-        await self._answering.speak(state, request, admitted.terms, connection)
+        terms, state["rate"] = await self._speaking.admission.admit(state["caller"])
+        await self._answering.speak(state, request, terms, connection)
 
     async def _speak_form(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        async with self._forms.speaking(connection, state["caller"], terms, self._defaults, fields) as spoken:
-            await self._answering.speak(state, spoken.request, terms, connection, spoken.voice)
+        form = self._forms.speaking(connection, state["caller"], terms, self._defaults, fields)
+        async with form as (request, voice):
+            await self._answering.speak(state, request, terms, connection, voice)
 
 
 def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.Struct]) -> list[Endpoint]:

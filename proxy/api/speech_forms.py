@@ -15,13 +15,6 @@ from proxy.http.connection import Connection
 from proxy.speech.speech_request import Defaults, SpeechRequest
 
 
-class SpokenForm(NamedTuple):
-    """A request that came as a form, and the voice that came with it."""
-
-    request: SpeechRequest
-    voice: Voice
-
-
 class SpeechForms(Protocol):
     """`form` has the fields of such a request, and `files` are those of its files."""
 
@@ -35,8 +28,8 @@ class SpeechForms(Protocol):
         terms: Terms,
         defaults: Defaults,
         client_fields: frozenset[str],
-    ) -> AbstractAsyncContextManager[SpokenForm]:
-        """Read a form, and lend its voice until the block is left.
+    ) -> AbstractAsyncContextManager[tuple[SpeechRequest, Voice]]:
+        """Read a form, and lend its voice until the block is left. Yields the request and the voice.
 
         Raises InvalidRequest, NotFound, NotAllowed if the plan allows no such requests, and QuotaExceeded.
         """

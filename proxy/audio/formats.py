@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy.config.fields import FieldFault
+
 OUTPUT_RATE_HZ = 24_000
 """The usual rate of every answer, independent of the engine: clients of `pcm` do not read headers."""
 
@@ -151,28 +153,21 @@ USUAL_FORMS: dict[str, OutputForm] = {
 }
 
 
-class FormFault(NamedTuple):
-    """A format does not support the `field` of a request. `expected` describes the supported values."""
-
-    field: str
-    expected: str
-
-
-def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm | FormFault:
+def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm | FieldFault:
     """Return the form of an answer whose request names a rate or the kbit/s, or the fault in it."""
     known, usual = AUDIO_FORMATS[format_], USUAL_FORMS[format_]
     rate_hz = rate_hz or usual.sample_rate_hz
     if rate_hz not in known.rates_hz:
-        return FormFault("sample_rate", f"{_listed(sorted(set(known.rates_hz)))} for {format_}")
+        return FieldFault("sample_rate", "wrong", f"{_listed(sorted(set(known.rates_hz)))} for {format_}")
     if kbit_s is None:
         # A format without a choice of bit rates is the same at the usual rate, named or not.
         is_usual = rate_hz == usual.sample_rate_hz and not known.kbits
         return usual if is_usual else OutputForm(format_, rate_hz, is_usual=False)
     if not known.kbits:
-        return FormFault("bitrate", f"left out: {format_} has no choice of it")
+        return FieldFault("bitrate", "wrong", f"left out: {format_} has no choice of it")
     if kbit_s not in (allowed := known.kbits[rate_hz]):
         shown = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else _listed(allowed)
-        return FormFault("bitrate", f"{shown} for {format_} at {rate_hz} Hz")
+        return FieldFault("bitrate", "wrong", f"{shown} for {format_} at {rate_hz} Hz")
     return OutputForm(format_, rate_hz, kbit_s, is_usual=False)
 
 

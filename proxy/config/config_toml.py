@@ -26,7 +26,7 @@ from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError as ConfigError
 from proxy.config.reader import Reader, Sections
 from proxy.config.routes import read_routes, shipped_routes
-from proxy.config.secret import KEY_IS_RIGHT, SecretMissing, is_key, named_secret, resolve, variables
+from proxy.config.secret import KEY_IS_RIGHT, is_key, named_secret, resolve, variables
 from proxy.config.sections import KINDS, LimitsStore, Server, Storage, Upstream, VaultSection
 from proxy.config.sections import Config as Config
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
@@ -252,7 +252,7 @@ def _proxy(reader: Reader, written: str, environ: Mapping[str, str], folder: Pat
         url = resolve(written, environ, folder)
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except SecretMissing as error:
+    except ConfigError as error:
         reader.fault("upstream.proxy", str(error))
         return ""
     except ValueError:
@@ -308,7 +308,7 @@ def _address(
     try:
         url = resolve(written, environ, folder)
         check(url)
-    except (SecretMissing, ValueError) as error:
+    except (ConfigError, ValueError) as error:
         reader.fault(key, str(error))
         return written
     return url

@@ -14,8 +14,8 @@ import msgspec
 
 from policies.price import PerUnit, Rate
 from proxy.config import fields
-from proxy.config.reader import Reader
-from proxy.config.secret import SecretMissing, resolve
+from proxy.config.reader import ConfigError, Reader
+from proxy.config.secret import resolve
 from proxy.config.sections import EngineSection, PluginSection
 
 API_KEY = "api_key"
@@ -100,7 +100,7 @@ def resolve_settings(
     for name, value in settings.items():
         try:
             resolved[name] = secret(value)
-        except SecretMissing as error:
+        except ConfigError as error:
             return settings, f"{key}.{name}: {error}"
     return resolved, ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from proxy.config.reader import Reader, hint
 from proxy.config.sections import Config, EngineSection, Remark
@@ -15,12 +14,6 @@ Known = Mapping[str, Sequence[str]]
 
 STANDARD = "standard"
 """The model of an engine with only one model."""
-
-
-class _Name(NamedTuple):
-    where: str
-    engine: str
-    model: str
 
 
 def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tuple[str, ...]]:
@@ -75,19 +68,18 @@ def find_misnamed(config: Config, known: Known) -> list[Remark]:
     """Return the wrong names of models, each by its alias, or by the key of its route, cost or price."""
     return [
         Remark(
-            name.where,
-            f"{name.engine} has no model of {f'{name.engine}/{name.model}'!r}; "
-            f"{hint(name.model, known[name.engine])}",
+            where,
+            f"{engine} has no model of {f'{engine}/{model}'!r}; {hint(model, known[engine])}",
         )
-        for name in _names(config)
-        if known.get(name.engine) and name.model not in known[name.engine]
+        for where, engine, model in _names(config)
+        if known.get(engine) and model not in known[engine]
     ]
 
 
 def find_without_cost(config: Config, known: Known) -> list[Remark]:
     """Return the models without a cost, of engines with a budget: the budget would not count them."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
-    offered |= {(name.engine, name.model) for name in _spoken_by(config) if name.engine not in known}
+    offered |= {(engine, model) for _, engine, model in _spoken_by(config) if engine not in known}
     return [
         Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
         for engine, model in sorted(offered)
@@ -103,19 +95,20 @@ def _is_unseen(section: EngineSection | None, model: str) -> bool:
     return not section.costs.keys() & {model, "*"}
 
 
-def _names(config: Config) -> Iterator[_Name]:
+def _names(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Return the place, the engine and the model of each name."""
     yield from _spoken_by(config)
     for engine, section in config.engines.items():
         for model in section.costs.keys() - {"*", CLONE}:
-            yield _Name(f"engines.{engine}.costs.{model}", engine, model)
+            yield f"engines.{engine}.costs.{model}", engine, model
     for plan in config.plans.values():
         for full in plan.prices.models:
             engine, slash, model = full.partition("/")
             if slash:
-                yield _Name(f"plans.{plan.name}.prices.models.{full}", engine, model)
+                yield f"plans.{plan.name}.prices.models.{full}", engine, model
 
 
-def _spoken_by(config: Config) -> Iterator[_Name]:
+def _spoken_by(config: Config) -> Iterator[tuple[str, str, str]]:
     """Return the models that aliases and the operator's routes name."""
     written = [route for route in config.routes if not route.is_shipped]
     routes = {f"routes.{route.language}": route.named_models for route in written}
@@ -123,4 +116,4 @@ def _spoken_by(config: Config) -> Iterator[_Name]:
         for full in fulls:
             engine, slash, model = full.partition("/")
             if slash:
-                yield _Name(where, engine, model)
+                yield where, engine, model

@@ -6,30 +6,27 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from proxy.config.reader import Reader
+from proxy.config.reader import ConfigError, Reader
 
 _KEY_BYTES = 32
 _MOST_CHARACTERS = 1_000_000
 KEY_IS_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such a key"
 
 
-class SecretMissing(Exception):
-    """A named secret is missing. The message has the remedy, and never a secret."""
-
-
 def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
     """Return the secret that `text` names, else `text` itself. A path is relative to `folder`.
 
-    Blanks around a secret are removed, such as the line end that editors add.
+    Blanks around a secret are removed, such as the line end that editors add. Raises ConfigError for a
+    missing secret: the message has the remedy, and never a secret.
     """
     kind, colon, name = text.partition(":")
     if not colon or kind not in ("env", "file"):
         return text
     if kind == "env" and name not in environ:
-        raise SecretMissing(f"env:{name} is not set; export {name}, or use file:PATH")
+        raise ConfigError(f"env:{name} is not set; export {name}, or use file:PATH")
     secret = environ[name] if kind == "env" else _content(folder / name)
     if not secret.strip():
-        raise SecretMissing(f"{text} is empty")
+        raise ConfigError(f"{text} is empty")
     return secret.strip()
 
 
@@ -42,7 +39,7 @@ def named_secret(
         return ""
     try:
         return resolve(written, environ, folder)
-    except SecretMissing as error:
+    except ConfigError as error:
         reader.fault(key, str(error))
         return ""
 
@@ -98,6 +95,6 @@ def _content(file: Path) -> str:
         with file.open() as opened:
             return opened.read(_MOST_CHARACTERS)  # a device has no end
     except OSError as error:
-        raise SecretMissing(f"file:{file} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"file:{file} cannot be read: {error.strerror}") from None
     except ValueError:  # also for an impossible path
-        raise SecretMissing(f"file:{file} is not text") from None
+        raise ConfigError(f"file:{file} is not text") from None

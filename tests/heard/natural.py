@@ -11,10 +11,11 @@ from typing import NamedTuple
 from proxy.config import config_toml, natural
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
+from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_voices import natural_layer
 from proxy.features.models.pulling import PullOrder, pull
-from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
+from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from tests import server
 from tests.clients.environments import Absent, built
 from tests.plugins.piper.environment import ROOT, interpreter
@@ -101,7 +102,7 @@ def _wheels(listed: Listed) -> Path:
         for wheel in wheels:
             try:
                 stored = fetch_wheel(wheel, folder, _PATIENCE, _discard)
-            except WheelRefused as refused:
+            except FetchFailed as refused:
                 raise Absent(str(refused)) from None
             stored.rename(folder / f"{wheel.beginning}py3-none-any.whl")
 

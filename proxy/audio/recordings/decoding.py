@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -27,8 +27,8 @@ from proxy.audio.recordings.recording import (
     MOST_SAMPLES,
     MOST_STORED_HZ,
     Decoded,
-    Fault,
     Undecoded,
+    UnusableRecording,
 )
 
 # Decoders, by libav's names for them.
@@ -42,14 +42,6 @@ _LEAST_LEFT = 0.001
 """30 dB below."""
 
 _T = TypeVar("_T")
-
-
-class RefusedUpload(Exception):
-    """A file that is refused."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
-        self.fault: Fault = fault
 
 
 def decode(data: bytes) -> Decoded | Undecoded:
@@ -71,15 +63,10 @@ def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) 
     try:
         with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
             return made_of(MonoFrames(container, mix))
-    except RefusedUpload as refused:
+    except UnusableRecording as refused:
         return Undecoded(refused.fault)
     except _FAULTS:
         return Undecoded("unreadable")
-
-
-class SoundFrame(NamedTuple):
-    frame: Any
-    samples: int
 
 
 class MonoFrames:
@@ -91,30 +78,31 @@ class MonoFrames:
 
     def __init__(self, container: Any, mix: Downmix) -> None:
         if not container.streams.audio:
-            raise RefusedUpload("no_audio")
+            raise UnusableRecording.of("no_audio")
         self._stream = container.streams.audio[0]
         self._container = container
         context = self._stream.codec_context
         if context is None:
-            raise RefusedUpload("codec")
+            raise UnusableRecording.of("codec")
         self.codec = _DECODERS.get(context.name, context.name)
         if self.codec not in LOSSY and self.codec not in LOSSLESS and not self.codec.startswith(_PCM):
-            raise RefusedUpload("codec")
+            raise UnusableRecording.of("codec")
         context.thread_count = 1
         self.mix = mix
         self.rate_hz = 0
         self.sample_bytes = 2
         self.channels = 0
 
-    def __iter__(self) -> Iterator[SoundFrame]:
-        """Yield the frames, as far as they can be read. `mono` gives the sound of one."""
+    def __iter__(self) -> Iterator[tuple[Any, int]]:
+        """Yield the frames, each with the number of its samples, as far as they can be read. `mono` gives the
+        sound of one."""
         held = None
         for frame in self._decoded():
             if held is not None:
-                yield SoundFrame(held, held.samples)
+                yield held, held.samples
             held = frame
         if held is not None:
-            yield SoundFrame(held, self._samples_of_last(held))
+            yield held, self._samples_of_last(held)
 
     def _decoded(self) -> Iterator[Any]:
         bad_packets, has_run_in = 0, None
@@ -147,15 +135,14 @@ class MonoFrames:
         # At another place it is no frame's end: the length that a file states is not trusted.
         return samples if 0 < samples < count else count
 
-    def mono(self, sound: SoundFrame) -> NDArray[np.float64]:
-        frame = sound.frame
+    def mono(self, frame: Any, count: int) -> NDArray[np.float64]:
         samples: NDArray[Any] = frame.to_ndarray()
         channels = frame.layout.nb_channels
         if frame.format.is_planar or channels == 1:
             planes = samples.reshape(channels, -1)
         else:
             planes = samples.reshape(-1, channels).T
-        return self.mix.down(_floats(planes[:, : sound.samples]))
+        return self.mix.down(_floats(planes[:, :count]))
 
     def packed(self, mono: NDArray[np.float64]) -> bytes:
         """Return samples as integers of `sample_bytes`."""
@@ -165,32 +152,32 @@ class MonoFrames:
             return bytes(whole.astype("<i2").data)
         return bytes(np.ascontiguousarray(whole.view(np.uint8).reshape(-1, 4)[:, :3]).data)
 
-    def no_sound(self) -> RefusedUpload:
-        return RefusedUpload("empty" if self.rate_hz else "unreadable")
+    def no_sound(self) -> UnusableRecording:
+        return UnusableRecording.of("empty" if self.rate_hz else "unreadable")
 
     def _check(self, frame: Any) -> None:
         channels = frame.layout.nb_channels
         if not 1 <= channels <= MOST_CHANNELS:
-            raise RefusedUpload("channels")
+            raise UnusableRecording.of("channels")
         if not self.rate_hz:
             if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
-                raise RefusedUpload("rate")
+                raise UnusableRecording.of("rate")
             self.rate_hz = frame.sample_rate
             # The loss of a lossy codec is louder than the noise of 16 bits.
             self.sample_bytes = 2 if self.codec in LOSSY or frame.format.bytes <= 2 else 3
         if frame.sample_rate != self.rate_hz:
-            raise RefusedUpload("changes")
+            raise UnusableRecording.of("changes")
         self.channels = max(self.channels, channels)
 
 
 def _decoded(frames: MonoFrames) -> Decoded:
     pcm, sample_count, is_cut, stored_rate = bytearray(), 0, False, None
-    for frame in frames:
+    for frame, samples in frames:
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
         left = round(MOST_S * frames.rate_hz) - sample_count
-        is_cut = frame.samples > left
-        sample_count += min(frame.samples, left)
-        pcm += frames.packed(stored_rate.feed(frames.mono(frame)[:left]))
+        is_cut = samples > left
+        sample_count += min(samples, left)
+        pcm += frames.packed(stored_rate.feed(frames.mono(frame, samples)[:left]))
         if is_cut:
             break
     if stored_rate is None or not sample_count:

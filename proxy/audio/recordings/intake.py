@@ -32,16 +32,6 @@ class AcceptedRecording(NamedTuple):
         return msgspec.json.encode(self.quality).decode()
 
 
-class AcceptedSound(NamedTuple):
-    """A whole recording as an engine hears it: 16-bit mono."""
-
-    pcm: bytes
-    seconds: float
-
-    def __repr__(self) -> str:
-        return f"<AcceptedSound {self.seconds:.1f} s>"
-
-
 class RecordingIntake:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
@@ -68,11 +58,12 @@ class RecordingIntake:
                 quality = msgspec.structs.replace(quality, reasons=(*quality.reasons, _CUT))
             yield AcceptedRecording(recording.master, recording.seconds, quality)
 
-    async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> AcceptedSound:
-        """Decode an upload whole, at this rate. The account has its turn until it is decoded.
+    async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> tuple[bytes, float]:
+        """Return the PCM of a whole upload, 16-bit mono at this rate, and its seconds.
 
-        A place is waited for: the caller counts the uploads. Raises InvalidRequest, which names the field
-        `param`: a recording is not too long, nor silent. Raises NoPlace.
+        The account has its turn until it is decoded. A place is waited for: the caller counts the uploads.
+        Raises InvalidRequest, which names the field `param`: a recording is not too long, nor
+        silent. Raises NoPlace.
         """
         from proxy.audio.recordings.derivation import is_silent, whole_sound
 
@@ -91,7 +82,7 @@ class RecordingIntake:
             pcm = await asyncio.to_thread(whole_sound, recording.master, rate_hz)
         if await asyncio.to_thread(is_silent, pcm):
             raise invalid_audio("it is silent, or its level is far too low", param)
-        return AcceptedSound(pcm, recording.seconds)
+        return pcm, recording.seconds
 
 
 def invalid_audio(reason: str, param: str) -> InvalidRequest:

@@ -41,9 +41,13 @@ _SENTENCES: dict[Fault, str] = {
 class UnusableRecording(Exception):
     """A recording that cannot be used. The message completes "Invalid value for 'x': …" for its sender."""
 
+    fault: Fault = "lost"
+
     @classmethod
     def of(cls, fault: Fault) -> UnusableRecording:
-        return cls(_SENTENCES[fault])
+        refused = cls(_SENTENCES[fault])
+        refused.fault = fault
+        return refused
 
 
 class SpeechRecording(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.model_check import RETIREMENT, retirements
 from proxy.engines import registry
-from proxy.engines.stored_models import MODEL, ModelStore, StoredModel, model_names, verify
+from proxy.engines.stored_models import MODEL, ModelRefused, ModelStore, StoredModel, model_names, verify
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 
@@ -183,23 +183,19 @@ def _speaking(config: Config) -> dict[str, list[str]]:
     return speaking
 
 
-class _TooSlow(Exception):
-    """A disk is too slow for the time of the check."""
-
-
 def _model(model: StoredModel) -> Finding:
     """Read a model, for as long as the doctor waits: a slow disk needs more time for large files."""
     name, until = model.manifest.name, time.monotonic() + _READ_S
 
     def stop_when_late(_what: str, _done: int, _of: int) -> None:
         if time.monotonic() > until:
-            raise _TooSlow
+            raise ModelRefused(f"{name}: too large to be read whole here; the sizes are right")
 
     try:
         fault = verify(model, stop_when_late)
-    except _TooSlow:
+    except ModelRefused as refused:
         do = f"voxgate models verify {name} has the time"
-        return note("model", f"{name}: too large to be read whole here; the sizes are right", do)
+        return note("model", str(refused), do)
     if fault:
         return wrong("model", fault, "import the model again: voxgate models import")
     return ok("model", f"{name}: all its files are whole")

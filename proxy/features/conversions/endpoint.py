@@ -62,9 +62,7 @@ class Conversions:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
-        admitted = await self._speaking.admission.admit(caller)
-        state["rate"] = admitted.window
-        terms = admitted.terms
+        terms, state["rate"] = await self._speaking.admission.admit(caller)
         form = await read_conversion_body(connection)
         upload = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, upload)

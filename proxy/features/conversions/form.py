@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.audio.formats import FORMATS, RATES_HZ, FormFault, OutputForm, form_of
+from proxy.audio.formats import FORMATS, RATES_HZ, OutputForm, form_of
+from proxy.config.fields import FieldFault
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
@@ -178,7 +179,7 @@ def output_of(form: ConversionForm) -> OutputForm:
             param="provenance",
         )
     made = form_of(format_, form.sample_rate, form.bitrate)
-    if isinstance(made, FormFault):
+    if isinstance(made, FieldFault):
         raise InvalidRequest(
             f"Invalid value for '{made.field}': it must be {made.expected}.", param=made.field
         )

@@ -36,7 +36,7 @@ class Sources:
         """
         # The size of the sound is unknown until the file is decoded.
         with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
-            sound = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
-            place.lighten(len(upload.audio) + len(sound.pcm))
+            pcm, seconds = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
+            place.lighten(len(upload.audio) + len(pcm))
             digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
-            yield source_sound(sound.pcm, sound.seconds, digest, grant, upload.audio)
+            yield source_sound(pcm, seconds, digest, grant, upload.audio)

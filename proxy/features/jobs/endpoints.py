@@ -176,7 +176,7 @@ class ClientJobs(JobResource):
         """Have a long text spoken, a long recording converted, a file's lines spoken, or a voice trained"""
         caller = caller_of(request.scope)
         try:
-            terms = (await self._admission.admit(caller)).terms
+            terms, _ = await self._admission.admit(caller)
         except RateLimited as failure:
             most = records.MOST_WANTED
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."

@@ -19,7 +19,7 @@ from proxy.features.jobs.core.fields import chapter_of
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
-from proxy.features.marks.receipt_records import ClipReceipt
+from proxy.features.marks.receipt_records import ClipFacts
 from proxy.http.lists import PAGE, Listing, page
 from proxy.http.resource import endpoint
 from proxy.storage.rows import LAST_MOMENT, Place
@@ -115,7 +115,7 @@ class JobSteps(JobResource):
         return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
 
 
-def _shown(kind: JobKind, row: _StepRow, chapter: int | None, receipt: ClipReceipt | None) -> ShownStep:
+def _shown(kind: JobKind, row: _StepRow, chapter: int | None, receipt: ClipFacts | None) -> ShownStep:
     return ShownStep(
         id=row.id,
         number=row.number,
@@ -129,7 +129,7 @@ def _shown(kind: JobKind, row: _StepRow, chapter: int | None, receipt: ClipRecei
         voice=row.voice,
         voices=(row.voices or "").split(),
         substitute=row.substitute or "",
-        receipt=None if receipt is None else receipt.path,
+        receipt=None if receipt is None else f"{receipt_records.ROOT}/{row.request}",
         sha256=None if receipt is None else receipt.sha256,
         mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,
         error=kind.shown_error(row.error),

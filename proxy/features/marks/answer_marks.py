@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -17,7 +17,7 @@ from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.engines.stored_models import MODEL_PATH, hold
-from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
+from proxy.features.marks.hosted_mark import HostedMark, HostedMarkStream, MarkUnusable
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import Hosted
@@ -30,26 +30,6 @@ IDLE_S = 900.0
 _log = structlog.get_logger()
 
 
-class AnswerMark(Protocol):
-    """The mark of one answer. After `flush`, its output is as long as its input. Close it."""
-
-    async def feed(self, pcm: bytes) -> bytes:
-        """Return marked sound. Raise SoundFailed, which ends the mark."""
-        ...
-
-    async def flush(self) -> bytes:
-        """Return the rest, which ends the mark."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class UsableMark(Protocol):
-    async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> AnswerMark:
-        """Open the mark of an answer. Raise MarkUnusable."""
-        ...
-
-
 class MarkRequest(NamedTuple):
     """A mark to open. Its process inherits only `environ`; `data` has the imported models."""
 
@@ -59,21 +39,24 @@ class MarkRequest(NamedTuple):
     data: str
 
 
-class _LocalMark:
+class LocalMark:
     """A mark in the worker itself: it takes 0.2 ms for 100 ms of sound."""
 
     def __init__(self, name: str, mark: Mark) -> None:
         self._name = name
         self._mark = mark
 
-    async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> _LocalAnswerMark:
+    async def open(self, sample_rate_hz: int, key: MarkKey, payload: int) -> LocalMarkStream:
+        """Open the mark of an answer. Raise MarkUnusable."""
         try:
-            return _LocalAnswerMark(self._name, self._mark.open(sample_rate_hz, key, payload))
+            return LocalMarkStream(self._name, self._mark.open(sample_rate_hz, key, payload))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
             raise MarkUnusable(f"the mark {self._name} failed: {type(error).__name__}") from None
 
 
-class _LocalAnswerMark:
+class LocalMarkStream:
+    """The mark of one answer. After `flush`, its output is as long as its input. A SoundFailed ends it."""
+
     def __init__(self, name: str, stream: MarkStream) -> None:
         self._name = name
         self._stream = stream
@@ -94,6 +77,10 @@ class _LocalAnswerMark:
         """Do nothing: the stream is only memory."""
 
 
+UsableMark = HostedMark | LocalMark
+MarkOfAnswer = HostedMarkStream | LocalMarkStream
+
+
 async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequest) -> UsableMark | None:
     """Open a mark until the stack ends. If it is unusable, log the reason, and return None."""
     plugin = registry.plugins("mark").get(request.name)
@@ -104,17 +91,16 @@ async def open_mark(stack: AsyncExitStack, registry: Registry, request: MarkRequ
         return hosted
     configured = PluginRequest("mark", request.name, request.section, is_required=True)
     mark: Mark | None = await open_plugin(stack, registry, configured)
-    return None if mark is None else _LocalMark(request.name, mark)
+    return None if mark is None else LocalMark(request.name, mark)
 
 
-class HostedParts(NamedTuple):
-    settings: msgspec.Struct
-    interpreter: str
-    model: Path | None
+def hosted_parts(
+    registry: Registry, request: MarkRequest, hosted: Hosted
+) -> tuple[msgspec.Struct, str, Path | None]:
+    """Return the settings of a mark, the interpreter of its process, and the folder of its imported model.
 
-
-def hosted_parts(registry: Registry, request: MarkRequest, hosted: Hosted) -> HostedParts:
-    """Return the start parameters of a mark's process. Raise EngineConfigError and EnvironmentRefused."""
+    Raise EngineConfigError and EnvironmentRefused.
+    """
     name = request.name
     plugin = registry.plugins("mark")[name]
     settings = registry.settings("mark", name, request.section, request.data)
@@ -122,7 +108,7 @@ def hosted_parts(registry: Registry, request: MarkRequest, hosted: Hosted) -> Ho
     if lacking := plugin.missing(settings):
         raise EngineConfigError("; ".join(f"{name}: {each.what}: {each.do}" for each in lacking))
     model = Path(getattr(settings, MODEL_PATH)) if plugin.model_format is not None else None
-    return HostedParts(settings, interpreter, model)
+    return settings, interpreter, model
 
 
 def _hosted(
@@ -130,22 +116,22 @@ def _hosted(
 ) -> HostedMark | None:
     name = request.name
     try:
-        parts = hosted_parts(registry, request, hosted)
-        if parts.model is not None:
+        settings, interpreter, model = hosted_parts(registry, request, hosted)
+        if model is not None:
             # `voxgate models remove` must not take it from the next process.
-            stack.enter_context(hold(parts.model))
+            stack.enter_context(hold(model))
     except (EngineConfigError, EnvironmentRefused, OSError) as error:
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
-    settings = msgspec.json.encode(parts.settings)
-    begin = BeginPlugin(name, hosted.module, settings, needs=hosted.needs, memory_mb=hosted.memory_mb)
+    encoded = msgspec.json.encode(settings)
+    begin = BeginPlugin(name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb)
     return HostedMark(
         Helper(
             HelperSpec(
                 module=HOST_MODULE,
                 name=name,
                 begin=begin,
-                interpreter=parts.interpreter,
+                interpreter=interpreter,
                 environ=request.environ,
                 niceness=HOST_NICENESS,
                 idle_s=IDLE_S,

@@ -27,7 +27,7 @@ from proxy.features.marks.findings import (
     MarkFinding,
     SearchJob,
 )
-from proxy.features.marks.hosted_mark import MarkBusy, MarkUnusable
+from proxy.features.marks.hosted_mark import MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import SECTION
 from proxy.file_store.key_ring import KeyRing, UnusableKeys, parse_keys
@@ -139,9 +139,9 @@ class ProvenanceChecker:
                     continue
                 pcm, rate_hz = await asyncio.to_thread(samples_of, job)
                 found.append(MarkFinding.of(name, await mark.detect(pcm, rate_hz, keys)))
-            except MarkBusy:
-                raise NoPlace("recordings to check") from None
             except MarkUnusable as unusable:
+                if unusable.is_busy:
+                    raise NoPlace("recordings to check") from None
                 found.append(MarkFinding(name, fault=str(unusable)))
         return tuple(found)
 

@@ -32,11 +32,14 @@ _log = structlog.get_logger()
 
 
 class MarkUnusable(Exception):
-    """The mark cannot be made or searched for now. The message is for the operator."""
+    """The mark cannot be made or searched for now. The message is for the operator.
 
+    The mark `is_busy` if it has too many users.
+    """
 
-class MarkBusy(MarkUnusable):
-    """The mark has too many users now."""
+    def __init__(self, reason: str, *, is_busy: bool = False) -> None:
+        super().__init__(reason)
+        self.is_busy = is_busy
 
 
 class HostedMark:
@@ -59,7 +62,7 @@ class HostedMark:
         is_open = False
         try:
             if stream.life.users > MOST_STREAMS:
-                raise MarkBusy(f"the mark {self.name} is busy")
+                raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
             await stream.step(OpenMarkStream(stream.number, sample_rate_hz, key, payload))
             is_open = True
         except SoundFailed as failed:
@@ -72,10 +75,10 @@ class HostedMark:
     async def detect(self, pcm: bytes, sample_rate_hz: int, keys: Sequence[MarkKey]) -> Detection:
         """Look for marks. Searches run one by one, and no stream waits for them.
 
-        Raise MarkBusy if too many searches wait, and MarkUnusable.
+        Raise MarkUnusable, which is busy if too many searches wait.
         """
         if len(self.helper.under_way) >= MOST_QUESTIONS:
-            raise MarkBusy(f"the mark {self.name} is busy")
+            raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
         question = MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
         asking = self.helper.begin(self._answer(question))
         try:
@@ -128,7 +131,7 @@ class HostedMark:
 
 
 class HostedMarkStream:
-    """The mark of one answer, see `AnswerMark`. A fault ends it."""
+    """The mark of one answer, see `LocalMarkStream`."""
 
     def __init__(self, mark: HostedMark, life: Life, number: int) -> None:
         self.number = number

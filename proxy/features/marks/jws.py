@@ -18,10 +18,6 @@ RECEIPT_TYPE = "voxgate-receipt+jws"
 """Nothing else that the same key may sign some day passes for a receipt (RFC 8725, 3.11)."""
 
 
-class BadJws(ValueError):
-    """The text is no JWS of this kind, or its signature is not by the key. The message has the reason."""
-
-
 class Jwk(msgspec.Struct, frozen=True, kw_only=True):
     """A public key. `kid` is its thumbprint (RFC 7638), so nobody can give it to another key."""
 
@@ -75,27 +71,27 @@ def jwk_of(public: bytes) -> Jwk:
 
 
 def read_jwk(value: Any) -> Jwk:
-    """Read a public key. Its `kid` is computed, not read. Raises BadJws."""
+    """Read a public key. Its `kid` is computed, not read. Raises ValueError with the reason."""
     try:
         x = msgspec.convert(value, _JwkFields).x
         public = _decode(x)
     except (msgspec.ValidationError, ValueError):
-        raise BadJws("a key is no JWK of Ed25519") from None
+        raise ValueError("a key is no JWK of Ed25519") from None
     if len(public) != _KEY_BYTES:
-        raise BadJws("a key of Ed25519 has 32 bytes")
+        raise ValueError("a key of Ed25519 has 32 bytes")
     return jwk_of(public)
 
 
 def parse_jws(text: str) -> SignedText:
-    """Take a compact JWS apart. Raises BadJws."""
+    """Take a compact JWS apart. Raises ValueError with the reason."""
     parts = text.strip().split(".")
     try:
         header, payload, signature = map(_decode, parts)
         head = msgspec.json.decode(header, type=_Header)
     except (ValueError, RecursionError):
-        raise BadJws("this is no JWS") from None
+        raise ValueError("this is no JWS") from None
     if head.alg != "EdDSA" or head.crit is not None:
-        raise BadJws("this JWS is of another kind: a receipt's alg is EdDSA, without crit")
+        raise ValueError("this JWS is of another kind: a receipt's alg is EdDSA, without crit")
     return SignedText(head.kid, head.typ, payload, ".".join(parts[:2]).encode(), signature)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from policies.plans import Terms
 from policies.routing import Model
 from proxy.audio.formats import SoundFailed
-from proxy.features.marks.answer_marks import AnswerMark
+from proxy.features.marks.answer_marks import MarkOfAnswer
 from proxy.features.marks.marker import RETRY_S, Marker
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.speech.planning import SpeechPlan, no_proof
@@ -72,7 +72,7 @@ class MarkFilter:
 class _OpenMark:
     """A plugin's mark, perhaps in a process of its own. It fails as an engine does."""
 
-    def __init__(self, mark: AnswerMark) -> None:
+    def __init__(self, mark: MarkOfAnswer) -> None:
         self._mark = mark
         self.close = mark.close
 

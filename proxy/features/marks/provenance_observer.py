@@ -23,7 +23,7 @@ from proxy.features.marks.manifests import ROOT, Manifests
 from proxy.features.marks.mark_filter import marking_of, possible_marking
 from proxy.features.marks.original_file import OriginalFile
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
-from proxy.features.marks.signer import FileTooLong, FileToSign, ParentFile, SignerUnavailable
+from proxy.features.marks.signer import SignerUnavailable, SoundFile
 from proxy.features.marks.source_file import SourceFile, media_type
 from proxy.helpers.limiter import FairSlot
 from proxy.ledger import Spent
@@ -188,24 +188,27 @@ class _SignedFileObserver(_FileObserver):
         is_required = self._call.request.provenance is not None
         if self._speech is None:
             return False
-        to_sign = FileToSign(file, new, MEDIA_TYPES[self._call.request.form.format])
+        to_sign = SoundFile(file, MEDIA_TYPES[self._call.request.form.format])
         try:
             async with asyncio.timeout(None if is_required else DUE_WITHIN_S):
                 answer = await self._manifests.signer.embed(
                     self._facts(self._speech),
                     to_sign,
+                    new,
                     self._parent(file, self._speech),
                     account=self._call.caller.account,
                     place=self._place,
                 )
-        except (SignerUnavailable, FileTooLong, TimeoutError) as failure:
+        except (SignerUnavailable, TimeoutError):
             if not is_required:
                 return False
-            if isinstance(failure, FileTooLong):
-                raise TooLongToSign(
-                    "The audio became too long for a file with the manifest that 'provenance' asks for."
-                ) from None
             raise self._unavailable() from None
+        if answer is None:
+            if not is_required:
+                return False
+            raise TooLongToSign(
+                "The audio became too long for a file with the manifest that 'provenance' asks for."
+            )
         if answer.has_parent and self._call.request.source is None:
             self._lost.keep(self._call)
         self._manifest = "embedded"
@@ -225,11 +228,11 @@ class _SignedFileObserver(_FileObserver):
             retry_after_s=_RETRY_S,
         )
 
-    def _parent(self, file: AnswerFile, speech: Speech) -> ParentFile | None:
+    def _parent(self, file: AnswerFile, speech: Speech) -> SoundFile | None:
         """Return the converted recording, or the speaking provider's signed file if its frames pass."""
         if (source := self._call.request.source) is not None:
             signed_file = source.file
-            return ParentFile(SourceFile(signed_file), media_type(signed_file)) if signed_file else None
+            return SoundFile(SourceFile(signed_file), media_type(signed_file)) if signed_file else None
         names = speech.engine.split(", ")
         signed = [
             attempt.output.original
@@ -238,7 +241,7 @@ class _SignedFileObserver(_FileObserver):
         ]
         if not signed or (original := signed[-1]) is None or original.sound_bytes != file.size:
             return None
-        return ParentFile(OriginalFile(file, original), MEDIA_TYPES["mp3"])
+        return SoundFile(OriginalFile(file, original), MEDIA_TYPES["mp3"])
 
     def _facts(self, speech: Speech) -> ManifestFacts:
         made = int(time.time() * _MICRO)

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from proxy.features.marks.jws import RECEIPT_TYPE, BadJws, Jwk, SignedText, is_signed_by, parse_jws, read_jwk
+from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, SignedText, is_signed_by, parse_jws, read_jwk
 
 _MOST_BYTES = 1024 * 1024
 _NO_CLAIM = b"none"
 
 
-class UnreadableReceipt(ValueError):
+class UnreadableReceipt(Exception):
     """The receipt or the keys cannot be read at all. The message has the reason."""
 
 
@@ -59,7 +59,7 @@ def check_receipt(
         signed = parse_jws(receipt_fields.jws)
         claims = _decode_once(signed.payload)
         clip = msgspec.convert(claims, _ClipClaims)
-    except (BadJws, ValueError) as error:
+    except ValueError as error:
         raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip: {error}") from None
     by_key = _check_key(signed, receipt_fields.jwk, keys)
     return [
@@ -71,20 +71,20 @@ def check_receipt(
 
 
 def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
-    try:
-        if keys is None:
-            if own is None:
-                raise UnreadableReceipt("the receipt has no key of its own; name the server's with --keys")
+    if keys is None:
+        if own is None:
+            raise UnreadableReceipt("the receipt has no key of its own; name the server's with --keys")
+        try:
             key = read_jwk(own)
-            line = CheckLine("key", True, f"the receipt's own, {key.kid}: compare it with the server's")
-        else:
-            known = next((each for each in _read_keys(keys) if each.kid == signed.kid), None)
-            if known is None:
-                named = _printable(signed.kid[:64]) or "without an id"
-                return [CheckLine("key", False, f"unknown: {named}")]
-            key, line = known, CheckLine("key", True, f"known: {known.kid}")
-    except BadJws as error:
-        return [CheckLine("key", False, str(error))]
+        except ValueError as error:
+            return [CheckLine("key", False, str(error))]
+        line = CheckLine("key", True, f"the receipt's own, {key.kid}: compare it with the server's")
+    else:
+        known = next((each for each in _read_keys(keys) if each.kid == signed.kid), None)
+        if known is None:
+            named = _printable(signed.kid[:64]) or "without an id"
+            return [CheckLine("key", False, f"unknown: {named}")]
+        key, line = known, CheckLine("key", True, f"known: {known.kid}")
     if signed.type != RECEIPT_TYPE:
         return [line, CheckLine("signature", False, "of something else than a receipt")]
     if is_signed_by(signed, key):
@@ -183,7 +183,7 @@ def _read_keys(file: Path) -> list[Jwk]:
     for value in values:
         try:
             found.append(read_jwk(value))
-        except BadJws:
+        except ValueError:
             continue
     return found
 

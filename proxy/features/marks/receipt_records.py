@@ -70,16 +70,6 @@ class ReceiptRow(msgspec.Struct, frozen=True):
 TABLE = Table("receipts", settles=ReceiptRow, request="request")
 
 
-class ClipReceipt(NamedTuple):
-    """A clip as its receipt has it, which is at `path`. `mark` is the plugin of the inaudible mark in it, and
-    `mark_key` the id of its key; without a mark both are ""."""
-
-    path: str
-    sha256: str
-    mark: str
-    mark_key: str
-
-
 class FoundReceipt(NamedTuple):
     """The facts of a clip, and the micro-credits that it took."""
 
@@ -111,18 +101,14 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
     return FoundReceipt(row["request"], row["account"], facts, row["credits"])
 
 
-async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipReceipt]:
-    """Return the receipts of an account's requests, by request. Some have none."""
+async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipFacts]:
+    """Return the facts of the receipts of an account's requests, by request. Some have none."""
     if not requests:
         return {}
     names, params = any_of([*requests])
     rows = await store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
     found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
-    return {
-        request: ClipReceipt(f"{ROOT}/{request}", facts.sha256, facts.mark, facts.mark_key)
-        for request, facts in found.items()
-        if facts.has_receipt
-    }
+    return {request: facts for request, facts in found.items() if facts.has_receipt}
 
 
 async def has_keyed(store: Store) -> bool:

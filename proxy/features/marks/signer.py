@@ -52,23 +52,11 @@ class SignerUnavailable(Exception):
     """Nothing was signed. The reason is in the log."""
 
 
-class FileToSign(NamedTuple):
-    """A whole file that gets a manifest: its source, and the sink of the signed file."""
+class SoundFile(NamedTuple):
+    """A whole file that gets a manifest, or the parent of one."""
 
     source: FileSource
-    sink: FileSink
     media_type: str
-
-    def __repr__(self) -> str:
-        return f"<FileToSign {self.media_type}, {self.source.size} bytes>"
-
-
-class ParentFile(NamedTuple):
-    source: FileSource
-    media_type: str
-
-    def __repr__(self) -> str:
-        return f"<ParentFile {self.media_type}, {self.source.size} bytes>"
 
 
 class FileTurn(NamedTuple):
@@ -76,10 +64,6 @@ class FileTurn(NamedTuple):
 
     place: FairSlot
     was_promised: bool
-
-
-class FileTooLong(Exception):
-    """The file is longer than any that is signed."""
 
 
 class Signer:
@@ -153,28 +137,29 @@ class Signer:
     async def embed(
         self,
         facts: ManifestFacts,
-        file: FileToSign,
-        parent: ParentFile | None = None,
+        file: SoundFile,
+        sink: FileSink,
+        parent: SoundFile | None = None,
         *,
         account: str = "",
         place: FairSlot | None = None,
-    ) -> Signed:
-        """Write the file with a manifest in it, when it is the account's turn.
+    ) -> Signed | None:
+        """Write the file with a manifest in it, when it is the account's turn. Return None if it is too long.
 
         The new manifest contains that of `parent`, the provider's own file. Without a `place`, the request
-        names no manifest, and may not wait for a time stamp. Raises SignerUnavailable, FileTooLong, and the
-        errors of the sink.
+        names no manifest, and may not wait for a time stamp. Raises SignerUnavailable, and the errors of the
+        sink.
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
             self._signatures.labels("failed").inc()
-            raise FileTooLong
+            return None
         if parent is not None and file.source.size + parent.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.parent.failed")
             parent = None
         turn = FileTurn(place or self._take_place(account), was_promised=place is not None)
         queue = self._queue(turn.was_promised)
-        signing = queue.begin(self._embed(queue, facts, file, parent, turn))
+        signing = queue.begin(self._embed(queue, facts, (file, parent), sink, turn))
         turn.place.leave_after(signing)
         return await asyncio.shield(signing)
 
@@ -182,10 +167,11 @@ class Signer:
         self,
         queue: SigningQueue,
         facts: ManifestFacts,
-        file: FileToSign,
-        parent: ParentFile | None,
+        files: tuple[SoundFile, SoundFile | None],
+        sink: FileSink,
         turn: FileTurn,
     ) -> Signed:
+        file, parent = files
         request = SignRequest(
             definition=definition(facts, has_parent=parent is not None),
             media_type=file.media_type,
@@ -195,13 +181,13 @@ class Signer:
         )
         sources = (file.source, parent.source) if parent else (file.source,)
         try:
-            return await self._sign_in_turn(queue, request, turn, sources, file.sink)
+            return await self._sign_in_turn(queue, request, turn, sources, sink)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken, and is then left out.
             _log.warning("manifest.parent.failed")
-            return await self._embed(queue, facts, file, None, turn)
+            return await self._embed(queue, facts, (file, None), sink, turn)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""

@@ -25,7 +25,7 @@ from proxy.features.marks.signing import (
     Unsigned,
     decode_request,
 )
-from proxy.features.marks.signing_library import SigningFailed, sign
+from proxy.features.marks.signing_library import sign
 from proxy.helpers.job_confinement import confine_job, used_mb
 from speech_engine.host.confinement import confine
 from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
@@ -70,14 +70,13 @@ def _answer(
     if request.timestamp_url:
         made, is_worn = _sign_within(request, files, request.timestamp_s)
     is_stamped = made is not None
-    try:
-        made = sign(request, "", *files) if made is None else made
-    except SigningFailed as error:
-        return Unsigned(str(error)[:300]), b"", is_worn
+    signed = sign(request, "", *files) if made is None else made
+    if isinstance(signed, Unsigned):
+        return signed, b"", is_worn
     has_parent = bool(request.parent_bytes)
     if not request.file_bytes:
-        return Signed(made, 0, is_stamped, has_parent, lacks), b"", is_worn
-    return Signed(b"", len(made), is_stamped, has_parent, lacks), made, is_worn
+        return Signed(signed, 0, is_stamped, has_parent, lacks), b"", is_worn
+    return Signed(b"", len(signed), is_stamped, has_parent, lacks), signed, is_worn
 
 
 def _sign_within(
@@ -87,10 +86,9 @@ def _sign_within(
     made: list[bytes] = []
 
     def run() -> None:
-        try:
-            made.append(sign(request, request.timestamp_url, *files))
-        except SigningFailed:
-            pass  # the caller signs without
+        signed = sign(request, request.timestamp_url, *files)
+        if not isinstance(signed, Unsigned):  # else the caller signs without
+            made.append(signed)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -109,17 +107,21 @@ def _warm_up() -> None:
         algorithm="es256",
         digest=hashlib.sha256(b"").digest(),
     )
-    sign(request, "")
+    _must_sign(request)
     in_file = msgspec.structs.replace(request, media_type="audio/wav")
-    embedded = sign(in_file, "", _wav())
+    embedded = _must_sign(in_file, _wav())
     opened = _definition({"action": "c2pa.opened", "parameters": {"ingredientIds": [PARENT]}})
     child = msgspec.structs.replace(in_file, definition=opened, parent_type="audio/wav")
-    sign(child, "", _wav(), embedded)
+    _must_sign(child, _wav(), embedded)
     for broken, file in ((msgspec.structs.replace(request, chain="none"), b""), (in_file, b"no sound")):
-        try:
-            sign(broken, "", file)
-        except SigningFailed:
-            pass  # it was meant to
+        sign(broken, "", file)  # it fails
+
+
+def _must_sign(request: SignRequest, file: bytes = b"", parent: bytes = b"") -> bytes:
+    signed = sign(request, "", file, parent)
+    if isinstance(signed, Unsigned):
+        raise RuntimeError(signed.reason)
+    return signed
 
 
 def _definition(action: dict[str, object]) -> str:

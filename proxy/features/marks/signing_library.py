@@ -11,19 +11,18 @@ from typing import Any
 import c2pa
 from c2pa import c2pa as binding
 
-from proxy.features.marks.signing import PARENT, SignRequest
+from proxy.features.marks.signing import PARENT, SignRequest, Unsigned
 
+_MOST_REASON = 300
 _SIDECAR = b"application/c2pa"
 _HASH_NAME = "jumbf manifest"
 _PARENT = {"relationship": "parentOf", "label": PARENT}
 
 
-class SigningFailed(Exception):
-    """The library did not sign. The message is the library's."""
-
-
-def sign(request: SignRequest, timestamp_url: str, file: bytes = b"", parent: bytes = b"") -> bytes:
-    """Return the manifest of a digest, or the file with its manifest. Raises SigningFailed."""
+def sign(
+    request: SignRequest, timestamp_url: str, file: bytes = b"", parent: bytes = b""
+) -> bytes | Unsigned:
+    """Return the manifest of a digest, or the file with its manifest, or the library's refusal."""
     try:
         chain, key = request.chain.encode(), request.key.encode()
         info = c2pa.C2paSignerInfo(request.algorithm, chain, key, timestamp_url or None)
@@ -36,7 +35,7 @@ def sign(request: SignRequest, timestamp_url: str, file: bytes = b"", parent: by
             builder.sign(signer, request.media_type, io.BytesIO(file), made)
             return made.getvalue()
     except c2pa.C2paError as error:
-        raise SigningFailed(str(error)) from None
+        return Unsigned(str(error)[:_MOST_REASON])
 
 
 def _sign_digest(builder: Any, signer: Any, digest: bytes) -> bytes:
@@ -70,7 +69,7 @@ def _bytes_of(call: Callable[[Any], int]) -> bytes:
     out = ctypes.c_void_p()
     size = call(ctypes.byref(out))
     if size < 0 or not out.value:
-        raise SigningFailed(binding._read_native_error() or "no reason")  # noqa: SLF001 - see `_sign_digest`
+        raise c2pa.C2paError(binding._read_native_error() or "no reason")  # noqa: SLF001 - see `_sign_digest`
     try:
         return ctypes.string_at(out, size)
     finally:

@@ -17,8 +17,8 @@ _LOCALHOST = "localhost"
 _LOCAL_NAMES = {_LOCALHOST, "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
 
 
-class UnsafeAddress(Exception):
-    """A refused address. The message says why."""
+class FetchFailed(Exception):
+    """A file cannot be fetched, or is another one, or its address is refused. The message says why."""
 
 
 class Address(NamedTuple):
@@ -35,25 +35,25 @@ class Address(NamedTuple):
 
 def parse_address(url: str, came_from: Address | None = None) -> Address:
     """Return an address. `came_from` redirects to it: a remote one may not redirect to this machine, or to a
-    number of a private network. Raise UnsafeAddress."""
+    number of a private network. Raise FetchFailed."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").casefold(), parts.port
     except ValueError:
-        raise UnsafeAddress(f"{url[:200]!r} is no address") from None
+        raise FetchFailed(f"{url[:200]!r} is no address") from None
     if not _HOST.fullmatch(host) or parts.scheme not in _PORTS or not url.isprintable() or " " in url:
-        raise UnsafeAddress(f"{url[:200]!r} is no address that begins with https://")
+        raise FetchFailed(f"{url[:200]!r} is no address that begins with https://")
     if parts.username is not None or parts.password is not None:
-        raise UnsafeAddress(f"the address of {host} has a password in it")
+        raise FetchFailed(f"the address of {host} has a password in it")
     number = _number_of(host)
     is_local = number.is_loopback if number else host.rstrip(".") == _LOCALHOST
     if came_from is not None and not came_from.is_local and came_from.host != host:
         if is_local or _is_local_name(host.rstrip(".")):
-            raise UnsafeAddress(f"{came_from.host} leads to this machine itself")
+            raise FetchFailed(f"{came_from.host} leads to this machine itself")
         if number and not number.is_global:
-            raise UnsafeAddress(f"{came_from.host} leads to {host}, which is not in the internet")
+            raise FetchFailed(f"{came_from.host} leads to {host}, which is not in the internet")
     if parts.scheme == "http" and not is_local:
-        raise UnsafeAddress(f"http://{host} is not encrypted; use https://")
+        raise FetchFailed(f"http://{host} is not encrypted; use https://")
     return Address(url, (parts.scheme, host, port or _PORTS[parts.scheme]), is_local)
 
 

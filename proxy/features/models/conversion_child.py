@@ -14,12 +14,12 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 
-from proxy.features.models.torch_archive import SavedArchive, StoredTensor, is_archive, read_archive
+from proxy.features.models.torch_archive import StoredTensor, is_archive, read_archive
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
 from speech_engine.model_files import ModelFile, UnusableModel
@@ -37,13 +37,13 @@ Progress = Callable[[int, int], None]
 
 def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, progress: Progress) -> int:
     """Write the tensors of `source` to `target`, and return how many bytes. Raise UnusableModel."""
-    saved = _saved(source, size, file)
-    tensors = dict(_renamed(saved.tensors, file))
+    saved, values = _saved(source, size, file)
+    tensors = dict(_renamed(saved, file))
     if not tensors:
         raise UnusableModel("it has no tensors that this engine needs")
     # Wide numbers first: so each tensor begins at a multiple of its width.
     ordered = sorted(tensors.items(), key=lambda item: (-WIDTHS[item[1].info.dtype], item[0]))
-    about = {VALUES: json.dumps(saved.values)} if saved.values else None
+    about = {VALUES: json.dumps(values)} if values else None
     head = header_of(((name, stored.info.dtype, stored.info.shape) for name, stored in ordered), about)
     total = len(head) + sum(stored.info.bytes for _, stored in ordered)
     if total > file.most_bytes or total > _MOST_GROWTH * size + _PIECE:
@@ -58,7 +58,8 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
     return written
 
 
-def _saved(source: BinaryIO, size: int, file: ModelFile) -> SavedArchive:
+def _saved(source: BinaryIO, size: int, file: ModelFile) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
+    """Return the tensors of a file, and the plain values beside them."""
     source.seek(0)
     if is_archive(source.read(8)):
         return read_archive(source, size, file.roots, file.stand_ins, file.values)
@@ -69,7 +70,7 @@ def _saved(source: BinaryIO, size: int, file: ModelFile) -> SavedArchive:
             "load such a file where you trust it, and save it again with a torch of today"
         )
     found = read_header(source, size).items()
-    return SavedArchive({name: StoredTensor(info) for name, info in found}, {})
+    return {name: StoredTensor(info) for name, info in found}, {}
 
 
 def _renamed(tensors: Mapping[str, StoredTensor], file: ModelFile) -> Iterator[tuple[str, StoredTensor]]:

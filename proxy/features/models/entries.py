@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.engines.stored_models import NAME
-from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.engines.stored_models import NAME, ModelRefused
+from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.import_order import LICENCE, MOST_LINE
 from speech_engine.licences import bound_by, terms_of
 
@@ -98,20 +98,16 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return tuple(name for name in named if terms_of(name).must_accept)
 
 
-class BrokenGallery(Exception):
-    """A gallery that cannot be used. The message names the file, the key, and what is wrong."""
-
-
 def read_gallery(path: Path) -> dict[str, GalleryEntry]:
-    """Return the entries of a file, by name. Raise BrokenGallery."""
+    """Return the entries of a file, by name. Raise ModelRefused with the file, the key and the fault."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise BrokenGallery(f"{path}: it is too large")
+            raise ModelRefused(f"{path}: it is too large")
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BrokenGallery(f"{path}: it cannot be read: {error.strerror}") from None
+        raise ModelRefused(f"{path}: it cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BrokenGallery(f"{path}: {error}") from None
+        raise ModelRefused(f"{path}: {error}") from None
     return {_name(path, name): _entry(path, name, table) for name, table in raw.items()}
 
 
@@ -119,7 +115,7 @@ def _name(path: Path, name: str) -> str:
     try:
         return msgspec.convert(name, _Name)
     except msgspec.ValidationError:
-        raise BrokenGallery(f"{path}: {name[:80]!r} cannot be a model's name") from None
+        raise ModelRefused(f"{path}: {name[:80]!r} cannot be a model's name") from None
 
 
 def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
@@ -127,26 +123,26 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
         entry = msgspec.convert(table, GalleryEntry)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$")
-        raise BrokenGallery(f"{path}: {name}{where.rstrip('`')}: {problem}") from None
+        raise ModelRefused(f"{path}: {name}{where.rstrip('`')}: {problem}") from None
     packages = {wheel.package for wheel in entry.wheels}
     names: set[str] = set()
     for file in entry.files:
         at = f"{path}: {name}.files: {file.name}"
         if bool(file.urls) == bool(file.members):
-            raise BrokenGallery(f"{at} needs urls or members, and not both")
+            raise ModelRefused(f"{at} needs urls or members, and not both")
         if file.members and not (file.sha256 and file.size):
-            raise BrokenGallery(f"{at} is made of members, so it needs a size and a sha256")
+            raise ModelRefused(f"{at} is made of members, so it needs a size and a sha256")
         if file.name in names:
-            raise BrokenGallery(f"{at} is there twice")
+            raise ModelRefused(f"{at} is there twice")
         names.add(file.name)
         for member in file.members:
             if member.package not in packages:
-                raise BrokenGallery(f"{at} is in {member.package}, which is not among its wheels")
+                raise ModelRefused(f"{at} is in {member.package}, which is not among its wheels")
         _judge_urls(at, file)
     if len(packages) < len(entry.wheels):
-        raise BrokenGallery(f"{path}: {name}.wheels: a package is there twice")
+        raise ModelRefused(f"{path}: {name}.wheels: a package is there twice")
     if entry.gated and not entry.token:
-        raise BrokenGallery(f"{path}: {name}.gated: it needs a token, such as env:HF_TOKEN")
+        raise ModelRefused(f"{path}: {name}.gated: it needs a token, such as env:HF_TOKEN")
     return entry
 
 
@@ -154,5 +150,5 @@ def _judge_urls(at: str, file: GalleryFile) -> None:
     for url in file.urls:
         try:
             parse_address(url)
-        except UnsafeAddress as fault:
-            raise BrokenGallery(f"{at}: {fault}") from None
+        except FetchFailed as fault:
+            raise ModelRefused(f"{at}: {fault}") from None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import httpx2
 
-from proxy.features.models.addresses import Address, UnsafeAddress, parse_address
+from proxy.features.models.addresses import Address, FetchFailed, parse_address
 from proxy.features.models.digests import Count, has_digest, is_digest
 from proxy.features.models.part_file import FileInfo, PartFile
 
@@ -22,16 +22,15 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 _GATED = {401, 403}
 
 
-class FetchFailed(Exception):
-    """A failed download. The message says from where, and why."""
-
-
 class _Cut(Exception):
-    """The answer ended too early, or there was none. The next try resumes."""
+    """The answer ended too early, or there was none. The next try resumes.
 
+    With `is_anew`, the received bytes are not the beginning of the file, and the next try starts again.
+    """
 
-class _Anew(_Cut):
-    """The received bytes are not the beginning of the file. The next try starts again."""
+    def __init__(self, reason: str, *, is_anew: bool = False) -> None:
+        super().__init__(reason)
+        self.is_anew = is_anew
 
 
 class HubPatience(NamedTuple):
@@ -64,7 +63,7 @@ def fetch(file: Wanted, part: PartFile, patience: HubPatience, count: Count) -> 
         try:
             asyncio.run(_fetch_from(url, file, part, patience, count))
             return
-        except (FetchFailed, UnsafeAddress) as fault:
+        except FetchFailed as fault:
             faults.append(str(fault))
     raise FetchFailed(f"{file.name}: {'; '.join(faults)}")
 
@@ -81,7 +80,7 @@ async def _fetch_from(url: str, file: Wanted, part: PartFile, patience: HubPatie
             except _Cut as cut:
                 # A server that sends nothing new gets no other try.
                 now = part.size
-                if now <= before and not isinstance(cut, _Anew):
+                if now <= before and not cut.is_anew:
                     raise FetchFailed(f"{address.host} {cut}") from None
                 before = now
         else:
@@ -179,12 +178,12 @@ class _Getting:
                 or size != (known.size or size)
             ):
                 self._part.forget()
-                raise _Anew("goes on at another place than it was asked to")
+                raise _Cut("goes on at another place than it was asked to", is_anew=True)
         elif status == 200:
             begin, size = 0, _number(answer.headers.get("Content-Length", ""))
         elif status == 416 and begin:
             self._part.forget()
-            raise _Anew("does not go on where it was cut")
+            raise _Cut("does not go on where it was cut", is_anew=True)
         else:
             raise FetchFailed(_refusal(status, host, answer, has_token=bool(self._wanted.token)))
         if answer.headers.get("Content-Encoding", "identity") != "identity":

@@ -4,7 +4,7 @@ server."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
-from proxy.features.models.natural_voices import ReadyModels
 from proxy.features.models.offers import terms, unaccepted
 from proxy.features.models.progress_line import progress_line, say
 from proxy.file_store import data_folder
@@ -43,14 +42,14 @@ def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in terms(each)))
     _require_accepted(listed, accept)
-    ready = _have(config, loaded, listed, here.form)
-    if not ready.ready:
-        raise CommandRefused("\n".join(f"{name}: {why}" for name, why in ready.faults.items()))
-    layer = _keep(config, ready)
+    ready, faults = _have(config, loaded, listed, here.form)
+    if not ready:
+        raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
+    layer = _keep(config, ready, faults)
     now = here.config()
     return {
-        "ready": [each.name for each in ready.ready],
-        "faults": dict(ready.faults),
+        "ready": [each.name for each in ready],
+        "faults": faults,
         "file": str(Path(config.data) / natural.FILE),
         "lines": natural.text(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
@@ -98,10 +97,10 @@ def _fetch_first(config: Config, here: CommandContext) -> None:
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))
         say("By serving you accept these licences, for use that nobody pays for.")
-        ready = _have(config, loaded, listed, None)
-        why = "; ".join(ready.faults.values())
-        if ready.ready:
-            _keep(config, ready)
+        ready, faults = _have(config, loaded, listed, None)
+        why = "; ".join(faults.values())
+        if ready:
+            _keep(config, ready, faults)
         else:
             _remember(config, why)
         if why:
@@ -126,9 +125,9 @@ def _mend(config: Config, stored: Layer, here: CommandContext) -> None:
         command = next((each.command for each in lacking if each not in first), command)
         say(f"A model, or what it runs in, is gone and comes again: {names}")
         natural_voices.require_index(first)
-        ready = _have(config, loaded, lacking, None)
-        if ready.faults:
-            _say_lacking("; ".join(ready.faults.values()), f"{', '.join(ready.faults)} cannot speak", command)
+        _, faults = _have(config, loaded, lacking, None)
+        if faults:
+            _say_lacking("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
     except (CommandRefused, OSError) as fault:
         _say_lacking(str(fault), f"{names} cannot speak", command)
 
@@ -138,8 +137,8 @@ def _natural_command(here: CommandContext) -> str:
     return f"{sys.argv[0]} voices natural{config}"
 
 
-def _came(ready: ReadyModels) -> str:
-    return f"Only {', '.join(each.name for each in ready.ready)} came" if ready.ready else _NONE
+def _came(ready: Sequence[Listed]) -> str:
+    return f"Only {', '.join(each.name for each in ready)} came" if ready else _NONE
 
 
 def _say_lacking(why: str, what: str, command: str) -> None:
@@ -159,18 +158,20 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
     return chosen
 
 
-def _have(config: Config, loaded: Registry, listed: Sequence[Listed], form: Form) -> ReadyModels:
+def _have(
+    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
+) -> tuple[list[Listed], dict[str, str]]:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
             return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
 
 
-def _keep(config: Config, ready: ReadyModels) -> Layer:
+def _keep(config: Config, ready: Sequence[Listed], faults: Mapping[str, str]) -> Layer:
     """Write natural.toml with the ready models. Its other models stay."""
-    remark = "; ".join(f"{name}: {why}" for name, why in ready.faults.items())
+    remark = "; ".join(f"{name}: {why}" for name, why in faults.items())
     with changing_layer(config):
-        layer = natural_voices.natural_layer(read_layer(config), ready.ready, config_toml.built_in_models())
+        layer = natural_voices.natural_layer(read_layer(config), ready, config_toml.built_in_models())
         write_layer(config, layer, remark)
     return layer
 

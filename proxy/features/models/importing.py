@@ -82,12 +82,7 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
     return Imported(manifest, home / manifest.digest, is_new, lacks)
 
 
-class _Source(NamedTuple):
-    file: ModelFile
-    path: Path
-
-
-def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
+def _sources(path: Path, format_: ModelFormat) -> list[tuple[ModelFile, Path]]:
     """Return the files of a path: a folder with all of them, or the first one beside the others."""
     if path.is_dir():
         folder, named = path, None
@@ -99,12 +94,12 @@ def _sources(path: Path, format_: ModelFormat) -> list[_Source]:
         raise ModelRefused(f"{folder}: {error.strerror}") from None
     if named is not None and named.name not in names:
         raise ModelRefused(f"{path}: there is no such file or folder")
-    found: list[_Source] = []
+    found: list[tuple[ModelFile, Path]] = []
     for number, file in enumerate(format_.files):
-        main = found[0].path.name if found else ""
+        main = found[0][1].name if found else ""
         name = named.name if named is not None and number == 0 else choose_file(folder, names, file, main)
         if name is not None:
-            found.append(_Source(file, folder / name))
+            found.append((file, folder / name))
     return found
 
 
@@ -125,8 +120,8 @@ def choose_file(folder: Path, names: list[str], file: ModelFile, main: str) -> s
     raise ModelRefused(f"{folder}: its {file.role} is missing; it is called {' or '.join(patterns)}")
 
 
-def _judge_room(store: ModelStore, sources: list[_Source]) -> None:
-    needed = sum(source.path.stat().st_size for source in sources if source.path.is_file()) + _SPARE_BYTES
+def _judge_room(store: ModelStore, sources: list[tuple[ModelFile, Path]]) -> None:
+    needed = sum(path.stat().st_size for _, path in sources if path.is_file()) + _SPARE_BYTES
     free = shutil.disk_usage(store.folder).free
     if needed > free:
         raise ModelRefused(
@@ -134,7 +129,7 @@ def _judge_room(store: ModelStore, sources: list[_Source]) -> None:
         )
 
 
-def _copy_all(sources: list[_Source], making: Path, progress: Progress) -> tuple[str, ...]:
+def _copy_all(sources: list[tuple[ModelFile, Path]], making: Path, progress: Progress) -> tuple[str, ...]:
     """Copy or convert every file. Return the restrictions that this machine lacks."""
     lacks: dict[str, None] = {}
     for file, path in sources:

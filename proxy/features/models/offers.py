@@ -11,13 +11,14 @@ import typer
 
 from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.options import asks
-from proxy.config.secret import SecretMissing, resolve
+from proxy.config.reader import ConfigError
+from proxy.config.secret import resolve
 from proxy.config.sections import Config
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.digests import is_sha256
 from proxy.features.models.listing import Listed, open_galleries, pullable
 from proxy.features.models.model_use import next_steps, note_of_use
@@ -105,7 +106,7 @@ def source_of(source: str) -> str:
         return source
     try:
         return parse_address(source).url
-    except UnsafeAddress as fault:
+    except FetchFailed as fault:
         raise CommandRefused(f"--from: {fault}") from None
 
 
@@ -125,7 +126,7 @@ def token_of(named: str, is_named: bool) -> str:
         raise CommandRefused("--token: name it, as env:NAME or file:PATH")
     try:
         return resolve(named, os.environ, Path.cwd())
-    except SecretMissing as fault:
+    except ConfigError as fault:
         if is_named:
             raise CommandRefused(f"--token: {fault}") from None
         return ""

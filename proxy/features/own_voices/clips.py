@@ -24,7 +24,7 @@ from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.library_writer import LibraryWriter
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
-from proxy.features.own_voices.voice_creation import keep_recording, needs_of
+from proxy.features.own_voices.voice_creation import Beginning, keep_recording, needs_of
 from proxy.file_store.vault import Vault
 from proxy.storage import samples
 from proxy.storage.audit import Act
@@ -69,20 +69,6 @@ class ReadableRecording(NamedTuple):
         return self.row.id or first_id(self.row.voice)
 
 
-class ClipUpload(NamedTuple):
-    """A clip to be added. With an act of the operator, or an Idempotency-Key, it has an id; then `request`
-    is the digest of its request."""
-
-    form: ClipForm
-    audio: bytes
-    id: str = ""
-    request: str = ""
-    act: Act | None = None
-
-    def __repr__(self) -> str:
-        return f"<ClipUpload {self.id or 'without an id'}>"
-
-
 class VoiceRecordings:
     def __init__(
         self,
@@ -106,21 +92,23 @@ class VoiceRecordings:
         opened = texts_of_recordings(self._vault, self._library_writer.open(voice), rows)
         return [ReadableRecording(*each) for each in zip(rows, opened, strict=True)]
 
-    async def add(self, voice: VoiceRecord, new: ClipUpload, terms: Terms) -> ReadableRecording:
+    async def add(
+        self, voice: VoiceRecord, form: ClipForm, audio: bytes, terms: Terms, beginning: Beginning
+    ) -> ReadableRecording:
         """Add a clip to a voice.
 
         Raises InvalidRequest for an unusable recording, or if the plan wants a consent and there is none;
         NotAllowed at the limit, or if the comparison refuses; Conflict on simultaneous changes; and NotFound
         if the voice or its consent is gone.
         """
-        account, form = owner_of(voice), new.form
+        account = owner_of(voice)
         await self._check_room(voice.id)
         grant = await self._grant(account, voice, terms)
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
         self._library_writer.check_words(form.ref_text, rights.providers, is_local_only=terms.local_only)
-        async with self._intake.accepted(account, new.audio, AUDIO) as accepted:
+        async with self._intake.accepted(account, audio, AUDIO) as accepted:
             compared = await self._compare(account, accepted, grant)
-            texts = ClipTexts(words=form.ref_text, request=new.request, compared=compared)
+            texts = ClipTexts(words=form.ref_text, request=beginning.request, compared=compared)
             row = SampleRecord(
                 voice=voice.id,
                 number=0,
@@ -129,10 +117,10 @@ class VoiceRecordings:
                 tag="" if form.tag == NEUTRAL else form.tag,
                 seconds=accepted.seconds,
                 quality=accepted.quality_json,
-                id=new.act.subject if new.act else new.id or new_id(PREFIX),
+                id=beginning.act.subject if beginning.act else beginning.id or new_id(PREFIX),
             )
             sealed = await seal_clip(self._vault, row, texts)
-            added = await self._keep(voice, sealed, accepted, new.act)
+            added = await self._keep(voice, sealed, accepted, beginning.act)
         await self._library_writer.forget(account, voice.id)
         return ReadableRecording(added, texts)
 

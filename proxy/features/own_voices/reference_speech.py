@@ -13,7 +13,6 @@ from policies.plans import Terms
 from policies.routing import Voice
 from policies.sample_quality import stretch_s
 from proxy.access.callers import Caller
-from proxy.api.speech_forms import SpokenForm
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
@@ -98,11 +97,11 @@ class ReferenceSpeech:
         terms: Terms,
         defaults: speech_request.Defaults,
         client_fields: frozenset[str],
-    ) -> AsyncIterator[SpokenForm]:
+    ) -> AsyncIterator[tuple[SpeechRequest, Voice]]:
         reference = await self.read(connection, caller, terms, defaults, client_fields)
         try:
             async with self.voice(caller.account, reference) as voice:
-                yield SpokenForm(reference.request, voice)
+                yield reference.request, voice
         except (InvalidRequest, NotAllowed) as failure:
             blame_recording(failure)
             raise

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from proxy.features.marks.manifest import ManifestFacts
-from proxy.features.marks.signer import FileToSign, ParentFile, Signer
+from proxy.features.marks.signer import Signer, SoundFile
 from proxy.helpers.limiter import FairSlot
 
 _PIECE_BYTES = 48 * 1024
@@ -46,12 +46,13 @@ async def embed(
     facts: ManifestFacts,
     body: bytes,
     media_type: str = "audio/wav",
-    parent: ParentFile | None = None,
+    parent: SoundFile | None = None,
     *,
     account: str = "",
     place: FairSlot | None = None,
 ) -> SignedBytes:
     sink = InMemory()
-    file = FileToSign(InMemory(body), sink, media_type)
-    signed = await signer.embed(facts, file, parent, account=account, place=place)
+    file = SoundFile(InMemory(body), media_type)
+    signed = await signer.embed(facts, file, sink, parent, account=account, place=place)
+    assert signed is not None
     return SignedBytes(sink.data, signed.is_stamped, signed.has_parent)

@@ -260,7 +260,7 @@ def request_of(name: str = "odd", **settings: object) -> MarkRequest:
 
 
 async def test_it_runs_where_its_plugin_says() -> None:
-    for create, kind in ((None, "_LocalMark"), (Hosted(MODULE), "HostedMark")):
+    for create, kind in ((None, "LocalMark"), (Hosted(MODULE), "HostedMark")):
         async with AsyncExitStack() as stack:
             mark = await open_mark(stack, registry_of(create), request_of())
             assert type(mark).__name__ == kind

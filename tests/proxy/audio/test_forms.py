@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import AUDIO_FORMATS, RATES_HZ, USUAL_FORMS, FormFault, OutputForm, form_of, silence
+from proxy.audio.formats import AUDIO_FORMATS, RATES_HZ, USUAL_FORMS, OutputForm, form_of, silence
 from proxy.audio.sound import Sound
+from proxy.config.fields import FieldFault
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, Heard, a_law_samples, decoded, mu_law_samples, tone
 from tests.tables import each_row
@@ -128,7 +129,7 @@ def test_what_a_format_cannot_have_names_its_field(
     name: str, rate_hz: int | None, kbit_s: int | None, field: str, said: str
 ) -> None:
     fault = form_of(name, rate_hz, kbit_s)
-    assert isinstance(fault, FormFault)
+    assert isinstance(fault, FieldFault)
     assert fault.field == field
     assert said in fault.expected
 

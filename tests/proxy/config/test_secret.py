@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.secret import SecretMissing, resolve
+from proxy.config.reader import ConfigError
+from proxy.config.secret import resolve
 from tests.tables import each_row
 
 
@@ -37,7 +38,7 @@ def test_anything_else_stands_for_itself(text: str, tmp_path: Path) -> None:
 def test_a_missing_secret_is_said_by_name(text: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "blank").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xffhunter2")
-    with pytest.raises(SecretMissing) as caught:
+    with pytest.raises(ConfigError) as caught:
         resolve(text, {"BLANK": " "}, tmp_path)
     assert fault in str(caught.value)
     assert "hunter2" not in str(caught.value)

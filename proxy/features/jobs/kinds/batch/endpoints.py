@@ -255,7 +255,7 @@ class Batches(Resource):
     async def create_batch(self, request: Request) -> Response:
         """Have the lines of an uploaded file spoken, within a day"""
         caller: Caller = caller_of(request.scope)
-        terms = (await self._admission.admit(caller)).terms
+        terms, _ = await self._admission.admit(caller)
         raw = await raw_body(request)
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))

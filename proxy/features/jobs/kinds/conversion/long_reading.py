@@ -29,12 +29,12 @@ def stretch(asked: StretchOf) -> Decoded | Undecoded:
 
 def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
     levels, rest, samples, is_cut = bytearray(), list[NDArray[np.float64]](), 0, False
-    for frame in frames:
-        if samples + frame.samples > longest_s * frames.rate_hz:
+    for frame, count in frames:
+        if samples + count > longest_s * frames.rate_hz:
             is_cut = True
             break
-        samples += frame.samples
-        rest.append(np.abs(frames.mono(frame)))
+        samples += count
+        rest.append(np.abs(frames.mono(frame, count)))
         if sum(map(len, rest)) >= frames.rate_hz:
             sound = np.concatenate(rest)
             whole = len(sound) - len(sound) % frames.rate_hz
@@ -63,15 +63,15 @@ def _levels(second: NDArray[np.float64]) -> bytes:
 
 def _stretch(frames: MonoFrames, asked: StretchOf) -> Decoded:
     pcm, at, stored_rate = bytearray(), 0, None
-    for frame in frames:
+    for frame, count in frames:
         # The stretch has the planned length in any case, so the sound alone decides its length and price.
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
         first = round(asked.start_ms * frames.rate_hz / 1000) - at
         last = round(asked.end_ms * frames.rate_hz / 1000) - at
-        at += frame.samples
-        if first < frame.samples:
-            pcm += frames.packed(stored_rate.feed(frames.mono(frame)[max(0, first) : last]))
-        if last <= frame.samples:
+        at += count
+        if first < count:
+            pcm += frames.packed(stored_rate.feed(frames.mono(frame, count)[max(0, first) : last]))
+        if last <= count:
             break
     if stored_rate is not None:
         pcm += frames.packed(stored_rate.flush())
