@@ -12,10 +12,11 @@ from proxy.config import config_toml, natural
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
 from proxy.features.models.addresses import FetchFailed
+from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_voices import natural_layer
+from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, pull
-from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from tests import server
 from tests.clients.environments import Absent, built
 from tests.plugins.piper.environment import ROOT, interpreter

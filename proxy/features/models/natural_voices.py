@@ -21,9 +21,10 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed
+from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
-from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 
@@ -47,7 +48,7 @@ def require_index(listed: Sequence[Listed]) -> None:
     smallest = min((wheel for each in listed for wheel in each.entry.wheels), key=lambda wheel: wheel.size)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            fetch_wheel(smallest, Path(folder), _AT_ONCE, _Impatience())
+            fetch_package(smallest, Path(folder), _AT_ONCE, _Impatience())
         except (FetchFailed, OSError) as fault:
             why = str(fault)
             # pip has the same message for an absent index and for an absent package.
