@@ -47,7 +47,7 @@ READINGS: Mapping[str, Reading] = {
     "a": Reading("en-US", "American English", "en-us"),
     "b": Reading("en-GB", "British English", "en-gb-x-rp"),
     "e": Reading("es", "Spanish", "es"),
-    "f": Reading("fr-FR", "French", "fr-fr"),
+    "f": Reading("fr-FR", "French", "fr"),
     "h": Reading("hi", "Hindi", "hi"),
     "i": Reading("it", "Italian", "it"),
     "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br"),

@@ -11,6 +11,9 @@ from speech_engine.values import Voice
 
 RATE_HZ = 24_000
 
+_FIRST: tuple[str, ...] = ()
+"""TODO"""
+
 
 class VoiceList:
     """The voices that can be spoken with, and the reasons why others cannot.

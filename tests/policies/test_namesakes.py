@@ -76,7 +76,11 @@ def test_a_region_goes_before_its_language() -> None:
 
 
 def test_a_name_keeps_its_speaker_in_the_region_of_the_first_voice() -> None:
-    voices = (voice("am_adam", "male"), voice("bm_fable", "male", "en-GB"), voice("bm_lewis", "male", "en-GB"))
+    voices = (
+        voice("am_adam", "male"),
+        voice("bm_fable", "male", "en-GB"),
+        voice("bm_lewis", "male", "en-GB"),
+    )
     for tag in ("en", "en-US", "en-AU"):
         assert shared(*voices, tag=tag)["fable"].voice == "bm_fable"
         assert shared(*voices, tag=tag)["alloy"].voice == "am_adam"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tomllib
 from base64 import b64decode
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,8 +85,8 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 class GalleryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One file of a model: at any of `urls`, or joined of `members` of packages. A size of 0 is unknown.
-    Without a `sha256`, the first address's server must send a digest at the download. A file with a `shape` is
-    an npz: each member is an array of this shape, of 32-bit floats, under its own name."""
+    Without a `sha256`, the first address's server must send a digest at the download. A file with a `shape`
+    is an npz: each member is an array of this shape, of 32-bit floats, under its own name."""
 
     name: _FileName
     size: _Bytes = 0
@@ -178,19 +179,24 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
         if file.name in names:
             raise ModelRefused(f"{at} is there twice")
         names.add(file.name)
-        for member in file.members:
-            if member.package not in packages:
-                raise ModelRefused(f"{at} is in {member.package}, which is not among its wheels and npm")
-            if isinstance(packages[member.package], NpmPackage) and not (member.size and member.sha256):
-                raise ModelRefused(f"{at}: {member.path} is in npm's index: it needs a size and a sha256")
-            if file.shape and member.size != 4 * prod(file.shape):
-                raise ModelRefused(f"{at}: {member.path} must have {4 * prod(file.shape)} bytes for its shape")
+        _judge_members(at, file, packages)
         _judge_urls(at, file)
     if len(packages) < len(entry.packages):
         raise ModelRefused(f"{path}: {name}: a package is there twice")
     if entry.gated and not entry.token:
         raise ModelRefused(f"{path}: {name}.gated: it needs a token, such as env:HF_TOKEN")
     return entry
+
+
+def _judge_members(at: str, file: GalleryFile, packages: Mapping[str, Package]) -> None:
+    needed = 4 * prod(file.shape)
+    for member in file.members:
+        if member.package not in packages:
+            raise ModelRefused(f"{at} is in {member.package}, which is not among its wheels and npm")
+        if isinstance(packages[member.package], NpmPackage) and not (member.size and member.sha256):
+            raise ModelRefused(f"{at}: {member.path} is in npm's index, so it needs a size and a sha256")
+        if file.shape and member.size != needed:
+            raise ModelRefused(f"{at}: {member.path} must have {needed} bytes for its shape")
 
 
 def _judge_urls(at: str, file: GalleryFile) -> None:

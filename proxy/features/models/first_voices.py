@@ -42,7 +42,7 @@ def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in terms(each)))
     _require_accepted(listed, accept)
-    ready, faults = _have(config, loaded, listed, here.form)
+    ready, faults = _have(config, loaded, listed, here.form, _instead(loaded))
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
     layer = _keep(config, ready, faults)
@@ -96,8 +96,9 @@ def _fetch_first(config: Config, here: CommandContext) -> None:
         if natural_voices.lacking(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))
-        say("By serving you accept these licences, for use that nobody pays for.")
-        ready, faults = _have(config, loaded, listed, None)
+        if any(each.entry.to_accept for each in listed):
+            say("By serving you accept these licences, for use that nobody pays for.")
+        ready, faults = _have(config, loaded, listed, None, _instead(loaded))
         why = "; ".join(faults.values())
         if ready:
             _keep(config, ready, faults)
@@ -125,7 +126,7 @@ def _mend(config: Config, stored: Layer, here: CommandContext) -> None:
         command = next((each.command for each in lacking if each not in first), command)
         say(f"A model, or what it runs in, is gone and comes again: {names}")
         natural_voices.require_index(first)
-        _, faults = _have(config, loaded, lacking, None)
+        _, faults = _have(config, loaded, lacking, None, {})
         if faults:
             _say_lacking("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
     except (CommandRefused, OSError) as fault:
@@ -158,13 +159,17 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
     return chosen
 
 
+def _instead(loaded: Registry) -> dict[str, Listed]:
+    return natural_voices.instead(open_galleries(loaded))
+
+
 def _have(
-    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
+    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form, otherwise: Mapping[str, Listed]
 ) -> tuple[list[Listed], dict[str, str]]:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
-            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
+            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch, otherwise)
 
 
 def _keep(config: Config, ready: Sequence[Listed], faults: Mapping[str, str]) -> Layer:

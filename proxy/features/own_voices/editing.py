@@ -239,12 +239,14 @@ class VoiceEditing(Resource):
 
     def _configured(self) -> list[ConfiguredVoice]:
         names = self._admin_tools.known_names()
+        natural = {model.engine: model.info.is_trained for model in self._voices.tools.catalogue.models()}
         return [
             ConfiguredVoice(
                 name=name,
                 language=section.language,
                 gender=section.gender,
                 engines=engines,
+                natural={engine: natural[engine] for engine in engines if engine in natural},
                 cast=dict(section.cast),
             )
             for name, section in self._admin_tools.config.voices.items()
