@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -37,9 +37,9 @@ class Speaker(NamedTuple):
 JOE = Speaker("piper", "joe", ("piper/joe", "piper/joe:up2.6", "piper/joe:up5.3"), "threads = 1")
 KOKORO = Speaker(
     "kokoro",
-    "kokoro-int8",
-    ("kokoro/jm_kumo", "kokoro/jf_alpha", "kokoro/jf_tebukuro"),
-    'model = "kokoro-int8"\nthreads = 1',
+    "kokoro-voices",
+    ("kokoro/am_michael", "kokoro/af_alloy", "kokoro/bm_fable"),
+    'model = "kokoro-voices"\nthreads = 1',
 )
 ESPEAK = Speaker("espeak", "", ("espeak/david",))
 SPEAKERS = {speaker.engine: speaker for speaker in (JOE, KOKORO, ESPEAK)}
@@ -62,16 +62,15 @@ def speaking(folder: Path, *speakers: Speaker) -> Iterator[Server]:
 
 
 @contextmanager
-def shipped(folder: Path) -> Iterator[Server]:
+def shipped(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server with the configuration that is shipped, and with the voices of `voxgate voices natural`. Its
     engines may still be loading. Skips where the models cannot be had, but never in CI."""
     data = folder / "data"
-    for speaker in (JOE, KOKORO):
-        interpreter(speaker.engine)
-        put(speaker.model, data)
-    ready = [_listed(speaker.model) for speaker in (JOE, KOKORO)]
-    natural.write(data, natural_layer(natural.Layer(), ready, config_toml.built_in_models()))
-    with server.running(folder, (ROOT / "config.toml").read_text()) as live:
+    interpreter(KOKORO.engine)
+    put(KOKORO.model, data)
+    layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], config_toml.built_in_models())
+    natural.write(data, layer)
+    with server.running(folder, (ROOT / "config.toml").read_text(), environ=environ) as live:
         yield live
 
 

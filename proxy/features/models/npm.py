@@ -39,7 +39,7 @@ _RUN = (
 )
 """npm ends with the process that waits for it, even if that is killed."""
 
-_MOST_MEMBERS = 10_000
+_MOST_MEMBERS = 2_000
 _MOST_GROWTH = 8
 """A tarball may have so many times its own bytes. Kokoro's has 1.2 times."""
 _SPARE_BYTES = 16 * 1024 * 1024

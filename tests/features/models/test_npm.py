@@ -50,7 +50,7 @@ def info(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str 
 
 def tarball(members: Mapping[str, bytes], *more: tuple[tarfile.TarInfo, bytes]) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as archive:
         for each, data in (*((info(name, data), data) for name, data in members.items()), *more):
             archive.addfile(each, io.BytesIO(data))
     return out.getvalue()
@@ -127,7 +127,7 @@ def _hard_link() -> tuple[tarfile.TarInfo, bytes]:
 
 def _long_header() -> bytes:
     made = info("package/config.json", CONFIG)
-    made.pax_headers = {"comment": "x" * 40_000_000}
+    made.pax_headers = {"comment": "x" * 20_000_000}
     return tarball({}, (made, CONFIG))
 
 
@@ -156,11 +156,11 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "another digest": (lambda: tarball({"package/config.json": CONFIG[::-1]}), "it is not what"),
     "shorter": (lambda: tarball({"package/config.json": CONFIG[:-1]}), "it is not what"),
-    "longer": (lambda: tarball({"package/config.json": bytes(10_000_000)}), "it is not what"),
-    "a bomb": (lambda: tarball({"package/zeros": bytes(64_000_000)}), "unpacks to far more than"),
+    "longer": (lambda: tarball({"package/config.json": bytes(1_000_000)}), "it is not what"),
+    "a bomb": (lambda: tarball({"package/zeros": bytes(20_000_000)}), "unpacks to far more than"),
     "a bomb of names": (
-        lambda: tarball({f"package/{number}": b"" for number in range(10_001)}),
-        "it has more than 10000 members",
+        lambda: tarball({f"package/{number}": b"" for number in range(2_001)}),
+        "it has more than 2000 members",
     ),
     "a bomb of headers": (_long_header, "unpacks to far more than"),
     "torn": (lambda: tarball({"package/config.json": CONFIG})[:-30], "is damaged"),
@@ -196,7 +196,7 @@ def local(folder: Path, *arrays: bytes) -> tuple[Listed, PullOrder]:
 
 
 ONE, TWO = (np.arange(4, dtype="<f4") + start for start in (0, 10))
-ARRAYS, DIGEST = 498, "0" * 64
+ARRAYS, DIGEST = 486, "6d699beef389da7f8593f0e3d64b4f57d0c8471dafbae90a430a486d98428aed"
 """Of these two in an npz: the same in every version of Python."""
 
 

@@ -47,6 +47,16 @@ def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it
         both.find(EngineVoice("jm_kumo"), "ja")
 
 
+def test_voices_say_their_accent_and_the_order_of_names_begins_with_an_american_one() -> None:
+    listed = VoiceList([voice(name) for name in ("bm_george", "af_alloy", "ef_dora", "af_aoede")], "digest")
+    assert [(info.id, info.tags) for info in listed.infos()] == [
+        ("af_aoede", ("American",)),
+        ("bm_george", ("British",)),
+        ("af_alloy", ("American",)),
+        ("ef_dora", ()),
+    ]
+
+
 def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
     chosen = VoiceList([voice(name) for name in NAMED], "digest", ("pt-BR",))
     assert [info.id for info in chosen.infos()] == ["pf_dora"]
