@@ -86,9 +86,8 @@ class _Bench:
         done = run("bench.lost_sounds", stdin=json.dumps(asked), name="kokoro")
         assert not done.returncode, done.stderr
         lost = json.loads(done.stdout)
-        print(
-            "|voice|length, of espeak's|least alike of five|sounds that the alphabet lacks|\n|---|---|---|---|"
-        )
+        print("|voice|length, of espeak's|least alike of five|sounds that the alphabet lacks|")
+        print("|---|---|---|---|")
         for tag in LANGUAGES:
             texts = [sentences(tag)[place] for place in SPOKEN]
             plain = [self._clip("espeak/standard", "alloy", tag, text) for text in texts]
@@ -105,14 +104,11 @@ class _Bench:
                 print(f"|{voice}|{lengths}|{alike:.2f}|{missing}|", flush=True)
 
     def _clip(self, model: str, voice: str, language: str, text: str) -> Heard:
-        file = (
-            self._clips
-            / f"{voice.replace('/', '-')}-{language}-{model.partition('/')[0]}-{_number(text):08x}.wav"
-        )
+        digest = hashlib.sha256(f"{model} {voice} {language} {text}".encode()).hexdigest()
+        file = self._clips / f"{digest[:16]}.wav"
         if not file.exists():
-            answer = self._live.speech(
-                text, model=model, voice=voice, language=language, response_format="wav"
-            )
+            asked = {"model": model, "voice": voice, "language": language, "response_format": "wav"}
+            answer = self._live.speech(text, **asked)
             assert answer.status_code == 200, answer.text
             engine = answer.headers["x-voxgate-engine"]
             assert engine == ("kokoro/standard" if model == "tts-1" else model), engine

@@ -15,8 +15,8 @@ _FIRST = (
     *("af_aoede", "af_sarah", "af_river", "af_jessica"),
     *("am_michael", "bm_george", "am_eric", "am_liam"),
 )
-"""The voices that come first, since names are shared in this order. The comparer takes none of them for another,
-nor for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""
+"""The voices that come first: names are shared in this order. The comparer takes none of them for another, nor
+for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""
 
 
 class VoiceList:

@@ -113,14 +113,14 @@ def have(
         building = beside.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
-                for one in (each, otherwise.get(each.name)):
+                for one in filter(None, (each, otherwise.get(each.name))):
                     try:
-                        if one is not None:
-                            pull(store, one, PullOrder(accepted=one.entry.to_accept), progress)
-                            there.append(one)
-                            break
+                        pull(store, one, PullOrder(accepted=one.entry.to_accept), progress)
                     except CommandRefused as fault:
                         faults[one.name] = str(fault)
+                    else:
+                        there.append(one)
+                        break
             unbuilt = building.result()
         except BaseException:
             is_stopped.set()  # Ctrl-C reaches this thread alone, and must not wait for a build

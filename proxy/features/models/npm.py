@@ -125,7 +125,7 @@ def _content(file: IO[bytes] | None, member: Member) -> bytes:
 class _Bounded(io.RawIOBase):
     """A stream that ends with an error after so many bytes: a small tarball can unpack to any number."""
 
-    def __init__(self, stream: IO[bytes], most: int) -> None:
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
         self._stream, self._left = stream, most
 
     def read(self, size: int = -1, /) -> bytes:
