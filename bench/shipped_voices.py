@@ -8,6 +8,7 @@ kokoro and resemblyzer.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys

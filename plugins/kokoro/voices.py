@@ -15,7 +15,7 @@ _FIRST = (
     *("af_aoede", "af_sarah", "af_river", "af_jessica"),
     *("am_michael", "bm_george", "am_eric", "am_liam"),
 )
-"""The voices that come first: names are shared in this order. The comparer takes none of them for another, nor
+"""The voices that come first: names are shared in this order. The comparer takes none of them for another, or
 for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""
 
 
