@@ -152,9 +152,7 @@ function factsOf(voice) {
   if (!voice.engines.length) return ["Nothing here can speak it yet"];
   const same = voice.alias_of && (voices.find(({ id }) => id === voice.alias_of)?.name ?? voice.alias_of);
   const facts = [voice.type === "cast" && "several voices", voice.gender, voice.language && languageName(voice.language)];
-  const sound = soundOf(voice);
-  if (sound) facts.push(sound);
-  facts.push(same ? `same voice as ${same}` : voice.id.includes("/") && voice.id.split("/")[0]);
+  facts.push(same ? `same voice as ${same}` : voice.id.includes("/") && voice.id.split("/")[0], soundOf(voice));
   return facts.filter(Boolean);
 }
 
