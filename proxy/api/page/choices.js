@@ -131,7 +131,7 @@ function isOfRules({ engines }) {
 }
 
 // Its engines are known once the models are there.
-function soundOf({ engines, type }) {
+function natureOf({ engines, type }) {
   const known = engines.filter((engine) => models.some(({ owned_by }) => owned_by === engine));
   if (!known.length || type === "cast") return "";
   if (known.every(isByRules)) return "speaks by rules";
@@ -152,7 +152,7 @@ function factsOf(voice) {
   if (!voice.engines.length) return ["Nothing here can speak it yet"];
   const same = voice.alias_of && (voices.find(({ id }) => id === voice.alias_of)?.name ?? voice.alias_of);
   const facts = [voice.type === "cast" && "several voices", voice.gender, voice.language && languageName(voice.language)];
-  facts.push(same ? `same voice as ${same}` : voice.id.includes("/") && voice.id.split("/")[0], soundOf(voice));
+  facts.push(same ? `same voice as ${same}` : voice.id.includes("/") && voice.id.split("/")[0], natureOf(voice));
   return facts.filter(Boolean);
 }
 

@@ -239,7 +239,9 @@ class VoiceEditing(Resource):
 
     def _configured(self) -> list[ConfiguredVoice]:
         names = self._admin_tools.known_names()
-        natural = {model.engine: model.info.is_trained for model in self._voices.tools.catalogue.models()}
+        # A command without a server knows no engine's models.
+        models = [] if self._voices.lists is None else self._voices.lists.catalogue.models()
+        natural = {model.engine: model.info.is_trained for model in models}
         return [
             ConfiguredVoice(
                 name=name,
