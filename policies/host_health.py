@@ -56,13 +56,6 @@ MOST = 1000
 """The most texts of each kind. The oldest is forgotten first, which costs one more crash."""
 
 
-class Verdicts(NamedTuple):
-    """The digests of one engine's texts that must run alone, and of its refused texts."""
-
-    alone: tuple[bytes, ...] = ()
-    refused: tuple[bytes, ...] = ()
-
-
 class SuspectTexts:
     """The texts that may have killed hosts of one engine.
 
@@ -90,11 +83,12 @@ class SuspectTexts:
         """Note that a text was spoken to its end. Return whether it was a suspect before."""
         return self._suspects.pop(digest, None) is not None
 
-    def verdicts(self, now: float) -> Verdicts:
+    def verdicts(self, now: float) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Return the digests of the engine's texts that must run alone, and of its refused texts."""
         for memory in (self._suspects, self._quarantine):
             while memory and next(iter(memory.values())) <= now:
                 memory.popitem(last=False)
-        return Verdicts(tuple(self._suspects), tuple(self._quarantine))
+        return tuple(self._suspects), tuple(self._quarantine)
 
 
 def _add(memory: OrderedDict[bytes, float], digest: bytes, until: float) -> None:

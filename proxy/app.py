@@ -17,7 +17,7 @@ from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.usage import Usage
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
@@ -114,10 +114,10 @@ class Worker:
         served: Additions,
     ) -> None:
         context, kernel = self.open_context.context, self.kernel
-        path = wire_speech(self.parts.speech_means(context), server, catalogue, budgets, served.on_the_way)
-        self.planner, self.pipeline = path.planner, path.pipeline
-        speaking.wire(path)
-        memories = (library, path.plans, context.levels, kernel.account_samples)
+        means = self.parts.speech_means(context)
+        self.planner, plans, self.pipeline = wire_speech(means, server, catalogue, budgets, served.on_the_way)
+        speaking.wire(plans, self.pipeline)
+        memories = (library, plans, context.levels, kernel.account_samples)
         self.open_context.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
 
 

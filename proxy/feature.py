@@ -30,12 +30,10 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.catalogue import CommandFor
 from proxy.catalogue.clones import Cloning
-from proxy.catalogue.derived_things import DerivedThings, VoiceFiles, VoiceMemory
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import Erasing, Spread
+from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, Spread, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
-from proxy.catalogue.purges import Purges
 from proxy.catalogue.saved_words import SavedWords
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config

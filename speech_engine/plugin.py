@@ -161,6 +161,10 @@ class Missing(msgspec.Struct, frozen=True):
     do: str
 
 
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of a plugin that has nothing to set."""
+
+
 def missing_model(
     do: str, setting: str = "model_path", what: str = "the section names no model"
 ) -> Callable[[Any], tuple[Missing, ...]]:

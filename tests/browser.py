@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.programs import Program, program
+from tests.programs import program
 
 _ANSWER_S = 30.0
 _FLAGS = (
@@ -143,21 +143,17 @@ class Tab:
 def chromium(folder: Path, *flags: str) -> Iterator[Tab]:
     """A fresh browser with an empty profile; skips the test where there is none, and fails it under CI."""
     found = program("chromium")
-    process = _start(found, folder, flags)
+    command = [found.file, *_FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"]
+    environ = {**os.environ, **found.environ, "HOME": str(folder)}
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     try:
         with connect(_address(process), max_size=None) as socket:
             yield Tab(socket, _session(socket))
     finally:
         process.terminate()
         process.communicate()
-
-
-def _start(found: Program, folder: Path, flags: Sequence[str]) -> subprocess.Popen[str]:
-    command = [found.file, *_FLAGS, *flags, f"--user-data-dir={folder}", "about:blank"]
-    environ = {**os.environ, **found.environ, "HOME": str(folder)}
-    return subprocess.Popen(
-        command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -65,6 +65,13 @@ def decoded(data: bytes, audio_format: str, pcm_rate_hz: int = OUTPUT_RATE_HZ) -
     return _libav_decoded(data)
 
 
+def difference(one: bytes, other: bytes) -> int:
+    """The most by which two samples of two PCM sounds of one length differ."""
+    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
+    assert left.shape == right.shape
+    return int(np.abs(left - right).max())
+
+
 def mu_law_samples(data: bytes) -> NDArray[np.int16]:
     """The samples of G.711 µ-law, by the standard's own rule: sign, eight steps of three bits, four bits."""
     code = ~np.frombuffer(data, np.uint8)

@@ -17,6 +17,12 @@ Row = tuple[str, dict[str, Any]]
 """The name of a row, and its values by parameter."""
 
 
+def soak(*rows: Any) -> list[ParameterSet]:
+    """Rows for `pytest.mark.parametrize` that only `make soak` runs. A tuple has a value for each name."""
+    marks = pytest.mark.soak
+    return [pytest.param(*(row if isinstance(row, tuple) else (row,)), marks=marks) for row in rows]
+
+
 def each_row(
     names: str | Sequence[str],
     rows: Iterable[Any],

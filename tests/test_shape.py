@@ -9,8 +9,9 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -31,6 +32,7 @@ CIRCULAR = {"proxy.features.jobs"}
 """Folders whose files still import one another in a circle."""
 
 _DOCSTRING = re.compile(r'(#.*\n|\s)*r?"""\s*\S')
+_SRE: Any = import_module("re._parser")
 _SEAM = re.compile(r"# noqa: BLE001 - \S")
 
 
@@ -39,10 +41,6 @@ def sources(*rooms: str) -> Iterator[tuple[str, str]]:
         for file in sorted((ROOT / room).rglob("*.py")):
             if "__pycache__" not in file.parts:
                 yield file.relative_to(ROOT).as_posix(), file.read_text()
-
-
-def everything() -> dict[str, str]:
-    return dict(sources(*PRODUCT, "tests"))
 
 
 class Trees(dict[str, ast.Module]):
@@ -73,7 +71,7 @@ class Code(NamedTuple):
 @pytest.fixture(scope="module")
 def code() -> Iterator[Code]:
     # Not at import: every process of a run imports this module, and would keep the trees, 300 MB, for good.
-    texts = everything()
+    texts = dict(sources(*PRODUCT, "tests"))
     product = {path: text for path, text in texts.items() if not path.startswith("tests/")}
     gc.disable()  # it would walk through all trees, again and again, while the next is made
     yield Code(texts, product, Trees(texts))
@@ -119,17 +117,13 @@ def test_the_server_has_few_loose_modules(code: Code) -> None:
 
 def test_imports_go_one_way_in_each_folder(code: Code) -> None:
     """The files and folders of a folder form no circle. Imports inside functions and for types count."""
-    names = {path: _module(path) for path in code.product}
+    names = {path: path.removesuffix(".py").replace("/", ".") for path in code.product}
     modules = {*names.values(), *(name.removesuffix(".__init__") for name in names.values())}
     folders: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for path, name in names.items():
         for target in _imported(code.trees[path], modules):
             _draw(folders, name.split("."), target.split("."))
     assert {folder for folder, graph in folders.items() if _circle(graph)} <= CIRCULAR
-
-
-def _module(path: str) -> str:
-    return path.removesuffix(".py").replace("/", ".")
 
 
 def _imported(tree: ast.Module, modules: set[str]) -> Iterator[str]:
@@ -214,6 +208,43 @@ def _catches_everything(handler: ast.ExceptHandler) -> bool:
     # What is raised again is not swallowed.
     reraises = any(isinstance(node, ast.Raise) and node.exc is None for node in ast.walk(handler))
     return handler.type is None or "Exception" in names or ("BaseException" in names and not reraises)
+
+
+def test_no_expression_repeats_a_repetition(code: Code) -> None:
+    """`(a+)*` takes time that doubles with each letter. `(\\.a+)*`, with a separator, does not."""
+    found = []
+    for path, tree in code.having("re.compile"):
+        for node in ast.walk(tree) if path in code.product else ():
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) != "re.compile":
+                continue
+            text = node.args[0]
+            if isinstance(text, ast.Constant) and _repeats_a_repetition(_SRE.parse(text.value)):
+                found.append(f"{path}:{node.lineno}")
+    assert not found
+
+
+def _repeats_a_repetition(expression: Any, is_repeated: bool = False) -> bool:
+    for operator, value in expression:
+        is_repeat = operator in (_SRE.MAX_REPEAT, _SRE.MIN_REPEAT)
+        is_endless = is_repeat and value[1] == _SRE.MAXREPEAT
+        if is_endless and is_repeated:
+            return True
+        if is_repeat:
+            inner = is_repeated or (is_endless and not _begins_with_a_sign(value[2]))
+            parts = [value[2]]
+        else:
+            inner = is_repeated
+            parts = value[3:] if operator is _SRE.SUBPATTERN else value[1] if operator is _SRE.BRANCH else []
+        if any(_repeats_a_repetition(part, inner) for part in parts):
+            return True
+    return False
+
+
+def _begins_with_a_sign(expression: Any) -> bool:
+    operator, value = expression[0]
+    if operator is _SRE.SUBPATTERN:
+        return _begins_with_a_sign(value[3])
+    return operator in (_SRE.LITERAL, _SRE.IN)
 
 
 def test_an_exception_to_the_sizes_is_still_needed(code: Code) -> None:

@@ -82,24 +82,17 @@ class Speech(msgspec.Struct):
         return [each.voice_id for each in self.timbre_weights] or [self.voice_setting.voice_id]
 
 
-class BrokenBound(Exception):
-    """The error for a request that breaks a bound. The message names the field."""
-
-
 def speech(raw: Any) -> Speech:
-    """Return the request. Raises BrokenBound if the request breaks a bound."""
-    try:
-        request = msgspec.convert(raw, Speech)
-    except msgspec.ValidationError as error:
-        raise BrokenBound(str(error)) from None
+    """Return the request. Raises ValidationError, which names the field, if the request breaks a bound."""
+    request = msgspec.convert(raw, Speech)
     if request.voice_setting.emotion == "whisper" and "-2.8-" in request.model:
-        raise BrokenBound("voice_setting.emotion")
+        raise msgspec.ValidationError("voice_setting.emotion")
     if request.language_boost is not None and request.language_boost not in LANGUAGES:
-        raise BrokenBound("language_boost")
+        raise msgspec.ValidationError("language_boost")
     if not any(request.voices):
-        raise BrokenBound("voice_setting.voice_id")
+        raise msgspec.ValidationError("voice_setting.voice_id")
     if request.stream and request.audio_setting.format in ("wav", "pcmu_wav"):
-        raise BrokenBound("audio_setting.format: not with stream")
+        raise msgspec.ValidationError("audio_setting.format: not with stream")
     _check_pauses(request.text)
     return request
 
@@ -133,6 +126,6 @@ def without_pauses(text: str) -> list[tuple[str, float]]:
 
 def _check_pauses(text: str) -> None:
     if _PAUSES_IN_A_ROW.search(text):
-        raise BrokenBound("text: two pauses in a row")
+        raise msgspec.ValidationError("text: two pauses in a row")
     if any(not 0.01 <= float(pause) <= 99.99 for pause in _PAUSE.findall(text)):
-        raise BrokenBound("text: a pause is from 0.01 to 99.99 seconds")
+        raise msgspec.ValidationError("text: a pause is from 0.01 to 99.99 seconds")

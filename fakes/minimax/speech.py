@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from fakes.faults import ScriptedFault
@@ -37,7 +38,7 @@ class Mouth:
         self.unknown += rules.unknown(raw)
         try:
             request = rules.speech(raw)
-        except rules.BrokenBound as broken:
+        except msgspec.ValidationError as broken:
             return answers.answer(envelope(rules.INVALID, str(broken), data=None))
         for voice in request.voices:
             if not self._account.speak_with(voice):

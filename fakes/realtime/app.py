@@ -117,9 +117,9 @@ class RealtimeFake:
         return web.json_response({})
 
     async def _behave(self, request: web.Request) -> web.Response:
-        given = msgspec.json.decode(await request.read(), type=Manner)
-        for name in given.__struct_fields__:
-            setattr(self.manner, name, getattr(given, name))
+        manner = msgspec.json.decode(await request.read(), type=Manner)
+        for name in manner.__struct_fields__:
+            setattr(self.manner, name, getattr(manner, name))
         return web.json_response({})
 
     async def _reset(self, _request: web.Request) -> web.Response:

@@ -58,26 +58,26 @@ class Speech:
         parts = self._text.split(" ") if self.does("two_items") else [self._text]
         half = len(parts) // 2
         items = [" ".join(parts[:half]), " ".join(parts[half:])] if half else parts
-        for index, said in enumerate(items):
+        for index, text in enumerate(items):
             place = {"response_id": self.id, "item_id": f"item_{index}", "output_index": index}
             place["content_index"] = 0
-            words = self._words(said, place)
-            sounds = self._sounds(said, place)
+            words = self._words(text, place)
+            sounds = self._sounds(text, place)
             async for event in self._ordered(words, sounds):
                 yield event
             name = "audio" if self.does("old_names") else "output_audio"
             yield {"type": f"response.{name}.done", **place}
-            yield {"type": f"response.{name}_transcript.done", "transcript": said, **place}
+            yield {"type": f"response.{name}_transcript.done", "transcript": text, **place}
 
     def usage(self) -> dict[str, Any]:
         audio = ceil(self.sent_bytes / 48_000 * 20)
-        read, said = ceil((len(self.text) + len(self.instructions)) / 4), ceil(len(self._text) / 4)
+        read, spoken = ceil((len(self.text) + len(self.instructions)) / 4), ceil(len(self._text) / 4)
         return {
-            "total_tokens": read + said + audio,
+            "total_tokens": read + spoken + audio,
             "input_tokens": read,
-            "output_tokens": said + audio,
+            "output_tokens": spoken + audio,
             "input_token_details": {"text_tokens": read, "audio_tokens": 0, "cached_tokens": 0},
-            "output_token_details": {"text_tokens": said, "audio_tokens": audio},
+            "output_token_details": {"text_tokens": spoken, "audio_tokens": audio},
         }
 
     async def _ordered(
@@ -101,19 +101,19 @@ class Speech:
             # A client may cancel between any two of them.
             await asyncio.sleep(0)
 
-    def _words(self, said: str, place: dict[str, Any]) -> list[dict[str, Any]]:
+    def _words(self, text: str, place: dict[str, Any]) -> list[dict[str, Any]]:
         name = "audio_transcript" if self.does("old_names") else "output_audio_transcript"
         return [
-            {"type": f"response.{name}.delta", "delta": said[at : at + _LETTERS], **place}
-            for at in range(0, len(said), _LETTERS)
+            {"type": f"response.{name}.delta", "delta": text[at : at + _LETTERS], **place}
+            for at in range(0, len(text), _LETTERS)
         ]
 
-    def _sounds(self, said: str, place: dict[str, Any]) -> list[dict[str, Any]]:
+    def _sounds(self, text: str, place: dict[str, Any]) -> list[dict[str, Any]]:
         if self.does("no_audio"):
             return []
         name = "audio" if self.does("old_names") else "output_audio"
         rate_hz = _SLOW_HZ if self.does("wrong_rate") else RATE_HZ
-        transcript_text = "Something else." if self.does("disagree") else said
+        transcript_text = "Something else." if self.does("disagree") else text
         pcm = b"".join(symbol_pcm(frame_symbols(transcript_text), Clock(rate_hz, self._speed), 0))
         if self.does("talk_on"):
             pcm *= 60

@@ -14,16 +14,15 @@ Handler = Callable[[dict[str, Any]], Any]
 MOST_CHUNK_BYTES = 1024 * 1024
 
 
-class WorkerFailed(Exception):
-    """The worker says {"error": …} in place of an output, or a chunk is too long."""
-
-
 def echo(job: dict[str, Any]) -> Any:
     return {"said": job["input"]}
 
 
 async def worked(handler: Handler, job: dict[str, Any]) -> AsyncIterator[tuple[Any, bool]]:
-    """Yield each output, and whether it is a part of a stream. Raises what the handler raises."""
+    """Yield each output, and whether it is a part of a stream.
+
+    Raises what the handler raises, and ValueError if the worker says {"error": …} in place of an output.
+    """
     made = handler(job)
     if isinstance(made, Awaitable):
         made = await made
@@ -35,13 +34,13 @@ async def worked(handler: Handler, job: dict[str, Any]) -> AsyncIterator[tuple[A
             yield _checked(part), True
     else:
         if isinstance(made, dict) and "error" in made:
-            raise WorkerFailed(str(made["error"]))
+            raise ValueError(str(made["error"]))
         yield made, False
 
 
 def _checked(part: Any) -> Any:
     if isinstance(part, dict) and "error" in part:
-        raise WorkerFailed(str(part["error"]))
+        raise ValueError(str(part["error"]))
     if len(msgspec.json.encode(part)) > MOST_CHUNK_BYTES:
-        raise WorkerFailed("a chunk is longer than 1 MB")
+        raise ValueError("a chunk is longer than 1 MB")
     return part

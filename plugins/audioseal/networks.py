@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 # Otherwise torch compiles each network again for each length of sound, which takes minutes.
 os.environ.setdefault("NO_TORCH_COMPILE", "1")
@@ -42,13 +42,6 @@ _PIECE: Final = 10 * 16_000
 """The samples that the detector reads at once. More would take gigabytes."""
 
 
-class Hearing(NamedTuple):
-    """The detector's output for each sample: the certainty of the mark, and bits, above zero for a one."""
-
-    sure: Floats
-    bits: Floats
-
-
 class Networks:
     """The generator, which marks streams, and the detector. Any thread may call both."""
 
@@ -80,7 +73,8 @@ class Networks:
             added = self._generator.decoder(hidden)
         return np.asarray(added[0, 0].numpy(), np.float32)
 
-    def hear(self, samples: Floats) -> Hearing:
+    def hear(self, samples: Floats) -> tuple[Floats, Floats]:
+        """Return for each sample the certainty of the mark, and its bits, above zero for a one."""
         torch.set_num_threads(self._threads)
         pieces = [samples[at : at + _PIECE] for at in range(0, len(samples), _PIECE)]
         with torch.inference_mode():
@@ -89,7 +83,7 @@ class Networks:
             parts = [each[:, : len(piece)] for each, piece in zip(outputs, pieces, strict=True)]
         whole = np.concatenate(parts, axis=1) if parts else np.zeros((2 + BITS, 0), np.float32)
         sure = 1 / (1 + np.exp(whole[0] - whole[1]))
-        return Hearing(np.asarray(sure, np.float32), whole[2:])
+        return np.asarray(sure, np.float32), whole[2:]
 
 
 class MarkedStream:

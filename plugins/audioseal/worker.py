@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from plugins.audioseal.model_format import BITS, RATE_HZ
-from plugins.audioseal.networks import Hearing, Networks, load_networks
+from plugins.audioseal.networks import Networks, load_networks
 from plugins.audioseal.plugin import AudioSealSettings
-from plugins.audioseal.resampling import resampled
+from plugins.audioseal.resampling import Floats, resampled
 from plugins.audioseal.stream import SealStream
 from speech_engine import Context, Plugin
 from speech_engine.mark import PAYLOAD_BITS, Detection, MarkKey, require_rate
@@ -48,12 +48,12 @@ class AudioSealMark:
         samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
         if not keys or not samples.any():
             return Detection(0.0, THRESHOLD)
-        return found_in(self._networks.hear(resampled(samples, sample_rate_hz, RATE_HZ)))
+        return found_in(*self._networks.hear(resampled(samples, sample_rate_hz, RATE_HZ)))
 
 
-def found_in(hearing: Hearing) -> Detection:
+def found_in(sure: Floats, bits: Floats) -> Detection:
     """Judge the detector's output by the best second, because a sound may be marked in parts."""
-    is_marked = hearing.sure > _SURE
+    is_marked = sure > _SURE
     second = min(RATE_HZ, len(is_marked))
     if not second:
         return Detection(0.0, THRESHOLD)
@@ -62,7 +62,7 @@ def found_in(hearing: Hearing) -> Detection:
     score = float(shares.max())
     if score < THRESHOLD:
         return Detection(score, THRESHOLD)
-    means = 1 / (1 + np.exp(-hearing.bits[:, is_marked].mean(axis=1))) - 0.5
+    means = 1 / (1 + np.exp(-bits[:, is_marked].mean(axis=1))) - 0.5
     is_clear = bool((np.abs(means) >= _UNCLEAR).all())
     payload = sum(1 << place for place, mean in enumerate(means) if mean > 0) if is_clear else None
     begin_s = float(np.argmax(shares >= THRESHOLD)) / RATE_HZ

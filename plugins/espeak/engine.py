@@ -16,16 +16,7 @@ from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.rendering import SAMPLE_RATE_HZ, Mark, Rendering
 from plugins.espeak.utterance import NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
 from plugins.espeak.voices import voices
-from speech_engine import (
-    EngineFailed,
-    EngineUnavailable,
-    Event,
-    Finished,
-    ModelInfo,
-    SpeechJob,
-    Started,
-    VoiceInfo,
-)
+from speech_engine import Event, Finished, ModelInfo, SpeechJob, Started, VoiceInfo, errors
 
 Take = Callable[[int, bytes, Sequence[Mark]], bool]
 """A function that takes (segment, pcm, marks) and returns whether to go on."""
@@ -79,7 +70,9 @@ class EspeakEngine:
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if job.model != _STANDARD.id:
-            raise EngineFailed(f"espeak has one model, {_STANDARD.id!r}, and was asked for {job.model!r}")
+            raise errors.EngineFailed(
+                f"espeak has one model, {_STANDARD.id!r}, and was asked for {job.model!r}"
+            )
         utterance = utterance_of(job, self._settings)
         handover = Handover()
         self._handovers.add(handover)
@@ -92,7 +85,7 @@ class EspeakEngine:
                     yield event
             await done
             if handover.is_closed:
-                raise EngineUnavailable("espeak was stopped while it spoke")
+                raise errors.EngineUnavailable("espeak was stopped while it spoke")
         finally:
             # The library's next callback returns a stop, so this wait is well under a millisecond.
             # After the wait, the thread is free for the next job.

@@ -46,8 +46,8 @@ class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
         if not any(info.id == job.model for info in self._infos):
             raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
         # A voice is a recording, so several voices have no mean.
-        ((given, _),) = weighted_samples(job.voice, "F5-TTS")
-        sample = best_sample(given.samples)
+        ((voice_samples, _),) = weighted_samples(job.voice, "F5-TTS")
+        sample = best_sample(voice_samples.samples)
 
         def prepare() -> tuple[F5Voice, list[tuple[int, Segment]]]:
             self._model.judge(job)

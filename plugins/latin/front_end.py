@@ -10,7 +10,6 @@ from functools import cache
 
 from plugins.latin.english.language import english
 from plugins.latin.language import Language, Rule
-from plugins.latin.plugin import LatinSettings
 from plugins.latin.portuguese.language import portuguese
 from plugins.latin.rules import (
     abbreviations,
@@ -24,7 +23,7 @@ from plugins.latin.rules import (
     times,
 )
 from plugins.latin.spanish.language import spanish
-from speech_engine.plugin import Context
+from speech_engine.plugin import Context, NoSettings
 from speech_engine.text.draft import MASK, Draft, keep_addresses
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.values import Segment
@@ -115,5 +114,5 @@ def _sentences_of(draft: Draft) -> str:
 
 
 @asynccontextmanager
-async def create(_name: str, _settings: LatinSettings, _context: Context) -> AsyncIterator[LatinFrontEnd]:
+async def create(_name: str, _settings: NoSettings, _context: Context) -> AsyncIterator[LatinFrontEnd]:
     yield LatinFrontEnd()

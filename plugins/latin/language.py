@@ -73,7 +73,7 @@ class Large(NamedTuple):
 
 def by_sign(words: Mapping[str, T]) -> dict[str, T]:
     """Return a table of signs from one that has all signs of a thing in one key, with blanks between."""
-    return {sign: said for signs, said in words.items() for sign in signs.split()}
+    return {sign: spoken for signs, spoken in words.items() for sign in signs.split()}
 
 
 class Time(NamedTuple):

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from speech_engine.plugin import Plugin, created_late
+from speech_engine.plugin import NoSettings, Plugin, created_late
 
 
-class LatinSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There is nothing to set."""
-
-
-def voxgate_register() -> tuple[Plugin[LatinSettings], ...]:
+def voxgate_register() -> tuple[Plugin[NoSettings], ...]:
     # Late, because registering a plugin must not compile its rules.
     create = created_late("plugins.latin.front_end")
-    return (Plugin(kind="front_end", name="latin", settings=LatinSettings, create=create),)
+    return (Plugin(kind="front_end", name="latin", settings=NoSettings, create=create),)

@@ -13,17 +13,7 @@ from plugins.minimax.output import Output, output_for
 from plugins.minimax.plugin import MinimaxSettings
 from plugins.minimax.reading import SpeechReader, characters
 from plugins.minimax.request import speech_body
-from speech_engine import (
-    Context,
-    EngineError,
-    EngineFailed,
-    Event,
-    Finished,
-    ModelInfo,
-    SpeechJob,
-    Started,
-    VoiceInfo,
-)
+from speech_engine import Context, Event, Finished, ModelInfo, SpeechJob, Started, VoiceInfo, errors
 from speech_engine.cloud import joined
 
 _SLOTS = 16
@@ -57,7 +47,7 @@ class MinimaxEngine(voices.Cloner):
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if all(job.model != model.id for model in MODELS):
-            raise EngineFailed(f"MiniMax has no model {job.model!r}.")
+            raise errors.EngineFailed(f"MiniMax has no model {job.model!r}.")
         output = output_for(job, self._settings.bitrate)
         calls = joined(job.segments, MOST_CHARACTERS)
         bodies = [speech_body(self._settings, job, call.text, output.format) for call in calls]
@@ -96,7 +86,7 @@ async def _read_out(exchange: Exchange) -> None:
         async with asyncio.timeout(_END_S):
             while await exchange.next_piece():
                 pass
-    except (TimeoutError, EngineError):
+    except (TimeoutError, errors.EngineError):
         return
 
 

@@ -14,10 +14,6 @@ from speech_engine import cloud, errors
 _INVALID = 2013
 
 
-class IdTaken(errors.EngineFailed):
-    """The error for a new voice whose id is in use, or was in use before."""
-
-
 _KEY = (errors.EngineUnauthorized, "MiniMax does not accept the key; look at the key and at base_url")
 _CREDIT = (errors.EngineExhausted, "The MiniMax account has no credit left, or its plan is used up")
 _PACE = (errors.EngineLimited, "MiniMax allows no more requests just now")
@@ -40,7 +36,7 @@ _BY_CODE: dict[int, tuple[type[errors.EngineError], str]] = {
     2037: (errors.UnusableSample, "The sample is too short or too long: 10 seconds to 5 minutes are needed"),
     2048: (errors.UnusableSample, "The prompt is too long: it must be below 8 seconds"),
     2038: (errors.EngineCannot, "The MiniMax account may not clone voices until it is verified"),
-    2039: (IdTaken, "MiniMax already has a voice of this id"),
+    2039: (errors.CloneNameUsed, "MiniMax already has a voice of this id"),
     **dict.fromkeys((2042, 20132), _VOICE),
 }
 

@@ -8,22 +8,18 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from plugins.minimax import faults, wire
+from plugins.minimax import wire
 from plugins.minimax.api import Api, Query
 from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ, boost
 from speech_engine import (
     CloneInfo,
     CloneList,
-    CloneNameUsed,
     CloneRequest,
     CloneSample,
-    EngineError,
-    EngineFailed,
     HttpFile,
     HttpForm,
-    UnusableSample,
     VoiceInfo,
-    VoiceNotFound,
+    errors,
 )
 from speech_engine.cloud import OURS
 
@@ -83,11 +79,11 @@ class Cloner:
         MiniMax deletes a clone that has not spoken for a week, and lists it only after its first speech.
         """
         if len(request.samples) != 1:
-            raise UnusableSample(
+            raise errors.UnusableSample(
                 "MiniMax makes a voice of exactly one recording, of 10 seconds to 5 minutes."
             )
         if not _VOICE_ID.fullmatch(request.name):
-            raise EngineFailed("The name of a new voice is no id for MiniMax.")
+            raise errors.EngineFailed("The name of a new voice is no id for MiniMax.")
         file_id = await self._uploaded(request.name, request.samples[0])
         body = wire.CloneBody(
             file_id=file_id,
@@ -98,17 +94,17 @@ class Cloner:
         is_taken = False
         try:
             await self._api.ask(_CLONE, body, wire.Answer, _CLONE_S)
-        except faults.IdTaken:
+        except errors.CloneNameUsed:
             # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
             is_taken = True
         finally:
             # If this fails, the recording has the clone's name, and goes with the next search for the clone.
-            with suppress(EngineError):
+            with suppress(errors.EngineError):
                 await self._forget(file_id)
         if not await self._speaks(body.voice_id):
             if is_taken:
-                raise CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
-            raise EngineFailed("MiniMax does not know the voice that it has just made.")
+                raise errors.CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
+            raise errors.EngineFailed("MiniMax does not know the voice that it has just made.")
         return body.voice_id
 
     async def find_clone(self, name: str) -> str | None:
@@ -146,7 +142,7 @@ class Cloner:
         )
         try:
             await self._api.ask(_SPEECH, body, wire.SpeechAnswer, _CLONE_S)
-        except VoiceNotFound:
+        except errors.VoiceNotFound:
             return False
         return True
 
@@ -156,14 +152,14 @@ class Cloner:
     async def _uploaded(self, name: str, sample: CloneSample) -> int:
         suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
         if suffix is None:
-            raise UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
+            raise errors.UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
         if len(sample.data) > _MOST_BYTES:
-            raise UnusableSample("MiniMax takes recordings of at most 20 MB.")
+            raise errors.UnusableSample("MiniMax takes recordings of at most 20 MB.")
         file = HttpFile("file", f"{name}.{suffix}", sample.data, sample.media_type)
         form = HttpForm((("purpose", _PURPOSE),), (file,))
         answer = await self._api.ask("/v1/files/upload", form, wire.UploadAnswer, _CLONE_S)
         if answer.file is None:
-            raise EngineFailed("MiniMax took a file without saying what it is called.")
+            raise errors.EngineFailed("MiniMax took a file without saying what it is called.")
         return answer.file.file_id
 
     async def _recordings(self, prefix: str) -> list[wire.ListedFile]:

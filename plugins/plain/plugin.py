@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-import msgspec
-
-from speech_engine.plugin import Context, Plugin
+from speech_engine.plugin import Context, NoSettings, Plugin
 from speech_engine.text.draft import Draft, keep_addresses
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.values import Segment
@@ -31,14 +29,10 @@ class PlainFrontEnd:
         return draft.segments(sentence_ends(draft.text, language))
 
 
-class PlainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There is nothing to set."""
-
-
 @asynccontextmanager
-async def create(name: str, settings: PlainSettings, context: Context) -> AsyncIterator[PlainFrontEnd]:
+async def create(name: str, settings: NoSettings, context: Context) -> AsyncIterator[PlainFrontEnd]:
     yield PlainFrontEnd()
 
 
-def voxgate_register() -> tuple[Plugin[PlainSettings], ...]:
-    return (Plugin(kind="front_end", name="plain", settings=PlainSettings, create=create),)
+def voxgate_register() -> tuple[Plugin[NoSettings], ...]:
+    return (Plugin(kind="front_end", name="plain", settings=NoSettings, create=create),)

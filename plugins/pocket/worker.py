@@ -19,17 +19,7 @@ from plugins.pocket.plugin import PocketSettings
 from plugins.pocket.sizes import RATE_HZ, PocketSizes
 from plugins.pocket.text import TextReader, preparation_of
 from plugins.pocket.voices import SAMPLE_S, PocketVoice, make_voice, mix
-from speech_engine import (
-    Context,
-    EngineFailed,
-    Event,
-    Language,
-    ModelInfo,
-    Plugin,
-    Samples,
-    SpeechJob,
-    UnsupportedLanguage,
-)
+from speech_engine import Context, Event, Language, ModelInfo, Plugin, Samples, SpeechJob, errors
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.model_cache import ModelCache
 from speech_engine.host.torch_worker import TorchEngine
@@ -104,10 +94,10 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         imported = self._models.get(job.model)
         if imported is None:
-            raise EngineFailed(f"Pocket has no model {job.model!r}.")
+            raise errors.EngineFailed(f"Pocket has no model {job.model!r}.")
         voices = weighted_samples(job.voice, "Pocket TTS", MOST_MIXED)
         if job.language.split("-")[0].lower() != imported.language.split("-")[0].lower():
-            raise UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
+            raise errors.UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
         async with self.sample_cache.lend(imported, job.deadline_s) as model:
             voice = await self._voice(job, voices, model)
             async with aclosing(self.batch.speak(job, Spoken(model, voice))) as events:

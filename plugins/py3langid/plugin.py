@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from typing import Protocol
 
 import msgspec
 
@@ -28,13 +27,13 @@ _SPOKEN_AS = {"pcm": "en"}
 """The classifier calls English with Nigerian names Pidgin. An English voice reads both."""
 
 
-class Classifier(Protocol):
-    def rank(self, text: str) -> Sequence[tuple[str, float]]: ...
+RankLanguages = Callable[[str], Sequence[tuple[str, float]]]
+"""Returns all languages of a classifier, each with its probability for the text."""
 
 
 class LangidDetector:
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
+    def __init__(self, rank: RankLanguages) -> None:
+        self._rank = rank
 
     def detect(self, text: str) -> str | None:
         """Detect as `Detector.detect` says, in the first 2,000 characters."""
@@ -49,7 +48,7 @@ class LangidDetector:
         favour = _USUAL_FAVOUR if letters < _SHORT_LETTERS else 1.0
         ranked = [
             (likely * favour if _SPOKEN_AS.get(tag, tag) == usual else likely, tag)
-            for tag, likely in self._classifier.rank(seen)
+            for tag, likely in self._rank(seen)
         ]
         ranked.sort(reverse=True)
         if ranked[0][0] < _LEAST:
@@ -68,7 +67,7 @@ def load(languages: Iterable[str]) -> LangidDetector:
     classifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     tags = set(languages)
     classifier.set_languages(tags | {"pcm"} if "en" in tags else tags)
-    return LangidDetector(classifier)
+    return LangidDetector(classifier.rank)
 
 
 _LANGUAGES = (

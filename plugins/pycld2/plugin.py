@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
-import msgspec
 import pycld2
 
-from speech_engine.plugin import Context, Plugin
+from speech_engine.plugin import Context, NoSettings, Plugin
 
 _LOOKED_AT = 2000
 _FEWEST_LETTERS = 3
@@ -127,14 +126,10 @@ def _is_language(tag: str) -> bool:
     return tag not in _NO_LANGUAGE and not tag.startswith("xx-")
 
 
-class Cld2Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There is nothing to set."""
-
-
 @asynccontextmanager
-async def create(name: str, settings: Cld2Settings, context: Context) -> AsyncIterator[Cld2Detector]:
+async def create(name: str, settings: NoSettings, context: Context) -> AsyncIterator[Cld2Detector]:
     yield Cld2Detector()
 
 
-def voxgate_register() -> tuple[Plugin[Cld2Settings], ...]:
-    return (Plugin(kind="detector", name="pycld2", settings=Cld2Settings, create=create),)
+def voxgate_register() -> tuple[Plugin[NoSettings], ...]:
+    return (Plugin(kind="detector", name="pycld2", settings=NoSettings, create=create),)

@@ -9,10 +9,8 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from speech_engine.errors import EngineUnavailable
-from speech_engine.plugin import Context, Missing, Plugin
+from speech_engine.plugin import Context, Missing, NoSettings, Plugin
 from speech_engine.values import Segment
 
 if TYPE_CHECKING:
@@ -72,12 +70,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 _LIBRARY = Missing("the library pythainlp", "install voxgate with the extra thai")
 
 
-class PyThaiNlpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings of the front-end: there are none."""
-
-
 @asynccontextmanager
-async def create(name: str, settings: PyThaiNlpSettings, context: Context) -> AsyncIterator[ThaiFrontEnd]:
+async def create(name: str, settings: NoSettings, context: Context) -> AsyncIterator[ThaiFrontEnd]:
     # Check this at the start, not at the first text. Without the library, Thai must stay with the
     # front-end that serves the other languages.
     if missing(settings):
@@ -85,12 +79,10 @@ async def create(name: str, settings: PyThaiNlpSettings, context: Context) -> As
     yield ThaiFrontEnd()
 
 
-def missing(settings: PyThaiNlpSettings) -> tuple[Missing, ...]:
+def missing(settings: NoSettings) -> tuple[Missing, ...]:
     return () if find_spec("pythainlp") else (_LIBRARY,)
 
 
-def voxgate_register() -> tuple[Plugin[PyThaiNlpSettings], ...]:
-    plugin = Plugin(
-        kind="front_end", name="pythainlp", settings=PyThaiNlpSettings, create=create, missing=missing
-    )
+def voxgate_register() -> tuple[Plugin[NoSettings], ...]:
+    plugin = Plugin(kind="front_end", name="pythainlp", settings=NoSettings, create=create, missing=missing)
     return (plugin,)

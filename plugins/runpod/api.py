@@ -13,19 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from speech_engine import (
-    Context,
-    EngineError,
-    EngineFailed,
-    EngineForbidden,
-    EngineLimited,
-    EngineStumbled,
-    EngineUnauthorized,
-    EngineUnavailable,
-    HttpRequest,
-    UnsupportedRequest,
-    cloud,
-)
+from speech_engine import Context, HttpRequest, cloud, errors
 
 T = TypeVar("T")
 
@@ -40,12 +28,12 @@ MOST_PAUSE_S = 10.0
 _FIRST_PAUSE_S = 0.5
 _TEMPORARY = frozenset({408, 429})
 
-_SENTENCES: dict[type[EngineError], str] = {
-    EngineUnauthorized: "Runpod does not accept the key.",
-    EngineForbidden: "Runpod does not let the key do this.",
-    EngineLimited: "Runpod allows no more requests just now.",
-    EngineStumbled: "Runpod failed for a moment.",
-    UnsupportedRequest: "Runpod finds the request invalid.",
+_SENTENCES: dict[type[errors.EngineError], str] = {
+    errors.EngineUnauthorized: "Runpod does not accept the key.",
+    errors.EngineForbidden: "Runpod does not let the key do this.",
+    errors.EngineLimited: "Runpod allows no more requests just now.",
+    errors.EngineStumbled: "Runpod failed for a moment.",
+    errors.UnsupportedRequest: "Runpod finds the request invalid.",
 }
 
 _NOT_THERE = "Runpod does not know the endpoint, pod or address that the settings name."
@@ -63,14 +51,14 @@ class ApiReply(NamedTuple):
         """Return the decoded body. Raises EngineFailed if the body has another form."""
         return cloud.decoded(type_, self.body, "Runpod's answer is not what it promises.")
 
-    def refusal(self) -> EngineError:
-        kind: type[EngineError] = UnsupportedRequest
+    def refusal(self) -> errors.EngineError:
+        kind: type[errors.EngineError] = errors.UnsupportedRequest
         if self.status in (401, 403):
-            kind = EngineUnauthorized if self.status == 401 else EngineForbidden
+            kind = errors.EngineUnauthorized if self.status == 401 else errors.EngineForbidden
         elif self.status == 429:
-            kind = EngineLimited
+            kind = errors.EngineLimited
         elif is_temporary(self.status):
-            kind = EngineStumbled
+            kind = errors.EngineStumbled
         sentence = _NOT_THERE if self.status == 404 else _SENTENCES[kind]
         return kind(sentence, detail=f"HTTP {self.status}", retry_after_s=retry_after_s(self.headers))
 
@@ -114,7 +102,7 @@ class Api:
             if pause is None or not may_repeat(result, is_safe=is_safe):
                 break
             await self._sleep(pause)
-        if isinstance(outcome, EngineError):
+        if isinstance(outcome, errors.EngineError):
             self._log.warning("runpod.request.failed", method=method, error=type(outcome).__name__)
             raise outcome
         return outcome
@@ -122,11 +110,11 @@ class Api:
     async def rest(self, seconds: float) -> None:
         await self._sleep(seconds)
 
-    async def _outcome(self, request: HttpRequest) -> ApiReply | EngineError:
+    async def _outcome(self, request: HttpRequest) -> ApiReply | errors.EngineError:
         try:
             async with self._http.send(request) as answer:
                 return ApiReply(answer.status, answer.headers, await answer.read(MOST_ANSWER_BYTES))
-        except EngineError as error:
+        except errors.EngineError as error:
             return error
 
     def _request(
@@ -152,23 +140,19 @@ def checked(reply: ApiReply, *fine: int) -> ApiReply:
     return reply
 
 
-class InDoubt(EngineFailed):
-    """Raised if it is unknown whether Runpod began the work. Find that out before any retry."""
-
-
 def is_temporary(status: int) -> bool:
     return status in _TEMPORARY or status >= 500
 
 
-def may_repeat(outcome: int | EngineError, *, is_safe: bool) -> bool:
+def may_repeat(outcome: int | errors.EngineError, *, is_safe: bool) -> bool:
     """Return whether a request may be sent again after this status or failure.
 
     A request that `is_safe` has the same effect twice. Any other request may be sent again only if no
     connection was made.
     """
-    if isinstance(outcome, EngineUnavailable):
+    if isinstance(outcome, errors.EngineUnavailable):
         return True
-    return is_safe and (isinstance(outcome, EngineError) or is_temporary(outcome))
+    return is_safe and (isinstance(outcome, errors.EngineError) or is_temporary(outcome))
 
 
 def pause_s(tries: int, dice: float, headers: Mapping[str, str]) -> float | None:

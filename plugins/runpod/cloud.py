@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from plugins.runpod.api import Api, InDoubt, checked, is_temporary
+from plugins.runpod.api import Api, checked, is_temporary
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.runner import NotBegun
 
@@ -59,16 +59,9 @@ class _Gpus(msgspec.Struct, frozen=True):
     gpus: tuple[_Gpu, ...]
 
 
-class NoMachine(EngineUnavailable):
-    """Raised if no machine fits the order now. No pod was created."""
-
-
 class Cloud:
     def __init__(self, api: Api) -> None:
         self._api = api
-
-    def __repr__(self) -> str:
-        return f"<Cloud {self._api!r}>"
 
     async def pods(self) -> tuple[Pod, ...]:
         """Return all pods of the account, including those of other deployments."""
@@ -90,26 +83,29 @@ class Cloud:
                 found[gpu.id] = price
         return found
 
-    async def create(self, order: dict[str, Any]) -> Pod:
-        """Create a pod. Raises NoMachine or NotBegun if none was created, and InDoubt if that is unknown."""
+    async def create(self, order: dict[str, Any]) -> Pod | None:
+        """Create a pod, and return it, or None if no machine fits the order now.
+
+        Raises NotBegun if none was created for another reason, and EngineFailed if that is unknown.
+        """
         try:
             reply = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
         except EngineUnavailable as error:
             raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
         except EngineError as error:
-            raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
-        refused = reply.refusal()
+            raise EngineFailed("Runpod's answer was lost.", detail=type(error).__name__) from None
         if reply.status == 400:
             # Only the message of a 400 names the fault. The caller tries the next GPU, which may help.
-            raise NoMachine("Runpod has no such machine now.", detail=refused.detail)
+            return None
+        refused = reply.refusal()
         if reply.status not in (200, 201):
             if reply.status < 400 or (is_temporary(reply.status) and reply.status != 429):
-                raise InDoubt("Runpod failed while it made a pod.", detail=refused.detail)
+                raise EngineFailed("Runpod failed while it made a pod.", detail=refused.detail)
             raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
         try:
             return reply.read(Pod)
         except EngineFailed:
-            raise InDoubt("Runpod made a pod without saying what it is called.") from None
+            raise EngineFailed("Runpod made a pod without saying what it is called.") from None
 
     async def terminate(self, id_: str) -> None:
         """Terminate a pod and wait until it is gone. Raises EngineError if that is not certain."""

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from plugins.runpod.api import Api, InDoubt, checked, is_temporary
+from plugins.runpod.api import Api, checked, is_temporary
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.runner import OPEN, NotBegun, RemotePiece, RemoteState, RemoteStatus, RunnerHealth
 
@@ -65,13 +65,11 @@ class Jobs:
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def __repr__(self) -> str:
-        return f"<Jobs {self._api!r}>"
-
     async def run(self, work: bytes, policy: dict[str, int], *, is_safe: bool = False) -> str:
         """Begin a job and return its id. If `is_safe`, the server begins each key only once.
 
-        Raises NotBegun if the job was not begun, and InDoubt if that is unknown.
+        Raises NotBegun if the job was not begun, and EngineFailed if that is unknown: find that out before
+        any retry.
         """
         body = msgspec.json.encode({"input": msgspec.Raw(work), "policy": policy})
         try:
@@ -79,15 +77,15 @@ class Jobs:
         except EngineUnavailable as error:
             raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
         except EngineError as error:
-            raise InDoubt("Runpod's answer was lost.", detail=type(error).__name__) from None
+            raise EngineFailed("Runpod's answer was lost.", detail=type(error).__name__) from None
         if reply.status in (200, 201):
             try:
                 return reply.read(_Accepted).id
             except EngineFailed:
-                raise InDoubt("Runpod took the work without saying what it is called.") from None
+                raise EngineFailed("Runpod took the work without saying what it is called.") from None
         refused = reply.refusal()
         if reply.status < 400 or (is_temporary(reply.status) and reply.status != 429):
-            raise InDoubt("Runpod failed while it took the work.", detail=refused.detail)
+            raise EngineFailed("Runpod failed while it took the work.", detail=refused.detail)
         raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
 
     async def status(self, id_: str, *, then_forget: bool = False) -> JobStatus | None:

@@ -6,15 +6,14 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from plugins.runpod.api import Api, InDoubt, Sleep
-from plugins.runpod.cloud import Cloud, NoMachine, Pod
+from plugins.runpod.api import Api, Sleep
+from plugins.runpod.cloud import Cloud, Pod
 from plugins.runpod.jobs import Jobs
 from plugins.runpod.reaper import BROKEN, is_ours, pod_name
 from plugins.runpod.settings import PodSettings, RunpodSettings
-from speech_engine import Context, EngineError
+from speech_engine import Context, EngineError, EngineFailed
 from speech_engine.runner import NotBegun
 
 TOKEN_VARIABLE = "VOXGATE_TOKEN"
@@ -26,13 +25,6 @@ _READ_S = 15.0
 _FOUND_S = 8.0
 _FRESH_S = 30.0
 _STARTING_S = 5.0
-
-
-class _Choice(NamedTuple):
-    """A pod that takes the work, or else the price of each GPU that a new pod may have."""
-
-    pod: Pod | None = None
-    prices: Mapping[str, float] = MappingProxyType({})
 
 
 class OwnPods:
@@ -60,9 +52,6 @@ class OwnPods:
         self._lasts_s = lasts_s
         self._recently: dict[str, tuple[float, Pod]] = {}
 
-    def __repr__(self) -> str:
-        return f"<OwnPods of {self._pods.deployment}>"
-
     async def chosen_or_made(self, key: str) -> Pod:
         """Return a pod for the work with this key. Raises NotBegun if no pod was created and none is free."""
         try:
@@ -74,10 +63,13 @@ class OwnPods:
             raise NotBegun(error.message, detail=error.detail, retry_after_s=error.retry_after_s) from None
         except TimeoutError:
             raise NotBegun("Runpod did not answer in time.") from None
-        return choice.pod or await self._made(key, choice.prices)
+        return choice if isinstance(choice, Pod) else await self._made(key, choice)
 
-    async def _choice(self) -> _Choice:
-        """Choose a running pod with room, else a new pod if the caps allow it, else any of our pods."""
+    async def _choice(self) -> Pod | Mapping[str, float]:
+        """Choose a running pod with room, else a new pod if the caps allow it, else any of our pods.
+
+        For a new pod, return the price of each GPU that it may have.
+        """
         alive = await self.alive()
         ours = [pod for pod in alive if self._lasts(pod)]
         running = [pod for pod in ours if pod.status == "RUNNING"]
@@ -85,14 +77,14 @@ class OwnPods:
         known = [(load, pod.id, pod) for load, pod in zip(loads, running, strict=True) if load is not None]
         load, _, freest = min(known, default=(0, "", None))
         if freest is not None and load < self._pods.jobs_per_pod:
-            return _Choice(freest)
+            return freest
         prices = await self._affordable(alive)
         if prices:
-            return _Choice(prices=prices)
+            return prices
         if starting := [pod for pod in ours if pod.status in _STARTING]:
-            return _Choice(max(starting, key=lambda pod: (pod.made_at, pod.id)))
+            return max(starting, key=lambda pod: (pod.made_at, pod.id))
         if freest is not None:
-            return _Choice(freest)
+            return freest
         raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
 
     async def _affordable(self, alive: Sequence[Pod]) -> dict[str, float]:
@@ -112,22 +104,19 @@ class OwnPods:
 
         After a lost answer, search for the pod by its name. It is never created twice.
         """
-        refused: EngineError = NoMachine("No GPU of the list is there.")
         for gpu in prices:
             try:
                 pod = await self.cloud.create(self._order(key, gpu))
-            except NoMachine as error:
-                refused = error
-                continue
-            except InDoubt:
+            except EngineFailed:
                 async with asyncio.timeout(_FOUND_S):
-                    found = await self.made_for(key)
-                if found is None:
+                    pod = await self.made_for(key)
+                if pod is None:
                     raise
-                pod = found
+            if pod is None:
+                continue
             self._log.info("runpod.pod.made", pod=pod.id, gpu=gpu, usd_per_hour=pod.cost)
             return await self._within_caps(pod)
-        raise NotBegun(refused.message, detail=refused.detail, retry_after_s=_AGAIN_S)
+        raise NotBegun("Runpod has no such machine now.", detail="HTTP 400", retry_after_s=_AGAIN_S)
 
     async def _within_caps(self, made: Pod) -> Pod:
         """Return the pod, or end it and raise NotBegun if it breaks a cap.

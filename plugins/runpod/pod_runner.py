@@ -18,7 +18,7 @@ from plugins.runpod.api import Sleep
 from plugins.runpod.cloud import Pod
 from plugins.runpod.jobs import MOST_RUN_BYTES, JobStatus, finished_state
 from plugins.runpod.own_pods import OwnPods
-from plugins.runpod.reaper import BROKEN, ReaperRules, SeenPod, is_ours, last_needed, to_terminate
+from plugins.runpod.reaper import BROKEN, is_ours, last_needed, to_terminate
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import SWEEP_S, TIDY_S, PodSettings, RunpodSettings
 from speech_engine import Context, EngineError, EngineFailed
@@ -75,15 +75,11 @@ class PodRunner:
         self._settings = settings
         self._pods: PodSettings = settings.pods
         self._now = now
-        self._rules = ReaperRules(self._pods.deployment, self._pods.idle_s, self._pods.deadline_s)
         self._needed: dict[str, float] = {}
         self._paid: dict[str, _Paid] = {}
         self._choosing = asyncio.Lock()
         self._wait_s = self._pods.start_s + settings.queue_s
         self._own = OwnPods(settings, self._pods, context, sleep, now, self._wait_s + settings.most_s)
-
-    def __repr__(self) -> str:
-        return f"<PodRunner of {self._pods.deployment}>"
 
     @property
     def limits(self) -> RunnerLimits:
@@ -162,20 +158,17 @@ class PodRunner:
         return RunnerHealth(machines=len(ours), waiting=sum(load or 0 for load in loads))
 
     async def tidy(self, live: Mapping[str, float]) -> None:
-        asked = self._now()
-        pods = [
-            SeenPod(pod.id, pod.name, pod.status, pod.made_at)
-            for pod in await self._own.cloud.pods()
-            if is_ours(pod.name, self._pods.deployment)
-        ]
+        began = self._now()
+        every = await self._own.cloud.pods()
+        pods = [pod for pod in every if is_ours(pod.name, self._pods.deployment)]
         now = self._now()
         used: dict[str, float] = {}
         for name, over_s in live.items():
             pod = _Place.named(name).pod
-            used[pod] = max(used.get(pod, 0.0), asked - over_s)
+            used[pod] = max(used.get(pod, 0.0), began - over_s)
         self._needed = last_needed(self._needed, pods, used)
-        going = to_terminate(pods, self._needed, now, self._rules)
-        are_gone = await asyncio.gather(*(self._own.end(each.id, each.reason) for each in going))
+        going = to_terminate(pods, self._needed, now, self._pods)
+        are_gone = await asyncio.gather(*(self._own.end(id_, reason) for id_, reason in going.items()))
         if left := are_gone.count(False):
             raise EngineFailed(f"{left} pods bill and could not be ended.")
 

@@ -31,9 +31,6 @@ class ServerlessRunner:
         self._sleep = sleep
         self._life_s = settings.queue_s + settings.start_s + settings.most_s + STORED_S
 
-    def __repr__(self) -> str:
-        return f"<ServerlessRunner at {self._settings.endpoint_id}>"
-
     @property
     def limits(self) -> RunnerLimits:
         at = self._settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -27,17 +27,6 @@ _VECTORS_OF_A_SECOND = 600_000
 """A search of this many vectors costs as much as a second of such a voice."""
 
 
-class VoiceFile(NamedTuple):
-    """The contents of a voice's file: the generator's tensors, and maybe features of its recordings."""
-
-    layout: VoiceLayout
-    tensors: Mapping[str, Any]
-    vectors: Any | None
-
-    def __repr__(self) -> str:
-        return f"<VoiceFile {self.layout.version} of {self.layout.rate_hz} Hz>"
-
-
 class RvcVoice(NamedTuple):
     """A loaded voice. `neighbours` has the features of its recordings, if there are any."""
 
@@ -60,12 +49,15 @@ class RvcVoice(NamedTuple):
         return max(1.0, _HEARING + sounding + searching)
 
 
-def read_voice(data: bytes) -> VoiceFile:
-    """Read a voice's file. Raise UnusableModel with its fault."""
+def read_voice(data: bytes) -> tuple[VoiceLayout, dict[str, Any], Any | None]:
+    """Return the layout of a voice's file, the generator's tensors, and maybe features of its recordings.
+
+    Raise UnusableModel with the file's fault.
+    """
     _, metadata = read_all(BytesIO(data), len(data))
     tensors = load(data)
     vectors = tensors.pop(VECTORS, None)
-    return VoiceFile(layout_of(metadata), tensors, vectors)
+    return layout_of(metadata), tensors, vectors
 
 
 def load_voice(
@@ -75,15 +67,15 @@ def load_voice(
 
     `tick` is called while the network is built, and later after each of its layers.
     """
-    file = read_voice(data)
+    layout, tensors, vectors = read_voice(data)
     tick()
     dtype = getattr(torch, precision)
     with networks.on_meta():
-        network = networks.build_generator(file.layout)
+        network = networks.build_generator(layout)
     # Only training needs `enc_q`. The file has no weights for it.
     del network.enc_q
     own = {}
-    for name, tensor in file.tensors.items():
+    for name, tensor in tensors.items():
         own[name] = tensor.float()
         tick()
     fill(network, own, "the voice", assign=True)
@@ -92,8 +84,8 @@ def load_voice(
     tick()
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
     tick()
-    if file.layout.has_pitch:
+    if layout.has_pitch:
         take_excitation(network)
     networks.tell_layers(network, tick)
-    neighbours = None if file.vectors is None else Neighbours(file.vectors, device, tick)
-    return RvcVoice(network, file.layout, neighbours)
+    neighbours = None if vectors is None else Neighbours(vectors, device, tick)
+    return RvcVoice(network, layout, neighbours)

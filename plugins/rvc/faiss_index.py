@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -26,16 +26,11 @@ _NUMBERS_AT_ONCE: Final = 1 << 20
 """A process that reads untrusted files has little memory, and an index may need most of it."""
 
 
-class Vectors(NamedTuple):
-    shape: tuple[int, int]
-    data: memoryview
+def read_vectors(file: BinaryIO, size: int, width: int) -> tuple[int, memoryview]:
+    """Return the number of features of an index, and these in the order in which they were added.
 
-    def __repr__(self) -> str:
-        return f"<Vectors {self.shape[0]} × {self.shape[1]}>"
-
-
-def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
-    """Return the features of an index, in the order in which they were added. Raise UnusableModel."""
+    Raise UnusableModel.
+    """
     reader = _Reader(file, size)
     kind = reader.take(4)
     count = reader.header(width)
@@ -52,7 +47,7 @@ def read_vectors(file: BinaryIO, size: int, width: int) -> Vectors:
     reader.finish()
     if not np.isfinite(found).all():
         raise UnusableModel("it has features that are no numbers, or are too large")
-    return Vectors((count, width), memoryview(found).cast("B"))
+    return count, memoryview(found).cast("B")
 
 
 def write_flat_index(halves: Iterable[bytes | memoryview], count: int, width: int, target: BinaryIO) -> None:

@@ -20,22 +20,13 @@ from plugins.rvc.training import networks as starting
 from plugins.rvc.training.loop import Loop
 from plugins.rvc.training.networks import Networks
 from plugins.rvc.training.onnx_form import as_onnx
-from plugins.rvc.training.recordings import Ears, TrainingSet, prepare
+from plugins.rvc.training.recordings import Ears, prepare
 from plugins.rvc.training.spectrum import SPECTRA
 from plugins.rvc.voice_format import VoiceTensor, read_voice_header, write_voice
 from plugins.rvc.voice_rules import MOST_VECTORS, VECTORS, read_layout
+from speech_engine import training
 from speech_engine.model_files import UnusableModel
 from speech_engine.plugin import Context, Plugin
-from speech_engine.training import (
-    FileRole,
-    Recording,
-    TrainedVoice,
-    TrainingError,
-    TrainingOrder,
-    TrainingProgress,
-    TrainingStops,
-    TrainingTalk,
-)
 
 
 class RvcTrainer:
@@ -51,13 +42,17 @@ class RvcTrainer:
         self._ears = Ears(load_hubert(self._folder, device), rmvpe)
 
     def train(
-        self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
-    ) -> TrainedVoice:
+        self,
+        order: training.TrainingOrder,
+        recordings: Sequence[training.Recording],
+        checkpoint: bytes,
+        talk: training.TrainingTalk,
+    ) -> training.TrainedVoice:
         def tell(part: float) -> None:
             if talk.must_stop:
                 # No step was taken yet, so the last checkpoint is still valid.
-                raise TrainingStops
-            talk.progress(TrainingProgress(stage="preparing", step=round(part * 100), of=100))
+                raise training.TrainingStops
+            talk.progress(training.TrainingProgress(stage="preparing", step=round(part * 100), of=100))
 
         tell(0.0)
         rate_hz = starting.choose_rate(self._folder, order.sample_rate_hz)
@@ -65,15 +60,15 @@ class RvcTrainer:
             raise UnusableModel(
                 f"voices of {rate_hz} Hz cannot be trained, but of {', '.join(map(str, SPECTRA))}"
             )
-        result = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
+        slices, vectors = prepare(recordings, self._ears, SPECTRA[rate_hz], tell)
         torch.manual_seed(order.seed)
         networks = starting.build(self._folder, rate_hz, self._device)
-        loop = Loop(networks, result.slices, order)
+        loop = Loop(networks, slices, order)
         if checkpoint:
             loop.go_on(checkpoint)
         loop.run(talk)
-        return TrainedVoice(
-            voice=_file(networks, loop, result),
+        return training.TrainedVoice(
+            voice=_file(networks, loop, vectors),
             steps=len(loop.curve),
             best_step=loop.best_step,
             best=loop.best,
@@ -81,19 +76,19 @@ class RvcTrainer:
             curve=tuple(loop.curve),
         )
 
-    def export(self, voice: bytes, form: FileRole) -> bytes:
+    def export(self, voice: bytes, form: training.FileRole) -> bytes:
         if form != "onnx":
-            raise TrainingError(f"a voice of RVC has no form {form}")
+            raise training.TrainingError(f"a voice of RVC has no form {form}")
         read_voice_header(BytesIO(voice), len(voice))
         return as_onnx(voice)
 
 
-def _file(networks: Networks, loop: Loop, result: TrainingSet) -> bytes:
+def _file(networks: Networks, loop: Loop, vectors: Any) -> bytes:
     """Return the stored form of the best step's voice, with HuBERT's features of its recordings."""
     layout = read_layout(list(networks.layout.config), "v2", 1, networks.layout.rate_hz)
     # An even choice, if there are too many for a quick search.
-    every = -(-len(result.vectors) // MOST_VECTORS)
-    tensors: dict[str, Any] = {**loop.voice, VECTORS: result.vectors[::every].half()}
+    every = -(-len(vectors) // MOST_VECTORS)
+    tensors: dict[str, Any] = {**loop.voice, VECTORS: vectors[::every].half()}
     made = BytesIO()
     write_voice(made, layout, {name: _tensor(each) for name, each in tensors.items()})
     return made.getvalue()

@@ -78,10 +78,10 @@ class RvcFiles:
         }
         if (index := sources.get("index")) is not None:
             try:
-                vectors = read_vectors(index, _size(index), layout.width)
+                count, vectors = read_vectors(index, _size(index), layout.width)
             except UnusableModel as fault:
                 raise UnusableSource("index", str(fault)) from None
-            brought[VECTORS] = VoiceTensor("F16", vectors.shape, lambda: (vectors.data,))
+            brought[VECTORS] = VoiceTensor("F16", (count, layout.width), lambda: (vectors,))
         write_voice(target, layout, brought)
 
     def check(self, file: BinaryIO, size: int) -> TrainedFacts:
@@ -133,10 +133,10 @@ def _layout_of_source(metadata: Mapping[str, str], tensors: Mapping[str, TensorI
     return read_layout(config, values.get("version"), values.get("f0"), _rate_of(values.get("sr")))
 
 
-def _rate_of(told: Any) -> Any:
+def _rate_of(rate: Any) -> Any:
     """Return the rate as a number. RVC-WebUI writes 40k, and other programs 40000."""
-    is_short = isinstance(told, str) and told.endswith("k") and told[:-1].isdecimal() and len(told) < 5
-    return int(told[:-1]) * 1000 if is_short else told
+    is_short = isinstance(rate, str) and rate.endswith("k") and rate[:-1].isdecimal() and len(rate) < 5
+    return int(rate[:-1]) * 1000 if is_short else rate
 
 
 def _export_pth(file: BinaryIO, header: VoiceHeader, target: BinaryIO) -> None:

@@ -25,18 +25,7 @@ from plugins.rvc.plugin import RvcSettings
 from plugins.rvc.rmvpe import load_rmvpe
 from plugins.rvc.voice_rules import VoiceConfig, VoiceLayout
 from plugins.rvc.voices import Voices, trained_voice
-from speech_engine import (
-    ANY_LANGUAGE,
-    Context,
-    EngineCannot,
-    EngineFailed,
-    Event,
-    Language,
-    ModelInfo,
-    Plugin,
-    SpeechJob,
-    UnsupportedOption,
-)
+from speech_engine import ANY_LANGUAGE, Context, Event, Language, ModelInfo, Plugin, SpeechJob, errors
 from speech_engine.host.batch_loop import BatchLoop
 from speech_engine.host.torch_worker import TorchEngine
 from speech_engine.host.windows import SoundWindow
@@ -91,19 +80,19 @@ class RvcEngine(TorchEngine[RvcModel, RvcVoice, RvcRow]):
     voices_on_loan: Voices
 
     def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        raise EngineCannot("RVC converts recordings; it speaks no texts.")
+        raise errors.EngineCannot("RVC converts recordings; it speaks no texts.")
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         if job.model != MODEL:
-            raise EngineFailed(f"RVC has no model {job.model!r}.")
+            raise errors.EngineFailed(f"RVC has no model {job.model!r}.")
         options = options_of(job, self._model.methods)
         async with self.voices_on_loan.lend(job, trained_voice(job)) as voice:
             if voice.layout.version == "v1" and not self._model.hears_v1:
                 message = "This voice is of version 1, for which the server's HuBERT has no final_proj."
-                raise UnsupportedOption(message, detail="voice")
+                raise errors.UnsupportedOption(message, detail="voice")
             if options.semitones and not voice.layout.has_pitch:
                 message = "This voice was trained without pitch, so 'pitch' must be 0."
-                raise UnsupportedOption(message, detail="pitch")
+                raise errors.UnsupportedOption(message, detail="pitch")
             conversion = VoiceConversion(job, voice, options)
             async with aclosing(self.batch.convert(job, conversion, pcm)) as events:
                 async for event in events:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -33,17 +33,13 @@ BLOCK_TILES: Final = 64
 """Recordings are searched in blocks of 1.28 seconds, because they may be cut or joined anywhere."""
 
 
-class Alignment(NamedTuple):
-    """The tiles of a recording from `begin_s` on, in blocks: (block, tile, band)."""
-
-    begin_s: float
-    tiles: Floats
-
-
 def alignments(
     samples: Floats, grid: Grid, phases: int = PHASES, memo: Memo | None = None
-) -> Iterator[Alignment]:
-    """Yield the tiles for every place where a tile may begin. `memo` is the cache of `all_energies`."""
+) -> Iterator[tuple[float, Floats]]:
+    """Yield every place in seconds where a tile may begin, and the tiles from there: (block, tile, band).
+
+    `memo` is the cache of `all_energies`.
+    """
     for phase in range(phases):
         skipped = phase * grid.rate_hz / FRAMES_A_SECOND / phases
         energies = grid.all_energies(samples, skipped, memo)
@@ -57,7 +53,7 @@ def alignments(
             whole = np.zeros((count * BLOCK_TILES, grid.bands), np.float32)
             whole[: len(tiles)] = tiles
             begin_s = skipped / grid.rate_hz + frame / FRAMES_A_SECOND
-            yield Alignment(begin_s, whole.reshape(count, BLOCK_TILES, grid.bands))
+            yield begin_s, whole.reshape(count, BLOCK_TILES, grid.bands)
 
 
 def _surprise(energies: Floats, grid: Grid) -> Floats:

@@ -18,17 +18,8 @@ from plugins.tone.plugin import ToneSettings
 from plugins.tone.timbre import blend, measure
 from plugins.tone.voice_format import FORMAT, ToneVoice, read_voice
 from plugins.tone.voices import CRASH_STATUS
+from speech_engine import training
 from speech_engine.plugin import Context, Plugin
-from speech_engine.training import (
-    FileRole,
-    Recording,
-    TrainedVoice,
-    TrainingError,
-    TrainingOrder,
-    TrainingProgress,
-    TrainingStops,
-    TrainingTalk,
-)
 
 _FIRST_MEL, _LEAST_MEL, _FALL = 100.0, 20.0, 0.97
 _HANG_S = 3_600.0
@@ -46,11 +37,15 @@ class ToneTrainer:
         self._settings = settings
 
     def train(
-        self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
-    ) -> TrainedVoice:
+        self,
+        order: training.TrainingOrder,
+        recordings: Sequence[training.Recording],
+        checkpoint: bytes,
+        talk: training.TrainingTalk,
+    ) -> training.TrainedVoice:
         if not recordings:
-            raise TrainingError("there is no recording")
-        talk.progress(TrainingProgress(stage="preparing", of=order.most_steps))
+            raise training.TrainingError("there is no recording")
+        talk.progress(training.TrainingProgress(stage="preparing", of=order.most_steps))
         curve = msgspec.json.decode(checkpoint, type=_Checkpoint).curve if checkpoint else []
         timbre = blend((measure([each.pcm], each.sample_rate_hz), 1 / len(recordings)) for each in recordings)
         while len(curve) < order.most_steps and (
@@ -58,13 +53,13 @@ class ToneTrainer:
         ):
             if talk.must_stop:
                 self._keep(curve, talk)
-                raise TrainingStops
+                raise training.TrainingStops
             self._step(curve, order, talk)
             if talk.is_due(len(curve)):
                 self._keep(curve, talk)
         best_step = curve.index(min(curve)) + 1
         voice = msgspec.json.encode(ToneVoice(FORMAT, *timbre, step=best_step))
-        return TrainedVoice(
+        return training.TrainedVoice(
             voice=voice,
             steps=len(curve),
             best_step=best_step,
@@ -73,16 +68,16 @@ class ToneTrainer:
             curve=tuple(curve),
         )
 
-    def export(self, voice: bytes, form: FileRole) -> bytes:
+    def export(self, voice: bytes, form: training.FileRole) -> bytes:
         if self._settings.fail_form:
-            raise TrainingError("it sounds otherwise in this form")
+            raise training.TrainingError("it sounds otherwise in this form")
         try:
             read_voice(voice)
         except ValueError as error:
-            raise TrainingError(f"the voice's file cannot be read: {error}") from None
+            raise training.TrainingError(f"the voice's file cannot be read: {error}") from None
         return b"tone as " + form.encode() + b"\n" + voice
 
-    def _step(self, curve: list[float], order: TrainingOrder, talk: TrainingTalk) -> None:
+    def _step(self, curve: list[float], order: training.TrainingOrder, talk: training.TrainingTalk) -> None:
         if self._settings.fail and len(curve) >= self._settings.fail_at_s:
             _fail(self._settings.fail)
         time.sleep(self._settings.delay_s)
@@ -91,7 +86,7 @@ class ToneTrainer:
         curve.append(max(_LEAST_MEL, _FIRST_MEL * _FALL**step + jitter))
         left = order.most_steps - step
         talk.progress(
-            TrainingProgress(
+            training.TrainingProgress(
                 stage="training",
                 step=step,
                 of=order.most_steps,
@@ -101,7 +96,7 @@ class ToneTrainer:
             )
         )
 
-    def _keep(self, curve: list[float], talk: TrainingTalk) -> None:
+    def _keep(self, curve: list[float], talk: training.TrainingTalk) -> None:
         talk.checkpoint(len(curve), (msgspec.json.encode(_Checkpoint(len(curve), curve)),))
 
 
@@ -109,7 +104,7 @@ def _fail(fault: str) -> None:
     if fault == "crash":
         os._exit(CRASH_STATUS)
     if fault == "UnusableSample":
-        raise TrainingError("tone hears nothing in these recordings")
+        raise training.TrainingError("tone hears nothing in these recordings")
     if fault in ("hang", "freeze"):
         time.sleep(_HANG_S)
     raise RuntimeError(fault)

@@ -11,8 +11,7 @@ from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers, caller_or_none
 from proxy.api import account_overrides
 from proxy.api.balance import AccountBalance, read_balance
-from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.purges import Purges
+from proxy.catalogue.erasing import Erasing, Purges
 from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound

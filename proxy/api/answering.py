@@ -31,7 +31,6 @@ from proxy.http.idempotency import Idempotency
 from proxy.ledger import Payer
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
-from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import EngineError
@@ -99,9 +98,9 @@ class Answering:
             write = partial(_at_live_pace, write)
         call = replace(call, goes_whole=goes_whole, is_paced=is_paced)
         with connection.stop_when_client_leaves():
-            delivery = Delivery(partial(_deliver, write, connection), lambda: connection.sent_share)
+            deliver = partial(_deliver, write, connection)
             try:
-                await self._speaking.pipeline.answer(call, delivery)
+                await self._speaking.pipeline.answer(call, deliver, lambda: connection.sent_share)
             finally:
                 state["is_recorded"] = call.totals.is_held
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -112,13 +112,6 @@ class AdminUsageGroups(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
-class View(NamedTuple):
-    """The fields of a request and of a group that a reader may see."""
-
-    entry: type[UsageEntry]
-    group: type[UsageGroup]
-
-
 _QUERIES = (
     SINCE,
     UNTIL,
@@ -126,8 +119,10 @@ _QUERIES = (
     Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
     *PAGE,
 )
-_OWN = View(UsageEntry, UsageGroup)
-_ALL = View(AdminUsageEntry, AdminUsageGroup)
+_View = tuple[type[UsageEntry], type[UsageGroup]]
+"""The fields of a request and of a group that a reader may see."""
+_OWN: _View = (UsageEntry, UsageGroup)
+_ALL: _View = (AdminUsageEntry, AdminUsageGroup)
 LOOK_BACK_DAYS = 400
 """Sums without `since` go back so far: a year, and a month to compare it with."""
 
@@ -135,10 +130,10 @@ LOOK_BACK_DAYS = 400
 class Reports:
     """The answers about usage, with the fields of one view."""
 
-    def __init__(self, store: Store, throttle: UsageThrottle, view: View) -> None:
+    def __init__(self, store: Store, throttle: UsageThrottle, view: _View) -> None:
         self._store = store
         self._throttle = throttle
-        self._view = view
+        self._entry_type, self._group_type = view
 
     async def answer(self, request: Request, account: str | None) -> Response:
         """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
@@ -151,10 +146,10 @@ class Reports:
         if request.query_params.get("after"):
             raise InvalidRequest("Invalid value for 'after': neither sums nor CSV are paged.", param="after")
         if by is None:
-            return CsvReply("usage.csv", self._view.entry.__struct_fields__, self._all(turn, period, limit))
+            return CsvReply("usage.csv", self._entry_type.__struct_fields__, self._all(turn, period, limit))
         if as_csv:
             sums = self._all_sums(turn, period, by, limit)
-            return CsvReply("usage.csv", self._view.group.__struct_fields__, sums)
+            return CsvReply("usage.csv", self._group_type.__struct_fields__, sums)
         most = limit or MOST
         with turn:
             # One more than is shown tells whether there are more.
@@ -174,11 +169,13 @@ class Reports:
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
         )
-        return listed.answer(UsageList, lambda row: _shown(self._view.entry, _entry(row)))
+        return listed.answer(UsageList, lambda row: _shown(self._entry_type, _entry(row)))
 
     async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
-        groups = await usage_sums.sums(self._store, period, by, most, has_runs=self._view is _ALL)
-        return [_shown(self._view.group, _group(each)) for each in groups]
+        groups = await usage_sums.sums(
+            self._store, period, by, most, has_runs=self._entry_type is AdminUsageEntry
+        )
+        return [_shown(self._group_type, _group(each)) for each in groups]
 
     async def _all_sums(
         self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
@@ -197,7 +194,7 @@ class Reports:
         with turn:
             while True:
                 rows = await usage.page(self._store, period, place, limit or MOST, is_one_of_many=True)
-                yield [_shown(self._view.entry, _entry(row)) for row in rows]
+                yield [_shown(self._entry_type, _entry(row)) for row in rows]
                 if limit is not None or len(rows) < MOST:
                     return
                 place = Place(rows[-1].started, rows[-1].id)

@@ -5,8 +5,6 @@ MP3 and Opus have files of their own.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from proxy.audio.formats import OUTPUT_RATE_HZ, SAMPLE_BYTES, Chunk, OutputForm
 from proxy.audio.frames_mp3 import Mp3Frames
 from speech_engine import EngineFailed
@@ -97,17 +95,6 @@ _ADTS_HEADER_BYTES = 7
 _ADTS_BLOCK_SAMPLES = 1024
 
 
-class Frames(Protocol):
-    """`feed` takes an engine's bytes and returns whole frames only. `flush` is called at the end.
-
-    Both raise EngineFailed if the bytes are not in the format. An incomplete last frame is dropped.
-    """
-
-    def feed(self, data: bytes) -> Chunk: ...
-
-    def flush(self) -> Chunk: ...
-
-
 COUNTED_FORMATS = frozenset({"mp3", "aac", "opus", "pcm", "g711_ulaw", "g711_alaw"})
 """The formats whose frames pass unchanged. The server encodes the others again."""
 
@@ -193,3 +180,10 @@ class AdtsFrames:
             raise EngineFailed("the engine's AAC stream changes its sample rate")
         self._sample_rate_hz = _ADTS_RATES_HZ[rate]
         return size
+
+
+Frames = Mp3Frames | AdtsFrames | OpusPages | RawFrames
+"""`feed` takes an engine's bytes and returns whole frames only. `flush` is called at the end.
+
+Both raise EngineFailed if the bytes are not in the format. An incomplete last frame is dropped.
+"""

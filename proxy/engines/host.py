@@ -52,7 +52,8 @@ class EngineSuspects:
 
     def tell_changes(self) -> None:
         """Tell the hosts if a verdict is new, or has expired."""
-        verdicts = pipe_messages.TextVerdicts(*self._texts.verdicts(time.monotonic()))
+        alone, refused = self._texts.verdicts(time.monotonic())
+        verdicts = pipe_messages.TextVerdicts(alone, refused)
         if verdicts == self.verdicts:
             return
         self.verdicts = verdicts

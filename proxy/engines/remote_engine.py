@@ -45,20 +45,13 @@ class TrainingWork(NamedTuple):
         return f"<TrainingWork {self.step}>"
 
 
-class RemoteTrainingEnd(NamedTuple):
-    """How a run of a training has ended."""
-
-    run: str
-    end: TrainingEnd
-
-
 class RemoteRuns(Protocol):
     """The runs of one remote engine."""
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
 
-    async def train(self, order: TrainingWork) -> RemoteTrainingEnd:
-        """Train in one run, and return its end.
+    async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
+        """Train in one run, and return its name and its end.
 
         A second call returns the same end until `pass_over`. Raises EngineError. After EngineUnavailable
         there is no run, so the caller may try again.

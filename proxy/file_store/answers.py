@@ -110,9 +110,6 @@ class StoredAnswers:
         self._folder.stored_s = STORED_S
         self.bound(megabytes)
 
-    def __repr__(self) -> str:
-        return f"<StoredAnswers in {self._folder!r}>"
-
     @property
     def are_stored(self) -> bool:
         return self._folder.most_bytes > 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.file_store import locked_files
-from proxy.file_store.locked_files import Lock, SweepResult
+from proxy.file_store.locked_files import Lock
 from proxy.storage.disk_names import DiskName, UnsafeName
 
 T = TypeVar("T")
@@ -76,8 +76,11 @@ class BoundedFolder:
         self._unswept_bytes += size
         return self._unswept_bytes > self.most_bytes // _ROOM_SHARE // self._workers
 
-    async def sweep(self, *, by_use: bool = False) -> SweepResult:
-        """Make room for a sixteenth of the bound."""
+    async def sweep(self, *, by_use: bool = False) -> tuple[int, int]:
+        """Make room for a sixteenth of the bound.
+
+        Return how many files were removed, and how many bytes are left.
+        """
         self._unswept_bytes = 0
         room = self.most_bytes * (_ROOM_SHARE - 1) // _ROOM_SHARE
         return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.file_store import locked_files
+from proxy.file_store.master_keys import VaultFailed
 
 KEY_BYTES = 32
 _ID_DIGITS = 8
@@ -24,10 +25,6 @@ class RingKey(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<RingKey {self.id}>"
-
-
-class UnusableKeys(ValueError):
-    """The text holds no keys. The message has the reason, and never repeats the text."""
 
 
 class KeyRing:
@@ -46,13 +43,16 @@ class KeyRing:
 
 
 def parse_keys(text: str, where: str) -> KeyRing:
-    """Read keys of 32 bytes in base64, separated by blanks or lines. Raises UnusableKeys."""
+    """Read keys of 32 bytes in base64, separated by blanks or lines.
+
+    Raises VaultFailed. Its message never repeats the text.
+    """
     try:
         secrets = [b64decode(word, validate=True) for word in text.split()]
     except ValueError:
         secrets = []
     if not secrets or any(len(each) != KEY_BYTES for each in secrets):
-        raise UnusableKeys(
+        raise VaultFailed(
             f"{where} must hold keys of 32 bytes in base64, the newest first; "
             "openssl rand -base64 32 makes one"
         )
@@ -63,13 +63,13 @@ def parse_keys(text: str, where: str) -> KeyRing:
 def ensure_keys(file: Path) -> KeyRing:
     """Read the keys in a file, and make it with one key on the first day. Waits for the disk.
 
-    Raises OSError and UnusableKeys.
+    Raises OSError and VaultFailed.
     """
     return parse_keys(locked_files.ensure_secret(file, _new_line).decode("ascii", "replace"), str(file))
 
 
 def add_key(file: Path) -> KeyRing:
-    """Put a new key before the others of a file, whose owner stays. Raises OSError and UnusableKeys.
+    """Put a new key before the others of a file, whose owner stays. Raises OSError and VaultFailed.
 
     Two callers at the same time both get their key into the file.
     """
@@ -95,5 +95,5 @@ def _new_line() -> bytes:
 
 
 def check(content: bytes, where: str) -> None:
-    """Raise UnusableKeys for content that is no ring of keys."""
+    """Raise VaultFailed for content that is no ring of keys."""
     parse_keys(content.decode("ascii", "replace"), where)

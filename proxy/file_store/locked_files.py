@@ -18,16 +18,8 @@ from functools import partial
 from io import FileIO
 from pathlib import Path
 from stat import S_ISDIR
-from typing import NamedTuple
 
 LOCK, PART = ".lock", ".part"
-
-
-class SweepResult(NamedTuple):
-    """How many files were removed, and how many bytes are left."""
-
-    removed: int
-    left_bytes: int
 
 
 class Lock:
@@ -109,7 +101,7 @@ def _take(path: Path) -> Lock | None:
         return Lock(path.name, folder, file)
 
 
-def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> SweepResult:
+def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> tuple[int, int]:
     """Remove files that are too old, then others until the rest fits, and unfinished files of killed workers.
 
     A file is too old if it was written before `oldest`. After that the oldest files go first; with `by_use`,
@@ -138,7 +130,7 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
         path.unlink(missing_ok=True)
         total -= size
         removed += 1
-    return SweepResult(removed, total)
+    return removed, total
 
 
 def list_names(folder: Path) -> list[str]:

@@ -140,6 +140,7 @@ def _rewrapped(masters: MasterKeys, key: WrappedKey) -> Statement | None:
         plain = masters.unwrap(key.wrapped, key.owner, subject)
     except Tampered:
         return None
+    assert plain is not None, "the rows of configured keys were read"
     return wrapped_keys.replace_statement(key, masters.wrap(plain, key.owner, subject))
 
 

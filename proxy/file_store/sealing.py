@@ -44,10 +44,6 @@ class Tampered(Exception):
     """The bytes were not sealed under this key, for this owner and subject."""
 
 
-class UnknownMaster(Exception):
-    """A key was wrapped by a master key that is not configured. The message is its id."""
-
-
 class MasterKey:
     """A master key. It wraps the keys of blobs and rows, and seals nothing else."""
 
@@ -95,11 +91,10 @@ class MasterKeys:
     def wrap(self, key: bytes, owner: str, subject: bytes) -> str:
         return self.newest.wrap(key, owner, subject)
 
-    def unwrap(self, wrapped: str, owner: str, subject: bytes) -> bytes:
+    def unwrap(self, wrapped: str, owner: str, subject: bytes) -> bytes | None:
+        """Return the key, or None if its master key is not configured. Raises Tampered."""
         master = self._by_prefix.get(wrapped[:_ID_CHARACTERS])
-        if master is None:
-            raise UnknownMaster(id_of_master(wrapped))
-        return master.unwrap(wrapped, owner, subject)
+        return None if master is None else master.unwrap(wrapped, owner, subject)
 
     def knows(self, prefix: str) -> bool:
         return prefix in self._by_prefix

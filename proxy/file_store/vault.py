@@ -255,13 +255,13 @@ class Vault:
 
     def _unwrap(self, wrapped: str, account: str, subject: bytes, what: str) -> bytes:
         try:
-            return self.masters.read().unwrap(wrapped, account, subject)
-        except sealing.UnknownMaster as unknown:
-            raise VaultFailed(
-                f"master key {unknown} is not configured; name it in vault.old_master_keys"
-            ) from None
+            key = self.masters.read().unwrap(wrapped, account, subject)
         except sealing.Tampered:
             raise damaged(what) from None
+        if key is None:
+            unknown = sealing.id_of_master(wrapped)
+            raise VaultFailed(f"master key {unknown} is not configured; name it in vault.old_master_keys")
+        return key
 
 
 @asynccontextmanager

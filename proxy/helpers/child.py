@@ -34,10 +34,6 @@ _LINGER_S = 2.0
 _log = structlog.get_logger()
 
 
-class FrameTooLong(Exception):
-    """A child sent a frame that is too long."""
-
-
 class Child:
     """One child process. It inherits the descriptor of its pipe, and gets its first message over the pipe."""
 
@@ -114,11 +110,11 @@ class Child:
         await self._writer.drain()
 
     async def read(self) -> bytes | None:
-        """Return the next frame, None if its end of the pipe closed. Raises FrameTooLong."""
+        """Return the next frame, None if its end of the pipe closed. Raises DecodeError if it is too long."""
         try:
             size = pipe.length(await self._reader.readexactly(pipe.HEAD_BYTES))
             if size > self._most_frame_bytes:
-                raise FrameTooLong
+                raise msgspec.DecodeError("the frame is too long")
             return await self._reader.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
@@ -127,7 +123,7 @@ class Child:
         try:
             while (frame := await self.read()) is not None:
                 yield pipe.unpack(frame)
-        except (msgspec.MsgspecError, FrameTooLong):
+        except msgspec.MsgspecError:
             _log.warning("child.message.unreadable", pid=self.process.pid)
             return  # a child with a bad message is over: `wait_for_end` kills it
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from proxy.helpers.child import JOB_NICENESS, MOST_FRAME_BYTES, Child, FrameTooLong
+from proxy.helpers.child import JOB_NICENESS, MOST_FRAME_BYTES, Child
 from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Broken, Message
 
@@ -143,7 +143,7 @@ class Life:
         """Return the next part of the answer. Raises HelperFailed."""
         try:
             frame = await self.child.read()
-        except FrameTooLong:
+        except msgspec.DecodeError:
             raise HelperFailed("the process answered too much") from None
         if frame is None:
             raise await self._died()

@@ -359,31 +359,32 @@ def form_values(
     """
     values: dict[str, object] = {}
     labels: dict[str, str] = {}
-    for name, sent in form.fields.items():
+    for name, texts in form.fields.items():
         if name in lists:
-            values[name] = _list(sent)
-        elif len(sent) > 1:
+            values[name] = _list(texts)
+        elif len(texts) > 1:
             raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
         elif name.startswith("labels["):
-            labels[name.removeprefix("labels[").removesuffix("]")] = sent[0]
-        elif name == "labels" and sent[0]:
-            values[name] = json_or_text(sent[0])
-        elif sent[0]:
-            values[aliases.get(name, name)] = sent[0]
+            labels[name.removeprefix("labels[").removesuffix("]")] = texts[0]
+        elif name == "labels" and texts[0]:
+            values[name] = json_or_text(texts[0])
+        elif texts[0]:
+            values[aliases.get(name, name)] = texts[0]
     return values | ({"labels": labels} if labels else {})
 
 
-def _list(sent: list[str]) -> list[object]:
+def _list(texts: list[str]) -> list[object]:
     # A tag may be any text, so only a complete JSON list is read as a list.
-    if len(sent) == 1 and isinstance(read := json_or_text(sent[0]), list):
+    if len(texts) == 1 and isinstance(read := json_or_text(texts[0]), list):
         return read
-    return [*filter(None, sent)]
+    return [*filter(None, texts)]
 
 
 def json_or_text(text: str) -> object:
     """Return a field as a JSON value. A text that is no JSON, or too large, stays a text."""
     try:
-        if json_size(text.encode()).structure > MOST_STRUCTURE:
+        structure, _ = json_size(text.encode())
+        if structure > MOST_STRUCTURE:
             return text
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

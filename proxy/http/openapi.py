@@ -220,14 +220,14 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
 
 
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    taken = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
+    bodies = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
     documented = {
         struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs
     }
     others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
     documented |= others | {errors.ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(documented).items()}
-    return dict(sorted({**_components(taken), **answers}.items()))
+    return dict(sorted({**_components(bodies), **answers}.items()))
 
 
 def _bodies(endpoint: Endpoint) -> list[Struct]:

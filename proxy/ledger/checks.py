@@ -1,27 +1,15 @@
 """The checks of the books: each is a query that finds rows in a slice of one table that contradict others.
 
+A query is for `subject` and `found` of wrong rows, after the id `:after` and up to `:upto`.
+
 The ids of entries follow from their request, so that rows that belong together are found by primary keys.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from proxy.errors import REQUEST_FAULT_CODES
-
-
-class ConsistencyCheck(NamedTuple):
-    name: str
-    sql: str
-    """A query for `subject` and `found` of wrong rows, after the id `:after` and up to `:upto`."""
-
-
-class Walk(NamedTuple):
-    """A table that is walked by its ids, and the checks on its rows."""
-
-    table: str
-    checks: tuple[ConsistencyCheck, ...]
-
 
 _OF_USAGE = "usage.id > :after AND usage.id <= :upto"
 _OF_ENTRIES = "entries.id > :after AND entries.id <= :upto"
@@ -43,19 +31,12 @@ _LEFT = _amount("entries.request", "allowance", "granted", "allowance:refund", "
 _REQUEST_FAULTS = ", ".join(f"'{code}'" for code in sorted(REQUEST_FAULT_CODES))
 """A request that ends by its own fault pays for the speech before it."""
 
-USAGE = Walk(
-    "usage",
-    (
-        ConsistencyCheck(
-            "a request costs what its entries say",
-            f"""
+USAGE: Mapping[str, str] = {
+    "a request costs what its entries say": f"""
             SELECT id AS subject, 'usage ' || credits || ', entries ' || -{_SPENT} AS found
             FROM usage WHERE {_OF_USAGE} AND credits <> -{_SPENT}
             """,
-        ),
-        ConsistencyCheck(
-            "a charge follows from its price",
-            f"""
+    "a charge follows from its price": f"""
             SELECT id AS subject, outcome || ', ' || credits || ' for ' || samples || ' samples' AS found
             FROM usage
             WHERE {_OF_USAGE} AND (outcome = 'left' AND kind = 'training' AND credits > price_micro
@@ -67,32 +48,20 @@ USAGE = Walk(
                 WHEN price_per = 'character' THEN price_micro * characters
                 ELSE price_micro END)
             """,
-        ),
-        ConsistencyCheck(
-            "what failed was not charged, or was given back",
-            f"""
+    "what failed was not charged, or was given back": f"""
             SELECT id AS subject, credits || ' charged' AS found FROM usage
             WHERE {_OF_USAGE} AND outcome = 'failed' AND credits <> 0
                 AND coalesce(error, '') NOT IN ({_REQUEST_FAULTS})
             """,
-        ),
-        ConsistencyCheck(
-            "a request shows what was given back of it",
-            f"""
+    "a request shows what was given back of it": f"""
             SELECT id AS subject, 'usage ' || refunded || ', entries ' || {_BACK} AS found
             FROM usage WHERE {_OF_USAGE} AND refunded <> {_BACK}
             """,
-        ),
-    ),
-)
-"""Usage rows may be gone, because operators delete old ones. Entries are never deleted."""
+}
+"""By name. Usage rows may be gone, because operators delete old ones. Entries are never deleted."""
 
-ENTRIES = Walk(
-    "entries",
-    (
-        ConsistencyCheck(
-            "no request spends from one pool twice, or for another account",
-            f"""
+ENTRIES: Mapping[str, str] = {
+    "no request spends from one pool twice, or for another account": f"""
             SELECT coalesce(entries.request, entries.id) AS subject, 'entry ' || entries.id AS found
             FROM entries LEFT JOIN usage ON usage.id = entries.request
             WHERE {_OF_ENTRIES} AND entries.kind = 'spend' AND (
@@ -104,10 +73,7 @@ ENTRIES = Walk(
                 )
             )
             """,
-        ),
-        ConsistencyCheck(
-            "nothing is refunded beyond what was charged",
-            f"""
+    "nothing is refunded beyond what was charged": f"""
             SELECT coalesce(entries.request, entries.id) AS subject, 'left to pay: ' || -{_LEFT} AS found
             FROM entries
             WHERE {_OF_ENTRIES} AND kind = 'refund' AND (
@@ -115,6 +81,4 @@ ENTRIES = Walk(
                 OR id NOT IN (request || ':allowance:refund', request || ':granted:refund')
             )
             """,
-        ),
-    ),
-)
+}

@@ -98,8 +98,8 @@ class Hold:
             kind=spent.kind,
             job=request.job,
         )
-        taken = self._entries(charge.amount) if charge.amount else []
-        return End(outcome, row, taken, costs, spent.rows)
+        new_entries = self._entries(charge.amount) if charge.amount else []
+        return End(outcome, row, new_entries, costs, spent.rows)
 
     def _entries(self, charge: int) -> list[Entry]:
         request, held, found = self.hold_request, self._held, []

@@ -57,15 +57,6 @@ class HeldCredits(msgspec.Struct, frozen=True):
     at: int
 
 
-class HoldRefused(Exception):
-    """The account's limits do not allow it now."""
-
-    def __init__(self, refusal: Refusal, cycle: Cycle) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
-        self.cycle = cycle
-
-
 class Position(msgspec.Struct, frozen=True):
     """The balance of an account: its credits less its running holds, and its running requests."""
 
@@ -84,8 +75,11 @@ class Holds(Protocol):
     pending: PendingWrites
     deadlines: WriteDeadlines
 
-    async def take(self, hold_request: HoldRequest) -> HeldCredits:
-        """Take a hold until its settlement or `drop`, or until this process ends. Raises HoldRefused."""
+    async def take(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
+        """Take a hold until its settlement or `drop`, or until this process ends.
+
+        A refusal comes with the account's cycle.
+        """
         ...
 
     def keep(self, request: str) -> None:

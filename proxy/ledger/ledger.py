@@ -13,7 +13,7 @@ from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
-from proxy.ledger.holds import HoldRefused, HoldRequest, Holds, Payer
+from proxy.ledger.holds import HeldCredits, HoldRequest, Holds, Payer
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
@@ -35,11 +35,11 @@ class Ledger:
 
         The caller settles the hold, and abandons it at the end in any case.
         """
-        try:
-            held = await self.holds.take(hold_request)
-        except HoldRefused as refused:
-            raise _failure(refused.refusal, refused.cycle, hold_request, hold_request.amount) from None
-        return Hold(self.holds, hold_request, held)
+        answer = await self.holds.take(hold_request)
+        if isinstance(answer, HeldCredits):
+            return Hold(self.holds, hold_request, answer)
+        refusal, cycle = answer
+        raise _failure(refusal, cycle, hold_request, hold_request.amount)
 
     @asynccontextmanager
     async def stream(self, request: str, payer: Payer) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from policies.admission import CreditBalance, Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
-from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
+from proxy.ledger.holds import HeldCredits, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage import durable_holds, entries
 from proxy.storage.batch_writer import UnitWrite
@@ -78,7 +78,7 @@ class MemoryHolds:
         live = sum(len(account.live) for account in self._accounts.values())
         return f"<MemoryHolds {live} live, {len(self._accounts)} accounts>"
 
-    async def take(self, hold_request: HoldRequest) -> HeldCredits:
+    async def take(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
         now = await self.store.now()
         account = self._accounts.get(hold_request.account)
         if account is None or account.pools is None:
@@ -86,13 +86,13 @@ class MemoryHolds:
         else:
             self._accounts.move_to_end(hold_request.account)
         # There is no wait from here on, so that no other hold comes between the check and the hold.
-        taken = hold_request if hold_request.is_stream else hold_request.of_job()
-        position = account.position(taken, now)
-        split = admit(taken.amount, taken.terms, position.live, position.credits)
+        request = hold_request if hold_request.is_stream else hold_request.of_job()
+        position = account.position(request, now)
+        split = admit(request.amount, request.terms, position.live, position.credits)
         if isinstance(split, Refusal):
-            raise HoldRefused(split, position.cycle)
+            return split, position.cycle
         held = HeldCredits(split, position.cycle, now)
-        account.live[hold_request.request_id] = (taken.key, held)
+        account.live[hold_request.request_id] = (request.key, held)
         return held
 
     def keep(self, request: str) -> None:

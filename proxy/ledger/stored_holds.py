@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import structlog
 
 from policies.admission import Refusal, Split, admit
-from policies.cycles import cycle_at
-from proxy.ledger.holds import HeldCredits, HoldRefused, HoldRequest, Payer, Position
+from policies.cycles import Cycle, cycle_at
+from proxy.ledger.holds import HeldCredits, HoldRequest, Payer, Position
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds
 from proxy.storage import store as database
@@ -50,18 +50,18 @@ class StoredHolds:
     def __repr__(self) -> str:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
 
-    async def take(self, hold_request: HoldRequest) -> HeldCredits:
+    async def take(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
         if not hold_request.is_stream:
             hold_request = hold_request.of_job()
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
-        taken = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
-        if isinstance(taken, Split):
+        answer = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
+        if isinstance(answer, Split):
             self._live.add(hold_request.request_id)
-            return HeldCredits(taken, cycle, now)
-        refusal = admit(hold_request.amount, hold_request.terms, taken.live, taken.credits)
+            return HeldCredits(answer, cycle, now)
+        refusal = admit(hold_request.amount, hold_request.terms, answer.live, answer.credits)
         assert isinstance(refusal, Refusal), "the statement and the policy are the same rule"
-        raise HoldRefused(refusal, cycle)
+        return refusal, cycle
 
     def keep(self, request: str) -> None:
         # A renewal would give the hold an expiry.

@@ -7,10 +7,11 @@ compares rows of one moment, or rows that are too old to change.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import msgspec
 
-from proxy.ledger.checks import ENTRIES, USAGE, Walk
+from proxy.ledger.checks import ENTRIES, USAGE
 from proxy.storage import ledger_slices
 from proxy.storage.store import Params, Store
 
@@ -53,8 +54,8 @@ async def verify(store: Store) -> VerifyResult:
             if pool.balance != pool.sum_of_entries:
                 difference = f"pool {pool.pool}: balance {pool.balance}, entries {pool.sum_of_entries}"
                 found.add(_BALANCES, account, difference)
-    requests = await _walk(store, USAGE, found)
-    entries = await _walk(store, ENTRIES, found)
+    requests = await _walk(store, "usage", USAGE, found)
+    entries = await _walk(store, "entries", ENTRIES, found)
     (holds,) = await store.read_long(_LIVE, {"now": now})
     return VerifyResult(not found.all, entries, requests, balances, holds["live"], found.all)
 
@@ -71,18 +72,18 @@ class _Found:
             self.all.append(contradiction)
 
 
-async def _walk(store: Store, walk: Walk, found: _Found) -> int:
+async def _walk(store: Store, table: str, checks: Mapping[str, str], found: _Found) -> int:
     """Run the checks of a table over all its rows, slice by slice, and count the rows."""
     total, after = 0, ""
     while True:
-        sql = f"SELECT id FROM {walk.table} WHERE id > :after ORDER BY id LIMIT :most"
+        sql = f"SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT :most"
         bounds = f"SELECT max(id) AS upto, count(*) AS count FROM ({sql}) AS slice"
         (slice_,) = await store.read_long(bounds, {"after": after, "most": SLICE})
         if not slice_["count"]:
             return total
-        for check in walk.checks:
+        for name, query in checks.items():
             bounds_of_slice: Params = {"after": after, "upto": slice_["upto"]}
-            for row in await store.read_long(f"{check.sql} LIMIT {_MOST_SHOWN}", bounds_of_slice):
-                found.add(check.name, row["subject"], row["found"])
+            for row in await store.read_long(f"{query} LIMIT {_MOST_SHOWN}", bounds_of_slice):
+                found.add(name, row["subject"], row["found"])
         total += slice_["count"]
         after = slice_["upto"]

@@ -42,9 +42,9 @@ class AdminClient:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
         # The server needs no file names, so they are not sent.
         form = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
-        given = _query_of(query)
+        params = _query_of(query)
         return await self._json(
-            self._http.post(f"/admin/{path}", data=dict(fields), files=form, params=given)
+            self._http.post(f"/admin/{path}", data=dict(fields), files=form, params=params)
         )
 
     async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from proxy.api.admin_resources import record_endpoints
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.plugin_instances import names_of_engines

@@ -20,10 +20,6 @@ _MOST_OCTAL = 8**11
 """Above this, a size is written as GNU's tar does."""
 
 
-class BadArchive(StorageFailed):
-    """A tar that is damaged, or has members that are no plain files."""
-
-
 class ArchivedFile(NamedTuple):
     """One file of an archive. Its bytes must be read before the next member, or they are skipped."""
 
@@ -32,9 +28,9 @@ class ArchivedFile(NamedTuple):
     pieces: Iterator[bytes]
 
     def read(self, most: int) -> bytes:
-        """Return its bytes. Raise BadArchive if there are more than `most`."""
+        """Return its bytes. Raise StorageFailed if there are more than `most`."""
         if self.size > most:
-            raise BadArchive(f"{self.name} has {self.size} bytes, and at most {most} are right")
+            raise StorageFailed(f"{self.name} has {self.size} bytes, and at most {most} are right")
         return b"".join(self.pieces)
 
 
@@ -58,11 +54,11 @@ def end(archive: BinaryIO) -> None:
 
 
 def members(archive: BinaryIO) -> Iterator[ArchivedFile]:
-    """Yield the files of an archive in order. Raises BadArchive, also for a name that is there twice."""
+    """Yield the files of an archive in order. Raises StorageFailed, also for a name that is there twice."""
     seen: set[str] = set()
     while (header := _header(archive)) is not None:
         if header.name in seen:
-            raise BadArchive(f"{_shown(header.name)} is there twice")
+            raise StorageFailed(f"{_shown(header.name)} is there twice")
         seen.add(header.name)
         pieces = _pieces(archive.read, header.size, header.name)
         yield ArchivedFile(header.name, header.size, pieces)
@@ -72,7 +68,7 @@ def members(archive: BinaryIO) -> Iterator[ArchivedFile]:
 
 
 def copy(member: ArchivedFile, target: Path, opener: Callable[[str, int], int]) -> None:
-    """Write a member to a new file, and wait until it is on the disk. Raises OSError and BadArchive."""
+    """Write a member to a new file, and wait until it is on the disk. Raises OSError and StorageFailed."""
     with open(target, "xb", opener=opener) as file:
         for piece in member.pieces:
             file.write(piece)
@@ -85,13 +81,13 @@ def _header(archive: BinaryIO) -> tarfile.TarInfo | None:
     if block == bytes(_BLOCK):
         return None
     if len(block) < _BLOCK:
-        raise BadArchive("it is cut short")
+        raise StorageFailed("it is cut short")
     try:
         header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, ValueError):
-        raise BadArchive("it is no tar file, or damaged") from None
+        raise StorageFailed("it is no tar file, or damaged") from None
     if header.type != tarfile.REGTYPE or header.size < 0:
-        raise BadArchive(f"{_shown(header.name)} is no plain file, and a backup has nothing else")
+        raise StorageFailed(f"{_shown(header.name)} is no plain file, and a backup has nothing else")
     return header
 
 
@@ -100,7 +96,7 @@ def _pieces(read: Callable[[int], bytes], size: int, name: str) -> Iterator[byte
     while left:
         piece = read(min(left, _PIECE))
         if not piece:
-            raise BadArchive(f"{_shown(name)} is cut short")
+            raise StorageFailed(f"{_shown(name)} is cut short")
         left -= len(piece)
         yield piece
 

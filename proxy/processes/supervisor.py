@@ -241,7 +241,7 @@ class Supervisor:
         answers = await self._workers.ask(
             lambda question: pipe_messages.PlansQuestion(question, dropped), self._workers.ready[:1], _PLANS_S
         )
-        used = [each.answer.names for each in answers if isinstance(each.answer, pipe_messages.PlansInUse)]
+        used = [reply.names for *_, reply in answers if isinstance(reply, pipe_messages.PlansInUse)]
         names = ", ".join(sum(used, ()) or dropped)
         if not used:
             raise ConfigError(f"plans: whether accounts are on {names} is not known just now")
@@ -277,7 +277,7 @@ class Supervisor:
     async def _metrics(self) -> list[WorkerMetrics]:
         answers = await self._workers.ask(pipe_messages.MetricsQuestion, self._workers.ready, ANSWER_S)
         return [
-            WorkerMetrics(each.worker, each.generation, each.answer.text)
-            for each in answers
-            if isinstance(each.answer, pipe_messages.MetricsReport)
+            WorkerMetrics(worker, generation, reply.text)
+            for worker, generation, reply in answers
+            if isinstance(reply, pipe_messages.MetricsReport)
         ]

@@ -25,7 +25,7 @@ from proxy.features.all import all_features, all_tables, load_config, natural_pl
 from proxy.file_store import data_folder, key_ring, master_keys
 from proxy.file_store.vault import recordings_folder
 from proxy.processes import plain_tar
-from proxy.processes.plain_tar import ArchivedFile, BadArchive
+from proxy.processes.plain_tar import ArchivedFile
 from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
 from proxy.storage import sqlite_backup
 from proxy.storage.disk_names import DiskName, UnsafeName, flush
@@ -58,10 +58,10 @@ def read_config(file: Path) -> bytes | None:
     return None
 
 
-def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
+def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
     """Replace the content of a data folder by a whole backup. The caller holds the folder.
 
-    `taken` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
+    `toml` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
     backup brings, and raises if the operator refuses them. Raises StorageFailed without a change, unless a
     disk failed in the middle: a second restore repairs that.
     """
@@ -70,7 +70,7 @@ def restore(file: Path, config: Config, taken: bytes | None, agree: Callable[[Se
         with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
             unpacked = _unpack(file, stage, sound_stage)
             copy = _check(unpacked, file, config, stack)
-            agree([*_settings(unpacked, file, data, taken)])
+            agree([*_settings(unpacked, file, data, toml)])
             _put_all(unpacked, data, sound)
             if copy is not None:
                 copy.put()
@@ -91,7 +91,7 @@ def _opened(file: Path) -> Iterator[Iterator[ArchivedFile]]:
     try:
         with file.open("rb") as archive:
             yield plain_tar.members(archive)
-    except (BadArchive, UnsafeName) as error:
+    except StorageFailed as error:
         raise type(error)(f"{file} is refused, and nothing was changed: {error}") from None
 
 
@@ -137,7 +137,9 @@ def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
                 about = _about(member)
             elif member.name in _SINGLE:
                 if member.size > (most := _SINGLE[member.name]):
-                    raise BadArchive(f"{member.name} has {member.size} bytes, and at most {most} are right")
+                    raise StorageFailed(
+                        f"{member.name} has {member.size} bytes, and at most {most} are right"
+                    )
                 plain_tar.copy(member, stage / member.name, private)
                 files.append(member.name)
             else:
@@ -146,19 +148,19 @@ def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
                 plain_tar.copy(member, sound_stage / owner / digest, private)
                 recordings.append(recording)
         if about is None:
-            raise BadArchive("it is empty")
+            raise StorageFailed("it is empty")
     return Unpacked(about, tuple(files), tuple(recordings), stage, sound_stage)
 
 
 def _about(member: ArchivedFile) -> BackupFacts:
     if member.name != ABOUT:
-        raise BadArchive(f"it does not begin with {ABOUT}")
+        raise StorageFailed(f"it does not begin with {ABOUT}")
     try:
         about = msgspec.json.decode(member.read(_SMALL), type=BackupFacts)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise BadArchive(f"{ABOUT} makes no sense") from None
+        raise StorageFailed(f"{ABOUT} makes no sense") from None
     if about.format != FORMAT:
-        raise BadArchive(f"it has format {about.format}, and this voxgate knows {FORMAT}")
+        raise StorageFailed(f"it has format {about.format}, and this voxgate knows {FORMAT}")
     return about
 
 
@@ -185,7 +187,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         for name, look in _CHECKS.items():
             if name in unpacked.files:
                 look((unpacked.stage / name).read_bytes(), name)
-    except (UnsafeName, key_ring.UnusableKeys) as error:
+    except StorageFailed as error:
         raise StorageFailed(f"{file} is refused, and nothing was changed: {error}") from None
     if has == "postgresql":
         return None
@@ -201,7 +203,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         raise StorageFailed(reason) from None
 
 
-def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -> Iterator[str]:
+def _settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) -> Iterator[str]:
     """Yield lines for the settings that are new here. Raise StorageFailed for forbidden settings."""
 
     def refuse(section: str, why: str) -> None:
@@ -213,8 +215,8 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, taken: bytes | None) -
         problem = str(error).replace(f"{unpacked.stage}/", "")
         problem += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
         raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
-    if taken is not None:
-        yield from shown_lines(CONFIG, natural.parse(taken.decode()))
+    if toml is not None:
+        yield from shown_lines(CONFIG, natural.parse(toml.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 

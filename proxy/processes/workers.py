@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 import structlog
 
@@ -16,12 +15,8 @@ from speech_engine.host import pipe_messages
 _log = structlog.get_logger()
 
 
-class WorkerAnswer(NamedTuple):
-    """The answer of a worker, and its life number."""
-
-    worker: int
-    generation: int
-    answer: pipe_messages.Reply
+WorkerReply = tuple[int, int, pipe_messages.Reply]
+"""A reply, behind the number of its worker and of that worker's life."""
 
 
 class Workers:
@@ -47,7 +42,7 @@ class Workers:
         self.have_served = False
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
-        self._answers: dict[tuple[int, int], asyncio.Future[WorkerAnswer]] = {}
+        self._answers: dict[tuple[int, int], asyncio.Future[WorkerReply]] = {}
         self._children = [self._new_child(number) for number in range(count)]
 
     def __len__(self) -> int:
@@ -90,7 +85,7 @@ class Workers:
 
     async def ask(
         self, question: Callable[[int], pipe_messages.Question], numbers: list[int], within_s: float
-    ) -> list[WorkerAnswer]:
+    ) -> list[WorkerReply]:
         """Send a question to workers, and return the answers that come in time.
 
         `question` makes a message from the question's number. A worker that dies meanwhile is not waited for.
@@ -117,9 +112,9 @@ class Workers:
         }
         answers = await self.ask(question, [*lives], within_s)
         silent = {
-            each.worker
-            for each in answers
-            if isinstance(each.answer, pipe_messages.VoiceForgotten) and each.answer.is_silent
+            number
+            for number, _life, reply in answers
+            if isinstance(reply, pipe_messages.VoiceForgotten) and reply.is_silent
         }
         return all(
             number in silent
@@ -158,6 +153,6 @@ class Workers:
             case pipe_messages.MetricsReport() | pipe_messages.PlansInUse() | pipe_messages.VoiceForgotten():
                 answer = self._answers.get((message.question, number))
                 if answer is not None and not answer.done():
-                    answer.set_result(WorkerAnswer(number, self._children[number].generation, message))
+                    answer.set_result((number, self._children[number].generation, message))
             case _ if isinstance(message, pipe_messages.WorkerQuestion):
                 self._on_question(number, message)

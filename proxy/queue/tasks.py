@@ -195,11 +195,11 @@ class TaskKind(ABC, Generic[W]):
 
     def full_limits(self) -> set[Hashable]:
         most: dict[Hashable, int] = {}
-        taken = Counter[Hashable]()
+        counts = Counter[Hashable]()
         for _, each in self._under_way.values():
             most |= self.takes(each)
-            taken.update(self.takes(each).keys())
-        return {place for place, number in taken.items() if number >= most[place]}
+            counts.update(self.takes(each).keys())
+        return {place for place, number in counts.items() if number >= most[place]}
 
     def has_place(self, queued: W) -> bool:
         """Tell whether a task may be worked on now."""

@@ -304,19 +304,13 @@ OpenObserver = Callable[["SpeechCall"], Observer]
 """Opens an observer of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
 
 
-class OfJob(msgspec.Struct, frozen=True):
-    """The job of a call. All attempts at a `step` share its name; each attempt is a call with its own id."""
-
-    job: str
-    step: str
-
-
 class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its totals change.
 
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
-    `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call `of_job`
-    has no listener: it does not count as a stream of its plan, and engines serve it last.
+    `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
+    `job` has no listener: it does not count as a stream of its plan, and engines serve it last. All attempts
+    at a `step` share its name; each attempt is a call with its own id.
     """
 
     id: str
@@ -328,14 +322,15 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     openers: tuple[OpenObserver, ...] = ()
     goes_whole: bool = False
     is_paced: bool = False
-    of_job: OfJob | None = None
+    job: str = ""
+    step: str = ""
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.totals!r}>"
 
     @property
     def is_idle(self) -> bool:
-        return self.of_job is not None
+        return bool(self.job)
 
     @property
     def terms(self) -> Terms:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 from msgspec.structs import replace
 
 from policies import estimate, segments
@@ -23,7 +22,7 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed
-    listening = listening_to(call, run, candidate, time.monotonic())
+    urgency, plays_in_s, follows_s = urgency_of(call, run, candidate, time.monotonic())
     instructions = request.instructions if info.max_instructions else ""
     if len(instructions) > info.max_instructions:
         raise UnsupportedInstructions(
@@ -60,13 +59,13 @@ def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputFor
         max_samples=round(cap_s * info.sample_rate_hz * factor),
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
-        of_job=call.of_job.job if call.of_job is not None else "",
+        of_job=call.job,
         # A part of a cast is a piece of its own.
-        step=f"{call.of_job.step}.{run.number}" if call.of_job is not None else "",
-        urgency=listening.urgency,
-        plays_in_s=listening.plays_in_s,
+        step=f"{call.step}.{run.number}" if call.job else "",
+        urgency=urgency,
+        plays_in_s=plays_in_s,
         plays_rate=factor,
-        follows_s=listening.follows_s,
+        follows_s=follows_s,
         instructions=instructions,
         extra=decoded(extra_of(request.extra, info)) if request.extra else {},
     )
@@ -94,27 +93,25 @@ def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> Spee
     )
 
 
-class Listening(msgspec.Struct, frozen=True):
-    """The urgency of a part, as fields of `SpeechJob`. An engine serves the most urgent job first."""
+def urgency_of(
+    call: SpeechCall, run: PartRun, candidate: Candidate, now: float
+) -> tuple[Urgency, float, float]:
+    """Return `urgency`, `plays_in_s` and `follows_s` of a part's `SpeechJob` at the moment `now`.
 
-    urgency: Urgency
-    plays_in_s: float
-    follows_s: float
-
-
-def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: float) -> Listening:
-    """Return the urgency of a part at the moment `now` of `time.monotonic`. The lengths are estimates."""
+    `now` is a moment of `time.monotonic`, and the lengths are estimates. An engine serves the most urgent job
+    first.
+    """
     follows_s = 0.0
     for later in call.totals.parts[run.number + 1 :]:
         if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too
             follows_s += later.estimated_s
     if call.is_idle:
-        return Listening("idle", 0.0, follows_s)
+        return "idle", 0.0, follows_s
     if call.goes_whole:
-        return Listening("whole", 0.0, follows_s)
+        return "whole", 0.0, follows_s
     if run.number == 0:
-        return Listening("live", 0.0, follows_s)
-    return Listening("ahead", max(0.0, _source_of(call, run, now) - now), follows_s)
+        return "live", 0.0, follows_s
+    return "ahead", max(0.0, _source_of(call, run, now) - now), follows_s
 
 
 def _source_of(call: SpeechCall, run: PartRun, now: float) -> float:

@@ -6,8 +6,6 @@ on the length of a list comes too late: it is checked after the list was built.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 MOST_STRUCTURE = 8 * 1024
 """A thousand words of a lexicon need 2000 bytes of structure, and 500 chapters need 3000."""
 ESCAPE_BYTES = 6
@@ -19,18 +17,12 @@ _CONTINUATION = bytes(range(0x80, 0xC0))
 _BLANKS = b" \t\r\n"
 
 
-class JsonSize(NamedTuple):
-    """The size of a JSON text.
+def json_size(text: bytes | memoryview, most_structure: int = MOST_STRUCTURE) -> tuple[int, int]:
+    """Return the structure and the characters of a JSON text.
 
-    `structure` counts the bytes outside of strings that are no blanks: at least one for each value, and one
-    for each digit of a number. `characters` is about the number of characters in strings.
+    The structure counts the bytes outside of strings that are no blanks: at least one for each value, and one
+    for each digit of a number. The characters are about those in strings.
     """
-
-    structure: int
-    characters: int
-
-
-def json_size(text: bytes | memoryview, most_structure: int = MOST_STRUCTURE) -> JsonSize:
     structure = characters = 0
     is_in_text = is_escaped = False
     for first in range(0, len(text), _SLICE):
@@ -45,4 +37,4 @@ def json_size(text: bytes | memoryview, most_structure: int = MOST_STRUCTURE) ->
         is_in_text ^= len(pieces) % 2 == 0
         if structure > most_structure:
             break
-    return JsonSize(structure, characters)
+    return structure, characters

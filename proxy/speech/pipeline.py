@@ -31,15 +31,11 @@ from speech_engine import EngineError
 _log = structlog.get_logger()
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """The delivery of an answer to its client.
-
-    `write` sends all chunks, then settles, then sends the last bytes. `sent_share` returns None while the
-    client is connected, and then the share of the written bytes that had left this machine.
-    """
-
-    write: Callable[[Answer], Awaitable[None]]
-    sent_share: Callable[[], float | None]
+Write = Callable[[Answer], Awaitable[None]]
+"""Sends all chunks of an answer to its client, then settles, then sends the last bytes."""
+SentShare = Callable[[], float | None]
+"""Returns None while the client is connected, and then the share of the written bytes that had left this
+machine."""
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -72,7 +68,7 @@ class Pipeline:
         self._metrics = metrics
         self._room = room
 
-    async def answer(self, call: SpeechCall, delivery: Delivery) -> None:
+    async def answer(self, call: SpeechCall, write: Write, sent_share: SentShare) -> None:
         """Answer a call. Raises RequestFailed."""
         opened: list[Observer] = []
         try:
@@ -98,7 +94,7 @@ class Pipeline:
                     room.take()
                 for take_place in observers.take_place:
                     await take_place()
-                await self._speak(call, _Ready(lookup, hold, observers, room), delivery)
+                await self._speak(call, _Ready(lookup, hold, observers, room), write, sent_share)
             finally:
                 if room is not None:
                     room.leave()
@@ -109,7 +105,7 @@ class Pipeline:
             raise
         end_all(opened, None)
 
-    async def _speak(self, call: SpeechCall, ready: _Ready, delivery: Delivery) -> None:
+    async def _speak(self, call: SpeechCall, ready: _Ready, write: Write, sent_share: SentShare) -> None:
         totals, answer = call.totals, None
         hold, observers, room = ready.hold, ready.observers, ready.room
         totals.cache = ready.lookup.state
@@ -121,7 +117,7 @@ class Pipeline:
             for note_begin in observers.begin:
                 note_begin(speech)
             totals.first_byte_ms = round((time.monotonic() - totals.began) * 1000)
-            await delivery.write(answer)
+            await write(answer)
             for finish in observers.finish:
                 finish()
         except EngineError as raised:
@@ -138,7 +134,7 @@ class Pipeline:
             self._metrics.failures.labels(totals.current_part.engine, type(error).__name__).inc()
             raise failure from None
         except asyncio.CancelledError:
-            if (share := delivery.sent_share()) is None:
+            if (share := sent_share()) is None:
                 await hold.settle("failed", totals.spent())
             else:
                 if answer is not None:
@@ -209,5 +205,5 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
         amount=amount,
         estimated_s=estimated_s,
         is_stream=not call.is_idle,
-        job=call.of_job.job if call.of_job is not None else "",
+        job=call.job,
     )

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -22,7 +21,7 @@ from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.split_text import Span, Spans, TextSplitter, candidates_of
+from proxy.speech.split_text import Span, TextSplitter, candidates_of
 from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"
@@ -101,12 +100,6 @@ class SpeechPlan(msgspec.Struct, frozen=True):
         return "; ".join(part.description for part in self.parts)[:_MOST_HEADER_CHARACTERS]
 
 
-class _KnownDecision(NamedTuple):
-    terms: Terms | None
-    revision: int
-    decision: Decision
-
-
 def no_proof() -> None:
     """Refuse a request for a signed manifest: this server makes none."""
     raise InvalidRequest(
@@ -140,7 +133,7 @@ class Planner:
         self._check_provenance = check_provenance
         # The decision does not depend on the text, and most requests use a few voices. It is a plain dict
         # because threads plan, too.
-        self._decisions: dict[object, _KnownDecision] = {}
+        self._decisions: dict[object, tuple[Terms | None, int, Decision]] = {}
 
     def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
@@ -216,7 +209,7 @@ class Planner:
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
     ) -> list[tuple[Span, Decision]]:
         """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
-        spans = self._spans(request, terms, own).spans
+        _, spans = self._spans(request, terms, own)
         return [(span, self.decide(request, terms, span, own)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
@@ -236,8 +229,10 @@ class Planner:
                 break
         return remarks
 
-    def _spans(self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary) -> Spans:
-        return self._splitter.split(request, own, lambda asked, span: self.decide(asked, terms, span, own))
+    def _spans(
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary
+    ) -> tuple[Voice, Sequence[Span]]:
+        return self._splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
         decision = self.decide(request, terms, span, own)
@@ -298,10 +293,10 @@ class Planner:
         style = (request.pitch, span.emotion, request.by_sentence, source is None, receivers)
         names = (request.model, span.voice.id, chosen, *style, id(terms))
         revision = self._catalogue.revision
-        known = self._decisions.get(names)
-        is_same = known is not None and known.terms is terms and known.revision == revision
-        if known is not None and is_same and known.decision.voice is span.voice:
-            return known.decision
+        if (known := self._decisions.get(names)) is not None:
+            known_terms, known_revision, decision = known
+            if known_terms is terms and known_revision == revision and decision.voice is span.voice:
+                return decision
         query = RoutingQuery(
             language=chosen.tag,
             source=chosen.source,
@@ -319,7 +314,7 @@ class Planner:
             # post-step may be a saved voice of the operator.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
-            self._decisions[names] = _KnownDecision(terms, revision, decision)
+            self._decisions[names] = (terms, revision, decision)
         return decision
 
     def failure(

@@ -66,8 +66,8 @@ class Speaking:
         self.admission = admission
         self._library = library
 
-    def wire(self, path: SpeechPath) -> None:
-        self.plans, self.pipeline = path.plans, path.pipeline
+    def wire(self, plans: RecentPlans, pipeline: Pipeline) -> None:
+        self.plans, self.pipeline = plans, pipeline
 
     async def call(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, own_voice: Voice | None = None
@@ -99,19 +99,13 @@ class SpeechMeans(NamedTuple):
     spill_quota: SpillQuota
 
 
-class SpeechPath(NamedTuple):
-    planner: Planner
-    plans: RecentPlans
-    pipeline: Pipeline
-
-
 def wire_speech(
     means: SpeechMeans,
     server: Server,
     catalogue: Catalogue,
     budgets: Budgets,
     features: OnTheWay,
-) -> SpeechPath:
+) -> tuple[Planner, RecentPlans, Pipeline]:
     planner = Planner(
         catalogue,
         means.front_ends.names,
@@ -133,4 +127,4 @@ def wire_speech(
         features.ended,
     )
     plans = RecentPlans(planner, catalogue, means.source, tuple(features.factories))
-    return SpeechPath(planner, plans, pipeline)
+    return planner, plans, pipeline

@@ -49,9 +49,9 @@ class VoiceFields(msgspec.Struct, frozen=True):
     mix: tuple[tuple[str, float], ...] = ()
 
 
-def read_voice(sent: VoiceReference) -> VoiceFields:
+def read_voice(reference: VoiceReference) -> VoiceFields:
     """Return the voice of a body that is more than a name. Raises InvalidRequest."""
-    match (sent.id, sent.cast, sent.mix):
+    match (reference.id, reference.cast, reference.mix):
         case (str(id_), msgspec.UNSET, msgspec.UNSET):
             return VoiceFields(id_)
         case (msgspec.UNSET, dict(cast), msgspec.UNSET):
@@ -63,9 +63,9 @@ def read_voice(sent: VoiceReference) -> VoiceFields:
     raise InvalidRequest("Invalid value for 'voice': it must have one of id, cast and mix.", param="voice")
 
 
-def mix_shares(sent: Sequence[MixMember], field: str) -> tuple[tuple[str, float], ...]:
+def mix_shares(mix: Sequence[MixMember], field: str) -> tuple[tuple[str, float], ...]:
     """Check a mix, and return it with weights that add up to 1. Raises InvalidRequest."""
-    members = [(member.id, member.weight) for member in sent]
+    members = [(member.id, member.weight) for member in mix]
     if (wrong := mixing.fault(members)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': {wrong}.", param=field)
     return mixing.shares(members)

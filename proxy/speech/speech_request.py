@@ -172,18 +172,18 @@ def parse_speech(
     )
 
 
-def _lexicon(sent: str | dict[str, str]) -> str | Words | None:
-    if isinstance(sent, str):
-        name = sent.strip()
+def _lexicon(value: str | dict[str, str]) -> str | Words | None:
+    if isinstance(value, str):
+        name = value.strip()
         return NONE_BY_NAME if name.lower() == NONE_BY_NAME else name or None
-    return words(sent, "lexicon", MOST_INLINE) if sent else None
+    return words(value, "lexicon", MOST_INLINE) if value else None
 
 
-def words(sent: dict[str, str], field: str, most: int) -> Words:
+def words(entries: dict[str, str], field: str, most: int) -> Words:
     """Check the entries of a lexicon, and return them in the stored form. Raises InvalidRequest."""
-    if (wrong := lexicon.words_fault(sent, most)) is not None:
+    if (wrong := lexicon.words_fault(entries, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
-    return lexicon.usual_words(sent)
+    return lexicon.usual_words(entries)
 
 
 def _speech_body(body: bytes, defaults: Defaults) -> SpeechBody:
@@ -205,8 +205,8 @@ def parse(
 
 def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
     if len(body) > _LARGE_BYTES:
-        size = json_size(body, 2 * MOST_STRUCTURE)
-        if size.structure > 2 * MOST_STRUCTURE or size.characters - known_characters > 2 * MAX_BODY_BYTES:
+        structure, characters = json_size(body, 2 * MOST_STRUCTURE)
+        if structure > 2 * MOST_STRUCTURE or characters - known_characters > 2 * MAX_BODY_BYTES:
             raise InvalidRequest(
                 "The JSON body of your request has too much in fields that are not known here.",
                 code="invalid_json",
@@ -216,7 +216,7 @@ def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]
 
 def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str, Any]:
     """Decode those fields of a body that its struct has. Other fields are never built."""
-    sent: dict[str, Any] = {}
+    decoded: dict[str, Any] = {}
     room, most_characters = MOST_STRUCTURE, most_bytes // ESCAPE_BYTES
     try:
         raw = _decoder(type_)(body)
@@ -225,23 +225,23 @@ def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> di
             if value is msgspec.UNSET:
                 continue
             if len(body) > MOST_STRUCTURE:
-                size = json_size(memoryview(value), room)
-                room -= size.structure
-                if room >= 0 and size.characters > most_characters and len(body) > _LARGE_BYTES:
+                structure, characters = json_size(memoryview(value), room)
+                room -= structure
+                if room >= 0 and characters > most_characters and len(body) > _LARGE_BYTES:
                     raise InvalidRequest(
                         f"Invalid '{field.key}': too long. It has more than {most_characters} characters.",
                         param=field.key,
                         code="string_above_max_length",
                     )
             # A value that is too large stays raw. No field takes raw values, so it becomes an ordinary fault.
-            sent[field.key] = value if room < 0 else _value(field, value)
+            decoded[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest(
             "We could not parse the JSON body of your request. Expected one JSON object, "
             'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.',
             code="invalid_json",
         ) from None
-    return sent
+    return decoded
 
 
 @lru_cache
@@ -253,15 +253,15 @@ def _decoder(type_: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
     return msgspec.json.Decoder(msgspec.defstruct("Sent", known)).decode
 
 
-def _value(field: fields.Field, sent: msgspec.Raw) -> Any:
-    if len(memoryview(sent)) <= _LARGE_BYTES:
-        return msgspec.json.decode(sent)
+def _value(field: fields.Field, raw: msgspec.Raw) -> Any:
+    if len(memoryview(raw)) <= _LARGE_BYTES:
+        return msgspec.json.decode(raw)
     if field.has_choices:
-        return sent  # msgspec would repeat it in its message
+        return raw  # msgspec would repeat it in its message
     try:
-        return msgspec.json.decode(sent, type=field.type)
+        return msgspec.json.decode(raw, type=field.type)
     except msgspec.ValidationError:
-        return sent
+        return raw
 
 
 def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:

@@ -34,13 +34,6 @@ class Span(NamedTuple):
     plain: tuple[Candidate, ...] = ()
 
 
-class Spans(NamedTuple):
-    """The pieces of a text, and the voice that represents the whole."""
-
-    voice: Voice
-    spans: tuple[Span, ...]
-
-
 MOST_PARTS = 256
 """The most parts of a text. Each part is a separate job."""
 
@@ -72,8 +65,12 @@ class TextSplitter:
             spoken_text = text[span.start : span.end]
             yield from language.alternatives(choice, spoken_text, self._detect, self._usual(span.voice))
 
-    def split(self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor) -> Spans:
-        """Split the text, in its order. The characters of the pieces add up to its length.
+    def split(
+        self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor
+    ) -> tuple[Voice, Sequence[Span]]:
+        """Split the text, in its order, and return the voice that represents the whole.
+
+        The characters of the pieces add up to its length.
 
         `own` has the account's voices. Raises InvalidRequest for an unknown voice, and for a text that has
         only tags.
@@ -93,8 +90,8 @@ class TextSplitter:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
         if len(spans) == 1 and spans[0].characters == len(text):
             # Most texts are one piece, which already has all characters.
-            return Spans(voice, tuple(spans))
-        return Spans(voice, tuple(_share_characters(spans, len(text))))
+            return voice, spans
+        return voice, tuple(_share_characters(spans, len(text)))
 
     def _split_by_voice(
         self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor

@@ -97,9 +97,9 @@ class BatchWriter:
             self._begin_batch()
 
     def _begin_batch(self) -> None:
-        taken, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
+        items, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
         # The content is read here and never again: until now it may be replaced.
-        self._batch = [(item, item.content) for item in taken]
+        self._batch = [(item, item.content) for item in items]
         if self._batch:
             self._hand_over([content for _, content in self._batch])
 

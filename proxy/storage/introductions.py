@@ -19,8 +19,8 @@ _OF_WORKERS = "SELECT engine, hello FROM introductions WHERE subject = '' AND sa
 async def keep(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
     """Store the introduction of an engine in place of an older one. `subject` is its place, "" for a
     worker."""
-    said: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
-    await store.write(Statement(_KEEP, {**said, "said": await store.now()}))
+    values: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
+    await store.write(Statement(_KEEP, {**values, "values": await store.now()}))
 
 
 async def recall(store: Store, engine: str, subject: str) -> bytes | None:

@@ -22,7 +22,7 @@ from proxy.config.addresses import show_storage
 from proxy.storage import store as database
 from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
-from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, call_of, carry_out
+from proxy.storage.postgres_calls import DRIVER_FAULTS, answer_in_time, call_of, carry_out
 from proxy.storage.settlements import End, settlements_of
 from proxy.storage.tables import Tables
 
@@ -201,15 +201,15 @@ class PostgresStore:
 
     async def _settle(self, contents: Sequence[database.Content]) -> list[list[list[database.Row]]]:
         ends = [content for content in contents if isinstance(content, End)]
-        call = PostgresCall(self._settlement.postgres, tuple(self._settlement.postgres_values(ends)))
+        call = (self._settlement.postgres, tuple(self._settlement.postgres_values(ends)))
         await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
         return [[] for _ in ends]
 
     async def _take(self, contents: Sequence[database.Content]) -> list[list[list[database.Row]]]:
         takes = [content for content in contents if isinstance(content, Take)]
         order, values = take_values(takes)
-        call = PostgresCall(POSTGRES_TAKE, values)
-        (rows,) = await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
+        carrying_out = carry_out(self._pools.writers, [(POSTGRES_TAKE, values)])
+        (rows,) = await answer_in_time(carrying_out, self._answer_s)
         found: list[list[list[database.Row]]] = [[] for _ in takes]
         for row in rows:
             found[order[row["place"] - 1]] = [[row]]

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -26,9 +26,8 @@ _TRIES = 4
 _T = TypeVar("_T")
 
 
-class PostgresCall(NamedTuple):
-    sql: str
-    values: tuple[Any, ...]
+PostgresCall = tuple[str, tuple[Any, ...]]
+"""SQL with numbered parameters, and their values."""
 
 
 async def answer_in_time(query: Awaitable[_T], within_s: float) -> _T:
@@ -50,7 +49,7 @@ def call_of(statement: Statement) -> PostgresCall:
     missing = [name for name in names if name not in statement.params]
     if missing:
         raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
-    return PostgresCall(sql, tuple(statement.params[name] for name in names))
+    return sql, tuple(statement.params[name] for name in names)
 
 
 async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
@@ -90,7 +89,8 @@ async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCa
 
 
 async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[Row]:
-    return [dict(record) for record in await connection.fetch(call.sql, *call.values)]
+    sql, values = call
+    return [dict(record) for record in await connection.fetch(sql, *values)]
 
 
 # The first pattern that matches wins: a colon inside a literal, a comment or a cast names no parameter.
@@ -108,16 +108,12 @@ _TOKEN = re.compile(
 )
 
 
-class NumberedSql(NamedTuple):
-    """SQL with `$1`, `$2`, …, and the name that each number stands for, in order."""
-
-    sql: str
-    names: tuple[str, ...]
-
-
 @lru_cache(maxsize=1024)
-def number_parameters(sql: str) -> NumberedSql:
-    """Replace `:name` by `$1`. A repeated name keeps its number, so that its value is sent once."""
+def number_parameters(sql: str) -> tuple[str, tuple[str, ...]]:
+    """Replace `:name` by `$1`, and return the SQL and the name that each number stands for, in order.
+
+    A repeated name keeps its number, so that its value is sent once.
+    """
     names: dict[str, int] = {}
 
     def number(match: re.Match[str]) -> str:
@@ -127,7 +123,7 @@ def number_parameters(sql: str) -> NumberedSql:
         return f"${names.setdefault(name, len(names) + 1)}"
 
     translated = _TOKEN.sub(number, sql)
-    return NumberedSql(translated, tuple(names))
+    return translated, tuple(names)
 
 
 DRIVER_FAULTS = (

@@ -59,7 +59,8 @@ async def _booked_device(pipe: ParentPipe, begin: pipe_messages.BeginHost, may_l
         return device
     memory = await asyncio.to_thread(devices.find_memory, device)
     if memory is not None:
-        pipe.send(pipe_messages.DeviceFound(str(device), memory.free / devices.GB, memory.total / devices.GB))
+        free, total = memory
+        pipe.send(pipe_messages.DeviceFound(str(device), free / devices.GB, total / devices.GB))
         await may_load.wait()
     return device
 

@@ -338,24 +338,25 @@ class BatchLoop(Generic[V, R]):
         """Take a step with the group, and take its sound. Return the time of the step alone."""
         weights = [_work(row).weight for row in self._group]
         try:
-            taken = self._width.step(self._model, [row.handle for row in self._group], weights, self._clock)
+            handles = [row.handle for row in self._group]
+            states, seconds = self._width.step(self._model, handles, weights, self._clock)
         except OutOfMemory:
             if len(self._group) > 1:
                 raise
             self._fail(self._group.pop(), EngineBusy("The engine has no memory for this text."))
             return 0.0
         # If memory lacked, only the first of them took part.
-        self._group = self._group[: len(taken.states)]
+        self._group = self._group[: len(states)]
         weight = weight_of(self._group)
-        self._times.learn(len(self._group), taken.seconds, weight)
+        self._times.learn(len(self._group), seconds, weight)
         turn_s = max(self._turn_s, self._times.turn_s(weight))
-        for row, state in zip(self._group, taken.states, strict=True):
+        for row, state in zip(self._group, states, strict=True):
             row.unheard_s += self._step_s
             row.listener.note_step(row.segment)
             wants = state.has_sound and self._pieces.wants(row, turn_s, self._clock())
             if state.is_over or wants:
                 self._hear(row, is_over=state.is_over)
-        return taken.seconds
+        return seconds
 
     def _hear(self, row: BatchRow[V, R], *, is_over: bool) -> None:
         began = self._clock()

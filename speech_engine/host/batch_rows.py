@@ -229,8 +229,8 @@ class RowTable(Generic[V, R]):
             speech.end()
         return speeches
 
-    def _next_speech(self, taken: int, order: Order) -> BatchJob[V, R] | None:
-        if taken >= self._limit:
+    def _next_speech(self, occupied: int, order: Order) -> BatchJob[V, R] | None:
+        if occupied >= self._limit:
             return None
         idle = None if order == "fifo" else self._rowless_idle()
         # One row is for idle work, which is due a part of all steps and can take it only with a row.
@@ -239,7 +239,7 @@ class RowTable(Generic[V, R]):
             speech
             for speech in self.speeches
             if speech.has_next
-            and (speech is idle or taken < (room if _is_new(speech) else self._limit - self._reserved))
+            and (speech is idle or occupied < (room if _is_new(speech) else self._limit - self._reserved))
         ]
         if order == "fifo":
             return next(iter(free), None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Generic, NamedTuple, get_args
+from typing import Generic, get_args
 
 from speech_engine.host.batch_model import BatchModel, OutOfMemory, R, RowStep, RowWork, V, WeighsRows
 from speech_engine.host.continuity import Row, SoundPieces
@@ -17,11 +17,6 @@ from speech_engine.values import Urgency
 
 RECOVERY_STEPS = 500
 """The number of good steps after which a width that was halved for lack of memory grows by one row."""
-
-
-class StepResult(NamedTuple):
-    states: tuple[RowStep, ...]
-    seconds: float
 
 
 class StepWidth:
@@ -48,8 +43,10 @@ class StepWidth:
         rows: Sequence[R],
         weights: Sequence[float],
         clock: Callable[[], float],
-    ) -> StepResult:
+    ) -> tuple[tuple[RowStep, ...], float]:
         """Take a step, or one with half of the rows if the device lacks memory for all.
+
+        Return the states of the rows that took part, and the seconds of the step.
 
         Raises OutOfMemory if it lacks memory for a row alone, or for half of them.
         """
@@ -62,11 +59,11 @@ class StepWidth:
             fewer = self._halve(weights)
             began = clock()
             states = model.step(rows[:fewer])
-        taken = StepResult(tuple(states), clock() - began)
+        states, seconds = tuple(states), clock() - began
         self._good_steps += 1
         if self.weight < self._most and self._good_steps % RECOVERY_STEPS == 0:
             self.weight = min(self._most, self.weight + sum(weights) / len(weights))
-        return taken
+        return states, seconds
 
 
 _COLD_ROUNDS = 2
@@ -114,21 +111,21 @@ class WarmUp(Generic[V, R]):
 
     def _step(self, group: list[R], clock: Callable[[], float], *, is_measured: bool) -> None:
         weights = [work_of(self._model, row).weight for row in group]
-        taken = self._width.step(self._model, group, weights, clock)
+        states, seconds = self._width.step(self._model, group, weights, clock)
         if is_measured:
-            rows = len(taken.states)
-            self._times.learn(rows, taken.seconds, sum(weights[:rows]))
+            rows = len(states)
+            self._times.learn(rows, seconds, sum(weights[:rows]))
         self._sounding.unheard_s += self._times.step_s
-        state = taken.states[0]
+        state = states[0]
         if state.has_sound or state.is_over:
-            seconds = len(self._model.sound(group[0], state.is_over)) / 2 / self._model.rate_hz
+            sound_s = len(self._model.sound(group[0], state.is_over)) / 2 / self._model.rate_hz
             if not state.is_over:
-                self._pieces.note(self._sounding, seconds)
+                self._pieces.note(self._sounding, sound_s)
             else:
                 self._sounding = _SoundingRow()
-        over = [row for row, each in zip(group, taken.states, strict=False) if each.is_over]
+        over = [row for row, each in zip(group, states, strict=False) if each.is_over]
         # A row that lacked memory does not go on.
-        for row in over + group[len(taken.states) :]:
+        for row in over + group[len(states) :]:
             self._rows.remove(row)
             self._model.leave(row)
 

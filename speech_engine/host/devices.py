@@ -14,7 +14,7 @@ import importlib.util
 import resource
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from speech_engine.device import CPU, Device, DeviceKind
 
@@ -25,11 +25,6 @@ _MEMINFO = Path("/proc/meminfo")
 
 class DeviceLacking(Exception):
     """The device is not there. The message is the reason."""
-
-
-class MemoryFound(NamedTuple):
-    free: int
-    total: int
 
 
 def choose_device(setting: str, able: tuple[DeviceKind, ...]) -> Device:
@@ -45,12 +40,12 @@ def choose_device(setting: str, able: tuple[DeviceKind, ...]) -> Device:
     return CPU if kind == "cpu" else _card(torch, kind, int(number or 0))
 
 
-def find_memory(device: Device) -> MemoryFound | None:
-    """Return the memory of a device, None if the system does not tell it."""
+def find_memory(device: Device) -> tuple[int, int] | None:
+    """Return the free and the whole memory of a device, or None if the system does not tell it."""
     if device.kind == "cpu":
         return _main_memory()
     free, total = importlib.import_module("torch").cuda.mem_get_info(device.index)
-    return MemoryFound(int(free), int(total))
+    return int(free), int(total)
 
 
 def peak_gb(device: Device) -> float:
@@ -84,8 +79,8 @@ def _card(torch: Any, kind: str, number: int) -> Device:
     return Device("rocm" if kind == "rocm" else "cuda", number)
 
 
-def _main_memory() -> MemoryFound | None:
-    """Return the free memory of the system, or of the container, if that is less."""
+def _main_memory() -> tuple[int, int] | None:
+    """Return the free and the whole memory of the system, or of the container, if that is less."""
     try:
         lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines() if ":" in line)
         free, total = (int(lines[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
@@ -95,8 +90,8 @@ def _main_memory() -> MemoryFound | None:
         limit = int((_CGROUP / "memory.max").read_text())
         used = int((_CGROUP / "memory.current").read_text())
     except (OSError, ValueError):
-        return MemoryFound(free, total)  # no limit: "max", or a system without these files
-    return MemoryFound(max(0, min(free, limit - used)), min(total, limit))
+        return free, total  # no limit: "max", or a system without these files
+    return max(0, min(free, limit - used)), min(total, limit)
 
 
 LIBRARY = "libnvidia-ml.so.1"

@@ -22,9 +22,7 @@ from speech_engine.runner import RemoteSample
 
 T = TypeVar("T")
 
-
-class LineLost(Exception):
-    """The server does not answer now. Another try may succeed."""
+_NO_ANSWER = "The server does not answer now."
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -39,16 +37,16 @@ def direct_opener() -> urllib.request.OpenerDirector:
 
 @contextmanager
 def answered(refusal: str) -> Iterator[None]:
-    """Raise LineLost if the server does not answer, and EngineFailed with `refusal` if it says no."""
+    """Raise EngineUnavailable if no answer comes, and EngineFailed with `refusal` if the server says no."""
     try:
         yield
     except urllib.error.HTTPError as error:
         error.close()
         if error.code < 500 and error.code not in (408, 429):
             raise EngineFailed(f"{refusal}: status {error.code}.") from None
-        raise LineLost from None
+        raise EngineUnavailable(_NO_ANSWER) from None
     except (OSError, http.client.HTTPException):
-        raise LineLost from None
+        raise EngineUnavailable(_NO_ANSWER) from None
 
 
 def until_answered(
@@ -56,13 +54,15 @@ def until_answered(
     tries: int,
     pause_s: float,
     is_over: threading.Event,
-    lost: type[Exception] = LineLost,
 ) -> T:
-    """Repeat a call until it does not raise `lost`. Raises `lost` after the last try, or once `is_over`."""
+    """Repeat a call until it does not raise EngineUnavailable.
+
+    Raises that after the last try, or once `is_over`.
+    """
     for tries_left in reversed(range(tries)):
         try:
             return call()
-        except lost:
+        except EngineUnavailable:
             if not tries_left or is_over.wait(pause_s):
                 raise
     raise AssertionError("there is a try")
@@ -89,7 +89,7 @@ async def fetched(
     is_over = threading.Event()
     try:
         pcm = await asyncio.to_thread(until_answered, partial(_read, sample), _TRIES, pause_s, is_over)
-    except LineLost:
+    except EngineUnavailable:
         raise EngineUnavailable("A recording could not be fetched.") from None
     finally:
         is_over.set()
@@ -109,5 +109,5 @@ def _read(sample: RemoteSample) -> bytes:
                 if time.monotonic() > until:
                     raise TimeoutError
     if len(found) < sample.size:
-        raise LineLost
+        raise EngineUnavailable(_NO_ANSWER)
     return bytes(found)

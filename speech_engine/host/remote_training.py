@@ -21,24 +21,11 @@ from typing import Protocol
 
 import msgspec
 
-from speech_engine.errors import EngineCannot, EngineFailed
+from speech_engine import training
+from speech_engine.errors import EngineCannot, EngineFailed, EngineUnavailable
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
-from speech_engine.host.remote_calls import LineLost, answered, direct_opener, until_answered
-from speech_engine.training import (
-    BLOB_BYTES,
-    TRAINING_MODULE,
-    BeginTraining,
-    FarPiece,
-    FilePiece,
-    RemoteMessage,
-    TrainerReady,
-    TrainingDone,
-    TrainingEnd,
-    TrainingFailed,
-    TrainingProgress,
-    TrainingStopped,
-)
+from speech_engine.host.remote_calls import answered, direct_opener, until_answered
 
 _MESSAGE_EVERY_S = 5.0
 _READ_BYTES = 256 * 1024
@@ -53,19 +40,18 @@ _PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYT
 """The variables that a process gets. Any other one may hold a key."""
 
 
-class _InputBroken(Exception):
-    """The inputs of a process have broken off. Another process may get all of them."""
-
-
 class TrainingLine(Protocol):
     """The line to the server of one training. A thread uses it."""
 
     def inputs(self) -> Iterator[bytes]:
-        """Yield the inputs of the process, as bytes of its pipe. Raises LineLost, and EngineFailed if the
-        server has given the training up."""
+        """Yield the inputs of the process, as bytes of its pipe.
+
+        Raises EngineUnavailable if the server does not answer, and EngineFailed if it has given the training
+        up.
+        """
         ...
 
-    def tell(self, message: RemoteMessage) -> None:
+    def tell(self, message: training.RemoteMessage) -> None:
         """Send to the server, which has stored it when this returns. Raises as `inputs` does."""
         ...
 
@@ -86,7 +72,7 @@ class HttpLine:
     def inputs(self) -> Iterator[bytes]:
         yield from self._reply_to(None)
 
-    def tell(self, message: RemoteMessage) -> None:
+    def tell(self, message: training.RemoteMessage) -> None:
         for _ in self._reply_to(msgspec.msgpack.encode(message)):
             pass
 
@@ -99,7 +85,7 @@ class HttpLine:
                     yield block
 
 
-async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> TrainingEnd:
+async def train(begin: training.BeginTraining, line: TrainingLine, stop_s: float) -> training.TrainingEnd:
     """Train in a process of its own, and return its end. The server has all files by then.
 
     If this is cancelled, neither process nor files stay. Raises EngineFailed, and EngineCannot if another try
@@ -121,7 +107,7 @@ async def train(begin: BeginTraining, line: TrainingLine, stop_s: float) -> Trai
 class _Relay:
     """One training: `run` keeps a thread until its end."""
 
-    def __init__(self, begin: BeginTraining, line: TrainingLine) -> None:
+    def __init__(self, begin: training.BeginTraining, line: TrainingLine) -> None:
         self._begin = begin
         self._line = line
         self._is_over = threading.Event()
@@ -145,15 +131,20 @@ class _Relay:
         if self._process is not None:
             self._process.kill()
 
-    def run(self) -> TrainingEnd:
-        try:
-            return until_answered(self._live, _LIVES, PAUSE_S, self._is_over, lost=_InputBroken)
-        except (_InputBroken, LineLost):
-            raise EngineFailed(
-                "The server of a training does not answer: machines must reach its public_url."
-            ) from None
+    def run(self) -> training.TrainingEnd:
+        for lives_left in reversed(range(_LIVES)):
+            try:
+                end = self._live()
+            except EngineUnavailable:
+                break
+            if end is not None:
+                return end
+            if not lives_left or self._is_over.wait(PAUSE_S):
+                break
+        raise EngineFailed("The server of a training does not answer: machines must reach its public_url.")
 
-    def _live(self) -> TrainingEnd:
+    def _live(self) -> training.TrainingEnd | None:
+        """Return the end, or None if the inputs broke off: another process may get all of them."""
         process, pipe = self._start()
         try:
             pipe.send(self._begin)
@@ -161,16 +152,16 @@ class _Relay:
                 match pipe.receive():
                     case DeviceFound():
                         pipe.send(MayLoad())
-                    case TrainerReady():
-                        self._feed(process, pipe)
-                    case TrainingProgress() as progress:
+                    case training.TrainerReady():
+                        if not self._feed(process, pipe):
+                            return None
+                    case training.TrainingProgress() as progress:
                         self._tell_progress(progress)
-                    case FilePiece() as piece:
-                        for part in self._file.take(piece):
-                            # The training waits meanwhile, so no progress is lost.
-                            tell = partial(self._line.tell, part)
-                            until_answered(tell, _TRIES, PAUSE_S, self._is_over)
-                    case (TrainingDone() | TrainingStopped() | TrainingFailed()) as end:
+                    case training.FilePiece() as piece:
+                        self._tell_file(piece)
+                    case (
+                        training.TrainingDone() | training.TrainingStopped() | training.TrainingFailed()
+                    ) as end:
                         return end
                     case Broken(reason, lasting):
                         failure = EngineCannot if lasting else EngineFailed
@@ -193,7 +184,7 @@ class _Relay:
             }
             environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", TRAINING_MODULE, str(theirs.fileno())],
+                [sys.executable, "-P", "-m", training.TRAINING_MODULE, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 env=environ,
@@ -209,13 +200,16 @@ class _Relay:
         self._pipe = ParentPipe(ours.detach())
         return self._process, self._pipe
 
-    def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
+    def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> bool:
+        """Give the process its inputs, and return False if they broke off."""
         with self._feeding:
-            until_answered(partial(self._feed_once, process, pipe), _TRIES, PAUSE_S, self._is_over)
-        if self._must_stop:
+            feed = partial(self._feed_once, process, pipe)
+            is_fed = until_answered(feed, _TRIES, PAUSE_S, self._is_over)
+        if is_fed and self._must_stop:
             pipe.send(Drain(0.0))
+        return is_fed
 
-    def _feed_once(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> None:
+    def _feed_once(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> bool:
         has_begun = False
         try:
             for block in self._line.inputs():
@@ -223,12 +217,18 @@ class _Relay:
                 if self._is_over.is_set() or process.poll() is not None:
                     break
                 pipe.forward(block)
-        except LineLost:
+        except EngineUnavailable:
             if has_begun:
-                raise _InputBroken from None
+                return False
             raise
+        return True
 
-    def _tell_progress(self, progress: TrainingProgress) -> None:
+    def _tell_file(self, piece: training.FilePiece) -> None:
+        for part in self._file.take(piece):
+            # The training waits meanwhile, so no progress is lost.
+            until_answered(partial(self._line.tell, part), _TRIES, PAUSE_S, self._is_over)
+
+    def _tell_progress(self, progress: training.TrainingProgress) -> None:
         """Report the progress every few seconds. A report is dropped while the server does not answer."""
         now = time.monotonic()
         if progress.stage == self._stage and now < self._message_at + _MESSAGE_EVERY_S:
@@ -236,7 +236,7 @@ class _Relay:
         self._stage, self._message_at = progress.stage, now
         try:
             self._line.tell(progress)
-        except LineLost:
+        except EngineUnavailable:
             self._message_at = time.monotonic() + _SOCKET_S
 
 
@@ -247,19 +247,19 @@ class _FileOut:
         self._data = bytearray()
         self._number = 0
 
-    def take(self, piece: FilePiece) -> Iterator[FarPiece]:
+    def take(self, piece: training.FilePiece) -> Iterator[training.FarPiece]:
         self._data += piece.data
         # The last bytes stay until it is known that they are the last.
-        while len(self._data) > BLOB_BYTES:
+        while len(self._data) > training.BLOB_BYTES:
             yield self._part(piece, is_last=False)
         if piece.is_last:
             yield self._part(piece, is_last=True)
             self._number = 0
 
-    def _part(self, piece: FilePiece, *, is_last: bool) -> FarPiece:
-        data = bytes(self._data[:BLOB_BYTES])
-        del self._data[:BLOB_BYTES]
-        part = FarPiece(
+    def _part(self, piece: training.FilePiece, *, is_last: bool) -> training.FarPiece:
+        data = bytes(self._data[: training.BLOB_BYTES])
+        del self._data[: training.BLOB_BYTES]
+        part = training.FarPiece(
             role=piece.role,
             number=self._number,
             data=data,

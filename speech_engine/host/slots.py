@@ -20,18 +20,6 @@ from speech_engine.host.messages import HealthReport
 from speech_engine.values import SpeechJob, Urgency
 
 
-class Gate(Protocol):
-    """An engine's knowledge of its room beside the present jobs."""
-
-    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
-        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
-        ...
-
-    def goes_on(self, job: SpeechJob) -> bool:
-        """Tell whether a job is a further part of an answer that has begun here."""
-        ...
-
-
 class SlotTurn(Ticket):
     """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
 
@@ -64,8 +52,16 @@ class SlotTurn(Ticket):
         return max(0.0, self.deadline_at - time.monotonic())
 
 
-class Batch(Gate, Protocol):
-    """The host's questions to an engine's `BatchLoop`."""
+class Batch(Protocol):
+    """The host's questions to an engine's `BatchLoop`, such as its room beside the present jobs."""
+
+    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
+        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
+        ...
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        """Tell whether a job is a further part of an answer that has begun here."""
+        ...
 
     def figures(self) -> dict[str, float]: ...
 
@@ -108,10 +104,10 @@ class Slots:
     With a `gate`, the next job in line also waits until it fits beside the others.
     """
 
-    def __init__(self, count: int, limit: int, gate: Gate | None = None) -> None:
+    def __init__(self, count: int, limit: int, batch: Batch | None = None) -> None:
         self.count = count
         self.limit = limit
-        self._gate = gate
+        self._batch = batch
         self._looking: asyncio.TimerHandle | None = None
         self._idle_count = max(1, count // IDLE_PART)
         # The turns of listeners since idle work has waited for one.
@@ -167,7 +163,7 @@ class Slots:
             or self._next_alone is not None
             or self._has_lone_turn
             or len(self._running) >= self.count
-            or self._gate is not None
+            or self._batch is not None
             or turn.runs_alone
             or turn.urgency == "idle"
         ):
@@ -212,9 +208,9 @@ class Slots:
     def _urgency_of(self, job: SpeechJob | None) -> Urgency:
         if job is None:
             return "live"
-        if self._gate is None or job.urgency == "idle":
+        if self._batch is None or job.urgency == "idle":
             return job.urgency
-        if self._gate.goes_on(job):
+        if self._batch.goes_on(job):
             return "ahead"
         return "live" if job.urgency == "ahead" else job.urgency
 
@@ -313,9 +309,9 @@ class Slots:
     def _fits(self, turn: SlotTurn) -> bool:
         """Tell whether the turn fits now. A turn that will not fit in time is refused, and goes out as it
         is."""
-        if self._gate is None or turn.job is None:
+        if self._batch is None or turn.job is None:
             return True
-        later_s = self._gate.fits_in_s(turn.job, self._admitted)
+        later_s = self._batch.fits_in_s(turn.job, self._admitted)
         if later_s == 0.0:
             return True
         if turn.place is not None and later_s > turn.left_s:
@@ -329,11 +325,11 @@ class Slots:
 
     def _fits_behind_s(self, newcomer: SlotTurn) -> float:
         """Predicts by the gate when a job fits that comes after those in line."""
-        if self._gate is None or newcomer.job is None:
+        if self._batch is None or newcomer.job is None:
             return 0.0
         ahead = islice(self._order.order(), MOST_AHEAD)
         jobs = tuple(turn.job for turn in ahead if turn is not newcomer and turn.job is not None)
-        return self._gate.fits_in_s(newcomer.job, self._admitted + jobs)
+        return self._batch.fits_in_s(newcomer.job, self._admitted + jobs)
 
     @property
     def _admitted(self) -> tuple[SpeechJob, ...]:

@@ -180,9 +180,9 @@ class _GraphReader:
             if name in attributes:
                 raise UnusableModel(f"its operator {operator[:40]} has two attributes called {name[:40]!r}")
             attributes[name] = found
-        own, taken = tuple(texts.get("output", ())), tuple(texts.get("input", ()))
+        own, inputs = tuple(texts.get("output", ())), tuple(texts.get("input", ()))
         return onnx_parts.NodePart(
-            domain if domain not in _STANDARD else "", operator, taken, own, attributes
+            domain if domain not in _STANDARD else "", operator, inputs, own, attributes
         )
 
     def _attribute(

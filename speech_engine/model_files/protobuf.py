@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from speech_engine.model_files.declarations import UnusableModel
 
@@ -35,22 +35,17 @@ def message_fields(one: Mapping[int, str], many: Mapping[int, str] = MappingProx
     }
 
 
-class MessageField(NamedTuple):
-    name: str
-    value: Value
-
-    def __repr__(self) -> str:
-        return f"<MessageField {self.name}>"
-
-
 class MessageReader:
     """Reads the messages of one file. It counts their fields, as a small file may have very many."""
 
     def __init__(self) -> None:
         self._left = _MOST_FIELDS
 
-    def fields(self, message: memoryview, known: Fields, of: str) -> Iterator[MessageField]:
-        """Yield the fields of a message in their order. Raise UnusableModel; `of` names the message there."""
+    def fields(self, message: memoryview, known: Fields, of: str) -> Iterator[tuple[str, Value]]:
+        """Yield the name and value of each field of a message, in their order.
+
+        Raise UnusableModel; `of` names the message there.
+        """
         at, seen = 0, set()
         while at < len(message):
             self._left -= 1
@@ -65,7 +60,7 @@ class MessageReader:
                 raise UnusableModel(f"{of} has its {name} twice")
             seen.add(number)
             value, at = _value(message, at, wire)
-            yield MessageField(name, value)
+            yield name, value
 
 
 def text_of(value: Value, most: int = 512) -> str:

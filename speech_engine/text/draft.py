@@ -8,20 +8,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
 
 from speech_engine.text import cleaning
-from speech_engine.text.words import words_of
+from speech_engine.text.words import FoundWord, words_of
 from speech_engine.values import Rewritten, Segment
 
 MASK = "\0"
 """A stand-in for every decided character in `Draft.open`; no cleaned text contains it."""
-
-
-class _Decided(NamedTuple):
-    start: int
-    end: int
-    spoken: str
 
 
 class Draft:
@@ -35,7 +28,7 @@ class Draft:
         self._source = text
         self.text, self._places = cleaning.cleaned(text)
         self._open = self.text
-        self._decided: list[_Decided] = []
+        self._decided: list[FoundWord] = []
 
     @property
     def open(self) -> str:
@@ -59,14 +52,14 @@ class Draft:
             if start == end or MASK in match.group():
                 continue
             if (words := spoken(match)) is not None:
-                found.append(_Decided(start, end, words))
+                found.append(FoundWord(start, end, words))
         self._add(found)
 
     def decide(self, start: int, end: int, spoken: str) -> None:
         """Decide one range. Raise ValueError if it is empty, outside of the text, or decided in part."""
         if not 0 <= start < end <= len(self.text) or MASK in self._open[start:end]:
             raise ValueError(f"{start}..{end} cannot be decided")
-        self._add([_Decided(start, end, spoken)])
+        self._add([FoundWord(start, end, spoken)])
 
     def apply(self, lexicon: Mapping[str, str], boundaries: Collection[int] | None = None) -> None:
         """Decide the words of a lexicon, the longest first.
@@ -77,7 +70,7 @@ class Draft:
         """
         if not lexicon:
             return
-        self._add(_Decided(*found) for found in words_of(lexicon).find(self._open, boundaries))
+        self._add(words_of(lexicon).find(self._open, boundaries))
 
     def segments(self, ends: Iterable[int]) -> tuple[Segment, ...]:
         """Return the text, cut behind these places of `text`.
@@ -94,10 +87,10 @@ class Draft:
                 made.append(Segment(spoken, self._place(start), self._place(end), rewritten))
         return tuple(made)
 
-    def _add(self, found: Iterable[_Decided]) -> None:
+    def _add(self, found: Iterable[FoundWord]) -> None:
         pieces, at = [], 0
         for start, end, spoken in found:
-            insort(self._decided, _Decided(start, end, cleaning.cleaned_text(spoken)))
+            insort(self._decided, FoundWord(start, end, cleaning.cleaned_text(spoken)))
             pieces += [self._open[at:start], MASK * (end - start)]
             at = end
         self._open = "".join((*pieces, self._open[at:]))
@@ -113,7 +106,7 @@ class Draft:
             return len(self._source)
         return at if self._places is None else self._places[at]
 
-    def _within(self, start: int, end: int) -> list[_Decided]:
+    def _within(self, start: int, end: int) -> list[FoundWord]:
         first = bisect_left(self._decided, (start,))
         return self._decided[first : bisect_left(self._decided, (end,))]
 

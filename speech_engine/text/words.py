@@ -100,9 +100,9 @@ class WordFinder:
 
     def _spoken_as(self, word: str, lowered: str) -> str:
         known = word if word in self._spoken else lowered
-        said = self._spoken[known]
+        spoken = self._spoken[known]
         # A word whose entry is the word itself stays as it is written, with its capital letters.
-        return word if said == known else said
+        return word if spoken == known else spoken
 
 
 class _Ends(dict[int, bool]):

@@ -52,6 +52,23 @@ def test_a_client_sends_what_its_row_says(servers: Servers, row: int, client: st
     ROWS[row].proven[client](servers)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("client", FEW)
+def test_another_client_saw_what_its_row_says(
+    servers: Servers, programs: Programs, admin: httpx2.Client, row: int, client: str
+) -> None:
+    if client in ROWS[row].judged:
+        visit(servers, programs, admin, row, client)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("row", PROVEN_IN_SOAK)
+def test_a_client_sends_what_its_long_row_says(servers: Servers, row: int) -> None:
+    for prove in ROWS[row].proven.values():
+        prove(servers)
+
+
 def test_every_cell_is_proven_once_or_says_why_not() -> None:
     assert list(ROWS) == list(range(1, 41))
     for number, row in ROWS.items():

@@ -80,10 +80,6 @@ def admin(servers: Servers) -> Iterator[httpx2.Client]:
         yield client
 
 
-def _ids(cells: list[tuple[int, str]]) -> list[str]:
-    return [f"row-{row}-{client}" for row, client in cells]
-
-
 @each_row("row", _JUDGED)
 def test_a_client_sees_what_it_saw(
     servers: Servers, programs: Programs, admin: httpx2.Client, row: int
@@ -106,6 +102,21 @@ def expect_what_it_saw(
         ROWS[row].judged[client](visit)
 
 
-@each_row(("row", "client"), _PROVEN, ids=_ids(_PROVEN))
+@each_row(("row", "client"), _PROVEN, ids=[f"row-{row}-{client}" for row, client in _PROVEN])
 def test_a_client_is_served_as_it_was(servers: Servers, row: int, client: str) -> None:
     ROWS[row].proven[client](servers)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("row", JUDGED_JS7)
+def test_the_sdk_for_node_sees_what_it_saw(
+    servers: Servers, programs: Programs, admin: httpx2.Client, row: int
+) -> None:
+    expect_what_it_saw(servers, programs, admin, row, "js7")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("row", OF_THE_PORT)
+def test_the_port_is_as_it_was(servers: Servers, row: int) -> None:
+    for prove in ROWS[row].proven.values():
+        prove(servers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from itertools import cycle
+from itertools import cycle, product
+from typing import Any
 
+import pytest
 from openai import OpenAI
 
 from tests.clients.servers import FORMATS, AudioFormat, Servers, texts
-from tests.tables import each_row
+from tests.tables import soak
 
 # One blank between sentences, so that what is heard can be joined to exactly what was sent.
 _MIXED = (
@@ -71,12 +73,13 @@ def _json(sdk: OpenAI, text: str, audio_format: AudioFormat) -> bytes:
 WAYS: dict[str, _Ask] = {"buffered": _buffered, "streamed": _streamed, "events": _events, "json": _json}
 
 
-@each_row(("audio_format", "way"), [*zip(FORMATS, cycle(WAYS))])
+def _with_soak(*few: tuple[AudioFormat, str]) -> list[Any]:
+    """Formats with ways of sending: these, and in `make soak` all."""
+    return [*few, *soak(*(pair for pair in product(FORMATS, WAYS) if pair not in few))]
+
+
+@pytest.mark.parametrize(("audio_format", "way"), _with_soak(*zip(FORMATS, cycle(WAYS))))
 def test_mixed_scripts_arrive_word_for_word(servers: Servers, way: str, audio_format: AudioFormat) -> None:
-    expect_mixed_scripts(servers, way, audio_format)
-
-
-def expect_mixed_scripts(servers: Servers, way: str, audio_format: AudioFormat) -> None:
     heard = _heard(servers, way, _MIXED, audio_format)
     assert len(heard) > 5
     assert " ".join(heard) == _MIXED
@@ -86,14 +89,12 @@ def expect_mixed_scripts(servers: Servers, way: str, audio_format: AudioFormat) 
 _CHARACTERS = dict.fromkeys(FORMATS, 4000) | {"mp3": 1000, "opus": 1000, "aac": 1000}
 
 
-@each_row(("audio_format", "way"), [("mp3", "streamed"), ("wav", "json"), ("pcm", "events")])
+@pytest.mark.parametrize(
+    ("audio_format", "way"), _with_soak(("mp3", "streamed"), ("wav", "json"), ("pcm", "events"))
+)
 def test_a_long_text_arrives_whole_and_in_order(
     servers: Servers, way: str, audio_format: AudioFormat
 ) -> None:
-    expect_a_long_text(servers, way, audio_format)
-
-
-def expect_a_long_text(servers: Servers, way: str, audio_format: AudioFormat) -> None:
     sentences = _long(_CHARACTERS[audio_format])
     text = " ".join(sentences)
     assert len(text) == _CHARACTERS[audio_format]

@@ -12,6 +12,7 @@ import httpx2
 from tests.corpus import answers
 from tests.corpus.steps import Step, Topic
 from tests.corpus.worlds import World
+from tests.proxy.http import described
 from tests.replies import json_of
 from tests.waiting import until
 
@@ -22,9 +23,15 @@ _LEFT = ("audio_ms", "credits", "cost_usd")
 
 
 def play(topic: Topic, world: World) -> list[dict[str, Any]]:
-    """A value for each step, in order: its request, its answer, and the usage row that it left."""
+    """A value for each step, in order: its request, its answer, and the usage row that it left.
+
+    Each answer that is read whole must be as the server's OpenAPI document describes it.
+    """
     with httpx2.Client(base_url=world.server.url, timeout=30) as http, ExitStack() as opened:
-        return _Play(world, http, opened).steps(topic.steps)
+        playing = _Play(world, http, opened)
+        played = playing.steps(topic.steps)
+    assert not playing.faults, "\n".join(playing.faults)
+    return played
 
 
 class _Open(NamedTuple):
@@ -41,6 +48,8 @@ class _Play:
         self._saved = {"key": world.server.key, "admin": world.admin, "dev": world.account}
         self._open: dict[str, _Open] = {}
         self._ids: dict[str, str] = {}
+        self._document = json_of(http.get("/openapi.json"))
+        self.faults: list[str] = []
 
     def steps(self, steps: tuple[Step, ...]) -> list[dict[str, Any]]:
         played = []
@@ -87,6 +96,8 @@ class _Play:
             except httpx2.TransportError:
                 broke = True
         self._note(step, response)
+        if not broke:
+            self._judge(step, response, body)
         value = answers.of_response(response, body, step, self._known(), broke=broke)
         for name, place in step.save.items():
             try:
@@ -94,6 +105,13 @@ class _Play:
             except (LookupError, ValueError):
                 value["unsaved"] = name
         return value
+
+    def _judge(self, step: Step, response: httpx2.Response, body: bytes) -> None:
+        of = described.operation_of(self._document, step.method, self._filled(step.path))
+        if of is not None:
+            answer = httpx2.Response(response.status_code, headers=response.headers, content=body)
+            found = described.faults(self._document, of, answer)
+            self.faults += [f"{step.name}: {fault}" for fault in found]
 
     def _begun(self, step: Step) -> dict[str, Any]:
         response = self._opened.enter_context(self._http.stream(**self._request(step)))

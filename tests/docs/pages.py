@@ -45,7 +45,11 @@ def doc(page: str) -> str:
 
 
 def blocks(page: Path, language: str) -> list[Block]:
-    found = _blocks(page)
+    text = page.read_text()
+    found = [
+        Block(page, text.count("\n", 0, match.start(2)) + 1, match[1], match[2])
+        for match in _FENCE.finditer(text)
+    ]
     return [
         block._replace(answer=_answer(block, after))
         for block, after in zip_longest(found, found[1:])
@@ -89,14 +93,6 @@ def anchors(text: str) -> set[str]:
     """The headings as links name them: lower case, blanks to hyphens, punctuation gone."""
     headings = _HEADING.findall(prose(text))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def _blocks(page: Path) -> list[Block]:
-    text = page.read_text()
-    return [
-        Block(page, text.count("\n", 0, match.start(2)) + 1, match[1], match[2])
-        for match in _FENCE.finditer(text)
-    ]
 
 
 def _answer(block: Block, after: Block | None) -> Block | None:

@@ -52,17 +52,14 @@ def record(run: Callable[[list[str]], str]) -> str:
     for command in COMMANDS:
         shown = [line.rstrip() for line in run(shlex.split(command)).splitlines()]
         lines += [f"$ {command}", *shown, ""]
-    return _plain("\n".join(lines))
+    text = "\n".join(lines)
+    for pattern, plain in _PLAIN:
+        text = pattern.sub(plain, text)
+    return text
 
 
 def environ(server: Server) -> dict[str, str]:
     return {"VOXGATE_CONFIG": str(server.config), "COLUMNS": str(WIDTH)}
-
-
-def _plain(text: str) -> str:
-    for pattern, plain in _PLAIN:
-        text = pattern.sub(plain, text)
-    return text
 
 
 def main() -> None:

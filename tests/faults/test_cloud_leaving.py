@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fakes.faults import ScriptedFault
 from tests.faults.clouds import PLUGINS, Plugin
 from tests.faults.leaving import TEXT, Client, Scene, expect_leavers_to_leave_nothing
-from tests.tables import each_row
+from tests.tables import each_row, soak
 from tests.waiting import until
 
 TRIES = 5
@@ -37,8 +39,9 @@ async def test_the_provider_hears_of_it_at_once(scene: Scene, plugin: Plugin, st
     assert scene.outcomes()[:TRIES] == [("left", len(TEXT))] * TRIES
 
 
-async def test_a_hundred_who_leave_leave_nothing(scene: Scene) -> None:
-    await expect_leavers_to_leave_nothing(scene, 100)
+@pytest.mark.parametrize("clients", [100, *soak(1_000)])
+async def test_many_who_leave_leave_nothing(scene: Scene, clients: int) -> None:
+    await expect_leavers_to_leave_nothing(scene, clients)
 
 
 async def _leave(scene: Scene, plugin: Plugin, stage: str) -> float:

@@ -14,6 +14,7 @@ from plugins.tone.decode import decode
 from tests.faults.processes import children, is_over, runtime_folder, usage_rows
 from tests.faults.streams import stream
 from tests.server import Server, running, stop
+from tests.tables import soak
 from tests.waiting import until
 
 TEXT = "This goes on to its end."
@@ -28,10 +29,6 @@ def _refuses(server: Server) -> bool:
 def test_a_stream_under_way_finishes_whole_while_new_clients_are_refused(
     folder: Path, number: signal.Signals
 ) -> None:
-    expect_a_stream_to_finish_while_new_clients_are_refused(folder, number)
-
-
-def expect_a_stream_to_finish_while_new_clients_are_refused(folder: Path, number: signal.Signals) -> None:
     with running(folder) as server:
         family, run = children(server), runtime_folder(server)
         with stream(server, "tone/slow", TEXT) as speech:
@@ -50,14 +47,10 @@ def expect_a_stream_to_finish_while_new_clients_are_refused(folder: Path, number
     assert decode(np.frombuffer(speech.pcm, "<i2"), 24_000) == (TEXT,)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *soak(signal.SIGINT)])
 def test_a_stream_longer_than_the_drain_is_broken_off_and_on_record_as_failed(
     folder: Path, number: signal.Signals
 ) -> None:
-    expect_a_stream_longer_than_the_drain_to_be_broken_off(folder, number)
-
-
-def expect_a_stream_longer_than_the_drain_to_be_broken_off(folder: Path, number: signal.Signals) -> None:
     with running(folder, environ={"VOXGATE_SERVER__DRAIN_S": "1"}) as server:
         with stream(server, "tone/slow") as speech, stream(server, "tone/hang-late") as stuck:
             speech.read(4_800)

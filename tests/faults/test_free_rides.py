@@ -1,6 +1,6 @@
 """Nobody hears for nothing, and nobody pays for silence: every two of a situation, an engine and a form.
 
-All three in every combination: tests/soak/test_free_rides.py.
+All three in every combination: `make soak`.
 
 What is charged is at least what was received. When an answer was cut, it is at most that and what the sockets
 hold: 128 KiB and a chunk, in seconds of the format.
@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from tests.faults.plugin_folders import environ, install
 from tests.faults.tone_clouds import BABBLE
 from tests.server import Server, running
 from tests.sound import PADDING_S, decoded
-from tests.tables import each_row
+from tests.tables import soak
 from tests.waiting import until
 
 SITUATIONS = ("plain", "cast", "auto", "lexicon", "cap", "leave", "slow", "idempotency", "cache")
@@ -277,7 +277,7 @@ def play(server: Server, key: str, cell: Cell) -> Heard:
         case "slow":
             client = RawClient(server, key, cell)
             client.read(20_000)
-            until(lambda: client_was_cut(server, key, cell))
+            until(lambda: any(row["outcome"] != "finished" for row in rows_of(server, key).values()))
             client.read_rest()
             return client.leave(cell)
         case "idempotency":
@@ -292,10 +292,6 @@ def play(server: Server, key: str, cell: Cell) -> Heard:
             # Both were heard. The second has its own id and its own charge.
             return Heard((*first.ids, *second.ids), first.audio + second.audio, is_whole=True)
     return ask(server, key, cell)
-
-
-def client_was_cut(server: Server, key: str, cell: Cell) -> bool:
-    return any(row["outcome"] != "finished" for row in rows_of(server, key).values())
 
 
 def ask_until_kept(server: Server, key: str, cell: Cell) -> Heard:
@@ -354,15 +350,11 @@ def bill(server: Server, cell: Cell) -> Bill:
     return Bill(received_s, charged_s, received_s + IN_SOCKETS_BYTES / a_second + CHUNK_S)
 
 
-@pytest.fixture(scope="module")
-def cells() -> Sequence[Cell]:
-    return PAIRS
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[PAIRS, *soak((CELLS,))], ids=["pairs", "all"])
 def bills(
-    cells: Sequence[Cell], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Cell, Bill | Exception]]:
+    cells: list[Cell] = request.param
     plugins, folder = tmp_path_factory.mktemp("plugins"), tmp_path_factory.mktemp("server")
     install(plugins, "babbler", BABBLER)
     with clouds() as providers:
@@ -386,16 +378,14 @@ def test_every_two_of_them_meet() -> None:
     assert [len(each) for each in pairs] == [9 * 3, 9 * 8, 3 * 8]
 
 
-@each_row("cell", PAIRS, ids=lambda cell: cell.name)
-def test_what_is_received_is_charged_and_little_more(bills: dict[Cell, Bill | Exception], cell: Cell) -> None:
-    expect_a_fair_bill(bills, cell)
-
-
-def expect_a_fair_bill(bills: dict[Cell, Bill | Exception], cell: Cell) -> None:
-    found = bills[cell]
-    if isinstance(found, Exception):
-        raise found
-    received_s = found.received_s - PADDING_S[cell.format] * (2 if cell.situation == "cache" else 1)
-    # A WAV of known size is sent whole or not at all.
-    assert found.received_s > 0.2 or (cell.situation, cell.form) == ("cap", "wav")
-    assert math.floor(received_s * 10) / 10 - ROUNDING_S <= found.charged_s <= found.most_s
+def test_what_is_received_is_charged_and_little_more(
+    bills: dict[Cell, Bill | Exception], subtests: pytest.Subtests
+) -> None:
+    for cell, found in bills.items():
+        with subtests.test(cell.name):
+            if isinstance(found, Exception):
+                raise found
+            received_s = found.received_s - PADDING_S[cell.format] * (2 if cell.situation == "cache" else 1)
+            # A WAV of known size is sent whole or not at all.
+            assert found.received_s > 0.2 or (cell.situation, cell.form) == ("cap", "wav")
+            assert math.floor(received_s * 10) / 10 - ROUNDING_S <= found.charged_s <= found.most_s

@@ -14,6 +14,7 @@ from tests.faults.plugin_folders import environ, install
 from tests.proxy.audio.recordings.clips import wav
 from tests.server import Server, running
 from tests.sound import tone
+from tests.tables import soak
 from tests.waiting import until
 
 FRONT = """
@@ -116,18 +117,13 @@ def test_an_answer_that_is_due_is_marked_and_no_other(server: Server) -> None:
     assert len(marks_of(server)) == 1
 
 
-def looked_for(server: Server, seconds: float) -> dict[str, Any]:
-    files = {"file": ("clip.wav", wav(tone(440, seconds)), "audio/wav")}
+def test_it_is_looked_for_in_its_process_and_without_a_key_it_proves_nothing(server: Server) -> None:
+    spoken(server, "Now there are keys.", "tone")
+    files = {"file": ("clip.wav", wav(tone(440, 1.0)), "audio/wav")}
     with server.client() as client:
         answer = client.post("/v1/audio/marks/detect", files=files)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
-    return found
-
-
-def test_it_is_looked_for_in_its_process_and_without_a_key_it_proves_nothing(server: Server) -> None:
-    spoken(server, "Now there are keys.", "tone")
-    found = looked_for(server, 1.0)
     (mark,) = (each for each in found["marks"] if each["plugin"] == "odd")
     assert (mark["found"], mark["key"], mark["is_ours"], mark["day"]) == (True, None, None, "2026-10-28")
     assert (found["found"], found["techniques"]) == (False, [])
@@ -159,11 +155,13 @@ def test_its_end_breaks_the_answer_off_and_costs_nothing(server: Server) -> None
     assert process.pid not in {each.pid for each in marks_of(server)}
 
 
-def test_a_mark_that_cannot_be_loaded_keeps_what_is_due_silent(tmp_path: Path) -> None:
-    expect_what_is_due_to_be_silent(tmp_path, "raise RuntimeError('torn')", 60)
-
-
-def expect_what_is_due_to_be_silent(tmp_path: Path, worker: str, first_audio_s: int) -> None:
+@pytest.mark.parametrize(
+    ("worker", "first_audio_s"),
+    [("raise RuntimeError('torn')", 60), *soak(("import threading; threading.Event().wait()", 1))],
+)
+def test_a_mark_that_cannot_be_loaded_or_loads_without_end_keeps_what_is_due_silent(
+    tmp_path: Path, worker: str, first_audio_s: int
+) -> None:
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     install(plugins, "v_odd", FRONT)

@@ -1,13 +1,17 @@
 """Hostile recordings and forms on a real server: each is refused by its field, and nothing is left of it.
 
-Each file costs a process, so this has some of them; all of them: tests/soak/test_hostile_uploads.py.
+Each file costs a process, so `make test` has some of them.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.faults import hostile_uploads
-from tests.faults.hostile_uploads import CONFIG, MOST_CHILD_MB, MOST_GROWTH_MB
-from tests.server import Server, live_server
+from tests.faults.hostile_uploads import CONFIG, DOORS, MOST_CHILD_MB, MOST_GROWTH_MB
+from tests.server import Server, live_server, running
 
 EVERY, CHANGES, SEED = 37, 50, 5
 
@@ -32,3 +36,18 @@ def test_a_playlist_opens_no_address_and_no_file(server: Server) -> None:
         lures = hostile_uploads.lures(address, server.config)
         hostile_uploads.send_recordings(server, lures[::7])
         assert not was_called()
+
+
+@pytest.mark.soak
+def test_no_hostile_upload_of_all_is_a_fault_of_the_server(tmp_path: Path) -> None:
+    with running(tmp_path, CONFIG) as server:
+        all_totals = [
+            hostile_uploads.send_recordings(server, hostile_uploads.recordings(), first_door)
+            for first_door in range(len(DOORS))
+        ]
+        all_totals.append(hostile_uploads.send_forms(server, 1_500, 6))
+        for totals in all_totals:
+            print(f"{dict(totals.statuses)}, a decoder {totals.child_mb} MB, {totals.growth_mb} MB more")
+            assert totals.child_mb < MOST_CHILD_MB
+            assert totals.growth_mb < MOST_GROWTH_MB
+        hostile_uploads.expect_nothing_left(server)

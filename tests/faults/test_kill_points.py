@@ -1,5 +1,5 @@
 """A kill at each named point: the books agree, nobody is charged twice, and no answer that arrived whole is
-missing from them. `tests/soak` kills whom it likes at every point, on each database, again and again."""
+missing from them. `make soak` kills whom it likes at every point, on each database, again and again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import Killing, Place, expect_books_to_outlive
+from tests.faults.kills import POINTS, Killing, Place, expect_books_to_outlive
 
 AT_ONE, AT_TWO = "one worker", "two workers"
 
@@ -26,3 +26,9 @@ def test_the_books_outlive_a_kill_at_each_point(
     tmp_path: Path, place: Place, whom: str, points: tuple[str, ...]
 ) -> None:
     expect_books_to_outlive(Killing(tmp_path, place, whom), points)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("whom", ["worker", "supervisor"])
+def test_the_books_outlive_eighty_kills(tmp_path: Path, place: Place, whom: str) -> None:
+    expect_books_to_outlive(Killing(tmp_path, place, whom), [point for point in POINTS for _ in range(5)])

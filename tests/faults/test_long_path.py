@@ -24,17 +24,13 @@ def _deep(folder: Path) -> Path:
     return folder
 
 
-def _copy(target: Path) -> None:
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, target)
-
-
 def test_a_checkout_and_a_data_folder_of_long_paths_serve(folder: Path) -> None:
     checkout, data = _deep(folder / "checkout"), _deep(folder / "data") / "kept"
-    _copy(checkout)
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, checkout)
     install(checkout, "telltale", TELLTALE)
     env = {**environ(checkout), "VOXGATE_SERVER__DATA": str(data)}
     with running(folder, TONE, environ=env, cwd=checkout) as server:

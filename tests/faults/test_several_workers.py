@@ -51,10 +51,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield Cluster(server, database, redis)
 
 
-def _is_whole(server: Server) -> bool:
-    return metric(server, "voxgate_workers_ready") == WORKERS
-
-
 def test_requests_a_minute_are_exact_over_all_workers(cluster: Cluster) -> None:
     _, secret = cluster.server.mint_key("counted", plan="counted")
     asker = Asker(cluster.server, secret)
@@ -103,7 +99,7 @@ def test_a_killed_worker_is_missed_by_nobody_but_its_own_clients(cluster: Cluste
                 broken += 1
     assert set(statuses) == {200}
     assert broken <= 3, "no more than were under way"
-    until(lambda: _is_whole(cluster.server))
+    until(lambda: metric(cluster.server, "voxgate_workers_ready") == WORKERS)
     assert workers(cluster.server)[1].pid != victim.pid
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from proxy.config.sections import Server as Section
 from tests.faults.clouds import ENVIRON, KINDS, clouds
 from tests.faults.stalls import (
     CONFIG,
@@ -21,6 +24,13 @@ FEW = 5
 def test_a_stalled_client_holds_no_slot_little_memory_and_is_cut_off(folder: Path) -> None:
     with running(folder, CONFIG, environ={"VOXGATE_SERVER__STALL_S": str(STALL_S)}) as server:
         expect_stalled_clients_to_be_cut_off(server, STALL_S, FEW)
+
+
+@pytest.mark.soak
+def test_a_stalled_client_is_cut_off_after_half_a_minute_as_shipped(tmp_path: Path) -> None:
+    assert Section().stall_s == 30.0
+    with running(tmp_path, CONFIG) as server:
+        expect_stalled_clients_to_be_cut_off(server, 30.0)
 
 
 def test_an_answer_that_fits_no_memory_holds_no_slot_either(folder: Path) -> None:

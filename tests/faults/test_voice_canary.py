@@ -6,10 +6,13 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests import speech_clips
 from tests.databases import postgres
 from tests.faults.hostile_uploads import decoders
 from tests.server import ALONE, Server, live_server, running
+from tests.tables import soak
 from tests.waiting import until
 
 CONFIG = ALONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
@@ -125,12 +128,8 @@ def test_the_files_of_postgresql_have_nothing_in_plain(tmp_path: Path) -> None:
         assert places(server, [voice.encode()], database.folder) != []
 
 
-def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path) -> None:
-    expect_a_killed_upload_to_leave_nothing_in_plain(tmp_path, "it is decoded")
-
-
-def expect_a_killed_upload_to_leave_nothing_in_plain(tmp_path: Path, moment: str) -> None:
-    """`moment` is "it is decoded" or "half of it came"."""
+@pytest.mark.parametrize("moment", ["it is decoded", *soak("half of it came")])
+def test_an_upload_that_is_killed_leaves_nothing_in_plain(tmp_path: Path, moment: str) -> None:
     recording = speech_clips.wav()
     wanted = pieces(recording)
     # What any library would write for a while lies there, too.

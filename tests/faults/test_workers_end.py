@@ -59,17 +59,13 @@ def test_a_worker_given_up_is_reported_and_the_others_serve_until_they_fail_too(
     ready = httpx2.get(f"{server.url}/readyz")
     (degraded,) = ready.json()["degraded"]
     assert (ready.status_code, degraded["worker"], degraded["state"]) == (200, 1, "failed")
-    _a_worker_started_later_knows_who_was_given_up(server)
-    _crash(server, 0, CRASHES - 1)
-    assert server.process.wait(20) == 1
-
-
-def _a_worker_started_later_knows_who_was_given_up(server: Server) -> None:
     before = workers(server)[0]
     kill(before)
     until(lambda: workers(server).get(0, before).pid != before.pid)
     until(lambda: metric(server, "voxgate_workers_ready") == 1)
     assert httpx2.get(f"{server.url}/readyz").json()["degraded"][0]["worker"] == 1
+    _crash(server, 0, CRASHES - 1)
+    assert server.process.wait(20) == 1
 
 
 def test_a_drain_lets_every_worker_finish_its_streams(server: Server) -> None:

@@ -124,7 +124,11 @@ def assert_sound(text: str, segments: tuple[Segment, ...]) -> None:
     """All that `FrontEnd.prepare` promises about any text."""
     _assert_tiled(text, segments)
     for segment in segments:
-        _assert_clean(segment.spoken)
+        assert segment.spoken
+        assert segment.spoken == segment.spoken.strip()
+        assert "  " not in segment.spoken
+        assert unicodedata.is_normalized("NFC", segment.spoken)
+        assert not {"Cc", "Cs"} & {unicodedata.category(character) for character in segment.spoken}
         end = 0
         source_end = segment.source_start
         for rewritten in segment.rewritten:
@@ -140,11 +144,3 @@ def _assert_tiled(text: str, segments: tuple[Segment, ...]) -> None:
     assert segments[-1].source_end == len(text)
     assert all(left.source_end == right.source_start for left, right in pairwise(segments))
     assert all(segment.source_start < segment.source_end for segment in segments)
-
-
-def _assert_clean(said: str) -> None:
-    assert said
-    assert said == said.strip()
-    assert "  " not in said
-    assert unicodedata.is_normalized("NFC", said)
-    assert not {"Cc", "Cs"} & {unicodedata.category(character) for character in said}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.host_health import MOST, QUARANTINE_S, SUSPECT_S, SuspectTexts, Verdicts
+from policies.host_health import MOST, QUARANTINE_S, SUSPECT_S, SuspectTexts
 
 A, B, C = b"a", b"b", b"c"
 
@@ -13,10 +13,10 @@ A, B, C = b"a", b"b", b"c"
 def test_all_that_ran_are_suspects_and_only_the_one_that_kills_alone_is_refused() -> None:
     texts = SuspectTexts()
     assert texts.note_death([A, B, C], 0.0) is None
-    assert texts.verdicts(1.0) == Verdicts((A, B, C), ())
+    assert texts.verdicts(1.0) == ((A, B, C), ())
     assert texts.note_whole(B)
     assert texts.note_death([C], 2.0) == C
-    assert texts.verdicts(3.0) == Verdicts((A,), (C,))
+    assert texts.verdicts(3.0) == ((A,), (C,))
 
 
 def test_one_death_alone_is_not_enough() -> None:
@@ -31,15 +31,15 @@ def test_a_suspect_that_dies_among_others_stays_a_suspect() -> None:
     texts = SuspectTexts()
     texts.note_death([A, B], 0.0)
     assert texts.note_death([A, C], 1.0) is None
-    assert texts.verdicts(1.0) == Verdicts((B, A, C), ())
+    assert texts.verdicts(1.0) == ((B, A, C), ())
 
 
 def test_verdicts_expire() -> None:
     texts = SuspectTexts()
     texts.note_death([A, B], 0.0)
     texts.note_death([A], 1.0)
-    assert texts.verdicts(SUSPECT_S) == Verdicts((), (A,))
-    assert texts.verdicts(1.0 + QUARANTINE_S) == Verdicts()
+    assert texts.verdicts(SUSPECT_S) == ((), (A,))
+    assert texts.verdicts(1.0 + QUARANTINE_S) == ((), ())
     assert texts.note_death([B], SUSPECT_S + 1.0) is None, "the first death is forgotten"
 
 
@@ -50,13 +50,14 @@ def test_nothing_is_both_and_a_text_is_refused_only_after_it_died_alone(deaths: 
         if len(running) == 1:
             alone.add(running[0])
         texts.note_death(running, float(now))
-    verdicts = texts.verdicts(float(len(deaths)))
-    assert set(verdicts.refused) <= alone
-    assert len(set(verdicts.alone)) == len(verdicts.alone)
+    suspects, refused = texts.verdicts(float(len(deaths)))
+    assert set(refused) <= alone
+    assert len(set(suspects)) == len(suspects)
 
 
 def test_the_memory_is_bounded() -> None:
     texts = SuspectTexts()
     for number in range(MOST + 5):
         texts.note_death([b"x", number.to_bytes(4)], 0.0)
-    assert len(texts.verdicts(0.0).alone) == MOST
+    alone, _ = texts.verdicts(0.0)
+    assert len(alone) == MOST

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.feature import AppContext, Feature, FeatureInstance, OpenFeatures, open_features
 from tests.proxy.api.inside import inside
 from tests.proxy.queue.chores import Chores

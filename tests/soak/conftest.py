@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.faults.conftest import folder, place, scene, server
+from tests.faults.conftest import server
 
-__all__ = ["folder", "place", "scene", "server"]
+__all__ = ["server"]

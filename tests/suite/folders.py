@@ -33,8 +33,10 @@ NOT_UNIT = {
 """What lies in the folders above and is not held to their rule, each with its reason."""
 
 _CLOCK = b"pytest.mark.clock"
+_LONG_ROWS = (b"pytest.mark.soak", b"soak(")
 SOAK = "soak"
-"""A folder of this name holds what is long; `make test` leaves it out, `make soak` runs it alone."""
+"""A folder of this name holds what is long; `make test` leaves it out, `make soak` runs it alone. Elsewhere,
+a test or a row of a table may have the marker."""
 
 
 class Folders:
@@ -48,7 +50,8 @@ class Folders:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
-            if mark := _mark_of(item.path):
+            mark = _mark_of(item.path)
+            if mark and not item.get_closest_marker(SOAK):
                 item.add_marker(mark)
 
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
@@ -57,7 +60,7 @@ class Folders:
             case "unit":
                 wanted = is_unit(path) or (is_folder and _leads_to_unit(path))
             case "soak":
-                wanted = is_soak(path) or is_folder
+                wanted = is_folder or is_soak(path) or (path.suffix == ".py" and _has_long(collection_path))
             case "clock and not soak":
                 wanted = is_folder or (path.suffix == ".py" and _CLOCK in collection_path.read_bytes())
             case _:
@@ -81,6 +84,11 @@ def is_soak(path: PurePath) -> bool:
 def is_unit(path: PurePath) -> bool:
     """Whether a path inside `tests` is held to the rule of `UNIT`."""
     return _is_in(path, UNIT) and not _is_in(path, tuple(NOT_UNIT)) and not is_soak(path)
+
+
+def _has_long(file: Path) -> bool:
+    text = file.read_bytes()
+    return any(mark in text for mark in _LONG_ROWS)
 
 
 def _is_in(path: PurePath, table: tuple[str, ...]) -> bool:

@@ -42,8 +42,8 @@ _TYPED = re.compile(
 
 def _typed_ordinals(draft: Draft) -> None:
     def spoken(match: re.Match[str]) -> str:
-        said = ordinal(int(match["number"]), "feminine" if match["gender"] == "a" else "masculine")
-        return " ".join(f"{word}{match['plural']}" for word in said.split())
+        singular = ordinal(int(match["number"]), "feminine" if match["gender"] == "a" else "masculine")
+        return " ".join(f"{word}{match['plural']}" for word in singular.split())
 
     draft.rewrite(_TYPED, spoken)
 
@@ -95,8 +95,8 @@ def _portuguese(is_brazilian: bool) -> Language:
 
     def date(day: int, month: int, year: str, day_first: bool) -> str:
         del day_first
-        said = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
-        return f"{said} de {year}" if year else said
+        day_and_month = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
+        return f"{day_and_month} de {year}" if year else day_and_month
 
     def fraction(over: int, under: int, form: Form) -> str | None:
         if (over, under) == (1, 2):

@@ -13,15 +13,7 @@ from plugins.openai.realtime import messages
 from plugins.openai.realtime.response import Response
 from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
 from plugins.openai.refusals import RefusalDetail, in_band, refusal
-from speech_engine import (
-    EngineError,
-    EngineFailed,
-    EngineTimeout,
-    HandshakeRefused,
-    Socket,
-    SocketClient,
-    SocketRequest,
-)
+from speech_engine import HandshakeRefused, Socket, SocketClient, SocketRequest, errors
 
 _MARGIN_S = 60.0
 """A session gets no more sentences in the last minute before its provider ends it."""
@@ -31,7 +23,7 @@ _CANCEL_S = 5.0
 OnLimits = Callable[[messages.SessionKey, list[messages.RateLimit]], None]
 
 
-class SessionEnded(EngineFailed):
+class SessionEnded(errors.EngineFailed):
     """Raised if the session ended during a sentence, which may be requested again in another session."""
 
 
@@ -88,7 +80,7 @@ class Session:
         response = self._open[self._numbers] = Response(self._numbers, text, self.key.speed)
         try:
             await self._socket.send(messages.response_create(response.number, self.key, text, instructions))
-        except EngineFailed:
+        except errors.EngineFailed:
             self._end(SessionEnded("The provider's session has ended."))
         except BaseException:
             # The caller does not get this response, so it cannot cancel it.
@@ -115,20 +107,20 @@ class Session:
             await asyncio.wait(tasks)
 
     async def _run(self, within_s: float) -> None:
-        failure: EngineError = EngineFailed("The session broke.")
+        failure: errors.EngineError = errors.EngineFailed("The session broke.")
         try:
             async with self._sockets.connect(self._request(within_s)) as socket:
                 # The responses end before the connection is closed, which takes time.
                 self._end(await self._serve(socket, within_s))
         except HandshakeRefused as refused:
             failure = refusal(refused.status, refused.headers, refused.body)
-        except EngineError as error:
+        except errors.EngineError as error:
             failure = error
         finally:
             # In any case, no caller may wait for ever.
             self._end(failure)
 
-    async def _serve(self, socket: Socket, within_s: float) -> EngineError:
+    async def _serve(self, socket: Socket, within_s: float) -> errors.EngineError:
         """Read the session to its end, and return the error that ended it."""
         try:
             async with asyncio.timeout(within_s):
@@ -138,8 +130,8 @@ class Session:
             while True:
                 await self._next(socket)
         except TimeoutError:
-            return EngineTimeout("The provider opened a connection, and no session.")
-        except EngineError as error:
+            return errors.EngineTimeout("The provider opened a connection, and no session.")
+        except errors.EngineError as error:
             return error
 
     def _request(self, within_s: float) -> SocketRequest:
@@ -152,7 +144,9 @@ class Session:
         await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))
         body = await self._until(socket, "session.updated")
         if body.session.rate_hz != RATE_HZ:
-            raise EngineFailed(f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for.")
+            raise errors.EngineFailed(
+                f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for."
+            )
 
     async def _until(self, socket: Socket, last: str) -> messages.SessionEvent:
         while True:
@@ -244,7 +238,7 @@ class Session:
         if self.is_idle and not self.has_ended:
             self._on_idle(self)
 
-    def _end(self, failure: EngineError) -> None:
+    def _end(self, failure: errors.EngineError) -> None:
         if self.has_ended:
             return
         self.has_ended = True
@@ -264,10 +258,10 @@ class Session:
 async def _send_text(socket: Socket, message: str) -> None:
     try:
         await socket.send(message)
-    except EngineError:
+    except errors.EngineError:
         # A lost connection cancels everything.
         return
 
 
-def _error(error: messages.ErrorBody) -> EngineError:
+def _error(error: messages.ErrorBody) -> errors.EngineError:
     return in_band(RefusalDetail(code=error.code or error.type or "", field=error.param or ""))

@@ -185,8 +185,8 @@ class Loop:
         is_trained = self._move(self._of_discriminator, discriminator, against)
         _, judged_made, real_maps, made_maps = discriminator(real, made)
         distance = l1_loss(self._bands(made), self._bands(real))
-        told = losses.generator_loss(judged_made)[0] + losses.feature_loss(real_maps, made_maps)
-        whole = told + _MEL_WEIGHT * distance + losses.kl_loss(z_p, logs_q, m_p, logs_p, mask)
+        adversarial = losses.generator_loss(judged_made)[0] + losses.feature_loss(real_maps, made_maps)
+        whole = adversarial + _MEL_WEIGHT * distance + losses.kl_loss(z_p, logs_q, m_p, logs_p, mask)
         is_trained &= self._move(self._of_generator, generator, whole)
         self._broken = 0 if is_trained else self._broken + 1
         if self._broken >= _MOST_BROKEN:

@@ -37,9 +37,9 @@ _TAU = 2.0 * np.pi
 
 def as_onnx(voice: bytes) -> bytes:
     """Return a voice as a tested ONNX file. Raise TrainingError or UnusableModel."""
-    file = read_voice(voice)
-    network = _Voice(file.layout)
-    fill(network.network, {name: each.float() for name, each in file.tensors.items()}, "the voice")
+    layout, tensors, _ = read_voice(voice)
+    network = _Voice(layout)
+    fill(network.network, {name: each.float() for name, each in tensors.items()}, "the voice")
     network.fold()
     made = BytesIO()
     names = [name for name, _ in network.inputs(CHECKED_FRAMES[1], 0)]

@@ -64,18 +64,13 @@ class Slice(NamedTuple):
         return f"<Slice of {self.frames} frames>"
 
 
-class TrainingSet(NamedTuple):
-    slices: Sequence[Slice]
-    vectors: Any
-
-    def __repr__(self) -> str:
-        return f"<TrainingSet of {len(self.slices)} slices>"
-
-
 def prepare(
     recordings: Sequence[Recording], ears: Ears, sizes: SpectrumSizes, tell: Callable[[float], None]
-) -> TrainingSet:
-    """Return the slices of recordings. `tell` gets the finished share. Raises TrainingError."""
+) -> tuple[list[Slice], Any]:
+    """Return the slices of recordings, and HuBERT's features of them. `tell` gets the finished share.
+
+    Raises TrainingError.
+    """
     sounds, seconds = list[Any](), 0.0
     for number, each in enumerate(recordings, 1):
         speech = _speech_of(each, sizes.rate_hz)
@@ -96,7 +91,7 @@ def prepare(
         found.append(slice_)
         vectors.append(resampled)
         tell((number + 1) / len(sounds))
-    return TrainingSet(found, torch.cat(vectors))
+    return found, torch.cat(vectors)
 
 
 def _speech_of(recording: Recording, rate_hz: int) -> list[Any]:

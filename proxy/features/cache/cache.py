@@ -25,7 +25,7 @@ from proxy.features.cache import rules as caching
 from proxy.features.cache.clip_store import ClipRecording, ClipStore
 from proxy.features.cache.clips import Clip
 from proxy.features.cache.lookup import CacheObserver, CacheSearch
-from proxy.features.cache.names import CacheQuestion, ClipNames, ClipOwner
+from proxy.features.cache.names import CacheQuestion, ClipNames
 from proxy.features.cache.section import SECTION
 from proxy.features.cache.single_flight import Landing, SingleFlight
 from proxy.file_store import locked_files
@@ -156,12 +156,12 @@ class Cache:
     async def sweep(self) -> None:
         """Remove the clips that are too old, and make room for new ones."""
         try:
-            swept = await self._clips.folder.sweep(by_use=True)
+            removed, left_bytes = await self._clips.folder.sweep(by_use=True)
         except OSError as error:
             self._tell(error)
         else:
-            self._metrics.evictions.inc(swept.removed)
-            self._metrics.bytes.set(swept.left_bytes)
+            self._metrics.evictions.inc(removed)
+            self._metrics.bytes.set(left_bytes)
 
     async def tidy(self) -> None:
         await self.sweep()
@@ -230,7 +230,7 @@ class Cache:
             if error is not None:
                 self._tell(error)
 
-        return self._clips.record(lock, ClipOwner.of(question), stop_recording)
+        return self._clips.record(lock, question.owner, stop_recording)
 
     async def _land(
         self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion

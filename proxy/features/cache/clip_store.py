@@ -22,13 +22,10 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
-import msgspec
-
 from proxy.features.cache import clips
 from proxy.features.cache import records as index
 from proxy.features.cache.clips import About, Clip, Identity
-from proxy.features.cache.names import ClipOwner
-from proxy.features.cache.records import NewClip
+from proxy.features.cache.records import ClipOwner
 from proxy.file_store import locked_files
 from proxy.file_store.folder import BoundedFolder
 from proxy.file_store.locked_files import Lock
@@ -90,9 +87,10 @@ class ClipStore:
         remembered = self._memory.get(path, self.folder.oldest)
         if remembered is None:
             return None
-        if remembered.is_due:
+        clip, is_due = remembered
+        if is_due:
             self.folder.run(partial(clips.touch, path)).add_done_callback(_ignore_failure)
-        return remembered.clip
+        return clip
 
     async def find(self, path: Path) -> Clip | None:
         if (clip := self.find_in_memory(str(path))) is not None:
@@ -104,15 +102,9 @@ class ClipStore:
 
     def record(self, lock: Lock, owner: ClipOwner, on_end: Callable[[OSError | None], None]) -> ClipRecording:
         """Begin a recording. The speech does not wait for the index."""
-        entry = NewClip(
-            recording=secrets.token_hex(12),
-            account=owner.account,
-            voices=owner.voices,
-            has_lexicon=owner.has_lexicon,
-            folder=self._folder_id,
-        )
-        indexing = asyncio.create_task(index.add(self._store, entry))
-        return ClipRecording(lock, self.folder, entry.recording, indexing, on_end)
+        id_ = secrets.token_hex(12)
+        indexing = asyncio.create_task(index.add(self._store, id_, owner, self._folder_id))
+        return ClipRecording(lock, self.folder, id_, indexing, on_end)
 
     async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
         """Store a whole recording. Return False if it was abandoned or purged. The lock is free
@@ -209,13 +201,6 @@ class _Entry:
         self.seen = -math.inf
 
 
-class MemoryHit(msgspec.Struct, frozen=True):
-    """A clip, and whether its use is to be written down. That is due once a minute."""
-
-    clip: Clip
-    is_due: bool
-
-
 class Memory:
     """A memory in front of the folder. A clip whose file has lost its name soon leaves the memory too, so
     workers that share the folder need not notify one another of removals."""
@@ -228,7 +213,8 @@ class Memory:
     def __repr__(self) -> str:
         return f"<Memory of {len(self._entries)} clips, {self._bytes} bytes>"
 
-    def get(self, path: str, oldest: float) -> MemoryHit | None:
+    def get(self, path: str, oldest: float) -> tuple[Clip, bool] | None:
+        """Return a clip, and whether its use is to be written down. That is due once a minute."""
         entry = self._entries.get(path)
         if entry is None:
             return None
@@ -244,7 +230,7 @@ class Memory:
         is_due = now - entry.touched > clips.TOUCHED_S
         if is_due:
             entry.touched = now
-        return MemoryHit(entry.clip, is_due)
+        return entry.clip, is_due
 
     def put(self, path: str, clip: Clip) -> None:
         self._drop(path)

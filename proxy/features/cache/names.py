@@ -11,6 +11,7 @@ import proxy
 from policies.routing import PostSpeaker
 from proxy.config.sections import Config
 from proxy.features.cache import rules as caching
+from proxy.features.cache.records import ClipOwner
 from proxy.features.cache.rules import PostUse, SpeakerUse
 from proxy.speech.client_fields import extra_of
 from proxy.speech.planning import Part, SpeechPlan
@@ -45,18 +46,10 @@ class CacheQuestion(NamedTuple):
     def __repr__(self) -> str:
         return f"<CacheQuestion {self.request!r}>"
 
-
-class ClipOwner(NamedTuple):
-    """The account, the voices and the lexicon of a clip. If one of them goes, the clip is purged."""
-
-    account: str
-    voices: frozenset[str]
-    has_lexicon: bool
-
-    @classmethod
-    def of(cls, question: CacheQuestion) -> ClipOwner:
-        plan = question.plan
-        return cls(question.account, plan.voices, any(part.lexicon.digest for part in plan.parts))
+    @property
+    def owner(self) -> ClipOwner:
+        has_lexicon = any(part.lexicon.digest for part in self.plan.parts)
+        return ClipOwner(self.account, self.plan.voices, has_lexicon)
 
 
 class ClipNames:

@@ -6,6 +6,7 @@ The files hold the sound. The rows decide which files a purge deletes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -54,14 +55,12 @@ TABLE = Table(
 )
 
 
-class NewClip(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording that begins, with its account and voices."""
+class ClipOwner(NamedTuple):
+    """The account, the voices and the lexicon of a clip. If one of them goes, the clip is purged."""
 
-    recording: str
     account: str
     voices: frozenset[str]
     has_lexicon: bool
-    folder: str
 
 
 class IndexedClip(msgspec.Struct, frozen=True):
@@ -72,17 +71,17 @@ class IndexedClip(msgspec.Struct, frozen=True):
     began: int
 
 
-async def add(store: Store, clip: NewClip) -> None:
+async def add(store: Store, recording: str, owner: ClipOwner, folder: str) -> None:
     """Add a recording when it begins. A purge from then on is seen by `give_name` and `is_there`."""
     row: Params = {
-        "recording": clip.recording,
-        "account": clip.account,
-        "has_lexicon": int(clip.has_lexicon),
-        "folder": clip.folder,
+        "recording": recording,
+        "account": owner.account,
+        "has_lexicon": int(owner.has_lexicon),
+        "folder": folder,
         "began": await store.now(),
     }
-    inserts = (Statement(_INSERT, {**row, "voice": voice}) for voice in sorted(clip.voices))
-    await store.write(*inserts, Statement(_FORGET_IF_ERASED, {"recording": clip.recording}))
+    inserts = (Statement(_INSERT, {**row, "voice": voice}) for voice in sorted(owner.voices))
+    await store.write(*inserts, Statement(_FORGET_IF_ERASED, {"recording": recording}))
 
 
 async def give_name(store: Store, recording: str, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -15,25 +15,97 @@ from proxy.engines.engine_list import LiveEngine
 from proxy.engines.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
-from proxy.features.clones.at_provider import ProviderClones
 from proxy.features.clones.bills import CloneBills
-from proxy.features.clones.recordings import CloneRecordings, VoiceGone
+from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord
-from proxy.features.clones.rules import SlotHolder
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.queue.tasks import Again, Dead, Done, Result
 from proxy.storage.store import Store
 from speech_engine import (
+    Clone,
+    CloneList,
     CloneNameUsed,
+    CloneRequest,
+    ClonesListed,
     ContentRefused,
+    DeleteVoice,
     EngineCannot,
     EngineError,
     EngineFailed,
     EngineTimeout,
     EngineUnavailable,
+    Event,
+    FindClone,
+    ListClones,
     NoCloneRoom,
     UnusableSample,
+    VoiceMade,
+    VoiceNotFound,
+    Work,
 )
+
+_QUEUE_S = 30.0
+"""The longest wait for the pace. The engine has its own limits for what its provider does."""
+
+
+class ProviderClones:
+    """The clones of one engine under one credential. Its methods raise EngineError.
+
+    Each request waits for its key's rate limit. It takes no slot of speech, and its outcome does not count
+    for the breaker.
+    """
+
+    def __init__(self, engine: LiveEngine, credential: str, tenant: str) -> None:
+        self._engine = engine
+        self._credential = credential
+        self._tenant = tenant
+
+    async def make(self, request: CloneRequest) -> str:
+        found = _voice_in(await self._events(Clone, request=request))
+        if found is None:
+            raise EngineFailed("The engine made a voice without saying which one.")
+        return found
+
+    async def find(self, name: str) -> str | None:
+        """Return the id of the voice of this name, or None if there surely is none."""
+        return _voice_in(await self._events(FindClone, name=name))
+
+    async def list_(self, prefix: str) -> CloneList:
+        """List the voices whose names begin like this, and the room that is left."""
+        for event in await self._events(ListClones, prefix=prefix):
+            if isinstance(event, ClonesListed):
+                return event.listed
+        raise EngineFailed("The engine listed its voices without an answer.")
+
+    async def delete(self, voice: str) -> None:
+        """Delete a voice. One that is gone already is as good."""
+        try:
+            await self._events(DeleteVoice, voice=voice)
+        except VoiceNotFound:
+            return
+
+    async def _events(self, kind: Callable[..., Work], **more: object) -> list[Event]:
+        stream = self._engine.open(
+            kind(
+                id=f"clone_{secrets.token_hex(8)}",
+                tenant=self._tenant,
+                deadline_s=_QUEUE_S,
+                credential=self._credential,
+                **more,
+            )
+        )
+        events: list[Event] = []
+        try:
+            while (event := await stream.next_event()) is not None:
+                events.append(event)
+        finally:
+            await stream.close()
+        return events
+
+
+def _voice_in(events: list[Event]) -> str | None:
+    return next((event.id for event in events if isinstance(event, VoiceMade)), None)
+
 
 _FINAL = (UnusableSample, ContentRefused, EngineCannot)
 """Errors of a recording or an engine. Another try would end alike."""
@@ -78,7 +150,7 @@ class CloneAttempt:
 
     async def make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. A failure is retried later, or ends with an error that the clone's owner can read."""
-        return await self._within(within_s, self._make(held, recordings), held)
+        return await self._within(within_s, self._make(held, recordings, within_s), held)
 
     async def delete(self, held: CloneRecord, within_s: float) -> Result:
         """Delete the provider's copy, then the row. A failure is retried without end."""
@@ -88,10 +160,6 @@ class CloneAttempt:
         try:
             async with asyncio.timeout(within_s):
                 return await work
-        except VoiceGone:
-            # The task and the tombstone were committed at the same time.
-            await records.doom(self._store, held)
-            return await self.delete(held, within_s)
         except TimeoutError:
             return await self._failed(held, EngineTimeout("The provider did not answer in time."))
         except SampleUnavailable:
@@ -103,8 +171,12 @@ class CloneAttempt:
         except RequestFailed as error:
             return Dead(error.message)
 
-    async def _make(self, held: CloneRecord, recordings: CloneRecordings) -> Result:
+    async def _make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
+        if request is None:
+            # The task and the tombstone were committed at the same time.
+            await records.doom(self._store, held)
+            return await self.delete(held, within_s)
         voice = await self._settle(clones, held) if held.name else None
         if voice is None:
             await self._find_room(clones, held)
@@ -145,15 +217,15 @@ class CloneAttempt:
             return
         rows = await records.list_of_place(self._store, held.engine, held.credential)
         ready = {row.id: row for row in rows if row.state == "ready"}
-        holders = [SlotHolder(record.id, record.used or record.made or 0) for record in ready.values()]
+        used = {record.id: record.used or record.made or 0 for record in ready.values()}
         now = await self._store.now()
-        choice = rules.choose_slot(listed.slots_left, listed.additions_left, holders, now)
-        if not choice.may_clone:
-            raise NoCloneRoom(choice.reason)
-        if choice.gives_way is not None:
-            if not await records.give_way(self._store, choice.gives_way, _GAVE_WAY):
+        gives_way, refusal = rules.choose_slot(listed.slots_left, listed.additions_left, used, now)
+        if refusal:
+            raise NoCloneRoom(refusal)
+        if gives_way is not None:
+            if not await records.give_way(self._store, gives_way, _GAVE_WAY):
                 raise NoCloneRoom("The slot that was to be free is not free any more.")
-            await clones.delete(ready[choice.gives_way].engine_voice)
+            await clones.delete(ready[gives_way].engine_voice)
             _log.info("clone.slot.given", engine=held.engine, credential=held.credential)
 
     async def _keep(self, held: CloneRecord, voice: str) -> Result:

@@ -64,20 +64,20 @@ class CloneBills:
         if owner is None or terms is None:
             raise NotAllowed("The plan of the account is not in force.", param=PARAM, code="plan_not_found")
         payer = Payer(account=held.account, key=JOB_KEY, anchor=owner.anchor, terms=terms)
-        taken = await self._price.hold(held.id, payer, terms.prices.clone.micro)
+        hold = await self._price.hold(held.id, payer, terms.prices.clone.micro)
         # A write is carried out though its caller is cancelled. If it was not, the next try says so.
         is_stored = True
         try:
             is_stored = await durable_holds.keep(
-                self._store, self._price.durable(taken), held.fence, terms.clones
+                self._store, self._price.durable(hold), held.fence, terms.clones
             )
         except StorageFailed:
             is_stored = await durable_holds.get(self._store, held.id) is not None
             raise
         finally:
-            self._price.note(taken, is_stored=is_stored)
+            self._price.note(hold, is_stored=is_stored)
         if not is_stored:
-            raise _no_clone_left(terms, taken.held.cycle)
+            raise _no_clone_left(terms, hold.held.cycle)
 
     async def settle(self, held: CloneRecord, terms: Terms | None, fee: int | None) -> None:
         """Charge for a clone that the provider has. It does nothing if that was done.

@@ -25,8 +25,7 @@ from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from proxy.features.clones import records, rules
-from proxy.features.clones.at_provider import ProviderClones
-from proxy.features.clones.attempt import CloneAttempt
+from proxy.features.clones.attempt import CloneAttempt, ProviderClones
 from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneTask

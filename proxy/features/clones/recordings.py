@@ -28,10 +28,6 @@ def check_seconds(place: CloneTarget, seconds: Sequence[float]) -> None:
         )
 
 
-class VoiceGone(Exception):
-    """The voice of a clone is not there any more."""
-
-
 class CloneRecordings:
     def __init__(self, store: Store, voices: OwnVoices, source: RecordingSource, grants: Grants) -> None:
         self._store = store
@@ -47,15 +43,18 @@ class CloneRecordings:
         except (KeyError, MissingLimits):
             return None
 
-    async def request(self, record: CloneRecord, place: CloneTarget, in_force: Terms | None) -> CloneRequest:
-        """Return the request for a clone, under the record's name and the account's terms.
+    async def request(
+        self, record: CloneRecord, place: CloneTarget, in_force: Terms | None
+    ) -> CloneRequest | None:
+        """Return the request for a clone, under the record's name and the account's terms. None: the voice is
+        not there any more.
 
-        Raises VoiceGone, SampleUnavailable, and RequestFailed if this place may not have the recording: the
+        Raises SampleUnavailable, and RequestFailed if this place may not have the recording: the
         consent and the plan may have changed since the task was added.
         """
         voice = await self._voices.get(record.voice)
         if voice is None:
-            raise VoiceGone
+            return None
         grant = await self._grants.get(voice.account or "", voice.consent)
         providers = receivers(voice.consent, grant)
         rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)

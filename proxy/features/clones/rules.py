@@ -6,8 +6,8 @@ request, and the next worker settles that doubt before it does anything else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal
 
 from policies.tasks import SECOND, QueuedTask
 
@@ -93,34 +93,20 @@ def is_expected(facts: CloneFacts, now: int) -> bool:
     return bool(facts.engine_voice) and (facts.expires is None or facts.expires > now)
 
 
-class SlotHolder(NamedTuple):
-    """A clone that is ready on the account in question. `used` is when it last spoke, or was made."""
-
-    id: str
-    used: int
-
-
-class SlotChoice(NamedTuple):
-    """Whether one more clone may be made, and which one gives its slot to it first, if one must."""
-
-    may_clone: bool
-    gives_way: str | None = None
-    reason: str = ""
-
-
 def choose_slot(
-    slots_left: int | None, additions_left: int | None, holders: Sequence[SlotHolder], now: int
-) -> SlotChoice:
-    """Choose the slot for one more clone.
+    slots_left: int | None, additions_left: int | None, used: Mapping[str, int], now: int
+) -> tuple[str | None, str]:
+    """Choose the slot for one more clone. `used` says when each ready clone last spoke, or was made. Return
+    the clone that gives its slot first, if one must, and the reason if no clone may be made.
 
     Each clone spends one of the account's additions, and a deletion does not restore it. So a clone gives way
     only if an addition is left and it has not just spoken.
     """
     if additions_left is not None and additions_left <= 0:
-        return SlotChoice(False, reason="The provider's account may not add another voice for now.")
+        return None, "The provider's account may not add another voice for now."
     if slots_left is None or slots_left > 0:
-        return SlotChoice(True)
-    idle = [holder for holder in holders if holder.used + SPARED_S * SECOND <= now]
+        return None, ""
+    idle = [id_ for id_, at in used.items() if at + SPARED_S * SECOND <= now]
     if not idle:
-        return SlotChoice(False, reason="All voice slots of the provider's account are in use.")
-    return SlotChoice(True, gives_way=min(idle, key=lambda holder: (holder.used, holder.id)).id)
+        return None, "All voice slots of the provider's account are in use."
+    return min(idle, key=lambda id_: (used[id_], id_)), ""

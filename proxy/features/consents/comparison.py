@@ -2,31 +2,156 @@
 
 The answer is recorded. By itself it stops nothing: a comparer errs on voices that are alike, and takes a
 recording for a person. An operator may decide that the answer `other` refuses a voice.
+
+A comparer works in a thread, or in a process of its own. The process may take half a gigabyte and is rarely
+needed. So it starts with the first request, and ends after some idle minutes. A caller has a turn among the
+uploads, so there are few at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
+from proxy.catalogue.voice_records import Compared
 from proxy.config.secret import environ_for_hosts
-from proxy.config.sections import Config, ConsentSection
-from proxy.engines.registry import Registry
-from proxy.features.consents.comparers import ComparerFailed, SpeakerComparer, open_comparer
-from proxy.features.consents.rules import SpeakerAnswer, judge_speakers
+from proxy.config.sections import Config, ConsentSection, PluginSection
+from proxy.engines import environments
+from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.plugin_instances import PluginRequest, open_plugin
+from proxy.engines.registry import EngineConfigError, Registry
+from proxy.features.consents.rules import judge_speakers
+from proxy.helpers.child import HOST_NICENESS
+from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperRefused, HelperSpec
+from speech_engine import Comparer, Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
+from speech_engine.host import pipe
+from speech_engine.host.pipe_messages import BeginPlugin, ComparerReady, ComparisonQuestion, ComparisonScore
 
-_MOST_S = 30.0
+HOST_MODULE = "speech_engine.host.comparing"
+WITHIN_S = 60.0
+"""The time for one answer, the wait for its turn and the start of the process included."""
+IDLE_S = 300.0
 
 _log = structlog.get_logger()
+
+
+class ComparerFailed(Exception):
+    """There is no score. The message is for the operator."""
+
+
+class SpeakerComparer(Protocol):
+    name: str
+
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+        """Compare two recordings, PCM at `COMPARED_RATE_HZ`. Return a score, and the scale to read it by.
+        Raises ComparerFailed."""
+        ...
+
+
+class _LocalComparer:
+    def __init__(self, name: str, comparer: Comparer, thread: ThreadPoolExecutor) -> None:
+        self.name = name
+        self._comparer = comparer
+        self._thread = thread
+
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+        loop = asyncio.get_running_loop()
+        try:
+            score = await loop.run_in_executor(self._thread, self._comparer.compare, one, other)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
+            raise ComparerFailed(f"{self.name} failed: {type(error).__name__}") from None
+        return score, self._comparer.scale
+
+
+class HostedComparer:
+    """A comparer in a process of its own. Close it."""
+
+    def __init__(self, helper: Helper, *, within_s: float = WITHIN_S) -> None:
+        self.name = helper.spec.name
+        self._helper = helper
+        self._within_s = within_s
+
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+        question = pipe.encode(ComparisonQuestion(one, other))
+        try:
+            async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
+                scale, answer = life.ready, pipe.unpack(await life.ask(question))
+                if not isinstance(answer, ComparisonScore) or not isinstance(scale, ComparerReady):
+                    raise HelperDied
+        except TimeoutError:
+            raise ComparerFailed(f"{self.name} gave no answer within {self._within_s:g} s") from None
+        except HelperRefused as refused:
+            raise ComparerFailed(str(refused)) from None
+        except (HelperFailed, msgspec.MsgspecError):
+            raise ComparerFailed(f"{self.name} ended while it compared") from None
+        if answer.failure:
+            raise ComparerFailed(f"{self.name} failed: {answer.failure}")
+        return answer.score, SpeakerScale(scale.same, scale.other)
+
+    async def close(self) -> None:
+        await self._helper.close()
+
+
+@asynccontextmanager
+async def open_comparer(
+    registry: Registry, name: str, section: PluginSection, environ: Mapping[str, str]
+) -> AsyncIterator[SpeakerComparer | None]:
+    """Open the comparer of this name. If it is unusable, log the reason, and yield None.
+
+    Its process inherits `environ` and nothing else.
+    """
+    async with AsyncExitStack() as stack:
+        plugin = registry.plugins("comparer").get(name)
+        if plugin is not None and isinstance(plugin.create, Hosted):
+            hosted = _hosted(registry, name, section, environ, plugin.create)
+            if hosted is not None:
+                stack.push_async_callback(hosted.close)
+            yield hosted
+            return
+        request = PluginRequest("comparer", name, section, is_required=True)
+        comparer: Comparer | None = await open_plugin(stack, registry, request)
+        if comparer is None:
+            yield None
+            return
+        thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix=name))
+        yield _LocalComparer(name, comparer, thread)
+
+
+def _hosted(
+    registry: Registry, name: str, section: PluginSection, environ: Mapping[str, str], hosted: Hosted
+) -> HostedComparer | None:
+    try:
+        settings = registry.settings("comparer", name, section)
+        interpreter = environments.interpreter(name, hosted)
+    except (EngineConfigError, EnvironmentRefused) as error:
+        _log.warning("plugin.start.refused", kind="comparer", plugin=name, reason=str(error))
+        return None
+    begin = BeginPlugin(
+        name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
+    )
+    spec = HelperSpec(
+        module=HOST_MODULE,
+        name=name,
+        begin=begin,
+        interpreter=interpreter,
+        environ=environ,
+        niceness=HOST_NICENESS,
+        idle_s=IDLE_S,
+    )
+    return HostedComparer(Helper(spec))
+
+
+_MOST_S = 30.0
 
 
 class RatedRecording(NamedTuple):
@@ -37,39 +162,31 @@ class RatedRecording(NamedTuple):
         return f"<RatedRecording {self.quality.rating}>"
 
 
-class SpeakerVerdict(msgspec.Struct, frozen=True):
-    """The result of a comparison, for the record. Without a score, the comparer did not answer."""
-
-    answer: SpeakerAnswer
-    comparer: str
-    score: float | None = None
-
-
 class SpeakerComparison:
     def __init__(self, section: ConsentSection, comparer: SpeakerComparer | None) -> None:
         self._section = section
         self._comparer = comparer
 
-    async def compare(self, one: RatedRecording, other: RatedRecording) -> SpeakerVerdict | None:
+    async def compare(self, one: RatedRecording, other: RatedRecording) -> Compared | None:
         """Compare two recordings. Return None if no comparer is configured.
 
-        If the comparer fails, the answer is unsure, which refuses no voice.
+        If the comparer fails, the answer is unsure without a score, which refuses no voice.
         """
         name = self._section.comparer
         if not name:
             return None
         if self._comparer is None:
-            return SpeakerVerdict("unsure", name)
+            return Compared("unsure", comparer=name)
         try:
             sounds = [await asyncio.to_thread(_compared_part, each) for each in (one, other)]
-            found = await self._comparer.score(*sounds)
+            score, scale = await self._comparer.score(*sounds)
         except (ComparerFailed, UnusableRecording) as error:
             _log.warning("consent.compare.failed", comparer=name, reason=str(error))
-            return SpeakerVerdict("unsure", name)
+            return Compared("unsure", comparer=name)
         ratings = (one.quality.rating, other.quality.rating)
-        return SpeakerVerdict(judge_speakers(found.score, found.scale, ratings), name, round(found.score, 3))
+        return Compared(judge_speakers(score, scale, ratings), round(score, 3), name)
 
-    def refuses(self, comparison: SpeakerVerdict | None) -> bool:
+    def refuses(self, comparison: Compared | None) -> bool:
         return (
             comparison is not None
             and comparison.answer == "other"

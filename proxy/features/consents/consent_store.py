@@ -13,7 +13,7 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake, invalid_audio
-from proxy.catalogue.derived_things import OwnedRecord
+from proxy.catalogue.erasing import OwnedRecord
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
@@ -196,7 +196,7 @@ class ConsentStore:
                 param="audio_sample",
                 code="other_speaker",
             )
-        return None if found is None else Compared(found.answer, found.score, found.comparer)
+        return found
 
     async def delete(self, consent: ReadableConsent, act: Act | None = None) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -13,6 +17,8 @@ from proxy.api.answering import PACE_HEADER, Answering
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
+from proxy.audio.recordings.intake import RecordingIntake
+from proxy.audio.recordings.recording import MOST_S
 from proxy.errors import (
     DecodingFailed,
     IdempotencyKeyReused,
@@ -22,7 +28,7 @@ from proxy.errors import (
     RequestUnderWay,
     UnsupportedMediaType,
 )
-from proxy.features.consents.grants import Grants
+from proxy.features.consents.grants import Grant, Grants
 from proxy.features.conversions.form import (
     FILE,
     ConversionForm,
@@ -32,14 +38,43 @@ from proxy.features.conversions.form import (
     read_conversion_body,
     source_sound,
 )
-from proxy.features.conversions.sources import Sources
 from proxy.file_store.once import digest_of_fields
+from proxy.helpers.limiter import FairLimiter
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.ledger import Ledger, Payer
 from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import SOURCE_HZ, SourceSound
+
+MOST_BYTES = 512 * 1024 * 1024
+"""Of all recordings under way in one worker, with their files: at least twenty of five minutes."""
+_MOST_SOUND_BYTES = round(MOST_S * SOURCE_HZ * 2)
+
+
+class Sources:
+    """The recordings of a worker's conversions. Each byte in `places` is a place."""
+
+    def __init__(self, intake: RecordingIntake, most_bytes: int = MOST_BYTES) -> None:
+        self.places = FairLimiter("conversions", places=most_bytes, of_account=most_bytes, at_once=1)
+        self._intake = intake
+
+    @asynccontextmanager
+    async def taken(
+        self, account: str, upload: ConversionUpload, grant: Grant | None
+    ) -> AsyncIterator[SourceSound]:
+        """Yield the decoded recording. Its account's turn to decode ends before that.
+
+        Raises InvalidRequest, DecodingFailed and NoPlace.
+        """
+        # The size of the sound is unknown until the file is decoded.
+        with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
+            pcm, seconds = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
+            place.lighten(len(upload.audio) + len(pcm))
+            digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
+            yield source_sound(pcm, seconds, digest, grant, upload.audio)
+
 
 PATH = "/v1/audio/conversions"
 _OF_TEXTS = ("input", "language")

@@ -11,8 +11,7 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
-    from proxy.features.conversions.endpoint import Conversions
-    from proxy.features.conversions.sources import Sources
+    from proxy.features.conversions.endpoint import Conversions, Sources
 
     sources, grants = Sources(context.intake), context.find(Grants)
 

@@ -13,15 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from policies.tasks import SECOND
-from proxy.catalogue.derived_things import DerivedThings, OwnedRecord
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import Spread
+from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
 from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
 from proxy.file_store import data_folder
@@ -108,13 +106,13 @@ class Erasure(TaskKind[Tombstone]):
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
     ) -> Receipt | None:
         """Erase a record with an owner. None: it is gone already, or another record needs it."""
-        tombstone = await self._bury(record, act, by_owner=by_owner)
+        tombstone = await self._bury(record.id, record.account, act, by_owner=by_owner)
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
         buried = []
         for id_ in await tombstones.list_of_account(self._store, account):
-            if (tombstone := await self._bury(_Owned(id_, account), None)) is not None:
+            if (tombstone := await self._bury(id_, account, None)) is not None:
                 buried.append(tombstone)
         await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
         await self._vault.drop_account(account)
@@ -182,15 +180,15 @@ class Erasure(TaskKind[Tombstone]):
             self._followed.pop(tombstone.subject, None)
 
     async def _bury(
-        self, record: OwnedRecord, act: Act | None, *, by_owner: bool = False
+        self, subject: str, account: str | None, act: Act | None, *, by_owner: bool = False
     ) -> Tombstone | None:
         """Write the journal, then the tombstone in one commit with the deletion. None: there is no record."""
         nameless = act and msgspec.structs.replace(act, details="{}")
         while True:
-            recordings, now = await tombstones.recordings_of(self._store, record.id), await self._store.now()
+            recordings, now = await tombstones.recordings_of(self._store, subject), await self._store.now()
             tombstone = Tombstone(
-                subject=record.id,
-                account=record.account or "",
+                subject=subject,
+                account=account or "",
                 digests=tombstones.digests_in(recordings),
                 began=now,
                 pending=_STEPS,
@@ -202,9 +200,9 @@ class Erasure(TaskKind[Tombstone]):
             ):
                 return tombstone
             # One may just have been added, which the tombstone has to name.
-            if not await tombstones.recordings_of(self._store, record.id) - recordings:
+            if not await tombstones.recordings_of(self._store, subject) - recordings:
                 break
-        if tombstones.may_be_needed(self._store, record.id):
+        if tombstones.may_be_needed(self._store, subject):
             # Refused, because something needs it. A later start must not erase it unbidden.
             await write_down(self._journal, tombstone, is_withdrawn=True)
         return None
@@ -303,11 +301,6 @@ async def open_erasure(
     finally:
         await following.close()
         await erasure.stop_following()
-
-
-class _Owned(NamedTuple):
-    id: str
-    account: str | None
 
 
 async def _try(step: str, work: _Step) -> bool:

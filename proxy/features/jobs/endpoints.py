@@ -1,19 +1,24 @@
-"""/v1/jobs and /admin/jobs: work that outlives its request."""
+"""/v1/jobs and /admin/jobs: work that outlives its request, what it has made, and its events."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from functools import partial
 
 import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools, account_endpoint
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
+from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import (
     Conflict,
     DecodingFailed,
@@ -21,26 +26,31 @@ from proxy.errors import (
     InvalidRequest,
     NoPlace,
     NotFound,
+    RangeNotSatisfiable,
     RateLimited,
 )
 from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
-from proxy.features.jobs.core.kind import JobKind
-from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.content import RANGE, ZIP
+from proxy.features.jobs.core.fields import FORMATS
+from proxy.features.jobs.core.kind import JobKind, JobKinds
 from proxy.features.jobs.core.making import too_many_wait
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
 from proxy.features.jobs.kinds.conversion.kind import ConversionJobForm
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
-from proxy.features.jobs.kinds.training.kind import TrainingBody
+from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES
+from proxy.features.jobs.kinds.training.kind import ONNX, TrainingBody
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
+from proxy.http.connection import Connection
+from proxy.http.endpoint import Header, Query
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, page
-from proxy.http.replies import reply
+from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech.speech_request import Defaults
 
@@ -182,20 +192,169 @@ class ClientJobs(JobResource):
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
             raise
         id_, key = request.scope["state"]["request_id"], read_key(request.headers.getlist("idempotency-key"))
-        asked = BackgroundRequest(id_, caller, terms, b"", Defaults.of(self._at.config.server), key)
+        background = BackgroundRequest(id_, caller, terms, b"", Defaults.of(self._at.config.server), key)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
-            return await self._begin(self._kinds.of_form, asked, request)
+            return await self._begin(self._kinds.of_form, background, request)
         raw = await raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        return await self._begin(kind, asked._replace(body=raw), request)
+        return await self._begin(kind, background._replace(body=raw), request)
 
     async def begin(self, request: BackgroundRequest) -> Response:
         """Make the job of a request for speech in the background."""
         return await self._begin(self._kinds.usual, request)
 
     async def _begin(
-        self, kind: JobKind, asked: BackgroundRequest, request: Request | None = None
+        self, kind: JobKind, background: BackgroundRequest, request: Request | None = None
     ) -> Response:
-        made = await kind.make(asked, self._at, request)
+        job, headers = await kind.make(background, self._at, request)
         self._look_soon()
-        return await self.show(made.job, 202, {**made.headers, "location": f"/v1/jobs/{made.job.id}"})
+        return await self.show(job, 202, {**headers, "location": f"/v1/jobs/{job.id}"})
+
+
+_CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
+_FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
+
+
+class JobResults(JobResource):
+    """What accounts get of their jobs."""
+
+    def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
+        super().__init__(kinds, at.admin_tools)
+        self._at = at
+
+    @endpoint(
+        "GET",
+        "/v1/jobs/{id}/content",
+        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
+        queries=(_CHAPTER,),
+        failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable, NoPlace),
+        request_headers=(RANGE,),
+    )
+    async def get_job_content(self, request: Request) -> Response:
+        """The sound of a job that has ended, or of one cut short what there is. Of a training, its voice"""
+        job = await self._ended(request, "sound is")
+        return await self._kinds.of(job).content(job, request, self._at)
+
+    @endpoint(
+        "GET",
+        "/v1/jobs/{id}/subtitles",
+        media=tuple(SUBTITLES.values()),
+        queries=(_FORMAT, _CHAPTER),
+        failures=(InvalidRequest, NotFound, Conflict),
+    )
+    async def get_job_subtitles(self, request: Request) -> Response:
+        """The text of a job that has ended, with the times at which it is heard"""
+        format_ = request.query_params.get("format") or "srt"
+        if format_ not in SUBTITLES:
+            raise InvalidRequest("Invalid value for 'format': it must be one of srt, vtt.", param="format")
+        job = await self._ended(request, "subtitles are")
+        return await self._kinds.of(job).subtitles(job, request, format_)
+
+    async def _ended(self, request: Request, what: str) -> Job:
+        job = await self.found(request)
+        if job.state == "open":
+            raise Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
+        return job
+
+
+MOST_OF_ACCOUNT = 32
+"""Each stream reads its job every second, for as long as the job lasts."""
+
+_LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
+_LOOK_S = 1.0
+_RETRY_S = 5.0
+
+
+class EventStreams:
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<EventStreams, {self._open.total()} of {len(self._open)} accounts>"
+
+    @contextmanager
+    def place(self, account: str) -> Iterator[None]:
+        """Count a stream of an account until the block ends. Raises RateLimited."""
+        if self._open[account] >= MOST_OF_ACCOUNT:
+            raise RateLimited(
+                f"Your account has {MOST_OF_ACCOUNT} streams of events open, which is the most.",
+                code="too_many_event_streams",
+                retry_after_s=_RETRY_S,
+            )
+        self._open[account] += 1
+        try:
+            yield
+        finally:
+            self._open[account] -= 1
+            if not self._open[account]:
+                del self._open[account]
+
+
+class JobEvents(JobResource):
+    def __init__(self, kinds: JobKinds, tools: AdminTools, streams: EventStreams) -> None:
+        super().__init__(kinds, tools)
+        self._streams = streams
+
+    @endpoint(
+        "GET",
+        "/v1/jobs/{id}/events",
+        media=("text/event-stream",),
+        failures=(NotFound, RateLimited),
+        request_headers=(_LAST_EVENT,),
+    )
+    async def get_job_events(self, request: Request) -> Response:
+        """The job as an event whenever it has come further, until its end"""
+        job = await self.found(request)
+        seen = request.headers.get("last-event-id", "")
+        place = self._streams.place(job.account)
+        return _Events(self._looks(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1, place)
+
+    async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
+        while True:
+            yield await self._kinds.shown_one(job)
+            if job.state != "open":
+                return
+            await asyncio.sleep(_LOOK_S)
+            if (found := await JOBS.get(self._store, job.account, job.id)) is None:
+                return
+            job = found
+
+
+def _progress(job: ShownJob) -> int:
+    """Return the progress of a job. It only grows, except that a training may return to its last
+    checkpoint."""
+    return job.steps_done if job.training is None else job.training.step
+
+
+class _Events(Response):
+    """Server-sent events of a job. Their ids grow with it, so a client that reconnects misses nothing."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, looks: AsyncGenerator[ShownJob, None], seen: int, place: AbstractContextManager[None]
+    ) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._looks = looks
+        self._seen = seen
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection, before = Connection(scope, receive, send), None
+        with self._place, connection.stop_when_client_leaves():
+            connection.set_head(self.status_code, self.raw_headers)
+            await connection.send(b": follow\n\n")
+            async with aclosing(self._looks) as looks:
+                async for job in looks:
+                    # The end is one step further than the last one.
+                    number = _progress(job) + (job.ended is not None)
+                    if job != before and (number > self._seen or job.ended is None):
+                        await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
+                    before = job
+                    if scope["method"] == "HEAD":
+                        break
+                    if connection.is_hurried:
+                        # A client of events reconnects by itself, and an open job may go on for days.
+                        break
+            await connection.end(b"")

@@ -10,21 +10,18 @@ from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContex
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import SpokenKind
-from proxy.features.jobs.core.kinds import JobKinds
+from proxy.features.jobs.core.kind import JobKinds, SpokenKind
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, Jobs
-from proxy.features.jobs.event_stream import EventStreams, JobEvents
+from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, JobResults, Jobs
 from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.kinds.conversion.kind import ConversionKind
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
+from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
-from proxy.features.jobs.remote.remote_engines import EVERY_S, RemoteEngines
-from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
@@ -41,19 +38,20 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
             return
         steps, encoding, trainings = jobs.working
-        async with _introduced(context), open_remote(context, trainings.on_runners) as remote:
+        remote = open_remote(context, trainings.on_runners)
+        async with _introduced(context), remote as (links, endpoints, alone_here):
 
             def at(revision: RevisionContext) -> Additions:
-                remote.links.root = revision.config.server.public_url
+                links.root = revision.config.server.public_url
                 served = jobs.at(revision)
-                return served._replace(endpoints=[*served.endpoints, *remote.endpoints])
+                return served._replace(endpoints=[*served.endpoints, *endpoints])
 
             yield FeatureInstance(
                 context,
                 at,
                 task_kinds=(steps, encoding, trainings.task_kinds),
                 alone=(jobs.retention.run, trainings.bills.run),
-                alone_here=remote.alone_here,
+                alone_here=alone_here,
                 memories=(trainings.task_kinds,),
                 files=(jobs.files, trainings.ends),
             )

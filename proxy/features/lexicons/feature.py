@@ -33,8 +33,7 @@ def _lexicon(name: str, words: Words) -> Finding:
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.features.lexicons.endpoints import LexiconEndpoints
-    from proxy.features.lexicons.lexicon_store import LexiconStore
+    from proxy.features.lexicons.endpoints import LexiconEndpoints, LexiconStore
     from proxy.features.lexicons.records import AccountWords
 
     def at(revision: RevisionContext) -> Additions:

@@ -30,7 +30,8 @@ from proxy.features.marks.findings import (
 from proxy.features.marks.hosted_mark import MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import SECTION
-from proxy.file_store.key_ring import KeyRing, UnusableKeys, parse_keys
+from proxy.file_store.key_ring import KeyRing, parse_keys
+from proxy.file_store.master_keys import VaultFailed
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.schema import installation_id
@@ -184,7 +185,7 @@ def _known_keys(config: Config) -> KeyRing | None:
         return parse_keys(file.read_text("ascii", "replace"), str(file))
     except FileNotFoundError:
         return None
-    except (OSError, UnusableKeys) as error:
+    except (OSError, VaultFailed) as error:
         _log.error("mark.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
         raise MarksUnavailable("the keys of marks cannot be read") from None
 

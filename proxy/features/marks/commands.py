@@ -111,10 +111,10 @@ RINGS = Group("keys", "")
 
 def _result(answer: dict[str, Any]) -> list[Part]:
     number = answer["keys"]
-    told = "The server takes it at its next reload: voxgate reload." if answer["is_served"] else ""
+    remark = "The server takes it at its next reload: voxgate reload." if answer["is_served"] else ""
     count = "1 key" if number == 1 else f"{number} keys"
     parts: list[Part] = [Line(f"{answer['file']} has {count} now, the new one first.")]
-    return [*parts, Line(told, "yellow")] if told else parts
+    return [*parts, Line(remark, "yellow")] if remark else parts
 
 
 @RINGS.command("rotate-mark", _result)
@@ -137,7 +137,8 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
     # Imported here: they are slow, and `voxgate --help` needs none of them.
     from proxy.features.marks.section import SECTION
     from proxy.file_store import data_folder
-    from proxy.file_store.key_ring import UnusableKeys, add_key
+    from proxy.file_store.key_ring import add_key
+    from proxy.file_store.master_keys import VaultFailed
 
     config = here.config()
     if getattr(SECTION.of(config), setting):
@@ -150,7 +151,7 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
         ring = add_key(file)
     except OSError as error:
         raise CommandRefused(f"{file}: {error.strerror}") from None
-    except UnusableKeys as error:
+    except VaultFailed as error:
         raise CommandRefused(str(error)) from None
     is_served = data_folder.is_held(Path(config.data))
     return CommandResult({"file": str(file), "keys": len(list(ring)), "is_served": is_served})

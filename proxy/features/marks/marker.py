@@ -23,7 +23,8 @@ from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
-from proxy.file_store.key_ring import KeyRing, UnusableKeys
+from proxy.file_store.key_ring import KeyRing
+from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
@@ -146,7 +147,7 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
     """Return the keys, or None and a log line if they are unusable. Waits for the disk."""
     try:
         return source.read(config, may_make=may_make)
-    except (OSError, UnusableKeys) as error:
+    except (OSError, VaultFailed) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         _log.error("mark.keys.failed", reason=reason)
         return None

@@ -25,7 +25,8 @@ from proxy.features.marks.certificate import (
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
 from proxy.features.marks.section import SECTION
-from proxy.file_store.key_ring import UnusableKeys, parse_keys
+from proxy.file_store.key_ring import parse_keys
+from proxy.file_store.master_keys import VaultFailed
 from speech_engine import Hosted
 
 _WHAT = "marking"
@@ -105,7 +106,7 @@ def _file(file: Path) -> Iterator[Finding]:
 def _text(where: str, text: str) -> Iterator[Finding]:
     try:
         ring = parse_keys(text, where)
-    except UnusableKeys as error:
+    except VaultFailed as error:
         yield wrong(_WHAT, str(error), name=where)
     else:
         yield ok(_WHAT, f"newest key {ring.newest.id}, {len([*ring]) - 1} older", name=where)

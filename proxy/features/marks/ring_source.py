@@ -10,7 +10,8 @@ import structlog
 from proxy.config.sections import Config
 from proxy.features.marks.jws import JwkSet, SigningKey
 from proxy.features.marks.section import RECEIPT_KEYS, SECTION
-from proxy.file_store.key_ring import KeyRing, UnusableKeys, ensure_keys, parse_keys
+from proxy.file_store.key_ring import KeyRing, ensure_keys, parse_keys
+from proxy.file_store.master_keys import VaultFailed
 
 
 class RingSource:
@@ -27,7 +28,7 @@ class RingSource:
     def read(self, config: Config, *, may_make: bool) -> KeyRing | None:
         """Return the keys, or None if there never were any. Waits for the disk.
 
-        Unless it `may_make`, a missing file is not made. Raises OSError and UnusableKeys.
+        Unless it `may_make`, a missing file is not made. Raises OSError and VaultFailed.
         """
         text: str = getattr(SECTION.of(config), self._setting)
         if text:
@@ -35,9 +36,7 @@ class RingSource:
         file = Path(config.data) / self._file_name
         if not file.exists():
             if self._has_read_file:
-                raise UnusableKeys(
-                    f"{file} is gone: put it back, or rotate the keys; then run voxgate reload"
-                )
+                raise VaultFailed(f"{file} is gone: put it back, or rotate the keys; then run voxgate reload")
             if not may_make:
                 return None
         ring = ensure_keys(file)
@@ -75,6 +74,6 @@ def read_receipt_keys(source: RingSource, config: Config) -> ReceiptKeys | None:
     try:
         ring = source.read(config, may_make=SECTION.of(config).receipts)
         return None if ring is None else ReceiptKeys(ring)
-    except (OSError, UnusableKeys) as error:
+    except (OSError, VaultFailed) as error:
         _log.error("receipt.keys.failed", reason=error.strerror if isinstance(error, OSError) else str(error))
         return None

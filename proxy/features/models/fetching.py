@@ -11,8 +11,7 @@ from typing import NamedTuple
 import httpx2
 
 from proxy.features.models.addresses import Address, FetchFailed, parse_address
-from proxy.features.models.digests import Count, has_digest, is_digest
-from proxy.features.models.part_file import FileInfo, PartFile
+from proxy.features.models.part_file import Count, FileInfo, PartFile, has_digest, is_digest
 
 _MOST_REDIRECTS = 5
 _MOST_TRIES = 5

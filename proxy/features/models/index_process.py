@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.digests import Count
+from proxy.features.models.part_file import Count
 
 _SPARE_BYTES = 16 * 1024 * 1024
 _LOOK_EVERY_S = 0.25

@@ -109,8 +109,8 @@ def open_galleries(registry: Registry) -> Galleries:
             continue
         for name, entry in entries.items():
             if (first := listed.get(name)) is not None:
-                taken = f"{plugin.gallery}: {name}: {first.plugin} has a model of that name"
-                faults.append(GalleryFault(plugin.name, taken))
+                reason = f"{plugin.gallery}: {name}: {first.plugin} has a model of that name"
+                faults.append(GalleryFault(plugin.name, reason))
                 continue
             listed[name] = Listed(name, plugin.name, plugin.model_format, entry)
     return Galleries(tuple(listed.values()), tuple(faults))

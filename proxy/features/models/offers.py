@@ -19,11 +19,11 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.digests import is_sha256
 from proxy.features.models.listing import Listed, open_galleries, pullable
 from proxy.features.models.model_use import next_steps, note_of_use
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import build_environment
+from proxy.features.models.part_file import is_sha256
 from proxy.features.models.progress_line import progress_line, say
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from proxy.features.models.stock import changing, current, row_of

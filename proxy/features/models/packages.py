@@ -19,11 +19,10 @@ from typing import IO, BinaryIO
 import numpy as np
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.digests import Count, has_digest
 from proxy.features.models.entries import GalleryFile, Member, NpmPackage, Package
 from proxy.features.models.index_process import Expected, IndexPatience
 from proxy.features.models.npm import download_tarball, read_tarball
-from proxy.features.models.part_file import opened_anew
+from proxy.features.models.part_file import Count, has_digest, opened_anew
 from proxy.features.models.wheels import download_wheel, opened_in_wheel
 
 _PIECE = 1024 * 1024

@@ -1,11 +1,15 @@
-"""The received part of a file: its bytes in a `.part`, and the server's facts beside it. Only the same file
-of the same server is resumed, so the facts are written before the first byte. No link is followed: root may
-pull into a folder that the server's user can write."""
+"""The received part of a file: its bytes in a `.part`, the server's facts beside it, and its digest.
+
+A hub sends either a SHA-256 or a blob id of git. Only the same file of the same server is resumed, so the
+facts are written before the first byte. No link is followed: root may pull into a folder that the server's
+user can write."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +17,11 @@ from typing import BinaryIO
 import msgspec
 
 _MOST_INFO_BYTES = 64 * 1024
+_PIECE = 4 * 1024 * 1024
+_SHA256, _BLOB = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
+
+Count = Callable[[int, int], None]
+"""Called with the finished bytes, and their total."""
 
 
 class FileInfo(msgspec.Struct, frozen=True):
@@ -72,3 +81,29 @@ class PartFile:
     def forget(self) -> None:
         for path in (self.path, self._info_file):
             path.unlink(missing_ok=True)
+
+
+def is_sha256(text: str) -> bool:
+    return bool(_SHA256.fullmatch(text))
+
+
+def is_digest(text: str) -> bool:
+    return bool(_SHA256.fullmatch(text) or _BLOB.fullmatch(text))
+
+
+def has_digest(path: Path, digests: tuple[str, ...], count: Count) -> bool:
+    """Tell whether a file has one of these digests. Raise OSError."""
+    size = path.stat().st_size
+    sha256 = hashlib.sha256()
+    # git's own name of the contents. A pinned revision vouches for it.
+    blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    needs_blob = any(_BLOB.fullmatch(each) for each in digests)
+    done = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            sha256.update(piece)
+            if needs_blob:
+                blob.update(piece)
+            done += len(piece)
+            count(done, size)
+    return sha256.hexdigest() in digests or (needs_blob and blob.hexdigest() in digests)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.digests import has_digest
 from proxy.features.models.entries import GalleryFile, NpmPackage, Package
 from proxy.features.models.fetching import HubPatience, Wanted, fetch
 from proxy.features.models.import_order import ImportOrder, judge_licence
@@ -27,7 +26,7 @@ from proxy.features.models.packages import (
     stored_package,
     take_package,
 )
-from proxy.features.models.part_file import PartFile, opened_anew
+from proxy.features.models.part_file import PartFile, has_digest, opened_anew
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 

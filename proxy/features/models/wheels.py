@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.digests import Count
 from proxy.features.models.index_process import Expected, IndexPatience, run_fetcher
+from proxy.features.models.part_file import Count
 
 _ENCRYPTED = 0x1
 _PIP = (

@@ -136,8 +136,8 @@ def voices_add(
     beside = {"account": account, "description": description, "language": language, "gender": gender}
     if rvc is not None:
         fields = {"name": name, **beside, "tags[]": words, "consent": consent, "format": "rvc"}
-        sent = {"file": rvc} if index is None else {"file": rvc, "index": index}
-        return AdminRequest("POST", "voice_models", fields, files=sent, work="it is read and sealed")
+        files = {"file": rvc} if index is None else {"file": rvc, "index": index}
+        return AdminRequest("POST", "voice_models", fields, files=files, work="it is read and sealed")
     if file is not None:
         if account is None:
             raise CommandRefused("--account: a voice of a recording belongs to an account; name it")

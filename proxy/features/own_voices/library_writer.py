@@ -12,9 +12,9 @@ from policies.routing import Voice
 from proxy.catalogue.cast_members import check_single, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import Cloning
+from proxy.catalogue.erasing import Purges
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.library import NOTHING, Library
-from proxy.catalogue.purges import Purges
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound

@@ -166,7 +166,11 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
                 assert (found(answer), len(answer.content)) == (expected, RATE_HZ)
                 await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
             page = server.worker.metrics.text()
-            _repair(path)
+            root = path.parent.parent
+            if root.is_dir():
+                shutil.rmtree(root)
+            else:
+                root.unlink()
             assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
             await landed(tmp_path)
             path.unlink()
@@ -189,14 +193,6 @@ def _break(way: str, path: Path) -> None:
         part.symlink_to("/dev/full")
     elif way == "no file":
         part.mkdir(exist_ok=True)
-
-
-def _repair(path: Path) -> None:
-    root = path.parent.parent
-    if root.is_dir():
-        shutil.rmtree(root)
-    else:
-        root.unlink()
 
 
 async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall, Totals
-from proxy.speech.pipeline import Delivery
 from proxy.storage.store import Statement
 from speech_engine import Encoded, Finished, Started, Word, Words, errors
 from tests.features.cache.keeping import (
@@ -308,7 +307,7 @@ async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path)
         cache = cache_of(server)
         clip = cache.path(cache.name_without_text(caller.account, request, plan), request.text)
         call = SpeechCall("req_1", caller, request, plan, Totals(request, plan), clip)
-        await server.worker.pipeline.answer(call, Delivery(take_one, lambda: None))
+        await server.worker.pipeline.answer(call, take_one, lambda: None)
         await landed(tmp_path)
         assert not stored(tmp_path)
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]

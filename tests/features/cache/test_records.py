@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.features.cache import records as clips
-from proxy.features.cache.records import NewClip
+from proxy.features.cache.records import ClipOwner
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
@@ -28,13 +28,9 @@ async def add(
     recording = f"rec_{name}"
     await clips.add(
         store,
-        NewClip(
-            recording=recording,
-            account=account,
-            voices=frozenset(voices),
-            has_lexicon=has_lexicon,
-            folder=folder,
-        ),
+        recording,
+        ClipOwner(account, frozenset(voices), has_lexicon),
+        folder,
     )
     assert await clips.give_name(store, recording, name)
     return recording
@@ -78,10 +74,7 @@ async def test_an_account_takes_its_own(store: Store) -> None:
 
 
 async def test_a_recording_that_a_purge_overtook_gets_no_name(store: Store) -> None:
-    early = NewClip(
-        recording="rec_1", account="ada", voices=frozenset({"ana"}), has_lexicon=False, folder=FOLDER
-    )
-    await clips.add(store, early)
+    await clips.add(store, "rec_1", ClipOwner("ada", frozenset({"ana"}), has_lexicon=False), FOLDER)
     assert await clips.is_there(store, "rec_1")
     assert await clips.purge_voice(store, "ada", "ana") == set()
     assert not await clips.give_name(store, "rec_1", "a")
@@ -90,10 +83,7 @@ async def test_a_recording_that_a_purge_overtook_gets_no_name(store: Store) -> N
 
 
 async def test_two_recordings_of_one_name_are_purged_apart(store: Store) -> None:
-    first = NewClip(
-        recording="rec_1", account="ada", voices=frozenset({"ana"}), has_lexicon=False, folder=FOLDER
-    )
-    await clips.add(store, first)
+    await clips.add(store, "rec_1", ClipOwner("ada", frozenset({"ana"}), has_lexicon=False), FOLDER)
     await clips.purge_account(store, "ada")
     second = await add(store, "a")
     assert not await clips.give_name(store, "rec_1", "a")
@@ -122,15 +112,9 @@ async def test_nothing_of_an_erased_voice_is_kept(store: Store, moment: str) -> 
         if now == moment:
             assert await tombstones.erase(store, tombstone)
 
-    clip = NewClip(
-        recording="rec",
-        account="ada",
-        voices=frozenset({"voice_ana", "ben"}),
-        has_lexicon=False,
-        folder=FOLDER,
-    )
+    owner = ClipOwner("ada", frozenset({"voice_ana", "ben"}), has_lexicon=False)
     await erase_at("before it begins")
-    await clips.add(store, clip)
+    await clips.add(store, "rec", owner, FOLDER)
     await erase_at("before it has a name")
     assert await clips.give_name(store, "rec", "name") == (moment == "before it is there")
     await erase_at("before it is there")

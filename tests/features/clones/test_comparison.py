@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.features.all import open_store
-from proxy.features.clones.at_provider import ProviderClones
+from proxy.features.clones.attempt import ProviderClones
 from proxy.features.clones.endpoints import CloneDifferences, clone_again, compare_clones
 from speech_engine import CloneList
 from tests.features.clones.clone_rig import CloneRig, clone_rig, owned_voice, voices_at

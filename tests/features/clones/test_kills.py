@@ -16,7 +16,7 @@ from proxy.features.clones.records import CloneTask
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
-from tests.tables import each_row
+from tests.tables import soak
 
 BEFORE, AFTER = "hang_before", "hang_after"
 
@@ -32,10 +32,10 @@ MORE_STEPS = [
     ("minimax", AFTER, "t2a_v2", 1),
     ("elevenlabs", BEFORE, "/v1/voices/add", 0),
 ]
-"""For `tests/soak`."""
+"""For `make soak`."""
 
 
-@each_row(("engine", "fault", "path", "made"), STEPS)
+@pytest.mark.parametrize(("engine", "fault", "path", "made"), [*STEPS, *soak(*MORE_STEPS)])
 async def test_a_killed_worker_leaves_one_known_voice(
     tmp_path: Path, engine: str, fault: str, path: str, made: int
 ) -> None:
@@ -55,7 +55,9 @@ async def test_a_killed_worker_leaves_one_known_voice(
             assert (await verify(store)).is_clean
 
 
-@pytest.mark.parametrize(("engine", "path"), [("minimax", "voice_clone")])
+@pytest.mark.parametrize(
+    ("engine", "path"), [("minimax", "voice_clone"), *soak(("elevenlabs", "voices/add"))]
+)
 async def test_a_killed_worker_and_an_erasure_leave_nothing(tmp_path: Path, engine: str, path: str) -> None:
     async with clouds() as at:
         voice, _ = await _want_and_kill(tmp_path, at, engine, AFTER, path)

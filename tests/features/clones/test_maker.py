@@ -284,4 +284,5 @@ async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
     recordings = CloneRecordings(rig.store, saved(rig.store), Source(), granted(rig.store))
     place = rig.clone_tasks.places.find(made.engine, made.credential)
     request = await recordings.request(made, place, None)
+    assert request is not None
     assert (asked, len(request.samples)) == ([first.digest], 1)

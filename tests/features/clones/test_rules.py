@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from policies.tasks import SECOND
 from proxy.features.clones import rules
-from proxy.features.clones.rules import CloneFacts, SlotHolder, State, Step, choose_slot, find_step
+from proxy.features.clones.rules import CloneFacts, State, Step, choose_slot, find_step
 from tests.tables import each_row
 
 NOW = 1_000_000 * SECOND
@@ -99,46 +99,43 @@ _OLD = NOW - 2 * 3600 * SECOND
 
 
 @each_row(
-    ("slots", "additions", "holders", "expected"),
+    ("slots", "additions", "used", "expected"),
     [
-        (None, None, [], (True, None)),
-        (1, None, [SlotHolder("a", _OLD)], (True, None)),
-        (1, 0, [], (False, None)),
-        (None, 0, [], (False, None)),
-        (0, 5, [], (False, None)),
-        (0, 5, [SlotHolder("a", NOW)], (False, None)),
-        (0, 5, [SlotHolder("a", _OLD), SlotHolder("b", _OLD - 1), SlotHolder("c", NOW)], (True, "b")),
-        (0, None, [SlotHolder("b", _OLD), SlotHolder("a", _OLD)], (True, "a")),
-        (0, 0, [SlotHolder("a", _OLD)], (False, None)),
+        (None, None, {}, (True, None)),
+        (1, None, {"a": _OLD}, (True, None)),
+        (1, 0, {}, (False, None)),
+        (None, 0, {}, (False, None)),
+        (0, 5, {}, (False, None)),
+        (0, 5, {"a": NOW}, (False, None)),
+        (0, 5, {"a": _OLD, "b": _OLD - 1, "c": NOW}, (True, "b")),
+        (0, None, {"b": _OLD, "a": _OLD}, (True, "a")),
+        (0, 0, {"a": _OLD}, (False, None)),
     ],
 )
 def test_whose_slot_is_given_away(
     slots: int | None,
     additions: int | None,
-    holders: list[SlotHolder],
+    used: dict[str, int],
     expected: tuple[bool, str | None],
 ) -> None:
-    choice = choose_slot(slots, additions, holders, NOW)
-    assert (choice.may_clone, choice.gives_way) == expected
-    assert bool(choice.reason) != choice.may_clone
+    gives_way, refusal = choose_slot(slots, additions, used, NOW)
+    assert (not refusal, gives_way) == expected
 
 
-_holders = st.lists(st.builds(SlotHolder, st.text("abc", min_size=1), st.integers(0, NOW)), max_size=6)
+_used = st.dictionaries(st.text("abc", min_size=1), st.integers(0, NOW), max_size=6)
 _counts = st.none() | st.integers(0, 3)
 
 
-@given(_counts, _counts, _holders)
-def test_what_always_holds_of_a_slot(
-    slots: int | None, additions: int | None, holders: list[SlotHolder]
-) -> None:
-    choice = choose_slot(slots, additions, holders, NOW)
-    if choice.may_clone:
+@given(_counts, _counts, _used)
+def test_what_always_holds_of_a_slot(slots: int | None, additions: int | None, used: dict[str, int]) -> None:
+    gives_way, refusal = choose_slot(slots, additions, used, NOW)
+    if not refusal:
         assert additions is None or additions > 0, "each clone spends an addition"
-        assert (choice.gives_way is None) == (slots is None or slots > 0), "room is used before a swap"
-    if choice.gives_way is not None:
-        used = {holder.used for holder in holders if holder.id == choice.gives_way}
-        assert min(used) == min(holder.used for holder in holders), "the one not used for longest"
-        assert min(used) + rules.SPARED_S * SECOND <= NOW
+        assert (gives_way is None) == (slots is None or slots > 0), "room is used before a swap"
+    if gives_way is not None:
+        assert not refusal
+        assert used[gives_way] == min(used.values()), "the one not used for longest"
+        assert used[gives_way] + rules.SPARED_S * SECOND <= NOW
 
 
 @each_row(

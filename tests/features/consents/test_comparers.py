@@ -13,7 +13,7 @@ import pytest
 
 from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
-from proxy.features.consents.comparers import (
+from proxy.features.consents.comparison import (
     HOST_MODULE,
     ComparerFailed,
     HostedComparer,
@@ -67,16 +67,16 @@ def is_comparer(process: psutil.Process) -> bool:
 
 async def test_speakers_are_compared_and_the_scale_comes_along(comparer: HostedComparer) -> None:
     assert not processes(), "nobody has asked yet"
-    assert (await comparer.score(LOW, LOW)).score == 1.0
-    found = await comparer.score(LOW, HIGH)
-    assert found.score == pytest.approx(0.5, abs=0.01)
-    assert found.scale == SpeakerScale(same=0.9, other=0.5)
+    assert (await comparer.score(LOW, LOW))[0] == 1.0
+    score, scale = await comparer.score(LOW, HIGH)
+    assert score == pytest.approx(0.5, abs=0.01)
+    assert scale == SpeakerScale(same=0.9, other=0.5)
     assert len(processes()) == 1
 
 
 async def test_two_who_ask_at_once_each_get_their_own_answer(comparer: HostedComparer) -> None:
     found = await asyncio.gather(comparer.score(LOW, LOW), comparer.score(LOW, HIGH))
-    assert [each.score for each in found] == [1.0, pytest.approx(0.5, abs=0.01)]
+    assert [score for score, _ in found] == [1.0, pytest.approx(0.5, abs=0.01)]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_a_failure_is_one_answer_s_only_and_quotes_nothing(
 ) -> None:
     with pytest.raises(ComparerFailed, match=said):
         await comparer.score(sound, LOW)
-    assert (await comparer.score(LOW, LOW)).score == 1.0
+    assert (await comparer.score(LOW, LOW))[0] == 1.0
 
 
 @pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
@@ -109,7 +109,7 @@ async def test_one_that_never_answers_is_ended(comparer: HostedComparer) -> None
         await comparer.score(ENDLESS, LOW)
     await soon(lambda: not process.is_running())
     comparer._within_s = 30.0
-    assert (await comparer.score(LOW, LOW)).score == 1.0
+    assert (await comparer.score(LOW, LOW))[0] == 1.0
 
 
 async def test_one_that_does_not_load_says_why() -> None:
@@ -131,7 +131,7 @@ async def test_it_runs_where_its_plugin_says() -> None:
         async with open_comparer(registry_of(create), "pitch", PluginSection(), ENVIRON) as comparer:
             assert type(comparer).__name__ == kind
             assert comparer is not None
-            assert (await comparer.score(LOW, HIGH)).score == pytest.approx(0.5, abs=0.01)
+            assert (await comparer.score(LOW, HIGH))[0] == pytest.approx(0.5, abs=0.01)
             with pytest.raises(ComparerFailed, match="pitch failed: ValueError"):
                 await comparer.score(HARMFUL, LOW)
     assert not processes()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from policies.sample_quality import Rating, SampleQuality
+from proxy.catalogue.voice_records import Compared
 from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.registry import Registry
-from proxy.features.consents.comparers import ComparerFailed, SpeakerScore
 from proxy.features.consents.comparison import (
+    ComparerFailed,
     RatedRecording,
     SpeakerComparison,
-    SpeakerVerdict,
     open_comparison,
 )
 from speech_engine import SpeakerScale
@@ -32,10 +32,10 @@ class DirectComparer:
     def __init__(self) -> None:
         self.failure = ""
 
-    async def score(self, one: bytes, other: bytes) -> SpeakerScore:
+    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
         if self.failure:
             raise ComparerFailed(self.failure)
-        return SpeakerScore(PitchComparer().compare(one, other), SpeakerScale(0.9, 0.7))
+        return PitchComparer().compare(one, other), SpeakerScale(0.9, 0.7)
 
 
 def recording(pitch_hz: float, rating: Rating = "high", seconds: float = 4.0) -> RatedRecording:
@@ -66,7 +66,7 @@ async def test_the_answer_is_recorded_with_its_score(
 async def test_by_default_nobody_is_refused() -> None:
     comparison = SpeakerComparison(msgspec.structs.replace(SECTION, other_speaker="record"), DirectComparer())
     found = await comparison.compare(recording(200), recording(400))
-    assert found == SpeakerVerdict("other", "pitch", 0.5)
+    assert found == Compared("other", 0.5, "pitch")
     assert not comparison.refuses(found)
 
 
@@ -82,7 +82,7 @@ async def test_a_comparer_that_fails_leaves_the_answer_open() -> None:
     for named in (comparer, None):
         comparison = SpeakerComparison(SECTION, named)
         found = await comparison.compare(recording(200), recording(400))
-        assert found == SpeakerVerdict("unsure", "pitch", None)
+        assert found == Compared("unsure", None, "pitch")
         assert not comparison.refuses(found)
 
 
@@ -91,12 +91,12 @@ async def test_the_configured_comparer_is_opened() -> None:
     registry = Registry({("comparer", "pitch"): plugin}, ())
     async with open_comparison(registry, Config(consent=SECTION)) as comparison:
         found = await comparison.compare(recording(200), recording(200))
-        assert found == SpeakerVerdict("same", "pitch", 1.0)
+        assert found == Compared("same", 1.0, "pitch")
     broken = Config(
         consent=SECTION, plugins={"comparer": {"pitch": PluginSection(settings={"is_broken": True})}}
     )
     async with open_comparison(registry, broken) as comparison:
-        assert await comparison.compare(recording(200), recording(200)) == SpeakerVerdict("unsure", "pitch")
+        assert await comparison.compare(recording(200), recording(200)) == Compared("unsure", None, "pitch")
     async with open_comparison(registry, Config()) as comparison:
         assert await comparison.compare(recording(200), recording(200)) is None
 

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.audio.recordings.decoder import open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.derived_things import OwnedRecord
+from proxy.catalogue.erasing import OwnedRecord
 from proxy.config.sections import ConsentSection, VaultSection
 from proxy.errors import Conflict, NotFound
 from proxy.features.all import open_store

@@ -16,9 +16,9 @@ from starlette.types import Message
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
 from proxy.errors import InvalidRequest, NoPlace
-from proxy.features.conversions import endpoint, sources
+from proxy.features.conversions import endpoint
+from proxy.features.conversions.endpoint import Sources
 from proxy.features.conversions.form import ConversionForm, ConversionUpload
-from proxy.features.conversions.sources import Sources
 from proxy.features.jobs.kinds.conversion import kind
 from proxy.http.form import MOST_FILE_BYTES
 from speech_engine import (
@@ -309,7 +309,7 @@ async def test_what_takes_long_for_a_large_file_holds_up_nobody(
 
         return noted
 
-    places = ((sources, "sha256"), (endpoint, "digest_of_fields"))
+    places = ((endpoint, "sha256"), (endpoint, "digest_of_fields"))
     jobs = [(kind, name) for name in ("sha256", "digest_of_fields", "stretches", "is_silent")]
     for module, name in (*places, *jobs):
         named = f"{module.__name__}.{name}"

@@ -12,9 +12,8 @@ import signal
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import NoReturn
 
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.erasure.erasure import Erasure
@@ -28,14 +27,10 @@ STEP = sys.argv[3]
 _flush = os.fsync
 
 
-def _die() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
-
-
 def _die_if(step: str) -> None:
     if step == STEP:
-        _die()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
 
 
 class KilledStore(SqliteStore):

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
-from proxy.catalogue.derived_things import DerivedThings
-from proxy.catalogue.erasing import Spread
+from proxy.catalogue.erasing import DerivedThings, Spread
 from proxy.features.erasure.erasure import Erasure
 from speech_engine import EngineUnavailable
 from tests.features.erasure.erasing import add_voice, erase, erasure_of, speaking

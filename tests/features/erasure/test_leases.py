@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import all_tables
 from proxy.features.clones import records

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from proxy.features.jobs import event_stream
+from proxy.features.jobs import endpoints
 from proxy.features.jobs.core import records
-from proxy.features.jobs.event_stream import EventStreams
+from proxy.features.jobs.endpoints import EventStreams
 from proxy.http.connection import PEER
 from proxy.http.endpoint import Endpoint
 from speech_engine import Finished, Started
@@ -29,9 +29,7 @@ def streams_of(server: Inside) -> EventStreams:
         return getattr(endpoint.handler, "__self__", None)
 
     (found,) = [
-        each._streams
-        for each in map(owner, server.worker.endpoints)
-        if isinstance(each, event_stream.JobEvents)
+        each._streams for each in map(owner, server.worker.endpoints) if isinstance(each, endpoints.JobEvents)
     ]
     return found
 
@@ -86,7 +84,7 @@ def _cancel(follower: Follower) -> None:
 async def test_an_account_has_so_many_streams_and_each_is_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[[Follower], None]
 ) -> None:
-    monkeypatch.setattr(event_stream, "MOST_OF_ACCOUNT", MOST)
+    monkeypatch.setattr(endpoints, "MOST_OF_ACCOUNT", MOST)
     goes_on = asyncio.Event()
     engine = Scripted(Started(RATE_HZ), goes_on.wait, Finished())
     async with jobs_inside(tmp_path, one=engine) as server:

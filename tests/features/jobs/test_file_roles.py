@@ -13,7 +13,7 @@ import pytest
 
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded, list_file
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.kinds.training import blobs, training_input, trainings
+from proxy.features.jobs.kinds.training import following, training_input, trainings
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import ALWAYS, Statement
 from speech_engine.training import FarPiece, FilePiece, FileRole
@@ -104,7 +104,7 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
         files: JobFiles, rows: list[EncodedBlob], role: FileRole
     ) -> AsyncGenerator[FilePiece, None]:
         resumed.append(sum(row.bytes for row in rows))
-        async with aclosing(blobs.pieces_of(files, rows, role)) as pieces:
+        async with aclosing(following.pieces_of(files, rows, role)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -141,7 +141,7 @@ async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
     await upgrade_again(new_store_url, tmp_path / "data")
     async with training_rig.trainings_inside(tmp_path, new_store_url, name="ben") as again:
         await _bring(again, id_, b"end", 1, is_last=True)
-        far, store = training_rig.kind_of(again).means.on_runners, again.worker.store
+        far, store = training_rig.kind_of(again).on_runners, again.worker.store
         assert [row.bytes for row in await far.checkpoint(id_)] == [9, 3]
         assert await far.voice(id_) == b"beginningend"
         assert [row.bytes for row in await list_file(store, id_, "onnx_part")] == [9, 3]
@@ -153,4 +153,4 @@ async def _bring(server: Inside, job: str, data: bytes, number: int, *, is_last:
     digest = hashlib.sha256(data).hexdigest()
     for role in get_args(FileRole):
         piece = FarPiece(role=role, number=number, data=data, digest=digest, is_last=is_last)
-        await training_rig.kind_of(server).means.on_runners.take(job, step["id"], piece, ALWAYS)
+        await training_rig.kind_of(server).on_runners.take(job, step["id"], piece, ALWAYS)

@@ -24,11 +24,11 @@ from tests.proxy.api.scripted import Scripted
 from tests.proxy.audio.recordings.clips import wav
 from tests.replies import json_of
 from tests.sound import decoded, tone
+from tests.tables import soak
 
 DETECT = "/v1/audio/marks/detect"
 CHECK = "/v1/content_provenance_checks"
-FORMATS = ("opus", "pcm")
-"""The others are in `tests/soak`."""
+FORMATS = ("opus", "pcm", *soak("wav", "mp3", "aac", "flac"))
 RATE_HZ = 24_000
 SPOKEN_S = 4
 CONFIG = """

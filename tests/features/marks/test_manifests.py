@@ -20,7 +20,8 @@ from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import Signer, SignerUnavailable
 from proxy.features.marks.signing import Signed
-from proxy.file_store.key_ring import UnusableKeys, add_key
+from proxy.file_store.key_ring import add_key
+from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.rows import encode_json
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
@@ -195,6 +196,6 @@ def test_a_file_of_keys_is_made_where_one_may_be_and_never_anew(tmp_path: Path) 
     assert again is not None
     assert again.newest == ring.newest
     (tmp_path / KEYS_FILE).unlink()
-    with pytest.raises(UnusableKeys, match="is gone"):
+    with pytest.raises(VaultFailed, match="is gone"):
         source.read(config, may_make=True)
     assert not (tmp_path / KEYS_FILE).exists()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from tests.features.marks.marks import hum, hums
 from tests.proxy.api.inside import Inside, inside, with_engines
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.sound import decoded, tone
-from tests.tables import each_row
+from tests.tables import each_row, soak
 
 SECONDS = 0.6
 MP3_HZ = 44_100
@@ -164,7 +164,7 @@ async def is_marked(server: Inside, format_: str, cache: str, shape: str) -> boo
 
 
 def _few() -> list[Any]:
-    """Each row with each shape, in the formats by turns. All formats of all rows are in `tests/soak`."""
+    """Each row with each shape, in the formats by turns. `make soak` has all formats of all rows."""
     formats = cycle(FORMATS)
     return [pytest.param(row, [(shape, next(formats)) for shape in SHAPES], id=name(row)) for row in TABLE]
 
@@ -173,10 +173,12 @@ def name(row: Row) -> str:
     return f"{row.one}+{row.two}{row.more}{row.plan}"
 
 
-@each_row(("row", "asked"), _few())
+@pytest.mark.parametrize("has_all", [False, *soak(True)])
+@each_row(("row", "few"), _few())
 async def test_an_answer_is_marked_where_it_is_due_and_nowhere_else(
-    tmp_path: Path, row: Row, asked: Sequence[tuple[str, str]]
+    tmp_path: Path, row: Row, few: Sequence[tuple[str, str]], has_all: bool
 ) -> None:
+    asked = list(product(SHAPES, FORMATS)) if has_all else few
     async with serving(tmp_path, row) as (server, engines):
         for shape, format_ in asked:
             is_joined = shape not in ("one part by one engine", "one part by two candidates")

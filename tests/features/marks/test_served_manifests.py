@@ -35,6 +35,7 @@ from tests.proxy.api.inside import Inside, envelope, inside, with_engines
 from tests.proxy.api.scripted import Scripted, Step, spoken
 from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
+from tests.tables import soak
 
 CONFIG = """
 [engines.one]
@@ -98,7 +99,7 @@ class SlowSigner(NoSigner):
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("format_", ["opus", "pcm"])
+@pytest.mark.parametrize("format_", ["opus", "pcm", *soak("mp3", "aac", "flac")])
 async def test_a_stream_has_its_manifest_beside_it(tmp_path: Path, format_: str) -> None:
     async with serving(tmp_path) as server:
         answer = await ask(server, response_format=format_)
@@ -157,7 +158,7 @@ async def test_a_whole_wav_has_its_manifest_inside_and_plays_as_before(tmp_path:
     assert read("wav", base64.b64decode(in_json.json()["audio_base64"])).state == "Valid"
 
 
-@pytest.mark.parametrize("format_", ["mp3"])
+@pytest.mark.parametrize("format_", ["mp3", *soak("wav", "flac")])
 async def test_who_asks_for_provenance_gets_a_whole_file_with_it(tmp_path: Path, format_: str) -> None:
     async with serving(tmp_path) as server:
         for body in ({}, TONES, {**TONES, "sample_rate": 16_000}):

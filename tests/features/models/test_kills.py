@@ -12,10 +12,11 @@ import pytest
 
 from proxy.engines.stored_models import ModelStore, StoredModel, verify
 from tests.features.models.hub import Hub, Manner
-from tests.features.models.puller import pull
+from tests.features.models.puller import POINTS, pull
 from tests.features.models.pulls import only_model
 from tests.features.models.toys import CONFIG, WEIGHTS, wheel
 from tests.proxy.engines.wheels import only
+from tests.tables import soak
 from tests.waiting import until
 
 FEW_POINTS = (
@@ -25,7 +26,7 @@ FEW_POINTS = (
     "in the middle of the import",
     "before the rest is deleted",
 )
-"""One for each kind of thing that may be half there. The other points are in `tests/soak`."""
+"""One for each kind of thing that may be half there. `make soak` has the other points."""
 
 
 @pytest.fixture
@@ -52,7 +53,9 @@ def _ended(puller: subprocess.Popen[str]) -> tuple[int, str]:
     return puller.returncode, said.strip()
 
 
-@pytest.mark.parametrize("point", FEW_POINTS)
+@pytest.mark.parametrize(
+    "point", [*FEW_POINTS, *soak(*(point for point in POINTS if point not in FEW_POINTS))]
+)
 def test_a_kill_leaves_nothing_half_there(tmp_path: Path, hub: Hub, index: Path, point: str) -> None:
     hub.put("/weights.bin", WEIGHTS)
     assert _ended(_start(tmp_path, hub, index, point)) == (-signal.SIGKILL, "")

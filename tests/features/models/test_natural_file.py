@@ -164,8 +164,11 @@ def test_the_doctor_has_nothing_to_ask_where_nobody_sells(run: Run, folder: Path
     assert found() == "ok"
 
 
-def _with_packages(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin lists a package, and pip has none at all."""
+@pytest.mark.usefixtures("bird")
+def test_its_environment_is_built_too_and_a_failure_leaves_the_model(
+    run: Run, folder: Path, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The plugin lists a package, and pip has none at all.
     module = plugins / "v_chirp.py"
     listing = 'Hosted("v_chirp_worker", packages=("v_none",))'
     module.write_text(module.read_text().replace('Hosted("v_chirp_worker")', listing))
@@ -173,13 +176,6 @@ def _with_packages(plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "wheels").mkdir()
     for name, value in only(tmp_path / "wheels").items():
         monkeypatch.setenv(name, value)
-
-
-@pytest.mark.usefixtures("bird")
-def test_its_environment_is_built_too_and_a_failure_leaves_the_model(
-    run: Run, folder: Path, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _with_packages(plugins, tmp_path, monkeypatch)
     made = run(*PULL)
     assert made.status == 1
     assert "installing the packages" in made.err

@@ -14,12 +14,9 @@ from typing import NamedTuple
 
 import httpx2
 import numpy as np
-import pytest
 
 from tests.heard.natural import shipped
 from tests.server import Server
-
-pytestmark = pytest.mark.soak
 
 REQUESTS, AT_ONCE, LOAD = 200, 6, 8
 VOICES = ("coral", "shimmer", "alloy", "onyx")

@@ -14,13 +14,11 @@ from plugins.espeak.voices import voices
 from tests.plugins.espeak.heard import espeak, hear, loudness_lufs, said, true_peak_db
 from tests.plugins.espeak.test_voices import SENTENCE, shipped
 from tests.plugins.pycld2.sentences import samples
+from tests.tables import soak
 
 
-async def test_openai_s_names_are_equally_loud_and_none_is_cut_off() -> None:
-    await expect_equal_loudness("en")
-
-
-async def expect_equal_loudness(language: str) -> None:
+@pytest.mark.parametrize("language", ["en", *soak("es", "fr")])
+async def test_openai_s_names_are_equally_loud_and_none_is_cut_off(language: str) -> None:
     """Ten sentences, by ITU-R BS.1770. Without their gains, the loudest is 6 LU above the softest."""
     texts = [each.text for each in samples() if each.language == language and not each.is_short]
     async with espeak() as engine:

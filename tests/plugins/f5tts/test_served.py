@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import openai
 import pytest
 
@@ -17,6 +16,7 @@ from tests.faults.test_owned_voices import agree
 from tests.plugins.neural import kept_model, lend
 from tests.replies import json_of
 from tests.server import Server
+from tests.sound import difference
 from tests.tables import each_row
 from tests.waiting import until
 
@@ -57,12 +57,8 @@ def recording(seconds: float, by: str) -> bytes:
     whole = speech_clips.wav(by)
     header = len(wav_header(0))
     pcm = whole[header:] * (1 + round(seconds / 10))
-    pcm = pcm[: 2 * round(seconds * _rate_of(whole))]
+    pcm = pcm[: 2 * round(seconds * int.from_bytes(whole[24:28], "little"))]
     return whole[: header - 4] + len(pcm).to_bytes(4, "little") + pcm
-
-
-def _rate_of(wav: bytes) -> int:
-    return int.from_bytes(wav[24:28], "little")
 
 
 def make_voice(live: Server, name: str, sound: bytes, **fields: str) -> Any:
@@ -116,12 +112,6 @@ async def said(client: openai.AsyncOpenAI, rig: Rig, number: int) -> bytes:
         extra_body={"seed": number},
     )
     return answer.content
-
-
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
 
 
 async def test_clients_with_two_voices_and_two_models_hear_what_each_hears_alone(rig: Rig) -> None:

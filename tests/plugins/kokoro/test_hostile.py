@@ -14,7 +14,7 @@ from speech_engine.model_files import OnnxGraph, UnusableModel
 from speech_engine.model_files.onnx import read_graph
 from tests.plugins.kokoro import hostile
 from tests.plugins.piper.environment import run
-from tests.tables import each_row
+from tests.tables import each_row, soak
 
 SAMPLE = ("weights for fewer numbers than come", "first cells of nothing", "a sound without steps")
 
@@ -61,7 +61,7 @@ def test_the_four_speak_as_they_should_be(tmp_path: Path) -> None:
     assert all(each.endswith("samples") and each != "0 samples" for each in heard), done.stdout
 
 
-@each_row("name", SAMPLE)
+@pytest.mark.parametrize("name", [*SAMPLE, *soak(*(name for name in hostile.HELD if name not in SAMPLE))])
 def test_what_the_reader_cannot_know_ends_no_process(tmp_path: Path, name: str) -> None:
     done = ran(tmp_path, {name: hostile.HELD[name]})
     assert done.returncode == 0, done.stderr

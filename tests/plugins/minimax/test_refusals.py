@@ -13,6 +13,7 @@ from fakes.faults import ScriptedFault
 from plugins.minimax import faults
 from plugins.minimax.wire import BaseResp
 from speech_engine import (
+    CloneNameUsed,
     ContentRefused,
     EngineCannot,
     EngineError,
@@ -52,7 +53,7 @@ CODES: dict[int, type[EngineError]] = {
     2013: UnsupportedRequest,
     2037: UnusableSample,
     2038: EngineCannot,
-    2039: faults.IdTaken,
+    2039: CloneNameUsed,
     2042: VoiceNotFound,
     2045: EngineLimited,
     2048: UnusableSample,

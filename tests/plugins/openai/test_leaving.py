@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import psutil
+import pytest
 import structlog
 
 from fakes.openai.app import provider
@@ -19,6 +20,7 @@ from proxy.engines.upstream_http import open_http
 from speech_engine import Context, Engine, Finished
 from speech_engine.testing import collect, job
 from tests.plugins.openai.upstream import pair
+from tests.tables import soak
 
 JOB = job("Hello there, world.", model="gpt-4o-mini-tts", voice="alloy")
 AT_ONCE = 20
@@ -38,11 +40,8 @@ async def test_enough_samples_are_enough() -> None:
         await fake.until(lambda: fake.open == 0)
 
 
-async def test_cancelled_jobs_leave_no_connection() -> None:
-    await expect_no_connection_after_cancelled_jobs(count=200)
-
-
-async def expect_no_connection_after_cancelled_jobs(count: int) -> None:
+@pytest.mark.parametrize("count", [200, *soak(1_000)])
+async def test_cancelled_jobs_leave_no_connection(count: int) -> None:
     async with served(provider()) as fake, open_http(Upstream()) as http:
         settings = OpenAISettings(base_url=f"{fake.url}/v1")
         async with create("openai", settings, Context(structlog.get_logger(), http=http)) as engine:

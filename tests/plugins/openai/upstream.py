@@ -15,7 +15,7 @@ from plugins.openai.engine import OpenAIEngine, create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
-from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
+from speech_engine import Audio, Context, Encoded, Engine, EngineError, Event, SpeechJob
 from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.testing import speaking
 from tests.tones import tones
@@ -37,7 +37,7 @@ async def pair(server: str = "", samples: SampleReader = NO_SAMPLES, **settings:
             yield Pair(engine, fake.provider)
 
 
-async def until_it_fails(engine: OpenAIEngine, job: SpeechJob) -> tuple[list[Event], EngineError | None]:
+async def until_it_fails(engine: Engine, job: SpeechJob) -> tuple[list[Event], EngineError | None]:
     """What came before the failure, and the failure."""
     events: list[Event] = []
     try:

@@ -47,10 +47,6 @@ def piper_row(live: Server) -> dict[str, Any]:
         return dict(row)
 
 
-def wait_until_loaded(live: Server) -> None:
-    until(lambda: piper_row(live)["state"] == "ready", LOADED_S)
-
-
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     interpreter()
@@ -65,7 +61,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     put(folder, config, "slow", language="de_DE", espeak_voice="de", reading="text", work=300)
     with server.running(folder, CONFIG) as running:
-        wait_until_loaded(running)
+        until(lambda: piper_row(running)["state"] == "ready", LOADED_S)
         yield running
 
 

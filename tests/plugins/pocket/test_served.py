@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpx2
-import numpy as np
 import openai
 import pytest
 
@@ -16,8 +15,9 @@ from tests.commands import command
 from tests.plugins.neural import kept_model, lend
 from tests.plugins.xtts.test_served import PATIENCE, clone, wait_until_loaded
 from tests.server import Server
+from tests.sound import difference
+from tests.tables import soak
 
-CLIENTS = 3
 MOST_LSB = 2
 CONFIG = """
 [server]
@@ -63,17 +63,8 @@ async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> bytes:
     return answer.content
 
 
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
-
-
-async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig) -> None:
-    await expect_what_each_hears_alone(rig, CLIENTS)
-
-
-async def expect_what_each_hears_alone(rig: Rig, clients: int) -> None:
+@pytest.mark.parametrize("clients", [3, *soak(4)])
+async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig, clients: int) -> None:
     async with openai.AsyncOpenAI(
         base_url=f"{rig.server.url}/v1", api_key=rig.server.key, max_retries=PATIENCE, timeout=600.0
     ) as client:

@@ -3,19 +3,106 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 
+import msgspec
+import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from plugins.espeak.data import Build, build_of, short_path
+from plugins.espeak.plugin import EspeakSettings
+from plugins.espeak.utterance import utterance_of
+from plugins.espeak.worker import _Library, _opened
+from plugins.resemblyzer.plugin import HOSTED, ResemblyzerSettings
+from proxy.audio.recordings.derivation import SampleSpec, derive
+from proxy.config.secret import environ_for_hosts
 from proxy.features.consents.rules import judge_speakers
-from speech_engine import Comparer
+from speech_engine import Comparer, SpeakerScale
+from speech_engine.comparer import COMPARED_RATE_HZ
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import BeginPlugin, ComparerReady, ComparisonQuestion, ComparisonScore
 from speech_engine.testing.comparers import ComparerContract
-from tests.plugins.resemblyzer.comparer_process import ComparerProcess, running
-from tests.plugins.resemblyzer.voices import SPEAKERS, compared_part, speakers
-from tests.proxy.audio.recordings.speech import quality_of, with_noise
+from tests.plugins.espeak.heard import said
+from tests.plugins.resemblyzer.environment import NAME, interpreter
+from tests.proxy.audio.recordings.clips import Samples
+from tests.proxy.audio.recordings.speech import SENTENCES, master_of, quality_of, with_noise
 from tests.tables import each_row
+
+SPEAKERS = ("gmw/en-US", "gmw/en-US+Hugo", "gmw/en-US+klatt4", "gmw/en-US+f3", "gmw/en-US+Annie")
+"""Others of espeak's voices are one throat to the network."""
+SPEC = SampleSpec(0.0, 30.0, COMPARED_RATE_HZ)
+
+
+@cache
+def speakers() -> dict[str, list[Samples]]:
+    """By name. The first sentence of each is the consent."""
+    settings = EspeakSettings()
+    build = build_of(settings)
+    with short_path(build.data) as data:
+        build = Build(build.library, data)
+        library = _Library(_opened(build), build)
+        try:
+            return {name: [_spoken(library, settings, name, text) for text in SENTENCES] for name in SPEAKERS}
+        finally:
+            library.end()
+
+
+def _spoken(library: _Library, settings: EspeakSettings, identifier: str, text: str) -> Samples:
+    parts: list[bytes] = []
+    utterance = replace(utterance_of(said(text, seed=1), settings), identifier=identifier)
+
+    def take(_segment: int, pcm: bytes, _marks: object) -> bool:
+        parts.append(pcm)
+        return True
+
+    library.speak(utterance, take)
+    return np.pad(np.frombuffer(b"".join(parts), "<i2") / 32768, 8000)
+
+
+def compared_part(samples: Samples) -> bytes:
+    return derive(master_of(samples), quality_of(samples), SPEC)
+
+
+class ComparerProcess:
+    """A `Comparer` whose network runs in the environment. The process ends with the test's own."""
+
+    def __init__(self) -> None:
+        python = interpreter()  # first: it may skip the test
+        ours, theirs = socket.socketpair()
+        command = [python, "-P", "-m", "speech_engine.host.comparing", str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            command, pass_fds=(theirs.fileno(),), env=environ_for_hosts(os.environ, ())
+        )
+        theirs.close()
+        self._pipe = ParentPipe(ours.detach())
+        self._pipe.send(BeginPlugin(NAME, HOSTED.module, msgspec.json.encode(ResemblyzerSettings())))
+        ready = self._pipe.receive()
+        assert isinstance(ready, ComparerReady), ready
+        self.scale = SpeakerScale(ready.same, ready.other)
+
+    def compare(self, one: bytes, other: bytes) -> float:
+        self._pipe.send(ComparisonQuestion(one, other))
+        answer = self._pipe.receive()
+        assert isinstance(answer, ComparisonScore), answer
+        assert not answer.failure, answer.failure
+        return answer.score
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._pipe._socket.close()
+
+
+@cache
+def running() -> ComparerProcess:
+    return ComparerProcess()
+
 
 PAIRS = list(itertools.combinations(SPEAKERS, 2))
 

@@ -10,7 +10,6 @@ import pytest
 
 from fakes.runpod.app import KEY
 from fakes.runpod.pods import Pod, PodOrder
-from plugins.runpod.api import InDoubt
 from plugins.runpod.reaper import is_ours
 from speech_engine import EngineError, EngineFailed, EngineStumbled
 from speech_engine.runner import NotBegun, Runner
@@ -114,7 +113,7 @@ async def test_a_create_whose_answer_is_lost_is_found_by_its_name(fault: Literal
 async def test_a_create_that_may_have_had_an_effect_is_never_sent_again(status: int) -> None:
     async with rig(pods={"most_pods": 3, "usd_per_hour": 3.0}) as at:
         at.fake.management.fail("5xx", path="/pods", method="POST", status=status)
-        with pytest.raises(InDoubt):
+        with pytest.raises(EngineFailed):
             await at.pods.submit(work())
         assert at.asked("POST", "/v2/pods") == 1
         # A minute later: there surely is nothing.

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.runpod.reaper import (
-    ReaperRules,
-    SeenPod,
-    Termination,
-    is_ours,
-    last_needed,
-    pod_name,
-    to_terminate,
-)
+from plugins.runpod.cloud import Pod
+from plugins.runpod.reaper import is_ours, last_needed, pod_name, to_terminate
+from plugins.runpod.settings import PodSettings
 from tests.tables import each_row
 
-RULES = ReaperRules("blue", idle_s=300.0, deadline_s=14_400.0)
+RULES = PodSettings(
+    deployment="blue", image="image", gpus=("gpu",), usd_per_hour=1.0, idle_s=300, deadline_s=14_400
+)
 NAME = pod_name("blue", "0123456789abcdef0123456789abcdef")
 _NOW = 1_000_000.0
 
@@ -25,20 +23,26 @@ _NAMES = st.one_of(
     st.sampled_from(["voxgate-green-0123456789abcdef0123", "voxgate-blue", f"{NAME}0", f"my-{NAME}"]),
     st.text(max_size=40),
 )
+
+
+def _written(created_at: float) -> str:
+    return datetime.fromtimestamp(created_at, UTC).isoformat()
+
+
 _PODS = st.lists(
     st.builds(
-        SeenPod,
+        Pod,
         id=st.uuids().map(str),
         name=_NAMES,
         status=st.sampled_from(["STARTING", "RUNNING", "EXITED", "ERROR", "TERMINATED", "HIBERNATING"]),
-        created_at=st.floats(_NOW - 20_000, _NOW),
+        created_at=st.floats(_NOW - 20_000, _NOW).map(_written),
     ),
     max_size=8,
 )
 
 
-def _pod(status: str = "RUNNING", age_s: float = 1000.0, name: str = NAME, id_: str = "a") -> SeenPod:
-    return SeenPod(id_, name, status, _NOW - age_s)
+def _pod(status: str = "RUNNING", age_s: float = 1000.0, name: str = NAME, id_: str = "a") -> Pod:
+    return Pod(id=id_, name=name, status=status, created_at=_written(_NOW - age_s))
 
 
 @each_row(
@@ -58,49 +62,49 @@ def _pod(status: str = "RUNNING", age_s: float = 1000.0, name: str = NAME, id_: 
         (_pod(name="voxgate-blue-0123456789abcdef0123-x"), 9000.0, None),
     ],
 )
-def test_a_table_of_pods(pod: SeenPod, needed_s_ago: float, reason: str | None) -> None:
+def test_a_table_of_pods(pod: Pod, needed_s_ago: float, reason: str | None) -> None:
     found = to_terminate([pod], {"a": _NOW - needed_s_ago}, _NOW, RULES)
-    assert [each.reason for each in found] == ([] if reason is None else [reason])
+    assert found == ({} if reason is None else {"a": reason})
 
 
 @given(_PODS, st.floats(0, 1e9))
-def test_somebody_elses_pod_is_never_touched(pods: list[SeenPod], later_s: float) -> None:
+def test_somebody_elses_pod_is_never_touched(pods: list[Pod], later_s: float) -> None:
     ours = {pod.id for pod in pods if pod.name == NAME}
-    assert {each.id for each in to_terminate(pods, {}, _NOW + later_s, RULES)} <= ours
+    assert to_terminate(pods, {}, _NOW + later_s, RULES).keys() <= ours
 
 
 @given(_PODS, st.data())
-def test_work_keeps_a_pod_until_its_deadline(pods: list[SeenPod], data: st.DataObject) -> None:
+def test_work_keeps_a_pod_until_its_deadline(pods: list[Pod], data: st.DataObject) -> None:
     live = data.draw(st.sets(st.sampled_from([pod.id for pod in pods]))) if pods else set[str]()
     needed = last_needed({}, pods, dict.fromkeys(live, _NOW))
-    for each in to_terminate(pods, needed, _NOW, RULES):
-        pod = next(pod for pod in pods if pod.id == each.id)
-        assert each.reason != "idle" or pod.id not in live
-        assert each.reason != "deadline" or _NOW - pod.created_at >= RULES.deadline_s
+    for id_, reason in to_terminate(pods, needed, _NOW, RULES).items():
+        pod = next(pod for pod in pods if pod.id == id_)
+        assert reason != "idle" or pod.id not in live
+        assert reason != "deadline" or _NOW - pod.made_at >= RULES.deadline_s
 
 
 @given(_PODS)
-def test_all_of_ours_are_gone_after_the_idle_time_without_work(pods: list[SeenPod]) -> None:
+def test_all_of_ours_are_gone_after_the_idle_time_without_work(pods: list[Pod]) -> None:
     needed = last_needed({}, pods, {pod.id: _NOW for pod in pods})
     later = last_needed(needed, pods, {})
     early = to_terminate(pods, later, _NOW + RULES.idle_s - 1.0, RULES)
-    assert [each for each in early if each.reason == "idle"] == []
-    found = {each.id for each in to_terminate(pods, later, _NOW + RULES.idle_s, RULES)}
-    assert found == {pod.id for pod in pods if pod.name == NAME and pod.status != "TERMINATED"}
+    assert "idle" not in early.values()
+    found = to_terminate(pods, later, _NOW + RULES.idle_s, RULES)
+    assert found.keys() == {pod.id for pod in pods if pod.name == NAME and pod.status != "TERMINATED"}
 
 
 @given(_PODS)
-def test_turns_in_between_prolong_nobodys_life(pods: list[SeenPod]) -> None:
+def test_turns_in_between_prolong_nobodys_life(pods: list[Pod]) -> None:
     needed = last_needed({}, pods, {})
     for _ in range(5):
         needed = last_needed(needed, pods, {})
-    assert needed == {pod.id: pod.created_at for pod in pods}
+    assert needed == {pod.id: pod.made_at for pod in pods}
 
 
 def test_a_new_process_ends_at_once_what_no_row_knows_and_leaves_what_is_young() -> None:
     pods = [_pod(age_s=301, id_="old"), _pod(age_s=299, id_="young")]
     needed = last_needed({}, pods, {})
-    assert to_terminate(pods, needed, _NOW, RULES) == (Termination("old", "idle"),)
+    assert to_terminate(pods, needed, _NOW, RULES) == {"old": "idle"}
 
 
 def test_a_pod_that_is_gone_is_forgotten() -> None:

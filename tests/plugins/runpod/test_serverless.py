@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import pytest
 
-from plugins.runpod.api import InDoubt
 from speech_engine import EngineFailed, EngineStumbled, EngineUnauthorized
 from speech_engine.runner import CannotTell, NotBegun, RemotePiece, RemoteSample, Runner
 from tests.plugins.runpod.rig import USD_PER_SECOND, remote_worker, rig, work
@@ -62,7 +61,7 @@ async def test_a_doubtful_submit_is_told_as_one_and_never_sent_again(
 ) -> None:
     async with rig() as at:
         at.fake.jobs.fail(fault, path="/run", **more)
-        with pytest.raises(InDoubt):
+        with pytest.raises(EngineFailed):
             await at.serverless.submit(work())
         with pytest.raises(CannotTell):
             await at.serverless.find("piece.1")

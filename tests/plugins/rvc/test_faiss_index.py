@@ -29,8 +29,8 @@ KINDS = {"flat": FLAT, "lists": LISTS, "sparse": SPARSE}
 
 
 def read(data: bytes, width: int = WIDTH) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
-    found = read_vectors(BytesIO(data), len(data), width)
-    return np.frombuffer(found.data, "<f2").reshape(found.shape)
+    count, halves = read_vectors(BytesIO(data), len(data), width)
+    return np.frombuffer(halves, "<f2").reshape(count, width)
 
 
 @each_row("kind", KINDS)
@@ -61,11 +61,11 @@ def test_an_index_is_read_and_written_in_pieces(kind: str) -> None:
     file, halves = BytesIO(data), vectors.size * 2
     tracemalloc.start()
     try:
-        found = read_vectors(file, len(data), 256)
+        _, found = read_vectors(file, len(data), 256)
         read_bytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         had = tracemalloc.get_traced_memory()[0]
-        pieces = (found.data[at : at + 4096] for at in range(0, halves, 4096))
+        pieces = (found[at : at + 4096] for at in range(0, halves, 4096))
         with open(os.devnull, "wb") as target:
             write_flat_index(pieces, *vectors.shape, target)
         written_bytes = tracemalloc.get_traced_memory()[1] - had

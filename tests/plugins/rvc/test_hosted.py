@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import numpy as np
-
 from tests.plugins.rvc.kept_host import RATES_HZ, SOURCE_HZ, kept_host, recording
+from tests.sound import difference
 
 CLIENTS = 6
 MOST_LSB = 2
-
-
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
 
 
 async def test_each_layout_streams_at_its_own_rate_and_as_long_as_the_recording() -> None:

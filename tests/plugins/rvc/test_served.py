@@ -23,6 +23,7 @@ from tests.plugins.neural import kept_model, lend
 from tests.plugins.rvc.kept_host import SOURCE_HZ, recording
 from tests.plugins.rvc.voices import flat_index
 from tests.server import Server
+from tests.sound import difference
 from tests.waiting import until
 
 CLIENTS, PATIENCE = 6, 60
@@ -128,12 +129,6 @@ async def converted(
             assert b"uploads to decode" in await answer.aread()
             await asyncio.sleep(float(answer.headers["retry-after"]) / 4)
     raise AssertionError("there was never a place")
-
-
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
 
 
 async def test_clients_with_three_voices_hear_what_each_hears_alone_as_long_as_it_was(rig: Rig) -> None:

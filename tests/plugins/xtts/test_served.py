@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import openai
 import pytest
 
@@ -16,9 +15,12 @@ from tests.faults.test_owned_voices import agree, form
 from tests.plugins.neural import kept_model, lend
 from tests.replies import json_of
 from tests.server import Server
+from tests.sound import difference
+from tests.tables import soak
 from tests.waiting import until
 
-CLIENTS = 3
+CLIENTS = {4: 3, 8: 8}
+"""By the rows of the engine."""
 PATIENCE = 20
 """How often a client comes back. On a busy machine steps take so long that it is right to let only some in at
 once; what is tested is that all are served, and what they hear."""
@@ -48,6 +50,7 @@ candidates = ["xtts/viet"]
 
 class Rig(NamedTuple):
     server: Server
+    clients: int
     voices: tuple[str, str]
 
 
@@ -67,14 +70,10 @@ def clone(live: Server, name: str, by: str) -> str:
         return id_
 
 
-@pytest.fixture(scope="module")
-def rows() -> int:
-    """How many it speaks at once: each of them is warmed up."""
-    return 4
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory, rows: int) -> Iterator[Rig]:
+@pytest.fixture(scope="module", params=[4, *soak(8)])
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """It speaks so many rows at once: each of them is warmed up."""
+    rows: int = request.param
     folder = tmp_path_factory.mktemp("served")
     lend("xtts")
     config = folder / "config.toml"
@@ -83,7 +82,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory, rows: int) -> Iterator[Rig]:
     command(config, "models", "import", str(kept_model("xtts", "thai", "speakers")), *named)
     with server.running(folder, CONFIG.format(rows=rows)) as live:
         wait_until_loaded(live)
-        yield Rig(live, (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
+        yield Rig(live, CLIENTS[rows], (clone(live, "Ana", "m3"), clone(live, "Bia", "f3")))
 
 
 async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> tuple[bytes, int]:
@@ -102,25 +101,16 @@ async def said(client: openai.AsyncOpenAI, voice: str, number: int) -> tuple[byt
     return b"".join(pieces), len(pieces)
 
 
-def difference(one: bytes, other: bytes) -> int:
-    left, right = (np.frombuffer(each, "<i2").astype(np.int32) for each in (one, other))
-    assert left.shape == right.shape
-    return int(np.abs(left - right).max())
-
-
 async def test_clients_with_two_voices_hear_what_each_hears_alone(rig: Rig) -> None:
-    await expect_what_each_hears_alone(rig, CLIENTS)
-
-
-async def expect_what_each_hears_alone(rig: Rig, clients: int) -> None:
     base_url = f"{rig.server.url}/v1"
     async with openai.AsyncOpenAI(
         base_url=base_url, api_key=rig.server.key, max_retries=PATIENCE, timeout=600.0
     ) as client:
-        alone = [(await said(client, rig.voices[number % 2], number))[0] for number in range(clients)]
+        alone = [(await said(client, rig.voices[number % 2], number))[0] for number in range(rig.clients)]
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(said(client, rig.voices[number % 2], number)) for number in range(clients)
+                group.create_task(said(client, rig.voices[number % 2], number))
+                for number in range(rig.clients)
             ]
     for number, task in enumerate(tasks):
         sound, pieces = task.result()

@@ -144,6 +144,7 @@ def _least_seconds(act: Callable[[], object]) -> float:
     return next((took for took in (seconds(), seconds()) if took < 0.01), seconds())
 
 
+@pytest.mark.soak
 @each_row("sign", SIGNS)
 @each_row("markdown", ["auto", "on"])
 def test_no_text_takes_long(sign: str, markdown: str) -> None:
@@ -153,7 +154,7 @@ def test_no_text_takes_long(sign: str, markdown: str) -> None:
     assert _least_seconds(lambda: read(text, "on" if markdown == "on" else "auto")) < most_s
 
 
-@pytest.mark.clock
+@pytest.mark.soak
 @each_row("pattern", PATTERNS)
 def test_no_search_holds_the_interpreter(pattern: re.Pattern[str]) -> None:
     """A search lets no other thread run. One in time that grows with the text takes about 1 ms here, and one

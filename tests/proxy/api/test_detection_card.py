@@ -15,6 +15,7 @@ from tests.proxy.api import try_page
 from tests.proxy.audio.recordings.clips import wav
 from tests.server import TONE, Server, running
 from tests.sound import tone
+from tests.tables import soak
 
 PLAIN = wav(tone(440, 0.6))
 TEXT = "A machine speaks this sentence, and its mark is found again by the machine that made it."
@@ -217,7 +218,7 @@ def test_the_keyboard_is_enough(page: Tab, tmp_path: Path) -> None:
     assert _verdict(page).startswith("Nothing shows")
 
 
-@pytest.mark.parametrize("looks", [try_page.IN_TURN])
+@pytest.mark.parametrize("looks", [try_page.IN_TURN, *soak((try_page.ALL_LOOKS,))])
 def test_everybody_can_read_it(
     page: Tab, server: Server, spoken: bytes, tmp_path: Path, looks: tuple[try_page.Looks, ...]
 ) -> None:

@@ -18,6 +18,7 @@ from tests.proxy.api import try_page
 from tests.proxy.api.try_page import record, told
 from tests.server import ALONE, Server, running
 from tests.sound import decoded
+from tests.tables import soak
 
 _RATE_HZ = 24_000
 _WAIVED = '[plans.waived]\nconsent = "waived"\n'
@@ -399,7 +400,7 @@ def _refusal(page: Tab) -> str:
     return str(page.run(f"{try_page.part('sample', 'said')}.textContent"))
 
 
-@pytest.mark.parametrize("looks", [try_page.IN_TURN])
+@pytest.mark.parametrize("looks", [try_page.IN_TURN, *soak((try_page.ALL_LOOKS,))])
 def test_everybody_can_read_it(
     browser: Tab, server: Server, key: str, tmp_path: Path, looks: tuple[try_page.Looks, ...]
 ) -> None:

@@ -21,6 +21,7 @@ from tests.proxy.api import try_page
 from tests.proxy.api.try_page import speak
 from tests.server import TONE, Server, running
 from tests.sound import decoded
+from tests.tables import soak
 
 _TEXT = """It's "quoted", costs $5, and has a \\ in it."""
 _LISTEN = """
@@ -441,7 +442,7 @@ def test_a_focus_on_the_stop_button_outlives_it(page: Tab, server: Server) -> No
     assert page.run("[document.activeElement.id, at('stop').hidden]") == ["speak", True]
 
 
-@pytest.mark.parametrize("looks", [try_page.IN_TURN])
+@pytest.mark.parametrize("looks", [try_page.IN_TURN, *soak((try_page.ALL_LOOKS,))])
 def test_everybody_can_read_it(page: Tab, server: Server, looks: tuple[try_page.Looks, ...]) -> None:
     turns = cycle(looks)
     try_page.open_page(page, server)

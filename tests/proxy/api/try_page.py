@@ -142,7 +142,7 @@ Looks = tuple[tuple[int, str], ...]
 NARROW: Looks = ((375, "light"),)
 WIDE: Looks = ((1280, "dark"),)
 IN_TURN = (NARROW, WIDE)
-"""For the states of a page by turns. A look takes axe seconds: `tests/soak` has all four of each state."""
+"""For the states of a page by turns. A look takes axe seconds: `make soak` has all four of each state."""
 
 ALL_LOOKS: tuple[Looks, ...] = ((*NARROW, *WIDE, (375, "dark"), (1280, "light")),)
 

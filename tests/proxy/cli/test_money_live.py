@@ -27,10 +27,6 @@ speech = { credits = 1, per = "job" }
 running = server.live_server(_CONFIG)
 
 
-def _await_in(log: Path, event: str) -> None:
-    until(lambda: event in log.read_text())
-
-
 async def test_usage_that_is_too_old_goes_when_the_server_starts(tmp_path: Path) -> None:
     now = time.time_ns() // 1000
     rows = [
@@ -40,6 +36,6 @@ async def test_usage_that_is_too_old_goes_when_the_server_starts(tmp_path: Path)
     async with open_store("sqlite", tmp_path / "data") as store:
         await store.write(*map(usage.insert_statement, rows))
     with server.running(tmp_path, _CONFIG) as started:
-        _await_in(started.log, "usage.delete.complete")
+        until(lambda: "usage.delete.complete" in started.log.read_text())
         left = json.loads(started.cli("usage", "--json").stdout)["data"]
     assert [row["id"] for row in left] == ["req_1", "req_23"]

@@ -10,7 +10,6 @@ import pytest
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.hosted import HostedEngine
 from speech_engine import EngineStumbled, Speak, Started
-from speech_engine.host.messages import HealthReport
 from tests.proxy.engines.hosts import hosted
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, job
 from tests.speech_engine.host.fakes import FakeEngine, host, read, speak_for_ever
@@ -32,11 +31,7 @@ class DispatchLog:
 
 async def shows(engine: CloudEngine | HostedEngine, *, running: int, waiting: int) -> None:
     """Returns when so many are at work, and so many in line."""
-    await soon(lambda: engine.health(), lambda found: _load(found) == (running, waiting))
-
-
-def _load(health: HealthReport) -> tuple[int, int]:
-    return health.running, health.waiting
+    await soon(lambda: engine.health(), lambda found: (found.running, found.waiting) == (running, waiting))
 
 
 async def test_an_engine_is_not_asked_while_its_job_waits_for_a_slot() -> None:

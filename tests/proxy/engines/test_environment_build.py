@@ -17,6 +17,7 @@ from proxy.engines import environment_build, environments
 from proxy.engines.environment_build import BuildProgress
 from proxy.engines.environments import Environment, EnvironmentRefused, Recipe
 from tests.proxy.engines.wheels import only, wheel
+from tests.tables import soak
 
 RECIPE = Recipe(plugin="bell", packages=("v_bell>=1",), imports=("v_bell", "v_tower"))
 
@@ -157,7 +158,17 @@ def test_a_bare_package_comes_without_what_it_asks_for(built: Environment, recip
 
 @pytest.mark.parametrize(
     ("asked", "cuda", "hip", "found"),
-    [("rocm6.4", None, "6.4.43482-0f2d60242", ""), ("cu126", None, None, "cpu")],
+    [
+        ("rocm6.4", None, "6.4.43482-0f2d60242", ""),
+        ("cu126", None, None, "cpu"),
+        *soak(
+            ("cpu", None, None, ""),
+            ("cu126", "12.6", None, ""),
+            ("cpu", "12.6", None, "cu126"),
+            ("cu128", "12.6", None, "cu126"),
+            ("rocm6.4", "12.6", None, "cu126"),
+        ),
+    ],
 )
 def test_another_variant_of_torch_than_was_asked_for_is_refused(
     place: Path, recipe: Recipe, asked: str, cuda: str | None, hip: str | None, found: str

@@ -12,7 +12,7 @@ from proxy.config.sections import Upstream
 from proxy.engines import http1_connection
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable, HttpForm, HttpRequest
-from tests.proxy.engines.servers import Act, Bare, answer, bare, begun
+from tests.proxy.engines.servers import Act, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE
 from tests.server import free_port
 from tests.tables import each_row
@@ -207,16 +207,12 @@ async def test_the_connection_that_was_idle_longest_makes_room() -> None:
             await soon(lambda: third.open == 0)
 
 
-async def _has_asked(server: Bare) -> None:
-    await server.answering.wait()
-    await asyncio.sleep(0.01)
-
-
 @each_row("acts", [[], [b"HTTP/1.1 200 OK\r\n"], [begun()], [begun(), b"abc"]])
 async def test_a_cancelled_request_gives_its_place_back(acts: list[bytes]) -> None:
     async with bare(*acts, forever) as server, open_http(Upstream(connections=1)) as client:
         asking = asyncio.create_task(ask(client, post(server.url)))
-        await _has_asked(server)
+        await server.answering.wait()
+        await asyncio.sleep(0.01)
         waiting = asyncio.create_task(ask(client, post(server.url)))
         await asyncio.sleep(0)
         waiting.cancel()

@@ -1,17 +1,134 @@
-"""Our client against servers that other people wrote."""
+"""Our client against servers that other people wrote.
+
+`/whole` has BODY with its length, `/chunks` has it without; `/empty` is a 204, and anything else a 404. They
+answer POST as they answer GET. Each closes a connection that is idle for a second.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import HttpRequest
-from tests.proxy.engines.real_servers import BODY, SERVERS
+from tests.clients import environments
+from tests.programs import present, program
+from tests.server import free_port
+from tests.waiting import soon
+
+BODY = bytes(range(256)) * 20_000
+_NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr crit;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; keepalive_timeout 1s; default_type audio/mpeg; root {folder};
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{
+    listen 127.0.0.1:{port};
+    error_page 405 =200 $uri;
+    location = /chunks {{ ssi on; ssi_types *; }}
+    location = /empty {{ return 204; }}
+  }}
+}}
+"""
+_NODE = """
+const [port, size] = JSON.parse(process.argv[1])
+const body = Buffer.from(Array.from({length: size}, (_, at) => at % 256))
+const server = require('http').createServer((request, response) => {
+  request.resume().on('end', () => {
+    if (request.url === '/whole') response.writeHead(200, {'content-length': size}).end(body)
+    else if (request.url === '/chunks') {
+      for (let at = 0; at < size; at += 50000) response.write(body.subarray(at, at + 50000))
+      response.end()
+    }
+    else response.writeHead(request.url === '/empty' ? 204 : 404).end()
+  })
+})
+server.keepAliveTimeout = 1000
+server.listen(port, '127.0.0.1')
+"""
+
+
+@asynccontextmanager
+async def nginx(folder: Path) -> AsyncIterator[str]:
+    found, port = program("nginx"), free_port()
+    for name in ("whole", "chunks"):
+        (folder / name).write_bytes(BODY)
+    config = folder / "nginx.conf"
+    config.write_text(_NGINX.format(folder=folder, port=port))
+    command = [found.file, "-c", str(config), "-p", str(folder)]
+    async with _running(command, port, os.environ | dict(found.environ)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def node(_folder: Path) -> AsyncIterator[str]:
+    found, port = present(environments.node), free_port()
+    command = [found.node, "-e", _NODE, json.dumps([port, len(BODY)])]
+    async with _running(command, port, dict(os.environ)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def uvicorn_server(_folder: Path) -> AsyncIterator[str]:
+    port = free_port()
+    config = uvicorn.Config(
+        _answer, port=port, timeout_keep_alive=1, lifespan="off", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    await soon(lambda: _listens(port))
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+SERVERS = {"nginx": nginx, "uvicorn": uvicorn_server, "node": node}
+
+
+async def _answer(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    path = scope["path"]
+    status = {"/whole": 200, "/chunks": 200, "/empty": 204}.get(path, 404)
+    body = BODY if status == 200 else b""
+    headers = [] if path in ("/chunks", "/empty") else [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for start in range(0, len(body), 50_000):
+        await send({"type": "http.response.body", "body": body[start : start + 50_000], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@asynccontextmanager
+async def _running(command: list[str], port: int, environ: dict[str, str]) -> AsyncIterator[str]:
+    process = await asyncio.create_subprocess_exec(*command, env=environ, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        await soon(lambda: _listens(port))
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 @pytest.fixture(params=SERVERS)

@@ -164,7 +164,10 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
             _break(way, path)
             answer = await ask(server)
             page = server.worker.metrics.text()
-            _repair(folder)
+            if folder.is_dir():
+                shutil.rmtree(folder)
+            else:
+                folder.unlink()
             assert not is_replay(await ask(server))
             assert is_replay(await ask(server))
     assert (answer.status_code, len(answer.content)) == (200, RATE_HZ)
@@ -185,13 +188,6 @@ def _break(way: str, path: Path) -> None:
         part.symlink_to("/dev/full")
     else:
         part.mkdir()
-
-
-def _repair(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    else:
-        folder.unlink()
 
 
 async def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import structlog
 
-from proxy.catalogue.derived_things import DerivedThings
+from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.cache import records as clips

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.file_store.owned import add_consent, add_voice
 from tests.proxy.file_store.vaults import Said, key_text
+from tests.proxy.storage.notes import no_file_larger_than
 
 PLAIN = b"a recording that only its owner hears " * 4000
 
@@ -107,7 +106,7 @@ async def test_a_file_that_is_not_as_it_was_sealed_is_refused(
 
 
 async def test_a_full_disk_keeps_nothing(vault: Vault, store: Store, tmp_path: Path) -> None:
-    with _no_file_larger_than(3_000_000), pytest.raises(VaultFailed, match=r"written: File too large"):
+    with no_file_larger_than(3_000_000), pytest.raises(VaultFailed, match=r"written: File too large"):
         await vault.put("acc_a", PLAIN * 40)
     assert files(tmp_path) == []
     assert await store.read("SELECT digest FROM blobs") == []
@@ -323,13 +322,3 @@ async def test_an_accounts_key_goes_with_it(vault: Vault, store: Store, tmp_path
     assert not (tmp_path / "voices" / "acc_a").exists()
     assert await store.read("SELECT account FROM account_keys") == []
     assert await vault.put("acc_a", PLAIN) != digest
-
-
-@contextmanager
-def _no_file_larger_than(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -24,7 +24,9 @@ def main() -> None:
             case "die":
                 os._exit(1)
             case "die_once":
-                _die_once(rest)
+                if not os.path.exists(rest):
+                    with open(rest, "w"):
+                        os._exit(1)
                 pipe.write(b"alive")
             case "large":
                 pipe.write(bytes(int(rest)))
@@ -51,12 +53,6 @@ def _begin(pipe: ParentPipe) -> None:
             pipe.write(b"nonsense")
             signal.pause()
     pipe.send(Ready())
-
-
-def _die_once(path: str) -> None:
-    if not os.path.exists(path):
-        with open(path, "w"):
-            os._exit(1)
 
 
 if __name__ == "__main__":

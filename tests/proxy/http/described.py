@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from functools import cache
 from typing import Any, NamedTuple
 
 import httpx2
@@ -34,6 +36,19 @@ def operations(document: Document) -> list[dict[str, Any]]:
 def operation(document: Document, name: str) -> dict[str, Any]:
     (found,) = (each for each in operations(document) if each["operationId"] == name)
     return found
+
+
+def operation_of(document: Document, method: str, path: str) -> dict[str, Any] | None:
+    """The operation that answers this request, if one does. A path without names wins."""
+    path = path.partition("?")[0]
+    found = [each for each in operations(document) if each["method"].upper() == method]
+    found = [each for each in found if _pattern(each["path"]).fullmatch(path)]
+    return min(found, key=lambda each: "{" in each["path"], default=None)
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)))
 
 
 def faults(document: Document, of: dict[str, Any], answer: httpx2.Response) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import httpx2
 import pytest
 from starlette.types import Message
 
@@ -146,12 +145,8 @@ async def test_what_is_neither_json_nor_a_form_is_a_415(server: Inside, kind: st
 PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "x-stainless-os"}
 
 
-async def preflight(opened: Inside, origin: str) -> httpx2.Response:
-    return await opened.ask("OPTIONS", SPEECH, key="", origin=origin, **PREFLIGHT)
-
-
 async def test_browsers_are_refused_as_shipped(server: Inside) -> None:
-    answer = await preflight(server, "https://app.example")
+    answer = await server.ask("OPTIONS", SPEECH, key="", origin="https://app.example", **PREFLIGHT)
     assert (answer.status_code, envelope(answer)["code"]) == (400, "cors_refused")
     assert "[server] cors_origins lists none" in envelope(answer)["message"]
     assert "access-control-allow-origin" not in answer.headers

@@ -15,6 +15,7 @@ from proxy.features.lexicons.endpoints import MAX_BODY_BYTES as MOST_OF_LEXICONS
 from proxy.speech.speech_request import MAX_BODY_BYTES as MOST_OF_SPEECH
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.http.hostile_json import MOST_S, SHAPES, Cost, body, cost
+from tests.tables import soak
 
 USUAL_BYTES = 64 * 1024
 SIZES = {
@@ -64,11 +65,16 @@ WORST = {
 """What took most, before there was a bound."""
 
 
-async def jobs_cost_little(folder: Path, subtests: pytest.Subtests, *, every: bool) -> None:
+@pytest.mark.usefixtures("_uncounted")
+@pytest.mark.parametrize("every", [False, *soak(True)])
+async def test_a_job_that_is_all_brackets_is_refused_at_once(
+    tmp_path: Path, subtests: pytest.Subtests, every: bool
+) -> None:
+    """`make soak` has each shape in each field."""
     fields = cycle(FIELDS_OF_JOBS)
     some = ((WORST.get(shape) or next(fields), shape) for shape in SHAPES)
     cases = product(FIELDS_OF_JOBS, SHAPES) if every else some
-    async with inside(folder) as server:
+    async with inside(tmp_path) as server:
         await sent(server, "POST", "/v1/jobs", b"{}")
         for field, shape in cases:
             # Without it a text is missing, and nothing else is looked at.
@@ -86,8 +92,12 @@ async def jobs_cost_little(folder: Path, subtests: pytest.Subtests, *, every: bo
                 assert found.grown_bytes < 2 * len(data) + ALLOWED, found
 
 
-async def all_cost_little(folder: Path, subtests: pytest.Subtests, *, every: bool) -> None:
-    async with inside(folder) as server:
+@pytest.mark.usefixtures("_uncounted")
+@pytest.mark.parametrize("every", [False, *soak(True)])
+async def test_any_field_of_any_endpoint_may_be_hostile(
+    tmp_path: Path, subtests: pytest.Subtests, every: bool
+) -> None:
+    async with inside(tmp_path) as server:
         document = (await server.ask("GET", "/openapi.json")).json()
         await server.speech()
         shapes = cycle(SHAPES)
@@ -102,18 +112,6 @@ async def all_cost_little(folder: Path, subtests: pytest.Subtests, *, every: boo
                         envelope(answer)
                     assert found.held_s < MOST_S
                     assert found.grown_bytes < 3 * len(data) + ALLOWED, found
-
-
-@pytest.mark.usefixtures("_uncounted")
-async def test_a_job_that_is_all_brackets_is_refused_at_once(
-    tmp_path: Path, subtests: pytest.Subtests
-) -> None:
-    await jobs_cost_little(tmp_path, subtests, every=False)
-
-
-@pytest.mark.usefixtures("_uncounted")
-async def test_any_field_of_any_endpoint_may_be_hostile(tmp_path: Path, subtests: pytest.Subtests) -> None:
-    await all_cost_little(tmp_path, subtests, every=False)
 
 
 def json_bodies(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

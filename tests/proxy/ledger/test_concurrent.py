@@ -13,6 +13,7 @@ from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.features.all import open_store
 from proxy.ledger import Hold, HoldRequest, Ledger, Payer, movements, open_ledger
+from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
 from proxy.storage import usage
@@ -177,10 +178,9 @@ async def test_a_hold_or_a_grant_of_one_worker_is_seen_by_the_other(two: list[Le
 @between_workers
 async def test_one_request_settled_by_two_workers_is_charged_once(two: list[Ledger], store: Store) -> None:
     async with AsyncExitStack() as left_alone:
-        (hold, twin) = (
-            Held(Hold(two[0].holds, wanted(), held := await two[0].holds.take(wanted()))),
-            Held(Hold(two[1].holds, wanted(), held)),
-        )
+        held = await two[0].holds.take(wanted())
+        assert isinstance(held, HeldCredits)
+        hold, twin = [Held(Hold(ledger.holds, wanted(), held)) for ledger in two]
         for each in (hold, twin):
             heard(each, 4)
         left_alone.push_async_callback(hold.abandon)

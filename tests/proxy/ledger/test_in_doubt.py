@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from policies.price import MICRO
 from proxy.errors import Conflict
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_ledger
+from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
@@ -193,7 +194,9 @@ async def test_what_was_submitted_is_written_and_counted_though_nobody_waits_for
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     """The caller is cancelled before the database has the end, and is still gone when the answer comes."""
-    hold = asking.Held(Hold(ledger.holds, asking.wanted(), await ledger.holds.take(asking.wanted())))
+    held = await ledger.holds.take(asking.wanted())
+    assert isinstance(held, HeldCredits)
+    hold = asking.Held(Hold(ledger.holds, asking.wanted(), held))
     asking.heard(hold, 4)
     settling = asyncio.create_task(hold.settle("left"))
     await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from proxy.engines import registry
 from proxy.file_store import data_folder
 from proxy.processes import supervisor
 from tests.server import TONE, VOXGATE, stop
+from tests.tables import soak
 from tests.waiting import until
 
 
@@ -40,13 +41,21 @@ def test_a_server_runs_where_its_data_folder_is_held(tmp_path: Path) -> None:
     assert not supervisor.is_running(config)
 
 
+def _has_begun(log: str) -> bool:
+    return "child.state.starting" in log
+
+
+def _has_one_ready(log: str) -> bool:
+    return "child.state.ready" in log
+
+
 def _has_all_begun(log: str) -> bool:
     return log.count("child.state.starting") == 3
 
 
 @pytest.mark.parametrize(
     ("has_come_to", "number"),
-    [(_has_all_begun, signal.SIGINT)],
+    [(_has_all_begun, signal.SIGINT), *soak((_has_begun, signal.SIGTERM), (_has_one_ready, signal.SIGTERM))],
 )
 def test_a_server_told_to_stop_while_it_starts_stops(
     tmp_path: Path, has_come_to: Callable[[str], bool], number: signal.Signals

@@ -107,8 +107,8 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
         await soon(lambda: workers.ready == [0])
         await soon(lambda: workers.ready == [0, 1])
         answered = await workers.ask(MetricsQuestion, workers.ready, SOON_S)
-    assert [(each.worker, each.generation) for each in answered] == [(0, 1), (1, 2)]
-    texts = [each.answer.text for each in answered if isinstance(each.answer, MetricsReport)]
+    assert [(worker, generation) for worker, generation, _ in answered] == [(0, 1), (1, 2)]
+    texts = [answer.text for *_, answer in answered if isinstance(answer, MetricsReport)]
     assert texts == ["0", "1"]
 
 
@@ -120,9 +120,9 @@ async def test_a_worker_that_does_not_answer_in_time_is_left_out_and_answers_no_
     async with _kept(kept) as workers:
         await kept.served.wait()
         first = await workers.ask(MetricsQuestion, [0, 1], 0.3)
-        assert [each.worker for each in first] == [0]
+        assert [worker for worker, *_ in first] == [0]
         second = await workers.ask(MetricsQuestion, [0, 1], SOON_S)
-    assert [(each.worker, each.answer.question) for each in second] == [(0, 2), (1, 2)]
+    assert [(worker, answer.question) for worker, _, answer in second] == [(0, 2), (1, 2)]
 
 
 async def test_a_worker_that_fails_for_good_is_told_of_and_the_others_serve(make: Make) -> None:

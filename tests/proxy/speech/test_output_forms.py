@@ -12,6 +12,7 @@ from plugins.tone.decode import decode
 from proxy.audio.formats import AUDIO_FORMATS, MEDIA_TYPES
 from tests.server import Server, live_server
 from tests.sound import decoded
+from tests.tables import soak
 
 CONFIG = """
 [server]
@@ -50,7 +51,7 @@ FEW_FORMS = [
     for name, format_ in AUDIO_FORMATS.items()
     for rate_hz in (None, *sorted({min(format_.rates_hz), max(format_.rates_hz)}))
 ]
-"""Each format as it comes and at its ends. The other rates are in `tests/soak`."""
+"""Each format as it comes and at its ends. `make soak` has the other rates."""
 
 server = live_server(CONFIG)
 
@@ -78,7 +79,9 @@ def row_of(server: Server, key: str, answer: httpx2.Response) -> dict[str, Any]:
     return dict(row)
 
 
-@pytest.mark.parametrize(("name", "rate_hz"), FEW_FORMS)
+@pytest.mark.parametrize(
+    ("name", "rate_hz"), [*FEW_FORMS, *soak(*(form for form in FORMS if form not in FEW_FORMS))]
+)
 def test_the_words_are_heard_at_every_rate_and_each_second_is_charged(
     server: Server, key: str, name: str, rate_hz: int | None
 ) -> None:

@@ -23,7 +23,6 @@ from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.call import OpenObserver, SpeechCall, Totals
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers
-from proxy.speech.pipeline import Delivery
 from proxy.speech.speech_stream import Speech
 from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from speech_engine import EngineError, EngineFailed, Event, SpeechJob, UnsupportedText
@@ -108,7 +107,7 @@ async def answer(
 
     totals = Totals(request, plan)
     call = SpeechCall("req_1", caller, request, plan, totals, None, openers, goes_whole=goes_whole)
-    await server.worker.pipeline.answer(call, Delivery(take_all, lambda: 0.5))
+    await server.worker.pipeline.answer(call, take_all, lambda: 0.5)
 
 
 async def test_taps_hear_an_answer_in_their_order_and_end_in_the_other(tmp_path: Path) -> None:

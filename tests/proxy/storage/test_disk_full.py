@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import StorageFailed
-from tests.proxy.storage.notes import ids_on_disk, note
+from tests.proxy.storage.notes import ids_on_disk, no_file_larger_than, note
 
 _LARGE = "x" * 1_000_000
 
@@ -43,19 +40,8 @@ async def test_a_file_system_that_takes_no_more_fails_the_write_and_keeps_nothin
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:
     await sqlite.write(note("before"))
-    with _no_file_larger_than(500_000), pytest.raises(StorageFailed, match=r"the database refused"):
+    with no_file_larger_than(500_000), pytest.raises(StorageFailed, match=r"the database refused"):
         await sqlite.write(note("large", _LARGE))
     assert ids_on_disk(tmp_path / "voxgate.db") == {"before"}
     await sqlite.write(note("large", _LARGE))
     assert ids_on_disk(tmp_path / "voxgate.db") == {"before", "large"}
-
-
-@contextmanager
-def _no_file_larger_than(size: int) -> Iterator[None]:
-    """The kernel refuses to grow any file of this process past `size`, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

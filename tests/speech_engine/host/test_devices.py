@@ -90,7 +90,8 @@ def test_a_card_tells_what_is_free_and_what_it_has(path: Path) -> None:
 def test_the_processors_memory_is_that_of_the_system() -> None:
     found = find_memory(CPU)
     assert found is not None
-    assert 0 < found.free <= found.total
+    free, total = found
+    assert 0 < free <= total
 
 
 def test_the_peak_is_measured_on_the_device(path: Path) -> None:

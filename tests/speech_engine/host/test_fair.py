@@ -9,18 +9,15 @@ from hypothesis import strategies as st
 from bench import fairness
 from bench.simulated_host import Job, SimulatedHost
 from speech_engine.host.fair import LEAST_S, FairOrder, Ticket
-from tests.tables import each_row
+from tests.tables import each_row, soak
 
 
 def served_s(host: SimulatedHost, tenant: str) -> float:
     return sum(job.real_s for job in host.ended if job.tenant == tenant)
 
 
-def test_accounts_with_work_get_what_their_shares_entitle_them_to() -> None:
-    expect_fair_shares(accounts=200)
-
-
-def expect_fair_shares(accounts: int) -> None:
+@pytest.mark.parametrize("accounts", [200, *soak(1_000)])
+def test_accounts_with_work_get_what_their_shares_entitle_them_to(accounts: int) -> None:
     index, least = fairness.backlogged(accounts=accounts)
     print(f"Jain's index {index:.4f}, the least served has {least:.2f} of the mean")
     assert index >= 0.99

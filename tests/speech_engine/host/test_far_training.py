@@ -14,10 +14,9 @@ import psutil
 import pytest
 
 from plugins.tone.voice_format import read_voice
-from speech_engine.errors import EngineCannot, EngineFailed
+from speech_engine.errors import EngineCannot, EngineFailed, EngineUnavailable
 from speech_engine.host import remote_training
 from speech_engine.host.pipe import pack
-from speech_engine.host.remote_calls import LineLost
 from speech_engine.host.remote_training import HttpLine, _FileOut, train
 from speech_engine.training import (
     BLOB_BYTES,
@@ -83,7 +82,7 @@ class Line:
     def _answer(self) -> None:
         if self.lost:
             self.lost -= 1
-            raise LineLost
+            raise EngineUnavailable("It is away.")
 
 
 def no_process_is_left() -> bool:
@@ -192,7 +191,7 @@ async def test_what_breaks_off_is_fetched_again_by_another_process() -> None:
                 yield block
                 if self.torn:
                     self.torn -= 1
-                    raise LineLost
+                    raise EngineUnavailable("It is away.")
 
     line = Torn()
     end = await train(begin(), line, 60.0)
@@ -295,8 +294,8 @@ def answering(*statuses: int) -> Iterator[str]:
         (404, EngineFailed),
         (400, EngineFailed),
         (302, EngineFailed),
-        (503, LineLost),
-        (429, LineLost),
+        (503, EngineUnavailable),
+        (429, EngineUnavailable),
     ],
 )
 def test_what_an_answer_means(status: int, error: type[Exception] | None) -> None:
@@ -315,7 +314,7 @@ def test_what_an_answer_means(status: int, error: type[Exception] | None) -> Non
 def test_an_address_that_nobody_listens_at_is_a_lost_line() -> None:
     with answering(200) as url:
         pass
-    with pytest.raises(LineLost):
+    with pytest.raises(EngineUnavailable):
         list(HttpLine(url, ("http",)).inputs())
 
 

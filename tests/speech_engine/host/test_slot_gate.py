@@ -27,6 +27,9 @@ class Door:
         self.admitted = tuple(each.id for each in admitted)
         return self.shut_s.get(job.id, 0.0)
 
+    def figures(self) -> dict[str, float]:
+        return {}
+
 
 def job(id_: str, urgency: Urgency = "live") -> SpeechJob:
     return SpeechJob(

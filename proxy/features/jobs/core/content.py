@@ -1,4 +1,4 @@
-"""Files out of the vault: any range of a job's sound, or a zip file of sounds."""
+"""Files out of the vault: any range of a job's sound, as a whole or by chapter, or a zip file of sounds."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import re
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import NamedTuple
 from zipfile import ZipFile, ZipInfo
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
-from proxy.errors import RangeNotSatisfiable
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.audio.formats import MEDIA_TYPES, WAV_HEADER_BYTES, true_wav
+from proxy.errors import Conflict, InvalidRequest, RangeNotSatisfiable
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded
+from proxy.features.jobs.core.fields import ENCODED, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.records import JobClip
+from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.own_voices.export import ZIP_DATE, MadeBytes
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
@@ -29,14 +32,7 @@ _READABLE = 0o100644 << 16
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
-class Range(NamedTuple):
-    """The bytes from `start` up to `end`."""
-
-    start: int
-    end: int
-
-
-def range_of(header: str | None, size: int) -> Range | None:
+def range_of(header: str | None, size: int) -> range | None:
     """Return the single requested range. None: the whole, also for other headers. Raises
     RangeNotSatisfiable."""
     match = _RANGE.fullmatch(header.strip()) if header else None
@@ -54,7 +50,7 @@ def range_of(header: str | None, size: int) -> Range | None:
             param="Range",
             headers={"content-range": f"bytes */{size}"},
         )
-    return Range(start, end)
+    return range(start, end)
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
@@ -66,10 +62,10 @@ def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header
     part = range_of(header, whole.size)
     headers = {"accept-ranges": "bytes"}
     if part is not None:
-        headers["content-range"] = f"bytes {part.start}-{part.end - 1}/{whole.size}"
-    given = part or Range(0, whole.size)
-    headers["content-length"] = str(given.end - given.start)
-    return StreamedFile(whole.parts(given), name, media_type, headers, 200 if part is None else 206)
+        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{whole.size}"
+    wanted = part or range(whole.size)
+    headers["content-length"] = str(wanted.stop - wanted.start)
+    return StreamedFile(whole.parts(wanted), name, media_type, headers, 200 if part is None else 206)
 
 
 class Blob(NamedTuple):
@@ -115,11 +111,11 @@ class StoredFile:
     def size(self) -> int:
         return self._offsets[-1]
 
-    async def parts(self, part: Range) -> AsyncGenerator[bytes, None]:
+    async def parts(self, part: range) -> AsyncGenerator[bytes, None]:
         at = max(0, bisect_right(self._offsets, part.start) - 1)
-        while at < len(self.segments) and self._offsets[at] < part.end:
+        while at < len(self.segments) and self._offsets[at] < part.stop:
             segment, offset = self.segments[at], self._offsets[at]
-            first, last = max(0, part.start - offset), min(_size(segment), part.end - offset)
+            first, last = max(0, part.start - offset), min(_size(segment), part.stop - offset)
             if isinstance(segment, bytes):
                 if first < last:
                     yield segment[first:last]
@@ -149,7 +145,7 @@ class SoundZip:
         try:
             for name, sound in self._sounds:
                 with archive.open(_info(name, sound.size), "w") as file:
-                    async with aclosing(sound.parts(Range(0, sound.size))) as parts:
+                    async with aclosing(sound.parts(range(sound.size))) as parts:
                         async for data in parts:
                             file.write(data)
                             yield made.take()
@@ -209,3 +205,80 @@ class StreamedFile(Response):
                     async for data in parts:
                         await connection.send(data)
             await connection.end(b"")
+
+
+class SoundQuery(NamedTuple):
+    job: Job
+    fields: StepFields
+    chapter: int | None
+
+    @classmethod
+    def of(cls, files: JobFiles, job: Job, request: Request) -> SoundQuery:
+        """Read a request. Raises InvalidRequest, VaultFailed."""
+        fields = files.vault.open_record(job.account, job.id, job.record, StepFields)
+        return cls(job, fields, _chapter(request, len(fields.chapters)))
+
+    @property
+    def name(self) -> str:
+        return self.job.id if self.chapter is None else f"{self.job.id}_{self.chapter}"
+
+    def clips_of(self, clips: Sequence[JobClip], chapter: int | None) -> list[JobClip]:
+        """Return the clips of a chapter, or all, up to the first gap: sound after a gap would hide the
+        gap."""
+        first, last = 1, self.job.steps
+        if chapter is not None:
+            first, last = self.fields.chapters[chapter - 1].first, self.fields.chapters[chapter - 1].last
+        within = [clip for clip in clips if first <= clip.number <= last]
+        return [clip for number, clip in enumerate(within, first) if clip.number == number]
+
+
+async def spoken_reply(files: JobFiles, job: Job, request: Request) -> Response:
+    """Answer with the sound of a job, or of a chapter. Raises RequestFailed."""
+    query, format_ = SoundQuery.of(files, job, request), job.format
+    range_ = request.headers.get("range")
+    sounds = await _sounds(files, query)
+    if query.chapter is None and query.fields.files == "chapters":
+        chapters, names = query.fields.chapters, list[tuple[str, StoredFile]]()
+        for number, sound in sounds:
+            name = file_name(number, len(chapters), chapters[number - 1].title, format_)
+            names.append((name, sound))
+        return whole_reply(SoundZip(names), f"{query.name}.zip", ZIP, range_)
+    ((_, sound),) = sounds
+    return whole_reply(sound, f"{query.name}.{format_}", MEDIA_TYPES[format_], range_)
+
+
+def no_sound() -> Conflict:
+    return Conflict("The job has ended before it had any sound, or that was erased.", param="id")
+
+
+async def _sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
+    job = query.job
+    if query.chapter is None and query.fields.files == "chapters":
+        chapters: list[int | None] = [*range(1, len(query.fields.chapters) + 1)]
+    else:
+        chapters = [query.chapter]
+    if job.format not in ENCODED:
+        clips = await records.list_clips(files.store, job.id)
+        each = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
+        sounds = [(chapter, StoredFile.joined(files, own, job.format)) for chapter, own in each if own]
+    elif job.state != "done":
+        raise Conflict(
+            "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"
+        )
+    else:
+        one = chapters[0] or 0 if len(chapters) == 1 else None
+        by_chapter = groupby(await list_encoded(files.store, job.id, one), lambda row: row.chapter)
+        sounds = [(chapter, StoredFile.of_blobs(files, list(blobs))) for chapter, blobs in by_chapter]
+    if not sounds:
+        raise no_sound()
+    return sounds
+
+
+def _chapter(request: Request, chapters: int) -> int | None:
+    number = request.query_params.get("chapter")
+    if not number:
+        return None
+    if not (number.isdecimal() and number.isascii() and len(number) < 10 and 1 <= int(number) <= chapters):
+        most = f"a number from 1 to {chapters}" if chapters else "left out: the job has no chapters"
+        raise InvalidRequest(f"Invalid value for 'chapter': it must be {most}.", param="chapter")
+    return int(number)

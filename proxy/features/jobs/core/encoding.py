@@ -18,7 +18,7 @@ from proxy.audio.encode import open_encoder
 from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.content import Range, StoredFile
+from proxy.features.jobs.core.content import StoredFile
 from proxy.features.jobs.core.encoded_records import EncodedBlob, voices_column
 from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import StepFields
@@ -164,7 +164,7 @@ async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -
     encoder = await asyncio.to_thread(open_encoder, form)
     try:
         pcm_file = StoredFile.of_blobs(files, clips)
-        async with aclosing(pcm_file.parts(Range(0, pcm_file.size))) as parts:
+        async with aclosing(pcm_file.parts(range(pcm_file.size))) as parts:
             async for part in parts:
                 pcm = odd + part
                 whole = len(pcm) - len(pcm) % SAMPLE_BYTES

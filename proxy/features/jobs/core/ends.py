@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
 
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records
@@ -133,21 +132,15 @@ def failed(why: ErrorDetail) -> Params:
     return {"state": "failed", "error": why.message, "error_code": why.code}
 
 
-class _Ended(Protocol):
-    @property
-    def job(self) -> str: ...
-    @property
-    def account(self) -> str: ...
-
-
 def notice_rows(
-    notices: DeliveryTasks, ended: _Ended, events: Events, state: State, now: int, only_if: str
+    notices: DeliveryTasks, ended: Job | JobStep, events: Events, state: State, now: int, only_if: str
 ) -> Iterator[Statement]:
-    """Return the notices for the account if the job ends in this commit."""
-    params: Params = {"told_job": ended.job, "told_state": state, "told_ended": now}
+    """Return the notices for the account if the job, or that of the step, ends in this commit."""
+    job = ended.id if isinstance(ended, Job) else ended.job
+    params: Params = {"told_job": job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
     for event in events[state]:
-        yield from notices.statements(ended.account, event, {"id": ended.job}, now, ends)
+        yield from notices.statements(ended.account, event, {"id": job}, now, ends)
 
 
 def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
@@ -157,11 +150,6 @@ def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[S
     begins = Condition(_BEGINS_TO_WAIT, params)
     waiting_rows = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)
     return (*waiting_rows, Statement(_WAITS, params))
-
-
-class _Whole(NamedTuple):
-    job: str
-    account: str
 
 
 async def end(
@@ -177,7 +165,7 @@ async def end(
     now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
-    statements = notice_rows(notices, _Whole(job.id, job.account), events, state, now, "1 = 1")
+    statements = notice_rows(notices, job, events, state, now, "1 = 1")
     await store.write(
         hold(job.id), *before, Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
     )
@@ -185,4 +173,4 @@ async def end(
 
 def failure_notice(job: Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return the notices of a job that failed before it began, for the commit that adds it."""
-    return tuple(notice_rows(notices, _Whole(job.id, job.account), events, "failed", job.created, "1 = 1"))
+    return tuple(notice_rows(notices, job, events, "failed", job.created, "1 = 1"))

@@ -1,4 +1,4 @@
-"""A kind of jobs: how they are requested, planned, shown, tried again, fetched and ended."""
+"""Kinds of jobs: how they are requested, planned, shown, tried again, fetched and ended."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, ErrorDetail
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.bodies import Progress
-from proxy.features.jobs.core.content import StoredFile, whole_reply
+from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
+from proxy.features.jobs.core.content import StoredFile, spoken_reply, whole_reply
 from proxy.features.jobs.core.fields import Chapter, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
-from proxy.features.jobs.core.spoken import spoken_reply
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.storage.store import Statement
@@ -120,3 +119,51 @@ class SpokenKind(JobKind):
         """Return the stored form of a step's failure. `status` is the status that a request would have
         had."""
         return why.message
+
+
+_MOST_NAME_BYTES = 100
+
+
+class _Named(msgspec.Struct, frozen=True):
+    kind: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decode = msgspec.json.Decoder(_Named).decode
+
+
+class JobKinds:
+    """The kinds of a worker or of a command. The first one is meant where a request names none."""
+
+    def __init__(self, files: JobFiles, kinds: Sequence[JobKind]) -> None:
+        self.all = kinds
+        self.files = files
+        self.usual = kinds[0]
+        self._by_name: dict[Kind, JobKind] = {kind.name: kind for kind in kinds}
+        self._by_json = {msgspec.json.encode(kind.name): kind for kind in kinds if kind.body is not None}
+        self.of_form = next(kind for kind in kinds if kind.body is None)
+
+    def of(self, job: Job) -> JobKind:
+        return self._by_name[job.kind]
+
+    def named_in(self, body: bytes) -> JobKind:
+        """Return the kind of a JSON body. It reads every byte, so run it in a thread."""
+        try:
+            name = _decode(body).kind
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.usual  # it says what is wrong
+        return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
+
+    async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
+        progress = dict[str, Progress]()
+        for kind in self.all:
+            if own := [job for job in jobs if self.of(job) is kind]:
+                progress |= await kind.progress(own)
+        canceled = [job.id for job in jobs if job.state == "canceled"]
+        settling = await records.under_way(self.files.store, canceled)
+        for id_ in settling:
+            progress[id_] = progress[id_]._replace(is_settling=True)
+        return [shown_job(job, progress[job.id]) for job in jobs]
+
+    async def shown_one(self, job: Job) -> ShownJob:
+        (shown,) = await self.shown([job])
+        return shown

@@ -26,15 +26,8 @@ PREFIX = "job"
 Add = Callable[[str, bytes], Awaitable[None]]
 
 
-class MadeJob(NamedTuple):
-    """A job. `was_there`: an earlier try of this request has made it."""
-
-    job: Job
-    was_there: bool
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return REPLAYED if self.was_there else {}
+MadeJob = tuple[Job, dict[str, str]]
+"""A job, and the headers of its answer: they say if an earlier try of this request has made it."""
 
 
 class _RequestDigest(msgspec.Struct, frozen=True):
@@ -78,7 +71,7 @@ async def made_once(
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_wait()
-    return MadeJob(job, was_there)
+    return job, REPLAYED if was_there else {}
 
 
 async def add_job(

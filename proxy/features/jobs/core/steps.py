@@ -41,9 +41,8 @@ from proxy.http.replies import encode_json
 from proxy.ledger import Spent
 from proxy.queue.tasks import LOOK_S, Again, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
-from proxy.speech.call import OfJob, SpeechCall
+from proxy.speech.call import SpeechCall
 from proxy.speech.observer import Observer
-from proxy.speech.pipeline import Delivery
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
@@ -250,8 +249,8 @@ class Steps(TaskKind[JobStep]):
         if self.places.note(held, is_remote=is_remote(call.plan)):
             self._wake.set()
         clip = _Clip(job, held, call, consent)
-        of_job = OfJob(job.id, held.id)
-        call = replace(call, of_job=of_job, goes_whole=True, openers=(*call.openers, clip.opened))
+        openers = (*call.openers, clip.opened)
+        call = replace(call, job=job.id, step=held.id, goes_whole=True, openers=openers)
 
         async def write(answer: Answer) -> None:
             size = await answer.collect()
@@ -269,8 +268,8 @@ class Steps(TaskKind[JobStep]):
             # From here on it is one commit or none: a cancellation waits.
             await settle_to_the_end(answer)
 
-        delivery = Delivery(write, lambda: 0.0 if self.has_lost(held) else None)
-        await self._newest[0].pipeline.answer(call, delivery)
+        pipeline = self._newest[0].pipeline
+        await pipeline.answer(call, write, lambda: 0.0 if self.has_lost(held) else None)
 
     async def _call(self, job: Job, held: JobStep) -> PlannedStep:
         """Plan a step as its account may speak at this moment. Raises RequestFailed."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 
 import structlog
 
-from proxy.engines.remote_engine import RemoteEngine, RemoteTrainingEnd, TrainingWork
+from proxy.engines.remote_engine import RemoteEngine, TrainingWork
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
 from proxy.file_store.vault import Vault
@@ -53,19 +53,19 @@ class RemoteEngineRuns:
                 raise EngineFailed("The far end has trained in place of speaking.")
             yield frame
 
-    async def train(self, order: TrainingWork) -> RemoteTrainingEnd:
+    async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
         piece = await training_piece(self._engine.name, order, self._vault)
-        answer = await self._runs.answer(piece)
-        end = [*self._events_of(answer.frames)][-1:]
+        run, frames = await self._runs.answer(piece)
+        end = [*self._events_of(frames)][-1:]
         match end:
-            case [TrainingDone() | TrainingStopped() | TrainingFailed() as fingerprint]:
-                return RemoteTrainingEnd(answer.run, fingerprint)
+            case [TrainingDone() | TrainingStopped() | TrainingFailed() as training_end]:
+                return run, training_end
             case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
                 raise error
             case [Failed() as failed]:
                 # Any remote failure is here a run without a result.
                 raise EngineFailed(failed.to_error().message)
-        await self._runs.pass_over(answer.run)
+        await self._runs.pass_over(run)
         raise EngineFailed("The far end does not say how a training has ended.")
 
     async def pass_over(self, run: str) -> None:

@@ -1,11 +1,17 @@
-"""The facts of an engine at a runner: requested once, at the price of one short run, and stored with its
-row."""
+"""The facts of engines elsewhere.
+
+Those of an engine at a runner are requested once, at the price of one short run, and stored with its row.
+Those of engines that run on workers' machines only are written by the workers. Servers that accept jobs for
+them read the facts of engines that were never up there.
+"""
 
 from __future__ import annotations
 
 import msgspec
 import structlog
 
+from policies.tasks import SECOND
+from proxy.engines.engine_list import Engines
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import introduction_of
@@ -79,3 +85,34 @@ class Introducing:
 
     def _introduce(self, hello: HelloReply) -> None:
         self._engine.introduce(hello, self._runs.runner.limits.over_s)
+
+
+EVERY_S = 5.0
+_REPEATED_US = 600 * SECOND
+_BELIEVED_US = 3600 * SECOND
+"""After this time, servers that start ignore an absent worker."""
+
+
+class RemoteEngines:
+    def __init__(self, store: Store, engines: Engines) -> None:
+        self._store = store
+        self._engines = engines
+        self._sent_at: dict[str, tuple[bytes, int]] = {}
+
+    async def tell(self) -> None:
+        """Publish the facts of our engines when they are new, and now and then."""
+        now = await self._store.now()
+        for name, hello in self._engines.introductions().items():
+            before, at = self._sent_at.get(name, (b"", 0))
+            if hello != before or now - at >= _REPEATED_US:
+                await introductions.keep(self._store, name, hello)
+                self._sent_at[name] = hello, now
+
+    async def ask(self) -> None:
+        """Read the facts of engines that were never up here."""
+        unknown = self._engines.unknown()
+        if not unknown:
+            return
+        introduced = await introductions.of_workers(self._store, await self._store.now() - _BELIEVED_US)
+        for name in unknown & introduced.keys():
+            self._engines.introduce(name, introduced[name])

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
 
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.remote_engine import RemoteEngine
@@ -15,13 +14,10 @@ from proxy.feature import AppContext
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.remote.engine_runs import RemoteEngineRuns
 from proxy.features.jobs.remote.introducing import Introducing
-from proxy.features.jobs.remote.links import Links
-from proxy.features.jobs.remote.metrics import RunnerMetrics
+from proxy.features.jobs.remote.links import Links, SampleEndpoint, TrainingEndpoint
 from proxy.features.jobs.remote.records import Ceilings
-from proxy.features.jobs.remote.runs import Runs
-from proxy.features.jobs.remote.sample_endpoint import SampleEndpoint
+from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.features.jobs.remote.sweeping import Sweeping
-from proxy.features.jobs.remote.training_endpoint import TrainingEndpoint
 from proxy.http.endpoint import Endpoint
 from proxy.telemetry.background import repeat
 from speech_engine.runner import Runner
@@ -29,12 +25,8 @@ from speech_engine.runner import Runner
 _MICRO = 1_000_000
 
 
-class OpenRemote(NamedTuple):
-    """The rented machines of one worker, which may have none."""
-
-    links: Links
-    endpoints: Sequence[Endpoint] = ()
-    alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+OpenRemote = tuple[Links, Sequence[Endpoint], Sequence[Callable[[], Coroutine[None, None, None]]]]
+"""The links, the endpoints and the lone tasks of a worker's rented machines. It may have no machines."""
 
 
 @asynccontextmanager
@@ -44,7 +36,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
     links = Links(context.vault, context.config_at_start.server.public_url)
     engines = context.engines.remote()
     if not engines:
-        yield OpenRemote(links)
+        yield links, (), ()
         return
     samples = SampleEndpoint(context.store, links, {engine.name: engine for engine in engines})
     training_endpoint = TrainingEndpoint(context.store, links, trainings)
@@ -58,7 +50,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
                 continue
             runs[engine.name] = await _connect(stack, context, engine, runner, links, metrics)
         sweeping = Sweeping(context.store, runs, context.metrics, metrics)
-        yield OpenRemote(links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,))
+        yield links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,)
 
 
 async def _open_runners(stack: AsyncExitStack, context: AppContext, names: set[str]) -> dict[str, Runner]:
@@ -66,8 +58,8 @@ async def _open_runners(stack: AsyncExitStack, context: AppContext, names: set[s
     http = await stack.enter_async_context(open_http(config.upstream))
     opened: dict[str, Runner] = {}
     for name in sorted(names):
-        asked = PluginRequest("runner", name, config.plugin("runner", name), is_required=True)
-        runner = await open_plugin(stack, context.registry, asked, http)
+        request = PluginRequest("runner", name, config.plugin("runner", name), is_required=True)
+        runner = await open_plugin(stack, context.registry, request, http)
         if runner is not None:
             opened[name] = runner
     return opened

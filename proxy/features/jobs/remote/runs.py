@@ -13,20 +13,20 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from policies.cycles import day_at
 from policies.tasks import SECOND
 from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.links import Links
-from proxy.features.jobs.remote.metrics import RunnerMetrics
 from proxy.features.jobs.remote.records import Ceilings, End, Run
 from proxy.features.jobs.remote.work import WorkPiece
 from proxy.storage.store import StorageFailed, Store, until_written
@@ -34,6 +34,34 @@ from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch, run_to_end
 from speech_engine.host.messages import Failed, RemoteFrame, frames_of
 from speech_engine.runner import OPEN, CannotTell, NotBegun, RemotePiece, RemoteState, RemoteWork, Runner
+
+
+class RunnerMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._runs = Counter(
+            "voxgate_runs",
+            "Runs on rented machines that ended: `done`, `failed`, `canceled`, `lost`, `refused`.",
+            ["runner", "end"],
+            registry=registry,
+        )
+        self._usd = Counter(
+            "voxgate_run_usd", "What runs on rented machines were charged.", ["runner"], registry=registry
+        )
+        self._open = Gauge(
+            "voxgate_runs_open", "Runs on rented machines under way.", ["runner"], registry=registry
+        )
+        self._known: set[str] = set()
+
+    def ended(self, runner: str, end: str, micro_usd: int) -> None:
+        self._runs.labels(runner, end).inc()
+        self._usd.labels(runner).inc(micro_usd / 1e6)
+
+    def stand(self, open_: Mapping[str, int]) -> None:
+        """Set the number of open runs by runner. A missing runner has none."""
+        self._known |= open_.keys()
+        for runner in self._known:
+            self._open.labels(runner).set(open_.get(runner, 0))
+
 
 SUBMIT_S = 60.0
 """How long a `submit` may be under way, with the write before it."""
@@ -64,11 +92,6 @@ class _Result(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class RunAnswer(NamedTuple):
-    run: str
-    frames: list[RemoteFrame]
-
-
 class Runs:
     def __init__(
         self,
@@ -91,16 +114,19 @@ class Runs:
 
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
         """Run a piece of work once, and return its frames. Raises EngineError."""
-        return (await self.answer(piece, on_dispatch)).frames
+        _, frames = await self.answer(piece, on_dispatch)
+        return frames
 
-    async def answer(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> RunAnswer:
-        """Like `frames`, with the name of the run."""
+    async def answer(
+        self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch
+    ) -> tuple[str, list[RemoteFrame]]:
+        """Like `frames`, with the name of the run before them."""
         self.running += 1
         try:
             run = await self._held(piece)
             on_dispatch(True)
             result = await self._followed(run, piece)
-            return RunAnswer(run.id, await self._ended(run, result))
+            return run.id, await self._ended(run, result)
         finally:
             self.running -= 1
 

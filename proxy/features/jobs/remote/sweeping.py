@@ -9,9 +9,8 @@ import structlog
 from policies.tasks import SECOND
 from proxy.features.jobs.core.records import still_wanted
 from proxy.features.jobs.remote import records
-from proxy.features.jobs.remote.metrics import RunnerMetrics
 from proxy.features.jobs.remote.records import Run
-from proxy.features.jobs.remote.runs import Runs
+from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics

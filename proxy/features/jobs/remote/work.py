@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -40,38 +40,9 @@ _JSON_BYTES = 2_000
 """The size of a work's JSON without its recordings. Each recording is counted at four bytes for three."""
 
 
-class WorkPiece(Protocol):
-    """A piece of work of a job's step, or without a job. `name` is the same for all tries, and `digest` for
-    the same work."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def account(self) -> str: ...
-
-    @property
-    def of_job(self) -> str: ...
-
-    @property
-    def step(self) -> str: ...
-
-    @property
-    def samples_column(self) -> str:
-        """The digests of the recordings that are sent with it, as a row has them."""
-        ...
-
-    async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
-        """Return the submitted work, the same each time. Large recordings become links. Raises
-        UnsupportedRequest if there are no links."""
-        ...
-
-
 class SpeechPiece(NamedTuple):
-    """A text to speak. Without a `job`, it is the introduction of the engine."""
+    """A text to speak. Without a `job`, it is the introduction of the engine. `name` is the same for all
+    tries, and `digest` for the same work."""
 
     name: str
     digest: str
@@ -95,15 +66,18 @@ class SpeechPiece(NamedTuple):
 
     @property
     def samples_column(self) -> str:
+        """The digests of the recordings that are sent with it, as a row has them."""
         return _column(sample.digest for sample in self.samples)
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
+        """Return the submitted work, the same each time. Large recordings become links. Raises
+        UnsupportedRequest if there are no links."""
         work = None if self.job is None else Speak(_stripped(self.job, run.id))
-        sent = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
-        size = len(msgspec.json.encode(replace(sent, samples=())))
+        remote_work = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
+        size = len(msgspec.json.encode(replace(remote_work, samples=())))
         size += sum(len(sample.pcm) * 4 // 3 + _JSON_BYTES for sample in self.samples)
         if size <= limits.most_bytes:
-            return sent
+            return remote_work
         if self.job is None or not links.root:
             fits = f"{size} bytes, and it takes {limits.most_bytes}"
             raise UnsupportedRequest(
@@ -112,7 +86,7 @@ class SpeechPiece(NamedTuple):
             )
         model = self.job.model
         return replace(
-            sent, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
+            remote_work, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
         )
 
 
@@ -150,6 +124,10 @@ class TrainingPiece(NamedTuple):
         stop_s = limits.most_s - min(_LEAVING_S, limits.most_s / 4)
         training = RemoteTraining(url=await links.of_training(run.id), stop_s=stop_s)
         return RemoteWork(key=run.id, most_s=limits.most_s, training=training)
+
+
+WorkPiece = SpeechPiece | TrainingPiece
+"""A piece of work of a job's step, or without a job."""
 
 
 def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:

@@ -48,7 +48,7 @@ class ModelUpload(NamedTuple):
 
     @property
     def digest(self) -> bytes:
-        return b"".join(name.encode() + sent.digest.digest() for name, sent in self.files.items())
+        return b"".join(name.encode() + model.digest.digest() for name, model in self.files.items())
 
 
 class TrainedIntake:
@@ -115,7 +115,7 @@ class TrainedIntake:
         self,
         account: str | None,
         form: VoiceModelForm,
-        sent: ModelUpload,
+        upload: ModelUpload,
         format_: TrainedFormat,
         terms: Terms | None,
         beginning: Beginning,
@@ -127,13 +127,13 @@ class TrainedIntake:
         consent = await self._voice_creation.check_model(account, form.described, form.consent, terms)
 
         async def put(voice: str) -> TrainedModel:
-            return await self._put(account or "", voice, sent, format_)
+            return await self._put(account or "", voice, upload, format_)
 
         return await self._voice_creation.make_of_model(
             account, form.described, consent, None if terms is None else terms.voices, beginning, put
         )
 
-    async def give(self, record: VoiceRecord, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
+    async def give(self, record: VoiceRecord, upload: ModelUpload, format_: TrainedFormat) -> TrainedModel:
         """Give a model to an existing voice. It replaces one of the same format.
 
         Raises InvalidRequest for an unusable file or a voice that can have none, and NotFound.
@@ -144,7 +144,7 @@ class TrainedIntake:
                 param="voice",
             )
         account = record.account or ""
-        model = await self._put(account, record.id, sent, format_)
+        model = await self._put(account, record.id, upload, format_)
         before = await self._trained.replaced_by(model)
         needs = needs_of(record, self._voice_creation.grants)
         try:
@@ -162,9 +162,11 @@ class TrainedIntake:
             await self._trained.drop(old)
         return model
 
-    async def _put(self, account: str, voice: str, sent: ModelUpload, format_: TrainedFormat) -> TrainedModel:
-        sources = _sources(sent, format_)
-        async with sent.place.turn():
+    async def _put(
+        self, account: str, voice: str, upload: ModelUpload, format_: TrainedFormat
+    ) -> TrainedModel:
+        sources = _sources(upload, format_)
+        async with upload.place.turn():
             async with open_memory_file("kept") as stored:
                 try:
                     await voice_reading.bring(format_, sources, stored)
@@ -203,11 +205,11 @@ async def _streamed(
         place.rest()
 
 
-def _sources(sent: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:
+def _sources(upload: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:
     """Return the files by their roles. Raises InvalidRequest for a role that the format lacks."""
     by_field = {_field_of(file.role, format_): file for file in format_.sources}
     sources: dict[str, BinaryIO] = {}
-    for field, model in sent.files.items():
+    for field, model in upload.files.items():
         file = by_field.get(field)
         if file is None:
             raise _unusable(field, f"voices of the format '{format_.name}' have no such file")

@@ -30,7 +30,7 @@ def test_each_line_is_found_at_its_place() -> None:
         read = read_file(sent)
         assert read.faults == []
         assert read.characters == 15
-        assert [line_of(sent[place.first : place.last]).custom_id for place in read.lines] == ["a", "b", "c"]
+        assert [line_of(sent[first:last]).custom_id for first, last in read.lines] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,15 @@ def test_a_request_is_its_lines_body() -> None:
 )
 def test_names_are_safe_and_unique(custom_ids: list[str], names: list[str]) -> None:
     raws = [json.dumps(line(each, "Hello.", response_format="mp3")).encode() for each in custom_ids]
-    assert [named.file for named in named_lines(raws)] == names
+    assert [file for _, file in named_lines(raws)] == names
 
 
 @given(st.lists(st.text("aA~/2.", min_size=1, max_size=6), max_size=12))
 def test_no_two_sounds_have_one_name(custom_ids: list[str]) -> None:
     named = named_lines(json.dumps(line(each, "Hello.")).encode() for each in custom_ids)
-    assert len({each.file.lower() for each in named}) == len(custom_ids)
-    assert not any("/" in each.file or each.file.startswith(".") for each in named)
+    files = [file for _, file in named]
+    assert len({each.lower() for each in files}) == len(custom_ids)
+    assert not any("/" in each or each.startswith(".") for each in files)
 
 
 @pytest.mark.parametrize(
@@ -147,4 +148,4 @@ def test_no_two_sounds_have_one_name(custom_ids: list[str]) -> None:
 )
 def test_a_name_ends_with_the_format(body: dict[str, Any], suffix: str) -> None:
     raw = json.dumps(line("one", "Hello.", **body)).encode()
-    assert named_lines([raw])[0].file == f"one.{suffix}"
+    assert named_lines([raw]) == [("one", f"one.{suffix}")]

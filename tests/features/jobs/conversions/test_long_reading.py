@@ -16,8 +16,7 @@ from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecordi
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.kinds.conversion import long_decoder
 from proxy.features.jobs.kinds.conversion.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
-from proxy.features.jobs.kinds.conversion.long_reading import stretch, survey
-from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S
+from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S, stretch, survey
 from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchOf, SurveyOf
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import WAIT_S

@@ -13,7 +13,7 @@ import pytest
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
 from proxy.features.jobs.kinds.conversion import kind
-from proxy.features.jobs.kinds.conversion.stretches import MOST_MS
+from proxy.features.jobs.kinds.conversion.long_recordings import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
 from tests.features.conversions.test_conversions import raw

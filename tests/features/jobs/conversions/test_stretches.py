@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.kinds.conversion.stretches import (
+from proxy.features.jobs.kinds.conversion.long_recordings import (
     LEAST_MS,
     LEVEL_MS,
     MOST_MS,
-    Stretch,
     is_silent,
     stretches,
 )
@@ -27,11 +26,11 @@ def test_the_stretches_are_the_whole_and_none_is_too_long_or_too_short(
     whole_ms = levels * LEVEL_MS - 7
     loud = bytes(by.randrange(256) for _ in range(levels))  # type: ignore[attr-defined]
     found = stretches(loud, whole_ms, most)
-    assert (found[0].start_ms, found[-1].end_ms) == (0, whole_ms)
-    assert all(one.end_ms == two.start_ms for one, two in pairwise(found))
-    assert all(0 < each.end_ms - each.start_ms <= most for each in found)
+    assert (found[0][0], found[-1][1]) == (0, whole_ms)
+    assert all(end == start for (_, end), (start, _) in pairwise(found))
+    assert all(0 < end - start <= most for start, end in found)
     if whole_ms > most:
-        assert all(each.end_ms - each.start_ms >= LEAST_MS - LEVEL_MS for each in found)
+        assert all(end - start >= LEAST_MS - LEVEL_MS for start, end in found)
 
 
 @pytest.mark.parametrize("pause_at_ms", [5_100, 7_000, 9_700])
@@ -39,7 +38,7 @@ def test_a_cut_is_in_a_pause(pause_at_ms: int) -> None:
     levels = bytearray([LOUD] * 1000)
     first = pause_at_ms // LEVEL_MS
     levels[first : first + 20] = bytes([QUIET] * 20)
-    cut = stretches(bytes(levels), 20_000, 10_000)[0].end_ms
+    cut = stretches(bytes(levels), 20_000, 10_000)[0][1]
     assert pause_at_ms + 100 <= cut <= min(pause_at_ms + 20 * LEVEL_MS - 100, 10_000)
 
 
@@ -47,15 +46,15 @@ def test_a_click_in_a_pause_is_avoided_and_a_short_dip_is_no_pause() -> None:
     levels = bytearray([LOUD] * 1000)
     levels[300] = 255
     levels[400:440] = bytes([QUIET] * 40)
-    cut = stretches(bytes(levels), 20_000, 10_000)[0].end_ms
+    cut = stretches(bytes(levels), 20_000, 10_000)[0][1]
     assert 400 < cut / LEVEL_MS < 440
 
 
 def test_of_equal_places_the_latest_makes_the_fewest_stretches() -> None:
     assert stretches(bytes([LOUD] * 1000), 20_000, 8_000) == [
-        Stretch(0, 8_000),
-        Stretch(8_000, 16_000),
-        Stretch(16_000, 20_000),
+        (0, 8_000),
+        (8_000, 16_000),
+        (16_000, 20_000),
     ]
 
 

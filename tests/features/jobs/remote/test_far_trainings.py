@@ -20,8 +20,13 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_fil
 from proxy.features.jobs.kinds.training import training_input
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.trainings import MOST_TRIES, Trainings
-from proxy.features.jobs.remote.links import PATH, TRAININGS_PATH, Links
-from proxy.features.jobs.remote.training_endpoint import MOST_READS, TrainingEndpoint
+from proxy.features.jobs.remote.links import (
+    MOST_TRAINING_READS,
+    PATH,
+    TRAININGS_PATH,
+    Links,
+    TrainingEndpoint,
+)
 from proxy.file_store.vault import VaultFailed
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
@@ -344,14 +349,14 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(t
 async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.remote.training_endpoint._LOOK_S", 0.0)
+    monkeypatch.setattr("proxy.features.jobs.remote.links._LOOK_S", 0.0)
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
         await soon(lambda: rig.lines.told)
         whole = (await rig.lines.get(rig.path)).content
         context = rig.server.worker.open_context.context
         links = Links(context.vault, URL)
-        door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).means.on_runners)
+        door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).on_runners)
         token = rig.path.removeprefix(TRAININGS_PATH)
         given: list[bytes] = []
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
@@ -372,10 +377,10 @@ async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
     async with training(tmp_path, settings=SLOW) as rig:
         await rig.begun(steps=2_000)
         await soon(lambda: rig.lines.told)
-        heads = [(await rig.lines.get(rig.path, "HEAD")).status_code for _ in range(MOST_READS)]
-        assert heads == [200] * MOST_READS, "they use up no read"
-        statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_READS)]
-        assert statuses == [200] * (MOST_READS - 1) + [404]
+        heads = [(await rig.lines.get(rig.path, "HEAD")).status_code for _ in range(MOST_TRAINING_READS)]
+        assert heads == [200] * MOST_TRAINING_READS, "they use up no read"
+        statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_TRAINING_READS)]
+        assert statuses == [200] * (MOST_TRAINING_READS - 1) + [404]
 
 
 async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -> None:

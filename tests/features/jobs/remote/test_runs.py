@@ -19,9 +19,8 @@ from proxy.config.sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.jobs.remote import records, runs
 from proxy.features.jobs.remote.links import Links
-from proxy.features.jobs.remote.metrics import RunnerMetrics
 from proxy.features.jobs.remote.records import Ceilings, Run
-from proxy.features.jobs.remote.runs import Runs
+from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.features.jobs.remote.work import SpeechPiece
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, StorageUnreachable, Store

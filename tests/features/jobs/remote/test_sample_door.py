@@ -14,9 +14,8 @@ import pytest
 from msgspec.structs import replace
 from starlette.types import Message
 
-from proxy.features.jobs.remote import sample_endpoint
-from proxy.features.jobs.remote.links import PATH, Links
-from proxy.features.jobs.remote.sample_endpoint import MOST_READS
+from proxy.features.jobs.remote import links
+from proxy.features.jobs.remote.links import MOST_SAMPLE_READS, PATH, Links
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
 from tests.features.jobs.job_rig import content, job_with, new_job, said
@@ -158,7 +157,7 @@ async def test_a_link_ends_with_its_voice(tmp_path: Path, store_url: str) -> Non
 async def test_a_recording_whose_voice_is_erased_stops_leaving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sample_endpoint, "_BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(links, "_BLOCK_BYTES", 10_000)
     async with fetching(tmp_path) as rig:
         voice, sample = await rig.running()
         sent: list[bytes] = []
@@ -183,13 +182,13 @@ async def test_one_recording_leaves_a_few_times_and_no_more(tmp_path: Path) -> N
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
         statuses = {}
-        for _ in range(MOST_READS):
+        for _ in range(MOST_SAMPLE_READS):
             head = await rig.server.ask("HEAD", path_of(sample), key="")
             assert (head.status_code, head.content) == (200, b""), "it uses up no read"
-        for number in range(MOST_READS + 2):
+        for number in range(MOST_SAMPLE_READS + 2):
             statuses[number] = (await rig.get(path_of(sample))).status_code
         # The far end has fetched it once.
-        assert list(statuses.values()).count(200) == MOST_READS - 1
+        assert list(statuses.values()).count(200) == MOST_SAMPLE_READS - 1
         assert await rig.is_nothing(path_of(sample))
 
 

@@ -12,8 +12,7 @@ import httpx2
 import msgspec
 
 from proxy.features.jobs.remote.links import TRAININGS_PATH
-from speech_engine.errors import EngineFailed
-from speech_engine.host.remote_calls import LineLost
+from speech_engine.errors import EngineFailed, EngineUnavailable
 from speech_engine.training import FarPiece, RemoteMessage
 from tests.proxy.api.inside import Inside
 
@@ -68,7 +67,7 @@ class _Line:
         time.sleep(self._lines.slow_s)
         self._lines.may_ask.wait(30)
         if self._lines.is_away:
-            raise LineLost
+            raise EngineUnavailable("The server is away.")
         yield _checked(self._lines.run(self._lines.get(self._path))).content
 
     def tell(self, told: RemoteMessage) -> None:
@@ -76,7 +75,7 @@ class _Line:
         _checked(answer)
         if isinstance(told, FarPiece) and self._lines.lost:
             self._lines.lost -= 1
-            raise LineLost
+            raise EngineUnavailable("The server is away.")
         self._lines.told.append(told)
         if isinstance(told, FarPiece) and (is_lost := self._lines.is_lost) is not None:
             is_lost.wait(30)
@@ -85,7 +84,7 @@ class _Line:
 
 def _checked(answer: httpx2.Response) -> httpx2.Response:
     if answer.status_code >= 500:
-        raise LineLost
+        raise EngineUnavailable("The server is away.")
     if answer.status_code != 200:
         raise EngineFailed(f"status {answer.status_code}")
     return answer

@@ -14,7 +14,7 @@ from proxy.catalogue.library import Library
 from proxy.features.jobs.core import records as job_records
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.kinds.training import blobs, records, trainings
+from proxy.features.jobs.kinds.training import following, records, trainings
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
@@ -242,7 +242,7 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         files: JobFiles, rows: list[EncodedBlob], role: FileRole
     ) -> AsyncGenerator[FilePiece, None]:
         resumed.append(sum(row.bytes for row in rows))
-        return blobs.pieces_of(files, rows, role)
+        return following.pieces_of(files, rows, role)
 
     monkeypatch.setattr(trainings, "pieces_of", pieces_of)
     async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.002") as server:

@@ -14,8 +14,8 @@ from plugins.openai.realtime.engine import RealtimeEngine, create
 from plugins.openai.realtime.settings import RealtimeSettings
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import open_http
-from speech_engine import Audio, Context, EngineError, Event, SpeechJob
-from speech_engine.testing import job, speaking
+from speech_engine import Audio, Context, Event, SpeechJob
+from speech_engine.testing import job
 from tests.sound import decoded
 from tests.tones import words
 from tests.waiting import soon
@@ -41,18 +41,6 @@ async def pair(**settings: Any) -> AsyncIterator[Pair]:
 def job_of(*spoken: str, **more: Any) -> SpeechJob:
     made = job(*spoken, **{"model": MODEL, "voice": "marin", **more})
     return msgspec.structs.replace(made, deadline_s=60.0)
-
-
-async def until_it_fails(engine: RealtimeEngine, job: SpeechJob) -> tuple[list[Event], EngineError | None]:
-    """What came before the failure, and the failure."""
-    events: list[Event] = []
-    try:
-        async with speaking(engine, job) as stream:
-            async for event in stream:
-                events.append(event)
-    except EngineError as error:
-        return events, error
-    return events, None
 
 
 def heard(events: Sequence[Event], speed: float = 1.0, rate_hz: int = 24_000) -> list[str] | None:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from speech_engine import Audio, Event, Finished, ProviderCount, Started, UnsupportedText
 from speech_engine.testing import collect
-from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, until_it_fails
+from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair
+from tests.plugins.openai.upstream import until_it_fails
 from tests.tables import each_row
 
 TEXT = "Hello there, world, and all who live in it."

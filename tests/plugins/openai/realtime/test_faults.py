@@ -23,7 +23,8 @@ from speech_engine import (
     UnsupportedText,
 )
 from speech_engine.testing import collect
-from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, settled, until_it_fails
+from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, settled
+from tests.plugins.openai.upstream import until_it_fails
 from tests.tables import each_row
 
 TEXT = "Hello there, world."

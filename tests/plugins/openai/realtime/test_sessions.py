@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from speech_engine import Audio, EngineBusy, EngineError, EngineUnavailable, Started
 from speech_engine.testing import collect
-from tests.plugins.openai.realtime.rig import MODEL, Pair, heard, job_of, pair, settled, until_it_fails
+from tests.plugins.openai.realtime.rig import MODEL, Pair, heard, job_of, pair, settled
+from tests.plugins.openai.upstream import until_it_fails
 
 TEXT = "Hello there, world."
 OTHER_MODEL = "gpt-realtime-2.1"

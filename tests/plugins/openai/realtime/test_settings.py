@@ -18,7 +18,8 @@ from proxy.config import fields
 from speech_engine import EngineForbidden, EngineUnauthorized, Mix, UnsupportedRequest, VoiceNotFound
 from speech_engine.plugin import Cautious, KnowsShutdowns
 from speech_engine.testing import collect
-from tests.plugins.openai.realtime.rig import MODEL, job_of, pair, until_it_fails
+from tests.plugins.openai.realtime.rig import MODEL, job_of, pair
+from tests.plugins.openai.upstream import until_it_fails
 from tests.tables import each_row
 
 README = Path(str(realtime.__file__)).with_name("README.md").read_text()

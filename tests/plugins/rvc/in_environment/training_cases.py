@@ -100,7 +100,7 @@ def test_thirty_steps_bring_the_voice_nearer_by_a_quarter(tmp_path: Path, seed: 
     # The tiniest has so few numbers that it learns half as much in a step.
     save_file(begin(128), tmp_path / "generator_40k.safetensors")
     spoken = [training.Recording(24_000, recording(8.0, number, pauses=False)) for number in range(4)]
-    slices = prepare(spoken, opened()._ears, SPECTRA[40_000], lambda _part: None).slices
+    slices, _ = prepare(spoken, opened()._ears, SPECTRA[40_000], lambda _part: None)
     loop = steps.Loop(build(tmp_path, 40_000, "cpu"), slices, msgspec.structs.replace(ORDER, seed=seed))
     before = distance(loop)
     loop.run(WindowFeatures())
@@ -194,7 +194,8 @@ def test_onnx_sounds_the_same_at_any_length(number: int) -> None:
     network = _Voice(of)
     from plugins.rvc.checkpoint import read_voice
 
-    fill(network.network, {name: each.float() for name, each in read_voice(file).tensors.items()}, "it")
+    _, tensors, _ = read_voice(file)
+    fill(network.network, {name: each.float() for name, each in tensors.items()}, "it")
     network.fold()
     for frames in (*CHECKED_FRAMES, 5, 711):
         assert compare(network, data, frames) < MOST_DIFFERENCE

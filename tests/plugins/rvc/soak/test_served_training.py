@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,17 +38,14 @@ prices.training = { credits = 40, per = "job" }
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     lend("rvc")
     folder = tmp_path_factory.mktemp("training")
-    imported(folder, kept_model("rvc", "sources"))
-    with server.running(folder, CONFIG) as running:
-        until(lambda: bool(state(running, "rvc")["state"] == "ready"), LOADED_S)
-        yield running
-
-
-def imported(folder: Path, model: Path) -> None:
+    model = kept_model("rvc", "sources")
     config = folder / "config.toml"
     config.write_text("[engines.rvc]\n")
     named = ("--engine", "rvc", "--name", "standard", "--licence", "MIT")
     command(config, "models", "import", str(model), *named)
+    with server.running(folder, CONFIG) as running:
+        until(lambda: bool(state(running, "rvc")["state"] == "ready"), LOADED_S)
+        yield running
 
 
 def test_a_voice_is_trained_and_taken_home(live: Server) -> None:

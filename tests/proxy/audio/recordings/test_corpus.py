@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import time
+from collections import Counter
 from itertools import chain, islice
 
 import psutil
@@ -11,13 +14,18 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.decoding_child import MOST_CPU_S
 from proxy.audio.recordings.recording import MOST_S, UnusableRecording
 from tests.proxy.audio.recordings.bombs import bombs
-from tests.proxy.audio.recordings.corpus import Outcome, broken, outcomes
+from tests.proxy.audio.recordings.clips import wav
+from tests.proxy.audio.recordings.corpus import Outcome, broken, corpus, outcomes
+from tests.sound import tone
+from tests.tables import soak
 
 MOST_MB = 320
 SLOW = ("an hour of flac", "hours of aac", "packed samples beyond memory")
 MADE_FOR_OTHERS = ("hls", "concat", "pls", "sdp", "dash", "smil", "png", "jpeg", "pdf", "zip", "video alone")
-THROUGH_THE_SERVER = ("an hour of opus in a hundred kilobytes",)
-"""The others are in `tests/soak`."""
+THROUGH_THE_SERVER = (
+    "an hour of opus in a hundred kilobytes",
+    *soak("packed samples, many", "wav of 1 Hz", "noise 3"),
+)
 
 
 def expect_all_to_be_bounded(found: dict[str, Outcome]) -> None:
@@ -28,7 +36,7 @@ def expect_all_to_be_bounded(found: dict[str, Outcome]) -> None:
 
 
 def test_none_ends_the_decoder_and_none_takes_much() -> None:
-    """A part of the corpus. All of it, each file in a process of its own: tests/soak/test_recordings.py."""
+    """A part of the corpus."""
     files = [(name, make) for name, make in bombs() if name not in SLOW]
     found = outcomes(chain(files, islice(broken(), 0, None, 4)))
     assert len(found) > 200
@@ -50,3 +58,36 @@ async def test_the_server_stays_as_large_as_it_was(name: str) -> None:
         assert process.memory_info().rss - before < 2**25
     finally:
         await decoder.close()
+
+
+@pytest.mark.soak
+async def test_no_file_is_a_fault_of_the_server() -> None:
+    """Each is decoded as an upload is: in a process of its own."""
+    decoder, made, slowest = Decoder(), Counter[str](), 0.0
+    try:
+        for name, make in corpus():
+            data, began = make(), time.monotonic()
+            try:
+                recording = await decoder.decode(data)
+                assert 0 < recording.seconds <= MOST_S, name
+                made["decoded"] += 1
+            except UnusableRecording as refused:
+                made[str(refused)] += 1
+            slowest = max(slowest, time.monotonic() - began)
+        assert (await decoder.decode(wav(tone(440, 1.0)))).seconds == 1.0
+    finally:
+        await decoder.close()
+    assert made.total() >= 300
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"{made.total()} files, slowest {slowest:.1f} s, a child {children} MB, the server {own} MB, {made}"
+    )
+
+
+@pytest.mark.soak
+def test_no_file_ends_a_decoder_that_sees_them_all() -> None:
+    found = outcomes(corpus())
+    expect_all_to_be_bounded(found)
+    most, slowest = (max(getattr(each, what) for each in found.values()) for what in ("peak_mb", "seconds"))
+    print(f"{len(found)} files in one process: at most {most} MB, and {slowest:.1f} s for one")

@@ -12,7 +12,7 @@ from proxy.audio.recordings import decoding
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
-from proxy.features.jobs.kinds.conversion import long_reading
+from proxy.features.jobs.kinds.conversion import long_reading_child
 from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
@@ -75,7 +75,7 @@ def test_what_pads_an_aac_is_no_sound(subtests: pytest.Subtests) -> None:
                 assert least <= more <= most
                 # It begins with the tone, and not with the encoder's silence.
                 assert heard(made).samples[100:500].std() > 0.1
-                survey = long_reading.survey(file)
+                survey = long_reading_child.survey(file)
                 assert isinstance(survey, LongSurvey)
                 assert survey.whole_ms == -(-len(made.pcm) // made.sample_bytes * 1000 // kind.rate_hz)
 

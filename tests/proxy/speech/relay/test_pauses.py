@@ -21,13 +21,6 @@ def off_beat(seconds: float) -> list[Event]:
     return [Started(RATE_HZ), *sound(seconds), *sound(0.25 / 440), Finished()]
 
 
-def pauses(content: bytes) -> list[tuple[float, float]]:
-    """Where it is silent within the sound, and for how long, in seconds."""
-    loud = np.flatnonzero(np.frombuffer(content, "<i2"))
-    gaps = np.flatnonzero(np.diff(loud) > RATE_HZ // 100)
-    return [(float(loud[gap]) / RATE_HZ, float(loud[gap + 1] - loud[gap]) / RATE_HZ) for gap in gaps]
-
-
 def end_of_turn(content: bytes, at_s: float) -> NDArray[np.int16]:
     at = round(at_s * RATE_HZ)
     return np.abs(np.frombuffer(content, np.int16)[at - 3 : at])
@@ -40,7 +33,10 @@ def paused(ms: int) -> str:
 async def test_there_is_a_pause_between_two_turns_and_none_at_the_end(tmp_path: Path) -> None:
     async with stage(tmp_path, Scripted(*off_beat(1.0)), Scripted(*off_beat(0.5))) as server:
         content = await hear(server, TEXT)
-    found = pauses(content)
+    # Where it is silent within the sound, and for how long, in seconds.
+    loud = np.flatnonzero(np.frombuffer(content, "<i2"))
+    gaps = np.flatnonzero(np.diff(loud) > RATE_HZ // 100)
+    found = [(float(loud[gap]) / RATE_HZ, float(loud[gap + 1] - loud[gap]) / RATE_HZ) for gap in gaps]
     assert [at for at, _ in found] == [pytest.approx(1.0, abs=0.01), pytest.approx(1.5 + PAUSE_S, abs=0.01)]
     assert [length for _, length in found] == [pytest.approx(PAUSE_S, abs=0.01)] * 2
     assert len(content) / 2 / RATE_HZ == pytest.approx(2.5 + 2 * PAUSE_S, abs=0.01)

@@ -260,10 +260,10 @@ class Batches(Resource):
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
         upload = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
-        made = await self._kind.make_batch(upload, query)
+        job, headers = await self._kind.make_batch(upload, query)
         self._steps.look_soon()
         self._kind.notices.look_soon()
-        return await self._show(made.job, made.headers)
+        return await self._show(job, headers)
 
     @endpoint("GET", "/v1/batches", BatchList, queries=_OF_BATCHES, failures=(InvalidRequest,))
     async def list_batches(self, request: Request) -> Response:

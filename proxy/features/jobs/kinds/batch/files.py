@@ -18,7 +18,7 @@ from proxy.errors import ErrorDetail, ErrorEnvelope
 from proxy.features.jobs.core.content import Blob, SoundZip, StoredFile, whole_reply
 from proxy.features.jobs.core.files import BEGINNING, JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
-from proxy.features.jobs.kinds.batch.lines import NamedLine, line_of, named_lines
+from proxy.features.jobs.kinds.batch.lines import line_of, named_lines
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row
@@ -65,24 +65,6 @@ class _Line(msgspec.Struct, frozen=True):
     told_bytes: int | None
 
 
-class _Response(msgspec.Struct, frozen=True):
-    status_code: int
-    request_id: str
-    body: ErrorEnvelope
-
-
-class _Why(msgspec.Struct, frozen=True):
-    code: str
-    message: str
-
-
-class _FailedLine(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    custom_id: str
-    response: _Response | None
-    error: _Why
-
-
 def file_id(job: str, what: What) -> str:
     return f"file-{job}-{what}"
 
@@ -121,23 +103,23 @@ class BatchFiles:
         if what == "errors":
             failed = (line for line in lines if not line.digest and line.state != "wanted")
             named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
-            segments = [encode_json(_failed_line(job, line, custom_id)) + b"\n" for line, custom_id in named]
+            segments = [_failed_line(job, line, custom_id) for line, custom_id in named]
         else:
             names = named_lines(text[line.first : line.last] for line in lines)
             spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
             if what == "sound" and spoken:
-                return SoundZip([(name.file, self._sound(job, line)) for line, name in spoken])
-            segments = [segment for line, name in spoken for segment in _answer(line, name)]
+                return SoundZip([(file, self._sound(job, line)) for line, (_, file) in spoken])
+            segments = [segment for line, name in spoken for segment in _answer(line, *name)]
         return StoredFile(self._files, job.account, segments) if segments else None
 
     def _sound(self, job: Job, line: _Line) -> StoredFile:
         return StoredFile(self._files, job.account, [Blob(line.digest or "", 0, line.bytes or 0)])
 
 
-def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | Blob]:
+def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | Blob]:
     """Yield the parts of a line of the output. The middle is in the vault: the report without the sound."""
-    begin = {"id": _request_of(line), "custom_id": name.custom_id}
-    response = {"status_code": 200, "request_id": line.request, "body": {"file": name.file}}
+    begin = {"id": _request_of(line), "custom_id": custom_id}
+    response = {"status_code": 200, "request_id": line.request, "body": {"file": file}}
     head = encode_json({**begin, "response": response})
     yield head.removesuffix(b"}}}")
     if line.told and line.told_bytes is not None:
@@ -148,15 +130,18 @@ def _answer(line: _Line, name: NamedLine) -> Iterator[bytes | Blob]:
     yield b'},"error":null}\n'
 
 
-def _failed_line(job: Job, line: _Line, custom_id: str) -> _FailedLine:
-    response = None
+def _failed_line(job: Job, line: _Line, custom_id: str) -> bytes:
+    """Return a line of the errors."""
+    request, response = _request_of(line), None
     if line.state == "failed":
         failure = msgspec.json.decode(line.error, type=LineFailure)
-        why = _Why(failure.error.code, failure.error.message)
-        response = _Response(failure.status_code, _request_of(line), ErrorEnvelope(failure.error))
+        code, message = failure.error.code, failure.error.message
+        body = ErrorEnvelope(failure.error)
+        response = {"status_code": failure.status_code, "request_id": request, "body": body}
     else:
-        why = _Why(*_WHY[job.state if line.state == "canceled" else line.state])
-    return _FailedLine(id=_request_of(line), custom_id=custom_id, response=response, error=why)
+        code, message = _WHY[job.state if line.state == "canceled" else line.state]
+    begin = {"id": request, "custom_id": custom_id}
+    return encode_json({**begin, "response": response, "error": {"code": code, "message": message}}) + b"\n"
 
 
 def _request_of(line: _Line) -> str:

@@ -18,13 +18,12 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, InvalidRequest, NotFound
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends
-from proxy.features.jobs.core.content import ZIP, whole_reply
+from proxy.features.jobs.core.content import ZIP, no_sound, whole_reply
 from proxy.features.jobs.core.ends import Events
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import JOBS, Job, JobClip, JobStep, Made, State
-from proxy.features.jobs.core.spoken import no_sound
 from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.bodies import (
     MICROS,
@@ -107,14 +106,16 @@ class BatchKind(SpokenKind):
         # A file is a few megabytes, and reading it keeps a thread busy.
         self._places = asyncio.Semaphore(_READ_AT_ONCE)
 
-    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
-        body = await asyncio.to_thread(speech_request.parse, BatchJobBody, asked.body)
-        return await self.make_batch(asked, body)
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
+        body = await asyncio.to_thread(speech_request.parse, BatchJobBody, background.body)
+        return await self.make_batch(background, body)
 
-    async def make_batch(self, request: BackgroundRequest, asked: BatchBody | BatchJobBody) -> MadeJob:
+    async def make_batch(self, request: BackgroundRequest, body: BatchBody | BatchJobBody) -> MadeJob:
         """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises
         NotFound, NotAllowed, RateLimited, IdempotencyKeyReused."""
-        return await made_once(self.files, request, partial(self._add, request.caller, request.terms, asked))
+        return await made_once(self.files, request, partial(self._add, request.caller, request.terms, body))
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
@@ -158,20 +159,20 @@ class BatchKind(SpokenKind):
                 await uploads.remove(self.files, file, account)
 
     async def _add(
-        self, caller: Caller, terms: Terms, asked: BatchBody | BatchJobBody, id_: str, digest: bytes
+        self, caller: Caller, terms: Terms, body: BatchBody | BatchJobBody, id_: str, digest: bytes
     ) -> None:
         async with self._places:
-            data = await self._read(caller.account, asked.input_file_id)
+            data = await self._read(caller.account, body.input_file_id)
             read = await asyncio.to_thread(read_file, data)
             is_good = not read.faults
             if is_good:
                 check_length(terms, read.characters, "input_file_id")
-            elif isinstance(asked, BatchJobBody):
+            elif isinstance(body, BatchJobBody):
                 raise InvalidRequest(
                     f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
                 )
         fields = BatchFields(
-            file=asked.input_file_id, metadata=asked.metadata, request=digest.hex(), faults=tuple(read.faults)
+            file=body.input_file_id, metadata=body.metadata, request=digest.hex(), faults=tuple(read.faults)
         )
         # The batch has a copy, so that the file may be deleted.
         new = NewJob(
@@ -180,7 +181,7 @@ class BatchKind(SpokenKind):
             FORMAT,
             fields,
             data if is_good else b"",
-            [(line.first, line.last) for line in read.lines] if is_good else [],
+            read.lines if is_good else [],
             read.characters if is_good else 0,
         )
         if is_good:

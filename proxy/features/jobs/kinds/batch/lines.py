@@ -63,23 +63,13 @@ class LineFault(msgspec.Struct, frozen=True, kw_only=True):
     param: str | None = None
 
 
-class LinePosition(NamedTuple):
-    """The place of a line in its file, from byte `first` up to `last`, and its number of characters."""
-
-    first: int
-    last: int
-    characters: int
-
-
 class ReadFile(NamedTuple):
-    """The content of a file: its lines if there are no `faults`."""
+    """The content of a file: the first and the last byte of each line, and the characters of all, if there
+    are no `faults`."""
 
-    lines: list[LinePosition]
+    lines: list[tuple[int, int]]
+    characters: int
     faults: list[LineFault]
-
-    @property
-    def characters(self) -> int:
-        return sum(line.characters for line in self.lines)
 
 
 _decode_line = msgspec.json.Decoder(BatchLine).decode
@@ -89,7 +79,8 @@ _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 def read_file(data: bytes) -> ReadFile:
     """Read all lines. It looks at each byte, so a thread does it."""
-    lines, faults, seen, blank = list[LinePosition](), list[LineFault](), dict[str, int](), 0
+    lines, faults, seen = list[tuple[int, int]](), list[LineFault](), dict[str, int]()
+    characters, blank = 0, 0
     for number, (first, last) in enumerate(_places(data), 1):
         raw = data[first:last]
         if not raw.strip():
@@ -106,10 +97,11 @@ def read_file(data: bytes) -> ReadFile:
             if len(faults) == MOST_NAMED:
                 break
         else:
-            lines.append(LinePosition(first, last, found))
+            lines.append((first, last))
+            characters += found
     if not lines and not faults:
         faults.append(LineFault(code="empty_file", message="The file has no lines."))
-    return ReadFile(lines, faults)
+    return ReadFile(lines, characters, faults)
 
 
 def _places(data: bytes) -> Iterator[tuple[int, int]]:
@@ -142,11 +134,11 @@ def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault
     return _read_body(line.body, fault)
 
 
-def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -> int | LineFault:
-    if len(memoryview(sent)) > MAX_BODY_BYTES:
+def _read_body(raw: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -> int | LineFault:
+    if len(memoryview(raw)) > MAX_BODY_BYTES:
         return fault("request_too_large", f"'body' has more than {MAX_BODY_BYTES} bytes.", "body")
     try:
-        body = _decode_body(sent)
+        body = _decode_body(raw)
     except _UNREADABLE:
         return fault("invalid_type", "'body' must be an object.", "body")
     for name in _NEEDED:
@@ -158,12 +150,12 @@ def _read_body(sent: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) -
 def _unreadable(raw: bytes, number: int) -> LineFault:
     """Return the fault of an unreadable line: it is no object, or a field is missing or wrong."""
     try:
-        sent = _decode_any(raw)
+        fields = _decode_any(raw)
     except _UNREADABLE:
         message = f"Line {number}: it is no JSON object."
         return LineFault(code="invalid_json_line", line=number, message=message)
     for name in BatchLine.__struct_fields__:
-        if name not in sent:
+        if name not in fields:
             message = f"Line {number}: '{name}' is missing."
             return LineFault(code="missing_required_parameter", line=number, message=message, param=name)
     message = f"Line {number}: 'custom_id' must be a text of 1 to 256 characters."
@@ -185,23 +177,17 @@ def line_of(raw: bytes) -> BatchLine:
 def request_body(raw: bytes) -> bytes:
     """Return the request of a line. Raises InvalidRequest for fields that a batch does not support."""
     body = bytes(line_of(raw).body)
-    sent = _decode_body(body)
+    fields = _decode_body(body)
     for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
-        if bytes(getattr(sent, name)) not in (usual, b"null"):
+        if bytes(getattr(fields, name)) not in (usual, b"null"):
             raise InvalidRequest(f"'{name}' is not for a batch: its sound comes as files.", param=name)
     return body
 
 
-class NamedLine(NamedTuple):
-    """A line's `custom_id`, and the name of its sound in a zip file."""
-
-    custom_id: str
-    file: str
-
-
-def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
-    """Name the sound of each line. Names differ also where upper and lower case are the same."""
-    named, seen = list[NamedLine](), set[str]()
+def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
+    """Return the `custom_id` of each line, and the name of its sound in a zip file. Names differ also where
+    upper and lower case are the same."""
+    named, seen = list[tuple[str, str]](), set[str]()
     for number, raw in enumerate(raws, 1):
         line = line_of(raw)
         stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_NAME].strip(" .") or "line"
@@ -209,14 +195,14 @@ def named_lines(raws: Iterable[bytes]) -> list[NamedLine]:
         while f"{stem}.{suffix}".lower() in seen:
             stem = f"{stem}~{number}"
         seen.add(f"{stem}.{suffix}".lower())
-        named.append(NamedLine(line.custom_id, f"{stem}.{suffix}"))
+        named.append((line.custom_id, f"{stem}.{suffix}"))
     return named
 
 
 def _suffix(body: msgspec.Raw) -> str:
     """Return the format of a line. A line with an unknown format has failed, and has no sound."""
-    sent = _decode_body(body)
-    format_ = _text(sent.response_format).lower()
+    fields = _decode_body(body)
+    format_ = _text(fields.response_format).lower()
     if format_ == "json":
-        format_ = _text(sent.audio_format).lower()
+        format_ = _text(fields.audio_format).lower()
     return format_ if format_ in FORMATS else "mp3"

@@ -38,8 +38,14 @@ from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
-from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf
-from proxy.features.jobs.kinds.conversion.stretches import MOST_MS, is_silent, stretches
+from proxy.features.jobs.kinds.conversion.long_recordings import (
+    LONGEST_S,
+    MOST_MS,
+    LongSurvey,
+    StretchOf,
+    is_silent,
+    stretches,
+)
 from proxy.file_store.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
@@ -67,16 +73,16 @@ class ConversionFields(StepFields, frozen=True, kw_only=True):
         return "<ConversionFields>"
 
 
-def check_conversion(sent: ConversionUpload) -> None:
+def check_conversion(upload: ConversionUpload) -> None:
     """Raise InvalidRequest for options that no job supports."""
-    if sent.form.provenance is not None:
+    if upload.form.provenance is not None:
         raise InvalidRequest("'provenance' is not for a job: its sound comes as a file.", param="provenance")
 
 
-def step_form(sent: ConversionUpload) -> ConversionForm:
-    form, format_ = sent.form, sent.output.format
+def step_form(upload: ConversionUpload) -> ConversionForm:
+    form, format_ = upload.form, upload.output.format
     if format_ in ENCODED:
-        form = replace(form, sample_rate=sent.output.sample_rate_hz, bitrate=None)
+        form = replace(form, sample_rate=upload.output.sample_rate_hz, bitrate=None)
     return replace(form, response_format=step_format(format_))
 
 
@@ -99,46 +105,48 @@ class ConversionKind(SpokenKind):
         self._grants = grants
         self._ledger = ledger
 
-    async def make(self, stretch: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         assert request is not None, "its form is read here"
         assert at.speaking is not None, "a worker speaks"
-        form, terms = await read_conversion_body(request, FORM_FIELDS), stretch.terms
-        sent = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
-        check_conversion(sent)
+        form, terms = await read_conversion_body(request, FORM_FIELDS), background.terms
+        upload = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
+        check_conversion(upload)
         check_length(terms, 0, FILE)
-        digest = await asyncio.to_thread(digest_of_fields, sent.form, sent.audio)
-        add = partial(self._add, at.speaking, stretch.caller, terms, sent)
-        return await made_once(self.files, stretch._replace(body=sent.audio), add, digest)
+        digest = await asyncio.to_thread(digest_of_fields, upload.form, upload.audio)
+        add = partial(self._add, at.speaking, background.caller, terms, upload)
+        return await made_once(self.files, background._replace(body=upload.audio), add, digest)
 
     async def _add(
         self,
         speaking: Speaking,
         caller: Caller,
         terms: Terms,
-        sent: ConversionUpload,
+        upload: ConversionUpload,
         id_: str,
         digest: bytes,
     ) -> None:
         account = caller.account
-        source = (await asyncio.to_thread(sha256, sent.audio)).hexdigest()
-        grant = await granted(self._grants, account, sent.form)
-        form = step_form(sent)
+        source = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
+        grant = await granted(self._grants, account, upload.form)
+        form = step_form(upload)
         # The request of a step is checked first, before anything is decoded.
         request = of_form(form).request(source_sound(b"", 0.0, source, grant))
         await speaking.call(id_, caller, request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
-        survey = await self._survey(account, sent.audio)
+        survey = await self._survey(account, upload.audio)
         found = await asyncio.to_thread(stretches, survey.levels, survey.whole_ms, MOST_MS)
         fields = ConversionFields(
             sent={},
             request=digest.hex(),
-            kbit_s=sent.output.kbit_s if sent.output.format in ENCODED else None,
+            kbit_s=upload.output.kbit_s if upload.output.format in ENCODED else None,
             form=form,
             source=source,
             takes_first=survey.takes_first,
         )
-        new = NewJob(id_, self.name, sent.output.format, fields, sent.audio, found)
+        new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, found)
         await add_job(self.files, caller, new)
 
     async def _survey(self, account: str, file: bytes) -> LongSurvey:
@@ -163,8 +171,8 @@ class ConversionKind(SpokenKind):
         # The plan may require consents by now.
         check_consent(fields.form, needs_consent=terms.consent == "required")
         grant = await granted(self._grants, job.account, fields.form)
-        sent, seconds = of_form(fields.form), (held.last - held.first) / 1000
-        request = sent.request(source_sound(b"", seconds, fields.source, grant))
+        upload, seconds = of_form(fields.form), (held.last - held.first) / 1000
+        request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # Without credits or an engine, nothing is decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
         file = await self.files.whole(job.account, job.digest)
@@ -174,7 +182,7 @@ class ConversionKind(SpokenKind):
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
-        request = sent.request(source_sound(pcm, sound_s, fields.source, grant))
+        request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
         call = await speaking.call(held.request, caller, request, terms)
         return PlannedStep(call, consent=None if grant is None else grant.id)
 

@@ -11,8 +11,13 @@ import msgspec
 from proxy.audio.recordings.apart import LIVES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
-from proxy.features.jobs.kinds.conversion.long_recordings import LONGEST_S, LongSurvey, StretchOf, SurveyOf
-from proxy.features.jobs.kinds.conversion.stretches import LEVEL_MS
+from proxy.features.jobs.kinds.conversion.long_recordings import (
+    LEVEL_MS,
+    LONGEST_S,
+    LongSurvey,
+    StretchOf,
+    SurveyOf,
+)
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.speech.speech_request import SOURCE_HZ
@@ -65,10 +70,10 @@ class LongDecoder:
         async with self._places.turn(account):
             return await self._read(SurveyOf(file), _checked_survey)
 
-    async def stretch(self, account: str, asked: StretchOf) -> bytes:
+    async def stretch(self, account: str, request: StretchOf) -> bytes:
         """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
         async with self._stretches.turn(account, waits=True):
-            made = await self._read(asked, checked_sound)
+            made = await self._read(request, checked_sound)
         return await asyncio.to_thread(_pcm_of, made)
 
     async def close(self) -> None:

@@ -1,20 +1,98 @@
-"""The process that reads one long recording: `python -m
+"""The process that reads one long recording, with libav: `python -m
 proxy.features.jobs.kinds.conversion.long_reading_child`.
 
-It reads a request with the file from its pipe, answers it, and ends. It is confined like the process that
-decodes a short recording, and has more time.
+It reads a request with the file from its pipe, answers it, and ends. At most one stretch is in memory,
+however long the file plays. It is confined like the process that decodes a short recording, and has more
+time.
 """
 
 from __future__ import annotations
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from proxy.audio.recordings.decoding import Downmix, MonoFrames, StoredRate, read_frames, read_upload
 from proxy.audio.recordings.decoding_child import warm_up
 from proxy.audio.recordings.recording import Decoded, Undecoded
-from proxy.features.jobs.kinds.conversion.long_reading import stretch, survey
-from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchOf, SurveyOf
+from proxy.features.jobs.kinds.conversion.long_recordings import (
+    LEVEL_MS,
+    LONGEST_S,
+    LongSurvey,
+    StretchOf,
+    SurveyOf,
+)
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
+
+_A_SECOND = 1000 // LEVEL_MS
+_SILENCE = 10 ** (-255 / 40)
+
+
+def survey(file: bytes, longest_s: int = LONGEST_S) -> LongSurvey | Undecoded:
+    """Read a file to its end. Raises MemoryError."""
+    return read_upload(file, lambda frames: _surveyed(frames, longest_s))
+
+
+def stretch(request: StretchOf) -> Decoded | Undecoded:
+    """Read the sound of a stretch. Raises MemoryError."""
+    return read_frames(
+        request.file, Downmix(takes_first=request.takes_first), lambda frames: _stretch(frames, request)
+    )
+
+
+def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
+    levels, rest, samples, is_cut = bytearray(), list[NDArray[np.float64]](), 0, False
+    for frame, count in frames:
+        if samples + count > longest_s * frames.rate_hz:
+            is_cut = True
+            break
+        samples += count
+        rest.append(np.abs(frames.mono(frame, count)))
+        if sum(map(len, rest)) >= frames.rate_hz:
+            sound = np.concatenate(rest)
+            whole = len(sound) - len(sound) % frames.rate_hz
+            for start in range(0, whole, frames.rate_hz):
+                levels += _levels(sound[start : start + frames.rate_hz])
+            rest = [sound[whole:]]
+    if not samples:
+        raise frames.no_sound()
+    whole_ms = -(-samples * 1000 // frames.rate_hz)
+    sound = np.concatenate((*rest, np.zeros(frames.rate_hz)))
+    levels += _levels(sound[: frames.rate_hz])
+    return LongSurvey(
+        levels=bytes(levels[: -(-whole_ms // LEVEL_MS)]),
+        whole_ms=whole_ms,
+        rate_hz=frames.rate_hz,
+        takes_first=frames.mix.takes_first,
+        is_cut=is_cut,
+    )
+
+
+def _levels(second: NDArray[np.float64]) -> bytes:
+    begins = np.arange(_A_SECOND) * len(second) // _A_SECOND
+    loudest = np.maximum.reduceat(second, begins)
+    return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)
+
+
+def _stretch(frames: MonoFrames, request: StretchOf) -> Decoded:
+    pcm, at, stored_rate = bytearray(), 0, None
+    for frame, count in frames:
+        # The stretch has the planned length in any case, so the sound alone decides its length and price.
+        stored_rate = stored_rate or StoredRate(frames.rate_hz)
+        first = round(request.start_ms * frames.rate_hz / 1000) - at
+        last = round(request.end_ms * frames.rate_hz / 1000) - at
+        at += count
+        if first < count:
+            pcm += frames.packed(stored_rate.feed(frames.mono(frame, count)[max(0, first) : last]))
+        if last <= count:
+            break
+    if stored_rate is not None:
+        pcm += frames.packed(stored_rate.flush())
+    if stored_rate is None or not pcm:
+        raise frames.no_sound()
+    return Decoded(bytes(pcm), stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)
+
 
 MOST_CPU_S = 25
 """Two hours of Opus take ten seconds. Even after a first try, this is less than others wait for their turn,
@@ -39,10 +117,10 @@ def main() -> None:
 
 
 def answer(question: bytes) -> bytes:
-    asked = _decode_question(question)
+    request = _decode_question(question)
     made: LongSurvey | Decoded | Undecoded
     try:
-        made = survey(asked.file) if isinstance(asked, SurveyOf) else stretch(asked)
+        made = survey(request.file) if isinstance(request, SurveyOf) else stretch(request)
     except MemoryError:
         made = Undecoded("memory")
     return msgspec.msgpack.encode(made)

@@ -1,6 +1,11 @@
-"""The requests and answers of the process that reads long recordings."""
+"""Long recordings: the requests and answers of the process that reads them, and their cuts.
+
+They are cut at their quiet places, into stretches that are converted one by one.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -41,3 +46,48 @@ class LongSurvey(msgspec.Struct, frozen=True, tag="surveyed"):
 
     def __repr__(self) -> str:
         return f"<LongSurvey of {self.whole_ms} ms>"
+
+
+LEVEL_MS = 20
+"""The length of a recording that has one level: the distance of its loudest sample to the loudest of all, in
+half decibels, 0 to 255."""
+SILENT_LEVEL = 110
+"""55 dB below: a place that is never louder is silent."""
+MOST_MS = 180_000
+"""The most of a stretch. It takes an engine's slot while it is converted, and a listener may wait for
+that."""
+LEAST_MS = 2_000
+"""The least of a stretch, if the recording is as long."""
+_PAUSE_MS = 300
+"""The window around a place in which its level is measured."""
+
+
+def stretches(
+    levels: bytes, whole_ms: int, most_ms: int = MOST_MS, least_ms: int = LEAST_MS
+) -> list[tuple[int, int]]:
+    """Cut a recording with these levels, without gaps. Return the start and the end of each stretch, in
+    milliseconds. Each but the last one ends at the quietest place of its second half."""
+    found, start = list[tuple[int, int]](), 0
+    while whole_ms - start > most_ms:
+        first, last = start + most_ms // 2, min(start + most_ms, whole_ms - least_ms)
+        end = LEVEL_MS * _quietest(levels, first // LEVEL_MS, last // LEVEL_MS)
+        found.append((start, end))
+        start = end
+    return [*found, (start, whole_ms)]
+
+
+def is_silent(levels: bytes) -> bool:
+    return min(levels, default=255) > SILENT_LEVEL
+
+
+def _quietest(levels: Sequence[int], first: int, last: int) -> int:
+    """Return the quietest place from `first` to `last`; of several, the latest."""
+    around = _PAUSE_MS // LEVEL_MS // 2
+    quiet = sum(levels[max(0, first - around) : first + around + 1])
+    best, quietest = first, quiet
+    for place in range(first + 1, last + 1):
+        quiet += sum(levels[place + around : place + around + 1])
+        quiet -= levels[place - around - 1] if place > around else 0
+        if quiet >= quietest:
+            best, quietest = place, quiet
+    return best

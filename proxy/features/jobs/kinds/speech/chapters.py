@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.core.fields import Chapter
-from proxy.features.jobs.kinds.speech.pieces import TextPiece, pieces
+from proxy.features.jobs.kinds.speech.pieces import pieces
 from proxy.speech import speech_request
 
 MOST_CHAPTERS = 500
@@ -34,10 +34,10 @@ ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(ChapterFiel
 """The chapters of a request, for the OpenAPI document: their faults are named one by one."""
 
 
-def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
+def read_chapters(bodies: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
     """Return the whole text, and its chapters. Raises InvalidRequest with the field that is wrong."""
     texts, chapters, start = list[str](), list[Chapter](), 0
-    for number, each in enumerate(sent):
+    for number, each in enumerate(bodies):
         try:
             chapter = speech_request.read(ChapterFields, each)
         except InvalidRequest as fault:
@@ -56,16 +56,16 @@ def read_chapters(sent: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, .
 
 def cut(
     text: str, chapters: Sequence[Chapter], language: str, names: Sequence[str], most: int
-) -> tuple[list[TextPiece], tuple[Chapter, ...]]:
+) -> tuple[list[tuple[int, int]], tuple[Chapter, ...]]:
     """Cut a text into pieces, each within one chapter. Return the chapters with the numbers of their steps.
     Raises InvalidRequest."""
-    found, numbered = list[TextPiece](), list[Chapter]()
+    found, numbered = list[tuple[int, int]](), list[Chapter]()
     for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
         own = pieces(text[chapter.start : chapter.end], language, names, most)
         if not own:
             raise mute(number if chapters else None)
         numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))
-        found += [TextPiece(chapter.start + start, chapter.start + end) for start, end in own]
+        found += [(chapter.start + start, chapter.start + end) for start, end in own]
     return found, tuple(numbered if chapters else ())
 
 

@@ -20,14 +20,13 @@ from proxy.errors import Conflict
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.bodies import Progress
-from proxy.features.jobs.core.content import StreamedFile
+from proxy.features.jobs.core.content import SoundQuery, StreamedFile, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.core.spoken import SoundQuery, no_sound
 from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
-from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS, TextPiece
+from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
 from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writers
 from proxy.features.jobs.section import SECTION
@@ -45,37 +44,40 @@ class SpeechKind(SpokenKind):
     name = "speech"
     body = JobBody
 
-    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
-        sent = await asyncio.to_thread(parse_job, asked.body, asked.defaults)
-        if not sent.text.strip():
+        body = await asyncio.to_thread(parse_job, background.body, background.defaults)
+        if not body.text.strip():
             raise mute(None)
-        check_length(asked.terms, len(sent.text), "chapters" if sent.chapters else "input")
-        return await made_once(self.files, asked, partial(self._add, asked.caller, sent, at))
+        check_length(background.terms, len(body.text), "chapters" if body.chapters else "input")
+        return await made_once(self.files, background, partial(self._add, background.caller, body, at))
 
     async def _add(
-        self, caller: Caller, sent: JobFields, at: RevisionContext, id_: str, digest: bytes
+        self, caller: Caller, body: JobFields, at: RevisionContext, id_: str, digest: bytes
     ) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         assert at.speaking is not None, "a worker speaks"
-        begins, most = len(sent.text) - len(sent.text.lstrip()), SECTION.of(at.config).step_characters
-        plan = partial(_planned, at.speaking, id_, caller, sent)
-        start = await plan(sent.text[begins : begins + MOST_CHARACTERS])
+        begins = len(body.text) - len(body.text.lstrip())
+        most = SECTION.of(at.config).step_characters
+        plan = partial(_planned, at.speaking, id_, caller, body)
+        start = await plan(body.text[begins : begins + MOST_CHARACTERS])
         names = tuple(name for name, _ in start.request.cast or tuple(start.plan.voice.cast))
         found, chapters = await asyncio.to_thread(
-            cut, sent.text, sent.chapters, start.plan.language, names, most
+            cut, body.text, body.chapters, start.plan.language, names, most
         )
         fields = StepFields(
-            sent=sent.sent,
+            sent=body.sent,
             cast=names,
             request=digest.hex(),
             chapters=chapters,
-            files=sent.files,
-            kbit_s=sent.kbit_s,
+            files=body.files,
+            kbit_s=body.kbit_s,
         )
-        ignored = {*start.ignored(), *await _dropped_tags(fields, sent.text, found, plan)}
+        ignored = {*start.ignored(), *await _dropped_tags(fields, body.text, found, plan)}
         fields = replace(fields, ignored=tuple(sorted(ignored)))
-        new = NewJob(id_, self.name, sent.format, fields, sent.text.encode(), found, len(sent.text))
+        new = NewJob(id_, self.name, body.format, fields, body.text.encode(), found, len(body.text))
         await add_job(self.files, caller, new)
 
     async def plan(
@@ -88,16 +90,16 @@ class SpeechKind(SpokenKind):
         chapter, first, last = text[begin:], held.first - begin, held.last - begin
         for has_emotion in (True, False):
             # A thread, as it looks through the whole text.
-            piece = await asyncio.to_thread(
+            piece, tags = await asyncio.to_thread(
                 partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
             )
-            body = step_body(fields, piece.text)
+            body = step_body(fields, piece)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
             call = await speaking.call(held.request, caller, request, terms)
             # If no voice expresses the emotion, its tag is a part of the text, and is not repeated.
-            if call.plan.parts[0].start >= piece.tags - 1:
+            if call.plan.parts[0].start >= tags - 1:
                 break
-        return PlannedStep(call, piece.tags)
+        return PlannedStep(call, tags)
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
         progress = await super().progress(jobs)
@@ -107,8 +109,8 @@ class SpeechKind(SpokenKind):
         return self._fields(job).chapters
 
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
-        asked = SoundQuery.of(self.files, job, request)
-        clips = asked.clips_of(await records.list_clips(self.store, job.id), asked.chapter)
+        query = SoundQuery.of(self.files, job, request)
+        clips = query.clips_of(await records.list_clips(self.store, job.id), query.chapter)
         if not clips:
             raise no_sound()
         if not all(clip.words for clip in clips):
@@ -118,7 +120,7 @@ class SpeechKind(SpokenKind):
             )
         text = await self.files.text(job.account, job.digest)
         parts = self._subtitles(job, clips, text, writers[format_]())
-        return StreamedFile(parts, f"{asked.name}.{format_}", f"{SUBTITLES[format_]}; charset=utf-8")
+        return StreamedFile(parts, f"{query.name}.{format_}", f"{SUBTITLES[format_]}; charset=utf-8")
 
     async def _subtitles(
         self, job: Job, clips: Sequence[JobClip], text: str, writer: Writer
@@ -126,11 +128,11 @@ class SpeechKind(SpokenKind):
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
         yield writer.head
         for clip in clips:
-            told = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
+            report = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
             first, last = places[clip.number]
             seconds = clip.samples / clip.sample_rate_hz
             yield await asyncio.to_thread(
-                writer.write, text[first:last], told.words or (), begins_s, begins_s + seconds
+                writer.write, text[first:last], report.words or (), begins_s, begins_s + seconds
             )
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s
@@ -146,10 +148,10 @@ class SpeechKind(SpokenKind):
         return tuple(f"{each}: not all of it is followed" for each in ignored)
 
 
-async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: JobFields, text: str) -> SpeechCall:
+async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
     terms = of_step(speaking.admission.terms(caller))
     request = parse_speech(
-        step_body(StepFields(sent=sent.sent), text), Defaults(), speaking.plans.client_fields
+        step_body(StepFields(sent=body.sent), text), Defaults(), speaking.plans.client_fields
     )
     if request.emotion_tags == "refuse":
         request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
@@ -157,7 +159,7 @@ async def _planned(speaking: Speaking, id_: str, caller: Caller, sent: JobFields
 
 
 async def _dropped_tags(
-    fields: StepFields, text: str, pieces: Sequence[TextPiece], plan: Plan
+    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan: Plan
 ) -> Sequence[str]:
     """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
     mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
@@ -167,18 +169,18 @@ async def _dropped_tags(
         begin = fields.begin_of(number)
         first, last = start - begin, end - begin
         work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
-        piece = await asyncio.to_thread(work)
-        turns = text_tags.turns(piece.text, fields.cast)
+        piece, tag_characters = await asyncio.to_thread(work)
+        turns = text_tags.turns(piece, fields.cast)
         tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
         # Tags that were checked before have the same result.
-        for part in (await plan(piece.text)).plan.parts if tags - seen else ():
-            tag = text_tags.first_emotion(piece.text, part.start, part.end)
+        for part in (await plan(piece)).plan.parts if tags - seen else ():
+            tag = text_tags.first_emotion(piece, part.start, part.end)
             if tag is None or EMOTION not in part.candidates[0].ignores:
                 continue
             if mode != "refuse":
                 return [EMOTION]
             chapter = chapter_of(fields.chapters, number)
             param = "input" if chapter is None else in_chapter(chapter - 1, "input")
-            raise inexpressible(tag, first + tag.start - piece.tags, part.candidates[0], param)
+            raise inexpressible(tag, first + tag.start - tag_characters, part.candidates[0], param)
         seen |= tags
     return []

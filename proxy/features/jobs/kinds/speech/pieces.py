@@ -26,13 +26,6 @@ _BLANK = re.compile(r"\s+")
 _MOST_TAG = text_tags.MOST_CHARACTERS + 2
 
 
-class TextPiece(NamedTuple):
-    """A piece of a text, from `start` up to `end`."""
-
-    start: int
-    end: int
-
-
 class Saying(NamedTuple):
     """The speaker and the emotion that continue at a place of a text: a piece that begins there lacks their
     tags."""
@@ -90,19 +83,20 @@ def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int 
 
 def pieces(
     text: str, language: str, names: Sequence[str] = (), most: int = MOST_CHARACTERS
-) -> list[TextPiece]:
-    """Cut a text. The pieces are in its order, and nothing between them is spoken."""
+) -> list[tuple[int, int]]:
+    """Cut a text. Return the start and the end of each piece, in their order. Nothing between them is
+    spoken."""
     return list(_pieces(text, language, Turns(text, names), most))
 
 
-def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[TextPiece]:
+def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(text):
         end = turns.limit(start, min(len(text), start + most))
         if end < len(text):
             end = start + _cut(text[start:end], language, [each - start for each in turns.within(start, end)])
         if cleaning.is_speech(text_tags.without_emotions(text[start:end])):
-            yield TextPiece(start, end)
+            yield start, end
         start = end
 
 

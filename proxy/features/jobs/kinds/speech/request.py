@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -149,18 +149,12 @@ def _values(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
         ) from None
 
 
-class StepText(NamedTuple):
-    """The text of a step's request. Its first `tags` characters set the speaker and the emotion."""
-
-    text: str
-    tags: int = 0
-
-
-def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emotion: bool) -> StepText:
-    """Return a piece of a text. A turn that goes on in it keeps its speaker, and perhaps its emotion."""
+def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emotion: bool) -> tuple[str, int]:
+    """Return the text of a step's request, and the length of the tags that begin it. A turn that goes on in
+    the piece keeps its speaker, and perhaps its emotion."""
     saying = saying_at(text, cast, first, last) if first else Saying()
     tags = "".join(f"[{tag}] " for tag in (saying.name, saying.emotion if has_emotion else "") if tag)
-    return StepText(tags + text[first:last], len(tags))
+    return tags + text[first:last], len(tags)
 
 
 def step_body(fields: StepFields, piece: str) -> bytes:

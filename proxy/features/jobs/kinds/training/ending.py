@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
-from proxy.catalogue.purges import Purges
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends

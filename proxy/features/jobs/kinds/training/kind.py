@@ -34,7 +34,7 @@ from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingFields, TrainingInput
-from proxy.features.jobs.kinds.training.trainings import Trainings, TrainingSetup
+from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import SECTION
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.speech import speech_request
@@ -99,7 +99,7 @@ class TrainingParts(NamedTuple):
             context.store, context.trained, context.metrics.registry, context.find(DeliveryTasks)
         )
         on_runners = TrainingsOnRunners(context.store, files, learning, trainers)
-        task_kinds = Trainings(context.store, TrainingSetup(files, trainers, learning, on_runners), ends)
+        task_kinds = Trainings(files, trainers, learning, on_runners, ends)
         return cls(
             task_kinds,
             TrainingBills(context.ledger, files, context.metrics),
@@ -138,10 +138,14 @@ class TrainingKind(JobKind):
         parts.ends.revise(at.library, at.context.purges)
         parts.task_kinds.is_here = SECTION.of(config).here or not (config.serves and self.store.is_shared)
 
-    async def make(self, asked: BackgroundRequest, at: RevisionContext, request: Request | None) -> MadeJob:
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+    ) -> MadeJob:
         """Make a training. The rights to train are checked, and the price is held, before anything begins."""
-        body = await asyncio.to_thread(speech_request.parse, TrainingBody, asked.body)
-        made = await made_once(self.files, asked, partial(self._add, at, asked.caller, asked.terms, body))
+        body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
+        made = await made_once(
+            self.files, background, partial(self._add, at, background.caller, background.terms, body)
+        )
         self._parts.task_kinds.look_soon()
         return made
 
@@ -170,16 +174,16 @@ class TrainingKind(JobKind):
             await self._open.bills.make_room(job.id)
 
     async def _add(
-        self, at: RevisionContext, caller: Caller, terms: Terms, asked: TrainingBody, id_: str, digest: bytes
+        self, at: RevisionContext, caller: Caller, terms: Terms, body: TrainingBody, id_: str, digest: bytes
     ) -> None:
         if terms.job_characters == 0:
             raise no_jobs(terms)
         account, parts = caller.account, self._parts
-        model = self._model(at, asked.model, terms)
-        voice = await at.library.find(account, asked.voice)
+        model = self._model(at, body.model, terms)
+        voice = await at.library.find(account, body.voice)
         if voice is None:
             raise NotFound(
-                f"You have no voice '{asked.voice[:80]}'. A training needs an own voice.",
+                f"You have no voice '{body.voice[:80]}'. A training needs an own voice.",
                 param="voice",
                 code="voice_not_found",
             )
@@ -189,7 +193,7 @@ class TrainingKind(JobKind):
         hold = await parts.bills.hold(id_, created, caller, terms)
         is_added = False
         try:
-            fields = TrainingFields(request=digest.hex(), seed=asked.seed, most_steps=asked.steps)
+            fields = TrainingFields(request=digest.hex(), seed=body.seed, most_steps=body.steps)
             training = Training(
                 id=id_,
                 account=account,
@@ -199,8 +203,8 @@ class TrainingKind(JobKind):
                 engine=model.engine,
                 model=model.info.id,
                 format=parts.trainers.format_of(model.engine),
-                most_steps=asked.steps,
-                asked=asked.steps,
+                most_steps=body.steps,
+                asked=body.steps,
             )
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
             beside = (records.insert_statement(training), parts.bills.store_statement(hold))

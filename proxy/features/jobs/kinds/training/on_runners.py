@@ -21,11 +21,11 @@ from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
-from proxy.features.jobs.kinds.training.blobs import MOST_BYTES, DamagedFile, pieces_of
+from proxy.features.jobs.kinds.training.following import MOST_BYTES, pieces_of
 from proxy.features.jobs.kinds.training.process import MOST_VOICE_BYTES, TrainingBroken
 from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
-from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs, VoiceDeleted
+from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.storage.store import Condition, Params, Statement, Store
 from speech_engine.training import (
     BLOB_BYTES,
@@ -125,10 +125,10 @@ class TrainingsOnRunners:
         return await encoded_records.list_file(self._store, job, "checkpoint")
 
     async def voice(self, job: str) -> bytes:
-        """Return the received voice. Raises DamagedFile, VaultFailed."""
+        """Return the received voice. Raises TrainingBroken, VaultFailed."""
         rows = await encoded_records.list_file(self._store, job, "voice_part")
         if not 0 < sum(row.bytes for row in rows) <= MOST_VOICE_BYTES:
-            raise DamagedFile("the voice has not come, or is too large")
+            raise TrainingBroken("the voice has not come, or is too large")
         return b"".join([await self._files.whole(row.account, row.digest) for row in rows])
 
     @staticmethod
@@ -148,13 +148,14 @@ class TrainingsOnRunners:
             raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
         try:
             # An open run goes on to its end, also while the account is suspended: the next one waits.
-            return await self._learning.ask(job, training, info, may_be_suspended=True)
-        except VoiceDeleted:
-            raise _nothing() from None
+            inputs = await self._learning.ask(job, training, info, may_be_suspended=True)
         except RequestFailed as failure:
             if failure.status >= 500 or failure.status == 429:
                 raise
             raise _nothing() from None
+        if inputs is None:
+            raise _nothing()
+        return inputs
 
     async def _forget_parts(self, training: Training) -> None:
         of_job: Params = {"job": training.id}

@@ -64,28 +64,9 @@ class MemoryLacking(Exception):
         self.after_s = after_s
 
 
-class TrainingInterrupted(Exception):
-    """The process was stopped, and goes on later from its last checkpoint."""
-
-
-class TrainingSpec(NamedTuple):
-    """The trainer of an engine. Its process gets only `environ`, and needs `memory_gb` of its device, if
-    known."""
-
-    engine: HostedEngineSpec
-    environ: Mapping[str, str]
-    memory_gb: float | None
-
-    def __repr__(self) -> str:
-        return f"<TrainingSpec of {self.engine.name}>"
-
-
 class TrainingResult(NamedTuple):
     file: bytes
     done: TrainingDone
-
-    def __repr__(self) -> str:
-        return f"<TrainingResult of {len(self.file)} bytes>"
 
 
 class TrainingFollower(Protocol):
@@ -94,15 +75,26 @@ class TrainingFollower(Protocol):
     async def progress(self, progress: TrainingProgress) -> None: ...
 
     async def piece(self, piece: FilePiece) -> None:
-        """Take a piece of a checkpoint, or of a form of the voice. Raises DamagedFile."""
+        """Take a piece of a checkpoint, or of a form of the voice. Raises TrainingBroken."""
         ...
 
 
 class TrainingProcess:
-    def __init__(self, spec: TrainingSpec, book: MemoryReservations) -> None:
-        self._spec = spec
+    """The trainer of an engine. Its process gets only `environ`, and needs `memory_gb` of its device, if
+    known."""
+
+    def __init__(
+        self,
+        engine: HostedEngineSpec,
+        environ: Mapping[str, str],
+        memory_gb: float | None,
+        book: MemoryReservations,
+    ) -> None:
+        self.engine = engine
+        self._environ = environ
+        self._memory_gb = memory_gb
         self._book = book
-        self._holder = f"a training with {spec.engine.name}"
+        self._holder = f"a training with {engine.name}"
         self._child: Child | None = None
 
     def stop_soon(self) -> None:
@@ -120,9 +112,10 @@ class TrainingProcess:
         recordings: AsyncIterator[Recording],
         checkpoint: AsyncIterator[FilePiece] | None,
         follower: TrainingFollower,
-    ) -> TrainingResult:
-        """Train, and return the voice. Raises TrainingRefused, TrainingBroken, MemoryLacking,
-        TrainingInterrupted, and what the follower and the iterators raise."""
+    ) -> TrainingResult | None:
+        """Train, and return the voice. None: it was stopped, and goes on later from its last checkpoint.
+        Raises TrainingRefused, TrainingBroken, MemoryLacking, and what the follower and the iterators
+        raise."""
         async with self._process() as child, aclosing(child.messages()) as messages:
             await self._get_ready(child, messages)
             async for recording in recordings:
@@ -136,13 +129,13 @@ class TrainingProcess:
 
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[Child]:
-        engine = self._spec.engine
+        engine = self.engine
         try:
             interpreter = environments.interpreter(engine.section.plugin, engine.hosted)
             child = await Child.start(
                 TRAINING_MODULE,
                 interpreter=interpreter,
-                environ=self._spec.environ,
+                environ=self._environ,
                 niceness=JOB_NICENESS,
                 most_frame_bytes=_FRAME_BYTES,
             )
@@ -160,7 +153,7 @@ class TrainingProcess:
             self._book.release(self._holder)
 
     async def _get_ready(self, child: Child, messages: AsyncIterator[Message]) -> None:
-        engine = self._spec.engine
+        engine = self.engine
         child.send(
             BeginTraining(
                 name=engine.name,
@@ -180,15 +173,17 @@ class TrainingProcess:
                     return
 
     async def _book_memory(self, found: DeviceMemory) -> None:
-        if self._spec.memory_gb is None:
+        if self._memory_gb is None:
             return
-        refusal = await self._book.ask(self._holder, self._spec.memory_gb, found)
+        refusal = await self._book.ask(self._holder, self._memory_gb, found)
         if refusal is not None and refusal.lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:
             raise MemoryLacking(refusal.reason, refusal.again_s or 0.0)
 
-    async def _answer(self, messages: AsyncIterator[Message], follower: TrainingFollower) -> TrainingResult:
+    async def _answer(
+        self, messages: AsyncIterator[Message], follower: TrainingFollower
+    ) -> TrainingResult | None:
         assembly, voice, size = Assembly(), b"", 0
         while True:
             match await self._next(messages):
@@ -204,7 +199,7 @@ class TrainingProcess:
                 case TrainingDone() as done:
                     return TrainingResult(voice, done)
                 case TrainingStopped():
-                    raise TrainingInterrupted
+                    return None
                 case TrainingFailed(reason, is_owners):
                     raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
 

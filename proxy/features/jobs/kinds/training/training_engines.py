@@ -16,7 +16,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec, Registry
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingSpec
+from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
 from proxy.features.jobs.section import SECTION
 from speech_engine import Hosted, ModelInfo
 from speech_engine.model_files import UnusableModel
@@ -51,8 +51,9 @@ class TrainingEngines:
         """Return an engine that trains on rented machines. None: it trains here, or not at all."""
         return next((each for each in self._engines.remote() if each.name == engine), None)
 
-    def find(self, engine: str) -> TrainingSpec | None:
-        """Return the trainer of an engine as it is configured now. None: it has none here."""
+    def find(self, engine: str) -> TrainingProcess | None:
+        """Return the trainer of an engine as it is configured now. None: it has none here. Raises
+        TrainingBroken."""
         section = self._config.engines.get(engine)
         plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
         if section is None or section.runner or plugin is None:
@@ -66,14 +67,14 @@ class TrainingEngines:
             raise TrainingBroken(str(fault)) from None
         spec = HostedEngineSpec(engine, hosted, section, models, plugin.model_format, self._config.data)
         environ = environ_for_hosts(os.environ, self._config.secrets)
-        return TrainingSpec(spec, environ, SECTION.of(self._config).training_gb)
+        return TrainingProcess(spec, environ, SECTION.of(self._config).training_gb, self.book)
 
     @contextmanager
-    def held(self, spec: TrainingSpec) -> Iterator[None]:
+    def held(self, engine: HostedEngineSpec) -> Iterator[None]:
         """Keep the models of an engine from being removed while the block runs. Raises TrainingBroken."""
         with ExitStack() as stack:
             try:
-                for model in spec.engine.models:
+                for model in engine.models:
                     stack.enter_context(stored_models.hold(model.folder))
             except OSError:
                 raise TrainingBroken("the engine's model has just been removed") from None

@@ -34,10 +34,6 @@ RATE_HZ = 48_000
 _MOST_S = 300.0
 
 
-class VoiceDeleted(Exception):
-    """The voice was deleted."""
-
-
 class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
     """The sealed fields of a training: a digest of its request, and the order."""
 
@@ -111,9 +107,9 @@ class TrainingInput:
 
     async def ask(
         self, job: Job, training: Training, info: ModelInfo, *, may_be_suspended: bool = False
-    ) -> TrainingInputs:
-        """Return the input of a training, local or at a runner. Raises VoiceDeleted, VaultFailed and
-        RequestFailed."""
+    ) -> TrainingInputs | None:
+        """Return the input of a training, local or at a runner. None: its voice was deleted. Raises
+        VaultFailed and RequestFailed."""
         assert self._newest is not None, "it is revised before it works"
         speaking, callers, licences = self._newest
         terms = speaking.admission.terms(await callers.by_id(job.key, may_be_suspended=may_be_suspended))
@@ -127,7 +123,7 @@ class TrainingInput:
             )
         voice = await self._voices.get(training.voice)
         if voice is None or voice.account != job.account:
-            raise VoiceDeleted
+            return None
         recordings = await self.check(terms, voice, info.runner)
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
         read = self._read(job.account, recordings, info)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -20,26 +19,23 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS, Job, JobStep, Waits
 from proxy.features.jobs.kinds.training import records
-from proxy.features.jobs.kinds.training.blobs import DamagedFile, pieces_of
 from proxy.features.jobs.kinds.training.ending import IS_DUE, VOICE_ERASED, TrainingEnds
-from proxy.features.jobs.kinds.training.following import TrainingJournal
+from proxy.features.jobs.kinds.training.following import TrainingJournal, pieces_of
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.process import (
     MemoryLacking,
     TrainingBroken,
-    TrainingInterrupted,
     TrainingProcess,
     TrainingRefused,
     TrainingResult,
-    TrainingSpec,
 )
 from proxy.features.jobs.kinds.training.records import TRAININGS, Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
-from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs, VoiceDeleted
+from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.file_store.vault import VaultFailed
 from proxy.queue.tasks import Again, Result, TaskKind
 from proxy.storage import accounts
-from proxy.storage.store import Condition, Statement, Store, until_written
+from proxy.storage.store import Condition, Statement, until_written
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
 from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
 
@@ -60,13 +56,6 @@ _HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_err
 _log = structlog.get_logger()
 
 
-class TrainingSetup(NamedTuple):
-    files: JobFiles
-    trainers: TrainingEngines
-    learning: TrainingInput
-    on_runners: TrainingsOnRunners
-
-
 class Trainings(TaskKind[JobStep]):
     """Trainings: one at a time here, as it takes a whole device; a remote one has a machine of its own."""
 
@@ -81,9 +70,19 @@ class Trainings(TaskKind[JobStep]):
     # A step and a checkpoint of a large network take their time.
     closing_s = 20.0
 
-    def __init__(self, store: Store, means: TrainingSetup, ends: TrainingEnds) -> None:
-        super().__init__(store)
-        self.means = means
+    def __init__(
+        self,
+        files: JobFiles,
+        trainers: TrainingEngines,
+        learning: TrainingInput,
+        on_runners: TrainingsOnRunners,
+        ends: TrainingEnds,
+    ) -> None:
+        super().__init__(files.store)
+        self.on_runners = on_runners
+        self._files = files
+        self.trainers = trainers
+        self._learning = learning
         self._ends = ends
         # The processes of the steps under way here, each with its voice.
         self._processes: dict[str, tuple[str, TrainingProcess]] = {}
@@ -96,9 +95,8 @@ class Trainings(TaskKind[JobStep]):
             return []
         steps = await self.table.list_open(self._store, now, _MOST_LISTED)
         trainings = await records.of_jobs(self._store, {step.job for step in steps})
-        trainers = self.means.trainers
         on_runners = {
-            id_ for id_, training in trainings.items() if trainers.remote(training.engine) is not None
+            id_ for id_, training in trainings.items() if self.trainers.remote(training.engine) is not None
         }
         self._remote &= self._under_way.keys()
         self._remote |= {step.id for step in steps if step.job in on_runners}
@@ -149,10 +147,10 @@ class Trainings(TaskKind[JobStep]):
         training = await records.get(self._store, held.job)
         if job is None or job.state != "open" or training is None:
             return _LEFT
-        before = await self.means.on_runners.checkpoint(job.id)
+        before = await self.on_runners.checkpoint(job.id)
         try:
             return await self._train(job, held, training)
-        except (VoiceDeleted, TrainingRefused, JobUsedUp) as failure:
+        except (TrainingRefused, JobUsedUp) as failure:
             return await self._ends.failed(held, _detail(failure))
         except AccountSuspended as suspended:
             return await self._waits(held, "suspended", suspended.message, WAITS_S)
@@ -166,41 +164,37 @@ class Trainings(TaskKind[JobStep]):
             return await self._waits(held, "memory", str(lacking), max(lacking.after_s, WAITS_S))
         except EngineUnavailable as away:
             return await self._waits(held, "engine", away.reason, max(away.retry_after_s or 0.0, WAITS_S))
-        except TrainingInterrupted:
-            return _LEFT
-        except (TrainingBroken, DamagedFile, VaultFailed, EngineError) as broken:
+        except (TrainingBroken, VaultFailed, EngineError) as broken:
             return await self._broken(held, broken, before)
 
     async def _train(self, job: Job, held: JobStep, training: Training) -> Result:
-        trainers = self.means.trainers
+        trainers = self.trainers
         engine, info = trainers.remote(training.engine), trainers.info(training.engine)
-        spec = trainers.find(training.engine)
-        if info is None or (spec is None and engine is None):
+        process = trainers.find(training.engine)
+        if info is None or (process is None and engine is None):
             # Another process may have it.
             return await self._waits(held, "engine", "its engine is not here", WAITS_S)
-        asked = await self.means.learning.ask(job, training, info)
+        inputs = await self._learning.ask(job, training, info)
+        if inputs is None:
+            return await self._ends.failed(held, VOICE_ERASED)
         if job.waits:
             await job_records.wait_for(self._store, job.id, "")
-        if spec is None:
+        if process is None:
             assert engine is not None
-            return await self._train_remotely(held, training, engine, asked)
-        return await self._train_locally(held, training, TrainingProcess(spec, trainers.book), spec, asked)
+            return await self._train_remotely(held, training, engine, inputs)
+        return await self._train_locally(held, training, process, inputs)
 
     async def _train_locally(
-        self,
-        held: JobStep,
-        training: Training,
-        process: TrainingProcess,
-        spec: TrainingSpec,
-        asked: TrainingInputs,
+        self, held: JobStep, training: Training, process: TrainingProcess, inputs: TrainingInputs
     ) -> Result:
-        trainers = self.means.trainers
-        journal = TrainingJournal(self._store, self.means.files, held, training)
+        journal = TrainingJournal(self._store, self._files, held, training)
         self._processes[held.id] = training.voice, process
         try:
-            with trainers.held(spec):
-                learned = await self._run_training(training.id, process, asked, journal)
-            await trainers.check(training.engine, learned.file)
+            with self.trainers.held(process.engine):
+                learned = await self._run_training(training.id, process, inputs, journal)
+            if learned is None:
+                return _LEFT
+            await self.trainers.check(training.engine, learned.file)
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(held, training, learned, encoded_records.insertions(rows, IS_DUE))
             return None
@@ -209,34 +203,34 @@ class Trainings(TaskKind[JobStep]):
             await journal.drop()
 
     async def _run_training(
-        self, job: str, process: TrainingProcess, asked: TrainingInputs, journal: TrainingJournal
-    ) -> TrainingResult:
-        checkpoint = await self.means.on_runners.checkpoint(job)
+        self, job: str, process: TrainingProcess, inputs: TrainingInputs, journal: TrainingJournal
+    ) -> TrainingResult | None:
+        checkpoint = await self.on_runners.checkpoint(job)
         async with AsyncExitStack() as stack:
-            recordings = await stack.enter_async_context(aclosing(asked.recordings))
-            pieces = pieces_of(self.means.files, checkpoint, "checkpoint") if checkpoint else None
+            recordings = await stack.enter_async_context(aclosing(inputs.recordings))
+            pieces = pieces_of(self._files, checkpoint, "checkpoint") if checkpoint else None
             if pieces is not None:
                 await stack.enter_async_context(aclosing(pieces))
-            return await process.train(asked.order, recordings, pieces, journal)
+            return await process.train(inputs.order, recordings, pieces, journal)
 
     async def _train_remotely(
-        self, held: JobStep, training: Training, engine: RemoteEngine, asked: TrainingInputs
+        self, held: JobStep, training: Training, engine: RemoteEngine, inputs: TrainingInputs
     ) -> Result:
         """Train in one run, or join the run under way. At the end of its time, the next run begins. Its
         messages come through an endpoint, perhaps of another worker."""
         job, runs = training.id, engine.training_runs()
-        fingerprint = msgspec.json.encode((training.model, asked.order, asked.digests)).decode()
-        run = TrainingWork(training.account, job, held.id, fingerprint, asked.digests)
-        trained = await runs.train(run)
+        fingerprint = msgspec.json.encode((training.model, inputs.order, inputs.digests)).decode()
+        work = TrainingWork(training.account, job, held.id, fingerprint, inputs.digests)
+        run, end = await runs.train(work)
         try:
-            is_over = await self._take_result(held, training, trained.end)
-        except (TrainingBroken, TrainingRefused, DamagedFile):
-            await runs.pass_over(trained.run)
+            is_over = await self._take_result(held, training, end)
+        except (TrainingBroken, TrainingRefused):
+            await runs.pass_over(run)
             raise
         if is_over:
             return None
         # The next request needs more than this run has brought.
-        await runs.pass_over(trained.run)
+        await runs.pass_over(run)
         return Again(is_try=False, values={"tries": 0})
 
     async def _take_result(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
@@ -249,9 +243,9 @@ class Trainings(TaskKind[JobStep]):
             case TrainingFailed(reason, is_owners):
                 raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
             case TrainingDone() as done:
-                on_runners = self.means.on_runners
+                on_runners = self.on_runners
                 learned = TrainingResult(await on_runners.voice(training.id), done)
-                await self.means.trainers.check(training.engine, learned.file)
+                await self.trainers.check(training.engine, learned.file)
                 await self._end(held, training, learned, (on_runners.take_statement(training.id, IS_DUE),))
         return True
 
@@ -284,7 +278,7 @@ class Trainings(TaskKind[JobStep]):
         if is_lasting or isinstance(broken, EngineCannot):
             return await self._ends.failed(held, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
-        if await self.means.on_runners.checkpoint(held.job) != before:
+        if await self.on_runners.checkpoint(held.job) != before:
             # This is the first failure since its last progress.
             return Again(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.gives_up(held):
@@ -292,12 +286,8 @@ class Trainings(TaskKind[JobStep]):
         return Again(why, WAITS_S)
 
 
-def _detail(failure: VoiceDeleted | TrainingRefused | JobUsedUp) -> ErrorDetail:
+def _detail(failure: TrainingRefused | JobUsedUp) -> ErrorDetail:
     """Return the account's message about a training that no other try can save."""
-    match failure:
-        case VoiceDeleted():
-            return VOICE_ERASED
-        case TrainingRefused():
-            return ErrorDetail(str(failure), "invalid_request_error", "voice", "unusable_sample")
-        case JobUsedUp():
-            return from_engine(failure).body().error
+    if isinstance(failure, JobUsedUp):
+        return from_engine(failure).body().error
+    return ErrorDetail(str(failure), "invalid_request_error", "voice", "unusable_sample")
