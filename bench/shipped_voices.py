@@ -29,7 +29,7 @@ from speech_engine.comparer import COMPARED_RATE_HZ
 from tests.heard.judge import OTHERS, SENTENCES, which_sentence
 from tests.heard.natural import shipped
 from tests.plugins.piper.environment import run
-from tests.plugins.resemblyzer.comparer_process import ComparerProcess
+from tests.plugins.resemblyzer.test_comparer import ComparerProcess
 from tests.server import Server
 from tests.sound import Heard, decoded
 

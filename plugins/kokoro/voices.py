@@ -12,8 +12,8 @@ from speech_engine.values import Voice
 RATE_HZ = 24_000
 
 _FIRST = (
-    *("af_aoede", "af_sarah", "af_river", "af_jessica"),
-    *("am_michael", "bm_george", "am_eric", "am_liam"),
+    *("af_aoede", "af_river", "bf_emma", "af_bella"),
+    *("am_michael", "bm_lewis", "am_eric", "am_adam"),
 )
 """The voices that come first: names are shared in this order. The comparer takes none of them for another, or
 for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""

@@ -15,7 +15,7 @@ def voice(name: str) -> StyleVoice:
     return StyleVoice(name, "female" if name[1] == "f" else "male", READINGS[name[0]], 510, 0)
 
 
-NAMED = ("af_heart", "af_nova", "am_adam", "am_onyx", "bm_lewis", "pf_dora", "zf_xiaobei")
+NAMED = ("af_heart", "af_nova", "am_liam", "am_onyx", "bm_daniel", "pf_dora", "zf_xiaobei")
 VOICES = VoiceList([voice(name) for name in NAMED], "digest")
 
 
@@ -27,9 +27,9 @@ def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> Non
     assert [(info.id, info.language, info.gender) for info in VOICES.infos()] == [
         ("af_heart", "en-US", "female"),
         ("af_nova", "en-US", "female"),
-        ("am_adam", "en-US", "male"),
+        ("am_liam", "en-US", "male"),
         ("am_onyx", "en-US", "male"),
-        ("bm_lewis", "en-GB", "male"),
+        ("bm_daniel", "en-GB", "male"),
         ("pf_dora", "pt-BR", "female"),
     ]
     assert [each.tag for each in VOICES.model().languages] == ["en-US", "en-GB", "pt-BR", "en", "pt"]
@@ -48,10 +48,10 @@ def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it
 
 
 def test_voices_say_their_accent_and_the_order_of_names_begins_with_an_american_one() -> None:
-    listed = VoiceList([voice(name) for name in ("bm_george", "af_alloy", "ef_dora", "af_aoede")], "digest")
+    listed = VoiceList([voice(name) for name in ("bm_lewis", "af_alloy", "ef_dora", "af_aoede")], "digest")
     assert [(info.id, info.tags) for info in listed.infos()] == [
         ("af_aoede", ("American",)),
-        ("bm_george", ("British",)),
+        ("bm_lewis", ("British",)),
         ("af_alloy", ("American",)),
         ("ef_dora", ()),
     ]
@@ -66,11 +66,11 @@ def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
 
 
 def test_a_voice_speaks_its_own_language_alone() -> None:
-    assert found("bm_lewis", "en") == "bm_lewis"
+    assert found("bm_daniel", "en") == "bm_daniel"
     with pytest.raises(UnsupportedLanguage, match="'pt-BR'"):
         found("af_heart", "pt-BR")
     with pytest.raises(UnsupportedLanguage, match="'ja'"):
-        found("bm_lewis", "ja")
+        found("bm_daniel", "ja")
 
 
 def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
