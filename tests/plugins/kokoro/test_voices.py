@@ -6,6 +6,10 @@ import pytest
 
 from plugins.kokoro.model_format import READINGS, StyleVoice
 from plugins.kokoro.voices import VoiceList
+from policies import namesakes
+from proxy.config.config_toml import known_names
+from proxy.engines import registry
+from proxy.features.models.listing import open_galleries
 from speech_engine import EngineVoice, UnsupportedLanguage, VoiceNotFound
 from speech_engine.values import Samples, Voice
 from tests.tables import each_row
@@ -82,3 +86,26 @@ def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
 def test_other_voices_are_not_found(wanted: Voice) -> None:
     with pytest.raises(VoiceNotFound):
         VOICES.find(wanted, "en")
+
+
+def test_in_english_each_of_openais_names_is_another_shipped_voice() -> None:
+    shipped = open_galleries(registry.load()).find("kokoro-voices").entry.genders
+    shares = namesakes.share(known_names(), VoiceList([voice(name) for name in shipped], "digest").infos())
+
+    def speakers(tag: str) -> list[str]:
+        found = [namesakes.find(shares[name], tag) for name in known_names()]
+        return [each.voice for each in found if each is not None and each.is_of_gender]
+
+    assert speakers("en") == speakers("en-US")
+    assert len(set(speakers("en"))) == len(known_names()) == 13
+    assert {"af_alloy", "am_echo", "bm_fable", "af_nova", "am_onyx"} <= set(speakers("en"))
+    for tag, letter, count in (
+        ("en-GB", "b", 8),
+        ("es", "e", 3),
+        ("hi", "h", 4),
+        ("it", "i", 2),
+        ("pt", "p", 3),
+    ):
+        assert {id_[0] for id_ in speakers(tag)} == {letter}
+        assert len(set(speakers(tag))) == count
+    assert set(speakers("fr")) == {"ff_siwis"}
