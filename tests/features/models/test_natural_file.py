@@ -229,11 +229,11 @@ def test_before_a_start_nothing_is_asked_for_twice(
 
 @pytest.fixture
 def away(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no index, and no environment."""
+    """There is no index, no npm, and no environment."""
     (tmp_path / "wheels").mkdir()
     for name, value in only(tmp_path / "wheels").items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
