@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from speech_engine.text.words import WordFinder
 
-# A word may mean two things: a grandmother is a woman, and old.
+# A word may have two meanings: `grandmother` means female and old.
 _GENDER = {
     "female": "female woman lady women feminine mulher feminina feminino senhora mujer femenina femenino "
     "señora ผู้หญิง หญิง สตรี",
@@ -85,8 +85,8 @@ _QUALITY = {
     "warm": "warm warmhearted cozy quente calorosa caloroso acolhedora acolhedor cálida cálido acogedora "
     "acogedor อบอุ่น",
 }
-# Words of every description, which say nothing about the voice.
-_EMPTY = (
+# These words are frequent in descriptions, and have no meaning for the search.
+_FILLER = (
     "language idioma lengua língua speaking speaks fala habla more mais más quite bem "
     "a an and the with of for in who that is very voice voices speaker accent like sound sounding uma um e o "
     "com de do da para em que voz vozes muito una y el la con los las muy acento sotaque falante เสียง ภาษา ที่ "
@@ -101,7 +101,8 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", "".join(plain_letters)).split())
 
 
-def _words(kind: str, table: Mapping[str, str]) -> dict[str, str]:
+def _meanings_of(kind: str, table: Mapping[str, str]) -> dict[str, str]:
+    """Return the meaning of each word in a table, such as `quality:warm`. A meaning's own words are added."""
     return {
         plain(word): " ".join(f"{kind}:{meaning}" for meaning in meanings.split())
         for meanings, words in table.items()
@@ -109,8 +110,8 @@ def _words(kind: str, table: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _people() -> dict[str, str]:
-    """Return the words for people. Such a word may name an age and a gender."""
+def _meanings_of_people() -> dict[str, str]:
+    """Return the meaning of each word for people: a gender, and for some words an age."""
     return {
         plain(word): " ".join(
             f"gender:{meaning}" if meaning in ("female", "male") else f"age:{meaning}"
@@ -121,21 +122,21 @@ def _people() -> dict[str, str]:
     }
 
 
-_TAGS = {plain(word): tag for tag, words in _LANGUAGE.items() for word in words.split()}
+_LANGUAGE_TAGS = {plain(word): tag for tag, words in _LANGUAGE.items() for word in words.split()}
 
 
 def language_named(word: str) -> str:
     """Return the tag of a language by its name, such as French or francês, or "" for another word."""
-    return _TAGS.get(plain(word), "")
+    return _LANGUAGE_TAGS.get(plain(word), "")
 
 
 VOCABULARY = WordFinder(
     {
-        **dict.fromkeys(map(plain, _EMPTY.split()), ""),
-        **_words("quality", _QUALITY),
-        **_words("age", _AGE),
-        **{word: f"language:{tag}" for word, tag in _TAGS.items()},
-        **_people(),
+        **dict.fromkeys(map(plain, _FILLER.split()), ""),
+        **_meanings_of("quality", _QUALITY),
+        **_meanings_of("age", _AGE),
+        **{word: f"language:{tag}" for word, tag in _LANGUAGE_TAGS.items()},
+        **_meanings_of_people(),
     }
 )
-"""The meanings of a word or phrase, as `kind:meaning`. Some words have none."""
+"""The meanings of a word or phrase, as `kind:meaning` with blanks between. Filler words have no meaning."""

@@ -19,7 +19,13 @@ class ClientLeft(Exception):
 
 
 class CommandRefused(Exception):
-    """A command cannot be carried out. The message is for the person who typed it."""
+    """A command cannot be carried out. The message is for the person who typed it.
+
+    If the server has refused a request of the command, the code is the server's."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class CannotServe(CommandRefused):

@@ -1,4 +1,4 @@
-"""The voice changer, which says the words of a recording in another voice."""
+"""Speech to speech: ElevenLabs repeats a recording in another voice."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from speech_engine.http import HttpFile, HttpForm
 from speech_engine.pcm import wav_file
 from speech_engine.values import SpeechJob
 
-_MOST_BYTES = 50 * 1024 * 1024
-_OTHER: dict[ConversionPath, ConversionPath] = {
+_MOST_RECORDING_BYTES = 50 * 1024 * 1024
+_OTHER_PATH: dict[ConversionPath, ConversionPath] = {
     "voice-changer": "speech-to-speech",
     "speech-to-speech": "voice-changer",
 }
 
 
 class Converter:
-    """The voice changer of one account. It remembers which of two paths ElevenLabs answers.
+    """Converts the recordings of one account. It remembers the path that ElevenLabs answered last.
 
-    ElevenLabs' pages name one path, and its own library names another.
+    ElevenLabs' documentation has one path, and its client library has the other.
     """
 
     def __init__(self, api: Api, settings: ElevenLabsSettings) -> None:
@@ -39,24 +39,25 @@ class Converter:
     async def events(
         self, job: SpeechJob, voice: str, pcm: AsyncIterator[bytes]
     ) -> AsyncGenerator[Event, None]:
-        recording = await _gathered(pcm)
+        """Yield the sound of the recording `pcm` in this voice. `pcm` has a rate of SAMPLE_RATE_HZ."""
+        recording = await _read_recording(pcm)
         minutes = len(recording) / (2 * SAMPLE_RATE_HZ * 60)
         form = self._form(job, wav_file(recording, SAMPLE_RATE_HZ))
-        for path in (self._path, _OTHER[self._path]):
+        for path in (self._path, _OTHER_PATH[self._path]):
             try:
-                async with aclosing(self._within_quota(path, job, voice, form, minutes)) as events:
+                async with aclosing(self._convert(path, job, voice, form, minutes)) as events:
                     async for event in events:
                         self._path = path
                         yield event
             except NoSuchPath:
                 continue
             except UnsupportedText as error:
-                # There is no text, so ElevenLabs refuses another part of the request.
+                # A conversion has no text, so the refusal is about the rest of the request.
                 raise UnsupportedRequest(NOT_TAKEN, detail=error.detail) from None
             return
         raise EngineFailed("ElevenLabs has no voice changer at either of its addresses.")
 
-    async def _within_quota(
+    async def _convert(
         self, path: ConversionPath, job: SpeechJob, voice: str, form: HttpForm, minutes: float
     ) -> AsyncGenerator[Event, None]:
         sound, output_format = open_sound(job, self._settings)
@@ -69,16 +70,16 @@ class Converter:
         ) as answer:
             yield Started(SAMPLE_RATE_HZ)
             await expect_sound(self._api, answer)
-            price = credits_of(answer)
-            units = CREDITS_A_MINUTE * minutes if price is None else price
-            # All of it is billed now, even if the client leaves. No later answer has the amount.
-            yield ProviderCount(units)
+            stated_credits = credits_of(answer)
+            credits = CREDITS_A_MINUTE * minutes if stated_credits is None else stated_credits
+            # The whole recording is billed now, even if the client leaves. No later answer has the credits.
+            yield ProviderCount(credits)
             while not sound.is_full and (piece := await answer.next_piece()):
                 for event in sound.feed(0, piece):
                     yield event
             if not sound.samples:
                 raise EngineFailed("ElevenLabs' answer has no audio.")
-            yield Finished(units)
+            yield Finished(credits)
 
     def _form(self, job: SpeechJob, recording: bytes) -> HttpForm:
         fields = [("model_id", job.model)]
@@ -89,11 +90,11 @@ class Converter:
         return HttpForm(tuple(fields), (HttpFile("audio", "recording.wav", recording, "audio/wav"),))
 
 
-async def _gathered(pcm: AsyncIterator[bytes]) -> bytes:
-    """Return the whole recording, as ElevenLabs takes a form. It takes bare samples only at 16 kHz."""
+async def _read_recording(pcm: AsyncIterator[bytes]) -> bytes:
+    """Return the whole recording, since a form cannot be streamed. Raise UnusableSample if it is too long."""
     whole = bytearray()
     async for piece in pcm:
         whole += piece
-        if len(whole) > _MOST_BYTES:
+        if len(whole) > _MOST_RECORDING_BYTES:
             raise UnusableSample("ElevenLabs takes recordings of up to 50 MB.")
     return bytes(whole)

@@ -36,16 +36,17 @@ from speech_engine.model_files import ModelManifest, UnusableModel, read_manifes
 from speech_engine.samples import weighted_samples
 
 MOST_CHARACTERS = 200
-"""About two pieces. The front-end of a language cuts longer segments better than this engine."""
+"""The longest segment: about two of the pieces that the model speaks. The front-end of a language cuts longer
+texts better than this engine."""
 
 
 class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
-    """Speaks with a recording of any voice, and its words."""
+    """Speaks in any voice, of which it needs a recording and the words that are spoken there."""
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if not any(info.id == job.model for info in self._infos):
             raise EngineFailed(f"F5-TTS has no model {job.model!r}.")
-        # A voice is a recording, so several voices have no mean.
+        # A voice is a recording, so the engine cannot mix several voices: there is exactly one.
         ((voice_samples, _),) = weighted_samples(job.voice, "F5-TTS")
         sample = best_sample(voice_samples.samples)
 
@@ -56,15 +57,15 @@ class F5Engine(TorchEngine[F5Model, F5Voice, F5Row]):
             )
             return voice, self._model.cut(job, voice)
 
-        voice, cut = await self.batch.call(prepare)
-        pieces = msgspec.structs.replace(job, segments=tuple(piece for _, piece in cut))
-        async with aclosing(self.batch.speak(pieces, voice)) as events:
+        voice, cut_segments = await self.batch.call(prepare)
+        cut_job = msgspec.structs.replace(job, segments=tuple(piece for _, piece in cut_segments))
+        async with aclosing(self.batch.speak(cut_job, voice)) as events:
             async for event in events:
-                yield Audio(cut[event.segment][0], event.pcm) if isinstance(event, Audio) else event
+                yield Audio(cut_segments[event.segment][0], event.pcm) if isinstance(event, Audio) else event
 
 
 def best_sample(samples: Sequence[Sample]) -> Sample:
-    """Return the longest recording whose words are known. Raise UnusableSample."""
+    """Return the longest recording with known words. Raise UnusableSample if there is none."""
     known = [sample for sample in samples if sample.text.strip()]
     if not known:
         raise UnusableSample("F5-TTS must know the words of the recording.")
@@ -92,8 +93,11 @@ def model_infos(manifest: ModelManifest, languages: tuple[str, ...]) -> tuple[Mo
     )
 
 
-def judged_languages(manifest: ModelManifest, vocabulary: dict[str, int]) -> tuple[str, ...]:
-    """Return the languages for which a model was imported. Raise UnusableModel if it cannot write one."""
+def require_languages(manifest: ModelManifest, vocabulary: dict[str, int]) -> tuple[str, ...]:
+    """Return the languages of an imported model.
+
+    Raise UnusableModel if there are none, or if the vocabulary lacks letters of one.
+    """
     if not manifest.languages:
         raise UnusableModel(f"{manifest.name}: import it again, with its languages: --language pt")
     written = written_languages(manifest.languages, vocabulary)
@@ -110,7 +114,7 @@ def _load(settings: F5Settings, context: Context, folder: Path) -> tuple[F5Model
     checkpoint = load_checkpoint(
         folder, settings.version, settings.precision, context.device.torch, context.progress
     )
-    languages = judged_languages(manifest, dict(checkpoint.vocabulary))
+    languages = require_languages(manifest, dict(checkpoint.vocabulary))
     infos = model_infos(manifest, languages)
     steps = dict(zip([info.id for info in infos], STEPS.values(), strict=True))
     reader = TextReader(checkpoint.vocabulary, languages)

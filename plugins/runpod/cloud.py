@@ -12,8 +12,8 @@ from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.runner import NotBegun
 
 _CREATE_S = 15.0
-_GONE_LOOKS = 5
-_GONE_PAUSE_S = 1.0
+_TERMINATION_CHECKS = 5
+_TERMINATION_PAUSE_S = 1.0
 
 
 class Pod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -30,9 +30,9 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def made_at(self) -> float:
-        """The time of its creation in seconds since 1970, or 0 if that cannot be read.
+        """The time when it was created, in seconds since 1970. It is 0 if Runpod's time cannot be read.
 
-        So a pod without a readable time ends too early, and never too late.
+        With 0 the pod is terminated too early. Without a limit it would never be terminated, and cost money.
         """
         try:
             made = datetime.fromisoformat(self.created_at or "")
@@ -68,6 +68,7 @@ class Cloud:
         return checked(await self._api.ask("GET", "pods"), 200).read(_Pods).pods
 
     async def pod(self, id_: str) -> Pod | None:
+        """Return a pod, or None if it does not exist or was terminated."""
         reply = await self._api.ask("GET", f"pods/{id_}")
         if reply.status == 404:
             return None
@@ -75,18 +76,19 @@ class Cloud:
         return None if pod.status == "TERMINATED" else pod
 
     async def prices(self, *, is_secure: bool) -> dict[str, float]:
+        """Return the price of an hour for each GPU, in the secure cloud or in the community cloud."""
         reply = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
-        found: dict[str, float] = {}
+        price_by_gpu: dict[str, float] = {}
         for gpu in checked(reply, 200).read(_Gpus).gpus:
             price = gpu.price.secure if is_secure else gpu.price.community
             if price:
-                found[gpu.id] = price
-        return found
+                price_by_gpu[gpu.id] = price
+        return price_by_gpu
 
     async def create(self, order: dict[str, Any]) -> Pod | None:
-        """Create a pod, and return it, or None if no machine fits the order now.
+        """Create a pod. Return None if no machine fits the order now.
 
-        Raises NotBegun if none was created for another reason, and EngineFailed if that is unknown.
+        Raises NotBegun if no pod was created for another reason. Raises EngineFailed if a pod may exist.
         """
         try:
             reply = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
@@ -95,9 +97,10 @@ class Cloud:
         except EngineError as error:
             raise EngineFailed("Runpod's answer was lost.", detail=type(error).__name__) from None
         if reply.status == 400:
-            # Only the message of a 400 names the fault. The caller tries the next GPU, which may help.
+            # A 400 may have any reason, and only its message names it. The caller tries the next GPU.
             return None
         refused = reply.refusal()
+        # After a status below 400, or a temporary failure other than 429, Runpod may have made a pod.
         if reply.status not in (200, 201):
             if reply.status < 400 or (is_temporary(reply.status) and reply.status != 429):
                 raise EngineFailed("Runpod failed while it made a pod.", detail=refused.detail)
@@ -108,11 +111,11 @@ class Cloud:
             raise EngineFailed("Runpod made a pod without saying what it is called.") from None
 
     async def terminate(self, id_: str) -> None:
-        """Terminate a pod and wait until it is gone. Raises EngineError if that is not certain."""
+        """Terminate a pod and wait until it is gone. Raises EngineError if it may still exist."""
         reply = await self._api.ask("DELETE", f"pods/{id_}")
         checked(reply, 200, 204, 404, 409)
-        for _ in range(_GONE_LOOKS):
+        for _ in range(_TERMINATION_CHECKS):
             if await self.pod(id_) is None:
                 return
-            await self._api.rest(_GONE_PAUSE_S)
+            await self._api.rest(_TERMINATION_PAUSE_S)
         raise EngineFailed("Runpod has not ended a pod that was terminated.")

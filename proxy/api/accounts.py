@@ -25,7 +25,7 @@ from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, key_records
-from proxy.storage.accounts import Account, Change, Overtaken
+from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists, Store
@@ -157,12 +157,11 @@ class Accounts(Resource):
             act = await self._admin_tools.audit_row(request, "account.changed", read.id, read.id, **details)
             return Change(plan, terms, act)
 
-        try:
-            changed = await accounts.change(self._store, account.id, decide)
-        except Overtaken:
+        changed = await accounts.change(self._store, account.id, decide)
+        if changed == "overtaken":
             raise Conflict(
                 f"The account '{account.name}' is being changed by others; read it, and try again."
-            ) from None
+            )
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 

@@ -14,7 +14,7 @@ import msgspec
 from proxy.config.fields import FieldFault
 
 OUTPUT_RATE_HZ = 24_000
-"""The usual rate of every answer, independent of the engine: clients of `pcm` do not read headers."""
+"""The rate of an answer if the client names none. All engines have the same, because `pcm` has no header."""
 
 RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 """The rates that a request may name."""
@@ -23,16 +23,16 @@ SAMPLE_BYTES = 2
 
 _TAIL_BYTES = 64
 _FRAMING_BYTES = 1000
-"""Of a second: the heads of frames and pages."""
-_UNKNOWN = 0xFFFFFFFF
+"""The most bytes that the headers of frames and pages add to a second of sound."""
+_UNKNOWN_SIZE = 0xFFFFFFFF
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 WAV_HEADER_BYTES = _WAV_HEADER.size
-_RIFF_REST = WAV_HEADER_BYTES - 8
+_RIFF_OVERHEAD_BYTES = WAV_HEADER_BYTES - 8
 
 
 _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-# From 16 kbit/s on, a player takes twice the bytes that `least_bytes_per_s` demands of a slow client. The
-# pages of Ogg add enough bytes to an Opus of 8 kbit/s.
+# The lowest rate is 16 kbit/s. A player in real time then reads twice as much as `least_bytes_per_s` demands,
+# so it is not cut off as a slow client. Opus may have 8 kbit/s, because the pages of Ogg add enough bytes.
 _MPEG_2 = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MP3_KBITS = {
     8_000: _MPEG_2[:7],
@@ -40,15 +40,16 @@ _MP3_KBITS = {
     **dict.fromkeys((44_100, 48_000), _MPEG_1),
 }
 _OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(8, 257))
-# An AAC frame has at most 6 bits a sample, and the encoder does not reach that.
+# AAC allows 6 bits a sample, but the encoder does not reach that. Here the limit is 5.
 _AAC_KBITS = {rate: range(16, rate * 5 // 1000 + 1) for rate in RATES_HZ}
-_KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
+_USUAL_KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
 
 
 class Codec(NamedTuple):
-    """The container and codec of libav for a format, with their options, and the usual kbit/s by rate.
+    """The libav names and options of a format's container and codec.
 
-    A container `takes_tags` if tags harm no player. MP3 and AAC would get ID3 in front of their first frame.
+    `kbits` is the usual bit rate at each sample rate. `takes_tags` is true if tags harm no player: in MP3 and
+    AAC they would be an ID3 header before the first frame.
     """
 
     container: str
@@ -66,23 +67,23 @@ class AudioFormat(NamedTuple):
     kbits: Mapping[int, Sequence[int]] = {}
 
 
-# Every option makes the first bytes come early: by default, encoders buffer much more. Clients pick a decoder
-# by the media type, so it is exact.
+# Every option makes the encoder send its first bytes earlier: by default, encoders buffer much more. The
+# media types are exact, because clients pick a decoder by them.
 AUDIO_FORMATS: dict[str, AudioFormat] = {
-    # No ID3 and no Xing frame: clients join the bodies of several answers. Without the bit reservoir, a
-    # frame depends on no frame before it. That costs nothing at this rate and gives the first one earlier.
+    # There is no ID3 and no Xing frame, because clients join the bodies of several answers. Without the bit
+    # reservoir, each frame can be decoded alone. The first frame comes earlier, and the size is the same.
     "mp3": AudioFormat(
         "audio/mpeg",
         Codec(
             "mp3",
             "libmp3lame",
-            _KBITS,
+            _USUAL_KBITS,
             {"write_xing": "0", "id3v2_version": "0"},
             {"compression_level": "7", "reservoir": "0"},
         ),
         kbits=_MP3_KBITS,
     ),
-    # A page is out one packet after it is full. Half the length would cost a quarter more bytes.
+    # The encoder sends a page one packet after it is full. Half as long pages need a quarter more bytes.
     "opus": AudioFormat(
         "audio/ogg",
         Codec(
@@ -97,7 +98,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         _OPUS_KBITS,
     ),
     "aac": AudioFormat(
-        "audio/aac", Codec("adts", "aac", _KBITS, {}, {"aac_coder": "fast"}), kbits=_AAC_KBITS
+        "audio/aac", Codec("adts", "aac", _USUAL_KBITS, {}, {"aac_coder": "fast"}), kbits=_AAC_KBITS
     ),
     "flac": AudioFormat(
         "audio/flac",
@@ -116,17 +117,18 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
     "g711_ulaw": AudioFormat("audio/PCMU", Codec("mulaw", "pcm_mulaw", {}, {}, {}), (8_000,)),
     "g711_alaw": AudioFormat("audio/PCMA", Codec("alaw", "pcm_alaw", {}, {}, {}), (8_000,)),
 }
-"""A format is added here, and in the table of docs/http.md."""
+"""To add a format, add it here and to the table of docs/http.md."""
 
 FORMATS: tuple[str, ...] = tuple(AUDIO_FORMATS)
 MEDIA_TYPES: dict[str, str] = {name: format_.media_type for name, format_ in AUDIO_FORMATS.items()}
 
 
 class OutputForm(msgspec.Struct, frozen=True):
-    """The form of an answer's sound. `kbit_s` is None for the usual number of the format at this rate.
+    """The form of an answer's sound. If `kbit_s` is None, the encoder uses the usual bit rate of the format.
 
-    `is_usual` means that the client named no rate and no bits: then an engine's own encoding may have others.
-    With a `source`, a container with tags states that a machine spoke, with this word of IPTC.
+    If the client named neither a sample rate nor a bit rate, `is_usual` is true. Sound that an engine has
+    encoded may then pass with other rates. If `source` is not empty, the tags of a container say
+    that a machine spoke. `source` is then IPTC's term, which is one of the tags.
     """
 
     format: str
@@ -138,13 +140,13 @@ class OutputForm(msgspec.Struct, frozen=True):
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 RULES = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
-"""IPTC's words for sound of a trained model, and for sound of a program with rules."""
+"""IPTC's terms: a trained model made the sound, or a program with fixed rules made it."""
 
 COMMENT = "Spoken by a machine (synthetic speech)."
 
 
 def machine_tags(source: str) -> dict[str, str]:
-    """Return the tags of a container, for people and for tools."""
+    """Return the tags of a container: a comment for people, and IPTC's term for programs."""
     return {"comment": COMMENT, "DIGITALSOURCETYPE": source}
 
 
@@ -154,42 +156,44 @@ USUAL_FORMS: dict[str, OutputForm] = {
 
 
 def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm | FieldFault:
-    """Return the form of an answer whose request names a rate or the kbit/s, or the fault in it."""
-    known, usual = AUDIO_FORMATS[format_], USUAL_FORMS[format_]
+    """Return the form for the rates that a request names. If the format lacks one, return the fault."""
+    audio_format, usual = AUDIO_FORMATS[format_], USUAL_FORMS[format_]
     rate_hz = rate_hz or usual.sample_rate_hz
-    if rate_hz not in known.rates_hz:
-        return FieldFault("sample_rate", "wrong", f"{_listed(sorted(set(known.rates_hz)))} for {format_}")
+    if rate_hz not in audio_format.rates_hz:
+        return FieldFault(
+            "sample_rate", "wrong", f"{_allowed_text(sorted(set(audio_format.rates_hz)))} for {format_}"
+        )
     if kbit_s is None:
-        # A format without a choice of bit rates is the same at the usual rate, named or not.
-        is_usual = rate_hz == usual.sample_rate_hz and not known.kbits
+        # If the format has no choice of bit rates, a client that names the usual rate gets the usual form.
+        is_usual = rate_hz == usual.sample_rate_hz and not audio_format.kbits
         return usual if is_usual else OutputForm(format_, rate_hz, is_usual=False)
-    if not known.kbits:
+    if not audio_format.kbits:
         return FieldFault("bitrate", "wrong", f"left out: {format_} has no choice of it")
-    if kbit_s not in (allowed := known.kbits[rate_hz]):
-        shown = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else _listed(allowed)
+    if kbit_s not in (allowed := audio_format.kbits[rate_hz]):
+        shown = f"{allowed[0]} to {allowed[-1]}" if isinstance(allowed, range) else _allowed_text(allowed)
         return FieldFault("bitrate", "wrong", f"{shown} for {format_} at {rate_hz} Hz")
     return OutputForm(format_, rate_hz, kbit_s, is_usual=False)
 
 
 def bytes_a_second(form: OutputForm) -> float:
-    """Return the most bytes of a second of sound in this form from our encoders."""
+    """Return the largest number of bytes that our encoders make of a second of sound in this form."""
     codec = AUDIO_FORMATS[form.format].codec
     kbit_s = form.kbit_s or (codec.kbits.get(form.sample_rate_hz) if codec else None)
     if kbit_s is None:
         return SAMPLE_BYTES * form.sample_rate_hz + _FRAMING_BYTES
-    # Some encoders keep their bit rate only on average.
+    # Some encoders reach their bit rate only on average, so a second may have a quarter more.
     return kbit_s * 1000 / 8 * 1.25 + _FRAMING_BYTES
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _allowed_text(numbers: Sequence[int]) -> str:
     return ("one of " if len(numbers) > 1 else "") + ", ".join(map(str, numbers))
 
 
 class Chunk(msgspec.Struct, frozen=True):
     """The next bytes of an answer, and the number of samples that they add.
 
-    The samples of all chunks add up to the exact input, and they are never ahead of the bytes: if a stream is
-    cut short, the bill is for the audible sound.
+    The samples of all chunks add up to the number of samples that were encoded. A chunk never counts samples
+    whose bytes come later. So if a stream is cut short, the bill covers only the audible sound.
     """
 
     data: bytes = b""
@@ -214,7 +218,8 @@ class Chunk(msgspec.Struct, frozen=True):
 class Tail(msgspec.Struct):
     """The last bytes of an answer, which are held back until the settlement.
 
-    `rest` has the bytes held back now. After the first sound it is never empty, so there is a last chunk.
+    `rest` has the bytes that are held back now. It is never empty after the first sound, so an answer always
+    has a last chunk to send after the settlement.
     """
 
     rest: Chunk = Chunk()
@@ -231,33 +236,36 @@ def silence(samples: int) -> bytes:
 
 
 def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[bytes, bytes]:
-    """Return the true header for a WAV that was streamed, and the tag after its last sample.
+    """Return the header with the true sizes for a WAV that was streamed, and the tag to append to it.
 
-    The header is as long as the streamed one.
+    The new header replaces the streamed one, and is as long. The tag is empty if it has no room.
     """
     data_bytes = streamed_bytes - WAV_HEADER_BYTES
     header = wav_header(data_bytes // SAMPLE_BYTES, rate_hz)
-    if data_bytes > _UNKNOWN - _RIFF_REST - len(_WAV_TAG) or not is_tagged:
+    if data_bytes > _UNKNOWN_SIZE - _RIFF_OVERHEAD_BYTES - len(_WAV_TAG) or not is_tagged:
         return header, b""
-    riff_bytes = data_bytes + _RIFF_REST + len(_WAV_TAG)
+    riff_bytes = data_bytes + _RIFF_OVERHEAD_BYTES + len(_WAV_TAG)
     return header[:4] + riff_bytes.to_bytes(4, "little") + header[8:], _WAV_TAG
 
 
-_TEXT = COMMENT.encode() + b"\0"
-_INFO = b"INFOICMT" + len(_TEXT).to_bytes(4, "little") + _TEXT + b"\0" * (len(_TEXT) % 2)
-_WAV_TAG = b"LIST" + len(_INFO).to_bytes(4, "little") + _INFO
+_COMMENT_TEXT = COMMENT.encode() + b"\0"
+_INFO_CHUNK = (
+    b"INFOICMT" + len(_COMMENT_TEXT).to_bytes(4, "little") + _COMMENT_TEXT + b"\0" * (len(_COMMENT_TEXT) % 2)
+)
+_WAV_TAG = b"LIST" + len(_INFO_CHUNK).to_bytes(4, "little") + _INFO_CHUNK
 
 
 def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: int = SAMPLE_BYTES) -> bytes:
-    """Return the 44 bytes before a WAV's samples, without a `LIST` chunk, which breaks simple clients.
+    """Return the 44 bytes before a WAV's samples. A `LIST` chunk would break simple clients.
 
-    `frames` is None while the answer is streamed. Then the sizes say unknown: zeros would read as no audio.
+    `frames` is None while the answer is streamed. The sizes are then the largest numbers, which mean unknown:
+    players take a size of 0 for an empty file.
     """
-    data_bytes = _UNKNOWN if frames is None else frames * sample_bytes
-    if data_bytes > _UNKNOWN - _RIFF_REST:
-        data_bytes = riff_bytes = _UNKNOWN
+    data_bytes = _UNKNOWN_SIZE if frames is None else frames * sample_bytes
+    if data_bytes > _UNKNOWN_SIZE - _RIFF_OVERHEAD_BYTES:
+        data_bytes = riff_bytes = _UNKNOWN_SIZE
     else:
-        riff_bytes = data_bytes + _RIFF_REST
+        riff_bytes = data_bytes + _RIFF_OVERHEAD_BYTES
     return _WAV_HEADER.pack(
         b"RIFF",
         riff_bytes,
@@ -276,13 +284,17 @@ def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: 
 
 
 STEP_S = 0.1
+"""The loudness of sound is measured in steps of this length."""
 OFFSET_DB = -0.691
+"""The constant in the loudness formula of ITU-R BS.1770."""
 SILENCE_POWER = 10 ** ((-70.0 - OFFSET_DB) / 10)
+"""The power of sound at -70 LUFS. The standard ignores steps below it."""
 
 
 def is_sound(power: float) -> bool:
+    """Tell whether a step with this power is louder than silence."""
     return power > SILENCE_POWER
 
 
 class SoundFailed(Exception):
-    """A step or an encoder broke. That is the server's fault, so the request fails and costs nothing."""
+    """A sound filter or an encoder failed. The fault is the server's, so the request costs nothing."""

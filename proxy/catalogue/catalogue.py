@@ -7,28 +7,10 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from policies import routing
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
-from policies.routing import (
-    Binding,
-    Decision,
-    FoundStep,
-    Model,
-    NameOwners,
-    Offer,
-    Route,
-    Routes,
-    RoutingQuery,
-    RoutingResult,
-    Rules,
-    Voice,
-    decide,
-    find_owners,
-    is_open,
-    needs_text,
-    voice_text,
-)
 from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
 from proxy.config.config_toml import Config, known_names
@@ -40,7 +22,7 @@ from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice
 from speech_engine.models import NEVER_PASSED
 
-_NO_VOICES: Mapping[str, Voice] = {}
+_NO_VOICES: Mapping[str, routing.Voice] = {}
 _MOST_OWNERS = 200
 """Models, languages and callers for which it is known who owns which voice."""
 
@@ -66,9 +48,9 @@ class Catalogue:
         self.licences = Licences(config.server.commercial, accepted)
         self._engines = engines
         self._own = ConfiguredVoices(config.voices, engines)
-        self._routes = Routes(config.routes)
+        self._routes = routing.Routes(config.routes)
         self._owners_at = -1
-        self._owners: dict[tuple[str, str, _Caller], NameOwners] = {}
+        self._owners: dict[tuple[str, str, _Caller], routing.NameOwners] = {}
 
     @property
     def revision(self) -> int:
@@ -81,11 +63,13 @@ class Catalogue:
         return frozenset(self._config.engines)
 
     @property
-    def routes(self) -> Routes:
+    def routes(self) -> routing.Routes:
         return self._routes
 
-    def models(self) -> list[Model]:
-        return [Model(name, info) for name, engine in self._engines.items() for info in engine.models()]
+    def models(self) -> list[routing.Model]:
+        return [
+            routing.Model(name, info) for name, engine in self._engines.items() for info in engine.models()
+        ]
 
     def client_fields(self) -> frozenset[str]:
         return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
@@ -98,7 +82,7 @@ class Catalogue:
         """
         if not all(engine.models() for _, engine in self._engines.items()):
             return False
-        return needs_text(
+        return routing.needs_text(
             model.info
             for model in self.models()
             if model.info.is_local
@@ -108,9 +92,9 @@ class Catalogue:
             )
         )
 
-    def list_models(self, terms: Terms | None) -> tuple[list[str], list[Model]]:
+    def list_models(self, terms: Terms | None) -> tuple[list[str], list[routing.Model]]:
         """Return the aliases and models that a plan may use, or without terms, the public ones."""
-        models = [model for model in self.models() if is_open(model, terms, self.licences)]
+        models = [model for model in self.models() if routing.is_open(model, terms, self.licences)]
         names = {model.name for model in models}
         engines = None if terms is None else terms.engines
         # An engine that has not been up yet may have any model.
@@ -128,7 +112,9 @@ class Catalogue:
         aliases = [alias for alias, fulls in self._aliases.items() if is_routed or any(map(may_speak, fulls))]
         return aliases, models
 
-    def offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
+    def offer(
+        self, name: str, tag: str, operators: Mapping[str, routing.Voice] | None = None
+    ) -> routing.Offer:
         """Return the models of a name in this language. Raises as `resolve_model` does.
 
         `operators` are the voices that the operator saved. Without them, no route has a post-step.
@@ -141,8 +127,8 @@ class Catalogue:
             # The models of the alias are rarely needed, and their engines may be down.
             others = [each for each in self._all_named(self._aliases[name]) if each not in routed.models]
             unknown = self._unknown(routed.route.candidates)
-            return Offer(models=(), routed=routed, beyond_route=tuple(others), unknown=unknown)
-        return Offer(
+            return routing.Offer(models=(), routed=routed, beyond_route=tuple(others), unknown=unknown)
+        return routing.Offer(
             models=tuple(self.resolve_model(name)),
             is_pinned=is_pinned,
             routed=routed,
@@ -157,19 +143,21 @@ class Catalogue:
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
         return tuple([each for each in engines if each in self._engines and not self._engines[each].models()])
 
-    def _routed(self, tag: str) -> RoutingResult | None:
+    def _routed(self, tag: str) -> routing.RoutingResult | None:
         """Return the most exact usable route: a route without any of its candidates is unusable."""
         for route in self._routes.of(tag):
             models = tuple(self._all_named(route.candidates))
             if models or not route.candidates:
-                return RoutingResult(route, models)
+                return routing.RoutingResult(route, models)
         return None
 
-    def find_steps(self, route: Route, operators: Mapping[str, Voice]) -> tuple[FoundStep, ...]:
+    def find_steps(
+        self, route: routing.Route, operators: Mapping[str, routing.Voice]
+    ) -> tuple[routing.FoundStep, ...]:
         engines = dict(self._engines.items())
         return tuple([find_step(step, engines, operators, self._own.get(step.voice)) for step in route.post])
 
-    def missing_candidates(self, route: Route) -> list[str]:
+    def missing_candidates(self, route: routing.Route) -> list[str]:
         return [self._why_missing(full) for full in route.candidates if not self._named(full)]
 
     def _why_missing(self, full: str) -> str:
@@ -193,7 +181,7 @@ class Catalogue:
         coming = self._unknown(self._routed_names(tag))
         return any(self._engines[engine].state != "failed" for engine in coming)
 
-    def resolve_model(self, name: str) -> list[Model]:
+    def resolve_model(self, name: str) -> list[routing.Model]:
         """Return the models that a name stands for.
 
         The name is an alias, `engine/model`, an engine (its first model), or a model's id on any engine.
@@ -261,17 +249,17 @@ class Catalogue:
         """Return the wait for its audio before the next candidate starts too, in seconds; 0 for never."""
         return self._hedges.get(engine, 0.0)
 
-    def rate(self, model: Model) -> Rate | None:
+    def rate(self, model: routing.Model) -> Rate | None:
         """Return the provider's price for this model, if it is configured."""
         of_engine = self._costs.get(model.engine, {})
         return of_engine.get(model.info.id) or of_engine.get("*")
 
-    def voices(self) -> list[Voice]:
+    def voices(self) -> list[routing.Voice]:
         listed = [
-            Voice(
+            routing.Voice(
                 id=f"{name}/{info.id}",
                 name=info.name,
-                bindings=(Binding(name, EngineVoice(info.id)),),
+                bindings=(routing.Binding(name, EngineVoice(info.id)),),
                 language=info.language,
                 gender=info.gender,
                 age=info.age,
@@ -284,7 +272,7 @@ class Catalogue:
         # A configured voice replaces an engine's voice of the same id, as `resolve_voice` does.
         return [*self._own.offered(), *(voice for voice in listed if voice.id not in self._own)]
 
-    def resolve_voice(self, name: str, of_account: Mapping[str, Voice] = _NO_VOICES) -> Voice:
+    def resolve_voice(self, name: str, of_account: Mapping[str, routing.Voice] = _NO_VOICES) -> routing.Voice:
         """Return a voice by its id, or by a name that is unique. Raises InvalidRequest.
 
         `of_account` has the caller's own voices by id and name; they come first.
@@ -304,7 +292,7 @@ class Catalogue:
             message = unknown_voice(name, ids)
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
-    def with_speakers(self, voice: Voice, terms: Terms | None) -> tuple[Voice, str]:
+    def with_speakers(self, voice: routing.Voice, terms: Terms | None) -> tuple[routing.Voice, str]:
         """Return a voice with the gender that speaks if a request names no model and no language, and the
         name whose alias it then is, or ""."""
         server = self._config.server
@@ -320,14 +308,14 @@ class Catalogue:
         other = first.share.other_gender if first.share else ""
         return (replace(voice, gender=other) if other else voice), first.alias_of
 
-    def with_aliases(self, decision: Decision, model: str, terms: Terms | None) -> Decision:
+    def with_aliases(self, decision: routing.Decision, model: str, terms: Terms | None) -> routing.Decision:
         """Return a decision on a request for `model`, with the owners of its candidates' voices."""
         for candidate in decision.candidates:
             if candidate.share is not None:
                 return self._name_owners(model, decision.query.language, terms).tell(decision)
         return decision
 
-    def _name_owners(self, model: str, tag: str, terms: Terms | None) -> NameOwners:
+    def _name_owners(self, model: str, tag: str, terms: Terms | None) -> routing.NameOwners:
         """Return the owners of the engines' voices. They are cached until an engine's list changes."""
         revision = self.revision
         if self._owners_at != revision or len(self._owners) >= _MOST_OWNERS:
@@ -338,18 +326,18 @@ class Catalogue:
         key = (model, tag, of_terms)
         if (known := self._owners.get(key)) is None:
             voices = [voice for name in known_names() if (voice := self._own.get(name)) is not None]
-            found = find_owners(self._decide(voice, model, tag, terms) for voice in voices)
+            found = routing.find_owners(self._decide(voice, model, tag, terms) for voice in voices)
             known = self._owners[key] = found
         return known
 
-    def _decide(self, voice: Voice, model: str, tag: str, terms: Terms | None) -> Decision:
-        query = RoutingQuery(language=tag, source="default")
-        return decide(self.offer(model, tag), voice, query, terms, Rules(self.licences))
+    def _decide(self, voice: routing.Voice, model: str, tag: str, terms: Terms | None) -> routing.Decision:
+        query = routing.RoutingQuery(language=tag, source="default")
+        return routing.decide(self.offer(model, tag), voice, query, terms, routing.Rules(self.licences))
 
-    def missing_bindings(self, voice: Voice) -> list[str]:
+    def missing_bindings(self, voice: routing.Voice) -> list[str]:
         """Return the reasons why engines lack a configured voice that is bound to them."""
         missing = self._own.missing(voice.id)
-        return [f"{binding.engine} has no voice {voice_text(binding.voice)!r}" for binding in missing]
+        return [f"{binding.engine} has no voice {routing.voice_text(binding.voice)!r}" for binding in missing]
 
     def voice_obstacle(self, name: str) -> str:
         """Return why no engine can speak with this voice, or "". The reason is public."""
@@ -377,17 +365,17 @@ class Catalogue:
             for name, binding in self._own.all_missing()
         ]
 
-    def _all_named(self, fulls: Iterable[str]) -> list[Model]:
-        models: list[Model] = []
+    def _all_named(self, fulls: Iterable[str]) -> list[routing.Model]:
+        models: list[routing.Model] = []
         for full in fulls:
             models += self._named(full)
         return models
 
-    def _named(self, full: str) -> list[Model]:
+    def _named(self, full: str) -> list[routing.Model]:
         engine, slash, id_ = full.partition("/")
         if engine not in self._engines:
             return []
         models = self._engines[engine].models()
         if not slash:
-            return [Model(engine, info) for info in models[:1]]
-        return [Model(engine, info) for info in models if info.id == id_]
+            return [routing.Model(engine, info) for info in models[:1]]
+        return [routing.Model(engine, info) for info in models if info.id == id_]

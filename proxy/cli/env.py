@@ -128,7 +128,9 @@ def _fitting(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
     from proxy.engines import environments
 
     return [
-        name for name, recipe in recipes.items() if found.is_whole and environments.is_current(found, recipe)
+        name
+        for name, recipe in recipes.items()
+        if found.has_python and environments.is_current(found, recipe)
     ]
 
 

@@ -81,14 +81,6 @@ class SoundRequest(NamedTuple):
         return f"<SoundRequest {self.path} as {self.format}>"
 
 
-class AnswerRefused(CommandRefused):
-    """The server has refused a request, for the reason of this code."""
-
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class Serving(NamedTuple):
     """The running server, as a client of its own machine reaches it."""
 
@@ -102,7 +94,7 @@ class Serving(NamedTuple):
     def fetch(self, to: BinaryIO, method: str, path: str, **body: Any) -> tuple[httpx2.Headers, int]:
         """Write an answer as it comes, and return its headers and size.
 
-        Raise AnswerRefused, or CommandRefused for what is no answer of ours.
+        Raise CommandRefused. It has a code unless the answer is not ours.
         """
         with self.client.stream(method, path, headers=self.head, **body) as answer:
             if answer.is_error:
@@ -274,7 +266,7 @@ def _refusal(answer: httpx2.Response, base: str) -> CommandRefused:
         return CommandRefused(f"{base} is no voxgate: it answered {answer.status_code}; see server.port")
     if answer.status_code == 401:
         message = f"{message} Put a key into VOXGATE_KEY; voxgate keys create makes one."
-    return AnswerRefused(message, code)
+    return CommandRefused(message, code)
 
 
 def _play(file: Path, format_: str) -> str | None:

@@ -15,7 +15,6 @@ import typer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import (
     JOBS,
-    AnswerRefused,
     FormatName,
     OutFile,
     Serving,
@@ -111,7 +110,7 @@ def convert(
     config, sound = load_config(config_file), SoundRequest("/v1/audio/conversions", body, found_format, out)
     try:
         hear(config, sound, form)
-    except AnswerRefused as refused:
+    except CommandRefused as refused:
         if refused.code != "recording_too_long":
             raise
         body["data"] = {**fields, "kind": "conversion"}
@@ -181,7 +180,7 @@ def _follow(serving: Serving, sound: SoundRequest, to: BinaryIO) -> dict[str, An
     if sound.out is not None:
         try:
             serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
-        except AnswerRefused as refused:
+        except CommandRefused as refused:
             if refused.code != _NO_FILE:
                 raise
             raise CommandRefused(_without_file(training)) from None

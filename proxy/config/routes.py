@@ -1,4 +1,4 @@
-"""Read [[routes]]: the models for a language. If an engine is missing, the next candidate speaks."""
+"""Read [[routes]]. A route names the candidates for a language: the first available model speaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from proxy.config.sections import EngineSection, Switch, Tag
 Engines = Mapping[str, EngineSection]
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, description="a name in quotes")]
-_WHEN = "emotion:"
+_WHEN_PREFIX = "emotion:"
 _When = Annotated[
     str, msgspec.Meta(pattern=r"^emotion:[\w-]{1,32}$", description='"emotion:NAME", such as "emotion:happy"')
 ]
@@ -24,7 +24,7 @@ _Semitones = Annotated[float, msgspec.Meta(ge=-12, le=12, description="a number 
 
 
 class PostSection(msgspec.Struct, frozen=True):
-    """A post-step of a route as the file has it."""
+    """A post-step of a route, in the form of the configuration file."""
 
     engine: _Name
     voice: _Name
@@ -33,7 +33,7 @@ class PostSection(msgspec.Struct, frozen=True):
 
 
 class RouteSection(msgspec.Struct, frozen=True):
-    """A route as the file has it."""
+    """A route, in the form of the configuration file."""
 
     language: Tag
     candidates: Annotated[
@@ -51,39 +51,39 @@ class RouteSection(msgspec.Struct, frozen=True):
 def read_routes(
     reader: Reader, value: object, engines: Engines, shipped: Sequence[Route]
 ) -> tuple[Route, ...]:
-    """Return the routes of the file, and then the shipped routes of other languages."""
+    """Return the routes of the file, then the shipped routes for languages without a route in the file."""
     if not isinstance(value, list):
         reader.fault("routes", "must be a list of tables, each under [[routes]]")
         return ()
     routes: dict[str, Route] = {}
     for number, written in enumerate(value, 1):
-        key = _key(number, written)
+        key = _route_key(number, written)
         section = reader.section(RouteSection, written, key)
         if section is None:
             continue
         route = _route(section, _read_post(reader, f"{key}.post", section.post, engines))
         # A copy of a shipped route has the same effect as the shipped route.
-        if (same := msgspec.structs.replace(route, is_shipped=True)) in shipped:
-            route = same
+        if (shipped_copy := msgspec.structs.replace(route, is_shipped=True)) in shipped:
+            route = shipped_copy
         if route.language in routes:
             reader.fault(f"{key}.language", f"another route is for {route.language} already")
         routes[route.language] = route
-        _check(reader, key, route)
+        _check_route(reader, key, route)
         if not route.is_shipped:
-            for full, engine in missing_engines(route, engines).items():
-                reader.warn(f"{key}.candidates", f"{full!r} cannot speak: no [engines.{engine}] here")
+            for candidate, engine in missing_engines(route, engines).items():
+                reader.warn(f"{key}.candidates", f"{candidate!r} cannot speak: no [engines.{engine}] here")
     return (*routes.values(), *(route for route in shipped if route.language not in routes))
 
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
-    """Return the shipped routes, also the routes without an engine, which cause no warning."""
+    """Return all shipped routes. A shipped route without an engine causes no warning."""
     return tuple(_route(msgspec.convert(written, RouteSection), is_shipped=True) for written in value)
 
 
 def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
-    """Return the candidates that cannot speak, each with the engine that is not configured."""
-    engine_of = {full: full.partition("/")[0] for full in route.candidates}
-    return {full: engine for full, engine in engine_of.items() if engine not in engines}
+    """Return the candidates whose engine is not configured, each with its engine."""
+    engine_of = {candidate: candidate.partition("/")[0] for candidate in route.candidates}
+    return {candidate: engine for candidate, engine in engine_of.items() if engine not in engines}
 
 
 def _route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped: bool = False) -> Route:
@@ -94,28 +94,28 @@ def _route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped
 def _read_post(
     reader: Reader, key: str, written: Sequence[Mapping[str, Any]], engines: Engines
 ) -> tuple[PostStep, ...]:
-    """Return the post-steps of a route. A step after a step for all speech is a fault: it has no effect."""
+    """Return the post-steps of a route. It is a fault if an earlier step covers the speech of a step."""
     steps: list[PostStep] = []
-    known = set[str | None]()
+    earlier_emotions = set[str | None]()
     for number, table in enumerate(written, 1):
-        of_step = f"{key}.{number}"
-        section = reader.section(PostSection, table, of_step)
+        step_key = f"{key}.{number}"
+        section = reader.section(PostSection, table, step_key)
         if section is None:
             continue
-        emotion = None if section.when is None else section.when.removeprefix(_WHEN).lower()
+        emotion = None if section.when is None else section.when.removeprefix(_WHEN_PREFIX).lower()
         if emotion == NEUTRAL:
-            reader.fault(f"{of_step}.when", "neutral is how speech is without an emotion")
+            reader.fault(f"{step_key}.when", "neutral is how speech is without an emotion")
         elif emotion and emotion not in EMOTIONS:
-            reader.fault(f"{of_step}.when", f"{emotion!r} is no emotion; {hint(emotion, EMOTIONS)}")
-        if None in known or emotion in known:
-            reader.fault(f"{of_step}.when", "is never used: a step before it is for the same speech")
-        known.add(emotion)
+            reader.fault(f"{step_key}.when", f"{emotion!r} is no emotion; {hint(emotion, EMOTIONS)}")
+        if None in earlier_emotions or emotion in earlier_emotions:
+            reader.fault(f"{step_key}.when", "is never used: a step before it is for the same speech")
+        earlier_emotions.add(emotion)
         engine = section.engine.partition("/")[0]
         if engine not in engines:
-            reader.warn(f"{of_step}.engine", f"cannot repeat speech: no [engines.{engine}] here")
+            reader.warn(f"{step_key}.engine", f"cannot repeat speech: no [engines.{engine}] here")
         elif engines[engine].runner:
             reader.fault(
-                f"{of_step}.engine",
+                f"{step_key}.engine",
                 f"{engine} works at a runner, where nothing is converted; name an engine without one",
             )
         steps.append(
@@ -124,15 +124,15 @@ def _read_post(
     return tuple(steps)
 
 
-def _key(number: int, written: object) -> str:
+def _route_key(number: int, written: object) -> str:
     tag = written.get("language") if isinstance(written, dict) else None
     return f"routes.{tag if isinstance(tag, str) and tag else number}"
 
 
-def _check(reader: Reader, key: str, route: Route) -> None:
-    for full in route.candidates:
-        engine, slash, model = full.partition("/")
+def _check_route(reader: Reader, key: str, route: Route) -> None:
+    for candidate in route.candidates:
+        engine, slash, model = candidate.partition("/")
         if not (engine and slash and model):
-            reader.fault(f"{key}.candidates", f'{full!r} must be written "engine/model"')
+            reader.fault(f"{key}.candidates", f'{candidate!r} must be written "engine/model"')
     if not route.candidates and route.front_end is None and not route.sentences and not route.post:
         reader.fault(key, "has no effect; it needs candidates, a front_end, sentences or post")

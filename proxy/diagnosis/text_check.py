@@ -1,4 +1,4 @@
-"""`voxgate check`: the findings about voices, and about routes with their post-steps."""
+"""The findings of `voxgate check` about voices, and about routes with their front-ends and post-steps."""
 
 from __future__ import annotations
 
@@ -20,31 +20,42 @@ from proxy.engines.registry import Registry
 from speech_engine import ModelInfo
 
 
-def routes(config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]) -> list[Finding]:
-    """Judge the routes. `sick` are the engines that cannot run."""
+def routes(
+    config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
+) -> list[Finding]:
+    """Return a finding for each route. The engines in `broken_engines` cannot run."""
     known = known_models(config, registry, results)
-    return [_route(config, registry, results, sick, route) for route in _in_use(config, known)]
+    return [
+        _judge_route(config, registry, results, broken_engines, route)
+        for route in _routes_in_use(config, known)
+    ]
 
 
-def _in_use(config: Config, known: model_names.Known) -> Iterator[Route]:
-    """Yield the routes. A shipped route has only the candidates that the engines here may have."""
+def _routes_in_use(config: Config, known: model_names.Known) -> Iterator[Route]:
+    """Yield the routes that requests use. A shipped route keeps only the candidates that may exist here."""
     for route in config.routes:
         if not route.is_shipped:
             yield route
-        elif there := tuple(full for full in route.candidates if _may_be_there(config, known, full)):
-            yield msgspec.structs.replace(route, candidates=there)
+        elif available := tuple(
+            candidate for candidate in route.candidates if _may_exist(config, known, candidate)
+        ):
+            yield msgspec.structs.replace(route, candidates=available)
 
 
-def _may_be_there(config: Config, known: model_names.Known, full: str) -> bool:
-    engine, _, model = full.partition("/")
+def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool:
+    """Return false if the engine of a candidate is not configured, or is known to lack the model."""
+    engine, _, model = candidate.partition("/")
     return engine in config.engines and (engine not in known or model in known[engine])
 
 
 def voices(config: Config, results: ProbeResults) -> list[Finding]:
-    """Return a note for each voice that an engine is known to lack."""
-    written = [remark for remark in config.warnings if remark.key.startswith("voices.")]
+    """Return notes about the voices in the file: warnings, missing bindings and unusable voices."""
+    from_file = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
-        Remark(f"voices.{name}.{engine}", f"{engine} has no voice {voice!r}; {like(voice, results, engine)}")
+        Remark(
+            f"voices.{name}.{engine}",
+            f"{engine} has no voice {voice!r}; {voice_hint(voice, results, engine)}",
+        )
         for name, section in config.voices.items()
         for engine, voice in section.bindings.items()
         if is_missing(engine, voice, results)
@@ -54,19 +65,23 @@ def voices(config: Config, results: ProbeResults) -> list[Finding]:
         for name, section in config.voices.items()
         if is_silent(section, results)
     ]
-    return [note("voice", each.text, name=each.key) for each in (*written, *unknown, *silent)]
+    return [note("voice", each.text, name=each.key) for each in (*from_file, *unknown, *silent)]
 
 
 def is_silent(section: VoiceSection, results: ProbeResults) -> bool:
+    """Tell whether every engine of a voice is known to lack it."""
     bindings = section.bindings.items()
     return bool(bindings) and all(is_missing(engine, voice, results) for engine, voice in bindings)
 
 
 def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
-    """Return a remark for each missing front-end of a route that an engine speaks. A server logs them."""
+    """Return a remark for each route whose front-end is not installed. The server logs them at its start.
+
+    A route is left out if none of its candidates has a configured engine.
+    """
     installed = registry.plugins("front_end")
     return tuple(
-        Remark(f"routes.{route.language}.front_end", _no_front_end(route.front_end))
+        Remark(f"routes.{route.language}.front_end", _missing_front_end(route.front_end))
         for route in config.routes
         if route.front_end is not None
         and route.front_end not in installed
@@ -74,116 +89,124 @@ def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
     )
 
 
-def _route(
-    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str], route: Route
+def _judge_route(
+    config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str], route: Route
 ) -> Finding:
-    """Judge a route. A fault is only a note, because requests skip missing candidates."""
+    """Return the finding about a route. A faulty candidate is only a note, because requests skip it."""
     faults = {
-        full: _fault(config, registry, results, sick, full, route.language) for full in route.candidates
+        candidate: _candidate_fault(config, registry, results, broken_engines, candidate, route.language)
+        for candidate in route.candidates
     }
     warnings = [fault for fault in faults.values() if fault]
-    there = [full for full, fault in faults.items() if not fault]
-    if faults and not there:
+    available = [candidate for candidate, fault in faults.items() if not fault]
+    if faults and not available:
         return note("route", f"not used: {', '.join(warnings)}", name=route.language)
-    notes = [", ".join(there) or "the model of the request"]
-    repeats, post_faults, never = _judge_post(config, results, sick, route)
+    notes = [", ".join(available) or "the model of the request"]
+    repeats, post_faults, impossible = _judge_post(config, results, broken_engines, route)
     notes += repeats
     warnings += post_faults
-    if route.front_end is not None and (remark := _front_end(registry, results, route)):
+    if route.front_end is not None and (remark := _front_end_fault(registry, results, route)):
         warnings.append(remark)
     elif route.front_end is not None:
         notes.append(f"prepared by {route.front_end}")
     if route.voice is not None and route.voice not in config.voices and "/" not in route.voice:
         warnings.append(f"there is no voice {route.voice!r} here")
-    if never:
-        found = "; ".join((*notes, *warnings, *(found for found, _ in never)))
-        return wrong("route", found, "; ".join(do for _, do in never), name=route.language)
+    if impossible:
+        found = "; ".join((*notes, *warnings, *(reason for reason, _ in impossible)))
+        return wrong("route", found, "; ".join(remedy for _, remedy in impossible), name=route.language)
     return (note if warnings else ok)("route", "; ".join((*notes, *warnings)), name=route.language)
 
 
-def _fault(
-    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str], full: str, tag: str
+def _candidate_fault(
+    config: Config,
+    registry: Registry,
+    results: ProbeResults,
+    broken_engines: Collection[str],
+    candidate: str,
+    tag: str,
 ) -> str:
-    """Return why a candidate would not speak, or "" if no reason is known."""
-    engine, _, name = full.partition("/")
+    """Return the reason why a candidate cannot speak, or "" if none is known."""
+    engine, _, name = candidate.partition("/")
     if engine not in config.engines:
-        return f"no [engines.{engine}] for {full}"
-    if engine in sick:
-        return f"{engine}, for {full}, cannot run"
-    # Without a server no engine answers, but imported models are known.
+        return f"no [engines.{engine}] for {candidate}"
+    if engine in broken_engines:
+        return f"{engine}, for {candidate}, cannot run"
+    # If no server runs, the engines report no models. Imported models are known without a server.
     infos = results.models.get(engine) or imported_infos(config, registry, engine)
     if not infos:
         return ""
     info = next((info for info in infos if info.id == name), None)
     if info is None:
-        return f"{engine} has no model of {full!r}; {hint(name, [info.id for info in infos])}"
-    return "" if routing.speaks(info, tag) else f"{full} does not speak {tag} well enough"
+        return f"{engine} has no model of {candidate!r}; {hint(name, [info.id for info in infos])}"
+    return "" if routing.speaks(info, tag) else f"{candidate} does not speak {tag} well enough"
 
 
-def _front_end(registry: Registry, results: ProbeResults, route: Route) -> str:
+def _front_end_fault(registry: Registry, results: ProbeResults, route: Route) -> str:
+    """Return what is wrong with the front-end of a route, or "" if nothing is known."""
     name = route.front_end or ""
     if name not in registry.plugins("front_end"):
-        return _no_front_end(name)
+        return _missing_front_end(name)
     made_for = results.front_ends.get(name, frozenset())
     if not made_for or base(route.language) in made_for:
         return ""
     return f"prepared by {name}, which was made for {', '.join(sorted(made_for))}"
 
 
-def _no_front_end(name: str | None) -> str:
+def _missing_front_end(name: str | None) -> str:
     return f"the front_end {name} is not installed, so plain prepares its texts"
 
 
-Never = tuple[str, str]
-"""The reason why a step can never be done, and the remedy."""
+Impossibility = tuple[str, str]
+"""The reason why a post-step always fails, and the remedy."""
 
 
 def _judge_post(
-    config: Config, results: ProbeResults, sick: Collection[str], route: Route
-) -> tuple[list[str], list[str], list[Never]]:
-    """Return the working post-steps of a route, the faults of others, and the steps that can never work.
+    config: Config, results: ProbeResults, broken_engines: Collection[str], route: Route
+) -> tuple[list[str], list[str], list[Impossibility]]:
+    """Return texts about a route's post-steps: the working, the faulty and the impossible ones.
 
-    A step that can never be done is wrong, because its requests are refused. A fault is a note.
+    An impossible step is an error, because every request for it is refused. A fault is a note.
     """
-    repeats, faults, never = list[str](), list[str](), list[Never]()
+    repeats, faults, impossible = list[str](), list[str](), list[Impossibility]()
     for step in route.post:
-        if fault := _post_fault(config, results, sick, route, step):
+        if fault := _post_fault(config, results, broken_engines, route, step):
             faults.append(fault)
-        elif (reason := _never(config, results, step)) is not None:
-            never.append(reason)
+        elif (reason := _impossibility(config, results, step)) is not None:
+            impossible.append(reason)
         else:
             repeats.append(f"repeated by {step.engine} as {step.voice}")
     faults.extend(
         f"{engine} and {other} repeat each other's speech, so when both are busy, requests wait for one "
         "another in vain until [server] first_audio_s is over"
-        for engine, other in _circles(config, route)
+        for engine, other in _mutual_repeats(config, route)
     )
-    return repeats, faults, never
+    return repeats, faults, impossible
 
 
 def is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
     return engine in results.voices and voice not in results.voices[engine]
 
 
-def like(voice: str, results: ProbeResults, engine: str) -> str:
+def voice_hint(voice: str, results: ProbeResults, engine: str) -> str:
+    """Return a similar name of a voice, or the command that lists the voices."""
     near = hint(voice, sorted(results.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists its voices"
 
 
 def _post_fault(
-    config: Config, results: ProbeResults, sick: Collection[str], route: Route, step: PostStep
+    config: Config, results: ProbeResults, broken_engines: Collection[str], route: Route, step: PostStep
 ) -> str:
-    """Return why a post-step cannot be done now, or "" if no reason is known."""
+    """Return the reason why a post-step cannot be done now, or "" if none is known."""
     engine, _, name = step.engine.partition("/")
     what = f"the post-step {step.engine}"
     if engine not in config.engines:
         return f"no [engines.{engine}] for {what}"
-    if engine in sick:
+    if engine in broken_engines:
         return f"{engine}, for {what}, cannot run"
     infos = results.models.get(engine, ())
-    if infos and not _named(infos, name):
+    if infos and not _models_named(infos, name):
         return f"{engine} has no model of {step.engine!r}; {hint(name, [info.id for info in infos])}"
-    if engine in _speaking(route):
+    if engine in _speaking_engines(route):
         return f"{what} does not repeat what {engine} speaks itself"
     section = config.voices.get(step.voice)
     if section is not None and engine not in section.bindings:
@@ -199,12 +222,12 @@ def _post_fault(
     return f"refused to the plans {', '.join(refused)}: they lack {engine}, or a price for conversions"
 
 
-def _never(config: Config, results: ProbeResults, step: PostStep) -> Never | None:
-    """Return why an engine that answered can never do a step, or None if no reason is known."""
+def _impossibility(config: Config, results: ProbeResults, step: PostStep) -> Impossibility | None:
+    """Return the reason why a post-step always fails, or None if no reason is known."""
     engine, _, name = step.engine.partition("/")
     infos = results.models.get(engine, ())
-    named = _named(infos, name)
-    # As in a request, an engine stands for the first of its models that can do it.
+    named = _models_named(infos, name)
+    # If a step names an engine without a model, requests use the engine's first model that converts.
     info = next((each for each in named if each.converts), None)
     if named and info is None:
         able = [f"{engine}/{each.id}" for each in infos if each.converts]
@@ -220,49 +243,55 @@ def _never(config: Config, results: ProbeResults, step: PostStep) -> Never | Non
             if low == high
             else f"set pitch from {low:g} to {high:g}",
         )
-    return _no_voice(config, results, engine, step)
+    return _voice_impossibility(config, results, engine, step)
 
 
-def _named(infos: Sequence[ModelInfo], name: str) -> list[ModelInfo]:
+def _models_named(infos: Sequence[ModelInfo], name: str) -> list[ModelInfo]:
+    """Return the model of this name, or all models if a step names none."""
     return [info for info in infos if name in ("", info.id)]
 
 
-def _no_voice(config: Config, results: ProbeResults, engine: str, step: PostStep) -> Never | None:
+def _voice_impossibility(
+    config: Config, results: ProbeResults, engine: str, step: PostStep
+) -> Impossibility | None:
+    """Return an impossibility if the engine is known to lack the voice of a step."""
     section = config.voices.get(step.voice)
     voice = step.voice.removeprefix(f"{engine}/") if section is None else section.bindings[engine]
     if step.voice in results.saved_voices or not is_missing(engine, voice, results):
         return None
     if section is not None:
-        return f"{engine} has no voice {voice!r}", like(voice, results, engine)
+        return f"{engine} has no voice {voice!r}", voice_hint(voice, results, engine)
     return (
         f"{engine} has no voice {step.voice!r}, and none of that name is saved for all accounts",
-        f"{like(voice, results, engine)}; or save one for all accounts",
+        f"{voice_hint(voice, results, engine)}; or save one for all accounts",
     )
 
 
-def _circles(config: Config, route: Route) -> list[tuple[str, str]]:
-    """Return pairs of engines that repeat each other's speech, by this route and by others.
+def _mutual_repeats(config: Config, route: Route) -> list[tuple[str, str]]:
+    """Return the pairs of engines that repeat each other's speech, by this route together with other routes.
 
-    Each of their requests holds a slot of one engine and waits for a slot of the other.
+    Their requests can deadlock: each holds a slot of one engine and waits for a slot of the other.
     """
     repeated: dict[str, set[str]] = {}
     for each in config.routes:
-        for speaks in _speaking(each):
-            repeated.setdefault(speaks, set()).update(_repeating(each))
+        for speaks in _speaking_engines(each):
+            repeated.setdefault(speaks, set()).update(_repeating_engines(each))
     found = list[tuple[str, str]]()
-    for engine in _repeating(route):
-        reached, left = set[str](), [engine]
-        while left:
-            more = repeated.get(left.pop(), set()) - reached
+    for engine in _repeating_engines(route):
+        reached, remaining = set[str](), [engine]
+        while remaining:
+            more = repeated.get(remaining.pop(), set()) - reached
             reached |= more
-            left += more
-        found += [(engine, other) for other in _speaking(route) if other in reached and other != engine]
+            remaining += more
+        found += [
+            (engine, other) for other in _speaking_engines(route) if other in reached and other != engine
+        ]
     return found
 
 
-def _speaking(route: Route) -> list[str]:
-    return list(dict.fromkeys(full.partition("/")[0] for full in route.candidates))
+def _speaking_engines(route: Route) -> list[str]:
+    return list(dict.fromkeys(candidate.partition("/")[0] for candidate in route.candidates))
 
 
-def _repeating(route: Route) -> list[str]:
+def _repeating_engines(route: Route) -> list[str]:
     return list(dict.fromkeys(step.engine.partition("/")[0] for step in route.post))

@@ -114,7 +114,7 @@ def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environme
         with _locked(say) as lock:
             # `find_built` takes any variant of torch; here it must be this one.
             for found in environments.every():
-                if found.recipe.shared == recipe.shared and found.is_whole:
+                if found.recipe.shared == recipe.shared and found.has_python:
                     _Building(recipe, say, lock).share(found)
                     return found, False
             return _Building(recipe, say, lock).run(index), True
@@ -213,7 +213,7 @@ class _Building:
 
     def share(self, found: Environment) -> None:
         """Try the plugin's imports in an existing environment, unless they were tried before."""
-        if environments.was_tried(found, self._recipe):
+        if environments.were_imports_tried(found, self._recipe):
             return
         self._folder, self._steps = found.folder, 1
         with open(self._log_file, "a", opener=_private) as log:
@@ -234,7 +234,7 @@ class _Building:
         made = Environment(self._recipe.shared, self._folder)
         python = environments.view(made, self._recipe.links)
         self._step("trying the imports", log, python, "-I", "-c", _TRIAL, *self._recipe.imports)
-        environments.note_guest(made, self._recipe, self._recipe.imports)
+        environments.note_plugin(made, self._recipe, self._recipe.imports)
         return python
 
     @property

@@ -1,7 +1,7 @@
 """Environments: the venvs for the hosts of plugins that list packages of their own.
 
-A folder's name has a digest of everything that it is built from. So an environment either fits a plugin
-exactly, or it is not used; plugins that list the same packages share one. This file finds environments;
+The name of a folder ends with a digest of its recipe. A plugin uses only an environment with the digest of
+its own recipe. Plugins that list the same packages share one. This file finds environments, and
 `environment_build` makes them.
 """
 
@@ -31,15 +31,17 @@ from speech_engine import Hosted
 MANIFEST = "environment.json"
 _HOST_NEEDS = ("grpcio", "msgspec")
 _HOST_MODULE = "speech_engine.host.server"
-_OWN = "speech_engine"
-"""Every view has a link to it. Its place tells one installation from another."""
+_VOXGATE_PACKAGE = "speech_engine"
+"""Every view has a link to this package. The target of the link identifies the installation."""
 _VIEWS = "installations"
-_GUESTS = "plugins"
-"""In a view: a file for each plugin that runs there, with the imports that were tried for it."""
+"""The folder of the views in an environment: one for each installation, see `view`."""
+_PLUGIN_FILES = "plugins"
+"""A folder in each view. The file of each plugin there has the imports that the build tried."""
 _LONGEST_NAME = 60
-_SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+_SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
-# A name, extras, and a version, an address or a marker. A leading hyphen would make it an option.
+# The pattern allows a name, extras, and a version, an address or a marker. It allows no leading hyphen, since
+# pip would read an option.
 _PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[\w.,\s-]*\])?\s*((\(|[<>=!~@;]).*)?")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -51,9 +53,11 @@ class EnvironmentRefused(CommandRefused):
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an environment is built from. Two recipes with one digest make the same environment.
 
-    `plugin`, `imports` and `links` belong to one plugin and are not part of the digest: plugins with the same
-    packages share an environment, and so do installations. `imports` must work in it. `links` are import
-    packages of this installation, by name and place: voxgate's own and the plugin's, see `view`.
+    `plugin`, `imports` and `links` are not part of the digest, so that plugins and installations with the
+    same packages share an environment. `imports` are modules that the build tries. `links` maps the names of
+    import packages to their paths in this installation: speech_engine and the plugin's own package, see
+    `view`. pip installs the packages in `bare` without their requirements. `torch` is the variant of torch
+    that the build asked for.
     """
 
     packages: tuple[str, ...]
@@ -73,18 +77,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
+        """The digest of the shared parts. It identifies the environment."""
         return _digest(self.shared)
 
     @property
     def name(self) -> str:
-        """The name of the folder: its packages for a reader, and the digest, which identifies it."""
-        named = [_project(package) for package in (*self.packages, *self.bare)]
-        own = [name for name in named if name not in _HOST_NEEDS]
-        return f"{'-'.join(own)[:_LONGEST_NAME] or 'host'}-{self.digest}"
+        """The name of the folder: the packages, so that people recognise it, and the digest."""
+        packages = [_project_name(package) for package in (*self.packages, *self.bare)]
+        plugin_packages = [name for name in packages if name not in _HOST_NEEDS]
+        return f"{'-'.join(plugin_packages)[:_LONGEST_NAME] or 'host'}-{self.digest}"
 
 
 class Environment(NamedTuple):
-    """An environment that was built. Its recipe names a plugin only if an older version built it."""
+    """A complete environment on the disk. Only the recipes of older versions of voxgate name a plugin."""
 
     recipe: Recipe
     folder: Path
@@ -94,25 +99,25 @@ class Environment(NamedTuple):
         return str(self.folder / "bin" / "python")
 
     @property
-    def is_whole(self) -> bool:
-        """False if its Python is gone, for example after an upgrade of the system."""
+    def has_python(self) -> bool:
+        """False if its Python was removed, for example by an upgrade of the system."""
         return os.access(self.interpreter, os.X_OK)
 
     @property
     def is_ours(self) -> bool:
-        """True if no other existing installation of voxgate uses it.
+        """False if another existing installation of voxgate uses it: then a host may run there.
 
-        Installations of one user share the folder, and hosts of another one may run in it.
+        All installations of one user share the folder of environments.
         """
-        own = _place(_OWN, _OWN)
-        links = self.folder.glob(f"{_VIEWS}/*/{_SITE}/{_OWN}")
-        return all(link.readlink() == own for link in links if link.exists())
+        this_package = _import_path(_VOXGATE_PACKAGE, _VOXGATE_PACKAGE)
+        links = self.folder.glob(f"{_VIEWS}/*/{_SITE_PACKAGES}/{_VOXGATE_PACKAGE}")
+        return all(link.readlink() == this_package for link in links if link.exists())
 
     @property
     def plugins(self) -> frozenset[str]:
-        """The plugins that run or ran in it, also those of installations that are gone."""
-        guests = (path.name for path in self.folder.glob(f"{_VIEWS}/*/{_GUESTS}/*"))
-        return frozenset(map(unquote, guests)) | ({self.recipe.plugin} - {""})
+        """The plugins that run or ran in it. Plugins of removed installations are among them."""
+        names = (path.name for path in self.folder.glob(f"{_VIEWS}/*/{_PLUGIN_FILES}/*"))
+        return frozenset(map(unquote, names)) | ({self.recipe.plugin} - {""})
 
     def size_bytes(self) -> int:
         walked = ((Path(folder), files) for folder, _, files in os.walk(self.folder))
@@ -120,12 +125,13 @@ class Environment(NamedTuple):
 
 
 def root() -> Path:
+    """Return the folder of all environments of this user."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "voxgate" / "environments"
 
 
 def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
-    """Return what a plugin's environment would be built from now. Raise EnvironmentRefused."""
+    """Return the present recipe of a plugin's environment. Raise EnvironmentRefused for a wrong name."""
     for package in (*hosted.packages, *hosted.bare):
         if not _PACKAGE.fullmatch(package) or "\n" in package:
             raise EnvironmentRefused(f"{plugin}: {package!r} is not a package as in 'name>=1.0'")
@@ -140,16 +146,16 @@ def recipe(plugin: str, hosted: Hosted, torch: str = "") -> Recipe:
         bare=hosted.bare,
         constraints=_constraints(plugin, hosted),
         imports=(_HOST_MODULE, *hosted.imports, *modules),
-        links={name: str(_place(plugin, name)) for name in (_OWN, top)},
+        links={name: str(_import_path(plugin, name)) for name in (_VOXGATE_PACKAGE, top)},
         torch=torch,
     )
 
 
 def view(found: Environment, links: Mapping[str, str]) -> str:
-    """Return the Python that has an environment's packages and these import packages of an installation.
+    """Return the path of a Python that imports an environment's packages and the packages in `links`.
 
-    It is a small folder inside the environment. So a host never runs other code than its server, and two
-    checkouts need the packages only once.
+    The Python is in a view, a small folder inside the environment. A view is made once for each installation.
+    So a host runs the same code as its server, and two checkouts share the installed packages.
     """
     folder = found.folder / _VIEWS / _digest(links)
     if not folder.exists():
@@ -158,42 +164,44 @@ def view(found: Environment, links: Mapping[str, str]) -> str:
         (made / "bin").mkdir()
         (made / "bin" / "python").symlink_to("../../../bin/python")
         shutil.copyfile(found.folder / "pyvenv.cfg", made / "pyvenv.cfg")
-        site = made / _SITE
+        site = made / _SITE_PACKAGES
         site.mkdir(parents=True)
         for name, place in links.items():
             (site / (name if Path(place).is_dir() else Path(place).name)).symlink_to(place)
-        # Relative to itself, because the folder of a build gets its name at the end.
-        packages = f"import site, sys; site.addsitedir(sys.prefix + '/../../{_SITE}')\n"
+        # The path is relative, because a build renames its folder at the end.
+        packages = f"import site, sys; site.addsitedir(sys.prefix + '/../../{_SITE_PACKAGES}')\n"
         (site / "packages.pth").write_text(packages)
         try:
             made.rename(folder)
         except OSError:
-            shutil.rmtree(made)  # another build has made it meanwhile
+            shutil.rmtree(made)  # another process made the same view meanwhile
     return str(folder / "bin" / "python")
 
 
 def find_built(recipe: Recipe) -> Environment | None:
     """Return the newest environment of this recipe, with any variant of torch."""
-    fitting = [found for found in every() if found.is_whole and is_current(found, recipe)]
-    return max(fitting, key=lambda found: (found.folder / MANIFEST).stat().st_mtime_ns, default=None)
+    current = [found for found in every() if found.has_python and is_current(found, recipe)]
+    return max(current, key=lambda found: (found.folder / MANIFEST).stat().st_mtime_ns, default=None)
 
 
 def is_current(found: Environment, recipe: Recipe) -> bool:
+    """Tell whether an environment was built from this recipe, with any variant of torch."""
     return msgspec.structs.replace(recipe, torch=found.recipe.torch).shared == found.recipe.shared
 
 
 def every() -> Iterator[Environment]:
+    """Yield all environments that were built, except for those that this version cannot read."""
     for manifest in sorted(root().glob(f"*/{MANIFEST}")):
         try:
             made = msgspec.json.decode(manifest.read_bytes(), type=Recipe)
         except (OSError, msgspec.MsgspecError):
-            continue  # removed meanwhile, or of a version that wrote other recipes
-        if manifest.parent.name == made.name or _is_of_one_plugin(manifest.parent.name, made):
+            continue  # it was removed meanwhile, or another version wrote it
+        if manifest.parent.name == made.name or _was_built_for_one_plugin(manifest.parent.name, made):
             yield Environment(made, manifest.parent)
 
 
-def _is_of_one_plugin(folder: str, made: Recipe) -> bool:
-    """Tell whether an older version built it for this plugin alone. It can still be used."""
+def _was_built_for_one_plugin(folder: str, made: Recipe) -> bool:
+    """Tell whether an older version built this environment for one plugin. It can still be used."""
     plugin = re.sub(r"[^A-Za-z0-9._-]", "_", made.plugin)
     return bool(made.plugin) and re.fullmatch(rf"{re.escape(plugin)}-[0-9a-f]{{12}}", folder) is not None
 
@@ -207,29 +215,31 @@ def interpreter(plugin: str, hosted: Hosted) -> str:
     if found is None:
         raise EnvironmentRefused(f"run: voxgate env build {plugin}")
     python = view(found, needed.links)
-    if not _guest_file(found, needed).exists():
+    if not _plugin_file(found, needed).exists():
         with suppress(OSError):  # the folder may belong to another user
-            note_guest(found, needed, tried_imports=())
+            note_plugin(found, needed, tried_imports=())
     return python
 
 
-def note_guest(found: Environment, needed: Recipe, tried_imports: tuple[str, ...]) -> None:
-    file = _guest_file(found, needed)
+def note_plugin(found: Environment, needed: Recipe, tried_imports: tuple[str, ...]) -> None:
+    """Write that a plugin runs in an environment, and the imports that the build tried for it."""
+    file = _plugin_file(found, needed)
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(msgspec.json.encode(tried_imports))
 
 
-def was_tried(found: Environment, needed: Recipe) -> bool:
+def were_imports_tried(found: Environment, needed: Recipe) -> bool:
+    """Tell whether a build tried exactly these imports of the plugin in this environment."""
     try:
-        return _guest_file(found, needed).read_bytes() == msgspec.json.encode(needed.imports)
+        return _plugin_file(found, needed).read_bytes() == msgspec.json.encode(needed.imports)
     except OSError:
         return False
 
 
-def _guest_file(found: Environment, needed: Recipe) -> Path:
-    # A name of any letters, without a way out of the folder: a dot is none of those that are quoted.
+def _plugin_file(found: Environment, needed: Recipe) -> Path:
+    # `quote` leaves dots, and the name `..` would lead out of the folder.
     name = quote(needed.plugin, safe="").replace(".", "%2E")
-    return found.folder / _VIEWS / _digest(needed.links) / _GUESTS / name
+    return found.folder / _VIEWS / _digest(needed.links) / _PLUGIN_FILES / name
 
 
 def _digest(value: Any) -> str:
@@ -237,16 +247,18 @@ def _digest(value: Any) -> str:
 
 
 def _host_packages() -> tuple[str, ...]:
-    """Return the packages that the host protocol needs, in the versions for this voxgate."""
+    """Return the packages that every host needs, with the versions that this voxgate requires."""
     required = importlib.metadata.requires("voxgate") or []
-    return tuple(line for line in required if _project(line) in _HOST_NEEDS)
+    return tuple(line for line in required if _project_name(line) in _HOST_NEEDS)
 
 
-def _project(package: str) -> str:
+def _project_name(package: str) -> str:
+    """Return the name in a requirement such as `name[extra]>=1.0`."""
     return re.split(r"[^\w.-]", package, maxsplit=1, flags=re.ASCII)[0]
 
 
-def _place(plugin: str, name: str) -> Path:
+def _import_path(plugin: str, name: str) -> Path:
+    """Return the folder of a package, or the file of a module. Raise EnvironmentRefused."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None or not spec.has_location:
         raise EnvironmentRefused(f"{plugin}: there is no module or package {name!r} with files of its own")
@@ -258,7 +270,7 @@ def _constraints(plugin: str, hosted: Hosted) -> str:
     if not hosted.constraints:
         return ""
     top, *inner = hosted.module.split(".")
-    place = _place(plugin, top)
+    place = _import_path(plugin, top)
     folder = place.joinpath(*inner[:-1]) if inner else place.parent
     file = folder / hosted.constraints
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from proxy.errors import HostLost
 from speech_engine import EngineUnavailable
 from speech_engine.host import messages
 from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
@@ -29,10 +30,6 @@ _decode_frame = messages.decoder(Frame)
 _DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
 """The errors of gRPC for a message to a dead host: it fails before any answer."""
-
-
-class HostGone(Exception):
-    """A broken connection: the host has died or is about to. An engine that refuses raises EngineError."""
 
 
 class HostProcess:
@@ -60,9 +57,9 @@ class HostProcess:
         return await call(message, timeout=within_s)
 
     async def put(self, sample: PutSample) -> None:
-        """Put a recording into the host. Raises HostGone, or EngineError if the host does not take it."""
+        """Put a recording into the host. Raises HostLost, or EngineError if the host does not take it."""
         if self.died.is_set():
-            raise HostGone("it died before")
+            raise _lost("it died before")
         reply: PutReply = await _received(self.ask(messages.PUT, sample, PutReply, PUT_S))
         if reply.failed is not None:
             raise reply.failed.to_error()
@@ -102,7 +99,7 @@ class HostProcess:
     def note_death(self, begun: tuple[str, ...], killer: str) -> None:
         """Note which calls the engine had begun, and which call certainly killed it.
 
-        Each call of this process now ends with HostGone.
+        Each call of this process now ends with HostLost.
         """
         self.begun = frozenset(begun)
         self.killer = killer
@@ -127,7 +124,7 @@ class HostCall:
         process.tenants[tenant] += 1
 
     async def next_frame(self) -> Frame:
-        """Return the next frame. Raises HostGone, or EngineUnavailable if a living host talks nonsense."""
+        """Return the next frame. Raises HostLost, or EngineUnavailable if a living host talks nonsense."""
         frame: Frame = await _received(self._call.read(), self._deaths)
         return frame
 
@@ -139,22 +136,27 @@ class HostCall:
 
 
 async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:
-    """Wait for a message of a host. Raises HostGone, or EngineUnavailable for a message that makes no
+    """Wait for a message of a host. Raises HostLost, or EngineUnavailable for a message that makes no
     sense."""
     try:
         message = await answer
     except grpc.aio.AioRpcError as error:
         if error.code() in deaths:
-            raise HostGone(error.code().name) from None
+            raise _lost(error.code().name) from None
         raise EngineUnavailable(f"The host cannot answer: {error.code().name}.") from None
     except asyncio.CancelledError:
         if _is_own_task_cancelled():
             raise
-        raise HostGone("its channel was closed") from None
+        raise _lost("its channel was closed") from None
     # gRPC gives None for a message that cannot be decoded.
     if message is grpc.aio.EOF or message is None:
         raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
     return message
+
+
+def _lost(reason: str) -> HostLost:
+    """Return the failure of a broken connection: the host has died or is about to."""
+    return HostLost(f"The host is gone: {reason}.", retry_after_s=1.0)
 
 
 def _is_own_task_cancelled() -> bool:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterable
 from typing import Protocol
 
 from proxy.engines import host_process
-from proxy.engines.host_process import HostCall, HostGone, HostProcess
+from proxy.engines.host_process import HostCall, HostProcess
 from proxy.errors import HostLost
 from speech_engine import (
     EngineBusy,
@@ -52,7 +52,7 @@ class HostPool(Protocol):
     async def bring_samples(
         self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrived: int
     ) -> None:
-        """Put recordings into a process, unless they came there since. Raises HostGone and EngineError."""
+        """Put recordings into a process, unless they came there since. Raises EngineError."""
         ...
 
 
@@ -102,11 +102,11 @@ class HostStream:
                 self._call = await self._begin()
             try:
                 frame = await self._call.next_frame()
-            except HostGone as gone:
+            except HostLost as lost:
                 process = self._call.process
                 self._call.close()
                 self._call = None
-                await self._judge(process, gone)
+                await self._judge(process, lost)
                 continue
             if isinstance(frame, MissingSamples):
                 process = self._call.process
@@ -136,10 +136,7 @@ class HostStream:
         if (job := job_with_samples(self._work)) is None:
             return
         digests = find_digests(job.voice)
-        try:
-            await self._hosts.bring_samples(process, job, digests, 0)
-        except HostGone as gone:
-            raise HostLost(f"The host is gone: {gone}.", retry_after_s=1.0) from None
+        await self._hosts.bring_samples(process, job, digests, 0)
 
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
         """Bring the recordings that a process lacks. If it dies meanwhile, the next process gets the work."""
@@ -152,17 +149,16 @@ class HostStream:
         self._supplied = process
         try:
             await self._hosts.bring_samples(process, job, digests, self._arrived)
-        except HostGone as gone:
+        except HostLost as lost:
             self._supplied = None
-            await self._judge(process, gone)
+            await self._judge(process, lost)
         if not self._can_repeat:
             # The host had dropped them. It has them again now, for the client's next try.
             raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
-    async def _judge(self, process: HostProcess, gone: HostGone) -> None:
+    async def _judge(self, process: HostProcess, lost: HostLost) -> None:
         """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
         if this work has certainly killed the host."""
-        lost = HostLost(f"The host is gone: {gone}.", retry_after_s=1.0)
         try:
             # This also waits after the first audio, to decide whether the text killed the host.
             async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):

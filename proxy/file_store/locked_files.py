@@ -1,9 +1,9 @@
-"""Stored files: each is whole or does not exist, and is made by one worker. Their sum is bounded.
+"""Stored files. A file is complete or does not exist. One worker makes it. `sweep` limits a folder's size.
 
-Every function here waits for the disk, so threads call it; every function raises OSError.
+Every function here blocks on the disk, so call it in a thread. Every function may raise OSError.
 
-`NAME` is a whole file and never changes: it is written as `NAME.part` and renamed. `NAME.lock` says that the
-file is being made. That lock ends with the process that holds it, so a killed worker leaves no name stuck.
+`NAME` is a complete file and never changes: it is written as `NAME.part` and renamed. `NAME.lock` means that
+a process makes the file. The lock ends with that process, so another worker can make the file after a kill.
 """
 
 from __future__ import annotations
@@ -25,54 +25,55 @@ LOCK, PART = ".lock", ".part"
 class Lock:
     """The right to make one file. It ends with `release`, with the object, or with the process.
 
-    It holds the folder open. If the folder is moved, the file goes with it.
+    It holds the folder open and makes the file there, even if the folder is moved.
     """
 
-    def __init__(self, name: str, folder: int, file: FileIO) -> None:
+    def __init__(self, name: str, folder_fd: int, file: FileIO) -> None:
         self.name = name
-        self._folder = folder
+        self._folder_fd = folder_fd
         self._file = file
 
     def __del__(self) -> None:
-        # A caller that is cancelled while a thread takes the lock never gets it.
+        # If a caller is cancelled while a thread takes the lock for it, there is no call of `release`.
         self._close()
 
     def create_part(self) -> FileIO:
-        """Open the unfinished file, emptied, since a killed worker may have left a part of it."""
-        return FileIO(self.name + PART, "w", opener=_private_opener(self._folder))
+        """Open the unfinished file. It is emptied first: a killed worker may have left data."""
+        return FileIO(self.name + PART, "w", opener=_private_opener(self._folder_fd))
 
     def complete_part(self, file: FileIO, name: str) -> None:
-        """Give the file its name. Return when both would outlive a power cut."""
+        """Give the file its name. On return, the file and its name would survive a power cut."""
         os.fsync(file.fileno())
-        os.rename(self.name + PART, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.rename(self.name + PART, name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd)
         self.flush_folder()
 
     def drop_part(self) -> None:
-        _unlink(self.name + PART, self._folder)
+        _unlink(self.name + PART, self._folder_fd)
 
     def drop_whole(self, name: str) -> None:
-        _unlink(name, self._folder)
+        """Remove the complete file."""
+        _unlink(name, self._folder_fd)
 
     def flush_folder(self) -> None:
-        """Return when the names in the folder would outlive a power cut."""
-        os.fsync(self._folder)
+        """On return, the names in the folder would survive a power cut."""
+        os.fsync(self._folder_fd)
 
     def release(self) -> None:
-        # The name is removed first, so that a later process makes a new lock and does not try ours.
+        # The name is removed before the lock is released. So a process that opens the name makes a new lock.
         try:
-            _unlink(self.name + LOCK, self._folder)
+            _unlink(self.name + LOCK, self._folder_fd)
         finally:
             self._close()
 
     def _close(self) -> None:
-        folder, self._folder = self._folder, -1
+        folder_fd, self._folder_fd = self._folder_fd, -1
         self._file.close()
-        if folder >= 0:
-            os.close(folder)
+        if folder_fd >= 0:
+            os.close(folder_fd)
 
 
 def find(path: Path) -> FileIO | None:
-    """Open a whole file. It stays readable when its name is removed or replaced."""
+    """Open a complete file, or return None. It stays readable when its name is removed or replaced."""
     try:
         return FileIO(path)
     except FileNotFoundError:
@@ -85,27 +86,28 @@ def take(path: Path) -> Lock | None:
         try:
             return _take(path)
         except FileNotFoundError:
-            continue  # the folder was removed between two of our steps
+            continue  # another process removed the folder in the middle of `_take`
 
 
 def _take(path: Path) -> Lock | None:
-    with ExitStack() as unless_taken:
+    with ExitStack() as on_failure:
         path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        unless_taken.callback(os.close, folder)
-        file = _open_locked(path.name + LOCK, folder)
+        folder_fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        on_failure.callback(os.close, folder_fd)
+        file = _open_locked(path.name + LOCK, folder_fd)
         if file is None:
             return None
-        unless_taken.pop_all()
-        return Lock(path.name, folder, file)
+        on_failure.pop_all()
+        return Lock(path.name, folder_fd, file)
 
 
 def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> tuple[int, int]:
-    """Remove files that are too old, then others until the rest fits, and unfinished files of killed workers.
+    """Remove old files, and files above the limit. Return how many were removed, and the bytes that are left.
 
-    A file is too old if it was written before `oldest`. After that the oldest files go first; with `by_use`,
-    the least recently used ones.
+    A file is old if it was written before `oldest`. If the other files have more than `most_bytes`, the
+    oldest ones are removed, or with `by_use` the least recently used ones. Unfinished files of killed workers
+    are removed too, but not counted.
     """
     whole: list[tuple[bool, float, int, Path]] = []
     total = 0
@@ -118,7 +120,7 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
         if S_ISDIR(stat.st_mode):
             continue
         if path.suffix in (LOCK, PART):
-            total += 0 if _drop_left_over(path) else stat.st_size
+            total += 0 if _remove_leftover(path) else stat.st_size
             continue
         used = stat.st_atime if by_use else stat.st_mtime
         whole.append((stat.st_mtime >= oldest, used, stat.st_size, path))
@@ -140,21 +142,22 @@ def list_names(folder: Path) -> list[str]:
         return []
 
 
-def _open_locked(name: str, folder: int) -> FileIO | None:
+def _open_locked(name: str, folder_fd: int) -> FileIO | None:
     while True:
-        with ExitStack() as unless_locked:
-            file = unless_locked.enter_context(FileIO(name, "w", opener=_private_opener(folder)))
+        with ExitStack() as on_failure:
+            file = on_failure.enter_context(FileIO(name, "w", opener=_private_opener(folder_fd)))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
-            # Its holder may have removed the name between our two steps, and the lock would be useless.
-            if _is_at(name, folder, file):
-                unless_locked.pop_all()
+            # The former holder may have removed the name after we opened it. Our lock would have no effect.
+            if _is_at(name, folder_fd, file):
+                on_failure.pop_all()
                 return file
 
 
-def _drop_left_over(path: Path) -> bool:
+def _remove_leftover(path: Path) -> bool:
+    """Remove a lock with its unfinished file. Return false if a process still makes the file."""
     lock = take(path.with_suffix(""))
     if lock is None:
         return False
@@ -165,48 +168,48 @@ def _drop_left_over(path: Path) -> bool:
     return True
 
 
-def _private_opener(folder: int) -> partial[int]:
-    return partial(_open_private, folder=folder)
+def _private_opener(folder_fd: int) -> partial[int]:
+    return partial(_open_private, folder=folder_fd)
 
 
 def _open_private(name: str, flags: int, *, folder: int) -> int:
     return os.open(name, flags, 0o600, dir_fd=folder)
 
 
-def _is_at(name: str, folder: int, file: FileIO) -> bool:
+def _is_at(name: str, folder_fd: int, file: FileIO) -> bool:
     try:
-        return os.path.samestat(os.stat(name, dir_fd=folder), os.fstat(file.fileno()))
+        return os.path.samestat(os.stat(name, dir_fd=folder_fd), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
 
 
-def _unlink(name: str, folder: int) -> None:
+def _unlink(name: str, folder_fd: int) -> None:
     try:
-        os.unlink(name, dir_fd=folder)
+        os.unlink(name, dir_fd=folder_fd)
     except FileNotFoundError:
         return
 
 
-_BYTES = 32
-_LOOK_AGAIN_S = 0.01
+_SECRET_BYTES = 32
+_RETRY_PAUSE_S = 0.01
 
 
 def new_secret() -> bytes:
-    return secrets.token_bytes(_BYTES)
+    return secrets.token_bytes(_SECRET_BYTES)
 
 
 def ensure_secret(file: Path, make: Callable[[], bytes] = new_secret, *, is_cheap: bool = False) -> bytes:
-    """Return the content of the file, and make the file if there is none. Waits for the disk; raises OSError.
+    """Return the content of the file. If there is no file, make it first.
 
-    A file that is too short is made anew only if the secret `is_cheap`, which means that a new one loses
-    nothing.
+    If `is_cheap`, a new secret does no harm, so a file that is too short is replaced. Otherwise it is
+    returned.
     """
-    least = _BYTES if is_cheap else 0
-    while (stored := _read(file)) is None or len(stored) < least:
+    least_bytes = _SECRET_BYTES if is_cheap else 0
+    while (stored := _read(file)) is None or len(stored) < least_bytes:
         held = wait_for_lock(file)
         try:
-            now = _read(file)
-            if now is None or len(now) < least:
+            current = _read(file)
+            if current is None or len(current) < least_bytes:
                 with held.create_part() as part:
                     part.write(make())
                     held.complete_part(part, held.name)
@@ -216,9 +219,9 @@ def ensure_secret(file: Path, make: Callable[[], bytes] = new_secret, *, is_chea
 
 
 def wait_for_lock(file: Path) -> Lock:
-    """Take the lock of a file, when another worker or command has released it. Raises OSError."""
+    """Take the lock of a file. Block until no other worker or command holds it."""
     while (taken := take(file)) is None:
-        time.sleep(_LOOK_AGAIN_S)
+        time.sleep(_RETRY_PAUSE_S)
     return taken
 
 

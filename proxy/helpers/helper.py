@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -31,18 +31,20 @@ _T = TypeVar("_T")
 
 
 class HelperFailed(Exception):
-    """The helper gave no answer. The message has the reason."""
+    """The helper gave no answer. The message has the reason.
 
+    If it was `refused`, the process could not be started, or cannot be used. If it `died`, the process ended
+    before its answer. Its exit status is below 0 for a signal.
+    """
 
-class HelperRefused(HelperFailed):
-    """The process could not be started, or cannot be used."""
-
-
-class HelperDied(HelperFailed):
-    """The process ended before its answer. Its exit status is below 0 for a signal."""
-
-    def __init__(self, message: str = "", status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        what: Literal["refused", "died", "nonsense"] = "nonsense",
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
+        self.what = what
         self.status = status
 
     @property
@@ -101,9 +103,9 @@ class Life:
         self._waiting_calls: dict[int, asyncio.Future[Message]] = {}
 
     async def exchange(self, number: int, question: Message, within_s: float) -> Message:
-        """Return the answer with this number. Raises HelperDied and TimeoutError."""
+        """Return the answer with this number. Raises HelperFailed and TimeoutError."""
         if self.is_over:
-            raise HelperDied
+            raise HelperFailed(what="died")
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting_calls[number] = answer
         try:
@@ -124,7 +126,7 @@ class Life:
         finally:
             for waiting in self._waiting_calls.values():
                 if not waiting.done():
-                    waiting.set_exception(HelperDied())
+                    waiting.set_exception(HelperFailed(what="died"))
 
     async def ask(self, question: bytes) -> bytes:
         """Return the answer. Raises HelperFailed."""
@@ -132,7 +134,7 @@ class Life:
         return await self.receive()
 
     async def send(self, frame: bytes) -> None:
-        """Send a part of a question. Raises HelperDied."""
+        """Send a part of a question. Raises HelperFailed."""
         self.child.write(frame)
         try:
             await self.child.drain()
@@ -149,8 +151,8 @@ class Life:
             raise await self._died()
         return frame
 
-    async def _died(self) -> HelperDied:
-        return HelperDied("the process ended while it was asked", await self.child.wait_for_end())
+    async def _died(self) -> HelperFailed:
+        return HelperFailed("the process ended while it was asked", "died", await self.child.wait_for_end())
 
 
 class Helper:
@@ -164,7 +166,7 @@ class Helper:
         """The work that goes on if its caller leaves: see `begin`."""
         self.on_end: Callable[[Life], None] = lambda _: None
         """It is called when a numbered life has ended by itself or by `end`."""
-        self._current: asyncio.Task[Life | HelperRefused] | None = None
+        self._current: asyncio.Task[Life | HelperFailed] | None = None
         """The life of the next caller, or its start."""
         self._idle: asyncio.TimerHandle | None = None
         self._rests_until = 0.0
@@ -185,7 +187,7 @@ class Helper:
         )
 
     @property
-    def _life(self) -> Life | HelperRefused | None:
+    def _life(self) -> Life | HelperFailed | None:
         """The result of the last start; None while it runs and before the first one."""
         return self._current.result() if self._current is not None and self._current.done() else None
 
@@ -213,14 +215,16 @@ class Helper:
                 async with asyncio.timeout(within_s), self.use() as life:
                     begun_s = time.monotonic()
                     return await talk(life)
-            except HelperDied as died:
-                if not left or died.has_used_its_time or time.monotonic() - begun_s > most_s:
+            except HelperFailed as failed:
+                if failed.what != "died":
+                    raise
+                if not left or failed.has_used_its_time or time.monotonic() - begun_s > most_s:
                     raise
         raise AssertionError("it has no lives")
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Life]:
-        """Use a process for a block. If the block fails, the process ends. Raises HelperRefused."""
+        """Use a process for a block. If the block fails, the process ends. Raises HelperFailed."""
         life = await self.take()
         is_whole = False
         try:
@@ -232,7 +236,7 @@ class Helper:
             self.leave(life)
 
     async def take(self) -> Life:
-        """Return a process, started if there is none. The caller must `leave` it. Raises HelperRefused."""
+        """Return a process, started if there is none. The caller must `leave` it. Raises HelperFailed."""
         starting = self._ensured()
         if self.spec.is_for_one:
             self._current = None
@@ -243,7 +247,7 @@ class Helper:
             if self.spec.is_for_one:
                 self._abandon(starting)
             raise
-        if isinstance(life, HelperRefused):
+        if isinstance(life, HelperFailed):
             raise life.with_traceback(None)
         life.users += 1
         if self.spec.keeps_spare and self._current is None and not self._is_closed:
@@ -297,27 +301,27 @@ class Helper:
         while self._ending:
             await asyncio.wait(self._ending)
 
-    def _ensured(self) -> asyncio.Task[Life | HelperRefused]:
+    def _ensured(self) -> asyncio.Task[Life | HelperFailed]:
         """Return the task of the current process or its start. It starts one if there is none."""
         life = self._life
         if isinstance(life, Life) and life.child.is_dead:
             self.end(life)
-        elif isinstance(life, HelperRefused) and asyncio.get_running_loop().time() >= self._rests_until:
+        elif isinstance(life, HelperFailed) and asyncio.get_running_loop().time() >= self._rests_until:
             self._current = None
         if self._current is None:
             self._current = asyncio.create_task(self._start())
         return self._current
 
-    async def _start(self) -> Life | HelperRefused:
+    async def _start(self) -> Life | HelperFailed:
         name, loop = self.spec.name or self.spec.module, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.spec.start_s):
                 life = await self._begin(name)
         except TimeoutError:
-            refused = HelperRefused(f"{name} was not ready within {self.spec.start_s:g} s")
+            refused = HelperFailed(f"{name} was not ready within {self.spec.start_s:g} s", "refused")
         except OSError as error:
-            refused = HelperRefused(f"{name} cannot be started: {error.strerror}")
-        except HelperRefused as error:
+            refused = HelperFailed(f"{name} cannot be started: {error.strerror}", "refused")
+        except HelperFailed as error:
             refused = error
         else:
             if self._current is asyncio.current_task():
@@ -329,7 +333,7 @@ class Helper:
     async def _begin(self, name: str) -> Life:
         spec, is_ours = self.spec, self.spec.begin is None
         if self._is_closed:
-            raise HelperRefused(f"{name} is closed")
+            raise HelperFailed(f"{name} is closed", "refused")
         child = await Child.start(
             spec.module,
             *spec.arguments,
@@ -350,12 +354,12 @@ class Helper:
             ready = pipe.unpack(await life.receive())
             is_begun = not isinstance(ready, Broken)
         except (HelperFailed, msgspec.MsgspecError):
-            raise HelperRefused(f"{name} ended while it started") from None
+            raise HelperFailed(f"{name} ended while it started", "refused") from None
         finally:
             if not is_begun:
                 self.end(life)
         if isinstance(ready, Broken):
-            raise HelperRefused(f"{name} cannot be used: {ready.reason}")
+            raise HelperFailed(f"{name} cannot be used: {ready.reason}", "refused")
         life.ready = ready
         if spec.is_numbered:
             self._in_background(asyncio.create_task(self._hand_out(life)))
@@ -366,7 +370,7 @@ class Helper:
         self.on_end(life)
         self.end(life)
 
-    def _abandon(self, starting: asyncio.Task[Life | HelperRefused]) -> None:
+    def _abandon(self, starting: asyncio.Task[Life | HelperFailed]) -> None:
         """End a process that no caller will get, or cancel its start."""
         if self._current is starting:
             self._current = None

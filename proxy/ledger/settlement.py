@@ -1,7 +1,9 @@
-"""The settlement of one request. It is written once, even if its caller leaves or the database is away.
+"""The settlement of one request. It is written once, even if its caller leaves or the database is
+unreachable.
 
-A settlement is an item in the store's list. The store answers it on the event loop, also when its caller is
-gone, so that nothing is lost. Until the database has it, a newer end takes the place of the older one.
+A settlement is an item in the store's queue of writes. The store answers it on the event loop, with or
+without a waiting caller, so that no commit is lost. Until the database gets it, a newer `End` replaces the
+older one.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ _log = structlog.get_logger()
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """The actor and the reason of a movement. The extra statements, such as the audit, are in the same unit
-    of work."""
+    """The actor and the reason of a movement of credits. The extra statements, such as the audit entry, are
+    written in the same transaction."""
 
     actor: str
     text: str = ""
@@ -47,41 +49,43 @@ _BROKEN_OFF = Reason("voxgate", "the answer was broken off while its settlement 
 
 
 class Settlement:
-    """The settlement of one request. It has the request's id, so it cannot be counted twice.
+    """The settlement of one request. The database refuses a second one, because its key is the request's id.
 
     After a failure or a cancelled `write`, call `write` again or `write_later`.
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
         self.is_written = False
-        """Whether a `write` has returned."""
+        """Whether a call of `write` has returned without an error."""
         self.was_unreachable = False
-        """Whether a `write` has waited for the database in vain."""
+        """Whether a call of `write` has raised StorageUnreachable."""
         self._holds = holds
         self._hold_request = hold_request
         self._end: End | None = None
         self._written: End | None = None
-        self._caller: asyncio.Future[WriteOutcome] | None = None
+        self._waiter: asyncio.Future[WriteOutcome] | None = None
+        """The future that `write` waits for."""
         self._tries_left = 0
-        self._is_under_way = False
+        self._is_submitted = False
         self._is_in_doubt = False
-        self._is_on_disk = False
+        """Whether a try ended without an answer, so that its end may be committed."""
+        self._is_committed = False
 
     async def write(self, end: End) -> None:
-        """Write the end, and return after the commit. Raises StorageFailed before the deadline.
+        """Write the end, and return after the commit. Raises StorageFailed, at the deadline at the latest.
 
-        After StorageUnreachable, or when the caller is cancelled, an end may still be written.
+        After StorageUnreachable or a cancellation, the end may be committed already, or later.
         """
-        self._aim_at(end)
-        if self._is_on_disk:
+        self._set_end(end)
+        if self._is_committed:
             deadline = self._holds.deadlines.next()
         else:
             self._tries_left = _TRIES
-            caller = self._caller = asyncio.get_running_loop().create_future()
-            deadline = self._holds.deadlines.add(caller)
-            if not self._is_under_way:
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            deadline = self._holds.deadlines.add(waiter)
+            if not self._is_submitted:
                 self._submit()
-            outcome = await caller
+            outcome = await waiter
             if isinstance(outcome, Exception):
                 self.was_unreachable |= isinstance(outcome, StorageUnreachable)
                 raise outcome
@@ -96,86 +100,87 @@ class Settlement:
         self.is_written = True
 
     def write_later(self, end: End) -> None:
-        """Write an end as soon as the database takes it. It returns at once."""
+        """Return at once. The end is written as soon as the database can be reached."""
         request = self._hold_request.request_id
-        self._aim_at(end)
+        self._set_end(end)
         is_stored = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
-        if not is_stored and not self._is_under_way:
+        if not is_stored and not self._is_submitted:
             self._holds.end_settlement(self._hold_request, None)
         _log.error(
             "settlement.write.failed",
             request=request,
             outcome=end.outcome,
-            in_doubt=self._is_in_doubt or self._is_under_way,
+            in_doubt=self._is_in_doubt or self._is_submitted,
             is_owed=is_stored,
         )
 
     def leave(self) -> None:
-        """Stop after a refused `write`, since another process has written an end."""
+        """Stop after a refused `write`. The refusal means that another process has settled the request."""
         self._holds.end_settlement(self._hold_request, None)
 
     @property
     def content(self) -> Content:
-        """The end as it is now. The store reads it when the database gets it."""
-        assert self._end is not None, "it is submitted with an end"
+        """The present end. The store reads it once, when the database gets it."""
+        assert self._end is not None, "a settlement is submitted after it has an end"
         return self._end
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
-        self._is_under_way = False
+        self._is_submitted = False
         self._holds.deadlines.answered()
         if isinstance(outcome, list):
             assert isinstance(content, End)
             self._accept(content)
         elif isinstance(outcome, AlreadyExists):
-            self._accept_earlier_try()
+            self._accept_duplicate()
         elif isinstance(outcome, StorageUnreachable):
             self._is_in_doubt = True
-            if self._has_caller and self._tries_left > 0:
+            if self._has_waiter and self._tries_left > 0:
                 self._submit()
             else:
-                self._tell(outcome)
+                self._answer_waiter(outcome)
         else:
-            self._tell(outcome)
+            self._answer_waiter(outcome)
 
     @property
-    def _has_caller(self) -> bool:
-        return self._caller is not None and not self._caller.done()
+    def _has_waiter(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
 
-    def _aim_at(self, end: End) -> None:
+    def _set_end(self, end: End) -> None:
         if self._end is None:
             self._holds.begin_settlement(self._hold_request)
         self._end = end
 
     def _submit(self) -> None:
         self._tries_left -= 1
-        self._is_under_way = True
+        self._is_submitted = True
         self._holds.deadlines.began()
         self._holds.store.submit(self)
 
-    def _accept_earlier_try(self) -> None:
+    def _accept_duplicate(self) -> None:
+        """Accept the commit of a try without an answer. Otherwise another settlement has this id: refuse."""
         if self._is_in_doubt:
             self._accept(None)
         else:
-            self._tell(StorageFailed("a request with this id was settled before"))
+            self._answer_waiter(StorageFailed("a request with this id was settled before"))
 
     def _accept(self, end: End | None) -> None:
-        self._is_on_disk, self._written = True, end
+        self._is_committed, self._written = True, end
         self._holds.end_settlement(self._hold_request, end)
-        if self._caller is not None and not self._caller.done():
-            self._caller.set_result([])
+        self._answer_waiter([])
 
-    def _tell(self, outcome: WriteOutcome) -> None:
-        if self._caller is not None and not self._caller.done():
-            self._caller.set_result(outcome)
+    def _answer_waiter(self, outcome: WriteOutcome) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(outcome)
 
     async def _write_late(self, end: End) -> None:
         await self.write(end)
         _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
 
     async def _refund(self, end: End) -> None:
-        """Refund the excess of the end on the disk. After several tries it is not known which end was
-        written."""
+        """Refund the difference if the committed end charged more than this end.
+
+        The charge is read from the database, because any of several tries may be the committed one."""
         spent = await entries.spent(self._holds.store, self._hold_request.request_id)
         too_much = sum(entry.amount for entry in end.entries) - sum(entry.amount for entry in spent)
         if too_much <= 0:
@@ -189,30 +194,32 @@ class Settlement:
 async def give_back(
     holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
 ) -> list[Entry]:
-    """Give back the spending of one request, or a part, to its pools.
+    """Refund micro-credits of a request to the pools that paid them. Returns the entries of the refund.
 
-    Entries come back in reverse order. Raises AlreadyExists when the request was refunded before.
+    The pool that paid last is refunded first. Raises AlreadyExists if the request was refunded before.
     """
     now = await holds.store.now()
-    back = _entries(spent, micro, cycle_at(anchor, now), now, reason)
-    shown = usage.refund_statement(spent[0].request or "", micro)
-    # In the order of settlements. In the other order, a refund and a settlement would block each other.
-    await holds.move(back[::-1], (shown, *reason.extra_statements))
-    return [entry for entry in back if entry.amount]
+    refunds = _refund_entries(spent, micro, cycle_at(anchor, now), now, reason)
+    usage_update = usage.refund_statement(spent[0].request or "", micro)
+    # A refund locks the pools in the order of settlements. Otherwise the two could deadlock.
+    await holds.move(refunds[::-1], (usage_update, *reason.extra_statements))
+    return [entry for entry in refunds if entry.amount]
 
 
-def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, reason: Reason) -> list[Entry]:
-    """Make one entry for each pool, even of nothing: their ids make a second refund impossible."""
-    back: list[Entry] = []
+def _refund_entries(
+    spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, reason: Reason
+) -> list[Entry]:
+    """Make an entry for each pool, even for 0 credits: the ids make a second refund impossible."""
+    refunds: list[Entry] = []
     left = micro
     for entry in reversed(spent):
         amount = min(left, -entry.amount)
         left -= amount
-        back.append(
+        refunds.append(
             Entry(
                 id=entries.refund_id(entry.id),
                 account=entry.account,
-                # The allowance of a cycle that is over cannot be spent, so it comes back as granted credits.
+                # The allowance of an ended cycle cannot be spent, so the refund becomes granted credits.
                 pool=entry.pool if entry.pool == cycle.start else GRANTED,
                 amount=amount,
                 kind="refund",
@@ -222,4 +229,4 @@ def _entries(spent: Sequence[Entry], micro: int, cycle: Cycle, now: int, reason:
                 actor=reason.actor,
             )
         )
-    return back
+    return refunds

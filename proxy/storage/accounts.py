@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 import msgspec
 
@@ -74,10 +75,6 @@ class Change(msgspec.Struct, frozen=True):
     act: Act | None = None
 
 
-class Overtaken(Exception):
-    """Raised if another change came between the read and the write, each time."""
-
-
 async def create(
     store: Store, *, name: str, plan: str, agreed: Overrides = _NOTHING, act: Act | None = None
 ) -> Account:
@@ -107,12 +104,13 @@ async def get(store: Store, id_or_name: str) -> Account | None:
 
 async def change(
     store: Store, account: str, decide: Callable[[Account], Awaitable[Change]]
-) -> Account | None:
+) -> Account | Literal["overtaken"] | None:
     """Change an account, and return it. None means that there is no such account.
 
     The decision follows from the account as it was read. It is written only if the account is still the same;
     if not, the account is read and decided again. A closed account is never changed. Forget its callers
-    afterwards. Raises what `decide` raises, and Overtaken.
+    afterwards. It is overtaken if another change came between the read and the write, each time. Raises what
+    `decide` raises.
     """
     for _ in range(_TRIES):
         rows = await store.read(_GET, {"id_or_name": account})
@@ -130,7 +128,7 @@ async def change(
         )
         if changed:
             return _account(changed[0])
-    raise Overtaken(account)
+    return "overtaken"
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:

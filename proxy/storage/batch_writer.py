@@ -1,7 +1,7 @@
-"""The queue of writes: it goes to the database in batches, and each item gets its answer.
+"""The queue of writes. Items go to the database in batches, and each item is answered with its outcome.
 
-An item is in the list before its caller waits for it. So a cancelled caller cannot lose it, and the
-consequences of its commit run in its answer, on the event loop.
+An item is in the queue before its caller waits for it. So it is written even if the caller is cancelled, and
+its method `answer` runs on the event loop after the commit.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFaile
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
-_GATHERED = 16
+"""A batch waits for more items for so many turns of the event loop, or until _GATHERED_ITEMS are there."""
+_GATHERED_ITEMS = 16
 _TRIES = 20
 _PAUSE_S = 0.05
 
 
 class UnitWrite:
-    """A unit in the store's list. `answered` is the future of its outcome: an exception is a result there."""
+    """A unit of statements in the queue. The result of `answered` is its outcome, which may be a refusal."""
 
     def __init__(self, content: Content) -> None:
         self.content = content
@@ -32,7 +33,7 @@ class UnitWrite:
 
 
 async def write_unit(store: Store, statements: tuple[Statement, ...]) -> list[list[Row]]:
-    """Submit a unit and wait for its commit. Returns the rows of each statement, or raises the refusal."""
+    """Submit a unit and wait for its commit. Return the rows of each statement. Raise the refusal."""
     unit = UnitWrite(statements)
     store.submit(unit)
     outcome = await unit.answered
@@ -42,11 +43,12 @@ async def write_unit(store: Store, statements: tuple[Statement, ...]) -> list[li
 
 
 class BatchWriter:
-    """Gathers items and hands one batch at a time to the database. Create and use it on the event loop.
+    """Gathers items, and gives one batch at a time to the database. Create and use it on the event loop.
 
-    Items that arrive while a batch is written, and in the next few turns of the loop, form the next batch.
-    The turns take no time on an idle loop; on a busy loop, commits become fewer and larger. `hand_over` gets
-    the contents and returns at once; when they are written, the driver calls `answered`.
+    The next batch has the items that arrive while a batch is written, and in a few turns of the loop after
+    it. The turns take no time on an idle loop. On a busy loop, they make commits fewer and larger. The
+    driver's function `hand_over` takes the contents and returns at once. After the commit the driver calls
+    `answered`.
     """
 
     def __init__(self, hand_over: Callable[[list[Content]], None]) -> None:
@@ -55,7 +57,8 @@ class BatchWriter:
         self._waiting: list[BatchItem] = []
         self._batch: list[tuple[BatchItem, Content]] = []
         self._is_busy = False
-        self._drained: list[asyncio.Future[None]] = []
+        """Whether a batch is gathered or written."""
+        self._drain_waiters: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._batch)
@@ -67,55 +70,56 @@ class BatchWriter:
             self._loop.call_soon(self._gather, _GATHER_TURNS)
 
     def answered(self, outcomes: Sequence[WriteOutcome]) -> None:
-        """Take the outcomes of the batch, in its order, and begin the next one."""
+        """The driver calls this after each batch. The outcomes are in the order of the batch."""
         batch, self._batch = self._batch, []
         self._is_busy = bool(self._waiting)
         if self._is_busy:
-            # The next batch begins before the answers, so that the database works meanwhile.
+            # The next batch begins first, so that the database works while the items are answered.
             self._gather(_GATHER_TURNS)
-        self._answer(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
+        self._answer_items(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
         if not self._is_busy:
-            self._tell_drained()
+            self._end_drains()
 
     def refuse_all(self, cause: BaseException | None) -> None:
-        """Answer everything with StorageFailed, because the driver has stopped."""
-        left = [*self._batch, *((item, item.content) for item in self._waiting)]
+        """Answer all items with StorageFailed, because the driver has stopped."""
+        unanswered = [*self._batch, *((item, item.content) for item in self._waiting)]
         self._batch, self._waiting, self._is_busy = [], [], False
-        self._answer(iter([(*pair, _stopped(cause)) for pair in left]))
-        self._tell_drained()
+        self._answer_items(iter([(*pair, _stopped_failure(cause)) for pair in unanswered]))
+        self._end_drains()
 
     async def drain(self) -> None:
         """Wait until every item has its answer."""
         while self._is_busy:
-            self._drained.append(drained := self._loop.create_future())
+            drained = self._loop.create_future()
+            self._drain_waiters.append(drained)
             await drained
 
     def _gather(self, turns: int) -> None:
-        if turns > 0 and len(self._waiting) < _GATHERED:
+        if turns > 0 and len(self._waiting) < _GATHERED_ITEMS:
             self._loop.call_soon(self._gather, turns - 1)
         else:
             self._begin_batch()
 
     def _begin_batch(self) -> None:
         items, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
-        # The content is read here and never again: until now it may be replaced.
+        # An item may replace its content until this line reads it.
         self._batch = [(item, item.content) for item in items]
         if self._batch:
             self._hand_over([content for _, content in self._batch])
 
-    def _answer(self, answers: Iterator[tuple[BatchItem, Content, WriteOutcome]]) -> None:
-        is_done = False
+    def _answer_items(self, answers: Iterator[tuple[BatchItem, Content, WriteOutcome]]) -> None:
+        are_all_answered = False
         try:
             for item, content, outcome in answers:
                 item.answer(content, outcome)
-            is_done = True
+            are_all_answered = True
         finally:
-            if not is_done:
-                # A fault in one answer must not prevent the other answers.
-                self._loop.call_soon(self._answer, answers)
+            if not are_all_answered:
+                # If an item raises, the items after it are still answered.
+                self._loop.call_soon(self._answer_items, answers)
 
-    def _tell_drained(self) -> None:
-        drained, self._drained = self._drained, []
+    def _end_drains(self) -> None:
+        drained, self._drain_waiters = self._drain_waiters, []
         _set_all(drained)
 
 
@@ -125,15 +129,17 @@ def _set_all(futures: Iterable[asyncio.Future[None]]) -> None:
             future.set_result(None)
 
 
-def _stopped(cause: BaseException | None) -> StorageFailed:
+def _stopped_failure(cause: BaseException | None) -> StorageFailed:
     failure = StorageFailed("the store stopped before this was known to be written")
     failure.__cause__ = cause
     return failure
 
 
 class SharedRun:
-    """One run at a time. Callers that arrive during a run share the next run. `work` is tried again a few
-    times when it returns False."""
+    """Runs `work` once at a time. Callers that arrive during a run share the next run.
+
+    If `work` returns False, the run repeats it after a pause, up to _TRIES times.
+    """
 
     def __init__(self, work: Callable[[], Awaitable[bool]]) -> None:
         self._work = work
@@ -143,16 +149,16 @@ class SharedRun:
     async def run(self) -> bool:
         """Return the result of a run that began after this call."""
         if self._next is None:
-            self._next = asyncio.create_task(self._after(self._running))
+            self._next = asyncio.create_task(self._run_after(self._running))
         return await asyncio.shield(self._next)
 
-    async def _after(self, before: asyncio.Task[bool] | None) -> bool:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _run_after(self, previous: asyncio.Task[bool] | None) -> bool:
+        if previous is not None:
+            await asyncio.wait([previous])
         self._running, self._next = self._next, None
-        return await self._try()
+        return await self._work_with_retries()
 
-    async def _try(self) -> bool:
+    async def _work_with_retries(self) -> bool:
         for _ in range(_TRIES - 1):
             if await self._work():
                 return True

@@ -20,7 +20,7 @@ async def keep(store: Store, engine: str, hello: bytes, subject: str = "") -> No
     """Store the introduction of an engine in place of an older one. `subject` is its place, "" for a
     worker."""
     values: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
-    await store.write(Statement(_KEEP, {**values, "values": await store.now()}))
+    await store.write(Statement(_KEEP, {**values, "said": await store.now()}))
 
 
 async def recall(store: Store, engine: str, subject: str) -> bytes | None:

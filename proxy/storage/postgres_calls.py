@@ -10,16 +10,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from proxy.storage.store import (
-    UNSTORABLE,
-    AlreadyExists,
-    MissingReference,
-    Refusal,
-    Row,
-    Statement,
-    StorageFailed,
-    StorageUnreachable,
-)
+from proxy.storage import store
 
 _TRIES = 4
 
@@ -37,22 +28,22 @@ async def answer_in_time(query: Awaitable[_T], within_s: float) -> _T:
         async with asyncio.timeout(within_s):
             return await query
     except TimeoutError:
-        failure = StorageUnreachable(f"the database did not answer within {within_s:g} s")
+        failure = store.StorageUnreachable(f"the database did not answer within {within_s:g} s")
     except DRIVER_FAULTS as error:
         failure = refusal(error)
     # Raised outside the `except`, without the driver's error as its cause: that error quotes values.
     raise failure
 
 
-def call_of(statement: Statement) -> PostgresCall:
+def call_of(statement: store.Statement) -> PostgresCall:
     sql, names = number_parameters(statement.sql)
     missing = [name for name in names if name not in statement.params]
     if missing:
-        raise StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
+        raise store.StorageFailed(f"the statement has no value for :{', :'.join(missing)}")
     return sql, tuple(statement.params[name] for name in names)
 
 
-async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
+async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store.Row]]:
     """Run the calls as one unit, and return the rows of each. Units that block each other are tried again."""
     for _ in range(_TRIES - 1):
         try:
@@ -62,7 +53,7 @@ async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[
     return await _try(pool, calls)
 
 
-async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]:
+async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store.Row]]:
     async with pool.acquire() as connection:
         try:
             if len(calls) == 1:
@@ -75,7 +66,7 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[Row]]
             raise
 
 
-async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[Row]]:
+async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:
     # This does not use the driver's own block, which would wait for a ROLLBACK of a frozen server.
     await connection.execute("BEGIN")
     try:
@@ -88,7 +79,7 @@ async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCa
     return answers
 
 
-async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[Row]:
+async def _rows(connection: asyncpg.Connection, call: PostgresCall) -> list[store.Row]:
     sql, values = call
     return [dict(record) for record in await connection.fetch(sql, *values)]
 
@@ -147,31 +138,35 @@ _AWAY = ("08", "57P", "53300")
 """Connections that break, servers that start or stop, and servers with no connection to spare."""
 
 
-def refusal(error: BaseException) -> Refusal:
+def refusal(error: BaseException) -> store.Refusal:
     """Return a fault of PostgreSQL or its driver as a failure of the store.
 
     Their texts may quote the values of a statement, so only the parts that never do are passed on.
     """
     if isinstance(error, asyncpg.UniqueViolationError):
-        return AlreadyExists(f"there is such a row already: {error.constraint_name} on {error.table_name}")
+        return store.AlreadyExists(
+            f"there is such a row already: {error.constraint_name} on {error.table_name}"
+        )
     if isinstance(error, asyncpg.ForeignKeyViolationError):
-        return MissingReference(f"there is no such row: {error.constraint_name} on {error.table_name}")
+        return store.MissingReference(f"there is no such row: {error.constraint_name} on {error.table_name}")
     if isinstance(error, asyncpg.PostgresError):
         return _by_state(error.sqlstate or "", error)
     if isinstance(error, asyncpg.DataError):
-        return StorageFailed(UNSTORABLE)
+        return store.StorageFailed(store.UNSTORABLE)
     if isinstance(error, ValueError):
-        return StorageFailed("[storage] url is no address that can be used")
+        return store.StorageFailed("[storage] url is no address that can be used")
     if isinstance(error, OSError):
-        return StorageUnreachable(f"the database cannot be reached: {error.strerror or type(error).__name__}")
-    return StorageUnreachable("the connection to the database was lost")
+        return store.StorageUnreachable(
+            f"the database cannot be reached: {error.strerror or type(error).__name__}"
+        )
+    return store.StorageUnreachable("the connection to the database was lost")
 
 
-def _by_state(state: str, error: asyncpg.PostgresError) -> StorageFailed:
+def _by_state(state: str, error: asyncpg.PostgresError) -> store.StorageFailed:
     if state.startswith(_DATA_EXCEPTION):
-        return StorageFailed(UNSTORABLE)
+        return store.StorageFailed(store.UNSTORABLE)
     # The message alone: details and hints quote rows.
     text = error.args[0] if error.args else type(error).__name__
     if state.startswith(_AWAY):
-        return StorageUnreachable(f"the database is away: {text}")
-    return StorageFailed(f"the database refused: {text}")
+        return store.StorageUnreachable(f"the database is away: {text}")
+    return store.StorageFailed(f"the database refused: {text}")

@@ -1,4 +1,7 @@
-"""Requests that were refused before they cost anything, as sums: of a day, an account, a key and a reason."""
+"""Counts of the requests that were refused before they cost anything.
+
+There is one count for each day, account, key, route and reason.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from proxy.storage.store import Params, Row, Statement, Store
 from proxy.storage.usage import Period
 
 DAY = 86_400_000_000
+"""In microseconds, like all times in the database."""
 
 _ADD = """
 INSERT INTO refusals (account, key, at, route, status, code, count, last)
@@ -17,7 +21,7 @@ ON CONFLICT (at, account, key, route, status, code) DO UPDATE
 SET count = refusals.count + excluded.count, last = excluded.last
 """
 _IN_PERIOD = "at >= :since AND at < :until AND (CAST(:account AS TEXT) IS NULL OR account = :account)"
-# Cast, because PostgreSQL sums bigints to a numeric.
+# The sums are cast, because a sum of bigints is a numeric in PostgreSQL.
 _BY_REASON = f"""
 SELECT CAST(status AS TEXT) || ' ' || code AS name, CAST(sum(count) AS BIGINT) AS requests
 FROM refusals WHERE {_IN_PERIOD} GROUP BY status, code ORDER BY requests DESC, name LIMIT :limit
@@ -27,7 +31,7 @@ _DELETE = "DELETE FROM refusals WHERE at < :before"
 
 
 class RefusalKind(NamedTuple):
-    """The key of one sum of refusals."""
+    """Refusals of one day with the same values here are counted together."""
 
     account: str
     key: str
@@ -37,24 +41,28 @@ class RefusalKind(NamedTuple):
 
 
 async def add(store: Store, counts: Mapping[RefusalKind, int], now: int) -> None:
-    """Add refusals to the sums of this day, in one commit."""
-    moment = {"at": now // DAY * DAY, "last": now}
-    # One order for all workers, so that two of them cannot block each other.
+    """Add refusals to the counts of this day, in one commit."""
+    times = {"at": now // DAY * DAY, "last": now}
+    # All workers write the rows in one order, so that two of them cannot deadlock.
     await store.write(
         *(
-            Statement(_ADD, {**kind._asdict(), **moment, "count": count})
+            Statement(_ADD, {**kind._asdict(), **times, "count": count})
             for kind, count in sorted(counts.items())
         )
     )
 
 
 async def by_reason(store: Store, period: Period, most: int) -> list[Row]:
-    """Count refusals by status and code, the most first. Days are counted whole."""
-    return await store.read_long(_BY_REASON, {**_days(period), "limit": most})
+    """Count refusals by status and code, the largest counts first.
+
+    A day is counted whole if only a part of it is in the period.
+    """
+    return await store.read_long(_BY_REASON, {**_day_parameters(period), "limit": most})
 
 
 async def total(store: Store, period: Period) -> int:
-    (row,) = await store.read_long(_TOTAL, _days(period))
+    """Count all refusals of a period, like `by_reason`."""
+    (row,) = await store.read_long(_TOTAL, _day_parameters(period))
     return int(row["requests"])
 
 
@@ -62,5 +70,5 @@ async def delete(store: Store, before: int) -> None:
     await store.write(Statement(_DELETE, {"before": before}))
 
 
-def _days(period: Period) -> Params:
+def _day_parameters(period: Period) -> Params:
     return {"account": period.account, "since": period.since // DAY * DAY, "until": period.until}

@@ -1,4 +1,4 @@
-"""The declaration of a table: its owner, its sealed columns, and how its rows are erased.
+"""The declaration of a table: its owner, its encrypted columns, and the erasure of its rows.
 
 Each table is declared once, beside its rows. The vault, erasures, VACUUM, the change of the master key and
 the check of a backup read these declarations. A feature that is switched off keeps its tables.
@@ -16,9 +16,10 @@ from policies.usage_sides import By
 
 
 class PathColumn(NamedTuple):
-    """A column whose values become paths. `check` raises UnsafeName; without it, `DiskName` does.
+    """A column whose values are used in paths of files, so a backup with an unsafe value is refused.
 
-    The value `unless` names no file, and is not checked.
+    `check` raises UnsafeName for such a value; the default check is `DiskName`. The value `unless` means that
+    the row has no file, and is not checked.
     """
 
     name: str
@@ -27,11 +28,12 @@ class PathColumn(NamedTuple):
 
 
 class Erasable(NamedTuple):
-    """How a row whose id begins with `prefix` is erased, in one commit with its tombstone.
+    """The erasure of a row whose id begins with `prefix`. It is in one commit with the row's tombstone.
 
-    The SQL has the row's id as `:subject`. `digests` selects its recordings, and ends with its WHERE. If
-    `only_if` is false, nothing is deleted. `hold` runs first and locks the row, so that no concurrent write
-    can falsify `only_if` or add a recording. A row that `is_part` of another thing is also erased with it.
+    The parameter `:subject` of the SQL is the row's id. `digests` selects the row's recordings; conditions
+    are appended to it, so it must end with its WHERE. If `only_if` is false, the erasure is refused. `hold`
+    runs first and locks the row, so that no concurrent write can change `only_if` or add a recording. If a
+    row `is_part` of another row, the erasure of the other row also erases it.
     """
 
     prefix: str
@@ -43,9 +45,9 @@ class Erasable(NamedTuple):
 
 
 class Remains(NamedTuple):
-    """Rows that only their feature deletes, after it has deleted a file or a provider's copy.
+    """Rows that stay after an erasure until their feature has deleted a file or a provider's copy.
 
-    While the SQL finds a row, the `step` of the erasure is not done. The erased id is its `:subject`.
+    The `step` of the erasure is done when the SQL finds no row. Its parameter `:subject` is the erased id.
     """
 
     step: Literal["files", "providers"]
@@ -53,48 +55,53 @@ class Remains(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table. `key` names a row, and `owner` is SQL for its account. A `sealed` one has `wrapped`.
-
-    `recordings` are its columns with digests of recordings. Deleted rows of a `personal` table must not stay
-    in the database's files. `erased_with` runs in the commit of each tombstone, before rows are deleted. Its
-    `:subject` is the erased id, its `:by_owner` is 1 if the account itself deletes, and it ends with its
-    WHERE. `closed_with` runs in the commit that closes the account `:id`. `rotated_with` runs in the commit
-    that replaces the key `:id` by `:new_id`, and that commit may be refused. Rows of the type `settles` are
-    written with the end of a request. A row is deleted with the usage of the request in its column `request`.
-    `sides` are names to sum usage by, each with SQL for a row of usage.
-    """
+    """The declaration of one table."""
 
     name: str
     key: tuple[str, ...] = ("id",)
+    """The columns that identify a row."""
     owner: str = "account"
+    """SQL for the account of a row."""
     sealed: bool = False
+    """Whether rows have encrypted columns. The table then has a column `wrapped` for the key of each row."""
     recordings: tuple[str, ...] = ()
+    """The columns with digests of recordings."""
     personal: bool = False
+    """Whether deleted rows must also vanish from the files of the database."""
     paths: tuple[PathColumn, ...] = ()
     erasable: Erasable | None = None
     erased_with: tuple[str, ...] = ()
+    """Statements in the commit of each tombstone. They run before rows are deleted. The parameter `:subject`
+    is the erased id, and `:by_owner` is 1 if the account itself deletes. Each must end with its WHERE."""
     remains: Remains | None = None
     closed_with: tuple[str, ...] = ()
+    """Statements in the commit that closes the account `:id`."""
     rotated_with: tuple[str, ...] = ()
+    """Statements in the commit that replaces the key `:id` by `:new_id`. That commit may be refused."""
     settles: type[msgspec.Struct] | None = None
+    """The type of the rows that are written in the commit that settles a request."""
     request: str = ""
+    """The column with the id of a request. A row is deleted with the usage of this request."""
     sides: tuple[tuple[By, str], ...] = ()
+    """Further names to sum usage by, each with SQL for a row of usage."""
 
 
 Tables = tuple[Table, ...]
-"""A table comes before the tables that need it."""
+"""A table comes before the tables that refer to it."""
 
 
 @cache
 def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
+    """Return the tables whose rows can be erased."""
     return tuple((table, table.erasable) for table in tables if table.erasable is not None)
 
 
 @cache
 def wholes(tables: Tables) -> tuple[Table, ...]:
-    return tuple(table for table, how in erasables(tables) if not how.is_part)
+    """Return the tables whose rows can be erased and are no part of other rows."""
+    return tuple(table for table, erasable in erasables(tables) if not erasable.is_part)
 
 
 def erasable_of(tables: Tables, subject: str) -> Erasable | None:
-    """Return how the thing with this id is erased, or None."""
-    return next((how for _, how in erasables(tables) if subject.startswith(how.prefix)), None)
+    """Return the erasure of the row with this id. Return None if it cannot be erased."""
+    return next((erasable for _, erasable in erasables(tables) if subject.startswith(erasable.prefix)), None)

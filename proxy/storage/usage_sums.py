@@ -1,4 +1,7 @@
-"""Sums of usage by one of its columns. The database adds up, and months are made from days."""
+"""Sums of usage, grouped by day, model, account or another side. The database adds the rows up.
+
+The sums of months are added up here, from the sums of days.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from proxy.storage.store import Params, Store
 from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
 
 DAY = 86_400_000_000
+"""In microseconds."""
 ALL = 2**31 - 1
+"""The limit of a query that returns all rows."""
 
-_MADE = re.compile("_[0-9]{16}$")
-"""When a job was made, in microseconds, in the ids of its steps."""
+_MADE_SUFFIX = re.compile("_[0-9]{16}$")
+"""The end of a job's name in the sums of the database: the time when the job was made, in microseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The id of a step or a run begins with the id of its job and the time at which the job was made.
 _JOB = """
@@ -32,10 +37,10 @@ _EXPRESSIONS: dict[By, str] = {
     "operation": "kind",
     "job": _JOB.format(id="id"),
 }
-# The costs of runs on rented machines are in no row of usage.
-_OF_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
-# Cast, because PostgreSQL sums bigints to a numeric. Each row is rounded down to milliseconds first, so that
-# the rows of a group add up to its sum.
+# Sums by these sides include the costs of runs on rented machines. Those costs are not in the rows of usage.
+_SIDES_WITH_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
+# The sums are cast, because a sum of bigints is a numeric in PostgreSQL. Each row is rounded down to
+# milliseconds before the sum, so that a sum is exactly the sum of its rows.
 _SUMS = ", ".join(
     f"CAST(sum({expression}) AS BIGINT) AS {name}"
     for name, expression in (
@@ -53,7 +58,7 @@ COSTS_OF_RUNS = "job IS NOT NULL AND at >= :since AND at < :until"
 class UsageSum(msgspec.Struct, frozen=True):
     """One sum. `name` is a day (`2026-01-31`), a month (`2026-01`), an `engine/model`, an account's id, ….
 
-    A sum of an account has its `account_name`."""
+    If usage is summed by account, `account_name` is the name of the account."""
 
     name: str
     requests: int
@@ -68,36 +73,39 @@ class UsageSum(msgspec.Struct, frozen=True):
 async def sums(
     store: Store, period: Period, by: By, most: int = ALL, *, has_runs: bool = False
 ) -> list[UsageSum]:
-    """Sum usage, with up to `most` sums: days and months newest first, others by credits, the most first. If
-    it `has_runs`, their costs are in the sums by account, day, engine, job and month."""
+    """Return up to `most` sums: days and months newest first, other sums with the most credits first.
+
+    With `has_runs`, sums by account, day, engine, job and month include the costs of rented machines.
+    """
     if by == "refusal":
         refused = await refusals.by_reason(store, period, most)
-        return [_uncharged(str(row["name"]), int(row["requests"])) for row in refused]
+        return [_free_sum(str(row["name"]), int(row["requests"])) for row in refused]
     expression = _expression(store, by)
     where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
-    is_time, named = by in ("day", "month"), f", {_ACCOUNT_NAME}" if by == "account" else ""
+    is_time = by in ("day", "month")
+    account_name = f", {_ACCOUNT_NAME}" if by == "account" else ""
     sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
-    if has_runs and by in _OF_RUNS:
+    if has_runs and by in _SIDES_WITH_RUNS:
         runs = f"{COSTS_OF_RUNS} AND {'1 = 1' if period.account is None else 'account = :account'}"
-        side = f"at / {DAY}" if is_time else _JOB.format(id="request") if by == "job" else by
-        of_runs = f"SELECT {side}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
-        sql = f"SELECT name, {_BOTH} FROM ({sql} UNION ALL {of_runs}) AS sums GROUP BY 1"
+        run_name = f"at / {DAY}" if is_time else _JOB.format(id="request") if by == "job" else by
+        run_sums = f"SELECT {run_name}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
+        sql = f"SELECT name, {_SUMS_OF_BOTH} FROM ({sql} UNION ALL {run_sums}) AS sums GROUP BY 1"
     order = "name DESC" if is_time else "credits DESC, requests DESC, name"
-    sql = f"SELECT sums.*{named} FROM ({sql}) AS sums ORDER BY {order} LIMIT :limit"
-    # A month is complete only when all its days have been read, and a job when all its groups have.
+    sql = f"SELECT sums.*{account_name} FROM ({sql}) AS sums ORDER BY {order} LIMIT :limit"
+    # Months and jobs are joined from several rows, so the limit applies after that.
     parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by in ("job", "month") else most}
     rows = await store.read_long(sql, parameters)
     if not is_time:
         found = msgspec.convert(rows, list[UsageSum])
         if by == "job":
-            return _jobs(found)[:most]
+            return _name_jobs(found)[:most]
         return await _with_refused(store, period, found) if by == "outcome" else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
-    return _joined(days, lambda day: day[:7])[:most] if by == "month" else days
+    return _join_by_name(days, lambda day: day[:7])[:most] if by == "month" else days
 
 
-_NUMBERS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
-_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBERS)
+_NUMBER_FIELDS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
+_SUMS_OF_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBER_FIELDS)
 
 
 def _expression(store: Store, by: By) -> str:
@@ -108,10 +116,11 @@ def _expression(store: Store, by: By) -> str:
 async def _with_refused(store: Store, period: Period, outcomes: list[UsageSum]) -> list[UsageSum]:
     """Add the requests that were refused before they could have another outcome."""
     refused = await refusals.total(store, period)
-    return [*outcomes, _uncharged("refused", refused)] if refused else outcomes
+    return [*outcomes, _free_sum("refused", refused)] if refused else outcomes
 
 
-def _uncharged(name: str, requests: int) -> UsageSum:
+def _free_sum(name: str, requests: int) -> UsageSum:
+    """Return a sum of requests that cost nothing and spoke nothing."""
     return UsageSum(name, requests, 0, 0, 0, 0, 0)
 
 
@@ -119,23 +128,27 @@ def _day(number: int) -> str:
     return f"{_EPOCH + timedelta(days=number):%Y-%m-%d}"
 
 
-def _jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
-    """Name jobs by their ids. Two jobs have one id if the second used the Idempotency-Key of a deleted first
-    job: then each name ends with the microsecond in which the job was made."""
-    ids = {each.name: _MADE.sub("", each.name) for each in found}
-    jobs = Counter(id_ for name, id_ in ids.items() if name != id_)
-    joined = _joined(found, lambda name: name if jobs[ids[name]] > 1 else ids[name])
+def _name_jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
+    """Name the sums by the ids of their jobs, and join sums of one job.
+
+    Two jobs have the same id if the second used the Idempotency-Key of the first, which was deleted. The
+    names of such jobs keep the time when the job was made.
+    """
+    ids = {each.name: _MADE_SUFFIX.sub("", each.name) for each in found}
+    job_count = Counter(id_ for name, id_ in ids.items() if name != id_)
+    joined = _join_by_name(found, lambda name: name if job_count[ids[name]] > 1 else ids[name])
     return sorted(joined, key=lambda each: (-each.credits, -each.requests, each.name))
 
 
-def _joined(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:
+def _join_by_name(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:
+    """Add up the sums that `name_of` gives the same name."""
     found: dict[str, UsageSum] = {}
     for each in sums:
         name = name_of(each.name)
-        found[name] = _both(found.get(name, _uncharged(name, 0)), each)
+        found[name] = _add(found.get(name, _free_sum(name, 0)), each)
     return list(found.values())
 
 
-def _both(one: UsageSum, other: UsageSum) -> UsageSum:
-    added = {field: getattr(one, field) + getattr(other, field) for field in _NUMBERS}
+def _add(one: UsageSum, other: UsageSum) -> UsageSum:
+    added = {field: getattr(one, field) + getattr(other, field) for field in _NUMBER_FIELDS}
     return UsageSum(one.name, **added)

@@ -9,23 +9,12 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from speech_engine.host import plugin_process
+from speech_engine.host import pipe_messages, plugin_process
 from speech_engine.host.log import HostLogger
 from speech_engine.host.pipe import ParentPipe, tell
-from speech_engine.host.pipe_messages import (
-    BeginPlugin,
-    CloseMarkStream,
-    MarkAnswer,
-    MarkedSound,
-    MarkQuestion,
-    MarkReady,
-    MarkSound,
-    Message,
-    OpenMarkStream,
-)
 from speech_engine.mark import Mark, MarkStream
 
-_Step = OpenMarkStream | MarkSound | CloseMarkStream
+_Step = pipe_messages.OpenMarkStream | pipe_messages.MarkSound | pipe_messages.CloseMarkStream
 
 
 class _Marking:
@@ -34,20 +23,20 @@ class _Marking:
         self._log = log
         self._streams: dict[int, MarkStream] = {}
 
-    def take(self, step: _Step) -> MarkedSound | None:
+    def take(self, step: _Step) -> pipe_messages.MarkedSound | None:
         number = step.number
-        if isinstance(step, CloseMarkStream):
+        if isinstance(step, pipe_messages.CloseMarkStream):
             self._streams.pop(number, None)
             return None
         try:
-            return MarkedSound(number, self._marked(step))
+            return pipe_messages.MarkedSound(number, self._marked(step))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
             self._log.warning("mark.sound.failed", error=type(error).__name__)
             self._streams.pop(number, None)
-            return MarkedSound(number, failure=type(error).__name__)
+            return pipe_messages.MarkedSound(number, failure=type(error).__name__)
 
-    def _marked(self, step: OpenMarkStream | MarkSound) -> bytes:
-        if isinstance(step, OpenMarkStream):
+    def _marked(self, step: pipe_messages.OpenMarkStream | pipe_messages.MarkSound) -> bytes:
+        if isinstance(step, pipe_messages.OpenMarkStream):
             self._streams[step.number] = self._mark.open(step.sample_rate_hz, step.key, step.payload)
             return b""
         stream = self._streams[step.number]
@@ -55,21 +44,21 @@ class _Marking:
         return marked + stream.flush() if step.is_last else marked
 
 
-def _found(mark: Mark, log: HostLogger, question: MarkQuestion) -> MarkAnswer:
+def _found(mark: Mark, log: HostLogger, question: pipe_messages.MarkQuestion) -> pipe_messages.MarkAnswer:
     try:
         found = mark.detect(question.pcm, question.sample_rate_hz, question.keys)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
         log.warning("mark.detect.failed", error=type(error).__name__)
-        return MarkAnswer(question.number, failure=type(error).__name__)
-    return MarkAnswer(question.number, found)
+        return pipe_messages.MarkAnswer(question.number, failure=type(error).__name__)
+    return pipe_messages.MarkAnswer(question.number, found)
 
 
-async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
+async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginPlugin, log: HostLogger) -> None:
     loop = asyncio.get_running_loop()
-    steps, questions = asyncio.Queue[_Step](), asyncio.Queue[MarkQuestion]()
+    steps, questions = asyncio.Queue[_Step](), asyncio.Queue[pipe_messages.MarkQuestion]()
 
-    def on_message(message: Message) -> None:
-        if isinstance(message, MarkQuestion):
+    def on_message(message: pipe_messages.Message) -> None:
+        if isinstance(message, pipe_messages.MarkQuestion):
             tell(loop, questions.put_nowait, message)
         elif isinstance(message, _Step):
             tell(loop, steps.put_nowait, message)
@@ -77,7 +66,7 @@ async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("mark", begin, log) as mark:
         marking = _Marking(mark, log)
-        pipe.send(MarkReady())
+        pipe.send(pipe_messages.MarkReady())
         async with asyncio.TaskGroup() as group:
             group.create_task(plugin_process.answer_in_thread(steps, marking.take, pipe))
             # A detection takes seconds, and no answer should wait for it.

@@ -1,7 +1,8 @@
-"""The socketpair between the supervisor and each of its children, hosts and workers alike.
+"""The pipe between the supervisor and a child, which is a host or a worker. It is a socketpair.
 
-The end of the pipe says that the other side is dead. The child then removes its own socket and exits,
-so that a killed supervisor leaves nothing behind. Frames are a length and a msgpack message.
+If a child reads the end of the pipe, its supervisor is dead. The child then removes its own socket and exits,
+so that a killed supervisor leaves nothing behind. On the pipe, a message is a head and a frame: the frame is
+the message in msgpack, and the head is its length.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ unpack: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
 
 
 def pack(message: Message) -> bytes:
+    """Return a message with its head, ready to send."""
     frame = encode(message)
     return head(frame) + frame
 
@@ -40,32 +42,33 @@ def head(frame: bytes) -> bytes:
 
 
 def length(head: bytes) -> int:
+    """Return the length of the frame after this head."""
     size: int = _LENGTH.unpack(head)[0]
     return size
 
 
 class ParentPipe:
-    """A child's end. A thread reads, so that a busy event loop cannot live longer than its supervisor."""
+    """A child's side of the pipe. `watch` reads in a thread, so even a child with a busy event loop exits."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(True)
-        self._sending = threading.Lock()
+        self._send_lock = threading.Lock()
 
     def send(self, message: Message) -> None:
-        """Sends a message, unless the parent is gone: the reader sees its end, and exits for us."""
-        with self._sending, suppress(OSError):
+        """Sends a message. If the parent is dead, nothing is sent: the reading thread ends the child."""
+        with self._send_lock, suppress(OSError):
             self._socket.sendall(pack(message))
 
     def write(self, frame: bytes) -> None:
-        """Sends a frame, which may be large, as `send` does."""
-        with self._sending, suppress(OSError):
+        """Sends a frame after its head, like `send`. A large frame is not copied."""
+        with self._send_lock, suppress(OSError):
             self._socket.sendall(head(frame))
             self._socket.sendall(frame)
 
     def forward(self, frames: bytes) -> None:
-        """Sends bytes of frames that are packed already, as `send` does."""
-        with self._sending, suppress(OSError):
+        """Sends frames that have their heads already, like `send`."""
+        with self._send_lock, suppress(OSError):
             self._socket.sendall(frames)
 
     def close(self) -> None:
@@ -78,11 +81,11 @@ class ParentPipe:
 
     def read(self) -> bytes | None:
         """Returns the next frame, or None at the end of the pipe. Blocks."""
-        head = self._exactly(HEAD_BYTES)
-        return None if head is None else self._exactly(length(head))
+        head = self._read_exactly(HEAD_BYTES)
+        return None if head is None else self._read_exactly(length(head))
 
     def watch(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
-        """Hands every message to `on_message` in a thread of its own; at the end calls `on_end` and exits."""
+        """Calls `on_message` with every message, in a new thread. At the end, calls `on_end` and exits."""
 
         def read() -> NoReturn:
             while (message := self.receive()) is not None:
@@ -94,7 +97,7 @@ class ParentPipe:
 
         threading.Thread(target=read, name="parent-pipe", daemon=True).start()
 
-    def _exactly(self, count: int) -> bytes | None:
+    def _read_exactly(self, count: int) -> bytes | None:
         parts: list[bytes] = []
         while count:
             try:
@@ -109,12 +112,13 @@ class ParentPipe:
 
 
 def pipe_of_one_thread() -> ParentPipe:
-    """Returns the pipe of a child without a thread that reads, so that the kernel has to end it.
+    """Returns the pipe of a child without a reading thread. The kernel kills the child when its parent dies.
 
-    The parent may have ended before this: then its question is still in the pipe, and needs no answer.
+    If the parent has died before this call, the process exits. A question in the pipe then needs no answer.
     """
     die_with_parent()
-    gc.enable()  # the room that the child is of may have put it off, while modules were read
+    # The child's package may have switched the collector off, so that the imports are faster.
+    gc.enable()
     fd = int(sys.argv[1])
     poll = select.poll()
     poll.register(fd, select.POLLHUP)
@@ -124,7 +128,10 @@ def pipe_of_one_thread() -> ParentPipe:
 
 
 def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *arguments: object) -> None:
-    """Passes a call from the reading thread to the loop. The thread must live to notice the pipe's end."""
+    """Calls `listener` on the loop, from the reading thread. If the loop is closed, nothing happens.
+
+    An error would end the thread, and then the process would not notice the end of the pipe.
+    """
     try:
         loop.call_soon_threadsafe(listener, *arguments)
     except RuntimeError:
@@ -132,9 +139,9 @@ def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *argu
 
 
 def remove_socket(address: str) -> None:
-    """Unlinks a child's own socket, and its folder if the folder is empty then."""
+    """Unlinks a child's own socket, and then its folder if that is empty."""
     for action, path in ((os.unlink, address), (os.rmdir, os.path.dirname(address))):
         try:
             action(path)
         except OSError:
-            pass  # already gone, or others still live in the folder
+            pass  # it is already gone, or the folder has sockets of other children

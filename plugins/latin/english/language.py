@@ -1,4 +1,4 @@
-"""English of America and of other countries."""
+"""English, with the differences between America, Nigeria and other countries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plugins.latin.english.tables import TABLES
 from plugins.latin.language import Form, Language, Patterns, Roman, Tables, Time, in_order
 from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
 from plugins.latin.rules.spelled import ABROAD, CARD
-from plugins.latin.rules.spelled import after as behind
+from plugins.latin.rules.spelled import after as digits_after
 from speech_engine.text import english_numbers as numbers
 from speech_engine.text.draft import Draft
 from speech_engine.text.english_numbers import american, plural, year
@@ -20,14 +20,14 @@ MONTHS = in_order("January February March April May June July August September O
 _SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")
 _MONTH_NAMES = {name.lower(): number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:Sept|{'|'.join(_SHORT)})\b)(?:{INNER_STOP})?"
-# If a number counts something, it is no day: in March 5 miles away.
-_COUNTED = one_of(
+# A number before one of these words is a quantity and no day: `in March 5 miles away`.
+_COUNTED_WORDS = one_of(
     {unit.many.split()[0] for unit in TABLES.units.values()}
     | {currency.many.split()[-1] for currency in TABLES.currencies.values()}
     | {written for written in (*TABLES.units, *TABLES.larges) if len(written) > 1}
     | {"people", "men", "women", "children", "times", "days", "weeks", "months", "years"}
 )
-_DAY = rf"(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th|(?!{SPACE}(?:{_COUNTED})(?!\w)))"
+_DAY = rf"(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th|(?!{SPACE}(?:{_COUNTED_WORDS})(?!\w)))"
 _YEAR = r"(?:,? (?P<year>[0-9]{4}))?(?![\w/:]|[.,-][0-9])"
 _YEAR_CUE = (
     r"(?:\b(?:in|since|by|until|till|from|of|before|after|during|circa|around|early|late|mid|year|years|"
@@ -35,44 +35,49 @@ _YEAR_CUE = (
     r"|\b(?:from|between) [0-9]{4} (?:to|and)|©) $"
 )
 
-_DECADES = re.compile(
+_DECADE = re.compile(
     rf"{LEFT}['’]?(?:(?P<hundreds>1[0-9]|20)00|(?P<century>[0-9]{{2}})?(?P<decade>[2-9]0))['’]?s(?!\w)"
 )
-_JOINED = re.compile(rf"{LEFT}([0-9]{{1,3}})-(to|in|for|by|of|on)-([0-9]{{1,3}})(?![\w-]|[.,][0-9])")
-# Words that begin a sentence, and are not the name of a saint.
+# For example `3-to-5` and `2-for-1`.
+_HYPHENATED = re.compile(rf"{LEFT}([0-9]{{1,3}})-(to|in|for|by|of|on)-([0-9]{{1,3}})(?![\w-]|[.,][0-9])")
+# If one of these words follows, a sentence begins. Otherwise `St.` could precede the name of a saint.
 _BEGINNING = r"(?:The|He|She|It|They|We|I|You|Then|But|And|This|That)\b"
 _STREET = re.compile(rf"(?<=\w )(?P<kind>St|Dr)(?:(?=\.(?:\s*\Z|\s+{_BEGINNING}))|\.(?=[,;)]|\s+[a-z]))")
 _BEFORE_STREET = re.compile(r"\b[A-Z][\w'’]+ $")
 
 
-def _decades(draft: Draft) -> None:
-    def spoken(match: re.Match[str]) -> str:
+def _rewrite_decades(draft: Draft) -> None:
+    def replacement(match: re.Match[str]) -> str:
         if match["hundreds"]:
             first = int(match["hundreds"]) * 100
             return plural(year(first, american(first)))
         century = f"{american(int(match['century']))} " if match["century"] else ""
         return century + plural(american(int(match["decade"])))
 
-    draft.rewrite(_DECADES, spoken)
+    draft.rewrite(_DECADE, replacement)
 
 
-def _joined(draft: Draft) -> None:
-    draft.rewrite(_JOINED, lambda match: f"{american(int(match[1]))}-{match[2]}-{american(int(match[3]))}")
+def _rewrite_hyphenated(draft: Draft) -> None:
+    draft.rewrite(
+        _HYPHENATED, lambda match: f"{american(int(match[1]))}-{match[2]}-{american(int(match[3]))}"
+    )
 
 
-def _street(draft: Draft) -> None:
-    """Tell a street from a saint by the text before and behind: `Main St.` and `St. Mary`."""
+def _rewrite_streets(draft: Draft) -> None:
+    """Read `St` and `Dr` as Street and Drive after a name, as in `Main St.`, but not in `St. Mary`."""
 
-    def spoken(match: re.Match[str]) -> str | None:
+    def replacement(match: re.Match[str]) -> str | None:
         is_named = _BEFORE_STREET.search(match.string, max(0, match.start() - 32), match.start())
         return {"St": "Street", "Dr": "Drive"}[match["kind"]] if is_named else None
 
-    draft.rewrite(_STREET, spoken)
+    draft.rewrite(_STREET, replacement)
 
 
-# In `the Part I like`, the I is no numeral.
-_I = r"(?!(?<= I) (?!and [IVXLC]{2})[a-z])"
-_NAMED = after("Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_I)
+# In `the Part I like`, the I is a pronoun and no numeral.
+_NO_PRONOUN = r"(?!(?<= I) (?!and [IVXLC]{2})[a-z])"
+_NUMBERED_PART = after(
+    "Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_NO_PRONOUN
+)
 
 PATTERNS = Patterns(
     month_names=_MONTH_NAMES | {"sept": 9},
@@ -88,7 +93,7 @@ PATTERNS = Patterns(
     romans=(
         Roman(before(r"[Cc]entur(?:y|ies)\b"), as_ordinal),
         Roman(after("World War"), lambda language, number: as_cardinal(language, number).capitalize()),
-        Roman(_NAMED, as_cardinal),
+        Roman(_NUMBERED_PART, as_cardinal),
     ),
     spelled=(
         ABROAD,
@@ -96,23 +101,24 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])(?:1[ -])?\([0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])(?:1-)?[0-9]{3}([.-])[0-9]{3}\1[0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])"),
-        # A telephone number within a town. If both numbers are round, or count something, they are
-        # a range instead.
+        # A telephone number without an area code. If both parts are round numbers, or a counted word follows,
+        # it is a range.
         re.compile(
             r"(?<![\w.,-])(?<!pages )(?<!pp\. )(?![0-9]{2}0-[0-9]{3}0)[2-9][0-9]{2}-[0-9]{4}"
-            rf"(?![\w-]|[.,][0-9]|{SPACE}?[%°$€£]|{SPACE}?(?:{_COUNTED})(?!\w)| [a-z]+s\b)"
+            rf"(?![\w-]|[.,][0-9]|{SPACE}?[%°$€£]|{SPACE}?(?:{_COUNTED_WORDS})(?!\w)| [a-z]+s\b)"
         ),
-        # A postcode, behind its state.
+        # A postcode after its state: `CA 94103`.
         re.compile(r"(?<=\b[A-Z]{2} )[0-9]{5}(?:-[0-9]{4})?(?![\w-])"),
-        behind("call", "tel", "phone", "telephone", "fax", "mobile", "whatsapp"),
+        digits_after("call", "tel", "phone", "telephone", "fax", "mobile", "whatsapp"),
     ),
-    own=(_decades, _joined, _street),
+    own=(_rewrite_decades, _rewrite_hyphenated, _rewrite_streets),
 )
 
 
 _AMERICAN = frozenset(("", "US", "PH", "PR"))
-_UNDER = {2: "half", 4: "quarter"}
-_MOST_UNDER = 100
+_DENOMINATORS = {2: "half", 4: "quarter"}
+"""The other denominators are read as ordinals."""
+_MOST_DENOMINATOR = 100
 
 
 def english(region: str) -> Language:
@@ -134,12 +140,12 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
             return f"the {ordinal(day)} of {MONTHS[month - 1]} {year}".rstrip()
         return f"{MONTHS[month - 1]} {ordinal(day)}" + (f", {year}" if year else "")
 
-    def fraction(over: int, under: int, form: Form) -> str | None:
+    def fraction(numerator: int, denominator: int, form: Form) -> str | None:
         del form
-        if under > _MOST_UNDER:
+        if denominator > _MOST_DENOMINATOR:
             return None
-        name = _UNDER.get(under) or ordinal(under)
-        return f"{cardinal(over)} {name}{'s' if over > 1 else ''}"
+        name = _DENOMINATORS.get(denominator) or ordinal(denominator)
+        return f"{cardinal(numerator)} {name}{'s' if numerator > 1 else ''}"
 
     return Language(
         point=".",
@@ -169,7 +175,7 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
 
 
 def _nigerian() -> Tables:
-    """Return the tables of Nigeria. A plain N is the sign of the naira, but `N95` is a mask."""
+    """Return the tables of Nigeria. The letter N is the sign of the naira, but `N95` is a mask."""
     currencies = {**TABLES.currencies, "N": TABLES.currencies["NGN"]}
     return replace(TABLES, currencies=currencies, words={**TABLES.words, "N95": "N ninety-five"})
 
@@ -187,5 +193,6 @@ def _clock(time: Time) -> str:
 
 
 def _mixed(number: str, fraction: str, noun: str) -> str:
+    """Return the words of a mixed number: `two and a half miles`."""
     fraction = f"a {fraction.removeprefix('one ')}" if fraction.startswith("one ") else fraction
     return f"{number} and {fraction} {noun}".rstrip()

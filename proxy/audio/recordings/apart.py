@@ -15,7 +15,7 @@ import structlog
 
 from proxy.audio.recordings.recording import Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
-from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperRefused
+from proxy.helpers.helper import Helper, HelperFailed
 
 LIVES = 2
 """The tries of a file whose process died."""
@@ -47,14 +47,12 @@ async def read_apart(
     except TimeoutError:
         # The process bounds a file's own time, which is much less.
         raise _failed("late") from None
-    except HelperDied as died:
-        if not died.has_used_its_time and died.status not in _BY_FILE:
+    except HelperFailed as failed:
+        if failed.what == "refused":
+            raise _failed("start") from None
+        if failed.what == "died" and not failed.has_used_its_time and failed.status not in _BY_FILE:
             raise _failed("end") from None
-        made = Undecoded("time" if died.has_used_its_time else "lost")
-    except HelperRefused:
-        raise _failed("start") from None
-    except HelperFailed:
-        made = Undecoded("lost")
+        made = Undecoded("time" if failed.has_used_its_time else "lost")
     if isinstance(made, Undecoded):
         raise UnusableRecording.of(made.fault)
     return made

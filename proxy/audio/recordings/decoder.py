@@ -9,16 +9,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import msgspec
 import structlog
 
+from proxy.audio.recordings import recording
 from proxy.audio.recordings.apart import LIVES, read_apart
-from proxy.audio.recordings.recording import (
-    LEAST_RATE_HZ,
-    MOST_CHANNELS,
-    MOST_RATE_HZ,
-    MOST_SAMPLES,
-    Decoded,
-    SpeechRecording,
-    Undecoded,
-)
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
@@ -35,11 +27,11 @@ _SPEC = HelperSpec(
     is_for_one=True,
     keeps_spare=True,
     lives=LIVES,
-    most_answer_bytes=3 * MOST_SAMPLES + 4096,
+    most_answer_bytes=3 * recording.MOST_SAMPLES + 4096,
 )
 
 _log = structlog.get_logger()
-_decode_answer = msgspec.msgpack.Decoder(Decoded | Undecoded).decode
+_decode_answer = msgspec.msgpack.Decoder(recording.Decoded | recording.Undecoded).decode
 
 
 class Decoder:
@@ -63,14 +55,14 @@ class Decoder:
         """
         return self._places.turn(account, waits=waits)
 
-    async def decode(self, data: bytes) -> SpeechRecording:
+    async def decode(self, data: bytes) -> recording.SpeechRecording:
         """Decode an upload, within a turn. Raises UnusableRecording and DecodingFailed.
 
         If it is cancelled, the process is killed.
         """
         return await asyncio.to_thread(_recording, await self.decode_samples(data))
 
-    async def decode_samples(self, data: bytes) -> Decoded:
+    async def decode_samples(self, data: bytes) -> recording.Decoded:
         """Decode an upload to bare samples, as `decode` does."""
         made = await read_apart(self._helper, data, self._within_s, checked_sound)
         if made.lacks and not self._has_warned:
@@ -82,28 +74,28 @@ class Decoder:
         await self._helper.close()
 
 
-def checked_sound(answer: bytes) -> Decoded | Undecoded:
+def checked_sound(answer: bytes) -> recording.Decoded | recording.Undecoded:
     """Return the child's validated answer: a hostile file may control the child that decodes it. Raises
     MsgspecError."""
     made = _decode_answer(answer)
-    if isinstance(made, Undecoded):
+    if isinstance(made, recording.Undecoded):
         return made
     samples, rest = divmod(len(made.pcm), made.sample_bytes) if made.sample_bytes in (2, 3) else (0, 0)
     is_sound = (
-        0 < samples <= MOST_SAMPLES
+        0 < samples <= recording.MOST_SAMPLES
         and rest == 0
-        and LEAST_RATE_HZ <= made.rate_hz <= MOST_RATE_HZ
-        and 1 <= made.channels <= MOST_CHANNELS
+        and recording.LEAST_RATE_HZ <= made.rate_hz <= recording.MOST_RATE_HZ
+        and 1 <= made.channels <= recording.MOST_CHANNELS
         and made.codec.isidentifier()
         and len(made.codec) <= 20
     )
-    return made if is_sound else Undecoded("lost")
+    return made if is_sound else recording.Undecoded("lost")
 
 
-def _recording(made: Decoded) -> SpeechRecording:
+def _recording(made: recording.Decoded) -> recording.SpeechRecording:
     from proxy.audio.recordings.master import make_master
 
-    return SpeechRecording(
+    return recording.SpeechRecording(
         master=make_master(made.pcm, made.rate_hz, made.sample_bytes),
         rate_hz=made.rate_hz,
         seconds=len(made.pcm) / made.sample_bytes / made.rate_hz,

@@ -17,19 +17,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.recording import (
-    LEAST_RATE_HZ,
-    LOSSLESS,
-    LOSSY,
-    MOST_CHANNELS,
-    MOST_RATE_HZ,
-    MOST_S,
-    MOST_SAMPLES,
-    MOST_STORED_HZ,
-    Decoded,
-    Undecoded,
-    UnusableRecording,
-)
+from proxy.audio.recordings import recording
 
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
@@ -44,12 +32,12 @@ _LEAST_LEFT = 0.001
 _T = TypeVar("_T")
 
 
-def decode(data: bytes) -> Decoded | Undecoded:
+def decode(data: bytes) -> recording.Decoded | recording.Undecoded:
     """Decode a file. Raises MemoryError; any other exception is a fault of the decoder itself."""
     return read_upload(data, _decoded)
 
 
-def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
+def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
     """Decode the frames of a file. If the channels cancel each other, decode again with the first one alone:
     some recorders invert one channel."""
     mix = Downmix()
@@ -57,16 +45,16 @@ def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | Undeco
     return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_put_out else made
 
 
-def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | Undecoded:
+def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
     if not data:
-        return Undecoded("empty")
+        return recording.Undecoded("empty")
     try:
         with av.open(BytesIO(data), "r", metadata_errors="replace", options=dict(_OPTIONS)) as container:
             return made_of(MonoFrames(container, mix))
-    except UnusableRecording as refused:
-        return Undecoded(refused.fault)
+    except recording.UnusableRecording as refused:
+        return recording.Undecoded(refused.fault)
     except _FAULTS:
-        return Undecoded("unreadable")
+        return recording.Undecoded("unreadable")
 
 
 class MonoFrames:
@@ -78,15 +66,19 @@ class MonoFrames:
 
     def __init__(self, container: Any, mix: Downmix) -> None:
         if not container.streams.audio:
-            raise UnusableRecording.of("no_audio")
+            raise recording.UnusableRecording.of("no_audio")
         self._stream = container.streams.audio[0]
         self._container = container
         context = self._stream.codec_context
         if context is None:
-            raise UnusableRecording.of("codec")
+            raise recording.UnusableRecording.of("codec")
         self.codec = _DECODERS.get(context.name, context.name)
-        if self.codec not in LOSSY and self.codec not in LOSSLESS and not self.codec.startswith(_PCM):
-            raise UnusableRecording.of("codec")
+        if (
+            self.codec not in recording.LOSSY
+            and self.codec not in recording.LOSSLESS
+            and not self.codec.startswith(_PCM)
+        ):
+            raise recording.UnusableRecording.of("codec")
         context.thread_count = 1
         self.mix = mix
         self.rate_hz = 0
@@ -152,29 +144,29 @@ class MonoFrames:
             return bytes(whole.astype("<i2").data)
         return bytes(np.ascontiguousarray(whole.view(np.uint8).reshape(-1, 4)[:, :3]).data)
 
-    def no_sound(self) -> UnusableRecording:
-        return UnusableRecording.of("empty" if self.rate_hz else "unreadable")
+    def no_sound(self) -> recording.UnusableRecording:
+        return recording.UnusableRecording.of("empty" if self.rate_hz else "unreadable")
 
     def _check(self, frame: Any) -> None:
         channels = frame.layout.nb_channels
-        if not 1 <= channels <= MOST_CHANNELS:
-            raise UnusableRecording.of("channels")
+        if not 1 <= channels <= recording.MOST_CHANNELS:
+            raise recording.UnusableRecording.of("channels")
         if not self.rate_hz:
-            if not LEAST_RATE_HZ <= frame.sample_rate <= MOST_RATE_HZ:
-                raise UnusableRecording.of("rate")
+            if not recording.LEAST_RATE_HZ <= frame.sample_rate <= recording.MOST_RATE_HZ:
+                raise recording.UnusableRecording.of("rate")
             self.rate_hz = frame.sample_rate
             # The loss of a lossy codec is louder than the noise of 16 bits.
-            self.sample_bytes = 2 if self.codec in LOSSY or frame.format.bytes <= 2 else 3
+            self.sample_bytes = 2 if self.codec in recording.LOSSY or frame.format.bytes <= 2 else 3
         if frame.sample_rate != self.rate_hz:
-            raise UnusableRecording.of("changes")
+            raise recording.UnusableRecording.of("changes")
         self.channels = max(self.channels, channels)
 
 
-def _decoded(frames: MonoFrames) -> Decoded:
+def _decoded(frames: MonoFrames) -> recording.Decoded:
     pcm, sample_count, is_cut, stored_rate = bytearray(), 0, False, None
     for frame, samples in frames:
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
-        left = round(MOST_S * frames.rate_hz) - sample_count
+        left = round(recording.MOST_S * frames.rate_hz) - sample_count
         is_cut = samples > left
         sample_count += min(samples, left)
         pcm += frames.packed(stored_rate.feed(frames.mono(frame, samples)[:left]))
@@ -183,17 +175,19 @@ def _decoded(frames: MonoFrames) -> Decoded:
     if stored_rate is None or not sample_count:
         raise frames.no_sound()
     pcm += frames.packed(stored_rate.flush())
-    whole = bytes(pcm[: MOST_SAMPLES * frames.sample_bytes])
-    return Decoded(whole, stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut)
+    whole = bytes(pcm[: recording.MOST_SAMPLES * frames.sample_bytes])
+    return recording.Decoded(
+        whole, stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, is_cut
+    )
 
 
 class StoredRate:
     """Resamples to the stored rate. Sound at up to `MOST_STORED_HZ` stays unchanged."""
 
     def __init__(self, rate_hz: int) -> None:
-        self.rate_hz = min(rate_hz, MOST_STORED_HZ)
+        self.rate_hz = min(rate_hz, recording.MOST_STORED_HZ)
         self._stream = None
-        if rate_hz > MOST_STORED_HZ:
+        if rate_hz > recording.MOST_STORED_HZ:
             self._stream = soxr.ResampleStream(rate_hz, self.rate_hz, 1, dtype="float64", quality="HQ")
 
     def feed(self, mono: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.consents.rules import judge_speakers
 from proxy.helpers.child import HOST_NICENESS
-from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperRefused, HelperSpec
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from speech_engine import Comparer, Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
 from speech_engine.host import pipe
@@ -87,12 +87,13 @@ class HostedComparer:
             async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
                 scale, answer = life.ready, pipe.unpack(await life.ask(question))
                 if not isinstance(answer, ComparisonScore) or not isinstance(scale, ComparerReady):
-                    raise HelperDied
+                    raise HelperFailed
         except TimeoutError:
             raise ComparerFailed(f"{self.name} gave no answer within {self._within_s:g} s") from None
-        except HelperRefused as refused:
-            raise ComparerFailed(str(refused)) from None
-        except (HelperFailed, msgspec.MsgspecError):
+        except HelperFailed as failed:
+            ended = f"{self.name} ended while it compared"
+            raise ComparerFailed(str(failed) if failed.what == "refused" else ended) from None
+        except msgspec.MsgspecError:
             raise ComparerFailed(f"{self.name} ended while it compared") from None
         if answer.failure:
             raise ComparerFailed(f"{self.name} failed: {answer.failure}")

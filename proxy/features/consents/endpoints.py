@@ -13,23 +13,8 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor, check_open
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotAllowed, NotFound
+from proxy.features.consents import bodies, rules
 from proxy.features.consents import records as consents
-from proxy.features.consents import rules
-from proxy.features.consents.bodies import (
-    AccountConsent,
-    AccountConsentBody,
-    AccountConsentList,
-    ConsentBody,
-    ConsentEntry,
-    ConsentList,
-    ConsentName,
-    ConsentPhrase,
-    DeletedConsent,
-    account_consent,
-    consent_entry,
-    new_consent,
-    read_consent,
-)
 from proxy.features.consents.consent_store import ConsentStore, ReadableConsent, check_providers
 from proxy.http.body import body
 from proxy.http.endpoint import Query
@@ -60,29 +45,31 @@ class Consents(Resource):
     @endpoint(
         "POST",
         _ROOT,
-        ConsentEntry,
-        body=ConsentBody,
-        form=ConsentBody,
+        bodies.ConsentEntry,
+        body=bodies.ConsentBody,
+        form=bodies.ConsentBody,
         files=("recording",),
         failures=(NotAllowed, NoPlace, DecodingFailed),
     )
     @endpoint(
         "POST",
         _ADMIN,
-        AccountConsent,
+        bodies.AccountConsent,
         status=201,
         name="create_consent",
         summary="Keep a consent for an account: a recording of the phrase, or a statement",
-        body=AccountConsentBody,
-        form=AccountConsentBody,
+        body=bodies.AccountConsentBody,
+        form=bodies.AccountConsentBody,
         files=("recording",),
         failures=(NotFound, Conflict, NoPlace),
     )
     async def create_voice_consent(self, request: Request) -> Response:
         """Keep a speaker's consent: a recording of the phrase, or a statement"""
         account = account_of(request)
-        new, recording = await read_consent(request, ConsentBody if account else AccountConsentBody)
-        if isinstance(new, AccountConsentBody):
+        new, recording = await bodies.read_consent(
+            request, bodies.ConsentBody if account else bodies.AccountConsentBody
+        )
+        if isinstance(new, bodies.AccountConsentBody):
             owner = await self._admin_tools.account(new.account)
             check_open(owner)
             account = owner.id
@@ -90,11 +77,11 @@ class Consents(Resource):
         check_providers(new.providers, self._providers)
         # As with voices, what names a person is in no audit row.
         act = await self._admin_tools.act(request, "consent.created", new_id("cons"), account)
-        made = new_consent(new, recording, actor(request))
+        made = bodies.new_consent(new, recording, actor(request))
         stored = await self._consents.keep(account, made, act)
         return self._reply(request, stored, 200 if act is None else 201)
 
-    @endpoint("GET", _ROOT, ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
+    @endpoint("GET", _ROOT, bodies.ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
     async def list_voice_consents(self, request: Request) -> Response:
         """The account's consents, the newest first"""
         account, store = caller_of(request.scope).account, self._consents.store
@@ -105,17 +92,17 @@ class Consents(Resource):
             usual=_USUAL,
             most=_MOST,
         )
-        entries = [consent_entry(self._consents.open(row)) for row in found.rows]
+        entries = [bodies.consent_entry(self._consents.open(row)) for row in found.rows]
         first = entries[0].id if entries else None
         return reply(
-            ConsentList(data=entries, first_id=first, last_id=found.last_id, has_more=found.has_more)
+            bodies.ConsentList(data=entries, first_id=first, last_id=found.last_id, has_more=found.has_more)
         )
 
     # Before the ids, which have the same form.
     @endpoint(
         "GET",
         f"{_ROOT}/phrases",
-        ConsentPhrase,
+        bodies.ConsentPhrase,
         queries=(Query("language", "The language of the phrase; without it, `en`."),),
         failures=(NotFound,),
     )
@@ -129,35 +116,43 @@ class Consents(Resource):
                 param="language",
                 code="phrase_not_found",
             )
-        return reply(ConsentPhrase(language=tag, phrase=phrase))
+        return reply(bodies.ConsentPhrase(language=tag, phrase=phrase))
 
-    @endpoint("GET", f"{_ROOT}/{{id}}", ConsentEntry, failures=(NotFound,))
-    @endpoint("GET", f"{_ADMIN}/{{id}}", AccountConsent, name="get_consent", failures=(NotFound,))
+    @endpoint("GET", f"{_ROOT}/{{id}}", bodies.ConsentEntry, failures=(NotFound,))
+    @endpoint("GET", f"{_ADMIN}/{{id}}", bodies.AccountConsent, name="get_consent", failures=(NotFound,))
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
         return self._reply(request, await self._found(request))
 
-    @endpoint("POST", f"{_ROOT}/{{id}}", ConsentEntry, body=ConsentName, failures=(NotFound, Conflict))
+    @endpoint(
+        "POST", f"{_ROOT}/{{id}}", bodies.ConsentEntry, body=bodies.ConsentName, failures=(NotFound, Conflict)
+    )
     async def update_voice_consent(self, request: Request) -> Response:
         """Give a consent another name"""
-        new, account = await body(request, ConsentName), caller_of(request.scope).account
-        return reply(consent_entry(await self._consents.rename(account, request.path_params["id"], new.name)))
+        new, account = await body(request, bodies.ConsentName), caller_of(request.scope).account
+        return reply(
+            bodies.consent_entry(await self._consents.rename(account, request.path_params["id"], new.name))
+        )
 
-    @endpoint("DELETE", f"{_ROOT}/{{id}}", DeletedConsent, failures=(NotFound, Conflict))
+    @endpoint("DELETE", f"{_ROOT}/{{id}}", bodies.DeletedConsent, failures=(NotFound, Conflict))
     @endpoint(
-        "DELETE", f"{_ADMIN}/{{id}}", DeletedConsent, name="delete_consent", failures=(NotFound, Conflict)
+        "DELETE",
+        f"{_ADMIN}/{{id}}",
+        bodies.DeletedConsent,
+        name="delete_consent",
+        failures=(NotFound, Conflict),
     )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
         found = await self._found(request)
         act = await self._admin_tools.act(request, "consent.deleted", found.id, found.record.account)
         await self._consents.delete(found, act)
-        return reply(DeletedConsent(id=found.id))
+        return reply(bodies.DeletedConsent(id=found.id))
 
     @endpoint(
         "GET",
         _ADMIN,
-        AccountConsentList,
+        bodies.AccountConsentList,
         queries=(ACCOUNT_QUERY, *PAGE),
         failures=(InvalidRequest, NotFound),
     )
@@ -167,11 +162,13 @@ class Consents(Resource):
         listed = await page(
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
-        return listed.answer(AccountConsentList, lambda row: account_consent(self._consents.open(row)))
+        return listed.answer(
+            bodies.AccountConsentList, lambda row: bodies.account_consent(self._consents.open(row))
+        )
 
     @staticmethod
     def _reply(request: Request, consent: ReadableConsent, status: int = 200) -> Response:
-        shown = account_consent if account_of(request) is None else consent_entry
+        shown = bodies.account_consent if account_of(request) is None else bodies.consent_entry
         return reply(shown(consent), status)
 
     async def _found(self, request: Request) -> ReadableConsent:

@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
+from proxy import errors
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, Answering
 from proxy.api.speech import SPEECH_FAILURES
@@ -19,15 +20,6 @@ from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.audio.recordings.recording import MOST_S
-from proxy.errors import (
-    DecodingFailed,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotFound,
-    RequestUnderWay,
-    UnsupportedMediaType,
-)
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.conversions.form import (
     FILE,
@@ -118,8 +110,14 @@ class Conversions:
                 files=(FILE,),
                 failures=(
                     *BODY_FAILURES,
-                    *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
-                    DecodingFailed,
+                    *(
+                        errors.NotFound,
+                        errors.RequestUnderWay,
+                        errors.UnsupportedMediaType,
+                        errors.IdempotencyKeyReused,
+                        errors.NoPlace,
+                    ),
+                    errors.DecodingFailed,
                     *SPEECH_FAILURES,
                 ),
                 request_headers=(KEY_HEADER, PACE_HEADER),
@@ -143,7 +141,7 @@ class Conversions:
         async with self._sources.taken(caller.account, upload, grant) as source:
             try:
                 await self._answering.speak(state, upload.request(source), terms, connection)
-            except InvalidRequest as failure:
+            except errors.InvalidRequest as failure:
                 if failure.code == "unusable_sample" or failure.param in _OF_TEXTS:
                     failure.param = FILE
                 raise

@@ -14,21 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from proxy import errors
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools, account_endpoint
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import (
-    Conflict,
-    DecodingFailed,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotFound,
-    RangeNotSatisfiable,
-    RateLimited,
-)
 from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
 from proxy.features.jobs.core import ends, records
@@ -68,7 +59,7 @@ class JobResource(Resource):
         id_ = request.path_params["id"]
         job = await JOBS.get(self._store, account_of(request), id_) if id_.isprintable() else None
         if job is None:
-            raise NotFound(f"The job '{id_[:80]}' does not exist.", param="id", code="job_not_found")
+            raise errors.NotFound(f"The job '{id_[:80]}' does not exist.", param="id", code="job_not_found")
         return job
 
     async def show(self, job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -86,7 +77,12 @@ class Jobs(JobResource):
         self._notices = notices
 
     @account_endpoint(
-        "GET", "/jobs", JobList, queries=PAGE, failures=(InvalidRequest,), summary="The jobs of all accounts"
+        "GET",
+        "/jobs",
+        JobList,
+        queries=PAGE,
+        failures=(errors.InvalidRequest,),
+        summary="The jobs of all accounts",
     )
     async def list_jobs(self, request: Request) -> Response:
         """The account's jobs, the newest first"""
@@ -97,14 +93,14 @@ class Jobs(JobResource):
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
         return listed.answer(JobList, lambda job: shown[job.id])
 
-    @endpoint("GET", "/v1/jobs/{id}", ShownJob, failures=(NotFound,))
-    @endpoint("GET", "/admin/jobs/{id}", ShownJob, failures=(NotFound,), name="get_job_of")
+    @endpoint("GET", "/v1/jobs/{id}", ShownJob, failures=(errors.NotFound,))
+    @endpoint("GET", "/admin/jobs/{id}", ShownJob, failures=(errors.NotFound,), name="get_job_of")
     async def get_job(self, request: Request) -> Response:
         """One job"""
         return await self.show(await self.found(request))
 
-    @endpoint("POST", "/v1/jobs/{id}/cancel", ShownJob, failures=(NotFound,))
-    @endpoint("POST", "/admin/jobs/{id}/cancel", ShownJob, failures=(NotFound,), name="cancel_job_of")
+    @endpoint("POST", "/v1/jobs/{id}/cancel", ShownJob, failures=(errors.NotFound,))
+    @endpoint("POST", "/admin/jobs/{id}/cancel", ShownJob, failures=(errors.NotFound,), name="cancel_job_of")
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
@@ -122,19 +118,24 @@ class Jobs(JobResource):
             job = replace(job, state="canceled", ended=await self._store.now(), waits="")
         return await self.show(left or job)
 
-    @endpoint("POST", "/v1/jobs/{id}/retry", ShownJob, failures=(NotFound, Conflict, RateLimited))
+    @endpoint(
+        "POST",
+        "/v1/jobs/{id}/retry",
+        ShownJob,
+        failures=(errors.NotFound, errors.Conflict, errors.RateLimited),
+    )
     @endpoint(
         "POST",
         "/admin/jobs/{id}/retry",
         ShownJob,
-        failures=(NotFound, Conflict, RateLimited),
+        failures=(errors.NotFound, errors.Conflict, errors.RateLimited),
         name="retry_job_of",
     )
     async def retry_job(self, request: Request) -> Response:
         """Speak what a job lacks that has failed or was canceled"""
         job = await self.found(request)
         if refusal := self._kinds.of(job).retry_refusal:
-            raise Conflict(refusal, param="id")
+            raise errors.Conflict(refusal, param="id")
         # The key that began it may be no good any more.
         key = None if account_of(request) is None else caller_of(request.scope).key
         if not await records.reopen(self._store, job, key):
@@ -142,13 +143,13 @@ class Jobs(JobResource):
             if job.state in ("failed", "canceled"):
                 raise too_many_wait()
             why = "is done" if job.state == "done" else "has not ended"
-            raise Conflict(f"The job {why}: nothing is to be tried again.", param="id")
+            raise errors.Conflict(f"The job {why}: nothing is to be tried again.", param="id")
         if self._steps is not None:
             self._steps.look_soon()
         return await self.show(await self.found(request))
 
-    @endpoint("DELETE", "/v1/jobs/{id}", DeletedJob, failures=(NotFound,))
-    @endpoint("DELETE", "/admin/jobs/{id}", DeletedJob, failures=(NotFound,), name="delete_job_of")
+    @endpoint("DELETE", "/v1/jobs/{id}", DeletedJob, failures=(errors.NotFound,))
+    @endpoint("DELETE", "/admin/jobs/{id}", DeletedJob, failures=(errors.NotFound,), name="delete_job_of")
     async def delete_job(self, request: Request) -> Response:
         """Delete a job with its text and its sound"""
         job = await self.found(request)
@@ -178,7 +179,13 @@ class ClientJobs(JobResource):
         other_bodies=(BatchJobBody, TrainingBody),
         form=ConversionJobForm,
         files=(FILE,),
-        failures=(NotFound, IdempotencyKeyReused, NoPlace, DecodingFailed, *SPEECH_FAILURES),
+        failures=(
+            errors.NotFound,
+            errors.IdempotencyKeyReused,
+            errors.NoPlace,
+            errors.DecodingFailed,
+            *SPEECH_FAILURES,
+        ),
         request_headers=(KEY_HEADER,),
         pace="own",
     )
@@ -187,7 +194,7 @@ class ClientJobs(JobResource):
         caller = caller_of(request.scope)
         try:
             terms, _ = await self._admission.admit(caller)
-        except RateLimited as failure:
+        except errors.RateLimited as failure:
             most = records.MOST_WANTED
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
             raise
@@ -227,7 +234,13 @@ class JobResults(JobResource):
         "/v1/jobs/{id}/content",
         media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
         queries=(_CHAPTER,),
-        failures=(InvalidRequest, NotFound, Conflict, RangeNotSatisfiable, NoPlace),
+        failures=(
+            errors.InvalidRequest,
+            errors.NotFound,
+            errors.Conflict,
+            errors.RangeNotSatisfiable,
+            errors.NoPlace,
+        ),
         request_headers=(RANGE,),
     )
     async def get_job_content(self, request: Request) -> Response:
@@ -240,20 +253,22 @@ class JobResults(JobResource):
         "/v1/jobs/{id}/subtitles",
         media=tuple(SUBTITLES.values()),
         queries=(_FORMAT, _CHAPTER),
-        failures=(InvalidRequest, NotFound, Conflict),
+        failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
     )
     async def get_job_subtitles(self, request: Request) -> Response:
         """The text of a job that has ended, with the times at which it is heard"""
         format_ = request.query_params.get("format") or "srt"
         if format_ not in SUBTITLES:
-            raise InvalidRequest("Invalid value for 'format': it must be one of srt, vtt.", param="format")
+            raise errors.InvalidRequest(
+                "Invalid value for 'format': it must be one of srt, vtt.", param="format"
+            )
         job = await self._ended(request, "subtitles are")
         return await self._kinds.of(job).subtitles(job, request, format_)
 
     async def _ended(self, request: Request, what: str) -> Job:
         job = await self.found(request)
         if job.state == "open":
-            raise Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
+            raise errors.Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
         return job
 
 
@@ -276,7 +291,7 @@ class EventStreams:
     def place(self, account: str) -> Iterator[None]:
         """Count a stream of an account until the block ends. Raises RateLimited."""
         if self._open[account] >= MOST_OF_ACCOUNT:
-            raise RateLimited(
+            raise errors.RateLimited(
                 f"Your account has {MOST_OF_ACCOUNT} streams of events open, which is the most.",
                 code="too_many_event_streams",
                 retry_after_s=_RETRY_S,
@@ -299,7 +314,7 @@ class JobEvents(JobResource):
         "GET",
         "/v1/jobs/{id}/events",
         media=("text/event-stream",),
-        failures=(NotFound, RateLimited),
+        failures=(errors.NotFound, errors.RateLimited),
         request_headers=(_LAST_EVENT,),
     )
     async def get_job_events(self, request: Request) -> Response:

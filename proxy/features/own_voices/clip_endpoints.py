@@ -10,19 +10,9 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy import errors
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
-from proxy.errors import (
-    Conflict,
-    DecodingFailed,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotAllowed,
-    NotFound,
-    RequestUnderWay,
-    UnsupportedMediaType,
-)
 from proxy.features.own_voices.clips import (
     AUDIO,
     PREFIX,
@@ -41,7 +31,14 @@ from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
-_OF_ADDING = (UnsupportedMediaType, NotAllowed, NotFound, Conflict, NoPlace, DecodingFailed)
+_OF_ADDING = (
+    errors.UnsupportedMediaType,
+    errors.NotAllowed,
+    errors.NotFound,
+    errors.Conflict,
+    errors.NoPlace,
+    errors.DecodingFailed,
+)
 
 
 class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +89,7 @@ class VoiceSamples(Resource):
         files=(AUDIO,),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key added it before."},
-        failures=(*_OF_ADDING, RequestUnderWay, IdempotencyKeyReused),
+        failures=(*_OF_ADDING, errors.RequestUnderWay, errors.IdempotencyKeyReused),
     )
     @endpoint(
         "POST",
@@ -133,7 +130,7 @@ class VoiceSamples(Resource):
         "/{id:path}/samples",
         VoiceSampleList,
         admin=("list_saved_voice_samples", "The recordings of an account's voice"),
-        failures=(InvalidRequest, NotFound),
+        failures=(errors.InvalidRequest, errors.NotFound),
         pace="list",
     )
     async def list_voice_samples(self, request: Request) -> Response:
@@ -146,7 +143,7 @@ class VoiceSamples(Resource):
         "/{id:path}/samples/{sample}",
         DeletedVoiceSample,
         admin=("delete_saved_voice_sample", "Delete a recording that was added to an account's voice"),
-        failures=(InvalidRequest, NotFound, Conflict),
+        failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
     )
     async def delete_voice_sample(self, request: Request) -> Response:
         """Delete a recording that was added to a voice"""
@@ -161,7 +158,7 @@ async def _read(request: Request) -> tuple[ClipForm, bytes]:
     form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
     if AUDIO not in fields.files:
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             f"Missing required parameter: '{AUDIO}'.", param=AUDIO, code="missing_required_parameter"
         )
     return form, fields.files[AUDIO].data

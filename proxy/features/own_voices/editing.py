@@ -14,41 +14,13 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy import errors
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.plugin_instances import who_knows
-from proxy.errors import (
-    Conflict,
-    DecodingFailed,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotAllowed,
-    NotFound,
-    RequestUnderWay,
-    UpstreamFailed,
-)
-from proxy.features.own_voices import records
-from proxy.features.own_voices.bodies import (
-    FORM_FIELDS,
-    ChangedVoice,
-    ConfiguredVoice,
-    DeletedVoice,
-    DescribedVoice,
-    ErasureReceipt,
-    NewSavedVoice,
-    NewVoice,
-    SavedVoice,
-    SavedVoiceForm,
-    SavedVoiceList,
-    VoiceForm,
-    erasure_receipt,
-    read_values,
-    saved_voice,
-    shown,
-)
+from proxy.features.own_voices import bodies, records
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
 from proxy.features.own_voices.stream_reply import StreamReply
@@ -69,12 +41,12 @@ _DELETE = (
     "delete_saved_voice",
     "Delete a saved voice by its id, or by its name: the account's, or everybody's",
 )
-N = TypeVar("N", bound=NewVoice)
-F = TypeVar("F", bound=VoiceForm)
+N = TypeVar("N", bound=bodies.NewVoice)
+F = TypeVar("F", bound=bodies.VoiceForm)
 
-DIGESTED: dict[type[DescribedVoice], tuple[str, ...]] = {
-    NewVoice: ("name", "cast", "mix", "description", "tags", "labels", "language", "gender", "type"),
-    VoiceForm: (
+DIGESTED: dict[type[bodies.DescribedVoice], tuple[str, ...]] = {
+    bodies.NewVoice: ("name", "cast", "mix", "description", "tags", "labels", "language", "gender", "type"),
+    bodies.VoiceForm: (
         *("name", "consent", "type", "ref_text", "language", "gender", "description", "tags", "labels"),
         *("engines", "prompt", "script_hint"),
     ),
@@ -98,24 +70,24 @@ class VoiceEditing(Resource):
         "POST",
         "",
         VoiceEntry,
-        body=NewVoice,
-        form=VoiceForm,
+        body=bodies.NewVoice,
+        form=bodies.VoiceForm,
         files=(_AUDIO,),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
         failures=(
-            NotAllowed,
-            NotFound,
-            Conflict,
-            RequestUnderWay,
-            IdempotencyKeyReused,
-            NoPlace,
-            DecodingFailed,
+            errors.NotAllowed,
+            errors.NotFound,
+            errors.Conflict,
+            errors.RequestUnderWay,
+            errors.IdempotencyKeyReused,
+            errors.NoPlace,
+            errors.DecodingFailed,
         ),
     )
     async def create_voice(self, request: Request) -> Response:
         """Make a voice of a recording, or save a cast or a mix as a voice"""
-        new, audio = await _read(request, NewVoice, VoiceForm)
+        new, audio = await _read(request, bodies.NewVoice, bodies.VoiceForm)
         tools, key = self._voices.tools, key_of(request)
         make = partial(self._make, caller_of(request.scope), new, audio)
         if key is None:
@@ -127,26 +99,34 @@ class VoiceEditing(Resource):
     @endpoint(
         "POST",
         "/admin/voices",
-        SavedVoice,
+        bodies.SavedVoice,
         status=201,
-        body=NewSavedVoice,
-        form=SavedVoiceForm,
+        body=bodies.NewSavedVoice,
+        form=bodies.SavedVoiceForm,
         files=(_AUDIO,),
-        failures=(NotFound, Conflict, NoPlace, DecodingFailed, UpstreamFailed),
+        failures=(
+            errors.NotFound,
+            errors.Conflict,
+            errors.NoPlace,
+            errors.DecodingFailed,
+            errors.UpstreamFailed,
+        ),
     )
     async def save_voice(self, request: Request) -> Response:
         """Save a cast, a mix or a name for an engine's voice, or make an account's voice of a recording"""
-        new, audio = await _read(request, NewSavedVoice, SavedVoiceForm)
+        new, audio = await _read(request, bodies.NewSavedVoice, bodies.SavedVoiceForm)
         owner = None if new.account is None else await self._voices.open_account(new.account)
         account = None if owner is None else owner.id
-        members = {} if isinstance(new, SavedVoiceForm) else {"cast": new.cast, "bindings": new.bindings}
+        members = (
+            {} if isinstance(new, bodies.SavedVoiceForm) else {"cast": new.cast, "bindings": new.bindings}
+        )
         details = {key: value for key, value in members.items() if value is not None}
         named = {"name": new.name, **details} if details else {}
         beginning = Beginning(
             await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
         )
         reasons: Sequence[str] | UnsetType = UNSET
-        if isinstance(new, SavedVoiceForm):
+        if isinstance(new, bodies.SavedVoiceForm):
             assert owner is not None, "the form names an account"
             terms = terms_of(self._admin_tools, owner)
             record = await self._voice_creation.make(owner.id, new, audio, terms, beginning)
@@ -156,14 +136,14 @@ class VoiceEditing(Resource):
             record, reasons = await self._voice_creation.bind(new, new.bindings, beginning)
         else:
             record = await self._voice_creation.compose(account, new, beginning)
-        return reply(msgspec.structs.replace(shown(record), reasons=reasons), 201)
+        return reply(msgspec.structs.replace(bodies.shown(record), reasons=reasons), 201)
 
     @endpoint(
         "GET",
         "/admin/voices",
-        SavedVoiceList,
+        bodies.SavedVoiceList,
         queries=(ACCOUNT_QUERY, *PAGE),
-        failures=(InvalidRequest, NotFound),
+        failures=(errors.InvalidRequest, errors.NotFound),
     )
     async def list_saved_voices(self, request: Request) -> Response:
         """Saved voices, the newest first, and those of the configuration"""
@@ -173,8 +153,10 @@ class VoiceEditing(Resource):
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
-        whole = SavedVoiceList(
-            data=[shown(self._library_writer.open(row), formats.get(row.id, ())) for row in listed.rows],
+        whole = bodies.SavedVoiceList(
+            data=[
+                bodies.shown(self._library_writer.open(row), formats.get(row.id, ())) for row in listed.rows
+            ],
             configured=self._configured(),
             has_more=listed.has_more,
             last_id=listed.last_id,
@@ -186,7 +168,7 @@ class VoiceEditing(Resource):
         "/{id:path}/export",
         media=("application/zip",),
         admin=("export_saved_voice", "A voice's recordings, and what is known of them, as a zip file"),
-        failures=(NotFound, NoPlace),
+        failures=(errors.NotFound, errors.NoPlace),
         pace="list",
     )
     async def export_voice(self, request: Request) -> Response:
@@ -194,31 +176,39 @@ class VoiceEditing(Resource):
         record, facts = await self._voices.find(request), b""
         if account_of(request) is None:
             await self._voices.note(request, "voice.exported", record)
-            facts = encode_json(await saved_voice(self._library_writer.store, record))
+            facts = encode_json(await bodies.saved_voice(self._library_writer.store, record))
         else:
             record = self._library_writer.opened(record)
             facts = encode_json(await self._voices.tools.entry(request, record.id))
         return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
 
-    @voice_endpoint("GET", "/erasures/{id}", ErasureReceipt, failures=(NotFound,))
+    @voice_endpoint("GET", "/erasures/{id}", bodies.ErasureReceipt, failures=(errors.NotFound,))
     async def get_voice_erasure(self, request: Request) -> Response:
         """How far the erasure of a deleted voice or recording is"""
         id_, account = request.path_params["id"], caller_of(request.scope).account
         found = await tombstones.get(self._library_writer.store, account, id_) if id_.isprintable() else None
         if found is None:
-            raise NotFound(f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found")
-        return reply(erasure_receipt(found))
+            raise errors.NotFound(
+                f"No erasure of '{id_[:80]}' is known.", param="voice", code="voice_not_found"
+            )
+        return reply(bodies.erasure_receipt(found))
 
-    @voice_endpoint("POST", "/{id:path}", VoiceEntry, body=ChangedVoice, failures=(NotFound, Conflict))
+    @voice_endpoint(
+        "POST",
+        "/{id:path}",
+        VoiceEntry,
+        body=bodies.ChangedVoice,
+        failures=(errors.NotFound, errors.Conflict),
+    )
     async def update_voice(self, request: Request) -> Response:
         """Change a voice of the account's own"""
-        change = await body(request, ChangedVoice)
+        change = await body(request, bodies.ChangedVoice)
         record = self._library_writer.opened(await self._voices.find(request))
         caller, tools = caller_of(request.scope), self._voices.tools
         updated = await self._voice_creation.change(record, change, tools.plans.terms(caller), caller.key)
         return reply(await tools.entry(request, updated.id))
 
-    @voice_endpoint("DELETE", "/{id:path}", DeletedVoice, admin=_DELETE, failures=(NotFound,))
+    @voice_endpoint("DELETE", "/{id:path}", bodies.DeletedVoice, admin=_DELETE, failures=(errors.NotFound,))
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
         # Its row is enough: what cannot be opened can be erased.
@@ -226,24 +216,29 @@ class VoiceEditing(Resource):
         named = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
         await self._voice_creation.delete(record, act)
-        return reply(DeletedVoice(id=record.id))
+        return reply(bodies.DeletedVoice(id=record.id))
 
     async def _make(
-        self, caller: Caller, new: NewVoice | VoiceForm, audio: bytes, id_: str = "", digest: str = ""
+        self,
+        caller: Caller,
+        new: bodies.NewVoice | bodies.VoiceForm,
+        audio: bytes,
+        id_: str = "",
+        digest: str = "",
     ) -> VoiceRecord:
         terms = self._voices.tools.plans.terms(caller)
         beginning = Beginning(payer=caller.key, id=id_, request=digest)
-        if isinstance(new, VoiceForm):
+        if isinstance(new, bodies.VoiceForm):
             return await self._voice_creation.make(caller.account, new, audio, terms, beginning)
         return await self._voice_creation.compose(caller.account, new, beginning, terms.voices)
 
-    def _configured(self) -> list[ConfiguredVoice]:
+    def _configured(self) -> list[bodies.ConfiguredVoice]:
         names = self._admin_tools.known_names()
         # A command without a server knows no engine's models.
         models = [] if self._voices.lists is None else self._voices.lists.catalogue.models()
         natural = {model.engine: model.info.is_trained for model in models}
         return [
-            ConfiguredVoice(
+            bodies.ConfiguredVoice(
                 name=name,
                 language=section.language,
                 gender=section.gender,
@@ -262,18 +257,18 @@ async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tupl
         new = await body(request, new_type)
         new.check()
         return new, b""
-    fields = FORM_FIELDS | frozenset(form_type.__struct_fields__)
+    fields = bodies.FORM_FIELDS | frozenset(form_type.__struct_fields__)
     form = await read_form(request, files={_AUDIO: MOST_FILE_BYTES}, fields=fields)
-    described = speech_request.read(form_type, read_values(form))
+    described = speech_request.read(form_type, bodies.read_values(form))
     described.check()
     if _AUDIO not in form.files:
-        raise InvalidRequest(
+        raise errors.InvalidRequest(
             f"Missing required parameter: '{_AUDIO}'.",
             param=_AUDIO,
-            code=None if form_type is SavedVoiceForm else "missing_required_parameter",
+            code=None if form_type is bodies.SavedVoiceForm else "missing_required_parameter",
         )
     return described, form.files[_AUDIO].data
 
 
-def digest_of(new: NewVoice | VoiceForm, audio: bytes) -> bytes:
+def digest_of(new: bodies.NewVoice | bodies.VoiceForm, audio: bytes) -> bytes:
     return digest_of_fields({name: getattr(new, name) for name in DIGESTED[type(new)]}, audio)

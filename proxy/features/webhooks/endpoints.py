@@ -9,24 +9,7 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools, account_endpoint, check_open
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
-from proxy.features.webhooks import deliveries, records
-from proxy.features.webhooks.bodies import (
-    DeletedWebhook,
-    DeliveryEntry,
-    DeliveryList,
-    EventTypes,
-    NewWebhook,
-    SecretRotation,
-    WebhookEntry,
-    WebhookList,
-    WebhookTest,
-    WebhookTestResult,
-    WebhookUpdate,
-    WebhookWithSecret,
-    delivery_entry,
-    webhook_entry,
-    with_secret,
-)
+from proxy.features.webhooks import bodies, deliveries, records
 from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookChange, WebhookStore
 from proxy.http.body import body, optional_body
 from proxy.http.lists import PAGE, page
@@ -45,23 +28,23 @@ class Webhooks(Resource):
         self._admin_tools = admin_tools
         self._webhooks = webhooks
 
-    @endpoint("GET", "/v1/webhook_event_types", EventTypes)
+    @endpoint("GET", "/v1/webhook_event_types", bodies.EventTypes)
     async def list_webhook_event_types(self, request: Request) -> Response:
         """The events that a webhook may want"""
         del request
-        return reply(EventTypes())
+        return reply(bodies.EventTypes())
 
     @account_endpoint(
         "POST",
         _ROOT,
-        WebhookWithSecret,
+        bodies.WebhookWithSecret,
         summary="Make a webhook of the account that is named",
-        body=NewWebhook,
+        body=bodies.NewWebhook,
         failures=(NotAllowed, Conflict),
     )
     async def create_webhook_endpoint(self, request: Request) -> Response:
         """Make a webhook, and show its secret, once"""
-        new = await body(request, NewWebhook)
+        new = await body(request, bodies.NewWebhook)
         owner = await self._admin_tools.owner(request)
         if owner is None:
             raise InvalidRequest(
@@ -69,12 +52,14 @@ class Webhooks(Resource):
             )
         check_open(await self._admin_tools.account(owner))
         act = await self._admin_tools.act(request, "webhook.created", new_id("hook"), owner)
-        return reply(with_secret(await self._webhooks.add(owner, new.name, new.url, new.event_types, act)))
+        return reply(
+            bodies.with_secret(await self._webhooks.add(owner, new.name, new.url, new.event_types, act))
+        )
 
     @account_endpoint(
         "GET",
         _ROOT,
-        WebhookList,
+        bodies.WebhookList,
         summary="The webhooks of all accounts, the newest first",
         queries=PAGE,
         failures=(InvalidRequest,),
@@ -86,29 +71,33 @@ class Webhooks(Resource):
         listed = await page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
-        return listed.answer(WebhookList, lambda row: webhook_entry(self._webhooks.open_listed(row)))
+        return listed.answer(
+            bodies.WebhookList, lambda row: bodies.webhook_entry(self._webhooks.open_listed(row))
+        )
 
-    @account_endpoint("GET", _ONE, WebhookEntry, summary="One webhook of any account", failures=(NotFound,))
+    @account_endpoint(
+        "GET", _ONE, bodies.WebhookEntry, summary="One webhook of any account", failures=(NotFound,)
+    )
     async def get_webhook_endpoint(self, request: Request) -> Response:
         """One webhook"""
-        return reply(webhook_entry(await self._found(request)))
+        return reply(bodies.webhook_entry(await self._found(request)))
 
     @account_endpoint(
         "POST",
         _ONE,
-        WebhookEntry,
+        bodies.WebhookEntry,
         summary="Change a webhook of any account",
-        body=WebhookUpdate,
+        body=bodies.WebhookUpdate,
         failures=(NotFound, Conflict),
     )
     async def update_webhook_endpoint(self, request: Request) -> Response:
         """Change a webhook: what is left out stays"""
-        new = await body(request, WebhookUpdate)
+        new = await body(request, bodies.WebhookUpdate)
         change = WebhookChange(new.name, new.url, new.event_types, new.is_on)
-        return reply(webhook_entry(await self._changed(request, "webhook.changed", change)))
+        return reply(bodies.webhook_entry(await self._changed(request, "webhook.changed", change)))
 
     @account_endpoint(
-        "DELETE", _ONE, DeletedWebhook, summary="Delete a webhook of any account", failures=(NotFound,)
+        "DELETE", _ONE, bodies.DeletedWebhook, summary="Delete a webhook of any account", failures=(NotFound,)
     )
     async def delete_webhook_endpoint(self, request: Request) -> Response:
         """Delete a webhook with all its deliveries"""
@@ -118,42 +107,42 @@ class Webhooks(Resource):
         await self._webhooks.delete(
             account, id_, await self._admin_tools.act(request, "webhook.deleted", id_, owner)
         )
-        return reply(DeletedWebhook(id=id_))
+        return reply(bodies.DeletedWebhook(id=id_))
 
     @account_endpoint(
         "POST",
         f"{_ONE}/rotate_secret",
-        WebhookWithSecret,
+        bodies.WebhookWithSecret,
         summary="Give a webhook of any account another secret",
-        body=SecretRotation,
+        body=bodies.SecretRotation,
         needs_body=False,
         failures=(NotFound, Conflict),
     )
     async def rotate_webhook_secret(self, request: Request) -> Response:
         """Give a webhook another secret, and show it, once"""
-        keeps = (await optional_body(request, SecretRotation)).keep_old_secret_active_for_24_hours
+        keeps = (await optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
         change = WebhookChange(rotated=True, keeps_older=keeps)
-        return reply(with_secret(await self._changed(request, "webhook.rotated", change)))
+        return reply(bodies.with_secret(await self._changed(request, "webhook.rotated", change)))
 
     @account_endpoint(
         "POST",
         f"{_ONE}/test",
-        WebhookTestResult,
+        bodies.WebhookTestResult,
         summary="Send a sample to a webhook of any account",
-        body=WebhookTest,
+        body=bodies.WebhookTest,
         needs_body=False,
         failures=(NotFound, NotAllowed, RateLimited, NoPlace),
     )
     async def test_webhook_endpoint(self, request: Request) -> Response:
         """Send a sample of an event once, and wait for the answer"""
-        event = (await optional_body(request, WebhookTest)).event_type
+        event = (await optional_body(request, bodies.WebhookTest)).event_type
         webhook = (await self._found(request)).record
         act = await self._admin_tools.act(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._webhooks.test(webhook, event, act)
         if ended.status is None:
             raise InvalidRequest(f"The webhook was not told. {ended.error}", code="webhook_not_reached")
         return reply(
-            WebhookTestResult(
+            bodies.WebhookTestResult(
                 webhook_endpoint_id=webhook.id,
                 event_type=event,
                 status_code=ended.status,
@@ -164,7 +153,7 @@ class Webhooks(Resource):
     @account_endpoint(
         "GET",
         f"{_ONE}/deliveries",
-        DeliveryList,
+        bodies.DeliveryList,
         summary="What was sent to a webhook of any account, the newest first",
         queries=PAGE,
         failures=(NotFound, InvalidRequest),
@@ -178,12 +167,12 @@ class Webhooks(Resource):
             partial(deliveries.place_of, store, webhook.account),
             partial(deliveries.page, store, webhook.id),
         )
-        return listed.answer(DeliveryList, delivery_entry)
+        return listed.answer(bodies.DeliveryList, bodies.delivery_entry)
 
     @account_endpoint(
         "POST",
         "/webhook_deliveries/{id}/resend",
-        DeliveryEntry,
+        bodies.DeliveryEntry,
         summary="Send an event of any account once more",
         failures=(NotFound, NotAllowed, Conflict),
     )
@@ -192,7 +181,7 @@ class Webhooks(Resource):
         account = await self._admin_tools.owner(request)
         found = await self._webhooks.find_delivery(account, request.path_params["id"])
         act = await self._admin_tools.act(request, "webhook.resent", found.id, found.account)
-        return reply(delivery_entry(await self._webhooks.resend(found, act)))
+        return reply(bodies.delivery_entry(await self._webhooks.resend(found, act)))
 
     async def _found(self, request: Request) -> ReadableWebhook:
         return await self._webhooks.find(await self._admin_tools.owner(request), request.path_params["id"])

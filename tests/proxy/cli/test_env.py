@@ -57,7 +57,7 @@ def test_stale_ones_go_by_the_name_of_any_plugin_that_ran_there(run: Run, shared
     stale = made(environments.root(), old)
     (found,) = (each for each in environments.every() if each.folder == stale)
     environments.view(found, old.links)
-    environments.note_guest(found, old, tried_imports=old.imports)
+    environments.note_plugin(found, old, tried_imports=old.imports)
     before = environments.root() / "gone-0123456789ab"
     before.mkdir()
     (before / MANIFEST).write_bytes(

@@ -103,7 +103,7 @@ def test_plugins_with_the_same_packages_share_an_environment(root: Path) -> None
     assert environments.is_current(found, chime)
     assert Path(environments.interpreter("chime", HOSTED)).is_relative_to(folder)
     assert found.plugins == {"chime"}
-    assert not environments.was_tried(found, chime)
+    assert not environments.were_imports_tried(found, chime)
 
 
 def test_the_engines_of_onnx_voices_share_one() -> None:
@@ -222,7 +222,7 @@ def test_an_environment_stays_while_another_installation_uses_it(
     (found,) = environments.every()
     links = recipe.links if whose == "ours" else {**recipe.links, "speech_engine": str(other)}
     environments.view(found, links)
-    environments.note_guest(found, msgspec.structs.replace(recipe, links=links), tried_imports=())
+    environments.note_plugin(found, msgspec.structs.replace(recipe, links=links), tried_imports=())
     assert found.is_ours == is_ours
     gone = environment_build.remove("bell", lambda _found: False)
     assert ([each.folder for each in gone], folder.exists()) == ([folder] if is_ours else [], not is_ours)

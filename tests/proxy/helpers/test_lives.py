@@ -17,9 +17,7 @@ from proxy.helpers import helper as helper_module
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import (
     Helper,
-    HelperDied,
     HelperFailed,
-    HelperRefused,
     HelperSpec,
     Life,
 )
@@ -117,7 +115,7 @@ async def test_one_that_refuses_says_why_to_all_who_wait_and_leaves_nothing(
 ) -> None:
     helper = make(**beginning(how), start_s=0.5 if how == "never" else WAIT_S)
     for answer in await asyncio.gather(*(ask(helper) for _ in range(3)), return_exceptions=True):
-        with pytest.raises(HelperRefused, match=said):
+        with pytest.raises(HelperFailed, match=said):
             raise answer if isinstance(answer, BaseException) else AssertionError
     await soon(lambda: not processes())
     assert repr(helper) == "<Helper odd, none ready, 0 alive>"
@@ -127,21 +125,21 @@ async def test_a_machine_that_starts_no_process_is_a_refusal_with_its_reason(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child_module, "_NICE", None)
-    with pytest.raises(HelperRefused, match="odd cannot be started: No such file or directory"):
+    with pytest.raises(HelperFailed, match="odd cannot be started: No such file or directory"):
         await ask(make(interpreter="/no/such/program"))
 
 
 async def test_nobody_starts_it_again_while_it_rests(make: Make) -> None:
     helper = make(**beginning("broken"), rest_s=WAIT_S)
     for _ in range(2):
-        with pytest.raises(HelperRefused, match="it is torn"):
+        with pytest.raises(HelperFailed, match="it is torn"):
             await ask(helper)
     starts = helper._current
-    with pytest.raises(HelperRefused, match="it is torn"):
+    with pytest.raises(HelperFailed, match="it is torn"):
         await ask(helper)
     assert helper._current is starts
     helper._rests_until = 0.0
-    with pytest.raises(HelperRefused, match="it is torn"):
+    with pytest.raises(HelperFailed, match="it is torn"):
         await ask(helper)
     assert helper._current is not starts
 
@@ -205,7 +203,7 @@ async def test_whoever_leaves_while_it_starts_takes_nothing_from_the_others(make
 async def test_a_death_is_told_and_the_next_question_has_a_new_life(make: Make) -> None:
     helper = make()
     first = await pid(helper)
-    with pytest.raises(HelperDied):
+    with pytest.raises(HelperFailed):
         await ask(helper, "die")
     assert await pid(helper) != first
 
@@ -220,7 +218,7 @@ async def test_a_life_that_died_while_it_waited_fails_nobody(make: Make) -> None
 async def test_a_death_is_tried_once_more_and_no_more(make: Make, tmp_path: Path) -> None:
     helper = make(lives=2)
     assert await ask(helper, f"die_once {tmp_path / 'died'}") == "alive"
-    with pytest.raises(HelperDied):
+    with pytest.raises(HelperFailed):
         await ask(helper, "die")
     with pytest.raises(TimeoutError):
         await ask(helper, "hang", within_s=0.1)
@@ -229,7 +227,7 @@ async def test_a_death_is_tried_once_more_and_no_more(make: Make, tmp_path: Path
 async def test_a_late_death_is_not_tried_again(make: Make, tmp_path: Path) -> None:
     died = tmp_path / "died"
     helper = make(lives=2, again_within_s=0.0)
-    with pytest.raises(HelperDied):
+    with pytest.raises(HelperFailed):
         await ask(helper, f"die_once {died}")
     died.unlink()
     assert await ask(make(lives=2, again_within_s=WAIT_S), f"die_once {died}") == "alive"
@@ -344,7 +342,7 @@ async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:
     helper.warm()
     await helper.close()
     assert not processes()
-    with pytest.raises(HelperRefused, match="odd is closed"):
+    with pytest.raises(HelperFailed, match="odd is closed"):
         await asking
 
 

@@ -74,7 +74,7 @@ async def test_the_plan_changes_for_the_named_account_only(store: Store) -> None
     ada = await accounts.create(store, name="ada", plan="free")
     bob = await accounts.create(store, name="bob", plan="free")
     changed = await accounts.change(store, ada.id, to_plan("pro"))
-    assert changed is not None
+    assert isinstance(changed, Account)
     assert changed.plan == "pro"
     assert await accounts.get(store, ada.id) == changed
     assert await accounts.get(store, bob.id) == bob
@@ -91,7 +91,7 @@ async def test_each_of_many_changes_at_once_follows_from_the_one_before(store: S
     # In rounds: the first may find fewer connections open than it takes to meet.
     for _ in range(10):
         changed = await asyncio.gather(*(accounts.change(store, ada.id, one_more) for _ in range(4)))
-        assert len({each.agreed.rpm for each in changed if each}) == 4
+        assert len({each.agreed.rpm for each in changed if isinstance(each, Account)}) == 4
     kept = await accounts.get(store, ada.id)
     assert kept is not None
     assert kept.agreed.rpm == 40
@@ -106,8 +106,7 @@ async def test_a_change_that_is_overtaken_every_time_is_given_up_and_is_no_act(s
         await accounts.change(store, ada.id, to_plan(f"{read.plan}+"))
         return Change("pro", read.agreed, _act(ada, await store.now()))
 
-    with pytest.raises(accounts.Overtaken):
-        await accounts.change(store, ada.id, overtaken)
+    assert await accounts.change(store, ada.id, overtaken) == "overtaken"
     kept = await accounts.get(store, ada.id)
     assert kept is not None
     assert kept.plan.startswith("free+")
@@ -119,7 +118,7 @@ async def test_an_account_that_an_older_version_wrote_in_other_words_can_be_chan
     older = """{"rpm": 5, "forgotten": null}"""
     await store.write(Statement("UPDATE accounts SET agreed = :agreed", {"agreed": older}))
     changed = await accounts.change(store, ada.id, to_plan("pro"))
-    assert changed is not None
+    assert isinstance(changed, Account)
     assert (changed.plan, changed.agreed.rpm) == ("pro", 5)
 
 
@@ -130,8 +129,7 @@ async def test_a_closed_account_is_never_changed(store: Store) -> None:
         await accounts.close(store, ada.id)
         return Change("pro", read.agreed, _act(ada, await store.now()))
 
-    with pytest.raises(accounts.Overtaken):
-        await accounts.change(store, ada.id, closing)
+    assert await accounts.change(store, ada.id, closing) == "overtaken"
     kept = await accounts.get(store, ada.id)
     assert kept is not None
     assert kept.plan == "free"

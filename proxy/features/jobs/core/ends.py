@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.errors import ErrorDetail
-from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core import encoded_records, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob, is_erased
-from proxy.features.jobs.core.records import (
-    FILE_IF_LAST,
-    FILES,
-    STEPS,
-    Job,
-    JobStep,
-    State,
-    forget_erased,
-    hold,
-)
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
 
-Events = Mapping[State, Sequence[Event]]
+Events = Mapping[records.State, Sequence[Event]]
 JOB_EVENTS: Events = {
     "done": ("job.done",),
     "failed": ("job.failed",),
@@ -36,7 +26,7 @@ END = """
 UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_code = :error_code
 WHERE id = :job AND state = 'open'
 """
-_END_BY_STEP = f"{END} AND {STEPS.finished}"
+_END_BY_STEP = f"{END} AND {records.STEPS.finished}"
 _CANCEL_STEPS = """
 UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
 AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
@@ -46,7 +36,7 @@ EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ende
 """
 # While another step is under way, no person must act: the postponed step is tried again after it.
 _WAITS_ALONE = f"""
-{STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :told_job AND lease > :told_now)
+{records.STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :told_job AND lease > :told_now)
 """
 _BEGINS_TO_WAIT = f"""
 {_WAITS_ALONE} AND EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = 'open' AND waits <> 'credits')
@@ -55,36 +45,42 @@ _WAITS = f"UPDATE jobs SET waits = 'credits' WHERE id = :told_job AND state = 'o
 _GOES_ON = "UPDATE jobs SET waits = '' WHERE id = :job AND waits <> ''"
 _DONE_IF_LAST = f"""
 UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :job AND state = 'open'
-AND {STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+AND {records.STEPS.finished} AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
 _FAILED_IF_LESS = f"""
-{END} AND {FILES.finished}
+{END} AND {records.FILES.finished}
 AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_RESULT})
     < CAST(:files AS BIGINT)
 """
 
 
-def after_step(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    return (*forget_erased(step.id), *_after_last(step, events, now, notices))
+def after_step(
+    step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
+) -> tuple[Statement, ...]:
+    return (*records.forget_erased(step.id), *_after_last(step, events, now, notices))
 
 
-def after_line(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
+def after_line(
+    step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
+) -> tuple[Statement, ...]:
     """Return the statements after a step that fails alone, for its commit: the others go on."""
     return _after_last(step, events, now, notices)
 
 
-def _after_last(step: JobStep, events: Events, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
+def _after_last(
+    step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
+) -> tuple[Statement, ...]:
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
-        Statement(FILE_IF_LAST.format(finished=STEPS.finished), of_step),
+        Statement(records.FILE_IF_LAST.format(finished=records.STEPS.finished), of_step),
         Statement(_DONE_IF_LAST, of_step),
-        *notice_rows(notices, step, events, "done", now, STEPS.finished),
+        *notice_rows(notices, step, events, "done", now, records.STEPS.finished),
     )
 
 
 def after_failure(
-    step: JobStep, events: Events, now: int, why: ErrorDetail, notices: DeliveryTasks
+    step: records.JobStep, events: Events, now: int, why: ErrorDetail, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
     """Return the statements after a step that cannot be spoken, for its commit: its job ends."""
     end_: Params = {
@@ -97,34 +93,36 @@ def after_failure(
     return (
         Statement(_END_BY_STEP, end_),
         Statement(_CANCEL_STEPS, {"job": step.job}),
-        *notice_rows(notices, step, events, "failed", now, STEPS.finished),
+        *notice_rows(notices, step, events, "failed", now, records.STEPS.finished),
     )
 
 
 def after_file(
-    step: JobStep, now: int, files: Sequence[EncodedBlob], notices: DeliveryTasks
+    step: records.JobStep, now: int, files: Sequence[EncodedBlob], notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
     """Return the statements after a file is made, for its commit: they add its rows, and the job is done. If
     an erased voice speaks in the file, they drop it, and the job has failed."""
     of_job: Params = {"job": step.job, "now": now}
     is_less: Params = {**of_job, **failed(ERASED), "files": len(files)}
-    is_ours = f"{FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
+    is_ours = f"{records.FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
     return (
         # The rows of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
-        *encoded_records.insertions(files, FILES.finished),
+        *encoded_records.insertions(files, records.FILES.finished),
         *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
         Statement(_FAILED_IF_LESS, is_less),
         Statement(_DONE_IF_LAST, of_job),
-        *notice_rows(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
-        *notice_rows(notices, step, JOB_EVENTS, "done", now, FILES.finished),
+        *notice_rows(notices, step, JOB_EVENTS, "failed", now, records.FILES.finished),
+        *notice_rows(notices, step, JOB_EVENTS, "done", now, records.FILES.finished),
     )
 
 
-def after_no_file(step: JobStep, now: int, why: ErrorDetail, notices: DeliveryTasks) -> tuple[Statement, ...]:
+def after_no_file(
+    step: records.JobStep, now: int, why: ErrorDetail, notices: DeliveryTasks
+) -> tuple[Statement, ...]:
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
-        *notice_rows(notices, step, JOB_EVENTS, "failed", now, FILES.finished),
+        *notice_rows(notices, step, JOB_EVENTS, "failed", now, records.FILES.finished),
     )
 
 
@@ -133,17 +131,22 @@ def failed(why: ErrorDetail) -> Params:
 
 
 def notice_rows(
-    notices: DeliveryTasks, ended: Job | JobStep, events: Events, state: State, now: int, only_if: str
+    notices: DeliveryTasks,
+    ended: records.Job | records.JobStep,
+    events: Events,
+    state: records.State,
+    now: int,
+    only_if: str,
 ) -> Iterator[Statement]:
     """Return the notices for the account if the job, or that of the step, ends in this commit."""
-    job = ended.id if isinstance(ended, Job) else ended.job
+    job = ended.id if isinstance(ended, records.Job) else ended.job
     params: Params = {"told_job": job, "told_state": state, "told_ended": now}
     ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
     for event in events[state]:
         yield from notices.statements(ended.account, event, {"id": job}, now, ends)
 
 
-def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
+def wait_for_credits(step: records.JobStep, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return the statements after a step is postponed for want of credits, for its commit. Unless another
     step is under way, the job waits, and the account is notified once that a person must act."""
     params: Params = {"told_job": step.job, "told_now": now}
@@ -154,8 +157,8 @@ def wait_for_credits(step: JobStep, now: int, notices: DeliveryTasks) -> tuple[S
 
 async def end(
     store: Store,
-    job: Job,
-    state: State,
+    job: records.Job,
+    state: records.State,
     notices: DeliveryTasks,
     why: ErrorDetail | None = None,
     before: Sequence[Statement] = (),
@@ -167,10 +170,14 @@ async def end(
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = notice_rows(notices, job, events, state, now, "1 = 1")
     await store.write(
-        hold(job.id), *before, Statement(END, params), Statement(_CANCEL_STEPS, {"job": job.id}), *statements
+        records.hold(job.id),
+        *before,
+        Statement(END, params),
+        Statement(_CANCEL_STEPS, {"job": job.id}),
+        *statements,
     )
 
 
-def failure_notice(job: Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
+def failure_notice(job: records.Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
     """Return the notices of a job that failed before it began, for the commit that adds it."""
     return tuple(notice_rows(notices, job, events, "failed", job.created, "1 = 1"))

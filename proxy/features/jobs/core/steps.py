@@ -15,17 +15,9 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
 from policies.tasks import SECOND
+from proxy import errors
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import report
-from proxy.errors import (
-    AccountSuspended,
-    DecodingFailed,
-    InvalidKey,
-    QuotaExceeded,
-    RequestFailed,
-    UpstreamFailed,
-    VaultUnavailable,
-)
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoded_records import voices_column
 from proxy.features.jobs.core.encoding import FileSteps
@@ -168,9 +160,9 @@ class Steps(TaskKind[JobStep]):
         attempt = _Attempt()
         try:
             await self._speak(job, held, attempt)
-        except (QuotaExceeded, AccountSuspended) as failure:
+        except (errors.QuotaExceeded, errors.AccountSuspended) as failure:
             return await self._wait_for_account(held, failure)
-        except RequestFailed as failure:
+        except errors.RequestFailed as failure:
             return await self._failed(held, job, failure, attempt)
         except MissingReference:
             # The job was deleted meanwhile, or a consent was withdrawn: the next plan of the step reports it.
@@ -182,10 +174,12 @@ class Steps(TaskKind[JobStep]):
         # An erasure may have taken the sound already.
         return await self._done(held, job)
 
-    async def _wait_for_account(self, held: JobStep, failure: QuotaExceeded | AccountSuspended) -> Again:
+    async def _wait_for_account(
+        self, held: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
+    ) -> Again:
         await self._rest(self._short, held.account)
         also: tuple[Statement, ...] = ()
-        if isinstance(failure, QuotaExceeded):
+        if isinstance(failure, errors.QuotaExceeded):
             also = ends.wait_for_credits(held, await self._store.now(), self._notices)
         else:
             await records.wait_for(self._store, held.job, "suspended")
@@ -196,14 +190,16 @@ class Steps(TaskKind[JobStep]):
         also = ends.after_step(held, self._kinds[job.kind].events, await self._store.now(), self._notices)
         return Done({"state": "done"}, also)
 
-    async def _failed(self, held: JobStep, job: Job, failure: RequestFailed, attempt: _Attempt) -> Result:
+    async def _failed(
+        self, held: JobStep, job: Job, failure: errors.RequestFailed, attempt: _Attempt
+    ) -> Result:
         """Try again if another try may succeed. Otherwise the job ends with the reason, or a line of a batch
         alone. A busy or absent engine is not counted as a try: a job may wait long while listeners are
         served."""
         kind, message = self._kinds[job.kind], self._stored_message(failure, job)
-        is_of_engine = isinstance(failure, UpstreamFailed) and attempt.has_reached_engine
+        is_of_engine = isinstance(failure, errors.UpstreamFailed) and attempt.has_reached_engine
         # A file that kills its reader must not be read for ever.
-        is_try = is_of_engine or isinstance(failure, DecodingFailed)
+        is_try = is_of_engine or isinstance(failure, errors.DecodingFailed)
         is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
         may_end_otherwise = (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
@@ -217,14 +213,14 @@ class Steps(TaskKind[JobStep]):
             if message != held.error:
                 # Logged once: the engine may never come back.
                 _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
-                if isinstance(failure, UpstreamFailed) or is_lacking:
+                if isinstance(failure, errors.UpstreamFailed) or is_lacking:
                     await records.wait_for(self._store, held.job, "engine")
             if self._store.is_shared and not is_try and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
             return Again(message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
         now, why = await self._store.now(), replace(failure.body().error, message=message)
-        if kind.fails_as_one or isinstance(failure, InvalidKey):
+        if kind.fails_as_one or isinstance(failure, errors.InvalidKey):
             also = ends.after_failure(held, kind.events, now, why, self._notices)
         else:
             also = ends.after_line(held, kind.events, now, self._notices)
@@ -232,7 +228,7 @@ class Steps(TaskKind[JobStep]):
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)
 
-    def _stored_message(self, failure: RequestFailed, job: Job) -> str:
+    def _stored_message(self, failure: errors.RequestFailed, job: Job) -> str:
         """Return the stored message of a failure. A voice's name may be a person's, and must not outlive an
         erasure."""
         if failure.code == "voice_not_found":
@@ -342,6 +338,6 @@ class _Clip(Observer):
         return replace(spent, rows=(*spent.rows, row))
 
 
-def _no_vault(job: Job, failed: VaultFailed) -> VaultUnavailable:
+def _no_vault(job: Job, failed: VaultFailed) -> errors.VaultUnavailable:
     _log.error("job.vault.failed", job=job.id, reason=str(failed))
-    return VaultUnavailable()
+    return errors.VaultUnavailable()

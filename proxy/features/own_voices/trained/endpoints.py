@@ -8,19 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy import errors
 from proxy.access.callers import caller_of
 from proxy.api.voice_entries import VoiceEntry
 from proxy.catalogue.known_voices import no_voice
-from proxy.errors import (
-    Conflict,
-    IdempotencyKeyReused,
-    InvalidRequest,
-    NoPlace,
-    NotAllowed,
-    NotFound,
-    RequestUnderWay,
-    UnsupportedMediaType,
-)
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
@@ -39,8 +30,14 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
 MEDIA = "application/octet-stream"
-_OF_BRINGING = (NotAllowed, NotFound, Conflict, NoPlace, UnsupportedMediaType)
-_OF_TAKING = (InvalidRequest, NotFound, NoPlace)
+_OF_BRINGING = (
+    errors.NotAllowed,
+    errors.NotFound,
+    errors.Conflict,
+    errors.NoPlace,
+    errors.UnsupportedMediaType,
+)
+_OF_TAKING = (errors.InvalidRequest, errors.NotFound, errors.NoPlace)
 
 
 class VoiceModels(Resource):
@@ -61,7 +58,7 @@ class VoiceModels(Resource):
         files=(FILE, INDEX),
         request_headers=(KEY_HEADER,),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
-        failures=(*_OF_BRINGING, RequestUnderWay, IdempotencyKeyReused),
+        failures=(*_OF_BRINGING, errors.RequestUnderWay, errors.IdempotencyKeyReused),
     )
     async def bring_voice_model(self, request: Request) -> Response:
         """Make a voice of a model that was trained elsewhere, or give a voice its model"""

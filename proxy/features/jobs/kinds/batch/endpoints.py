@@ -1,4 +1,4 @@
-"""/v1/files and /v1/batches, as OpenAI has them, for requests for speech."""
+"""/v1/files and /v1/batches, compatible with OpenAI's. A batch has requests for speech only."""
 
 from __future__ import annotations
 
@@ -55,34 +55,35 @@ from proxy.speech.speech_request import Defaults
 from proxy.storage.rows import new_id
 
 JSONL = "application/jsonl"
-_MOST_NAME = 255
-_EXPIRES = "expires_after[seconds]"
-_LEAST_S, _MOST_S = 3600, 2_592_000
-_MOST_LISTED = 10_000
+_MOST_NAME_CHARACTERS = 255
+_EXPIRY_FIELD = "expires_after[seconds]"
+_LEAST_EXPIRY_S, _MOST_EXPIRY_S = 3600, 2_592_000
+_MOST_LISTED_FILES = 10_000
 _USUAL_BATCHES, _MOST_BATCHES = 20, 100
-_OF_FILES = (
-    Query("limit", f"How many, 1 to {_MOST_LISTED}. Without it, all."),
+_FILE_QUERIES = (
+    Query("limit", f"How many, 1 to {_MOST_LISTED_FILES}. Without it, all."),
     Query("after", "The id of the last file of the page before."),
-    Query("order", "By the time when they came; without it, desc.", ("asc", "desc")),
-    Query("purpose", "Only files of this purpose. All that are listed have batch."),
+    Query("order", "By the time of the upload; without it, desc.", ("asc", "desc")),
+    Query("purpose", "Only files of this purpose. All listed files have the purpose batch."),
 )
-_OF_BATCHES = (
+_BATCH_QUERIES = (
     Query("limit", f"How many, 1 to {_MOST_BATCHES}. Without it, {_USUAL_BATCHES}."),
     Query("after", "The id of the last batch of the page before."),
 )
 
 
 class Files(Resource):
-    """Files that accounts have uploaded, and those that their batches give."""
+    """The uploaded files of accounts, and the files with the results of their batches."""
 
-    def __init__(self, kind: BatchKind, at: RevisionContext) -> None:
-        assert at.speaking is not None, "a worker speaks"
+    def __init__(self, kind: BatchKind, context: RevisionContext) -> None:
+        assert context.speaking is not None, "endpoints run in workers, which speak"
         self._files = kind.files
         self._store = kind.store
         self._vault = kind.files.vault
         self._batch_files = kind.batch_files
-        self._days, self._plans = SECTION.of(at.config).days, at.config.plans
-        self._counter = at.speaking.admission.counter
+        self._days = SECTION.of(context.config).days
+        self._plans = context.config.plans
+        self._counter = context.speaking.admission.counter
 
     @endpoint(
         "POST",
@@ -101,17 +102,19 @@ class Files(Resource):
         )
         values = form_values(form, lists=())
         speech_request.read(NewFile, {name: values[name] for name in ("purpose",) if name in values})
-        lasts_us = stored_us(self._days, self._plans, caller.plan)
-        if _EXPIRES in values:
-            lasts_us = min(lasts_us, _wanted_us(str(values[_EXPIRES])))
-        upload = _checked(form.files.get("file"))
-        id_, now = new_id("file").replace("_", "-"), await self._store.now()
-        sealed = await self._vault.seal_record(account, id_, FileSeal(_name(upload)))
+        lifetime_us = stored_us(self._days, self._plans, caller.plan)
+        if _EXPIRY_FIELD in values:
+            lifetime_us = min(lifetime_us, _parse_expiry_us(str(values[_EXPIRY_FIELD])))
+        upload = _require_jsonl(form.files.get("file"))
+        # OpenAI's ids of files have a hyphen.
+        id_ = new_id("file").replace("_", "-")
+        now = await self._store.now()
+        sealed = await self._vault.seal_record(account, id_, FileSeal(_shown_name(upload)))
         file = UploadedFile(
             id=id_,
             account=account,
             created=now,
-            expires=now + lasts_us,
+            expires=now + lifetime_us,
             bytes=len(upload.data),
             digest=await self._files.put(account, upload.data),
             wrapped=sealed.wrapped,
@@ -124,15 +127,15 @@ class Files(Resource):
                 "delete one first.",
                 code="too_many_files",
             )
-        return reply(self._shown(file))
+        return reply(self._file_object(file))
 
-    @endpoint("GET", "/v1/files", FileList, queries=_OF_FILES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/files", FileList, queries=_FILE_QUERIES, failures=(InvalidRequest,))
     async def list_files(self, request: Request) -> Response:
         """The files that were uploaded, the newest first"""
         query = request.query_params
         if query.get("order", "desc") not in ("asc", "desc"):
             raise InvalidRequest("Invalid value for 'order': it must be asc or desc.", param="order")
-        # There are few: an account has a bound.
+        # They fit into one list, because an account has at most MOST_FILES.
         rows = await FILES.of_account(self._store, caller_of(request.scope).account)
         if query.get("order") == "asc":
             rows.reverse()
@@ -145,25 +148,26 @@ class Files(Resource):
                     "Invalid value for 'after': it must be the id of a listed file.", param="after"
                 )
             rows = rows[places[0] + 1 :]
-        limit = query_limit(request, _MOST_LISTED) or _MOST_LISTED
-        data = [self._shown(row) for row in rows[:limit]]
+        limit = query_limit(request, _MOST_LISTED_FILES) or _MOST_LISTED_FILES
+        data = [self._file_object(row) for row in rows[:limit]]
         first, last = (data[0].id, data[-1].id) if data else (None, None)
         return reply(FileList(data=data, has_more=len(rows) > limit, first_id=first, last_id=last))
 
     @endpoint("GET", "/v1/files/{id}", FileObject, failures=(NotFound, NoPlace))
     async def get_file(self, request: Request) -> Response:
-        """One file, also one that a batch gives"""
+        """One file: an upload, or a result of a batch"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
-        if (of_batch := job_of(id_)) is None:
-            return reply(self._shown(await self._found(account, id_)))
-        job, whole = await self._file_of(request, *of_batch)
+        if (batch_file := job_of(id_)) is None:
+            return reply(self._file_object(await self._find(account, id_)))
+        batch, content = batch_file
+        job, stored = await self._find_batch_file(request, batch, content)
         return reply(
             FileObject(
                 id=id_,
-                bytes=whole.size,
+                bytes=stored.size,
                 created_at=(job.ended or job.created) // MICROS,
                 expires_at=None,
-                filename=f"{job.id}_{of_batch[1]}.{SUFFIXES[of_batch[1]]}",
+                filename=f"{job.id}_{content}.{SUFFIXES[content]}",
                 purpose="batch_output",
             )
         )
@@ -176,31 +180,32 @@ class Files(Resource):
         request_headers=(RANGE,),
     )
     async def get_file_content(self, request: Request) -> Response:
-        """What is in a file, or a range of it"""
+        """The content of a file, or a range of it"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         header = request.headers.get("range")
-        if (of_batch := job_of(id_)) is not None:
-            job, whole = await self._file_of(request, *of_batch)
-            suffix = SUFFIXES[of_batch[1]]
-            name = f"{job.id}_{of_batch[1]}.{suffix}"
-            return whole_reply(whole, name, ZIP if suffix == "zip" else JSONL, header)
-        file = await self._found(account, id_)
+        if (batch_file := job_of(id_)) is not None:
+            batch, content = batch_file
+            job, stored = await self._find_batch_file(request, batch, content)
+            suffix = SUFFIXES[content]
+            name = f"{job.id}_{content}.{suffix}"
+            return whole_reply(stored, name, ZIP if suffix == "zip" else JSONL, header)
+        file = await self._find(account, id_)
         uploaded = StoredFile(self._files, account, [Blob(file.digest, 0, file.bytes)])
         return whole_reply(uploaded, f"{file.id}.jsonl", JSONL, header)
 
     @endpoint("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))
     async def delete_file(self, request: Request) -> Response:
-        """Delete an uploaded file. A batch of it goes on"""
+        """Delete an uploaded file. A batch that was made from it continues"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
-        if (of_batch := job_of(id_)) is not None:
-            await self._batch(request, of_batch[0])
+        if (batch_file := job_of(id_)) is not None:
+            await self._ended_batch(request, batch_file[0])
             raise Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
-        file = await self._found(account, id_)
+        file = await self._find(account, id_)
         if not await uploads.remove(self._files, file.id, account):
             raise _no_file(id_)
         return reply(DeletedFile(id=id_))
 
-    def _shown(self, file: UploadedFile) -> FileObject:
+    def _file_object(self, file: UploadedFile) -> FileObject:
         return FileObject(
             id=file.id,
             bytes=file.bytes,
@@ -210,37 +215,39 @@ class Files(Resource):
             purpose="batch",
         )
 
-    async def _found(self, account: str, id_: str) -> UploadedFile:
+    async def _find(self, account: str, id_: str) -> UploadedFile:
         file = await FILES.get(self._store, account, id_) if id_.isprintable() else None
         if file is None:
             raise _no_file(id_)
         return file
 
-    async def _batch(self, request: Request, batch: str) -> Job:
-        """Return the batch that has a file, if it has ended. Raises NotFound."""
+    async def _ended_batch(self, request: Request, batch: str) -> Job:
+        """Return a batch that has ended. Raises NotFound for the file in the path if there is none."""
         job = await JOBS.get(self._store, caller_of(request.scope).account, batch)
         if job is None or job.kind != "batch" or job.ended is None:
             raise _no_file(request.path_params["id"])
         return job
 
-    async def _file_of(self, request: Request, batch: str, what: What) -> tuple[Job, StoredFile | SoundZip]:
-        """Return a file of a batch that has ended. Raises NotFound, RateLimited and NoPlace."""
-        job = await self._batch(request, batch)
-        whole = await self._batch_files.of(self._counter, request.scope, job, what)
-        if whole is None:
+    async def _find_batch_file(
+        self, request: Request, batch: str, content: What
+    ) -> tuple[Job, StoredFile | SoundZip]:
+        """Return an ended batch and one of its files. Raises NotFound, RateLimited and NoPlace."""
+        job = await self._ended_batch(request, batch)
+        stored = await self._batch_files.of(self._counter, request.scope, job, content)
+        if stored is None:
             raise _no_file(request.path_params["id"])
-        return job, whole
+        return job, stored
 
 
 class Batches(Resource):
-    """How accounts ask for batches, and see how far they are."""
+    """Endpoints to make, list, read and cancel batches."""
 
-    def __init__(self, kind: BatchKind, at: RevisionContext, steps: Steps) -> None:
-        assert at.speaking is not None, "a worker speaks"
+    def __init__(self, kind: BatchKind, context: RevisionContext, steps: Steps) -> None:
+        assert context.speaking is not None, "endpoints run in workers, which speak"
         self._kind = kind
         self._store = kind.store
         self._vault = kind.files.vault
-        self._admission = at.speaking.admission
+        self._admission = context.speaking.admission
         self._steps = steps
 
     @endpoint(
@@ -259,13 +266,15 @@ class Batches(Resource):
         raw = await raw_body(request)
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
-        upload = BackgroundRequest(request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key)
-        job, headers = await self._kind.make_batch(upload, query)
+        background = BackgroundRequest(
+            request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key
+        )
+        job, headers = await self._kind.make_batch(background, query)
         self._steps.look_soon()
         self._kind.notices.look_soon()
-        return await self._show(job, headers)
+        return await self._reply_with(job, headers)
 
-    @endpoint("GET", "/v1/batches", BatchList, queries=_OF_BATCHES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/batches", BatchList, queries=_BATCH_QUERIES, failures=(InvalidRequest,))
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
@@ -286,18 +295,18 @@ class Batches(Resource):
     @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
     async def get_batch(self, request: Request) -> Response:
         """One batch"""
-        return await self._show(await self._found(request))
+        return await self._reply_with(await self._find(request))
 
     @endpoint("POST", "/v1/batches/{id}/cancel", BatchObject, failures=(NotFound,))
     async def cancel_batch(self, request: Request) -> Response:
-        """End a batch. What was spoken stays"""
-        job = await self._found(request)
+        """End a batch. The finished lines stay"""
+        job = await self._find(request)
         await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
         self._steps.look_at_leases()
         self._kind.notices.look_soon()
-        return await self._show(await self._found(request))
+        return await self._reply_with(await self._find(request))
 
-    async def _found(self, request: Request) -> Job:
+    async def _find(self, request: Request) -> Job:
         id_ = request.path_params["id"]
         job = None
         if id_.isprintable():
@@ -306,24 +315,25 @@ class Batches(Resource):
             raise NotFound(f"The batch '{id_[:80]}' does not exist.", param="id", code="batch_not_found")
         return job
 
-    async def _show(self, job: Job, headers: dict[str, str] | None = None) -> Response:
+    async def _reply_with(self, job: Job, headers: dict[str, str] | None = None) -> Response:
         made, failed = await records.made(self._store, [job.id]), await failed_lines(self._store, [job.id])
         shown = shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0))
         return reply(shown, headers=headers)
 
 
-def _wanted_us(text: str) -> int:
-    """Return how long a client wants its file to be kept. Raises InvalidRequest."""
-    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_S))
-    if not is_number or not _LEAST_S <= int(text) <= _MOST_S:
+def _parse_expiry_us(text: str) -> int:
+    """Return the lifetime that a client names for its file, in microseconds. Raises InvalidRequest."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST_EXPIRY_S))
+    if not is_number or not _LEAST_EXPIRY_S <= int(text) <= _MOST_EXPIRY_S:
         raise InvalidRequest(
-            f"Invalid value for '{_EXPIRES}': it must be a number from {_LEAST_S} to {_MOST_S}.",
-            param=_EXPIRES,
+            f"Invalid value for '{_EXPIRY_FIELD}': it must be a number "
+            f"from {_LEAST_EXPIRY_S} to {_MOST_EXPIRY_S}.",
+            param=_EXPIRY_FIELD,
         )
     return int(text) * SECOND
 
 
-def _checked(upload: FormFile | None) -> FormFile:
+def _require_jsonl(upload: FormFile | None) -> FormFile:
     if upload is None:
         raise InvalidRequest(
             "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
@@ -338,10 +348,10 @@ def _checked(upload: FormFile | None) -> FormFile:
     return upload
 
 
-def _name(upload: FormFile) -> str:
-    """Return the name of a file as it is shown: without folders, and without what no terminal shows."""
+def _shown_name(upload: FormFile) -> str:
+    """Return the name of a file to show: without folders and without unprintable characters."""
     name = "".join(each for each in upload.called if each.isprintable())
-    return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME:]
+    return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME_CHARACTERS:]
 
 
 def _no_file(id_: str) -> NotFound:

@@ -24,16 +24,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import JOBS, Job, JobClip, JobStep, Made, State
-from proxy.features.jobs.kinds.batch import uploads
-from proxy.features.jobs.kinds.batch.bodies import (
-    MICROS,
-    BatchBody,
-    BatchErrors,
-    BatchJobBody,
-    BatchObject,
-    RequestCounts,
-    Status,
-)
+from proxy.features.jobs.kinds.batch import bodies, uploads
 from proxy.features.jobs.kinds.batch.files import BatchFiles, LineFailure, What, clip_reply, file_id, why
 from proxy.features.jobs.kinds.batch.lines import LineFault, read_file, request_body
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
@@ -91,7 +82,7 @@ class BatchKind(SpokenKind):
     """A line has a voice of its own, and fails alone."""
 
     name = "batch"
-    body = BatchJobBody
+    body = bodies.BatchJobBody
     events = _EVENTS
     retry_refusal = "A batch is not tried again: send the lines that failed in another."
     subtitles_refusal = "A batch has no subtitles: the words of each line are in its output."
@@ -109,10 +100,12 @@ class BatchKind(SpokenKind):
     async def make(
         self, background: BackgroundRequest, at: RevisionContext, request: Request | None
     ) -> MadeJob:
-        body = await asyncio.to_thread(speech_request.parse, BatchJobBody, background.body)
+        body = await asyncio.to_thread(speech_request.parse, bodies.BatchJobBody, background.body)
         return await self.make_batch(background, body)
 
-    async def make_batch(self, request: BackgroundRequest, body: BatchBody | BatchJobBody) -> MadeJob:
+    async def make_batch(
+        self, request: BackgroundRequest, body: bodies.BatchBody | bodies.BatchJobBody
+    ) -> MadeJob:
         """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises
         NotFound, NotAllowed, RateLimited, IdempotencyKeyReused."""
         return await made_once(self.files, request, partial(self._add, request.caller, request.terms, body))
@@ -159,7 +152,12 @@ class BatchKind(SpokenKind):
                 await uploads.remove(self.files, file, account)
 
     async def _add(
-        self, caller: Caller, terms: Terms, body: BatchBody | BatchJobBody, id_: str, digest: bytes
+        self,
+        caller: Caller,
+        terms: Terms,
+        body: bodies.BatchBody | bodies.BatchJobBody,
+        id_: str,
+        digest: bytes,
     ) -> None:
         async with self._places:
             data = await self._read(caller.account, body.input_file_id)
@@ -167,7 +165,7 @@ class BatchKind(SpokenKind):
             is_good = not read.faults
             if is_good:
                 check_length(terms, read.characters, "input_file_id")
-            elif isinstance(body, BatchJobBody):
+            elif isinstance(body, bodies.BatchJobBody):
                 raise InvalidRequest(
                     f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
                 )
@@ -210,14 +208,14 @@ async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
     return {row["job"]: row["failed"] for row in rows}
 
 
-def shown_batch(vault: Vault, job: Job, made: Made, failed: int) -> BatchObject:
+def shown_batch(vault: Vault, job: Job, made: Made, failed: int) -> bodies.BatchObject:
     """Show a batch. Raises VaultFailed."""
     fields = vault.open_record(job.account, job.id, job.record, BatchFields)
     faults = list(fields.faults)
     if job.error and not faults:
         faults = [LineFault(code=job.error_code, message=job.error)]
     has_begun = not fields.faults
-    created, ended = job.created // MICROS, None if job.ended is None else job.ended // MICROS
+    created, ended = job.created // bodies.MICROS, None if job.ended is None else job.ended // bodies.MICROS
 
     def given(what: What, number: int) -> str | None:
         return file_id(job.id, what) if number and ended is not None else None
@@ -225,9 +223,9 @@ def shown_batch(vault: Vault, job: Job, made: Made, failed: int) -> BatchObject:
     def at(state: State) -> int | None:
         return ended if job.state == state else None
 
-    return BatchObject(
+    return bodies.BatchObject(
         id=job.id,
-        errors=BatchErrors(data=faults) if faults else None,
+        errors=bodies.BatchErrors(data=faults) if faults else None,
         input_file_id=fields.file,
         status=_STATUSES[job.state],
         output_file_id=given("output", made.steps),
@@ -235,19 +233,19 @@ def shown_batch(vault: Vault, job: Job, made: Made, failed: int) -> BatchObject:
         sound_file_id=given("sound", made.steps),
         created_at=created,
         in_progress_at=created if has_begun else None,
-        expires_at=(job.created + WINDOW_US) // MICROS,
+        expires_at=(job.created + WINDOW_US) // bodies.MICROS,
         finalizing_at=at("done"),
         completed_at=at("done"),
         failed_at=at("failed"),
         expired_at=at("expired"),
         cancelling_at=at("canceled"),
         cancelled_at=at("canceled"),
-        request_counts=RequestCounts(total=job.steps, completed=made.steps, failed=failed),
+        request_counts=bodies.RequestCounts(total=job.steps, completed=made.steps, failed=failed),
         metadata=fields.metadata,
     )
 
 
-_STATUSES: dict[State, Status] = {
+_STATUSES: dict[State, bodies.Status] = {
     "open": "in_progress",
     "done": "completed",
     "failed": "failed",

@@ -37,15 +37,8 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.kinds.conversion import long_recordings
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
-from proxy.features.jobs.kinds.conversion.long_recordings import (
-    LONGEST_S,
-    MOST_MS,
-    LongSurvey,
-    StretchOf,
-    is_silent,
-    stretches,
-)
 from proxy.file_store.once import digest_of_fields
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
@@ -137,7 +130,9 @@ class ConversionKind(SpokenKind):
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, upload.audio)
-        found = await asyncio.to_thread(stretches, survey.levels, survey.whole_ms, MOST_MS)
+        found = await asyncio.to_thread(
+            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+        )
         fields = ConversionFields(
             sent={},
             request=digest.hex(),
@@ -149,18 +144,18 @@ class ConversionKind(SpokenKind):
         new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, found)
         await add_job(self.files, caller, new)
 
-    async def _survey(self, account: str, file: bytes) -> LongSurvey:
+    async def _survey(self, account: str, file: bytes) -> long_recordings.LongSurvey:
         try:
             survey = await self._decoder.survey(account, file)
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
         if survey.is_cut:
             raise InvalidRequest(
-                f"Invalid '{FILE}': it is longer than {LONGEST_S // 3600} hours.",
+                f"Invalid '{FILE}': it is longer than {long_recordings.LONGEST_S // 3600} hours.",
                 param=FILE,
                 code="recording_too_long",
             )
-        if await asyncio.to_thread(is_silent, survey.levels):
+        if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         return survey
 
@@ -176,7 +171,7 @@ class ConversionKind(SpokenKind):
         # Without credits or an engine, nothing is decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
         file = await self.files.whole(job.account, job.digest)
-        stretch = StretchOf(file, held.first, held.last, fields.takes_first)
+        stretch = long_recordings.StretchOf(file, held.first, held.last, fields.takes_first)
         try:
             pcm = await self._decoder.stretch(job.account, stretch)
         except UnusableRecording as error:

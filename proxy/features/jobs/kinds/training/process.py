@@ -19,62 +19,47 @@ from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import JOB_NICENESS, Child
+from speech_engine import training
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
-from speech_engine.training import (
-    PIECE_BYTES,
-    TRAINING_MODULE,
-    Assembly,
-    BeginTraining,
-    FilePiece,
-    Recording,
-    Train,
-    TrainerReady,
-    TrainingDone,
-    TrainingError,
-    TrainingFailed,
-    TrainingOrder,
-    TrainingProgress,
-    TrainingStopped,
-    recording_pieces,
-)
 
 SILENT_S = 900.0
 """A step takes seconds. Preparing hours of sound, or writing a checkpoint, takes minutes."""
 MOST_VOICE_BYTES = 200 << 20
-_FRAME_BYTES = PIECE_BYTES + 4096
-
-
-class TrainingRefused(Exception):
-    """The recordings are to blame, so another try would end alike. The message is for the voice's owner."""
+_FRAME_BYTES = training.PIECE_BYTES + 4096
 
 
 class TrainingBroken(Exception):
-    """The process has failed or died. If it is `lasting`, another one would, too."""
+    """The process has failed or died. If it is `lasting`, another one would, too.
 
-    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+    If `is_owners`, the recordings are to blame. Another try would end alike, and the reason is for the owner
+    of the voice. If `memory_after_s` is given, the device has too little memory until then.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        lasting: bool = False,
+        is_owners: bool = False,
+        memory_after_s: float | None = None,
+    ) -> None:
         super().__init__(reason)
         self.lasting = lasting
-
-
-class MemoryLacking(Exception):
-    """The device has too little memory now."""
-
-    def __init__(self, reason: str, after_s: float) -> None:
-        super().__init__(reason)
-        self.after_s = after_s
+        self.is_owners = is_owners
+        self.memory_after_s = memory_after_s
 
 
 class TrainingResult(NamedTuple):
     file: bytes
-    done: TrainingDone
+    done: training.TrainingDone
 
 
 class TrainingFollower(Protocol):
     """Receives the messages of a training. While a call lasts, the process waits."""
 
-    async def progress(self, progress: TrainingProgress) -> None: ...
+    async def progress(self, progress: training.TrainingProgress) -> None: ...
 
-    async def piece(self, piece: FilePiece) -> None:
+    async def piece(self, piece: training.FilePiece) -> None:
         """Take a piece of a checkpoint, or of a form of the voice. Raises TrainingBroken."""
         ...
 
@@ -108,23 +93,23 @@ class TrainingProcess:
 
     async def train(
         self,
-        order: TrainingOrder,
-        recordings: AsyncIterator[Recording],
-        checkpoint: AsyncIterator[FilePiece] | None,
+        order: training.TrainingOrder,
+        recordings: AsyncIterator[training.Recording],
+        checkpoint: AsyncIterator[training.FilePiece] | None,
         follower: TrainingFollower,
     ) -> TrainingResult | None:
         """Train, and return the voice. None: it was stopped, and goes on later from its last checkpoint.
-        Raises TrainingRefused, TrainingBroken, MemoryLacking, and what the follower and the iterators
+        Raises TrainingBroken, and what the follower and the iterators
         raise."""
         async with self._process() as child, aclosing(child.messages()) as messages:
             await self._get_ready(child, messages)
             async for recording in recordings:
-                for part in recording_pieces(recording):
+                for part in training.recording_pieces(recording):
                     await _send(child, part)
             if checkpoint is not None:
                 async for piece in checkpoint:
                     await _send(child, piece)
-            await _send(child, Train(order))
+            await _send(child, training.Train(order))
             return await self._answer(messages, follower)
 
     @asynccontextmanager
@@ -133,7 +118,7 @@ class TrainingProcess:
         try:
             interpreter = environments.interpreter(engine.section.plugin, engine.hosted)
             child = await Child.start(
-                TRAINING_MODULE,
+                training.TRAINING_MODULE,
                 interpreter=interpreter,
                 environ=self._environ,
                 niceness=JOB_NICENESS,
@@ -155,7 +140,7 @@ class TrainingProcess:
     async def _get_ready(self, child: Child, messages: AsyncIterator[Message]) -> None:
         engine = self.engine
         child.send(
-            BeginTraining(
+            training.BeginTraining(
                 name=engine.name,
                 module=engine.hosted.trainer,
                 settings=msgspec.json.encode(engine.section.settings),
@@ -169,7 +154,7 @@ class TrainingProcess:
                 case DeviceFound(device, free_gb, total_gb):
                     await self._book_memory(DeviceMemory(device, free_gb, total_gb))
                     child.send(MayLoad())
-                case TrainerReady():
+                case training.TrainerReady():
                     return
 
     async def _book_memory(self, found: DeviceMemory) -> None:
@@ -179,29 +164,29 @@ class TrainingProcess:
         if refusal is not None and refusal.lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:
-            raise MemoryLacking(refusal.reason, refusal.again_s or 0.0)
+            raise TrainingBroken(refusal.reason, memory_after_s=refusal.again_s or 0.0)
 
     async def _answer(
         self, messages: AsyncIterator[Message], follower: TrainingFollower
     ) -> TrainingResult | None:
-        assembly, voice, size = Assembly(), b"", 0
+        assembly, voice, size = training.Assembly(), b"", 0
         while True:
             match await self._next(messages):
-                case TrainingProgress() as progress:
+                case training.TrainingProgress() as progress:
                     await follower.progress(progress)
-                case FilePiece(role="voice") as piece:
+                case training.FilePiece(role="voice") as piece:
                     size += len(piece.data)
                     if size > MOST_VOICE_BYTES:
                         raise TrainingBroken(f"the voice has more than {MOST_VOICE_BYTES} bytes")
                     voice = _assembled(assembly, piece) or b""
-                case FilePiece() as piece:
+                case training.FilePiece() as piece:
                     await follower.piece(piece)
-                case TrainingDone() as done:
+                case training.TrainingDone() as done:
                     return TrainingResult(voice, done)
-                case TrainingStopped():
+                case training.TrainingStopped():
                     return None
-                case TrainingFailed(reason, is_owners):
-                    raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
+                case training.TrainingFailed(reason, is_owners):
+                    raise TrainingBroken(reason, is_owners=is_owners)
 
     async def _next(self, messages: AsyncIterator[Message]) -> Message:
         """Return the next message that is not about memory. Raises TrainingBroken at the end."""
@@ -222,10 +207,10 @@ class TrainingProcess:
                     return message
 
 
-def _assembled(assembly: Assembly, piece: FilePiece) -> bytes | None:
+def _assembled(assembly: training.Assembly, piece: training.FilePiece) -> bytes | None:
     try:
         return assembly.take(piece)
-    except TrainingError as error:
+    except training.TrainingError as error:
         raise TrainingBroken(str(error)) from None
 
 

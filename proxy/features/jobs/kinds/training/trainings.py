@@ -23,10 +23,8 @@ from proxy.features.jobs.kinds.training.ending import IS_DUE, VOICE_ERASED, Trai
 from proxy.features.jobs.kinds.training.following import TrainingJournal, pieces_of
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.kinds.training.process import (
-    MemoryLacking,
     TrainingBroken,
     TrainingProcess,
-    TrainingRefused,
     TrainingResult,
 )
 from proxy.features.jobs.kinds.training.records import TRAININGS, Training
@@ -150,8 +148,8 @@ class Trainings(TaskKind[JobStep]):
         before = await self.on_runners.checkpoint(job.id)
         try:
             return await self._train(job, held, training)
-        except (TrainingRefused, JobUsedUp) as failure:
-            return await self._ends.failed(held, _detail(failure))
+        except JobUsedUp as failure:
+            return await self._ends.failed(held, from_engine(failure).body().error)
         except AccountSuspended as suspended:
             return await self._waits(held, "suspended", suspended.message, WAITS_S)
         except RequestFailed as failure:
@@ -160,11 +158,11 @@ class Trainings(TaskKind[JobStep]):
             why = failure.body().error
             # A consent never changes, and goes only after its voices; a plan is the operator's.
             return await self._ends.failed(held, why, is_owners=why.code == "too_few_recordings")
-        except MemoryLacking as lacking:
-            return await self._waits(held, "memory", str(lacking), max(lacking.after_s, WAITS_S))
         except EngineUnavailable as away:
             return await self._waits(held, "engine", away.reason, max(away.retry_after_s or 0.0, WAITS_S))
-        except (TrainingBroken, VaultFailed, EngineError) as broken:
+        except TrainingBroken as broken:
+            return await self._training_broken(held, broken, before)
+        except (VaultFailed, EngineError) as broken:
             return await self._broken(held, broken, before)
 
     async def _train(self, job: Job, held: JobStep, training: Training) -> Result:
@@ -224,7 +222,7 @@ class Trainings(TaskKind[JobStep]):
         run, end = await runs.train(work)
         try:
             is_over = await self._take_result(held, training, end)
-        except (TrainingBroken, TrainingRefused):
+        except TrainingBroken:
             await runs.pass_over(run)
             raise
         if is_over:
@@ -241,7 +239,7 @@ class Trainings(TaskKind[JobStep]):
                     raise TrainingBroken("a run is too short for a step: its runner needs a larger most_s")
                 return False
             case TrainingFailed(reason, is_owners):
-                raise TrainingRefused(reason) if is_owners else TrainingBroken(reason)
+                raise TrainingBroken(reason, is_owners=is_owners)
             case TrainingDone() as done:
                 on_runners = self.on_runners
                 learned = TrainingResult(await on_runners.voice(training.id), done)
@@ -264,6 +262,16 @@ class Trainings(TaskKind[JobStep]):
             await job_records.wait_for(self._store, held.job, what)
         return Again(why, after_s, is_try=False)
 
+    async def _training_broken(
+        self, held: JobStep, broken: TrainingBroken, before: list[EncodedBlob]
+    ) -> Result:
+        if broken.is_owners:
+            unusable = ErrorDetail(str(broken), "invalid_request_error", "voice", "unusable_sample")
+            return await self._ends.failed(held, unusable)
+        if broken.memory_after_s is not None:
+            return await self._waits(held, "memory", str(broken), max(broken.memory_after_s, WAITS_S))
+        return await self._broken(held, broken, before)
+
     async def _broken(self, held: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
         """Try again from its last checkpoint, which may be further on than the one `before`."""
         job = await JOBS.get(self._store, None, held.job)
@@ -284,10 +292,3 @@ class Trainings(TaskKind[JobStep]):
         if self.gives_up(held):
             return await self._ends.failed(held, _HAS_FAILED)
         return Again(why, WAITS_S)
-
-
-def _detail(failure: TrainingRefused | JobUsedUp) -> ErrorDetail:
-    """Return the account's message about a training that no other try can save."""
-    if isinstance(failure, JobUsedUp):
-        return from_engine(failure).body().error
-    return ErrorDetail(str(failure), "invalid_request_error", "voice", "unusable_sample")
