@@ -124,11 +124,10 @@ class _Bench:
         yield from (row["id"] for row in listed["data"] if row["id"].startswith("kokoro/"))
 
     def _voice(self, name: str) -> str:
+        asked = {"input": "Hello.", "voice": name, "language": "en"}
         with self._live.control() as control:
-            found = control.post(
-                "/admin/route/explain", json={"input": "Hello.", "voice": name, "language": "en"}
-            )
-        return str(found.json()["candidates"][0]["voice"])
+            found = control.post("/admin/route/explain", json=asked).json()
+        return str(found["parts"][0]["candidates"][0]["voice"])
 
 
 def _tag(tag: str) -> str:
