@@ -1,9 +1,9 @@
 """The voices that a new server has, heard and told apart: `python -m bench.shipped_voices [FOLDER] [PART…]`.
 
 A server as shipped speaks. `english`: how many of twenty sentences of each of OpenAI's names are recognised,
-and how alike the names are. `others`: sounds that the alphabet lacks, lengths beside espeak's, and whether
-five sentences are one speaker. Clips stay in FOLDER, and are not spoken again. It needs the environments of
-kokoro and resemblyzer.
+and how alike the names are. `others`: sounds that the alphabet lacks, lengths beside espeak's without the
+silence at both ends, and how alike each of five sentences is to the other four. Clips stay in FOLDER, and are
+not spoken again. It needs the environments of kokoro and resemblyzer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ KNOWN = (*SENTENCES, *OTHERS)
 """No voice was chosen by these sentences."""
 COMPARED = 6
 """Sentences of a name that are compared with those of another one: some fifteen seconds."""
-APART, OF_ONE = 0.80, 0.85
+APART = 0.80
+SILENT = 0.01
+"""Of a clip's peak."""
 SPOKEN = tuple(range(7, 200, 43))
 """The places of the five sentences of each language."""
 _PATIENT = {"VOXGATE_SERVER__FIRST_AUDIO_S": "120", "VOXGATE_SERVER__ROBOT_FALLBACK": "false"}
@@ -96,7 +98,7 @@ class _Bench:
             missing = ", ".join(f"{sound!r} {count}" for sound, count in found.items()) or "none"
             for voice in self._voices(tag):
                 clips = [self._clip("kokoro/standard", voice, tag, text) for text in texts]
-                ratios = [own.seconds / other.seconds for own, other in zip(clips, plain, strict=True)]
+                ratios = [_spoken_s(own) / _spoken_s(other) for own, other in zip(clips, plain, strict=True)]
                 alike = min(
                     self._comparer.compare(_joined([each]), _joined([*clips[:at], *clips[at + 1 :]]))
                     for at, each in enumerate(clips)
@@ -132,6 +134,12 @@ class _Bench:
 
 def _tag(tag: str) -> str:
     return {"fr": "fr-FR"}.get(tag, tag)
+
+
+def _spoken_s(clip: Heard) -> float:
+    """Return the seconds from the first sound to the last: Kokoro's sentences have silence at both ends."""
+    loud = np.flatnonzero(np.abs(clip.samples) > SILENT * np.abs(clip.samples).max())
+    return float(loud[-1] - loud[0]) / clip.sample_rate_hz
 
 
 def _joined(clips: list[Heard]) -> bytes:
