@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -37,11 +38,6 @@ class Networks(NamedTuple):
         return self.language_model.conditioner.tokenizer
 
 
-class _Both(NamedTuple):
-    flow_lm: Any
-    mimi: Any
-
-
 def load_networks(folder: Path, published: Sequence[PocketSizes] = PUBLISHED) -> Networks:
     """Read a model. Raise UnusableModel with the fault of its files."""
     contents = FolderContents(MODEL_FORMAT.files, folder)
@@ -68,7 +64,7 @@ def build(sizes: PocketSizes, tokenizer: Path) -> Networks:
         raise UnusableModel(f"tokenizer.json: {str(error)[:200]}") from None
     model.speaker_proj_weight = torch.nn.Parameter(torch.zeros(sizes.dim, sizes.latent))
     codec = build_mimi(config.mimi)
-    stamp_state_names(_Both(model, codec))
+    stamp_state_names(SimpleNamespace(flow_lm=model, mimi=codec))
     return Networks(sizes, model.eval().requires_grad_(False), codec.eval().requires_grad_(False))
 
 

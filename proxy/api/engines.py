@@ -79,7 +79,7 @@ class EngineList(Resource):
     async def _shown(self, status: EngineStatus) -> ShownEngine:
         used_up = await self._budgets.used_up(status.name)
         if used_up is not None and status.state == "ready":
-            status = msgspec.structs.replace(status, state="budget", reason=used_up.reason)
+            status = msgspec.structs.replace(status, state="budget", reason=used_up[0])
         engine = self._engines[status.name]
         return ShownEngine(
             **msgspec.structs.asdict(status),

@@ -28,21 +28,17 @@ _FIRST_USE_S = 10.0
 _INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
 _T = TypeVar("_T")
+_What = Literal["refused", "died", "nonsense"]
 
 
 class HelperFailed(Exception):
     """The helper gave no answer. The message has the reason.
 
     If it was `refused`, the process could not be started, or cannot be used. If it `died`, the process ended
-    before its answer. Its exit status is below 0 for a signal.
+    before its answer; its exit status is below 0 for a signal.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        what: Literal["refused", "died", "nonsense"] = "nonsense",
-        status: int | None = None,
-    ) -> None:
+    def __init__(self, message: str = "", what: _What = "nonsense", status: int | None = None) -> None:
         super().__init__(message)
         self.what = what
         self.status = status

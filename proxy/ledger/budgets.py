@@ -39,11 +39,6 @@ class Spend(msgspec.Struct, frozen=True):
     of_usd: float
 
 
-class UsedUp(NamedTuple):
-    reason: str
-    until: int
-
-
 class _Budget(NamedTuple):
     """One budget. `owner` is an engine or an account."""
 
@@ -89,8 +84,10 @@ class Budgets:
             self._sums.forget(budget)
             await self._sums.get(budget)
 
-    async def used_up(self, engine: str, account: str = "", terms: Terms | None = None) -> UsedUp | None:
-        """Return the used-up budget of an engine, or of this account if one is named.
+    async def used_up(
+        self, engine: str, account: str = "", terms: Terms | None = None
+    ) -> tuple[str, int] | None:
+        """Return why a budget of an engine, or of this account if one is named, is used up, and until when.
 
         None means that there is money left.
         """
@@ -103,7 +100,7 @@ class Budgets:
             if sum_.micro_usd / 1e6 >= budget.usd:
                 until = datetime.fromtimestamp(sum_.until / 1e6, UTC)
                 reason = f"budget of this {budget.period} used up until {until:%Y-%m-%dT%H:%MZ}"
-                return UsedUp(reason, sum_.until)
+                return reason, sum_.until
         return None
 
     async def _check(self, budget: _Budget) -> None:

@@ -187,8 +187,9 @@ class CloneTasks(TaskKind[CloneRecord]):
         budgets, terms = self._budgets, attempt.terms
         if budgets and (used_up := await budgets.used_up(held.engine, held.account, terms)) is not None:
             # The operator may raise the budget, so it is read every hour.
-            left_s = (used_up.until - await self._store.now()) / SECOND
-            return Again(f"The {used_up.reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
+            reason, until = used_up
+            left_s = (until - await self._store.now()) / SECOND
+            return Again(f"The {reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
         made = await attempt.make(held, self._recordings, _ATTEMPT_S)
         if budgets:
             await budgets.read_again(held.engine)

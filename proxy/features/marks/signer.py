@@ -59,13 +59,6 @@ class SoundFile(NamedTuple):
     media_type: str
 
 
-class FileTurn(NamedTuple):
-    """A file's place in the queue. It `was_promised` if it was taken before the sound was made."""
-
-    place: FairSlot
-    was_promised: bool
-
-
 class Signer:
     """Signs manifests. Close it: `open_signer` does."""
 
@@ -157,10 +150,14 @@ class Signer:
         if parent is not None and file.source.size + parent.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.parent.failed")
             parent = None
-        turn = FileTurn(place or self._take_place(account), was_promised=place is not None)
-        queue = self._queue(turn.was_promised)
-        signing = queue.begin(self._embed(queue, facts, (file, parent), sink, turn))
-        turn.place.leave_after(signing)
+        # A file whose place was taken before it was spoken was promised its turn.
+        was_promised = place is not None
+        place = place or self._take_place(account)
+        queue = self._queue(was_promised)
+        signing = queue.begin(
+            self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
+        )
+        place.leave_after(signing)
         return await asyncio.shield(signing)
 
     async def _embed(
@@ -169,7 +166,9 @@ class Signer:
         facts: ManifestFacts,
         files: tuple[SoundFile, SoundFile | None],
         sink: FileSink,
-        turn: FileTurn,
+        place: FairSlot,
+        *,
+        was_promised: bool,
     ) -> Signed:
         file, parent = files
         request = SignRequest(
@@ -181,13 +180,13 @@ class Signer:
         )
         sources = (file.source, parent.source) if parent else (file.source,)
         try:
-            return await self._sign_in_turn(queue, request, turn, sources, sink)
+            return await self._sign_in_turn(queue, request, place, sources, sink, was_promised=was_promised)
         except SignerUnavailable:
             if parent is None:
                 raise
             # Its manifest may be broken, and is then left out.
             _log.warning("manifest.parent.failed")
-            return await self._embed(queue, facts, (file, None), sink, turn)
+            return await self._embed(queue, facts, (file, None), sink, place, was_promised=was_promised)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""
@@ -208,17 +207,18 @@ class Signer:
         self,
         queue: SigningQueue,
         request: SignRequest,
-        turn: FileTurn | None = None,
+        place: FairSlot | None = None,
         sources: Sequence[FileSource] = (),
         sink: FileSink | None = None,
+        *,
+        was_promised: bool = False,
     ) -> Signed:
-        # A file whose place was taken before it was spoken was promised its turn. Others may not wait long.
-        was_promised = turn is not None and turn.was_promised
-        has_stamp = turn is None or was_promised
+        has_stamp = place is None or was_promised
+        # Files that were promised no turn may not wait long.
         within_s = None if was_promised else 2 * self.within_s + self._stamp_within_s
         size = request.file_bytes + request.parent_bytes
         try:
-            async with asyncio.timeout(within_s), queue.turn_of(turn and turn.place, size):
+            async with asyncio.timeout(within_s), queue.turn_of(place, size):
                 # The stamper may have failed those before this one.
                 keyed = await self._keyed(request, has_stamp and queue is self._stamped and self.stamps)
                 answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
