@@ -1,7 +1,7 @@
-"""A way from the thread that speaks to the event loop that sends. Either end can close it.
+"""A bounded queue from the thread that speaks to the event loop that sends. Both can end it.
 
-The library makes audio a thousand times faster than it plays. Without a bound, a slow reader would
-keep whole books in memory. At the bound, the library's callback waits until there is room again.
+eSpeak NG makes audio a thousand times faster than it plays. Without a bound, a slow client would keep
+whole books in memory. At the bound, eSpeak NG's callback waits until there is room again.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ def _size(event: Audio | Words) -> int:
 
 
 class Handover:
-    """The handover of one job, made in the event loop.
+    """The queue of one job, made in the event loop.
 
-    `put` and `end` belong to the thread, and the rest belongs to the loop.
+    The thread calls `put` and `end`, and the loop calls the other methods.
     """
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._loop = asyncio.get_running_loop()
-        self._something = asyncio.Event()
-        self._changed = threading.Condition()
+        self._wakeup = asyncio.Event()
+        self._condition = threading.Condition()
         self._events: deque[Audio | Words] = deque()
         self._waiting_bytes = 0
         self._is_closed = False
@@ -47,8 +47,8 @@ class Handover:
 
     def put(self, event: Audio | Words) -> bool:
         """Wait for room and add the event. Return False if the reader has left."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._waiting_bytes < self._limit_bytes)
+        with self._condition:
+            self._condition.wait_for(lambda: self._is_closed or self._waiting_bytes < self._limit_bytes)
             if self._is_closed:
                 return False
             self._events.append(event)
@@ -63,35 +63,36 @@ class Handover:
 
     def close(self) -> None:
         """Stop reading. A waiting `put` returns at once, and so does every later `put`."""
-        with self._changed:
+        with self._condition:
             self._is_closed = True
             self._events.clear()
             self._waiting_bytes = 0
-            self._changed.notify_all()
+            self._condition.notify_all()
 
     async def events(self) -> AsyncGenerator[Audio | Words, None]:
+        """Yield the events until the thread calls `end`."""
         while True:
-            self._something.clear()
+            self._wakeup.clear()
             # The flag is read before the queue, so that no event from before the end is missed.
             is_ended = self._is_ended
-            while (event := self._taken()) is not None:
+            while (event := self._pop()) is not None:
                 yield event
             if is_ended:
                 return
-            await self._something.wait()
+            await self._wakeup.wait()
 
-    def _taken(self) -> Audio | Words | None:
-        with self._changed:
+    def _pop(self) -> Audio | Words | None:
+        with self._condition:
             if not self._events:
                 return None
             event = self._events.popleft()
             self._waiting_bytes -= _size(event)
-            self._changed.notify_all()
+            self._condition.notify_all()
             return event
 
     def _tell_loop(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._something.set)
+            self._loop.call_soon_threadsafe(self._wakeup.set)
         except RuntimeError:
             # The loop is gone, and its reader with it.
             self.close()

@@ -1,7 +1,7 @@
-"""A job as the library takes it: one voice file, parameters in their ranges, and safe texts.
+"""The input of eSpeak NG for one job: a voice file, parameters in their ranges, and safe texts.
 
-The library checks none of this itself. A rate out of range gives silence, and stays for the next
-caller.
+eSpeak NG checks none of these. With a rate out of range it is silent, and it keeps that rate for the
+next job.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ SLOWEST_RATE, FASTEST_RATE = 80, 450
 _MIDDLE_PITCH, _HIGHEST_PITCH = 50, 99
 _STEPS_PER_OCTAVE = 50
 _HIGHEST_INTONATION = 99
-# The library's pitch is a factor on a voice's base, and a part of the pitch above the base stays. A
-# factor k moves a voice to about 0.76 k + 0.24 of its pitch (measured over five variants, within half
-# a semitone).
+# eSpeak NG multiplies only a part of a voice's pitch. A factor k changes the pitch of a voice by about
+# 0.76 k + 0.24 (measured over five variants, within half a semitone).
 _MOVED_PART, _FIXED_PART = 0.76, 0.24
 
 _WORD_GAP_STEP_MS = 10
 
 
 class Utterance(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one use of the library needs. `texts` are the job's segments, in order.
+    """One call of eSpeak NG. `texts` are the job's segments, in order.
 
-    `has_speech` tells if the job had more than punctuation, before the texts were made safe.
+    `has_speech` tells if the job's own texts have more than punctuation. `texts` are changed to be safe.
     """
 
     identifier: str
@@ -61,7 +60,7 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
 
     Raise UnsupportedLanguage or VoiceNotFound if the engine lacks the language or the voice.
     """
-    factor = min(max((2 ** (job.pitch / 12) - _FIXED_PART) / _MOVED_PART, 0.5), 2.0)
+    pitch_factor = min(max((2 ** (job.pitch / 12) - _FIXED_PART) / _MOVED_PART, 0.5), 2.0)
     variant = variant_for(job.voice)
     identifier = identifier_for(job.language)
     return Utterance(
@@ -69,10 +68,10 @@ def utterance_of(job: SpeechJob, settings: EspeakSettings) -> Utterance:
         texts=tuple(safe(segment.spoken, identifier) for segment in job.segments),
         has_speech=any(is_speech(segment.spoken) for segment in job.segments),
         rate=_clamped(NORMAL_RATE * job.speed, SLOWEST_RATE, FASTEST_RATE),
-        pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(factor), 0, _HIGHEST_PITCH),
+        pitch=_clamped(_MIDDLE_PITCH + _STEPS_PER_OCTAVE * math.log2(pitch_factor), 0, _HIGHEST_PITCH),
         volume=volume_of(variant, job.language, settings.volume),
         # The melody is scaled too, so that a sentence rises by as many semitones as before.
-        intonation=_clamped(settings.intonation * factor, 0, _HIGHEST_INTONATION),
+        intonation=_clamped(settings.intonation * pitch_factor, 0, _HIGHEST_INTONATION),
         word_gap=_clamped(settings.word_gap_ms / _WORD_GAP_STEP_MS, 0, 200),
         seed=job.seed,
         max_samples=job.max_samples,

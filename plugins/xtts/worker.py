@@ -59,7 +59,7 @@ class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
     async def _voice(
         self, job: SpeechJob, voices: tuple[tuple[Samples | EngineVoice, float], ...]
     ) -> XttsVoice:
-        """Make a voice, or the mean of several, which only its job keeps."""
+        """Return the voice of a job: one voice, or the weighted mean of several. A mean is not cached."""
 
         def make(voice: Samples | EngineVoice) -> XttsVoice:
             self._model.judge(job)
@@ -68,11 +68,12 @@ class XttsEngine(TorchEngine[XttsModel, XttsVoice, XttsRow]):
             return self._context.samples.derived(job, voice.samples, self._model.make_voice)
 
         # One call for each voice, so that the batch goes on between them.
-        made = [(await self.batch.call(partial(make, voice)), weight) for voice, weight in voices]
-        return made[0][0] if len(made) == 1 else await self.batch.call(partial(mix, made))
+        weighted = [(await self.batch.call(partial(make, voice)), weight) for voice, weight in voices]
+        return weighted[0][0] if len(weighted) == 1 else await self.batch.call(partial(mix, weighted))
 
 
 def imported_languages(languages: tuple[str, ...], manifest: ModelManifest | None) -> tuple[str, ...]:
+    """Return those of the languages that the manifest allows. Without a manifest, all are allowed."""
     if manifest is None or not manifest.languages:
         return languages
     return tuple(language for language in languages if bcp47_of(language) in manifest.languages)
@@ -101,7 +102,7 @@ def model_info(folder: Path, languages: tuple[str, ...], manifest: ModelManifest
 
 
 def _digest_of(folder: Path) -> str:
-    """Return a digest of all files of a folder that was not imported. The audio cache needs it."""
+    """Return a digest of the files of a folder that was not imported. Keys of the audio cache contain it."""
     digest = hashlib.sha256()
     for name in ("config.json", "vocab.json", "model.safetensors", "speakers.safetensors"):
         if name.startswith("speakers") and not (folder / name).exists():

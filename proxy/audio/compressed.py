@@ -24,7 +24,7 @@ def audio_frame(pcm: bytes, rate_hz: int, position: int = 0) -> av.AudioFrame:
 
 
 class Sink:
-    """The file that a muxer writes into. Like a socket, it cannot seek."""
+    """A buffer that the muxer writes into. Like a socket, it cannot seek."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -34,27 +34,29 @@ class Sink:
         return len(data)
 
     def take(self) -> bytes:
-        samples_read = bytes(self._held)
+        data = bytes(self._held)
         self._held.clear()
-        return samples_read
+        return data
 
 
 _EMPTY_ANSWER_S = 0.1
 
 
 class CompressedEncoder:
-    """A libav encoder and muxer. The bytes that the muxer has written show which samples are covered."""
+    """A libav encoder and muxer. Each chunk tells how many samples its bytes complete."""
 
     def __init__(self, codec: Codec, form: OutputForm) -> None:
         self._codec = codec
         self._rate_hz = form.sample_rate_hz
         self._sink = Sink()
+        # In samples: how many came in, how many the chunks so far complete, where the last packet ends, and
+        # the encoder's delay.
         self._fed = 0
         self._covered = 0
         self._muxed_end = 0
         self._delay = 0
         self._closed = False
-        with self._faults():
+        with self._own_errors():
             muxing = {**codec.muxing, "flush_packets": "1"}
             # Threads for each answer would cost more time than they save.
             encoding = {**codec.encoding, "threads": "1"}
@@ -83,7 +85,7 @@ class CompressedEncoder:
             self._encode(audio_frame(silence(round(_EMPTY_ANSWER_S * self._rate_hz)), self._rate_hz))
         self._encode(None)
         self._closed = True
-        with self._faults():
+        with self._own_errors():
             self._container.close()
         return Chunk(self._sink.take(), self._advance(self._fed), self._rate_hz)
 
@@ -100,19 +102,20 @@ class CompressedEncoder:
     def _encode(self, frame: av.AudioFrame | None) -> None:
         if self._closed:
             raise SoundFailed("the encoder is closed")
-        with self._faults():
+        with self._own_errors():
             for packet in self._stream.encode(frame):
-                self._note(packet)
+                self._note_end(packet)
                 self._container.mux(packet)
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _own_errors(self) -> Iterator[None]:
+        """Raise SoundFailed in place of the errors of libav."""
         try:
             yield
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"{self._codec.name} failed: {error}") from error
 
-    def _note(self, packet: av.Packet[av.AudioStream]) -> None:
+    def _note_end(self, packet: av.Packet[av.AudioStream]) -> None:
         """Note where a packet ends. Position 0 is the first sample: the encoder's delay is before it."""
         if packet.pts is None or packet.time_base is None:
             return
@@ -121,6 +124,7 @@ class CompressedEncoder:
         self._delay = max(self._delay, int(-packet.pts * clock))
 
     def _end_of(self, data: bytes) -> int:
+        """Return the sample at which the sound in the written bytes ends."""
         if not data:
             return self._covered
         if self._codec.container != "ogg":
@@ -129,6 +133,7 @@ class CompressedEncoder:
         return granule * self._rate_hz // OPUS_RATE_HZ - self._delay
 
     def _advance(self, end: int) -> int:
+        """Move the end of the covered samples to `end`, and return by how many samples it moved."""
         end = max(self._covered, min(end, self._fed))
-        newly, self._covered = end - self._covered, end
-        return newly
+        newly_covered, self._covered = end - self._covered, end
+        return newly_covered

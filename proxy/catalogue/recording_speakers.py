@@ -1,6 +1,6 @@
-"""The models that can speak a voice of a recording here, and advice if there are none.
+"""The models that can speak with the voice of a recording, and advice if there are none.
 
-Handlers check before a client records anything, so that no recording is made in vain.
+Handlers ask for them before a client records anything, because the recording would be useless without one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from policies.routing import Decision, Model, Offer, Rules, decide, is_cloned_fo
 from proxy.catalogue.catalogue import Catalogue
 
 _HELPED = frozenset({"voice_not_available", "unsupported_language"})
-"""The refusals of a recording that another model would not make."""
+"""The error codes of refusals that another model might not make."""
 _OPERATOR = "The operator of this server can add it with:"
 
 
@@ -27,7 +27,7 @@ class RecordingSpeakers:
     def hint(self, tag: str | None = None) -> str:
         """Return advice if no model can speak a recording in this language, or in any; else "".
 
-        It is "" too while an engine starts: its models are not known yet.
+        The advice is also "" while an engine starts, because its models are not known yet.
         """
         if not self._is_complete or self.able(tag):
             return ""
@@ -41,9 +41,11 @@ class RecordingSpeakers:
         return f"{problem} {_OPERATOR} {command}"
 
     def able(self, tag: str | None) -> list[str]:
+        """Return the names of `models`."""
         return [each.name for each in self.models(tag)]
 
     def models(self, tag: str | None) -> list[Model]:
+        """Return the models that speak recordings, in this language or in any."""
         return [each for each in self._speaking(tag) if each.info.speaks_samples]
 
     def _speaking(self, tag: str | None) -> list[Model]:
@@ -51,17 +53,20 @@ class RecordingSpeakers:
 
 
 def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) -> str:
-    """Return advice on a refused voice of recordings: another model here, or one to be added. A recording
-    that the model cannot convert needs a model that converts."""
+    """Return advice on a refused voice of recordings, or "".
+
+    It names other models that can speak it, or the command by which the operator can add one. If the model
+    cannot convert a recording, it names models that can.
+    """
     error = decision.error
     if error is not None and decision.query.converts and error.code == "unsupported_model":
-        return _converting(catalogue, terms)
+        return _converters_advice(catalogue, terms)
     if error is None or not decision.voice.samples or error.code not in _HELPED:
         return ""
     speakers = RecordingSpeakers(catalogue, terms)
     judged = {verdict.model.name for verdict in decision.verdicts}
     others = [each for each in speakers.models(decision.query.language) if each.name not in judged]
-    # They may not receive it, or need a longer one, or its words.
+    # These models may refuse the recording, too: it may be too short, lack its text, or be forbidden to them.
     rules = Rules(catalogue.licences)
     found = (
         decide(Offer(models=tuple(others)), decision.voice, decision.query, terms, rules) if others else None
@@ -71,7 +76,7 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     return speakers.hint(decision.query.language)
 
 
-def _converting(catalogue: Catalogue, terms: Terms | None) -> str:
+def _converters_advice(catalogue: Catalogue, terms: Terms | None) -> str:
     able = [model.name for model in catalogue.list_models(terms)[1] if model.info.converts]
     if able:
         return f"{', '.join(able)} can."

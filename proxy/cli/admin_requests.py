@@ -42,11 +42,11 @@ def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
 
     from proxy.processes.admin_client import admin_client, ask_once
 
-    if ask.to is not None:
-        return _save(config_file, ask, ask.to)
+    if ask.new_file is not None:
+        return _save(config_file, ask, ask.new_file)
     config = load_config(config_file)
     if ask.question and asks(is_sure=False):
-        if ask.looks:
+        if ask.must_exist:
             # It fails here if the thing does not exist.
             ask_once(config, "GET", ask.path, **ask.query)
         be_sure(False, ask.question)
@@ -140,7 +140,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 def typer_group(group: Group) -> typer.Typer:
     made = typer.Typer(help=group.about, no_args_is_help=True)
-    for name, function in group.by_hand.items():
+    for name, function in group.typer_functions.items():
         made.command(name)(function)
     for command in group.commands:
         made.command(command.name, **command.settings)(runner(command))
@@ -156,9 +156,9 @@ def runner(command: Command) -> Callable[..., None]:
         if status:
             sys.exit(status)
 
-    own = inspect.signature(command.ask, eval_str=True).parameters.values()
+    own = inspect.signature(command.function, eval_str=True).parameters.values()
     places = [each.name for each in own if each.annotation is CommandContext]
-    shared = {"form": Printed} if command.is_alone else {"config_file": ConfigFile, "form": Printed}
+    shared = {"form": Printed} if command.without_config else {"config_file": ConfigFile, "form": Printed}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         *(each.replace(kind=keyword) for each in own if each.name not in places),
@@ -167,7 +167,7 @@ def runner(command: Command) -> Callable[..., None]:
             for name, option in shared.items()
         ),
     ]
-    run.__doc__ = command.ask.__doc__
+    run.__doc__ = command.function.__doc__
     # typer reads the options of a command from both.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -176,7 +176,7 @@ def runner(command: Command) -> Callable[..., None]:
 
 def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int:
     """Send the request, print the answer, and return the command's status."""
-    step = command.ask(**options)
+    step = command.function(**options)
     if step is None:
         return 0
     if isinstance(step, CommandResult):
@@ -188,10 +188,10 @@ def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int
     try:
         answer = answer_to(step, here.config_file, here.form)
     except failures() as error:
-        if step.failed == 1:
+        if step.failed_status == 1:
             raise
         typer.secho(str(error), fg="red", err=True)
-        return step.failed
+        return step.failed_status
     print_answer(answer, here.form, command.show)
     return step.status(answer)
 
@@ -200,9 +200,9 @@ def _run_all(command: Command, here: CommandContext, steps: Generator[AdminReque
     answer = None
     while True:
         try:
-            sound = steps.send(answer)
+            request = steps.send(answer)
         except StopIteration as end:
             return end.value or 0
-        answer = answer_to(sound, here.config_file, here.form)
-        if sound.shows(answer):
+        answer = answer_to(request, here.config_file, here.form)
+        if request.is_shown(answer):
             print_answer(answer, here.form, command.show)

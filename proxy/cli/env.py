@@ -29,8 +29,9 @@ env = typer.Typer(help="Environments: Pythons for plugins that need packages.", 
 
 
 @env.callback()
-def _of_the_service() -> None:
-    options.apply_service_environment(None)  # it may keep environments elsewhere
+def _apply_service_environment() -> None:
+    # A service may have another folder for environments.
+    options.apply_service_environment(None)
 
 
 @env.command("build")
@@ -58,22 +59,26 @@ def env_build(
         raise CommandRefused(
             f"--torch {torch}: name the index that has it with --index or VOXGATE_TORCH_INDEX"
         )
-    hosted = _hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
+    hosted = _find_hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
     recipe = environments.recipe(plugin, hosted, torch)
-    with _shown(form) as say:
+    with _progress_printer(form) as say:
         made, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
     print_answer({**_row(made, "current", plugin), "built": is_new}, form, _build_result)
 
 
 @env.command("list")
 def env_list(form: Printed = None) -> None:
-    """List the environments, once for each plugin. Nobody needs stale ones; others are elsewhere in use."""
+    """List the environments, once for each plugin. No plugin needs stale environments. An environment is
+    "other" if another installation of voxgate uses it."""
     from proxy.engines import environments, registry
 
-    recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
+    recipes = {
+        name: environments.recipe(name, hosted)
+        for name, hosted in _plugins_with_packages(registry.load()).items()
+    }
     rows = []
     for found in environments.every():
-        fitting = _fitting(found, recipes)
+        fitting = _plugins_that_fit(found, recipes)
         rows += [_row(found, "current", name) for name in fitting]
         state = "stale" if found.is_ours else "other"
         rows += [_row(found, state, name) for name in sorted(found.plugins - set(fitting))]
@@ -99,31 +104,34 @@ def env_remove(
 
     if any(plugin in found.plugins for found in environments.every()):
         be_sure(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
-    recipes = {name: environments.recipe(name, hosted) for name, hosted in _listing(registry.load()).items()}
-    others: set[str] = set()
+    recipes = {
+        name: environments.recipe(name, hosted)
+        for name, hosted in _plugins_with_packages(registry.load()).items()
+    }
+    others: set[str] = set()  # the plugins that `is_needed` finds in the same environments
 
     def is_needed(found: Environment) -> bool:
-        fitting = set(_fitting(found, recipes))
+        fitting = set(_plugins_that_fit(found, recipes))
         if stale:
             return bool(fitting)
         sharing = fitting & found.plugins - {plugin}
         others.update(sharing)
         return bool(sharing) and not shared
 
-    gone = environment_build.remove(plugin, is_needed)
-    if not gone and others:
+    removed = environment_build.remove(plugin, is_needed)
+    if not removed and others:
         raise CommandRefused(
             f"{', '.join(sorted(others))} runs in the environment of {plugin}, too; add --shared to delete it"
         )
-    if not gone and not stale:
+    if not removed and not stale:
         raise CommandRefused(
             f"this installation has no environment of {plugin!r} (run voxgate env list to see them)"
         )
-    rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in gone]
+    rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in removed]
     print_answer({"data": rows}, form, _environments_table)
 
 
-def _fitting(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
+def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
     """Return the installed plugins that would run in an environment."""
     from proxy.engines import environments
 
@@ -135,13 +143,13 @@ def _fitting(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
 
 
 @contextmanager
-def _shown(form: Form) -> Iterator[Say]:
+def _progress_printer(form: Form) -> Iterator[Say]:
     """Show progress on stderr: as JSON lines, on one line of a terminal, or as a line for each step."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    last: list[BuildProgress] = []
+    printed: list[BuildProgress] = []
 
     def print_changes(progress: BuildProgress) -> None:
         so_far = (
@@ -149,8 +157,8 @@ def _shown(form: Form) -> Iterator[Say]:
             if form is True
             else progress._replace(line="", packages=0, of_packages=0)
         )
-        if last != [so_far]:
-            last[:] = [so_far]
+        if printed != [so_far]:
+            printed[:] = [so_far]
             console.print(escape(json.dumps(so_far._asdict()) if form is True else str(so_far)))
 
     if form is True or not console.is_terminal:
@@ -160,7 +168,7 @@ def _shown(form: Form) -> Iterator[Say]:
         yield lambda progress: status.update(escape(f"{progress} {progress.line}"[: console.width - 2]))
 
 
-def _listing(loaded: Registry) -> dict[str, Hosted]:
+def _plugins_with_packages(loaded: Registry) -> dict[str, Hosted]:
     """Return the plugins that list packages of their own."""
     from speech_engine import Hosted
 
@@ -172,11 +180,12 @@ def _listing(loaded: Registry) -> dict[str, Hosted]:
     }
 
 
-def _hosted(loaded: Registry, plugin: str) -> Hosted:
+def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
+    """Return how a plugin is hosted. Raise EnvironmentRefused if it needs no environment, or has failed."""
     from proxy.config.reader import possible
     from proxy.engines.environments import EnvironmentRefused
 
-    listing = _listing(loaded)
+    listing = _plugins_with_packages(loaded)
     if plugin in listing:
         return listing[plugin]
     if plugin in loaded.plugins("engine"):

@@ -78,7 +78,7 @@ def _result(answer: dict[str, Any]) -> list[Part]:
 KEYS = Group(
     "keys",
     "Keys: the credentials of an account; the server's own.",
-    by_hand={"rotate-master": keys_rotate_master},
+    typer_functions={"rotate-master": keys_rotate_master},
 )
 
 
@@ -135,7 +135,7 @@ def keys_list(account: OfAccount = None) -> AdminRequest:
 def keys_revoke(key: Key, is_sure: Sure = False) -> AdminRequest:
     """Revoke a key, by its id, for good."""
     question = "" if is_sure else f"Revoke the key {key} for good?"
-    return AdminRequest("DELETE", path("keys", key), question=question, looks=False)
+    return AdminRequest("DELETE", path("keys", key), question=question, must_exist=False)
 
 
 @KEYS.command("rotate", _new_key)

@@ -27,7 +27,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
-from proxy.commands.command import AdminRequest, Command, Group, by_name
+from proxy.commands.command import AdminRequest, Command, Group, merge_groups
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.features.all import all_commands, load_config
@@ -175,10 +175,10 @@ _COMMANDS = {
 }
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
-    **by_name((ACCOUNTS, *_OF_FEATURES.key_groups, KEYS, LEDGER, *_OF_FEATURES.groups)),
+    **merge_groups((ACCOUNTS, *_OF_FEATURES.key_groups, KEYS, LEDGER, *_OF_FEATURES.groups)),
     "route": route,
     "env": env,
-    **by_name(_OF_FEATURES.last_groups),
+    **merge_groups(_OF_FEATURES.last_groups),
 }
 
 

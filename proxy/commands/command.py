@@ -1,4 +1,4 @@
-"""Commands as values: the request of each to the handlers under /admin, and how its answer is shown.
+"""Commands as values: each has a request to the handlers under /admin, and a way to show the answer.
 
 A command is a function of its arguments and options, as typer reads them. It returns an `AdminRequest`: the
 command line sends it, over control.sock or to the store, and prints the answer as JSON or by `show`. A
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 class AdminRequest(NamedTuple):
     """A request to the handlers under /admin.
 
-    With `files`, a form is sent, and stderr names the `work` of the server meanwhile. With `pages` "named",
-    the tables show the names of accounts in place of their ids; with "all", every page is read, too. A person
-    at a terminal answers `question` first. If `looks` is true, the command fails before the question where
-    the thing does not exist. `status` returns the command's status for an answer, and `failed` is its status
-    without an answer. An answer that is not JSON goes into the new file `to`; then its name and size are
-    printed. Of several answers, only those are printed for which `shows` returns true.
+    `files` are sent as a form. While the server works on them, stderr shows `work`. If `pages` is "named",
+    tables show the names of accounts in place of their ids. If it is "all", every page is read as well.
+
+    A person at a terminal answers `question` first. If `must_exist` is true, the command fails before the
+    question if the thing does not exist. If `is_long` is true, the server has more time to answer.
+
+    `status` returns the exit status for an answer, and `failed_status` is the exit status without an answer.
+    If `new_file` is set, the answer is not JSON: it is written to that file, whose name and size are printed.
+    A command with several requests prints only the answers for which `is_shown` returns true.
     """
 
     method: str
@@ -39,16 +42,16 @@ class AdminRequest(NamedTuple):
     work: str = "it is decoded, measured and sealed"
     pages: Literal["", "named", "all"] = ""
     question: str = ""
-    looks: bool = True
+    must_exist: bool = True
     is_long: bool = False
     status: Callable[[Any], int] = lambda _answer: 0
-    failed: int = 1
-    to: Path | None = None
-    shows: Callable[[Any], bool] = lambda _answer: True
+    failed_status: int = 1
+    new_file: Path | None = None
+    is_shown: Callable[[Any], bool] = lambda _answer: True
 
 
 class CommandResult(NamedTuple):
-    """An answer that needs no request, and the command's status. `then` is for people alone."""
+    """An answer that needs no request, and the command's status. `then` is not printed with --json."""
 
     answer: Any
     status: int = 0
@@ -67,61 +70,69 @@ class CommandContext(NamedTuple):
         return self.load(self.config_file)
 
 
-Asking = Callable[..., AdminRequest | Generator[AdminRequest, Any, int | None] | CommandResult | None]
+CommandFunction = Callable[
+    ..., AdminRequest | Generator[AdminRequest, Any, int | None] | CommandResult | None
+]
 """A generator sends several requests, gets each answer, and may return the command's status. A command that
 returns None has printed its output itself."""
-A = TypeVar("A", bound=Asking)
+A = TypeVar("A", bound=CommandFunction)
 
 
 class Command(NamedTuple):
-    """A command with its name. If it `is_alone`, it has no `--config`. `settings` are for typer."""
+    """A command with its name. If `without_config`, it has no `--config`. `settings` go to typer."""
 
     name: str
-    ask: Asking
+    function: CommandFunction
     show: Show
-    is_alone: bool = False
+    without_config: bool = False
     settings: Mapping[str, Any] = {}
 
 
 class Group:
-    """Commands behind one name: `voxgate consents …`. `by_hand` are plain functions of typer."""
+    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly."""
 
-    def __init__(self, name: str, about: str, by_hand: Mapping[str, Callable[..., None]] = {}) -> None:
+    def __init__(
+        self, name: str, about: str, typer_functions: Mapping[str, Callable[..., None]] = {}
+    ) -> None:
         self.name = name
         self.about = about
-        self.by_hand = by_hand
+        self.typer_functions = typer_functions
         self.commands: list[Command] = []
 
-    def command(self, name: str, show: Show, *, is_alone: bool = False, **settings: Any) -> Callable[[A], A]:
-        def add(ask: A) -> A:
-            self.commands.append(Command(name, ask, show, is_alone, settings))
-            return ask
+    def command(
+        self, name: str, show: Show, *, without_config: bool = False, **settings: Any
+    ) -> Callable[[A], A]:
+        def add(function: A) -> A:
+            self.commands.append(Command(name, function, show, without_config, settings))
+            return function
 
         return add
 
 
-def by_name(groups: Iterable[Group]) -> dict[str, Group]:
+def merge_groups(groups: Iterable[Group]) -> dict[str, Group]:
+    """Return one group for each name, with the commands of all groups of that name."""
     joined: dict[str, Group] = {}
     for group in groups:
         whole = joined.setdefault(group.name, Group(group.name, ""))
         whole.about = whole.about or group.about
         whole.commands += group.commands
-        whole.by_hand = {**whole.by_hand, **group.by_hand}
+        whole.typer_functions = {**whole.typer_functions, **group.typer_functions}
     return joined
 
 
-def path(kind: str, name: str, *behind: str) -> str:
+def path(kind: str, name: str, *more: str) -> str:
+    """Return the path of a thing under /admin. `more` are further parts. Raise CommandRefused."""
     # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name such as ".." is
     # refused, because a path would lose it and mean something else.
     if not name.strip("./") or name.endswith("/"):
         listing = {"requests": "usage", "webhook_endpoints": "webhooks list"}.get(kind, f"{kind} list")
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
-    return "/".join((kind, quote(name, safe=""), *behind))
+    return "/".join((kind, quote(name, safe=""), *more))
 
 
 class FeatureCommands(NamedTuple):
-    """The commands of a feature, or of all. `key_groups` are those of keys that are no account's, and come
-    before those of accounts. `last_groups` come at the end of the help."""
+    """The commands of one feature, or of all features. In the help, the commands of accounts come first, then
+    `key_groups`, whose keys belong to no account, then `groups`. `last_groups` come at the end."""
 
     commands: tuple[Command, ...] = ()
     key_groups: tuple[Group, ...] = ()

@@ -1,5 +1,4 @@
-"""The local engines that were late with their first audio: other engines speak until a probe finds them
-quick."""
+"""Local engines that are late with their first audio. Routing avoids them until they are quick again."""
 
 from __future__ import annotations
 
@@ -31,8 +30,11 @@ class ProbedEngine(Protocol):
 
 
 class LateEngines:
-    """`names` are the engines that are late. Each gets a short text now and then while it has no other work;
-    once it speaks that text in time, it is not late any more."""
+    """`names` are the engines that are late now.
+
+    A late engine gets a short text every few seconds while it is idle. If it speaks the text in time, it is
+    removed from `names`.
+    """
 
     def __init__(self, engine_of: Callable[[str], ProbedEngine]) -> None:
         self.names: set[str] = set()
@@ -41,8 +43,9 @@ class LateEngines:
         self._probes: set[asyncio.Task[None]] = set()
 
     def note_miss(self, candidate: Candidate, language: str, within_s: float) -> None:
-        """Note that a candidate gave no audio of this language within this time."""
+        """Note that a candidate gave no audio within this time. Its engine is late after two such misses."""
         name, now = candidate.model.engine, time.monotonic()
+        # `is_late` looks only at the last two misses.
         misses = self._misses[name] = (*self._misses.get(name, ())[-1:], now)
         probe = _probe(candidate, self._engine_of(name).voices(), language, within_s)
         # Recordings belong to an account, so an engine without other voices cannot be probed.
@@ -76,8 +79,9 @@ class LateEngines:
 def _probe(
     candidate: Candidate, voices: tuple[VoiceInfo, ...], language: str, within_s: float
 ) -> Speak | None:
-    known = (candidate.voice, *[EngineVoice(each.id) for each in voices])
-    voice = next((each for each in known if isinstance(each, EngineVoice)), None)
+    """Return a short speech with a voice that needs no recordings, or None if there is no such voice."""
+    voices_to_try = (candidate.voice, *[EngineVoice(each.id) for each in voices])
+    voice = next((each for each in voices_to_try if isinstance(each, EngineVoice)), None)
     if voice is None:
         return None
     text = preview_text(language)

@@ -1,4 +1,4 @@
-"""The recordings of an engine in the server itself: they are brought before its work begins."""
+"""Recordings for an engine that runs in the server's process: they are loaded before the engine's work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from speech_engine.host.sample_cache import DROPPED, SampleCache, SampleLoan
 from speech_engine.work import with_deadline
 
 MOST_TRIES = 3
-"""How often other jobs may evict a job's recordings before it can use them."""
+"""How many times a job loads its recordings if other jobs evict them before it can borrow them."""
 
 OpenStream = Callable[[Work], EngineStream]
 
@@ -27,11 +27,11 @@ class LocalSamples:
         self._delivery = SampleDelivery(source)
 
     def open(self, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream) -> SampledStream:
-        """Return the stream of work that needs recordings, which are brought first."""
+        """Return the stream of work that needs recordings. Its first event loads them."""
         return SampledStream(self, work, job, info, open_)
 
     async def borrow(self, job: SpeechJob, info: ModelInfo) -> SampleLoan:
-        """Bring the recordings that are missing, and borrow all of them. Raises EngineError."""
+        """Load the missing recordings of a job, and borrow all its recordings. Raises EngineError."""
         for _ in range(MOST_TRIES):
             missing = self.sample_cache.missing(job)
             if not missing:
@@ -53,7 +53,7 @@ class LocalSamples:
 
 
 class SampledStream:
-    """Work that begins once its recordings are there, and holds them until its end."""
+    """A stream that borrows its recordings, then opens the engine's stream. It returns them at its end."""
 
     def __init__(
         self, samples: LocalSamples, work: Work, job: SpeechJob, info: ModelInfo | None, open_: OpenStream

@@ -220,9 +220,9 @@ def ensure_secret(file: Path, make: Callable[[], bytes] = new_secret, *, is_chea
 
 def wait_for_lock(file: Path) -> Lock:
     """Take the lock of a file. Block until no other worker or command holds it."""
-    while (taken := take(file)) is None:
+    while (lock := take(file)) is None:
         time.sleep(_RETRY_PAUSE_S)
-    return taken
+    return lock
 
 
 def _read(file: Path) -> bytes | None:

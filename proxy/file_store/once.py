@@ -48,11 +48,11 @@ class Once(msgspec.Struct, frozen=True):
             )
 
     async def make(
-        self, id_: str, find: Find, make: Callable[[], Awaitable[object]], taken: type[Exception]
+        self, id_: str, find: Find, make: Callable[[], Awaitable[object]], conflict: type[Exception]
     ) -> bool:
         """Make the row with the id of this key, and return whether it was there.
 
-        `make` raises `taken` if another worker made it meanwhile, maybe for the same request. Raises
+        `make` raises `conflict` if another worker made it meanwhile, maybe for the same request. Raises
         IdempotencyKeyReused, and the errors of `find` and `make`.
         """
         failure: Exception | None = None
@@ -61,7 +61,7 @@ class Once(msgspec.Struct, frozen=True):
                 raise failure
             try:
                 await make()
-            except taken as error:
+            except conflict as error:
                 failure = error
             else:
                 return False

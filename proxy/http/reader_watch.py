@@ -62,13 +62,13 @@ class ReaderWatch(MovingTimer):
         self.rest()
 
     def expire(self) -> None:
-        taken = self._reader.count_taken()
+        bytes_taken = self._reader.count_taken()
         if not self._reader.count_unsent():
             self.forget()
-        elif taken == self._taken:
+        elif bytes_taken == self._taken:
             self._reader.cut_off()
         else:
-            self._taken = taken
+            self._taken = bytes_taken
             self._count_time()
             self.at(self._began + self._reader.stall_s)
 
@@ -79,8 +79,8 @@ class ReaderWatch(MovingTimer):
         self._began = now
         if self._waited_s < _WINDOW_PAUSES * self._reader.stall_s:
             return
-        taken = self._reader.count_taken()
-        if taken - self._taken_before_window < self._waited_s * self._reader.least_bytes_per_s:
+        bytes_taken = self._reader.count_taken()
+        if bytes_taken - self._taken_before_window < self._waited_s * self._reader.least_bytes_per_s:
             self._reader.cut_off()
         self._waited_s = 0.0
-        self._taken_before_window = taken
+        self._taken_before_window = bytes_taken

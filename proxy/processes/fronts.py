@@ -40,28 +40,28 @@ class HttpFront:
 
     def __init__(self, worker: Worker, config: Config, http: socket.socket) -> None:
         self._http = http
-        self._places = OpenConnections(config.server, worker.metrics.connections)
-        protocol = server_protocol(config.server, self._places)
-        self._public = uvicorn_server(worker.public, protocol, _drain_seconds(config))
+        self._connections = OpenConnections(config.server, worker.metrics.connections)
+        protocol = server_protocol(config.server, self._connections)
+        self._server = uvicorn_server(worker.public, protocol, _drain_seconds(config))
 
     def revise(self, config: Config) -> None:
-        self._places.revise(config.server)
-        self._public.config.timeout_graceful_shutdown = _drain_seconds(config)
+        self._connections.revise(config.server)
+        self._server.config.timeout_graceful_shutdown = _drain_seconds(config)
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
-            self._public.config.timeout_graceful_shutdown = within_s
-        self._public.should_exit = True
+            self._server.config.timeout_graceful_shutdown = within_s
+        self._server.should_exit = True
 
     async def run(self) -> None:
-        await self._public.serve(sockets=[self._http])
-        if tasks := self._public.server_state.tasks:
-            # Cancelled at the end of the drain: they settle before the store closes.
+        await self._server.serve(sockets=[self._http])
+        if tasks := self._server.server_state.tasks:
+            # The drain has cancelled these requests. They settle their holds before the store closes.
             await asyncio.wait(tasks, timeout=SETTLE_S)
 
 
 class WorkFront:
-    """Serves no requests. At its end, attempts under way have the time of the drain before others go on."""
+    """Works on queued tasks, and serves no requests. At its end, running tasks may use the drain."""
 
     def __init__(self, task_kinds: Sequence[TaskKind[Any]], config: Config) -> None:
         self._task_kinds = task_kinds

@@ -35,14 +35,16 @@ Extra = tuple[tuple[str, str], ...]
 NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
 
 
-def read_extra(fields: Mapping[str, msgspec.Raw], taken: Collection[str]) -> tuple[Extra, tuple[str, ...]]:
+def read_extra(
+    fields: Mapping[str, msgspec.Raw], model_fields: Collection[str]
+) -> tuple[Extra, tuple[str, ...]]:
     """Return the fields that some model takes, and the names of known fields that no model takes.
 
     Raises InvalidRequest for a value that is too large or that may be an address.
     """
     present = {name for name, value in fields.items() if bytes(value) != b"null"}
-    extra = tuple((name, _checked(name, fields[name])) for name in sorted(present & {*taken}))
-    return extra, tuple(sorted((present & FOREIGN_FIELDS) - {*taken}))
+    extra = tuple((name, _checked(name, fields[name])) for name in sorted(present & {*model_fields}))
+    return extra, tuple(sorted((present & FOREIGN_FIELDS) - {*model_fields}))
 
 
 def extra_of(extra: Extra, info: ModelInfo) -> Extra:

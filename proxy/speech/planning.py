@@ -38,9 +38,9 @@ _MOST_DECISIONS = 2000
 class Part(msgspec.Struct, frozen=True):
     """A part of the text, from `start` to `end`, that one engine speaks with one voice in one language.
 
-    `candidates` are tried in order. `characters` are charged: they include a name of a cast before the part,
-    which is not spoken. `source` tells how the language was found, and `route` is the route that matched.
-    `pause_s` is the silence after the part. `emotion` is spoken by the model itself or by recordings.
+    `candidates` are tried in order. `characters` are charged: they include the speaker's name before the
+    part, which is not spoken. `source` tells how the language was found, and `route` is the route that
+    matched. `pause_s` is the silence after the part. The model itself or recordings express the `emotion`.
     """
 
     voice: Voice
@@ -73,9 +73,9 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     """The parts to speak, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it. The
-    answer names `voice` and `language`. `voices` has the ids of the requested voice and of all that speak,
-    with the members of casts and the clips of recorded voices. `own_voices` are the ids among them that an
-    account saved, and may erase. `treatment` changes the sound, unless it is None.
+    answer names `voice` and `language`. `voices` has the ids of the requested voice, of the voices
+    that speak, of the members of casts, and of the clips of recorded voices. `own_voices` are the ids among
+    them that an account saved, and may erase. `treatment` changes the sound, unless it is None.
     """
 
     voice: Voice
@@ -88,11 +88,12 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     treatment: Treatment | None = None
 
     def treatment_of(self, speaker: str) -> Treatment | None:
-        """Return the treatment of the answer of this speaker, or of several, joined by commas."""
+        """Return the treatment of an answer. `speaker` names its model, or several, joined by commas."""
         treatment = self.treatment
         return None if treatment is None or self.spares(speaker) else treatment
 
     def spares(self, speaker: str) -> bool:
+        """Tell if the treatment leaves the sound of this speaker unchanged."""
         return self.treatment is not None and speaker in self.treatment.spared
 
     @property
@@ -197,9 +198,9 @@ class Planner:
         )
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
-        """Plan a request. Long texts and lexicons to merge take milliseconds, so a thread plans them."""
+        """Plan a request. A thread plans long texts and merges lexicons, because both take milliseconds."""
         is_long = len(request.text) > _LONG_TEXT_CHARACTERS
-        has_parts = request.by_sentence or "[" in request.text  # or tags
+        has_parts = request.by_sentence or "[" in request.text  # a tag begins with [
         is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
         if is_merged or (is_long and has_parts):
             return await asyncio.to_thread(self.plan, request, terms, own)
@@ -213,6 +214,7 @@ class Planner:
         return [(span, self.decide(request, terms, span, own)) for span in spans]
 
     def remarks(self, decision: Decision) -> list[str]:
+        """Return what is missing on this server for a decision: bindings, candidates, front-ends."""
         remarks = [
             f"the voice {decision.voice.id} is not offered: {why}"
             for why in self._catalogue.missing_bindings(decision.voice)
@@ -235,6 +237,7 @@ class Planner:
         return self._splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
+        """Plan one part. Raise as `plan` does if no candidate is left."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
         if terms.is_for_job:
@@ -310,8 +313,8 @@ class Planner:
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
         decision = self._catalogue.with_aliases(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
-            # Saved voices can be deleted, so no decision with one may outlive its request. The voice of a
-            # post-step may be a saved voice of the operator.
+            # Decisions with saved voices are not stored, because saved voices can be deleted. A post-step
+            # may have a saved voice of the operator.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
             self._decisions[names] = (terms, revision, decision)

@@ -140,17 +140,17 @@ def parse_speech(
         form = form_value(format_, parsed)
     extra, ignored = NOTHING
     try:
-        sent = raw_fields(body)
+        json_fields = raw_fields(body)
     except UnicodeDecodeError:
-        sent = {}  # only the name of an unknown field can be no text
-    if not sent.keys() <= _OWN_FIELDS:
-        extra, ignored = read_extra(sent, client_fields() - _OWN_FIELDS)
+        json_fields = {}  # only the name of an unknown field can be no text
+    if not json_fields.keys() <= _OWN_FIELDS:
+        extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
     tag = parsed.language
-    sent_as = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
+    voice_fields = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
         model=parsed.model,
         text=parsed.input,
-        voice=sent_as.voice,
+        voice=voice_fields.voice,
         form=form,
         answer=answer,
         speed=parsed.speed,
@@ -160,8 +160,8 @@ def parse_speech(
         seed=parsed.seed,
         emotion_tags=parsed.emotion_tags,
         lexicon=None if parsed.lexicon is None else _lexicon(parsed.lexicon),
-        cast=sent_as.cast,
-        mix=sent_as.mix,
+        cast=voice_fields.cast,
+        mix=voice_fields.mix,
         by_sentence=tag.lower() == "auto",
         markdown=parsed.markdown,
         cache=parsed.cache,

@@ -221,28 +221,28 @@ def letters(text: str) -> int:
 
 
 class GrowingWords:
-    """The words of `given`, which grows, and between them all other words with a letter or a digit.
+    """The words of `engine_words`, which grows, and between them all other words with a letter or a digit.
 
-    A word without a time gets one when the next given word comes, or when the sound is complete: it shares
+    A word without a time gets one when the engine's next word comes, or when the sound is complete: it shares
     the time with the previous word, by their length. So the words only grow.
     """
 
-    def __init__(self, places: WordPositions, given: Sequence[SpokenWord]) -> None:
+    def __init__(self, places: WordPositions, engine_words: Sequence[SpokenWord]) -> None:
         self._text = places.text
         self._places = places
-        self._given = given
+        self._engine_words = engine_words
         self._seen = 0
         self._written = _written(places)
         self._next = next(self._written, None)
-        # The start and the letters of the last given word.
+        # The start and the letters of the engine's last word.
         self._since_s = 0.0
         self._letters = 0
         self._found: list[SpokenWord] = []
 
     def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
         """Return the timed words so far. `whole_s` is the length of the sound when it is complete."""
-        while self._seen < len(self._given):
-            word = self._given[self._seen]
+        while self._seen < len(self._engine_words):
+            word = self._engine_words[self._seen]
             self._seen += 1
             self._fill(list(self._before(word.source_start)), word.start_seconds)
             self._found.append(word)
@@ -258,7 +258,7 @@ class GrowingWords:
         return self._places.as_sent(*written)
 
     def _before(self, until: int | None) -> Iterator[_Range]:
-        """Yield the words without a given time, up to a place in the user's text."""
+        """Yield the words without a time of the engine, up to a place in the user's text."""
         while self._next is not None and (until is None or self._place(self._next)[1] <= until):
             yield self._next
             self._next = next(self._written, None)

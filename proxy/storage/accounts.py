@@ -10,7 +10,7 @@ import msgspec
 from policies.plans import Overrides
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
-from proxy.storage.listed_tables import ListedTable, hold_account
+from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store, write_deletion
 
@@ -122,7 +122,7 @@ async def change(
         before: Params = {"of": read.id, "old_plan": read.plan, "old_agreed": rows[0]["agreed"]}
         after: Params = {"new_plan": decided.plan, "new_agreed": encode_json(decided.agreed)}
         *_, changed = await store.write(
-            hold_account(read.id),
+            lock_account(read.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
             Statement(_CHANGE, {**before, **after}),
         )
@@ -153,14 +153,14 @@ async def suspend(store: Store, account: str, act: Act) -> Account | None:
     """Suspend an account: its keys are refused, and nothing of it is deleted. Suspending twice keeps the
     first time. Forget its callers afterwards."""
     suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
-    *_, rows = await store.write(hold_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
+    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
     return _one(rows)
 
 
 async def resume(store: Store, account: str, act: Act) -> Account | None:
     """End the suspension of an account. Forget its callers afterwards."""
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
-    *_, rows = await store.write(hold_account(account), *audit.insert_statements(act, _RESUMES), resume_)
+    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
     return _one(rows)
 
 

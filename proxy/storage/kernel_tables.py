@@ -7,7 +7,8 @@ from proxy.storage.rows import decode_json
 from proxy.storage.tables import Erasable, PathColumn, Table, Tables
 
 
-def _each_digest(text: object) -> None:
+def _check_digests(text: object) -> None:
+    """Raise UnsafeName unless the text is a JSON list of digests."""
     try:
         digests = decode_json(text) if isinstance(text, str) else None
     except ValueError:
@@ -60,5 +61,5 @@ KERNEL_TABLES: Tables = (
     ),
     Table("introductions", key=("engine",)),
     Table("former_models", key=("voice", "digest"), paths=(PathColumn("digest"),)),
-    Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _each_digest))),
+    Table("erasures", paths=(PathColumn("account", owner_name), PathColumn("digests", _check_digests))),
 )

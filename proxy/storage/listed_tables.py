@@ -1,4 +1,4 @@
-"""Tables with rows of accounts: one row, pages of rows, and a row more if its account has room for it."""
+"""Tables whose rows belong to accounts: read a row, list pages, and add a row up to a limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 
 R = TypeVar("R", bound=msgspec.Struct)
 
-_HOLD = "UPDATE accounts SET id = id WHERE id = :account"
+_LOCK_ACCOUNT = "UPDATE accounts SET id = id WHERE id = :account"
 _ADD = """
 INSERT INTO {table} ({columns}) SELECT {values}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
@@ -22,13 +22,13 @@ AND (CAST(:most AS BIGINT) IS NULL
 AND {{only_if}} RETURNING {columns}
 """
 _PAGE = "{at} <= :at AND ({at} < :at OR id < :id) AND {listed} ORDER BY {at} DESC, id DESC LIMIT :limit"
-_NO_FACTS: Params = {}
+_NO_PARAMS: Params = {}
 
 
 class ListedTable(Generic[R]):
     """A table with the columns of `type_`, except those in `without`. Rows are listed by the time `at`.
 
-    `listed` is SQL for those on pages.
+    Pages have only the rows for which the SQL condition `listed` is true.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class ListedTable(Generic[R]):
         listed: str = "1 = 1",
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
-        # A parameter that may be NULL has no type of its own.
-        self.given = {
+        # Each is cast, because PostgreSQL cannot tell the type of a parameter that is NULL.
+        self.placeholders = {
             each.name: f"CAST(:{each.name} AS {_sql_type(each.type)})"
             for each in msgspec.structs.fields(type_)
             if each.name not in without
         }
-        self.columns = ", ".join(self.given)
+        self.columns = ", ".join(self.placeholders)
         self.select = f"SELECT {self.columns} FROM {table} WHERE"
-        values = ", ".join(self.given.values())
+        values = ", ".join(self.placeholders.values())
         self._add = _ADD.format(table=table, columns=self.columns, values=values)
         self._page = _PAGE.format(at=at, listed=listed)
         self._of_account = f"{self.select} account = :account ORDER BY {at} DESC, id DESC"
@@ -62,17 +62,17 @@ class ListedTable(Generic[R]):
     ) -> tuple[Statement, ...]:
         """Return the statements that add a row, for one unit of work. The last statement returns the row.
 
-        It does nothing if the account has `most` rows already or is closed, or if `only_if` is untrue.
+        No row is added if the account has `most` rows already, if it is closed, or if `only_if` is false.
         """
         return (
-            hold_account(row["account"]),
+            lock_account(row["account"]),
             *only_if.held,
             Statement(self._add.format(only_if=only_if.sql), {**only_if.params, **row, "most": most}),
         )
 
     async def get(self, store: Store, account: str | None, id_: str) -> R | None:
-        """Return a row of this account. Without an account, of any."""
-        sql = f"{self.select} id = :id{_and_of(account)}"
+        """Return the row with this id, or None. If `account` is not None, the row must belong to it."""
+        sql = f"{self.select} id = :id{_and_account(account)}"
         rows = await store.read(sql, {"id": id_, "account": account})
         return self.read(rows[0]) if rows else None
 
@@ -85,26 +85,31 @@ class ListedTable(Generic[R]):
         return int(row["number"])
 
     async def page(
-        self, store: Store, account: str | None, place: Place, limit: int, facts: Params = _NO_FACTS
+        self, store: Store, account: str | None, place: Place, limit: int, listed_params: Params = _NO_PARAMS
     ) -> list[R]:
-        """List rows of one account or of all, the newest first, from the place on. `listed` has `facts`."""
+        """List rows of one account or of all, the newest first, from the place on.
+
+        `listed_params` are the parameters of the SQL condition `listed`.
+        """
         sql = self._page if account is None else f"account = :account AND {self._page}"
-        params = {**facts, "account": account, "at": place.at, "id": place.id, "limit": limit}
+        params = {**listed_params, "account": account, "at": place.at, "id": place.id, "limit": limit}
         return [self.read(row) for row in await store.read(f"{self.select} {sql}", params)]
 
     async def place_of(self, store: Store, account: str | None, id_: str) -> Place | None:
-        """Find the place of a row of this account. Without an account, of any."""
-        rows = await store.read(self._place + _and_of(account), {"id": id_, "account": account})
+        """Return the place of a row, or None. If `account` is not None, the row must belong to it."""
+        rows = await store.read(self._place + _and_account(account), {"id": id_, "account": account})
         return Place(rows[0]["at"], id_) if rows else None
 
 
-def hold_account(account: Value) -> Statement:
-    """Return the statement that serialises writes to an account, so that its last free place is given
-    once."""
-    return Statement(_HOLD, {"account": account})
+def lock_account(account: Value) -> Statement:
+    """Return the statement that locks an account's row until the unit of work ends.
+
+    Two units of work that add rows then run one after the other, and cannot both pass the limit.
+    """
+    return Statement(_LOCK_ACCOUNT, {"account": account})
 
 
-def _and_of(account: str | None) -> str:
+def _and_account(account: str | None) -> str:
     return "" if account is None else " AND account = :account"
 
 

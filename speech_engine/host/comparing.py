@@ -1,4 +1,4 @@
-"""The process of a comparer, see `plugin_process`. It answers one question after the other."""
+"""The process that compares speakers with one plugin. It answers one question after the other."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("comparer", begin, log) as comparer:
         pipe.send(ComparerReady(comparer.scale.same, comparer.scale.other))
-        answer = partial(_compared, comparer, log)
+        answer = partial(_compare, comparer, log)
         await plugin_process.answer_in_thread(questions, answer, pipe)
 
 
-def _compared(comparer: Comparer, log: HostLogger, question: ComparisonQuestion) -> ComparisonScore:
+def _compare(comparer: Comparer, log: HostLogger, question: ComparisonQuestion) -> ComparisonScore:
     try:
         score = float(comparer.compare(question.one, question.other))
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound

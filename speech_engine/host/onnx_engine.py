@@ -1,7 +1,7 @@
-"""A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
+"""A network in onnxruntime, a switch that stops its runs, and an engine that speaks with such networks.
 
-Texts become pieces, and each piece's sound goes out as soon as it is made. Workers that have onnxruntime
-import this.
+An engine reads texts into pieces, and yields the sound of each piece as soon as it is made. Only workers that
+have onnxruntime import this module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as faults
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
@@ -35,19 +35,19 @@ V_co = TypeVar("V_co", covariant=True)
 T = TypeVar("T")
 
 MOST_S = 300
-"""The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
+"""The longest sound of one piece. A network with a longer output is broken or malicious."""
 
 _PEAK = 32767.0
-_FAULTS = tuple(
-    each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
+_RUNTIME_ERRORS = tuple(
+    each for each in vars(runtime_errors).values() if isinstance(each, type) and issubclass(each, Exception)
 )
-"""The runtime's errors have no class in common."""
+"""The error classes of onnxruntime. They have no common base class."""
 _FATAL_ONLY = 4
-"""The level at which onnxruntime logs only its end: another message could quote a text."""
+"""The level at which onnxruntime logs only fatal errors: other messages could quote a text."""
 
 
 class StopSwitch:
-    """Ends a run of a network, from another thread. The network stops after the operator that it computes."""
+    """Stops a run of a network, from another thread. The run ends after the current operator."""
 
     def __init__(self) -> None:
         self.options = onnxruntime.RunOptions()
@@ -61,7 +61,7 @@ class OnnxNetwork:
 
     def __init__(self, file: Path, threads: int) -> None:
         options = onnxruntime.SessionOptions()
-        # A number of our own: with its default, it would bind threads to cores, which a host may not.
+        # Without a number, onnxruntime binds its threads to cores. A host's sandbox forbids that.
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
@@ -73,7 +73,7 @@ class OnnxNetwork:
         data = file.read_bytes()
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        except _FAULTS as error:
+        except _RUNTIME_ERRORS as error:
             raise EngineFailed("onnxruntime does not take the model.", detail=str(error)[:300]) from None
         self.inputs = frozenset(each.name for each in self._session.get_inputs())
 
@@ -81,7 +81,7 @@ class OnnxNetwork:
         """Return one output, an array, for these arrays. Raise EngineFailed."""
         try:
             return self._session.run([output], values, stop.options)[0]
-        except _FAULTS as error:
+        except _RUNTIME_ERRORS as error:
             raise EngineFailed(f"The model's network failed: {type(error).__name__}.") from None
 
     def sound(
@@ -95,22 +95,22 @@ class OnnxNetwork:
 
 
 class NamedVoices(Protocol[V_co]):
-    """The voices of an engine."""
+    """The voices of an `OnnxEngine`, and its one model."""
 
     def infos(self) -> tuple[VoiceInfo, ...]: ...
 
     def model(self) -> ModelInfo: ...
 
     def find(self, voice: Voice, language: str) -> V_co:
-        """Return the voice that is meant. Raise VoiceNotFound or UnsupportedLanguage."""
+        """Return the loaded form of the requested voice. Raise VoiceNotFound or UnsupportedLanguage."""
         ...
 
 
 class OnnxEngine(ABC, Generic[V]):
-    """Speaks `slots` texts at once. A plugin's engine says how it reads a text, and how a piece sounds."""
+    """Speaks `slots` texts at once. A subclass reads a text into pieces, and makes the sound of a piece."""
 
     title: ClassVar[str]
-    """The name by which messages call it."""
+    """The name of the engine in messages."""
 
     def __init__(
         self,
@@ -139,14 +139,14 @@ class OnnxEngine(ABC, Generic[V]):
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self._voices.find(job.voice, job.language)
         # All texts first: a text that cannot be spoken is refused before a part is heard.
-        read = await self.run(lambda _stop: self._pieces(job, voice))
+        pieces = await self.run(lambda _stop: self._pieces(job, voice))
         rate_hz = self._info.sample_rate_hz
         async with self.lend(voice, job.deadline_s) as network:
             yield Started(rate_hz)
             sounds = PcmPieces(rate_hz, job.max_samples)
-            for number, (segment, piece) in enumerate(read):
+            for number, (segment, piece) in enumerate(pieces):
                 pcm = await self.run(partial(self._pcm, network, piece, voice, job.speed))
-                if number + 1 < len(read) and piece.rest_ms is None:
+                if number + 1 < len(pieces) and piece.rest_ms is None:
                     pcm += bytes(rate_hz * self._pause_ms // 1000 * 2)
                 for chunk in sounds.feed(pcm):
                     yield Audio(segment, chunk)
@@ -157,8 +157,8 @@ class OnnxEngine(ABC, Generic[V]):
     def _pieces(self, job: SpeechJob, voice: V) -> list[tuple[int, Piece]]:
         pieces: list[tuple[int, Piece]] = []
         for number, segment in enumerate(job.segments):
-            said = sum(piece.sounds for _, piece in pieces)
-            pieces += ((number, piece) for piece in self.read(segment.spoken, voice, said))
+            sounds_before = sum(piece.sounds for _, piece in pieces)
+            pieces += ((number, piece) for piece in self.read(segment.spoken, voice, sounds_before))
         return pieces
 
     def _pcm(self, network: OnnxNetwork, piece: Piece, voice: V, speed: float, stop: StopSwitch) -> bytes:
@@ -171,16 +171,15 @@ class OnnxEngine(ABC, Generic[V]):
         return await run_stoppable(self._threads, lambda: work(stop), stop.stop, self._tick)
 
     @abstractmethod
-    def read(self, text: str, voice: V, said: int) -> list[Piece]:
-        """Return the pieces of a text, after `said` sounds of others. It runs in a thread.
+    def read(self, text: str, voice: V, sounds_before: int) -> list[Piece]:
+        """Return the pieces of a text. The texts before it have `sounds_before` sounds. It runs in a thread.
 
         Raise UnsupportedLanguage or UnsupportedText.
         """
 
     @abstractmethod
     def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
-        """Give the network that a voice speaks with, once it is loaded. Raise EngineBusy if there is no room
-        for it in time."""
+        """Load the network of a voice, and lend it. Raise EngineBusy if there is no memory for it in time."""
 
     @abstractmethod
     def sound(

@@ -1,7 +1,7 @@
 """The header of a safetensors file: names, types, shapes and places. The tensors themselves are not read.
 
-The format is a length, a header of JSON, and the bytes of all tensors without gaps. A program that maps the
-file later believes the header. So each of its numbers is checked here.
+The format is a length, a header of JSON, and the bytes of all tensors without gaps. Libraries that load
+the file trust the header, so each of its numbers is checked here first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_NAME = 512
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 VALUES = "values"
-"""The text in the header with the plain values of a pickle, as JSON."""
+"""The key of a text in the header: JSON of the plain values that a converted pickle had."""
 _KEYS = {"dtype", "shape", "data_offsets"}
 
 
@@ -29,7 +29,7 @@ def read_header(file: BinaryIO, size: int) -> dict[str, TensorInfo]:
 
 
 def read_all(file: BinaryIO, size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
-    """Return all tensors of a file, and the texts that its header has beside them. Raise UnusableModel."""
+    """Return all tensors of a file, and the texts of its metadata. Raise UnusableModel."""
     file.seek(0)
     head = file.read(_LENGTH_BYTES)
     length = int.from_bytes(head, "little")
@@ -64,7 +64,7 @@ def header_of(
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(body, object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+        header = json.loads(body, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise UnusableModel("its header is no JSON, or has a name twice") from None
     if not isinstance(header, dict):
@@ -72,14 +72,14 @@ def _parse(body: bytes) -> dict[str, Any]:
     return header
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         raise ValueError("a key twice")
-    return made
+    return unique
 
 
-def _no_constant(text: str) -> Any:
+def _refuse_constant(text: str) -> Any:
     raise ValueError(text)
 
 

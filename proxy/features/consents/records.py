@@ -72,13 +72,13 @@ def _record(row: Row) -> ConsentRecord:
 
 ROWS = ListedTable("consents", ConsentRecord, read=_record)
 get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
-_SECOND = 1_000_000
+_SECOND_US = 1_000_000
 _HAS_TIME = f"""
 {blobs.IS_STORED} AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
     + COALESCE(CAST(:seconds AS DOUBLE PRECISION), 0) <= CAST(:most_s AS DOUBLE PRECISION)
 """
 _WAS_MADE = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
-_KEEP = "UPDATE consents SET id = id WHERE id = :id"
+_LOCK = "UPDATE consents SET id = id WHERE id = :id"
 _IS_THERE = "EXISTS (SELECT 1 FROM consents WHERE id = :grant AND account = :granted_by)"
 _NEEDED_BY = "SELECT id FROM voices WHERE consent = :subject ORDER BY created LIMIT 1"
 _RESEAL = """
@@ -100,18 +100,20 @@ async def add(
         "uses": encode_json(record.uses),
     }
     held = blobs.hold_statements(record.account, record.digest)
-    adding = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
-    answers = await store.write(*adding, *audit.insert_statements(act, _WAS_MADE))
-    return bool(answers[len(adding) - 1])
+    statements = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
+    answers = await store.write(*statements, *audit.insert_statements(act, _WAS_MADE))
+    return bool(answers[len(statements) - 1])
 
 
 def is_there(account: str, id_: str) -> Condition:
-    """Return a condition that serializes two commits: one adds a voice, the other deletes its consent."""
+    """Return the condition that a consent of this account exists. It locks the row of the consent, which
+    is therefore not deleted while a voice with it is added."""
     row: Params = {"granted_by": account, "grant": id_}
-    return Condition(_IS_THERE, row, (Statement(_KEEP, {"id": id_}),))
+    return Condition(_IS_THERE, row, (Statement(_LOCK, {"id": id_}),))
 
 
 async def needed_by(store: Store, id_: str) -> str | None:
+    """Return the id of the oldest voice that has this consent, or None."""
     rows = await store.read(_NEEDED_BY, {"subject": id_})
     return str(rows[0]["id"]) if rows else None
 
@@ -119,17 +121,17 @@ async def needed_by(store: Store, id_: str) -> str | None:
 def record_digest(consent: ConsentRecord) -> str:
     """Return the digest by which receipts name a consent. It identifies no speaker.
 
-    Its owner can compute it from the API's fields: a first line, `kind`, `id`, `created_at` and `digest`,
-    joined by line feeds.
+    The account can compute it: the SHA-256 of five lines, which are `voxgate/consent/v1` and the fields
+    `kind`, `id`, `created_at` and `digest` of the API.
     """
-    facts = (
+    lines = (
         "voxgate/consent/v1",
         consent.kind,
         consent.id,
-        str(consent.created // _SECOND),
+        str(consent.created // _SECOND_US),
         consent.digest or "",
     )
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) -> bool:

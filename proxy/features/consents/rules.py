@@ -1,8 +1,8 @@
 """The rules of consents: the sentence that an owner reads aloud, and the comparison of two speakers.
 
 The sentence is in the owner's language and names the operator of the server: a consent to another operator
-does not count. Fifteen sentences follow OpenAI's wording, so a recording fits both services. OpenAI has none
-in Thai.
+does not count. Fifteen sentences have OpenAI's wording, so one recording is valid at both services. OpenAI
+has no Thai sentence.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LANGUAGES = tuple(sorted(_PHRASES))
 
 
 def phrase(language: str, operator: str) -> str | None:
-    """Return the sentence for a language tag, or None. Regions of a language share one."""
+    """Return the sentence for a language tag, or None. All regions of a language have the same sentence."""
     known = _PHRASES.get(language.partition("-")[0].lower())
     return None if known is None else known.format(operator=operator)
 
@@ -59,7 +59,7 @@ SpeakerAnswer = Literal["same", "other", "unsure"]
 
 
 def judge_speakers(score: float, scale: SpeakerScale, ratings: Iterable[Rating]) -> SpeakerAnswer:
-    """Judge a score. Noise makes one speaker look like two, so a low-quality recording gets no verdict."""
+    """Judge a score. A recording of low quality is "unsure": noise makes one speaker seem two."""
     if "low" in ratings:
         return "unsure"
     if score >= scale.same:

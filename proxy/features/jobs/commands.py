@@ -105,7 +105,7 @@ def jobs_watch(
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     until, seen = time.monotonic() + 60 * minutes, None
     while True:
-        seen = yield AdminRequest("GET", path("jobs", job), shows=partial(ne, seen))
+        seen = yield AdminRequest("GET", path("jobs", job), is_shown=partial(ne, seen))
         if seen["status"] in ("done", "failed", "canceled"):
             return 0 if seen["status"] == "done" else 1
         if time.monotonic() >= until:

@@ -12,7 +12,7 @@ from proxy.config.sections import Config
 from proxy.features.lexicons.section import SECTION
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
-from proxy.storage.listed_tables import hold_account
+from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import encode_json
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
@@ -107,7 +107,7 @@ async def put(
         "most": most,
     }
     _, rows, *_ = await store.write(
-        hold_account(account),
+        lock_account(account),
         Statement(_SET, row),
         *audit.insert_statements(act, _WAS_SET, {"of": account, "name": name}),
         library_revisions.raise_statement(account),

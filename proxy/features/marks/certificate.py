@@ -13,12 +13,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.features.marks.section import TEST_CERTIFICATE
 
-TEST_FILE = TEST_CERTIFICATE
-
 _TEST_DAYS = 3650
 _LEAST_RSA_BITS = 2048
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
-_KEY_MARK = "-----BEGIN PRIVATE KEY-----"
+_KEY_HEADER = "-----BEGIN PRIVATE KEY-----"
 
 
 class UnusableCertificate(ValueError):
@@ -26,8 +24,11 @@ class UnusableCertificate(ValueError):
 
 
 class SigningCertificate(msgspec.Struct, frozen=True):
-    """A chain in PEM, the leaf first, its private key in PEM (PKCS 8), and the algorithm: `es256`,
-    `ps256`…"""
+    """A certificate that signs manifests.
+
+    `chain` is in PEM, and its first certificate signs. `key` is the private key of that certificate, in PEM
+    (PKCS 8). `algorithm` is the name that the manifest library uses, such as `es256`.
+    """
 
     chain: str
     key: str
@@ -40,16 +41,19 @@ class SigningCertificate(msgspec.Struct, frozen=True):
         return f"<SigningCertificate of {self.subject!r}, {self.algorithm}>"
 
 
-def read_test_certificate(pem: bytes, where: str = TEST_FILE) -> SigningCertificate:
+def read_test_certificate(pem: bytes, where: str = TEST_CERTIFICATE) -> SigningCertificate:
     """Read the output of `make_test_pem`. Raises UnusableCertificate."""
-    chain, mark, key = pem.decode("ascii", "replace").partition(_KEY_MARK)
+    chain, mark, key = pem.decode("ascii", "replace").partition(_KEY_HEADER)
     return read_certificate(chain, mark + key, where, is_test=True)
 
 
 def read_certificate(
     chain: str, key: str, where: str = "marking.certificate", *, is_test: bool = False
 ) -> SigningCertificate:
-    """Read a chain and its leaf's key. Raises UnusableCertificate if a validator would refuse it."""
+    """Read a chain and the key of its first certificate. `where` begins the messages of errors.
+
+    Raises UnusableCertificate if a validator would refuse the certificate.
+    """
     try:
         certificates = x509.load_pem_x509_certificates(chain.encode())
     except ValueError:
@@ -74,7 +78,10 @@ def read_certificate(
 
 
 def _faults(leaf: x509.Certificate, key: PrivateKeyTypes, now: datetime) -> list[str]:
-    """Return the faults that the manifest library or a later validator would refuse. Each was tried."""
+    """Return the faults for which the manifest library, or a validator, refuses a certificate.
+
+    Each refusal was tried.
+    """
     faults = []
     if leaf.public_key() != key.public_key():
         faults.append("the key is not the one of the first certificate")

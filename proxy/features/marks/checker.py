@@ -19,7 +19,6 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import Decoded
 from proxy.config.sections import Config
 from proxy.errors import MarksUnavailable, NoPlace
-from proxy.features.marks.certificate import TEST_FILE
 from proxy.features.marks.findings import (
     Examination,
     ManifestFinding,
@@ -29,7 +28,7 @@ from proxy.features.marks.findings import (
 )
 from proxy.features.marks.hosted_mark import MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
-from proxy.features.marks.section import SECTION
+from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
 from proxy.file_store.key_ring import KeyRing, parse_keys
 from proxy.file_store.master_keys import VaultFailed
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
@@ -195,7 +194,7 @@ def _certificate(config: Config) -> bytes | None:
     text = SECTION.of(config).certificate
     if not text:
         try:
-            text = (Path(config.data) / TEST_FILE).read_text("ascii", "replace")
+            text = (Path(config.data) / TEST_CERTIFICATE).read_text("ascii", "replace")
         except OSError:
             return None
     first, end, _ = text.partition(_END_OF_CERTIFICATE)

@@ -49,7 +49,9 @@ def detect(
     files = {"file": file} if manifest is None else {"file": file, "manifest": manifest}
     work = "marks are looked for"
     # Status 1 is an answer here, so a failure has another one.
-    return AdminRequest("POST", "marks/detect", {}, files=files, work=work, status=_status, failed=UNUSABLE)
+    return AdminRequest(
+        "POST", "marks/detect", {}, files=files, work=work, status=_status, failed_status=UNUSABLE
+    )
 
 
 def _status(answer: dict[str, Any]) -> int:
@@ -168,7 +170,7 @@ def _receipt_result(answer: dict[str, Any]) -> list[Part]:
     return [*parts, Line("Verified." if is_verified else "Not verified.", "green" if is_verified else "red")]
 
 
-@RECEIPT.command("verify", _receipt_result, is_alone=True)
+@RECEIPT.command("verify", _receipt_result, without_config=True)
 def receipt_verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The audio, as the server sent it.")],
     receipt_file: Annotated[

@@ -16,7 +16,6 @@ from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.marks import ring_source
 from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
 from proxy.features.marks.certificate import (
-    TEST_FILE,
     SigningCertificate,
     UnusableCertificate,
     read_certificate,
@@ -24,7 +23,7 @@ from proxy.features.marks.certificate import (
 )
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
-from proxy.features.marks.section import SECTION
+from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
 from proxy.file_store.key_ring import parse_keys
 from proxy.file_store.master_keys import VaultFailed
 from speech_engine import Hosted
@@ -141,7 +140,7 @@ _NAME_ONE = "name one for C2PA in marking.certificate and marking.certificate_ke
 
 def certificate(config: Config) -> Iterator[Finding]:
     """Check the certificate. Nothing is made: the server makes its test certificate when it first signs."""
-    section, file = SECTION.of(config), Path(config.data) / TEST_FILE
+    section, file = SECTION.of(config), Path(config.data) / TEST_CERTIFICATE
     if not section.manifests:
         return
     try:

@@ -21,7 +21,6 @@ from prometheus_client import CollectorRegistry, Counter
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
 from proxy.features.marks.certificate import (
-    TEST_FILE,
     SigningCertificate,
     UnusableCertificate,
     make_test_pem,
@@ -29,7 +28,7 @@ from proxy.features.marks.certificate import (
     read_test_certificate,
 )
 from proxy.features.marks.manifest import ManifestFacts, definition
-from proxy.features.marks.section import SECTION, MarkingSection
+from proxy.features.marks.section import SECTION, TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
 from proxy.file_store import locked_files
@@ -284,7 +283,7 @@ def ensure_certificate(section: MarkingSection, data: Path) -> SigningCertificat
     """
     if section.certificate:
         return read_certificate(section.certificate, section.certificate_key)
-    file = data / TEST_FILE
+    file = data / TEST_CERTIFICATE
     return read_test_certificate(locked_files.ensure_secret(file, make_test_pem), str(file))
 
 

@@ -165,9 +165,9 @@ def voices_export(
     if model:
         file = to or Path(f"{voice.replace('/', '_')}.{ending.replace('/', '_')}")
         query = {"account": account, "form": ending}
-        return AdminRequest("GET", path("voices", voice, "model"), query=query, to=file)
+        return AdminRequest("GET", path("voices", voice, "model"), query=query, new_file=file)
     file = to or Path(f"{voice.replace('/', '_')}.zip")
-    return AdminRequest("GET", path("voices", voice, "export"), query={"account": account}, to=file)
+    return AdminRequest("GET", path("voices", voice, "export"), query={"account": account}, new_file=file)
 
 
 @VOICES.command("samples", _recordings)
@@ -210,7 +210,7 @@ def voices_delete_sample(
         raise CommandRefused(f"{sample!r} is no recording; see voxgate voices samples VOICE")
     question = "" if is_sure else f"Delete the recording {sample} of {voice} for good?"
     place = path("voices", voice, "samples", quote(sample, safe=""))
-    return AdminRequest("DELETE", place, query={"account": account}, question=question, looks=False)
+    return AdminRequest("DELETE", place, query={"account": account}, question=question, must_exist=False)
 
 
 @VOICES.command("delete", _deletion)
@@ -224,7 +224,7 @@ def voices_delete(
     """Delete a saved voice, by its id or its name."""
     question = "" if is_sure else f"Delete the voice {voice} and its recordings for good?"
     query = {"account": account}
-    return AdminRequest("DELETE", path("voices", voice), query=query, question=question, looks=False)
+    return AdminRequest("DELETE", path("voices", voice), query=query, question=question, must_exist=False)
 
 
 def mix_of(text: str) -> list[dict[str, Any]]:

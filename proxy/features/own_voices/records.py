@@ -81,7 +81,7 @@ NOT EXISTS (SELECT 1 FROM voices
     WHERE account = :account AND name = CAST(:other_name AS TEXT))
 """
 _UPDATE = f"""
-UPDATE voices SET {", ".join(f"{name} = {ROWS.given[name]}" for name in _CHANGED)}
+UPDATE voices SET {", ".join(f"{name} = {ROWS.placeholders[name]}" for name in _CHANGED)}
 WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {ROWS.columns}
 """
@@ -252,7 +252,7 @@ async def unused(store: Store, account: str, before: int, limit: int) -> list[Vo
 def _values(record: VoiceRecord) -> dict[str, Any]:
     """Return the columns of a voice. The texts of a sealed one are only in `sealed`."""
     row = closed(record) if record.is_sealed else record
-    values = {name: getattr(row, name) for name in ROWS.given}
+    values = {name: getattr(row, name) for name in ROWS.placeholders}
     values["members"] = row.mix if row.kind == "mix" else row.members
     values["compared"] = row.compared or {}
     return values | {name: encode_json(values[name]) for name in _JSON}

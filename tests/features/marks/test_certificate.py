@@ -16,7 +16,7 @@ from proxy.config.sections import Config
 from proxy.features.marks import certificate
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
-from proxy.features.marks.section import MarkingSection
+from proxy.features.marks.section import TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signer import ensure_certificate, open_signer
 from tests.features.marks.certificates import Chain, make_chain, p256
 from tests.features.marks.manifests import read
@@ -49,7 +49,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
     reading = read("pcm", b"x", signed.data, made.root)
     assert reading.state == "Trusted"
     assert reading.active["signature_info"]["common_name"] == "speech.example.org"
-    assert not (tmp_path / certificate.TEST_FILE).exists()
+    assert not (tmp_path / TEST_CERTIFICATE).exists()
 
 
 @each_row(
@@ -96,7 +96,7 @@ def test_the_test_certificate_is_made_once_and_a_damaged_one_is_named(tmp_path: 
     assert first.is_test
     assert ensure_certificate(MarkingSection(), tmp_path) == first
     assert certificate.read_test_certificate(certificate.make_test_pem()).chain != first.chain
-    file = tmp_path / certificate.TEST_FILE
+    file = tmp_path / TEST_CERTIFICATE
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(certificate.UnusableCertificate, match=certificate.TEST_FILE):
+    with pytest.raises(certificate.UnusableCertificate, match=TEST_CERTIFICATE):
         ensure_certificate(MarkingSection(), tmp_path)

@@ -12,8 +12,9 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
 from proxy.features.all import load_config
-from proxy.features.marks.certificate import TEST_FILE, make_test_pem
+from proxy.features.marks.certificate import make_test_pem
 from proxy.features.marks.marking_check import certificate
+from proxy.features.marks.section import TEST_CERTIFICATE
 from tests.features.marks.certificates import Chain, make_chain
 
 NAMED = '[marking]\ncertificate = "file:chain.pem"\ncertificate_key = "file:key.pem"\n'
@@ -60,7 +61,7 @@ def test_without_one_the_test_certificate_is_said_to_be_one(tmp_path: Path) -> N
     assert not (tmp_path / "data").exists()
     assert found in [*examine(tmp_path / "config.toml")]
     (tmp_path / "data").mkdir(exist_ok=True)
-    file = tmp_path / "data" / TEST_FILE
+    file = tmp_path / "data" / TEST_CERTIFICATE
     file.write_bytes(make_test_pem())
     assert findings(tmp_path, "") == [found]
     file.write_bytes(b"nothing")

@@ -19,7 +19,7 @@ import pytest
 from proxy import __version__
 from proxy.cli import main
 from proxy.cli.main import banner
-from proxy.commands.command import Group, by_name
+from proxy.commands.command import Group, merge_groups
 from proxy.file_store import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key
@@ -422,6 +422,7 @@ def test_groups_of_one_name_are_one_with_all_that_each_has() -> None:
         Group("keys", "Keys.", {"revoke": revoke}),
         Group("b", ""),
     ]
-    keys, other = by_name(groups).values()
-    assert (keys.name, keys.about, keys.by_hand) == ("keys", "Keys.", {"rotate": rotate, "revoke": revoke})
-    assert (other.name, other.by_hand) == ("b", {})
+    keys, other = merge_groups(groups).values()
+    assert (keys.name, keys.about) == ("keys", "Keys.")
+    assert keys.typer_functions == {"rotate": rotate, "revoke": revoke}
+    assert (other.name, other.typer_functions) == ("b", {})

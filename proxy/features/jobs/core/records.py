@@ -17,7 +17,7 @@ from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
-from proxy.storage.listed_tables import ListedTable, hold_account
+from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
@@ -180,7 +180,7 @@ FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_acco
 _WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
 _STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
 _ADD = f"""
-INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.given.values())}
+INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
 AND ({_STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
@@ -238,7 +238,7 @@ async def add(
     # 20,000 steps take a quarter of a second.
     steps = await asyncio.to_thread(_insert_all, job, pieces, has_file=has_file, kind=kind)
     job_row: Params = msgspec.structs.asdict(job)
-    _, added, *_ = await store.write(hold_account(job.account), Statement(_ADD, job_row), *steps, *beside)
+    _, added, *_ = await store.write(lock_account(job.account), Statement(_ADD, job_row), *steps, *beside)
     return bool(added)
 
 
@@ -363,7 +363,7 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     False: it is in another state, or too many steps of its account wait."""
     of_job: Params = {"job": job.id}
     _, _, opened, *_ = await store.write(
-        hold_account(job.account),
+        lock_account(job.account),
         hold(job.id),
         Statement(_REOPEN, {**of_job, "account": job.account, "key": key}),
         Statement(_AGAIN, of_job),
