@@ -38,11 +38,15 @@ def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, .
     """Return the shares of each name, one for each language and each region that the voices are for.
 
     A name goes to its namesake, or to a voice of its gender, of the region if there is one, else of the
-    language. Earlier names and earlier voices come first.
+    language. Earlier names and earlier voices come first. The region of a language's first voice has no share
+    of its own: a name keeps its speaker in `en` and in `en-US`.
     """
     shares: dict[str, list[Share]] = {name: [] for name in names}
     spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
-    for tag in dict.fromkeys((*spoken, *map(language.base, spoken))):
+    first_regions = {language.base(tag): tag for tag in reversed(spoken)}.values()
+    bases = [language.base(tag) for tag in spoken]
+    regions = [tag for tag in spoken if tag not in first_regions]
+    for tag in dict.fromkeys((*regions, *bases)):
         for name, found in _Sharing(tag, names, voices).share().items():
             shares[name].append(found)
     return {name: tuple(found) for name, found in shares.items() if found}

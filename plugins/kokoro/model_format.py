@@ -34,23 +34,25 @@ _VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")
 class Reading(NamedTuple):
     """A language of Kokoro's voices, and espeak-ng's name of it; without that, it has no reader here.
 
-    `native` is the language that the voices learned, if they read another one here.
+    `native` is the language that the voices learned, if they read another one here. `accent` tells them from
+    other voices of the language.
     """
 
     tag: str
     name: str
     espeak: str = ""
     native: str = ""
+    accent: str = ""
 
 
 READINGS: Mapping[str, Reading] = {
-    "a": Reading("en-US", "American English", "en-us"),
-    "b": Reading("en-GB", "British English", "en-gb-x-rp"),
+    "a": Reading("en-US", "American English", "en-us", accent="American"),
+    "b": Reading("en-GB", "British English", "en-gb-x-rp", accent="British"),
     "e": Reading("es", "Spanish", "es"),
-    "f": Reading("fr-FR", "French", "fr-fr"),
+    "f": Reading("fr-FR", "French", "fr"),
     "h": Reading("hi", "Hindi", "hi"),
     "i": Reading("it", "Italian", "it"),
-    "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br"),
+    "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br", accent="Brazilian"),
     "j": Reading("en-US", "American English", "en-us", native="Japanese"),
     "z": Reading("zh", "Mandarin"),
 }

@@ -19,7 +19,7 @@ class KokoroSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_o
 HOSTED = onnx_host("plugins.kokoro.worker")
 
 missing = missing_model(
-    'voxgate models pull kokoro-int8, then model = "kokoro-int8"; or models import for files of yours'
+    'voxgate models pull kokoro-voices, then model = "kokoro-voices"; or models import for files of yours'
 )
 
 

@@ -11,6 +11,13 @@ from speech_engine.values import Voice
 
 RATE_HZ = 24_000
 
+_FIRST = (
+    *("af_aoede", "af_river", "bf_emma", "af_bella"),
+    *("am_michael", "bm_lewis", "am_eric", "am_adam"),
+)
+"""The voices that come first: names are shared in this order. The comparer takes none of them for another, or
+for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""
+
 
 class VoiceList:
     """The voices that can be spoken with, and the reasons why others cannot.
@@ -21,8 +28,7 @@ class VoiceList:
     def __init__(self, voices: Sequence[StyleVoice], digest: str, languages: Sequence[str] = ()) -> None:
         chosen = [voice for voice in voices if not languages or voice.reading.tag in languages]
         able = (voice for voice in chosen if voice.reading.espeak)
-        # Voices that learned another language come last: names are shared in this order.
-        self.voices = tuple(sorted(able, key=lambda voice: bool(voice.reading.native)))
+        self.voices = tuple(sorted(able, key=_place))
         self._unread = {voice.name: voice for voice in voices if not voice.reading.espeak}
         self._by_name = {voice.name: voice for voice in self.voices}
         self._digest = digest
@@ -34,6 +40,7 @@ class VoiceList:
                 name=voice.name,
                 language=voice.reading.tag,
                 gender=voice.gender,
+                tags=(voice.reading.accent,) if voice.reading.accent else (),
                 description=f"A {voice.reading.native} voice. It reads {voice.reading.name}."
                 if voice.reading.native
                 else "",
@@ -51,3 +58,8 @@ class VoiceList:
             name = self._unread[id_].reading.name
             raise UnsupportedLanguage(f"{id_} is a voice for {name}, which this engine cannot read.")
         return find_voice("Kokoro", self._by_name, lambda each: (each.reading.tag,), voice, language)
+
+
+def _place(voice: StyleVoice) -> tuple[bool, int]:
+    """Voices that learned another language come last."""
+    return bool(voice.reading.native), _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST)

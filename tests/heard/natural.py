@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,11 @@ from proxy.config import config_toml, natural
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
 from proxy.features.models.addresses import FetchFailed
+from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_voices import natural_layer
+from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, pull
-from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from tests import server
 from tests.clients.environments import Absent, built
 from tests.plugins.piper.environment import ROOT, interpreter
@@ -36,9 +37,9 @@ class Speaker(NamedTuple):
 JOE = Speaker("piper", "joe", ("piper/joe", "piper/joe:up2.6", "piper/joe:up5.3"), "threads = 1")
 KOKORO = Speaker(
     "kokoro",
-    "kokoro-int8",
-    ("kokoro/jm_kumo", "kokoro/jf_alpha", "kokoro/jf_tebukuro"),
-    'model = "kokoro-int8"\nthreads = 1',
+    "kokoro-voices",
+    ("kokoro/am_michael", "kokoro/af_alloy", "kokoro/bm_fable"),
+    'model = "kokoro-voices"\nthreads = 1',
 )
 ESPEAK = Speaker("espeak", "", ("espeak/david",))
 SPEAKERS = {speaker.engine: speaker for speaker in (JOE, KOKORO, ESPEAK)}
@@ -61,27 +62,26 @@ def speaking(folder: Path, *speakers: Speaker) -> Iterator[Server]:
 
 
 @contextmanager
-def shipped(folder: Path) -> Iterator[Server]:
+def shipped(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server with the configuration that is shipped, and with the voices of `voxgate voices natural`. Its
     engines may still be loading. Skips where the models cannot be had, but never in CI."""
     data = folder / "data"
-    for speaker in (JOE, KOKORO):
-        interpreter(speaker.engine)
-        put(speaker.model, data)
-    ready = [_listed(speaker.model) for speaker in (JOE, KOKORO)]
-    natural.write(data, natural_layer(natural.Layer(), ready, config_toml.built_in_models()))
-    with server.running(folder, (ROOT / "config.toml").read_text()) as live:
+    interpreter(KOKORO.engine)
+    put(KOKORO.model, data)
+    layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], config_toml.built_in_models())
+    natural.write(data, layer)
+    with server.running(folder, (ROOT / "config.toml").read_text(), environ=environ) as live:
         yield live
 
 
 def put(model: str, data: Path) -> None:
     """Import a model of a gallery into a data folder. Skips where its wheels cannot be had, never in CI."""
     listed = _listed(model)
-    wheels = present(lambda: _wheels(listed))
+    packages = present(lambda: _packages(listed))
     store = ModelStore(data)
     store.folder.mkdir(parents=True, exist_ok=True)
     accepted = listed.entry.to_accept
-    pull(store, listed, PullOrder(accepted=accepted, source=str(wheels)), _count)
+    pull(store, listed, PullOrder(accepted=accepted, source=str(packages)), _count)
 
 
 def _accepting(model: str) -> str:
@@ -94,19 +94,19 @@ def _listed(model: str) -> Listed:
     return open_galleries(load()).find(model)
 
 
-def _wheels(listed: Listed) -> Path:
-    """The folder of a model's wheels under their own names. Raises `Absent`."""
-    wheels = listed.entry.wheels
+def _packages(listed: Listed) -> Path:
+    """The folder of a model's packages under their own names. Raises `Absent`."""
+    packages = listed.entry.packages
 
     def fetch(folder: Path) -> None:
-        for wheel in wheels:
+        for package in packages:
             try:
-                stored = fetch_wheel(wheel, folder, _PATIENCE, _discard)
+                stored = fetch_package(package, folder, _PATIENCE, _discard)
             except FetchFailed as refused:
                 raise Absent(str(refused)) from None
-            stored.rename(folder / f"{wheel.beginning}py3-none-any.whl")
+            stored.rename(folder / package.file_pattern.replace("*", "py3-none-any"))
 
-    return built(listed.name, [wheel.sha256 for wheel in wheels], fetch)
+    return built(listed.name, [package.stored_name for package in packages], fetch)
 
 
 def _state(live: Server, engine: str) -> str:

@@ -75,6 +75,18 @@ def test_a_region_goes_before_its_language() -> None:
     assert {shared(*voices, tag="EN-au")[name].voice for name in MEN} == {"joe", "alan"}
 
 
+def test_a_name_keeps_its_speaker_in_the_region_of_the_first_voice() -> None:
+    voices = (
+        voice("am_adam", "male"),
+        voice("bm_fable", "male", "en-GB"),
+        voice("bm_lewis", "male", "en-GB"),
+    )
+    for tag in ("en", "en-US", "en-AU"):
+        assert shared(*voices, tag=tag)["fable"].voice == "bm_fable"
+        assert shared(*voices, tag=tag)["alloy"].voice == "am_adam"
+    assert {each.voice for each in shared(*voices, tag="en-GB").values()} == {"bm_fable", "bm_lewis"}
+
+
 def test_nobody_speaks_another_language() -> None:
     assert shared(voice("joe"), tag="fr") == {}
     assert shared(tag="en") == {}
@@ -108,6 +120,9 @@ def test_what_always_holds(voices: list[VoiceInfo], names: Names, tag: str) -> N
     assert found.keys() == (names.keys() if able else set())
     assert found == shared(*voices, tag=tag, names=names)
     bearers = Counter(each.voice for each in found.values() if each.is_of_gender)
+    if (main := next((each.language for each in able.values() if each.language), None)) is not None:
+        of_region, of_language = (shared(*voices, tag=each, names=names) for each in (main, base(main)))
+        assert [each.voice for each in of_region.values()] == [each.voice for each in of_language.values()]
     for name, each in found.items():
         assert each.name == name
         wished, got = names[name], able[each.voice].gender

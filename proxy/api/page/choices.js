@@ -130,6 +130,14 @@ function isOfRules({ engines }) {
   return engines.length > 0 && engines.every(isByRules);
 }
 
+// Its engines are known once the models are there.
+function natureOf({ engines, type }) {
+  const known = engines.filter((engine) => models.some(({ owned_by }) => owned_by === engine));
+  if (!known.length || type === "cast") return "";
+  if (known.every(isByRules)) return "speaks by rules";
+  return known.some(isByRules) ? "natural in some languages" : "natural";
+}
+
 // Whether an engine learned from no recording, whatever its section is called.
 function isByRules(engine) {
   const own = models.filter(({ owned_by }) => owned_by === engine);
@@ -144,7 +152,7 @@ function factsOf(voice) {
   if (!voice.engines.length) return ["Nothing here can speak it yet"];
   const same = voice.alias_of && (voices.find(({ id }) => id === voice.alias_of)?.name ?? voice.alias_of);
   const facts = [voice.type === "cast" && "several voices", voice.gender, voice.language && languageName(voice.language)];
-  facts.push(same ? `same voice as ${same}` : voice.id.includes("/") && voice.id.split("/")[0]);
+  facts.push(same ? `same voice as ${same}` : voice.id.includes("/") && voice.id.split("/")[0], natureOf(voice));
   return facts.filter(Boolean);
 }
 

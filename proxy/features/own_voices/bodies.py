@@ -158,12 +158,16 @@ class SavedVoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A voice of the configuration: its engines, or the members of its cast with their voices."""
+    """A voice of the configuration: its engines, or the members of its cast with their voices.
+
+    `natural` tells of each engine that has been up whether it learned from recordings, or speaks by rules.
+    """
 
     name: str
     language: str | None
     gender: str | None
     engines: list[str]
+    natural: dict[str, bool]
     cast: dict[str, str]
 
 

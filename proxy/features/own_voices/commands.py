@@ -28,7 +28,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
             "config",
             row["language"] or "",
             row["gender"] or "",
-            _speakers(row["cast"], row["engines"]),
+            _speakers(row["cast"], [_engine(name, row["natural"]) for name in row["engines"]]),
             "",
         )
         for row in answer["configured"]
@@ -49,6 +49,10 @@ def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
     elif row["type"] == "mix":
         speaks = ", ".join(f"{part['id']} {part['weight']:.0%}" for part in row["mix"])
     return (row["name"], whose, row["language"] or "", row["gender"] or "", speaks, row["id"])
+
+
+def _engine(name: str, natural: Mapping[str, bool]) -> str:
+    return name if name not in natural else f"{name} ({'natural' if natural[name] else 'by rules'})"
 
 
 def _speakers(cast: dict[str, str], engines: list[str]) -> str:

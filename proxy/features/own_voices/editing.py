@@ -234,12 +234,16 @@ class VoiceEditing(Resource):
 
     def _configured(self) -> list[bodies.ConfiguredVoice]:
         names = self._admin_tools.known_names()
+        # A command without a server knows no engine's models.
+        models = [] if self._voices.lists is None else self._voices.lists.catalogue.models()
+        natural = {model.engine: model.info.is_trained for model in models}
         return [
             bodies.ConfiguredVoice(
                 name=name,
                 language=section.language,
                 gender=section.gender,
                 engines=engines,
+                natural={engine: natural[engine] for engine in engines if engine in natural},
                 cast=dict(section.cast),
             )
             for name, section in self._admin_tools.config.voices.items()

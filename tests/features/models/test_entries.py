@@ -36,6 +36,10 @@ def _read(folder: Path, text: str) -> str:
     return str(caught.value).removeprefix(f"{path}: ")
 
 
+PACKAGE = f'package = "p", version = "1.0", size = 9, integrity = "sha512-{"A" * 86}=="'
+NPM = f"npm = [{{ {PACKAGE} }}]\n"
+MEMBER = f'{{ package = "p", path = "p/w", size = 9, sha256 = "{DIGEST}" }}'
+
 FAULTS = {
     "no TOML": ("[toy", "Expected"),
     "a name": (GOOD.replace("[toy]", '["To y"]'), "'To y' cannot be a model's name"),
@@ -50,6 +54,16 @@ FAULTS = {
         GOOD.replace(URLS, 'members = [{ package = "p", path = "p/w" }]'),
         "is in p, which is not among its wheels",
     ),
+    "a member of npm's index without a digest": (
+        GOOD.replace(URLS, 'members = [{ package = "p", path = "p/w" }]') + NPM,
+        "p/w is in npm's index, so it needs a size and a sha256",
+    ),
+    "a member that is no such array": (
+        GOOD.replace(URLS, f"shape = [2, 2], members = [{MEMBER}]") + NPM,
+        "p/w must have 16 bytes for its shape",
+    ),
+    "a package twice": (GOOD + NPM.replace("[{", "[{ " + PACKAGE + " }, {"), "a package is there twice"),
+    "no integrity": (GOOD + NPM.replace("sha512-", "sha1-"), "toy.npm[0].integrity: Expected `str` matching"),
     "a member that leads elsewhere": (
         GOOD.replace(URLS, 'members = [{ package = "p", path = "/w" }]'),
         "members[0].path: Expected `str` matching",

@@ -185,24 +185,25 @@ def test_its_environment_is_built_too_and_a_failure_leaves_the_model(
     assert (without.status, "step 1" in without.err) == (0, False)
 
 
-def test_the_natural_voices_need_a_word_of_their_licence(run: Run, folder: Path) -> None:
-    said = run("voices", "natural")
-    assert said.status == 1
-    assert "basis: Blizzard-2013" in said.err
-    assert "nothing was fetched; to accept, add: --accept Blizzard-2013" in " ".join(said.err.split())
-    assert not (folder / "data").exists()
-
-
 def test_a_plugin_that_the_operator_uses_is_left_alone(run: Run, folder: Path) -> None:
     config = folder / "config.toml"
     config.write_text(f'{config.read_text()}[engines.koko]\nplugin = "kokoro"\nmodel = "mine"\n')
     said = run("voices", "natural").err
-    assert "kokoro-int8 is left out: your own [engines.koko] decides for kokoro" in said
-    assert "joe is left out" not in said
-    config.write_text(f"{config.read_text()}[engines.piper]\ndefault = true\n")
-    assert "so nothing was fetched" in run("voices", "natural", "--accept", "Blizzard-2013").err
+    assert "kokoro-voices is left out: your own [engines.koko] decides for kokoro" in said
+    assert "so nothing was fetched" in said
     assert run("voices", "natural", "--at-start").err == ""
     assert not (folder / "data" / natural.FILE).exists()
+
+
+def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: Run, folder: Path) -> None:
+    (folder / "config.toml").write_text("[engines.espeak]\n")
+    (folder / "data").mkdir(mode=0o700)
+    for model, is_former in (("kokoro-int8", True), ("kokoro-voices", False)):
+        natural.write(folder / "data", natural.Layer({"kokoro": {"model": model}}))
+        said = " ".join(run("check").out.split())
+        assert (
+            "kokoro-voices has more voices → to change to it, run voxgate voices natural" in said
+        ) is is_former
 
 
 @pytest.mark.parametrize(
@@ -228,10 +229,11 @@ def test_before_a_start_nothing_is_asked_for_twice(
 
 @pytest.fixture
 def away(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no index, and no environment."""
+    """There is no index, no npm, and no environment."""
     (tmp_path / "wheels").mkdir()
     for name, value in only(tmp_path / "wheels").items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -261,15 +263,13 @@ def test_pulls_that_all_fail_leave_no_aliases_behind(
 @pytest.mark.usefixtures("away")
 def test_what_is_gone_is_asked_for_again_at_each_start(run: Run, folder: Path) -> None:
     (folder / "data").mkdir(mode=0o700)
-    layer = natural.Layer(
-        {"piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"}}, {"tts-1": ["piper/standard"]}
-    )
+    layer = natural.Layer({"kokoro": {"model": "kokoro-voices"}}, {"tts-1": ["kokoro/standard"]})
     natural.write(folder / "data", layer)
     for _ in range(2):
         begun, failed = run("voices", "natural", "--at-start").err.splitlines()
-        assert begun == "A model, or what it runs in, is gone and comes again: joe"
-        assert failed.startswith("joe cannot speak: the package index cannot be reached")
+        assert begun == "A model, or what it runs in, is gone and comes again: kokoro-voices"
+        assert failed.startswith("kokoro-voices cannot speak: the package index cannot be reached")
         assert "voices natural" in failed
     assert natural_file.read(folder / "data") == layer
-    (folder / "config.toml").write_text(f'{TONE}[engines.piper]\nvoices = ["own"]\n')
+    (folder / "config.toml").write_text(f'{TONE}[engines.kokoro]\nmodel = "own"\n')
     assert run("voices", "natural", "--at-start").err == "", "the operator's own section counts, not this one"

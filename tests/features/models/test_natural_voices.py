@@ -23,7 +23,7 @@ from tests.tables import each_row
 
 BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}
 GALLERIES = open_galleries(registry.load())
-JOE, KOKORO = GALLERIES.find("joe"), GALLERIES.find("kokoro-int8")
+JOE, KOKORO, VOICES = (GALLERIES.find(name) for name in ("joe", "kokoro-int8", "kokoro-voices"))
 
 
 def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
@@ -34,10 +34,11 @@ def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
     return Listed(name, plugin, msgspec.structs.replace(format_, names_models=plugin == "pocket"), entry)
 
 
-def test_the_two_that_a_server_begins_with_are_in_the_galleries() -> None:
-    assert natural_voices.chosen(GALLERIES) == [KOKORO, JOE]
-    assert terms_of(KOKORO.entry.bound_by).paid_use
-    assert not terms_of(JOE.entry.bound_by).paid_use
+def test_what_a_server_begins_with_may_be_sold_and_has_the_former_model_in_its_place() -> None:
+    assert natural_voices.chosen(GALLERIES) == [VOICES]
+    assert natural_voices.instead(GALLERIES) == {"kokoro-voices": KOKORO}
+    assert terms_of(VOICES.entry.bound_by).paid_use
+    assert not VOICES.entry.to_accept
 
 
 def test_an_index_that_takes_connections_and_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,19 +53,22 @@ def test_an_index_that_takes_connections_and_says_nothing_is_away(monkeypatch: p
     assert time.monotonic() - begun < 30
 
 
-def test_joe_speaks_the_quick_name_kokoro_the_others_and_espeak_the_rest() -> None:
-    layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], config_toml.built_in_models())
-    assert layer.engines == {
-        "kokoro": {"model": "kokoro-int8"},
-        "piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"},
-    }
-    joe, kokoro = "piper/standard", "kokoro/standard"
-    assert layer.models["tts-1"] == [joe, kokoro], (
-        "what is built in is not written, and an upgrade changes it"
+def test_kokoro_speaks_every_name_of_openais_models() -> None:
+    layer = natural_voices.natural_layer(Layer(), [VOICES], config_toml.built_in_models())
+    assert layer.engines == {"kokoro": {"model": "kokoro-voices"}}
+    assert layer.models.keys() >= {"tts-1", "tts-1-hd", "gpt-4o-mini-tts"}
+    # What is built in is not written, and an upgrade changes it.
+    assert all(candidates == ["kokoro/standard"] for candidates in layer.models.values())
+
+
+def test_the_new_voices_take_the_place_of_the_former_ones_and_joe_comes_after_them() -> None:
+    before = Layer(
+        {"piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"}, "kokoro": {"model": "kokoro-int8"}},
+        {"tts-1": ["piper/standard", "kokoro/standard"], "tts-1-hd": ["kokoro/standard", "piper/standard"]},
     )
-    others = {alias: listed for alias, listed in layer.models.items() if alias != "tts-1"}
-    assert others.keys() >= {"tts-1-hd", "gpt-4o-mini-tts"}
-    assert all(candidates == [kokoro, joe] for candidates in others.values())
+    after = natural_voices.natural_layer(before, [VOICES], BUILT_IN)
+    assert after.engines == {**before.engines, "kokoro": {"model": "kokoro-voices"}}
+    assert set(map(tuple, after.models.values())) == {("kokoro/standard", "piper/standard")}
 
 
 def test_what_did_not_come_is_no_candidate() -> None:

@@ -109,7 +109,7 @@ def _precious(folder: Path) -> Iterator[Path]:
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("precious", b"precious")]
 
 
-@pytest.mark.parametrize("name", ["", "files", "parts", "wheels"])
+@pytest.mark.parametrize("name", ["", "files", "parts", "packages"])
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path, hub: Hub, name: str) -> None:
     place = tmp_path / "models" / ".pull-toy" / name
     with _precious(tmp_path / "elsewhere") as precious:

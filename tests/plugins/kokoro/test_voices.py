@@ -6,6 +6,10 @@ import pytest
 
 from plugins.kokoro.model_format import READINGS, StyleVoice
 from plugins.kokoro.voices import VoiceList
+from policies import namesakes
+from proxy.config.config_toml import known_names
+from proxy.engines import registry
+from proxy.features.models.listing import open_galleries
 from speech_engine import EngineVoice, UnsupportedLanguage, VoiceNotFound
 from speech_engine.values import Samples, Voice
 from tests.tables import each_row
@@ -15,7 +19,7 @@ def voice(name: str) -> StyleVoice:
     return StyleVoice(name, "female" if name[1] == "f" else "male", READINGS[name[0]], 510, 0)
 
 
-NAMED = ("af_heart", "af_nova", "am_adam", "am_onyx", "bm_lewis", "pf_dora", "zf_xiaobei")
+NAMED = ("af_heart", "af_nova", "am_liam", "am_onyx", "bm_daniel", "pf_dora", "zf_xiaobei")
 VOICES = VoiceList([voice(name) for name in NAMED], "digest")
 
 
@@ -27,9 +31,9 @@ def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> Non
     assert [(info.id, info.language, info.gender) for info in VOICES.infos()] == [
         ("af_heart", "en-US", "female"),
         ("af_nova", "en-US", "female"),
-        ("am_adam", "en-US", "male"),
+        ("am_liam", "en-US", "male"),
         ("am_onyx", "en-US", "male"),
-        ("bm_lewis", "en-GB", "male"),
+        ("bm_daniel", "en-GB", "male"),
         ("pf_dora", "pt-BR", "female"),
     ]
     assert [each.tag for each in VOICES.model().languages] == ["en-US", "en-GB", "pt-BR", "en", "pt"]
@@ -47,6 +51,16 @@ def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it
         both.find(EngineVoice("jm_kumo"), "ja")
 
 
+def test_voices_say_their_accent_and_the_order_of_names_begins_with_an_american_one() -> None:
+    listed = VoiceList([voice(name) for name in ("bm_lewis", "af_alloy", "ef_dora", "af_aoede")], "digest")
+    assert [(info.id, info.tags) for info in listed.infos()] == [
+        ("af_aoede", ("American",)),
+        ("bm_lewis", ("British",)),
+        ("af_alloy", ("American",)),
+        ("ef_dora", ()),
+    ]
+
+
 def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
     chosen = VoiceList([voice(name) for name in NAMED], "digest", ("pt-BR",))
     assert [info.id for info in chosen.infos()] == ["pf_dora"]
@@ -56,11 +70,11 @@ def test_only_the_languages_that_the_operator_chose_are_spoken() -> None:
 
 
 def test_a_voice_speaks_its_own_language_alone() -> None:
-    assert found("bm_lewis", "en") == "bm_lewis"
+    assert found("bm_daniel", "en") == "bm_daniel"
     with pytest.raises(UnsupportedLanguage, match="'pt-BR'"):
         found("af_heart", "pt-BR")
     with pytest.raises(UnsupportedLanguage, match="'ja'"):
-        found("bm_lewis", "ja")
+        found("bm_daniel", "ja")
 
 
 def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
@@ -72,3 +86,26 @@ def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
 def test_other_voices_are_not_found(wanted: Voice) -> None:
     with pytest.raises(VoiceNotFound):
         VOICES.find(wanted, "en")
+
+
+def test_in_english_each_of_openais_names_is_another_shipped_voice() -> None:
+    shipped = open_galleries(registry.load()).find("kokoro-voices").entry.genders
+    shares = namesakes.share(known_names(), VoiceList([voice(name) for name in shipped], "digest").infos())
+
+    def speakers(tag: str) -> list[str]:
+        found = [namesakes.find(shares[name], tag) for name in known_names()]
+        return [each.voice for each in found if each is not None and each.is_of_gender]
+
+    assert speakers("en") == speakers("en-US")
+    assert len(set(speakers("en"))) == len(known_names()) == 13
+    assert {"af_alloy", "am_echo", "bm_fable", "af_nova", "am_onyx"} <= set(speakers("en"))
+    for tag, letter, count in (
+        ("en-GB", "b", 8),
+        ("es", "e", 3),
+        ("hi", "h", 4),
+        ("it", "i", 2),
+        ("pt", "p", 3),
+    ):
+        assert {id_[0] for id_ in speakers(tag)} == {letter}
+        assert len(set(speakers(tag))) == count
+    assert set(speakers("fr")) == {"ff_siwis"}

@@ -252,6 +252,25 @@ def test_it_says_when_no_natural_voice_speaks_the_language(
     assert page.run(f"plainWords({{ voice: {{ id: 'plain/f3' }} }}, new Headers({headers}))") == ""
 
 
+def test_voices_are_marked_as_natural_or_as_speaking_by_rules(page: Tab) -> None:
+    known = [
+        {"id": "plain/standard", "owned_by": "plain", "is_trained": False},
+        {"id": "kokoro/standard", "owned_by": "kokoro", "is_trained": True},
+    ]
+    page.run(f"(models = {json.dumps(known)}, 0)")
+    for engines, said in (
+        (["kokoro"], "natural"),
+        (["plain"], "speaks by rules"),
+        (["kokoro", "plain"], "natural in some languages"),
+        (["unheard"], ""),
+    ):
+        voice = json.dumps(
+            {"id": "x/v", "name": "V", "type": "catalogue", "gender": "male", "engines": engines}
+        )
+        facts = page.run(f"factsOf({voice})")
+        assert facts == ["male", "x", *filter(None, [said])]
+
+
 def test_a_wrong_key_is_told_beside_its_field(page: Tab) -> None:
     try_page.fill(page, "key", "sk-vg-wrong")
     page.press("Enter")

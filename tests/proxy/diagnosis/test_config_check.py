@@ -31,7 +31,7 @@ def findings(config: Config, kind: str, asked: ProbeResults = NO_RESULTS) -> dic
     ("text", "name", "lack", "step"),
     [
         (PIPER, "piper", "no voice has been imported", "voxgate models pull kristin"),
-        (KOKORO, "kokoro", "the section names no model", "voxgate models pull kokoro-int8"),
+        (KOKORO, "kokoro", "the section names no model", "voxgate models pull kokoro-voices"),
         (XTTS, "xtts", "the section names no model", "voxgate models pull xtts-v2"),
     ],
 )

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.sentences import LANGUAGES, sentences
 from plugins.kokoro.engine import KokoroEngine, joinable
 from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.plugin import KokoroSettings
@@ -72,11 +73,25 @@ async def spoken(engine: KokoroEngine, asked: SpeechJob) -> list[bytes]:
     return sounds
 
 
+LETTERS = "AIOQSTWYabcdefhijklmnopqrstuvwxyzæçðøŋœɐɑɒɔɕɖəɚɛɜɟɡɣɤɥɨɪɯɰɲɳɴɸɹɻɽɾʁʂʃʈʊʋʌʎʒʔʝʣʤʥʦʧʨʰʲˈˌːβθχᵊᵝᵻꭧ"
+"""Of the alphabet of Kokoro-82M."""
+
+
 def sounds_of(text: str, letter: str) -> str:
     """What a listener should hear of a text."""
     reading = READINGS[letter]
     written = "".join("".join(sentence) for sentence in reader.read(text, reading.espeak))
     return "".join(sound for sound in own_alphabet(written, reading) if sound in tiny.SYMBOLS)
+
+
+def test_no_sound_of_daily_speech_is_missing_in_kokoros_alphabet() -> None:
+    letters = {reading.tag.removesuffix("-FR"): letter for letter, reading in READINGS.items()}
+    for tag in LANGUAGES:
+        reading = READINGS[letters[tag]]
+        for sentence in sentences(tag):
+            for sounds in reader.read(sentence, reading.espeak):
+                written = own_alphabet("".join(sounds), reading)
+                assert {sound for sound in written if sound.isalpha()} <= set(LETTERS), (tag, sentence)
 
 
 def test_the_sounds_are_those_of_the_models_alphabet() -> None:

@@ -1,0 +1,108 @@
+"""The programs that fetch packages: pip and npm, each in a process that is watched. Their own settings name
+the index and its mirrors. A package is only a file here: it is never installed or imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from proxy.features.models.addresses import FetchFailed
+from proxy.features.models.part_file import Count
+
+_SPARE_BYTES = 16 * 1024 * 1024
+_LOOK_EVERY_S = 0.25
+_LAST_LINES = 3
+_NPM_LINES = 4
+_NPM_FAULTS = ("npm error ", "npm ERR! ")
+
+
+class IndexPatience(NamedTuple):
+    """How long an index may take: retries, its seconds for an answer, and seconds without a byte."""
+
+    retries: int = 2
+    answer_s: float = 15.0
+    silence_s: float = 60.0
+
+
+class Expected(NamedTuple):
+    """What comes: its name in messages, and its bytes."""
+
+    name: str
+    size: int
+
+
+def run_fetcher(
+    command: Sequence[str],
+    coming: Path,
+    environ: Mapping[str, str],
+    expected: Expected,
+    patience: IndexPatience,
+    count: Count,
+) -> None:
+    """Run a command in the folder that its files come into. Raise FetchFailed if it fails, is silent for
+    long, or takes more than it may. Its log is beside the folder, so it does not count as progress."""
+    log = coming.with_name("log")
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            command,
+            cwd=coming,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            # Partial files lie on the same disk, and are deleted with the folder.
+            env={**environ, "TMPDIR": str(coming)},
+        ) as process,
+    ):
+        try:
+            _watch(process, coming, expected, patience, count)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise FetchFailed(f"{expected.name}: {_last_words(log)}")
+
+
+def _watch(
+    process: subprocess.Popen[bytes], coming: Path, expected: Expected, patience: IndexPatience, count: Count
+) -> None:
+    before, since = 0, time.monotonic()
+    while True:
+        try:
+            process.wait(_LOOK_EVERY_S)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+        now = _bytes_below(coming)
+        if now != before:
+            before, since = now, time.monotonic()
+        # The whole package is copied in the end, so there are two for a moment.
+        if now > 2 * expected.size + _SPARE_BYTES:
+            raise FetchFailed(f"{expected.name}: the index sends more than the gallery says")
+        if time.monotonic() - since > patience.silence_s:
+            raise FetchFailed(f"{expected.name}: the index is silent")
+        count(min(now, expected.size), expected.size)
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("WARNING: Retrying", "[notice]"))]
+    # npm says the fault first, and then where in its code it was.
+    of_npm = [line[len(_NPM_FAULTS[0]) :] for line in lines if line.startswith(_NPM_FAULTS)][:_NPM_LINES]
+    faults = of_npm or [line for line in lines if line.startswith("ERROR:")][-_LAST_LINES:]
+    return " ".join("; ".join(faults or lines[-_LAST_LINES:]).split()) or "it failed without a word"
