@@ -1,9 +1,9 @@
 """What one request does, counted and not timed: `python -m bench.counts`. Needs nginx.
 
-A worker serves on a port inside this process, on uvloop, as workers do. Threads ask, each one request after the
-other: for another text each time, and of stored clips for the next of those that fit into the memory of the
-cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the connection that is
-kept. Calls are of functions written in Python. `--functions` also prints the most called ones.
+A worker serves on a port inside this process, on uvloop, as workers do. Threads ask, each one request after
+the other: for another text each time, and of stored clips for the next of those that fit into the memory of
+the cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the connection
+that is kept. Calls are of functions written in Python. `--functions` also prints the most called ones.
 """
 
 from __future__ import annotations

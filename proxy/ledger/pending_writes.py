@@ -51,7 +51,7 @@ class WriteDeadlines:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._callers: deque[tuple[float, asyncio.Future[WriteOutcome]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._unanswered = 0
@@ -69,7 +69,7 @@ class WriteDeadlines:
             self._callers.popleft()
         self._callers.append((deadline, caller))
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._break_off)
+            self._timer = self.loop.call_at(deadline, self._break_off)
         return deadline
 
     def began(self) -> None:
@@ -89,12 +89,12 @@ class WriteDeadlines:
             self._timer.cancel()
 
     def _break_off(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         while self._callers and (self._callers[0][0] <= now or self._callers[0][1].done()):
             _, caller = self._callers.popleft()
             if not caller.done():
                 caller.set_result(_too_late())
-        self._timer = self._loop.call_at(self._callers[0][0], self._break_off) if self._callers else None
+        self._timer = self.loop.call_at(self._callers[0][0], self._break_off) if self._callers else None
 
 
 def _too_late() -> StorageUnreachable:

@@ -77,7 +77,7 @@ class Settlement:
             deadline = self._holds.deadlines.next()
         else:
             self._tries_left = _TRIES
-            caller = self._caller = asyncio.get_running_loop().create_future()
+            caller = self._caller = self._holds.deadlines.loop.create_future()
             deadline = self._holds.deadlines.add(caller)
             if not self._is_under_way:
                 self._submit()

@@ -66,6 +66,7 @@ class PartRun(msgspec.Struct, eq=False):
     winner: Candidate | None = None
     is_passed_over: bool = False
     text_key: tuple[str, bool] = "", False
+    budget_s: float | None = None
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"

@@ -78,7 +78,7 @@ class Pipeline:
         try:
             for open_observer in call.openers:
                 opened.append(open_observer(call))
-            budget_s = self._first_audio.budget_s(call, call.plan.parts[0])
+            budget_s = self._first_audio.budget_s(call, call.totals.parts[0])
             lookup = await self._source.look_up(call, budget_s)
             if lookup.observer is not None:
                 opened.append(lookup.observer)
@@ -178,7 +178,7 @@ class Pipeline:
         if treatment is None or treatment.filter is None:
             speech = await begin(waited_s)
         else:
-            left_s = self._first_audio.budget_s(call, call.plan.parts[0]) - waited_s
+            left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
             speech = await begin_filtered(call, treatment.filter, left_s, begin)
         self._metrics.first_audio[call.totals.current_part.speaker].observe(time.monotonic() - began)
         return speech
