@@ -54,7 +54,7 @@ class WriteDeadlines:
         self.loop = asyncio.get_running_loop()
         self._callers: deque[tuple[float, asyncio.Future[WriteOutcome]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._unanswered = 0
+        self.unanswered = 0
         self._all_answered: asyncio.Event | None = None
 
     def next(self) -> float:
@@ -72,17 +72,15 @@ class WriteDeadlines:
             self._timer = self.loop.call_at(deadline, self._break_off)
         return deadline
 
-    def began(self) -> None:
-        self._unanswered += 1
-
     def answered(self) -> None:
-        self._unanswered -= 1
-        if not self._unanswered and self._all_answered is not None:
+        """Count an answer of the store. Who submits a write counts it in `unanswered`."""
+        self.unanswered -= 1
+        if not self.unanswered and self._all_answered is not None:
             self._all_answered.set()
 
     async def close(self) -> None:
         """Wait until the store has answered every write."""
-        if self._unanswered:
+        if self.unanswered:
             self._all_answered = asyncio.Event()
             await self._all_answered.wait()
         if self._timer is not None:

@@ -57,9 +57,10 @@ class Settlement:
         """Whether a `write` has returned."""
         self.was_unreachable = False
         """Whether a `write` has waited for the database in vain."""
+        self.content: Content = ()
+        """The end as it is now, empty before the first one. The store reads it when the database gets it."""
         self._holds = holds
         self._hold_request = hold_request
-        self._end: End | None = None
         self._written: End | None = None
         self._caller: asyncio.Future[WriteOutcome] | None = None
         self._tries_left = 0
@@ -114,12 +115,6 @@ class Settlement:
         """Stop after a refused `write`, since another process has written an end."""
         self._holds.end_settlement(self._hold_request, None)
 
-    @property
-    def content(self) -> Content:
-        """The end as it is now. The store reads it when the database gets it."""
-        assert self._end is not None, "it is submitted with an end"
-        return self._end
-
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
         self._is_under_way = False
@@ -143,14 +138,14 @@ class Settlement:
         return self._caller is not None and not self._caller.done()
 
     def _aim_at(self, end: End) -> None:
-        if self._end is None:
+        if not self.content:
             self._holds.begin_settlement(self._hold_request)
-        self._end = end
+        self.content = end
 
     def _submit(self) -> None:
         self._tries_left -= 1
         self._is_under_way = True
-        self._holds.deadlines.began()
+        self._holds.deadlines.unanswered += 1
         self._holds.store.submit(self)
 
     def _accept_earlier_try(self) -> None:

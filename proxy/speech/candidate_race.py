@@ -81,7 +81,7 @@ class FirstAudio:
         return CandidateRace(self, call, run, left_s, wait_until_free).first()
 
     def budget_s(self, call: SpeechCall, run: PartRun) -> float:
-        """Return the time to the first audio of a part, for all its candidates together. A request has one."""
+        """Return the time to first audio of a part, for all its candidates together, computed once."""
         if run.budget_s is not None:
             return run.budget_s
         part, source = run.part, call.request.source
@@ -109,7 +109,7 @@ class FirstAudio:
     def note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
         """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
-        if is_local and not call.is_idle and within_s >= _LEAST_SHARE * self.budget_s(call, run):
+        if is_local and call.of_job is None and within_s >= _LEAST_SHARE * self.budget_s(call, run):
             self._engines.late.note_miss(candidate, run.part.language, within_s)
 
     def hedge_s(self, candidate: Candidate) -> float:
@@ -239,13 +239,15 @@ class CandidateRace:
         self._wait_for_part_before = wait_until_free
         self._deadline = time.monotonic() + within_s
         self._left = deque(first_audio.in_order(run.part.candidates))
-        self._failure: EngineError = EngineTimeout("No engine was tried.")
+        self._failure: EngineError | None = None
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
     async def first(self) -> CandidateStream:
         if self._call.totals.robot_note is False:
             self._left = deque([each for each in self._left if not each.is_robot])
-        while self._left and self._failure.may_fall_back and time.monotonic() < self._deadline:
+        while self._left and time.monotonic() < self._deadline:
+            if self._failure is not None and not self._failure.may_fall_back:
+                break
             candidate = self._left.popleft()
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
@@ -255,10 +257,9 @@ class CandidateRace:
                 # The headers were sent meanwhile, without this substitute.
                 await run_to_end(stream.close())
                 continue
-            self._run.give_to(stream.candidate)
             self._run.winner = stream.candidate
             return stream
-        raise self._failure
+        raise self._failure or EngineTimeout("No engine was tried.")
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         if self._wait_for_part_before is not None:
@@ -299,6 +300,9 @@ class CandidateRace:
                 if winner is not None:
                     await run_to_end(winner.close())
                 raise
+        if winner is not None:
+            # Another candidate may have begun after it.
+            self._run.give_to(winner.candidate)
         return winner
 
     async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:
@@ -314,7 +318,7 @@ class CandidateRace:
                 del self._running[task]
                 if (stream := task.result()) is not None:
                     return stream
-                if not self._failure.may_fall_back:
+                if self._failure is not None and not self._failure.may_fall_back:
                     return None
         return None
 

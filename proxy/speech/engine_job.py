@@ -108,7 +108,7 @@ def listening_to(call: SpeechCall, run: PartRun, candidate: Candidate, now: floa
     for later in call.totals.parts[run.number + 1 :]:
         if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too
             follows_s += later.estimated_s
-    if call.is_idle:
+    if call.of_job is not None:
         return Listening("idle", 0.0, follows_s)
     if call.goes_whole:
         return Listening("whole", 0.0, follows_s)

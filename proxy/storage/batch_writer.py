@@ -7,7 +7,7 @@ consequences of its commit run in its answer, on the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFailed, Store, WriteOutcome
 
@@ -73,15 +73,15 @@ class BatchWriter:
         if self._is_busy:
             # The next batch begins before the answers, so that the database works meanwhile.
             self._gather(_GATHER_TURNS)
-        self._answer(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
-        if not self._is_busy:
+        self._answer(zip(batch, outcomes, strict=True))
+        if not self._is_busy and self._drained:
             self._tell_drained()
 
     def refuse_all(self, cause: BaseException | None) -> None:
         """Answer everything with StorageFailed, because the driver has stopped."""
         left = [*self._batch, *((item, item.content) for item in self._waiting)]
         self._batch, self._waiting, self._is_busy = [], [], False
-        self._answer(iter([(*pair, _stopped(cause)) for pair in left]))
+        self._answer(iter([(pair, _stopped(cause)) for pair in left]))
         self._tell_drained()
 
     async def drain(self) -> None:
@@ -99,14 +99,15 @@ class BatchWriter:
     def _begin_batch(self) -> None:
         taken, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
         # The content is read here and never again: until now it may be replaced.
-        self._batch = [(item, item.content) for item in taken]
-        if self._batch:
-            self._hand_over([content for _, content in self._batch])
+        contents = [item.content for item in taken]
+        self._batch = [*zip(taken, contents, strict=True)]
+        if contents:
+            self._hand_over(contents)
 
-    def _answer(self, answers: Iterator[tuple[BatchItem, Content, WriteOutcome]]) -> None:
+    def _answer(self, answers: Iterator[tuple[tuple[BatchItem, Content], WriteOutcome]]) -> None:
         is_done = False
         try:
-            for item, content, outcome in answers:
+            for (item, content), outcome in answers:
                 item.answer(content, outcome)
             is_done = True
         finally:
@@ -116,13 +117,9 @@ class BatchWriter:
 
     def _tell_drained(self) -> None:
         drained, self._drained = self._drained, []
-        _set_all(drained)
-
-
-def _set_all(futures: Iterable[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+        for future in drained:
+            if not future.done():
+                future.set_result(None)
 
 
 def _stopped(cause: BaseException | None) -> StorageFailed:

@@ -14,7 +14,7 @@ def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = 
     for _ in range(requests):
         metrics.request_ended("/v1/audio/speech", 200, aborted=False)
     for seconds in first_audio_s:
-        metrics.first_audio["standard"].observe(seconds)
+        metrics.first_audio.observe("standard", seconds)
     return metrics.text()
 
 
