@@ -238,8 +238,8 @@ _INWORLD = Preset(
 )
 
 _ORPHEUS = ("tara", "leah", "jess", "leo", "dan", "mia", "zac", "zoe")
-# Public clients of its endpoint, read on 2026-11-25: its own page was not at hand. Each model has its own rate,
-# which a WAV says.
+# Public clients of its endpoint, read on 2026-11-25: its own page was not at hand. Each model has its own
+# rate, which a WAV says.
 _DEEPINFRA = Preset(
     {
         "base_url": "https://api.deepinfra.com/v1/openai",
