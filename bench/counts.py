@@ -3,7 +3,8 @@
 A worker serves on a port inside this process, on uvloop, as workers do. Threads ask, each one request after
 the other: for another text each time, and of stored clips for the next of those that fit into the memory of
 the cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the connection
-that is kept. Calls are of functions written in Python, but for those of this program. `--functions` also prints the most called ones.
+that is kept. Calls are of functions written in Python, without those of this program. `--functions` also
+prints the most called ones.
 """
 
 from __future__ import annotations

@@ -13,8 +13,21 @@ from typing import Any, Literal, NamedTuple
 from plugins.openai.lists import BUILT_IN
 
 PresetName = Literal[
-    *("", "openrouter", "assemblyai", "azure", "groq", "inworld", "deepinfra", "fish", "mistral"),
-    *("vllm-omni", "sglang-omni", "kokoro", "localai", "chatterbox-server", "voxgate"),
+    "",
+    "openrouter",
+    "assemblyai",
+    "azure",
+    "groq",
+    "inworld",
+    "deepinfra",
+    "fish",
+    "mistral",
+    "vllm-omni",
+    "sglang-omni",
+    "kokoro",
+    "localai",
+    "chatterbox-server",
+    "voxgate",
 ]
 
 
