@@ -1,9 +1,10 @@
 """What one request does, counted and not timed: `python -m bench.counts`. Needs nginx.
 
-A worker serves on a port inside this process, on asyncio's own loop, which can be watched. Threads ask, each
-one request after the other: for another text each time, and of kept clips for the next of those that fit into
-the memory of the cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the
-connection that is kept. Calls are of functions written in Python.
+A worker serves on a port inside this process, on uvloop, as workers do. Threads ask, each one request after
+the other: for another text each time, and of stored clips for the next of those that fit into the memory of
+the cache. Tasks and timers are uvicorn's own as well: one task a request, and one timer for the connection
+that is kept. Calls are of functions written in Python, without those of this program. `--functions` also
+prints the most called ones.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from itertools import count, cycle
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from bench.load import BODY, KEPT_TEXTS, another_text, post
 from bench.upstream import VOXGATE, nginx
@@ -43,15 +45,14 @@ KINDS: dict[str, Iterator[str]] = {
     # The warm-up asks for each of them once.
     "hit": cycle([another_text(_CACHED, number) for number in range(KEPT_TEXTS)]),
 }
-ROWS = (
-    *("tasks", "timers", "futures", "turns of the loop"),
-    *("async generators", "finalizers", "Python calls", "files with calls"),
-)
+ROWS = ("tasks", "timers", "futures", "async generators", "finalizers", "Python calls", "files with calls")
+_MOST_FUNCTIONS = 400
 _ROOT = str(Path(__file__).parent.parent)
+_BENCH = str(Path(__file__).parent)
 
 
-class CountingLoop(asyncio.SelectorEventLoop):
-    """A loop that counts what it is given to do."""
+class CountingLoop(uvloop.Loop):
+    """A loop that counts the tasks, futures and timers that it is asked for from Python."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,13 +66,13 @@ class CountingLoop(asyncio.SelectorEventLoop):
         self.counts["futures"] += 1
         return super().create_future()
 
-    def call_at(self, *args: Any, **named: Any) -> Any:  # type: ignore[override]  # counted, and passed on
+    def call_at(self, *args: Any, **named: Any) -> Any:  # type: ignore[override]  # all as they come
         self.counts["timers"] += 1
         return super().call_at(*args, **named)
 
-    def _run_once(self) -> None:
-        self.counts["turns of the loop"] += 1
-        super()._run_once()  # type: ignore[misc]  # private, and the only place where turns can be seen
+    def call_later(self, *args: Any, **named: Any) -> Any:  # type: ignore[override]  # all as they come
+        self.counts["timers"] += 1
+        return super().call_later(*args, **named)
 
 
 def main() -> None:
@@ -144,7 +145,7 @@ class _Asking:
 async def _counted(work: Callable[[], Awaitable[None]]) -> Counter[str]:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, CountingLoop)
-    files: set[str] = set()
+    functions: Counter[CodeType] = Counter()
     before = loop.counts.copy()
     firsts, finals = sys.get_asyncgen_hooks()
 
@@ -159,10 +160,9 @@ async def _counted(work: Callable[[], Awaitable[None]]) -> Counter[str]:
             finals(generator)
 
     def profile(frame: FrameType, event: str, _value: object) -> None:
-        if event == "call":
+        if event == "call" and not frame.f_code.co_filename.startswith(_BENCH):
             loop.counts["Python calls"] += 1
-            if frame.f_code.co_filename.startswith(_ROOT):
-                files.add(frame.f_code.co_filename)
+            functions[frame.f_code] += 1
 
     sys.set_asyncgen_hooks(begin, finalize)
     sys.setprofile(profile)
@@ -172,7 +172,11 @@ async def _counted(work: Callable[[], Awaitable[None]]) -> Counter[str]:
         sys.setprofile(None)
         sys.set_asyncgen_hooks(firsts, finals)
     counts = loop.counts - before
+    files = {code.co_filename for code in functions if code.co_filename.startswith(_ROOT)}
     counts["files with calls"] = len(files) * COUNTED
+    if "--functions" in sys.argv:
+        for code, called in functions.most_common(_MOST_FUNCTIONS):
+            print(f"{called / COUNTED:8.2f}  {code.co_filename.removeprefix(_ROOT)}:{code.co_qualname}")
     return counts
 
 

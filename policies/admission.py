@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -82,8 +83,8 @@ class StreamLimit(msgspec.Struct, frozen=True):
 
 STREAM_LIMITS = (
     # A hold without a key is a job's, and no stream.
-    StreamLimit("streams", lambda terms: terms.streams, lambda live: live.account, "key <> ''"),
-    StreamLimit("key_streams", lambda terms: terms.key.streams, lambda live: live.key, "key = {key}"),
+    StreamLimit("streams", attrgetter("streams"), attrgetter("account"), "key <> ''"),
+    StreamLimit("key_streams", attrgetter("key.streams"), attrgetter("key"), "key = {key}"),
 )
 """In the order in which they are checked."""
 

@@ -79,7 +79,7 @@ def share(micro: int, part: int, whole: int) -> int:
 
 def estimate_charge(price: Price, *, estimated_s: float, characters: int) -> int:
     """Return the charge before anything was spoken. Only a price by the minute needs the estimate."""
-    return charge(price, samples=_estimated(estimated_s), rate_hz=MICRO, characters=characters)
+    return total((PricedPart(price, _estimated(estimated_s), characters),), MICRO)
 
 
 def _estimated(seconds: float) -> int:

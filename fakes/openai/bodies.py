@@ -45,10 +45,11 @@ def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
     is_form = habits.recordings == "form" and content_type.startswith("multipart/")
     body = _form(content_type, raw) if is_form else _object(raw)
     has_recording = is_form or (habits.recordings == "json" and "ref_audio" in body)
-    strange = [key for key in body if key not in _KNOWN and not (is_form and key in _OF_FORM)]
+    known = {*_KNOWN, *habits.more_fields, habits.voice_field} - ({"voice"} - {habits.voice_field})
+    strange = [key for key in body if key not in known and not (is_form and key in _OF_FORM)]
     if strange and not habits.takes_unknown_fields:
         raise _wrong(strange[0], "unknown_parameter")
-    for key in ("model", "input", *(() if has_recording else ("voice",))):
+    for key in ("model", "input", *(() if has_recording else (habits.voice_field,))):
         if body.get(key) is None:
             raise _wrong(key, "missing_required_parameter")
     if body["model"] not in habits.models:
@@ -56,7 +57,7 @@ def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
             habits.unknown_model, "The model does not exist.", "model_not_found", field="model"
         )
     if not has_recording:
-        _check_voice(body["voice"], habits)
+        _check_voice(body[habits.voice_field], habits)
     elif not is_form:
         _check_wav("ref_audio", _data_of_url(body["ref_audio"]))
     _check_habits(body, habits, has_recording=has_recording)
@@ -68,7 +69,7 @@ def checked(raw: bytes, content_type: str, habits: Habits) -> Body:
         _text(body["input"], habits.longest),
         _one_of(body, "response_format", (habits.default_format, *habits.formats)),
         _speed(body, habits.speeds),
-        _one_of(body, "stream_format", ("audio", "sse")),
+        "sse" if habits.streams_by_field and body.get("stream") is True else _stream_format(body),
     )
 
 
@@ -145,6 +146,10 @@ def _one_of(body: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
     if value not in known:
         raise _wrong(key, "invalid_value")
     return str(value)
+
+
+def _stream_format(body: dict[str, Any]) -> str:
+    return _one_of(body, "stream_format", ("audio", "sse"))
 
 
 def _wrong(field: str, code: str) -> RequestRefusal:

@@ -21,7 +21,9 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     `recordings`, a request may bring the voice that it wants; with `needs_recording`, it must.
     Sound comes at `rate_hz`, 24000 or 48000. `languages` are the names that a request may give.
     With `streams_samples_only`, a `stream_format` wants pcm or wav, and the speed 1. `unknown_model` is the
-    status for one. With `states_rate`, the label of pcm says its rate.
+    status for one. With `states_rate`, the label of pcm says its rate. `voice_field` names the voice in a
+    request, which may have `more_fields`. A `stream` that is true asks a server that `streams_by_field` for
+    events.
     """
 
     models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
@@ -51,6 +53,9 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     longest: int = 4096
     speeds: tuple[float, float] = (0.25, 4.0)
     states_rate: bool = False
+    voice_field: str = "voice"
+    more_fields: tuple[str, ...] = ()
+    streams_by_field: bool = False
 
 
 _QWEN = (
@@ -144,6 +149,56 @@ HABITS: dict[str, Habits] = {
         speeds=(1.0, 1.0),
         has_events=False,
     ),
+    "inworld": Habits(models=("inworld-tts-2",), voices=("Dennis",), unknown_model=400, longest=4_000),
+    "deepinfra": Habits(
+        models=("hexgrad/Kokoro-82M", "meta-llama/chat"), voices=KOKORO_VOICES, default_format="wav"
+    ),
+    "fish": Habits(
+        models=("fish-audio/s2.1-pro",),
+        voices=("7f92f8af",),
+        formats=("mp3", "pcm"),
+        default_format="pcm",
+        rate_hz=44_100,
+        more_fields=("sample_rate",),
+    ),
+    "mistral": Habits(
+        models=("mistral-large-latest", "voxtral-mini-tts-3-0"),
+        voices=("voice_592",),
+        lists={
+            "/audio/voices": {
+                "items": [{"id": "voice_592", "name": "Marie", "languages": ["fr_fr"], "gender": "female"}],
+                "total": 1,
+            }
+        },
+        formats=("pcm", "wav", "mp3", "flac", "opus"),
+        speeds=(1.0, 1.0),
+        payload="audio_data",
+        names_events=True,
+        voice_field="voice_id",
+        more_fields=("stream",),
+        streams_by_field=True,
+    ),
+    "sglang-omni": Habits(
+        models=("Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",),
+        voices=("default", "Vivian"),
+        languages=_QWEN,
+        recordings="json",
+        payload="audio.data",
+        ends_with="[DONE]",
+        more_fields=("stream", "language"),
+        streams_by_field=True,
+    ),
+    "localai": Habits(
+        models=("voxcpm",), voices=("nova",), more_fields=("stream",), default_format="wav", has_events=False
+    ),
+    "chatterbox-server": Habits(
+        models=("chatterbox",),
+        voices=("Emily.wav",),
+        lists={"/audio/voices": {"voices": ["Emily.wav"]}},
+        formats=("wav", "opus"),
+        error_shape="fastapi",
+        has_events=False,
+    ),
     "openedai": Habits(takes_unknown_fields=True, error_shape="bare", has_events=False, always_wav=True),
     # Every oddity that has been seen at any server, all at once.
     "odd": Habits(
@@ -158,6 +213,6 @@ HABITS: dict[str, Habits] = {
         line_end="\r\n",
     ),
     "cut": Habits(ends_with="nothing"),
-    "voxgate": Habits(recordings="form"),
+    "voxgate": Habits(recordings="form", more_fields=("language",)),
 }
 """The habits by the first part of the path: `/v1` is OpenAI, `/vllm/v1` is vLLM-Omni, and so on."""

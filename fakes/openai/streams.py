@@ -17,7 +17,9 @@ def events(pieces: Iterator[bytes], characters: int, habits: Habits) -> Iterator
         if habits.comments:
             yield f": keep-alive{habits.line_end * 2}".encode()
         audio = base64.b64encode(piece).decode()
-        yield _event({"type": "speech.audio.delta", habits.payload: audio}, habits)
+        field, _, inner = habits.payload.partition(".")
+        value = {inner: audio} if inner else audio
+        yield _event({"type": "speech.audio.delta", field: value}, habits)
     if habits.ends_with in ("done", "both"):
         usage = {"input_tokens": characters, "output_tokens": 100, "total_tokens": characters + 100}
         yield _event({"type": "speech.audio.done", habits.usage: usage}, habits)

@@ -49,9 +49,10 @@ class Deltas:
             usage = event.get("usage", event.get("token_usage"))
             total = usage.get("total_tokens") if isinstance(usage, dict) else None
             self.units = float(total) if isinstance(total, (int, float)) else None
-        # OpenAI calls the field `audio`; LiveKit and vLLM-Omni call it `delta`.
-        elif (audio := event.get("audio", event.get("delta"))) is not None:
-            yield audio_bytes(audio)
+        # OpenAI calls the field `audio`; LiveKit and vLLM-Omni call it `delta`, and Mistral `audio_data`.
+        elif (audio := event.get("audio", event.get("delta", event.get("audio_data")))) is not None:
+            # SGLang-Omni sends an object with its `data`.
+            yield audio_bytes(audio.get("data") if isinstance(audio, dict) else audio)
 
 
 class AudioBody:

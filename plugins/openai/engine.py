@@ -122,7 +122,7 @@ class OpenAIEngine:
             "response_format": format_,
         }
         if isinstance(job.voice, EngineVoice):
-            body["voice"] = job.voice.id
+            body[self._settings.voice_field] = job.voice.id
         elif not isinstance(job.voice, Samples):
             raise VoiceNotFound(_OTHER_VOICES)
         if job.instructions:

@@ -68,10 +68,10 @@ def voices(answer: Any) -> tuple[VoiceInfo, ...]:
         id_: VoiceInfo(
             id=id_,
             name=_text_at(entry, "name") or id_,
-            language=_text_at(entry, "language"),
+            language=_text_at(entry, "language") or _one_language(entry),
             gender=_text_at(entry, "gender"),
         )
-        for entry in _entries(answer, "voices", "data")
+        for entry in _entries(answer, "voices", "data", "items")
         if (id_ := _id(entry))
     }
     uploads = {id_: named(id_) for entry in _entries(answer, "uploaded_voices") if (id_ := _id(entry))}
@@ -96,6 +96,13 @@ def _id(entry: Any) -> str:
     if isinstance(entry, str):
         return entry.strip()
     return next((id_ for key in ("id", "voice_id", "name") if (id_ := _text_at(entry, key))), "")
+
+
+def _one_language(entry: Any) -> str | None:
+    """Return the language of a voice that has one, in a list such as Mistral's: `["en_gb"]`."""
+    tags = entry.get("languages") if isinstance(entry, dict) else None
+    only = tags[0] if isinstance(tags, list) and len(tags) == 1 else None
+    return only.strip().replace("_", "-") or None if isinstance(only, str) else None
 
 
 def _text_at(entry: Any, key: str) -> str | None:

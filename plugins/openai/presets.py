@@ -12,7 +12,23 @@ from typing import Any, Literal, NamedTuple
 
 from plugins.openai.lists import BUILT_IN
 
-PresetName = Literal["", "openrouter", "assemblyai", "azure", "groq", "vllm-omni", "kokoro"]
+PresetName = Literal[
+    "",
+    "openrouter",
+    "assemblyai",
+    "azure",
+    "groq",
+    "inworld",
+    "deepinfra",
+    "fish",
+    "mistral",
+    "vllm-omni",
+    "sglang-omni",
+    "kokoro",
+    "localai",
+    "chatterbox-server",
+    "voxgate",
+]
 
 
 class PresetModel(NamedTuple):
@@ -45,7 +61,7 @@ class Preset(NamedTuple):
 
     `required` are settings that only the operator knows, each with an explanation. `model_list` is the path
     of a better list of models than the usual ones. `unlisted` are the voices of a server without such a list.
-    A server that `knows_names` accepts OpenAI's names.
+    A server that `knows_names` accepts OpenAI's names. `voice_field` names the voice in a request.
     """
 
     settings: Mapping[str, Any]
@@ -55,6 +71,7 @@ class Preset(NamedTuple):
     model_list: str = ""
     unlisted: tuple[str, ...] = BUILT_IN
     knows_names: bool = False
+    voice_field: str = "voice"
 
     def model(self, id_: str) -> PresetModel | None:
         return next((found for pattern, found in self.models.items() if fnmatchcase(id_, pattern)), None)
@@ -74,6 +91,12 @@ _QWEN = {
     "pt": "Portuguese",
     "es": "Spanish",
     "it": "Italian",
+}
+_QWEN3 = {
+    "Qwen/Qwen3-TTS-12Hz-*-Base": PresetModel(
+        tuple(_QWEN), "Apache-2.0", clones=True, needs_sample_text=True, language_names=_QWEN
+    ),
+    "Qwen/Qwen3-TTS-12Hz-*": PresetModel(tuple(_QWEN), "Apache-2.0", language_names=_QWEN),
 }
 _VOXCPM2 = (
     *("zh", "en", "ar", "my", "da", "nl", "fi", "fr", "de", "el", "he", "hi", "id", "it", "ja", "km", "ko"),
@@ -95,11 +118,28 @@ _VLLM_OMNI = Preset(
     },
     {
         "openbmb/VoxCPM2": PresetModel(_VOXCPM2, "Apache-2.0", sample_rate_hz=48_000, clones=True),
-        "Qwen/Qwen3-TTS-12Hz-*-Base": PresetModel(
-            tuple(_QWEN), "Apache-2.0", clones=True, needs_sample_text=True, language_names=_QWEN
-        ),
-        "Qwen/Qwen3-TTS-12Hz-*": PresetModel(tuple(_QWEN), "Apache-2.0", language_names=_QWEN),
+        **_QWEN3,
     },
+)
+
+# docs/basic_usage/tts.md of sgl-project/sglang-omni, read on 2026-11-25. Without `stream` the whole sound is
+# made before the first byte; with it, only pcm comes.
+_SGLANG_OMNI = Preset(
+    {
+        "base_url": "http://127.0.0.1:8000/v1",
+        "formats": ("pcm",),
+        "extra": {"stream": True},
+        "speed": (1.0, 1.0),
+        "recordings": "json",
+        "instructions": ("Qwen/Qwen3-TTS-12Hz-*-CustomVoice",),
+        "billed_on_submit": False,
+    },
+    {
+        **_QWEN3,
+        "fishaudio/s2-pro": PresetModel(licence="Fish Audio Research License", clones=True),
+        "mistralai/Voxtral-4B-TTS-*": PresetModel(licence="CC-BY-NC-4.0"),
+    },
+    unlisted=("default",),
 )
 
 # The first letter of a voice's name is its language, the second one its gender.
@@ -114,18 +154,20 @@ _KOKORO_LANGUAGES = {
     "p": "pt-BR",
     "z": "zh",
 }
+_KOKORO_MODEL = PresetModel(("en", "es", "fr", "hi", "it", "ja", "pt", "zh"), "Apache-2.0")
+_KOKORO_VOICES = {
+    f"{letter}{sex}_*": PresetVoice(language, gender)
+    for letter, language in _KOKORO_LANGUAGES.items()
+    for sex, gender in (("f", "female"), ("m", "male"))
+}
 _KOKORO = Preset(
     {
         "base_url": "http://127.0.0.1:8880/v1",
         "formats": ("mp3", "opus", "aac", "pcm"),
         "billed_on_submit": False,
     },
-    {"*": PresetModel(("en", "es", "fr", "hi", "it", "ja", "pt", "zh"), "Apache-2.0")},
-    {
-        f"{letter}{sex}_*": PresetVoice(language, gender)
-        for letter, language in _KOKORO_LANGUAGES.items()
-        for sex, gender in (("f", "female"), ("m", "male"))
-    },
+    {"*": _KOKORO_MODEL},
+    _KOKORO_VOICES,
     # It accepts OpenAI's names, but lists only its own voices.
     knows_names=True,
 )
@@ -196,13 +238,117 @@ _GROQ = Preset(
     },
 )
 
+# docs.inworld.ai, "OpenAI compatibility" and "Create speech", read on 2026-11-25. Its list has models that
+# write. It refuses OpenAI's names of models.
+_INWORLD = Preset(
+    {
+        "base_url": "https://api.inworld.ai/v1",
+        "models": ("inworld-tts-2", "inworld-tts-1.5-max", "inworld-tts-1.5-mini"),
+        "speed": (1.0, 1.0),
+        "max_characters": 4_000,
+    },
+    unlisted=("Dennis", "Sarah"),
+)
+
+_ORPHEUS = ("tara", "leah", "jess", "leo", "dan", "mia", "zac", "zoe")
+# Public clients of its endpoint, read on 2026-11-25: its own page was not at hand. Each model has its own
+# rate, which a WAV says.
+_DEEPINFRA = Preset(
+    {
+        "base_url": "https://api.deepinfra.com/v1/openai",
+        # Its list has models for all purposes.
+        "models": ("hexgrad/Kokoro-82M", "canopylabs/orpheus-3b-0.1-ft"),
+        "voices": ("af_heart", "af_bella", "am_michael", "bf_emma", "bm_fable", *_ORPHEUS),
+        "formats": ("mp3", "wav"),
+        "speed": (1.0, 1.0),
+    },
+    {"hexgrad/Kokoro-82M": _KOKORO_MODEL, "canopylabs/orpheus-3b-0.1-ft": PresetModel(("en",))},
+    {**_KOKORO_VOICES, **{name: PresetVoice("en") for name in _ORPHEUS}},
+)
+
+# docs.fish.audio, "Migrate from OpenAI", read on 2026-11-25. A voice is an id of its library; it refuses
+# instructions, events and OpenAI's voices, except for alloy, which is another voice there.
+_FISH = Preset(
+    {
+        "base_url": "https://api.fish.audio/compat/v1",
+        "models": ("fish-audio/s2.1-pro",),
+        "formats": ("mp3", "pcm"),
+        # Both formats know this rate.
+        "extra": {"sample_rate": 44_100},
+        "sample_rate_hz": 44_100,
+    },
+    unlisted=(),
+)
+
+# Its SDK on PyPI, mistralai 3.7.0, and docs.mistral.ai, "Generate speech", read on 2026-11-25. It refuses
+# unknown fields. Its PCM has floating-point samples, so WAV is taken.
+_MISTRAL = Preset(
+    {
+        "base_url": "https://api.mistral.ai/v1",
+        "formats": ("wav",),
+        "extra": {"stream": True},
+        "speed": (1.0, 1.0),
+    },
+    unlisted=(),
+    voice_field="voice_id",
+)
+
+# docs/content/features/text-to-audio.md of mudler/LocalAI, read on 2026-11-25. A backend that cannot stream
+# sends its whole WAV at the end.
+_LOCALAI = Preset(
+    {
+        "base_url": "http://127.0.0.1:8080/v1",
+        "formats": ("wav",),
+        "extra": {"stream": True},
+        "speed": (1.0, 1.0),
+        "billed_on_submit": False,
+    },
+    unlisted=(),
+)
+
+# documentation.md of devnen/Chatterbox-TTS-Server, read on 2026-11-25. A request cannot name its language, so
+# its multilingual model reads each text in the language of its own settings.
+_CHATTERBOX = Preset(
+    {
+        "base_url": "http://127.0.0.1:8004/v1",
+        "models": ("chatterbox",),
+        "formats": ("wav",),
+        "speed": (1.0, 1.0),
+        "billed_on_submit": False,
+    },
+    {"chatterbox": PresetModel(("en",), "MIT")},
+    unlisted=(),
+)
+
+# The endpoint of this server. Events tell whether an answer is whole.
+_VOXGATE = Preset(
+    {
+        "formats": ("mp3", "opus", "aac", "pcm"),
+        "stream": "sse",
+        "instructions": ("*",),
+        "send_language": True,
+        "recordings": "form",
+        "billed_on_submit": False,
+    },
+    required={"base_url": "the other server's address, such as https://speech.example.com/v1"},
+    knows_names=True,
+)
+
 PRESETS: Mapping[str, Preset] = {
     "openrouter": _OPENROUTER,
     "assemblyai": _ASSEMBLYAI,
     "azure": _AZURE,
     "groq": _GROQ,
+    "inworld": _INWORLD,
+    "deepinfra": _DEEPINFRA,
+    "fish": _FISH,
+    "mistral": _MISTRAL,
     "vllm-omni": _VLLM_OMNI,
+    "sglang-omni": _SGLANG_OMNI,
     "kokoro": _KOKORO,
+    "localai": _LOCALAI,
+    "chatterbox-server": _CHATTERBOX,
+    "voxgate": _VOXGATE,
 }
 
 

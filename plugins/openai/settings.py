@@ -122,6 +122,10 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return self._preset.model_list
 
     @property
+    def voice_field(self) -> str:
+        return self._preset.voice_field
+
+    @property
     def first_voices(self) -> tuple[str, ...]:
         """Return the voices to offer until the server has listed its own."""
         return self.voices or self._preset.unlisted

@@ -44,11 +44,6 @@ class Caller(msgspec.Struct, frozen=True):
     caps: Caps = Caps()
     is_suspended: bool = False
 
-    def check(self) -> None:
-        """Raise AccountSuspended if the account may do nothing at this moment."""
-        if self.is_suspended:
-            raise AccountSuspended
-
 
 def caller_of(scope: Scope) -> Caller:
     caller: Caller = scope["state"]["caller"]
@@ -102,8 +97,8 @@ class Callers:
         if record is None or fault is not None:
             raise InvalidKey(f"The key {key} is no good any more. {fault}")
         caller = _caller(record)
-        if not may_be_suspended:
-            caller.check()
+        if caller.is_suspended and not may_be_suspended:
+            raise AccountSuspended
         return caller
 
     def recent_caller(self, secret: str) -> Caller | None:

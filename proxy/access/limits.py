@@ -113,7 +113,15 @@ class MemoryWindows:
                 return full
         left: list[int] = []
         for limit in limits:
-            left.append(self._counted(limit, now))
+            name = limit.kind, limit.name
+            moments = self._windows.get(name)
+            if moments is None:
+                self._windows[name] = moments = deque((now,))
+                self._drop_idle(now - WINDOW_S)
+            else:
+                moments.append(now)
+                self._windows.move_to_end(name)
+            left.append(limit.most - len(moments))
         return left
 
     async def full(self, limit: Limit) -> FullWindow | None:
@@ -133,17 +141,6 @@ class MemoryWindows:
         # The limit allows another request when the oldest of the newest `most` requests leaves the window.
         oldest = moments[-limit.most] if limit.most else now
         return FullWindow(limit, oldest + WINDOW_S - now, moments[-1] + WINDOW_S - now)
-
-    def _counted(self, limit: Limit, now: float) -> int:
-        name = limit.kind, limit.name
-        moments = self._windows.get(name)
-        if moments is None:
-            self._windows[name] = deque((now,))
-            self._drop_idle(now - WINDOW_S)
-            return limit.most - 1
-        moments.append(now)
-        self._windows.move_to_end(name)
-        return limit.most - len(moments)
 
     def _drop_idle(self, since: float) -> None:
         """Drop up to two idle windows for each new one, so that only windows of the last minute stay."""

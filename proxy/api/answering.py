@@ -56,19 +56,29 @@ class Answering:
         self._speaking = speaking
         self._idempotency = idempotency
 
-    async def once(
+    def once(
         self,
         connection: Connection,
         state: dict[str, Any],
         terms: Terms,
         digest: Callable[[], bytes],
         respond: Callable[[Connection], Awaitable[None]],
-    ) -> None:
+    ) -> Awaitable[None]:
         """Respond, or send what the Idempotency-Key was answered with. `digest` is of what was sent."""
         key = self._idempotency.key(connection)
         if key is None:
-            await respond(connection)
-            return
+            return respond(connection)
+        return self._once(key, connection, state, terms, digest, respond)
+
+    async def _once(
+        self,
+        key: str,
+        connection: Connection,
+        state: dict[str, Any],
+        terms: Terms,
+        digest: Callable[[], bytes],
+        respond: Callable[[Connection], Awaitable[None]],
+    ) -> None:
         caller: Caller = state["caller"]
         # What was sent may be megabytes.
         body_digest = await asyncio.to_thread(digest)
@@ -93,7 +103,10 @@ class Answering:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
         goes_whole = write in (_write_file, _write_json)
-        is_paced = _is_live(connection, caller) and not goes_whole
+        pace = connection.header(_PACE.encode())
+        if pace and pace != "live":
+            raise InvalidRequest(f"Invalid header '{_PACE}': it can only be live.", param=_PACE)
+        is_paced = (bool(pace) or caller.caps.pace == "live") and not goes_whole
         if is_paced:
             write = partial(_at_live_pace, write)
         call = replace(call, goes_whole=goes_whole, is_paced=is_paced)
@@ -167,14 +180,6 @@ _WRITERS: dict[str, _Write] = {
     "words": _write_events,
     "json": _write_json,
 }
-
-
-def _is_live(connection: Connection, caller: Caller) -> bool:
-    """Tell whether the key or the request sets the pace `live`. Raises InvalidRequest."""
-    pace = connection.header(_PACE.encode())
-    if pace and pace != "live":
-        raise InvalidRequest(f"Invalid header '{_PACE}': it can only be live.", param=_PACE)
-    return bool(pace) or caller.caps.pace == "live"
 
 
 def _deliver(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:

@@ -53,12 +53,13 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, *treatment.filter.headers)
     for more in answer.observers.headers:
         headers = (*headers, *more())
-    if voices := call.totals.tell():
+    speaking = call.totals.speaking
+    if voices := call.totals.tell(speaking):
         headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)
-    for speaker in call.totals.speaking:
+    for speaker in speaking:
         if speaker.ignores:
             return _with_ignored(headers, call)
     return headers

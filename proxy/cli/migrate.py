@@ -313,4 +313,4 @@ def _show(answer: dict[str, Any]) -> list[Part]:
     return [*shown, Line(last if count else "No line calls OpenAI's speech at its own address.")]
 
 
-MIGRATE = Command("migrate", _migrate, _show, is_alone=True)
+MIGRATE = Command("migrate", _migrate, _show, without_config=True)

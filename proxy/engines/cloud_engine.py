@@ -253,10 +253,10 @@ class CloudStream:
                 self._leave("left")
                 raise
             else:
-                if event is not None:
-                    self._key.note(self._turn, event)
                 if event is None or isinstance(event, Finished):
                     self._leave("finished")
+                else:
+                    self._key.note(self._turn, event)
                 return event
             # No slot is held during this wait. If it is cancelled, the stream stays over.
             await asyncio.sleep(delay_s)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from itertools import chain
 from typing import Protocol, cast
 
 import httptools
@@ -43,13 +45,13 @@ class Http1Answer:
         self.ends_with_connection = False
         self._connection: Http1Connection | None = connection
         self._silence_s = silence_s
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        # Some servers send such bytes. They are harmless with one request on a connection.
-        self._parser.set_dangerous_leniencies(
-            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
-        )
-        self._fields: dict[str, str] = {}
-        self._fields_seen = self._field_bytes = self._bytes_without_body = 0
+        self._fields: dict[bytes, bytes] = {}
+        # The parser calls this for each field, also of trailers. A method in Python would cost more.
+        self.on_header = self._fields.__setitem__
+        self._parser: httptools.HttpResponseParser | None = _parser_for(self)
+        self._head = b""
+        self._is_plain = True
+        self._bytes_without_body = 0
         self._is_encoded = False
         self._fault = ""
         self._error: EngineError | None = None
@@ -104,6 +106,8 @@ class Http1Answer:
         assert self._parser is not None
         self.is_untouched = False
         self._bytes_without_body += len(data)
+        if not self.status:
+            self._head += data
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -128,22 +132,20 @@ class Http1Answer:
         if self.is_whole:  # A second answer to one request: what comes next is unknown.
             self.keeps_connection = False
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields_seen += 1
-        self._field_bytes += len(name) + len(value)
-        if self._fields_seen > _MOST_HEADERS or self._field_bytes > _MOST_HEAD_BYTES:
-            self._fault = "too many headers"
-        elif not self.status:  # else a trailer
-            self._fields[name.decode("latin-1").lower()] = value.decode("latin-1").strip(" \t")
-
     def on_headers_complete(self) -> None:
         if self._parser is None or self.is_whole or self._fault:
             return
-        status, fields = self._parser.get_status_code(), self._fields
+        status = self._parser.get_status_code()
         if status < 200:
-            fields.clear()
+            self._fields.clear()
+            self._is_plain = False
             if status < 100:
                 self._fault = f"the status {status}"
+            return
+        fields = _headers(self._fields, self._head, self._is_plain)
+        self._head = b""
+        if fields is None:
+            self._fault = "too many headers"
             return
         coding = fields.get("transfer-encoding", "")
         self._is_encoded = fields.get(
@@ -177,6 +179,53 @@ class Http1Answer:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+
+def _parser_for(receiver: object) -> httptools.HttpResponseParser:
+    parser = httptools.HttpResponseParser(receiver)
+    # Some servers send such bytes. They are harmless with one request on a connection.
+    parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
+    return parser
+
+
+def _headers(fields: Mapping[bytes, bytes], head: bytes, is_plain: bool) -> dict[str, str] | None:
+    """Return the headers by their names in small letters, or None for too many. If a field comes twice, the
+    last value counts. A head is not plain if the head of a 1xx answer is before it."""
+    end = head.find(b"\r\n\r\n")
+    pairs: Collection[tuple[bytes, bytes]] = fields.items()
+    # Each line but the first has one field, unless a field came twice, or the head has another form.
+    if not is_plain or end < 0 or head.count(b"\n", 0, end) != len(fields):
+        pairs = _FieldsInOrder.read(head)
+    if len(pairs) > _MOST_HEADERS or sum(map(len, chain.from_iterable(pairs))) > _MOST_HEAD_BYTES:
+        return None
+    return {name.decode("latin-1").lower(): value.decode("latin-1").strip(" \t") for name, value in pairs}
+
+
+class _FieldsInOrder:
+    """The fields of the last head in some bytes, in their order."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[bytes, bytes]] = []
+        self._is_whole = False
+        self._parser = _parser_for(self)
+
+    @classmethod
+    def read(cls, data: bytes) -> list[tuple[bytes, bytes]]:
+        fields = cls()
+        # What comes after the head was judged by the first parser, or will be.
+        with suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
+            fields._parser.feed_data(data)
+        return fields.pairs
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_whole:  # else a trailer
+            self.pairs.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._parser.get_status_code() < 200:
+            self.pairs.clear()
+        else:
+            self._is_whole = True
 
 
 class ConnectionOwner(Protocol):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from math import inf
 from typing import Literal
 
 import structlog
-from cachetools import LRUCache
 
 from policies import breaker, provider_waits
 from policies.breaker import CLOSED, Breaker, Outcome
@@ -105,7 +104,7 @@ class ProviderKey:
         self.reason = ""
         self.first_answer = asyncio.Event()
         self.wants_look = asyncio.Event()
-        self._own: LRUCache[str, Breaker] = LRUCache(_MOST_OWN)
+        self._own: OrderedDict[str, Breaker] = OrderedDict()
         self._spoke_at = -inf
         self._owner = owner
         self._pace = pace
@@ -142,7 +141,7 @@ class ProviderKey:
         own = self._own.get(turn.tenant)
         if own is not None and not own.is_closed:
             turn.own_probes_since = own.since
-            self._own[turn.tenant] = breaker.start_try(own, turn.tenant)
+            self._set_own(turn.tenant, breaker.start_try(own, turn.tenant))
         try:
             if not self.slots.take_now(turn):
                 await self.slots.take(turn)
@@ -180,6 +179,7 @@ class ProviderKey:
         without audio, since some texts have nothing to speak.
         """
         if turn.has_slot:
+            turn.has_finished = result == "finished"
             self.slots.leave(turn)
         if turn.dispatched_at is not None:
             if isinstance(result, EngineLimited):
@@ -192,7 +192,7 @@ class ProviderKey:
             self.breaker = breaker.abandon_try(self.breaker, turn.tenant)
         own = self._own.get(turn.tenant)
         if own is not None and turn.own_probes_since == own.since:
-            self._own[turn.tenant] = breaker.abandon_try(own, turn.tenant)
+            self._set_own(turn.tenant, breaker.abandon_try(own, turn.tenant))
 
     def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
         """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
@@ -220,7 +220,7 @@ class ProviderKey:
             is_probe = turn.own_probes_since == own.since
             own = breaker.end_try(own, outcome, breaker.OURS, now, is_probe=is_probe)
             if own != CLOSED:
-                self._own[turn.tenant] = own
+                self._set_own(turn.tenant, own)
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""
@@ -228,6 +228,12 @@ class ProviderKey:
         outcome = _outcome(error)
         if outcome is not None:
             self._set_breaker(breaker.end_other_call(self.breaker, outcome, _now()), error)
+
+    def _set_own(self, account: str, own: Breaker) -> None:
+        self._own[account] = own
+        self._own.move_to_end(account)
+        if len(self._own) > _MOST_OWN:
+            self._own.popitem(last=False)
 
     def _set_breaker(self, new: Breaker, error: EngineError | None) -> None:
         before, self.breaker = self.breaker, new

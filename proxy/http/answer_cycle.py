@@ -132,17 +132,8 @@ class AnswerCycle(RequestResponseCycle):
             if self.expected_content_length < 0:
                 raise RuntimeError("The answer is longer than its content-length.")
             self._write(body)
-        if is_last:
-            self._complete()
-
-    def _write(self, *pieces: bytes) -> None:
-        data = b"".join((self._head, *pieces))
-        self._head = b""
-        if data:
-            self.written += len(data)
-            self.transport.write(data)
-
-    def _complete(self) -> None:
+        if not is_last:
+            return
         if self.expected_content_length:
             raise RuntimeError("The answer is shorter than its content-length.")
         self.response_complete = True
@@ -151,3 +142,10 @@ class AnswerCycle(RequestResponseCycle):
         if not self.keep_alive and not self.more_body:
             self.transport.close()
         self.on_response()
+
+    def _write(self, *pieces: bytes) -> None:
+        data = b"".join((self._head, *pieces))
+        self._head = b""
+        if data:
+            self.written += len(data)
+            self.transport.write(data)

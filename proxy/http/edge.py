@@ -18,6 +18,7 @@ from proxy.access.limits import rate_headers
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTotals
 from proxy.errors import (
+    AccountSuspended,
     ClientLeft,
     InternalError,
     InvalidKey,
@@ -30,7 +31,7 @@ from proxy.errors import (
 )
 from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import BodyQuota
-from proxy.http.endpoint import OpenPaths, is_admin_path
+from proxy.http.endpoint import ADMIN_ROOT, OpenPaths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
@@ -140,8 +141,9 @@ class KeyCheck:
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
         scope["state"]["bodies"] = self._bodies
-        caller.check()
-        if caller.role != "admin" and is_admin_path(scope["path"]):
+        if caller.is_suspended:
+            raise AccountSuspended
+        if caller.role != "admin" and scope["path"].startswith(ADMIN_ROOT):
             raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
 
 

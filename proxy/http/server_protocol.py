@@ -77,21 +77,20 @@ class ServerProtocol(RequestProtocol):
         super().resume_writing()
         self._watch_the_rest()
 
-    def on_message_begin(self) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # The next answer adds bytes to the buffer: they must not count as bytes that the client did not take.
         if self._watch.is_on and not self.flow.write_paused:
             self._watch.forget()
-        super().on_message_begin()
-        self.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
         # uvicorn has no setting for the class of its cycles. This one needs nothing before its answer.
         cycle.__class__ = AnswerCycle
         assert isinstance(cycle, AnswerCycle)
         if self._answer is not None:
             self._written_before += self._answer.written_before + self._answer.written
         self._answer = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def on_response_complete(self) -> None:
         """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""

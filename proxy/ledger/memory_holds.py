@@ -126,7 +126,7 @@ class MemoryHolds:
         account = await self._account(new_entries[0].account)
         account.writing += 1
         movement = _Movement(account, new_entries, extra_statements, self.deadlines)
-        self.deadlines.began()
+        self.deadlines.unanswered += 1
         self.store.submit(movement)
         outcome = await movement.answered
         if isinstance(outcome, Exception):

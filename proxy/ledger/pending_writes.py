@@ -51,10 +51,10 @@ class WriteDeadlines:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._callers: deque[tuple[float, asyncio.Future[WriteOutcome]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._unanswered = 0
+        self.unanswered = 0
         self._all_answered: asyncio.Event | None = None
 
     def next(self) -> float:
@@ -69,32 +69,30 @@ class WriteDeadlines:
             self._callers.popleft()
         self._callers.append((deadline, caller))
         if self._timer is None:
-            self._timer = self._loop.call_at(deadline, self._break_off)
+            self._timer = self.loop.call_at(deadline, self._break_off)
         return deadline
 
-    def began(self) -> None:
-        self._unanswered += 1
-
     def answered(self) -> None:
-        self._unanswered -= 1
-        if not self._unanswered and self._all_answered is not None:
+        """Count an answer of the store. Who submits a write counts it in `unanswered`."""
+        self.unanswered -= 1
+        if not self.unanswered and self._all_answered is not None:
             self._all_answered.set()
 
     async def close(self) -> None:
         """Wait until the store has answered every write."""
-        if self._unanswered:
+        if self.unanswered:
             self._all_answered = asyncio.Event()
             await self._all_answered.wait()
         if self._timer is not None:
             self._timer.cancel()
 
     def _break_off(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         while self._callers and (self._callers[0][0] <= now or self._callers[0][1].done()):
             _, caller = self._callers.popleft()
             if not caller.done():
                 caller.set_result(_too_late())
-        self._timer = self._loop.call_at(self._callers[0][0], self._break_off) if self._callers else None
+        self._timer = self.loop.call_at(self._callers[0][0], self._break_off) if self._callers else None
 
 
 def _too_late() -> StorageUnreachable:

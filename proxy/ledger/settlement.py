@@ -59,9 +59,10 @@ class Settlement:
         """Whether a call of `write` has returned without an error."""
         self.was_unreachable = False
         """Whether a call of `write` has raised StorageUnreachable."""
+        self.content: Content = ()
+        """The present end, empty before the first one. The store reads it once, when the database gets it."""
         self._holds = holds
         self._hold_request = hold_request
-        self._end: End | None = None
         self._written: End | None = None
         self._waiter: asyncio.Future[WriteOutcome] | None = None
         """The future that `write` waits for."""
@@ -81,7 +82,7 @@ class Settlement:
             deadline = self._holds.deadlines.next()
         else:
             self._tries_left = _TRIES
-            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = self._holds.deadlines.loop.create_future()
             deadline = self._holds.deadlines.add(waiter)
             if not self._is_submitted:
                 self._submit()
@@ -118,12 +119,6 @@ class Settlement:
         """Stop after a refused `write`. The refusal means that another process has settled the request."""
         self._holds.end_settlement(self._hold_request, None)
 
-    @property
-    def content(self) -> Content:
-        """The present end. The store reads it once, when the database gets it."""
-        assert self._end is not None, "a settlement is submitted after it has an end"
-        return self._end
-
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
         self._is_submitted = False
@@ -147,14 +142,14 @@ class Settlement:
         return self._waiter is not None and not self._waiter.done()
 
     def _set_end(self, end: End) -> None:
-        if self._end is None:
+        if not self.content:
             self._holds.begin_settlement(self._hold_request)
-        self._end = end
+        self.content = end
 
     def _submit(self) -> None:
         self._tries_left -= 1
         self._is_submitted = True
-        self._holds.deadlines.began()
+        self._holds.deadlines.unanswered += 1
         self._holds.store.submit(self)
 
     def _accept_duplicate(self) -> None:

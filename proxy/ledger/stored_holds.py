@@ -137,7 +137,7 @@ class StoredHolds:
     async def _take(self, take: Take) -> database.Row:
         taking = _Taking(self, take)
         self.deadlines.add(taking.answered)
-        self.deadlines.began()
+        self.deadlines.unanswered += 1
         self.store.submit(taking)
         try:
             outcome = await taking.answered

@@ -242,12 +242,13 @@ class Answer:
         """Count all sound that was made for a whole answer, if it is more than the counted sound."""
         totals = self.call.totals
         if self._made.samples > totals.samples:
-            totals.samples = 0
-            totals.add(self._made)
+            totals.samples, totals.sample_rate_hz = self._made.samples, self._made.sample_rate_hz
 
     def _count_written(self) -> None:
+        totals = self.call.totals
         for chunk in self._unwritten:
-            self.call.totals.add(chunk)
+            totals.samples += chunk.samples
+            totals.sample_rate_hz = chunk.sample_rate_hz
         self._unwritten.clear()
 
     async def _begun(self) -> Speech:

@@ -12,7 +12,7 @@ from policies.plans import Terms
 from policies.price import Operation
 from policies.routing import Candidate, Model, PostSpeaker
 from proxy.access.callers import Caller
-from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, Chunk, OutputForm
+from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
 from proxy.ledger import Spent, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.observer import Observer
@@ -66,6 +66,7 @@ class PartRun(msgspec.Struct, eq=False):
     winner: Candidate | None = None
     is_passed_over: bool = False
     text_key: tuple[str, bool] = "", False
+    budget_s: float | None = None
 
     def __repr__(self) -> str:
         return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
@@ -191,7 +192,11 @@ class Totals:
 
     @property
     def speaking(self) -> list[Candidate]:
-        return [run.winner or run.candidates[0] for run in self.parts if not run.is_passed_over]
+        speaking: list[Candidate] = []
+        for run in self.parts:
+            if not run.is_passed_over:
+                speaking.append(run.winner or run.part.candidates[0])
+        return speaking
 
     @property
     def substitute(self) -> str:
@@ -206,22 +211,20 @@ class Totals:
         """Note the engine and the model of a cached answer, and the speaker of each part."""
         self.names = names
         for run, speaker in zip(self.parts, speakers, strict=True):
-            run.winner = next((each for each in run.candidates if each.speaker == speaker), None)
+            for candidate in run.part.candidates:
+                if candidate.speaker == speaker:
+                    run.winner = candidate
+                    break
 
-    def tell(self) -> str:
-        """Return the substituted voices for the headers, which are sent now."""
+    def tell(self, speaking: Sequence[Candidate]) -> str:
+        """Return the substituted voices among the speaking ones for the headers, which are sent now."""
         found: dict[str, None] = {}
         self.robot_note = False
-        for each in self.speaking:
+        for each in speaking:
             if each.substitute:
                 found[each.substitute] = None
                 self.robot_note = self.robot_note or each.is_robot
         return ", ".join(found)
-
-    def add(self, chunk: Chunk) -> None:
-        """Count a chunk as written."""
-        self.samples += chunk.samples
-        self.sample_rate_hz = chunk.sample_rate_hz
 
     def written_parts(self) -> list[tuple[PartRun, int]]:
         """Return each part with its written samples."""
@@ -327,10 +330,6 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.totals!r}>"
-
-    @property
-    def is_idle(self) -> bool:
-        return bool(self.job)
 
     @property
     def terms(self) -> Terms:

@@ -23,7 +23,6 @@ from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.engine_job import job_of, post_job_of
-from proxy.speech.planning import Part
 from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_own
 from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPositions
@@ -65,6 +64,7 @@ class FirstAudio:
         self._engines = engines
         self._budgets = budgets
         self._within_s = within_s
+        self._loop = asyncio.get_running_loop()
 
     def begin(
         self,
@@ -77,22 +77,26 @@ class FirstAudio:
 
         `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
         """
-        left_s = self.budget_s(call, run.part) - waited_s
+        left_s = self.budget_s(call, run) - waited_s
         return CandidateRace(self, call, run, left_s, wait_until_free).first()
 
-    def budget_s(self, call: SpeechCall, part: Part) -> float:
-        """Compute the time to the first audio of a part, for all its candidates together."""
-        budget_s = IDLE_S if call.is_idle else self._within_s
+    def budget_s(self, call: SpeechCall, run: PartRun) -> float:
+        """Return the time to first audio of a part, for all its candidates together, computed once."""
+        if run.budget_s is not None:
+            return run.budget_s
+        part, source = run.part, call.request.source
+        budget_s, hears_all = IDLE_S if call.job else self._within_s, False
         for candidate in part.candidates:
-            budget_s = max(budget_s, candidate.model.info.first_audio_s or 0.0)
-        source, hearing = call.request.source, [each.model.info for each in part.candidates]
+            info = candidate.model.info
+            budget_s, hears_all = max(budget_s, info.first_audio_s or 0.0), hears_all or info.hears_all_first
         sound_s = 0.0 if source is None else source.seconds
         if (post := part.candidates[0].post) is not None:
             # The repeating engine begins with the first sound of a candidate.
             budget_s += post.model.info.first_audio_s or 0.0
-            sound_s, hearing = part.estimated_s, [post.model.info]
-        if any(each.hears_all_first for each in hearing):
+            sound_s, hears_all = part.estimated_s, post.model.info.hears_all_first
+        if hears_all:
             budget_s += provider_waits.hearing_s(sound_s)
+        run.budget_s = budget_s
         return budget_s
 
     def has_one_slot(self, engine: str) -> bool:
@@ -105,7 +109,7 @@ class FirstAudio:
     def note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
         """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
-        if is_local and not call.is_idle and within_s >= _LEAST_SHARE * self.budget_s(call, run.part):
+        if is_local and not call.job and within_s >= _LEAST_SHARE * self.budget_s(call, run):
             self._engines.late.note_miss(candidate, run.part.language, within_s)
 
     def hedge_s(self, candidate: Candidate) -> float:
@@ -115,7 +119,7 @@ class FirstAudio:
         self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
     ) -> CandidateStream:
         """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running."""
-        deadline = Deadline()
+        deadline = Deadline(self._loop)
         moment = time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
@@ -235,13 +239,15 @@ class CandidateRace:
         self._wait_for_part_before = wait_until_free
         self._deadline = time.monotonic() + within_s
         self._left = deque(first_audio.in_order(run.part.candidates))
-        self._failure: EngineError = EngineTimeout("No engine was tried.")
+        self._failure: EngineError | None = None
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
     async def first(self) -> CandidateStream:
         if self._call.totals.robot_note is False:
             self._left = deque([each for each in self._left if not each.is_robot])
-        while self._left and self._failure.may_fall_back and time.monotonic() < self._deadline:
+        while self._left and time.monotonic() < self._deadline:
+            if self._failure is not None and not self._failure.may_fall_back:
+                break
             candidate = self._left.popleft()
             hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
@@ -251,10 +257,9 @@ class CandidateRace:
                 # The headers were sent meanwhile, without this substitute.
                 await run_to_end(stream.close())
                 continue
-            self._run.give_to(stream.candidate)
             self._run.winner = stream.candidate
             return stream
-        raise self._failure
+        raise self._failure or EngineTimeout("No engine was tried.")
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         if self._wait_for_part_before is not None:
@@ -295,6 +300,9 @@ class CandidateRace:
                 if winner is not None:
                     await run_to_end(winner.close())
                 raise
+        if winner is not None:
+            # Another candidate may have begun after it.
+            self._run.give_to(winner.candidate)
         return winner
 
     async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:
@@ -310,7 +318,7 @@ class CandidateRace:
                 del self._running[task]
                 if (stream := task.result()) is not None:
                     return stream
-                if not self._failure.may_fall_back:
+                if self._failure is not None and not self._failure.may_fall_back:
                     return None
         return None
 

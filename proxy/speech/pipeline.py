@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from policies import price
-from proxy.errors import from_engine
+from proxy.errors import RequestFailed, from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
@@ -74,7 +74,7 @@ class Pipeline:
         try:
             for open_observer in call.openers:
                 opened.append(open_observer(call))
-            budget_s = self._first_audio.budget_s(call, call.plan.parts[0])
+            budget_s = self._first_audio.budget_s(call, call.totals.parts[0])
             lookup = await self._source.look_up(call, budget_s)
             if lookup.observer is not None:
                 opened.append(lookup.observer)
@@ -82,6 +82,8 @@ class Pipeline:
             call.totals.began = time.monotonic() - lookup.waited_s
             if lookup.stored is None:
                 await self._texts.prepare(call, budget_s)
+            else:
+                call.totals.replay(lookup.stored.names, lookup.stored.speakers)
             room = None
             if call.goes_whole:
                 room = WholeQuota.of(
@@ -108,11 +110,12 @@ class Pipeline:
     async def _speak(self, call: SpeechCall, ready: _Ready, write: Write, sent_share: SentShare) -> None:
         totals, answer = call.totals, None
         hold, observers, room = ready.hold, ready.observers, ready.room
-        totals.cache = ready.lookup.state
-        if (stored := ready.lookup.stored) is not None:
-            totals.replay(stored.names, stored.speakers)
+        stored, totals.cache = ready.lookup.stored, ready.lookup.state
         try:
-            speech = stored or await self._begin(call)
+            began = time.monotonic()
+            speech = stored or await self._begin(call, began - totals.began)
+            if stored is None:
+                self._metrics.first_audio.observe(totals.current_part.speaker, time.monotonic() - began)
             answer = Answer(call, speech, hold, self._room, observers, None if room is None else room.reserve)
             for note_begin in observers.begin:
                 note_begin(speech)
@@ -124,34 +127,34 @@ class Pipeline:
             error = raised
             for blame in observers.fail:
                 error = blame(error)
-            if answer is not None:
-                speaker = totals.current_part.speaker
-                _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
-                answer.count_broken()
-            failure = from_engine(error)
-            totals.error = failure.code
-            await hold.settle("failed", totals.spent())
-            self._metrics.failures.labels(totals.current_part.engine, type(error).__name__).inc()
-            raise failure from None
+            raise await self._failed(call, hold, answer, error) from None
         except asyncio.CancelledError:
-            if (share := sent_share()) is None:
-                await hold.settle("failed", totals.spent())
-            else:
-                if answer is not None:
-                    answer.count_sent(share)
-                await hold.settle("left", totals.spent())
+            share = sent_share()
+            if answer is not None and share is not None:
+                answer.count_sent(share)
+            await hold.settle("failed" if share is None else "left", totals.spent())
             raise
         finally:
-            await self._close(call, answer)
+            try:
+                if answer is not None:
+                    await answer.close()
+            finally:
+                # Features need each end, even if the client leaves meanwhile.
+                if totals.attempts:
+                    self._note_end(call, answer)
 
-    async def _close(self, call: SpeechCall, answer: Answer | None) -> None:
-        try:
-            if answer is not None:
-                await answer.close()
-        finally:
-            # Features need each end, even if the client leaves meanwhile.
-            if call.totals.attempts:
-                self._note_end(call, answer)
+    async def _failed(
+        self, call: SpeechCall, hold: Hold, answer: Answer | None, error: EngineError
+    ) -> RequestFailed:
+        totals, failure = call.totals, from_engine(error)
+        if answer is not None:
+            speaker = totals.current_part.speaker
+            _log.warning("engine.speak.broken", **error_details(call.id, speaker, error))
+            answer.count_broken()
+        totals.error = failure.code
+        await hold.settle("failed", totals.spent())
+        self._metrics.failures.labels(totals.current_part.engine, type(error).__name__).inc()
+        return failure
 
     def _note_end(self, call: SpeechCall, answer: Answer | None) -> None:
         """Count the spoken seconds, and notify the features of the answer's end."""
@@ -168,18 +171,13 @@ class Pipeline:
                     engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
                 self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
 
-    async def _begin(self, call: SpeechCall) -> Speech:
-        began = time.monotonic()
-        waited_s = began - call.totals.began
+    def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
         begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
         treatment = call.plan.treatment
         if treatment is None or treatment.filter is None:
-            speech = await begin(waited_s)
-        else:
-            left_s = self._first_audio.budget_s(call, call.plan.parts[0]) - waited_s
-            speech = await begin_filtered(call, treatment.filter, left_s, begin)
-        self._metrics.first_audio[call.totals.current_part.speaker].observe(time.monotonic() - began)
-        return speech
+            return begin(waited_s)
+        left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
+        return begin_filtered(call, treatment.filter, left_s, begin)
 
 
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
@@ -206,6 +204,6 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
         terms=terms,
         amount=amount,
         estimated_s=estimated_s,
-        is_stream=not call.is_idle,
+        is_stream=not call.job,
         job=call.job,
     )

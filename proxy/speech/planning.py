@@ -128,7 +128,7 @@ class Planner:
     ) -> None:
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends, robot_fallback)
-        self._splitter = TextSplitter(catalogue, detect, default_language)
+        self.splitter = TextSplitter(catalogue, detect, default_language)
         self._pause_s = pause_ms / 1000
         self._treat = treat
         self._check_provenance = check_provenance
@@ -234,7 +234,7 @@ class Planner:
     def _spans(
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary
     ) -> tuple[Voice, Sequence[Span]]:
-        return self._splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
+        return self.splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
         """Plan one part. Raise as `plan` does if no candidate is left."""
@@ -258,9 +258,6 @@ class Planner:
             emotion=span.emotion,
         )
 
-    def choose(self, voice: Voice, request: SpeechRequest) -> LanguageChoice:
-        return self._splitter.choose(voice, request.language, "request", request.text)
-
     def decide(
         self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = NOTHING
     ) -> Decision:
@@ -272,12 +269,12 @@ class Planner:
         text = request.text[span.start : span.end]
         if request.source is not None:
             return self._decide_in(_NO_LANGUAGE, request, terms, span, own)
-        chosen = self._splitter.choose(span.voice, span.language, span.source, text)
+        chosen = self.splitter.choose(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span, own)
         is_final = decision.error is None or decision.lacks_post
         if is_final or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
-        for other in self._splitter.alternatives(chosen, span, request.text):
+        for other in self.splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)
             if decision.error is None:
                 break

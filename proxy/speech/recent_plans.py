@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from weakref import ReferenceType, ref
 
@@ -84,6 +84,7 @@ class RecentPlans:
     ) -> None:
         self._factories = factories
         self._planner = planner
+        self._choose = planner.splitter.choose
         self._catalogue = catalogue
         self._source = source
         # The oldest go first. Texts are never stored.
@@ -115,7 +116,7 @@ class RecentPlans:
         if own_voice is not None:
             own = own.having(own_voice)
         is_own = own_voice is not None or request.source is not None
-        is_own = is_own or isinstance(request.lexicon, Mapping)
+        is_own = is_own or not isinstance(request.lexicon, str | None)
         if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
             is_own = True
         has_tags = "[" in request.text and first_emotion(request.text) is not None
@@ -129,7 +130,8 @@ class RecentPlans:
             recent, revision = self._recent.get(key), self._catalogue.revision
             known = None
             if recent is not None and recent.is_for(terms, own, revision):
-                known = recent.patterns.get(self._planner.choose(recent.voice, request))
+                choice = self._choose(recent.voice, request.language, "request", request.text)
+                known = recent.patterns.get(choice)
             if known is None:
                 # The revision was read first, so that a change while a thread plans is not missed.
                 plan = await self._planner.plan_in_thread(request, terms, own)
@@ -152,7 +154,8 @@ class RecentPlans:
     ) -> None:
         """Store the plan of a text, by the language of the text."""
         plan = pattern.plan
-        part, choice = plan.parts[0], self._planner.choose(plan.voice, request)
+        part = plan.parts[0]
+        choice = self._choose(plan.voice, request.language, "request", request.text)
         is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))
         if not is_whole or plan.voice.cast or (part.language, part.source) != (choice.tag, choice.source):
             return

@@ -190,7 +190,7 @@ class Relay:
             return self._prefetches[number], await self._prefetches[number].wait_begun()
         except EngineError as error:
             waited_s = asyncio.get_running_loop().time() - since
-            is_late = waited_s > self._first_audio.budget_s(self._call, self._runs[number].part) / 2
+            is_late = waited_s > self._first_audio.budget_s(self._call, self._runs[number]) / 2
             if number == 0 or is_late or not error.may_fall_back or _is_mute(self._runs[number], error):
                 raise
         self._prefetches.pop()

@@ -7,7 +7,7 @@ its method `answer` runs on the event loop after the commit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFailed, Store, WriteOutcome
 
@@ -76,15 +76,15 @@ class BatchWriter:
         if self._is_busy:
             # The next batch begins first, so that the database works while the items are answered.
             self._gather(_GATHER_TURNS)
-        self._answer_items(iter([(*pair, outcome) for pair, outcome in zip(batch, outcomes, strict=True)]))
-        if not self._is_busy:
+        self._answer_items(zip(batch, outcomes, strict=True))
+        if not self._is_busy and self._drain_waiters:
             self._end_drains()
 
     def refuse_all(self, cause: BaseException | None) -> None:
         """Answer all items with StorageFailed, because the driver has stopped."""
         unanswered = [*self._batch, *((item, item.content) for item in self._waiting)]
         self._batch, self._waiting, self._is_busy = [], [], False
-        self._answer_items(iter([(*pair, _stopped_failure(cause)) for pair in unanswered]))
+        self._answer_items(iter([(pair, _stopped_failure(cause)) for pair in unanswered]))
         self._end_drains()
 
     async def drain(self) -> None:
@@ -103,14 +103,15 @@ class BatchWriter:
     def _begin_batch(self) -> None:
         items, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
         # An item may replace its content until this line reads it.
-        self._batch = [(item, item.content) for item in items]
-        if self._batch:
-            self._hand_over([content for _, content in self._batch])
+        contents = [item.content for item in items]
+        self._batch = [*zip(items, contents, strict=True)]
+        if contents:
+            self._hand_over(contents)
 
-    def _answer_items(self, answers: Iterator[tuple[BatchItem, Content, WriteOutcome]]) -> None:
+    def _answer_items(self, answers: Iterator[tuple[tuple[BatchItem, Content], WriteOutcome]]) -> None:
         are_all_answered = False
         try:
-            for item, content, outcome in answers:
+            for (item, content), outcome in answers:
                 item.answer(content, outcome)
             are_all_answered = True
         finally:
@@ -120,13 +121,9 @@ class BatchWriter:
 
     def _end_drains(self) -> None:
         drained, self._drain_waiters = self._drain_waiters, []
-        _set_all(drained)
-
-
-def _set_all(futures: Iterable[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+        for future in drained:
+            if not future.done():
+                future.set_result(None)
 
 
 def _stopped_failure(cause: BaseException | None) -> StorageFailed:

@@ -73,7 +73,7 @@ class _CommitThread:
             self._loop.call_soon_threadsafe(self._ended)
 
     def _answered(self, outcomes: list[store.WriteOutcome]) -> None:
-        written = sum([isinstance(outcome, list) for outcome in outcomes])
+        written = [*map(type, outcomes)].count(list)
         self.units += written
         self.commits += written > 0
         self.batches.answered(outcomes)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import accumulate
+from math import inf
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,7 +18,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.utils import floatToGoString
 
 _LOOP_HELD_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
@@ -38,18 +43,28 @@ class PlainCounter:
         yield family
 
 
-class _Histograms(dict[str, Histogram]):
-    """The series of a histogram by its one label. The library finds a series in 2 µs, and this class in 0.1
-    µs."""
+class PlainHistogram:
+    """A histogram by the value of its one label. The library's own costs five calls for each observation."""
 
-    def __init__(self, metric: Histogram) -> None:
-        super().__init__()
-        self._metric = metric
+    def __init__(
+        self, name: str, help_: str, label: str, bounds: Sequence[float], *, registry: CollectorRegistry
+    ) -> None:
+        self._bounds = (*bounds, inf)
+        self._counts: defaultdict[str, Counts[int]] = defaultdict(Counts)
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._family = partial(HistogramMetricFamily, name, help_, labels=[label])
+        registry.register(self)
 
-    def __missing__(self, value: str) -> Histogram:
-        series: Histogram = self._metric.labels(value)
-        self[value] = series
-        return series
+    def observe(self, value: str, amount: float) -> None:
+        self._counts[value][bisect_left(self._bounds, amount)] += 1
+        self._sums[value] += amount
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        family, bounds = self._family(), [*map(floatToGoString, self._bounds)]
+        for value, counts in self._counts.items():
+            up_to = accumulate(counts[place] for place in range(len(bounds)))
+            family.add_metric([value], [*zip(bounds, up_to, strict=True)], self._sums[value])
+        yield family
 
 
 class EngineMetrics:
@@ -140,14 +155,12 @@ class Metrics:
         self.seconds = PlainCounter(
             "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self.registry
         )
-        self.first_audio = _Histograms(
-            Histogram(
-                "voxgate_first_audio_seconds",
-                "From the plan to the first bytes of audio.",
-                ["model"],
-                buckets=_FIRST_AUDIO_BUCKETS,
-                registry=self.registry,
-            )
+        self.first_audio = PlainHistogram(
+            "voxgate_first_audio_seconds",
+            "From the plan to the first bytes of audio.",
+            "model",
+            _FIRST_AUDIO_BUCKETS,
+            registry=self.registry,
         )
         self.robots = Counter(
             "voxgate_robot_answers",

@@ -271,8 +271,10 @@ class PlannedFacts:
 
         The models of a stored clip were candidates of this plan, too.
         """
-        names = dict.fromkeys(engine.split(", "))
-        return tuple([self._speakers.get(name) or ClipSpeaker(name, "") for name in names])
+        found: list[ClipSpeaker] = []
+        for name in dict.fromkeys(engine.split(", ")):
+            found.append(self._speakers.get(name) or ClipSpeaker(name, ""))
+        return tuple(found)
 
 
 _log = structlog.get_logger()

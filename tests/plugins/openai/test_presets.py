@@ -131,6 +131,72 @@ ROWS = {
         formats=("aac",),
         listed=(("en-GB", "female"),),
     ),
+    "inworld": Row(
+        ("inworld-tts-2", "inworld-tts-1.5-max", "inworld-tts-1.5-mini"),
+        "Dennis",
+        {"model": "inworld-tts-2", "voice": "Dennis", "response_format": "pcm"},
+    ),
+    "deepinfra": Row(
+        ("hexgrad/Kokoro-82M", "canopylabs/orpheus-3b-0.1-ft"),
+        "bf_emma",
+        {"model": "hexgrad/Kokoro-82M", "voice": "bf_emma", "response_format": "wav"},
+        listed=(("en-GB", "female"),),
+    ),
+    "fish": Row(
+        ("fish-audio/s2.1-pro",),
+        "7f92f8af",
+        {
+            "model": "fish-audio/s2.1-pro",
+            "voice": "7f92f8af",
+            "response_format": "mp3",
+            "sample_rate": 44_100,
+            "speed": 1.5,
+        },
+        formats=("mp3",),
+        listed=(),
+    ),
+    "mistral": Row(
+        ("voxtral-mini-tts-3-0",),
+        "voice_592",
+        {"model": "voxtral-mini-tts-3-0", "voice_id": "voice_592", "response_format": "wav", "stream": True},
+        language="fr",
+        listed=(("fr-fr", "female"),),
+    ),
+    "sglang-omni": Row(
+        ("Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",),
+        "default",
+        {
+            "model": "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",
+            "voice": "default",
+            "response_format": "pcm",
+            "stream": True,
+            "language": "English",
+        },
+    ),
+    "localai": Row(
+        ("voxcpm",),
+        "nova",
+        {"model": "voxcpm", "voice": "nova", "response_format": "wav", "stream": True},
+        listed=(),
+    ),
+    "chatterbox-server": Row(
+        ("chatterbox",),
+        "Emily.wav",
+        {"model": "chatterbox", "voice": "Emily.wav", "response_format": "wav"},
+    ),
+    "voxgate": Row(
+        ("tts-1", "tts-1-hd", "gpt-4o-mini-tts"),
+        "nova",
+        {
+            "model": "tts-1",
+            "voice": "nova",
+            "response_format": "opus",
+            "speed": 1.5,
+            "language": "en",
+            "stream_format": "sse",
+        },
+        formats=("opus",),
+    ),
 }
 _FAKES = {"vllm-omni": "voxcpm2"}
 
@@ -171,7 +237,8 @@ async def test_a_host_is_asked_as_its_pages_say(preset: str) -> None:
 
 
 @each_row(
-    ("preset", "longest"), [("groq", 200), ("assemblyai", 5_000), ("openrouter", 15_000), ("azure", 4_096)]
+    ("preset", "longest"),
+    [("groq", 200), ("assemblyai", 5_000), ("openrouter", 15_000), ("azure", 4_096), ("inworld", 4_000)],
 )
 def test_a_hosts_longest_text_is_known(preset: PresetName, longest: int) -> None:
     more = dict(ROWS[preset].more) | (

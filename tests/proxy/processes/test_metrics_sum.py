@@ -12,9 +12,9 @@ def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = 
     for _ in range(requests + in_flight):
         metrics.in_flight += 1
     for _ in range(requests):
-        metrics.request_ended("/v1/audio/speech", 200, aborted=False)
+        metrics.request_ended("/v1/audio/speech", 200, None, aborted=False)
     for seconds in first_audio_s:
-        metrics.first_audio["standard"].observe(seconds)
+        metrics.first_audio.observe("standard", seconds)
     return metrics.text()
 
 
