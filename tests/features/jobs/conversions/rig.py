@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
-from proxy.features.jobs.kinds.conversion import kind
+from proxy.features.jobs.kinds.conversion import long_recordings
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.replies import json_of
@@ -80,7 +80,7 @@ def seconds_of(wav: bytes) -> float:
 
 @pytest.fixture
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "MOST_MS", STEP_MS)
+    monkeypatch.setattr(long_recordings, "MOST_MS", STEP_MS)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
-from proxy.features.jobs.kinds.conversion import kind
+from proxy.features.jobs.kinds.conversion import long_recordings
 from proxy.features.jobs.kinds.conversion.long_recordings import MOST_MS
 from proxy.ledger.verify import verify
 from proxy.storage.blobs import list_all
@@ -52,7 +52,7 @@ async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
 async def test_the_same_sound_has_as_many_steps_at_any_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kind, "MOST_MS", MOST_MS)
+    monkeypatch.setattr(long_recordings, "MOST_MS", MOST_MS)
     steps = []
     async with rig.conversions_inside(tmp_path) as server:
         for rate_hz in (24_000, 192_000):

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from proxy.audio.recordings import decoding
+from proxy.audio.recordings import recording
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
@@ -124,8 +124,8 @@ def test_no_more_is_kept_than_five_minutes() -> None:
 def test_a_higher_rate_takes_nothing_of_the_five_minutes(
     monkeypatch: pytest.MonkeyPatch, rate_hz: int
 ) -> None:
-    monkeypatch.setattr(decoding, "MOST_S", 2.0)
-    monkeypatch.setattr(decoding, "MOST_SAMPLES", 96_000)
+    monkeypatch.setattr(recording, "MOST_S", 2.0)
+    monkeypatch.setattr(recording, "MOST_SAMPLES", 96_000)
     kind = Kind("flac", "flac", "s16", rate_hz)
     whole, cut = (decoded(encoded(kind, sine(440, seconds, rate_hz))) for seconds in (2.0, 2.5))
     assert (whole.rate_hz, whole.is_cut) == (48_000, False)
