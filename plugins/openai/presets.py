@@ -122,8 +122,8 @@ _VLLM_OMNI = Preset(
     },
 )
 
-# docs/basic_usage/tts.md of sgl-project/sglang-omni, read on 2026-11-25. Without `stream` the whole sound is
-# made before the first byte; with it, only pcm comes.
+# The page basic_usage/tts of the docs of sgl-project/sglang-omni, read on 2026-11-25. Without `stream` the
+# whole sound is made before the first byte; with it, only pcm comes.
 _SGLANG_OMNI = Preset(
     {
         "base_url": "http://127.0.0.1:8000/v1",

@@ -140,10 +140,7 @@ class Metrics:
             "voxgate_requests", "Requests answered.", ["route", "status"], registry=self.registry
         )
         self._errors = PlainCounter(
-            "voxgate_errors",
-            "Requests refused or failed, by their error.",
-            ["code"],
-            registry=self.registry,
+            "voxgate_errors", "Requests refused or failed, by their error.", ["code"], registry=self.registry
         )
         self._aborted = Counter(
             "voxgate_answers_aborted", "Answers broken off.", ["route"], registry=self.registry
@@ -176,14 +173,7 @@ class Metrics:
             ["engine", "error"],
             registry=self.registry,
         )
-        self.replayed = Counter(
-            "voxgate_answers_replayed", "Answers given once more to their key.", registry=self.registry
-        )
-        self.unrecorded = Counter(
-            "voxgate_answers_unrecorded",
-            "Answers with a key that could not be kept.",
-            registry=self.registry,
-        )
+        self._count_keyed_answers()
         self.background_failures = Counter(
             "voxgate_background_failures",
             "Turns of the server's own tasks that broke.",
@@ -198,6 +188,16 @@ class Metrics:
         )
         self.engines = EngineMetrics(self.registry)
         self.connections = ConnectionMetrics(self.registry)
+
+    def _count_keyed_answers(self) -> None:
+        self.replayed = Counter(
+            "voxgate_answers_replayed", "Answers given once more to their key.", registry=self.registry
+        )
+        self.unrecorded = Counter(
+            "voxgate_answers_unrecorded",
+            "Answers with a key that could not be kept.",
+            registry=self.registry,
+        )
 
     def request_ended(self, route: str, status: int, code: str | None, aborted: bool) -> None:
         self.in_flight -= 1
