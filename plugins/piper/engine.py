@@ -88,7 +88,8 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
         if rate_hz == self._info.sample_rate_hz:
             yield from windows
         else:
-            yield resample(np.concatenate(list(windows)), rate_hz, self._info.sample_rate_hz)
+            if made := [*windows]:
+                yield resample(np.concatenate(made), rate_hz, self._info.sample_rate_hz)
 
 
 def decoded(

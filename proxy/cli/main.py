@@ -124,8 +124,8 @@ def serve(
 
 
 def is_tried_out(config_file: Path | None) -> bool:
-    """Tell whether somebody tries voxgate out: without a configuration file, and without the data of a server
-    that began otherwise."""
+    """Tell whether somebody tries voxgate out: without a configuration file or a public address, and without
+    the data of a server that began otherwise."""
     from proxy.config import config_toml
 
     if config_toml.find_file(config_file, os.environ) is not None:
@@ -133,7 +133,7 @@ def is_tried_out(config_file: Path | None) -> bool:
     config = load_config()
     data = Path(config.data)
     is_new = (data / "dev-key").exists() or not (data / "voxgate.db").exists()
-    return config.storage.url == "sqlite" and is_new
+    return config.storage.url == "sqlite" and not config.server.public_url and is_new
 
 
 def with_dev_key(config: Config) -> Config:

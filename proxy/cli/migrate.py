@@ -35,7 +35,7 @@ _CREATE = re.compile(r"(?:\s*\.\s*\w+){1,4}\s*\(")
 _CLIENT = re.compile(r"(?<!class )\b(?:Async)?OpenAI\s*\(")
 _NAMED = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
 _OTHER_USE = re.compile(
-    r"\b([\w$]+)\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches|audio\s*\.\s*trans\w+)\b"
+    r"(?<![\w$])([\w$]{1,100})\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches|audio\s*\.\s*trans\w+)\b"
 )
 _OPTIONS = re.compile(r"\.with_?[Oo]ptions\s*\(")
 _URL = re.compile(r"https://api\.openai\.com((?:/v1)?(?:/audio/speech)?/?)(?![\w/.-])")
@@ -126,13 +126,13 @@ class _Migration:
             if source.kind == "n8n":
                 self._look_at_nodes(source)
 
-    def _pair(self, kind: str, key: str = '"YOUR_KEY"') -> str:
+    def _pair(self, kind: str, key: str = '"YOUR_KEY"') -> tuple[str, str]:
         if kind == "python":
-            return f'base_url="{self._url}", api_key={key}'
-        return f'baseURL: "{self._url}", apiKey: {key}'
+            return f'base_url="{self._url}"', f"api_key={key}"
+        return f'baseURL: "{self._url}"', f"apiKey: {key}"
 
     def _move_call(self, source: _Source, call: re.Match[str]) -> None:
-        text, place, pair = source.text, call.start(), self._pair(source.kind)
+        text, place, pair = source.text, call.start(), ", ".join(self._pair(source.kind))
         if create := _CREATE.match(text, call.end()):
             self._look_at_fields(source, call.end(), _end(text, create.end() - 1) or create.end())
         before = _BEFORE_CALL.search(text[max(0, place - 100) : place])
@@ -159,12 +159,11 @@ class _Migration:
         written, old_key = (text[slice(*each)] if each else "" for each in (base, key))
         if written[:1] in ('"', "'", "`") and "api.openai.com" not in written:
             return  # it is another server's, or voxgate's already
-        new_key = old_key.replace("OPENAI_API_KEY", "VOXGATE_API_KEY")
-        new_key = new_key if new_key != old_key else '"YOUR_KEY"'
+        new_key = _new_key(old_key)
         for there, new in ((base, f'"{self._url}"'), (key, new_key)):
             if there:
                 source.edits.append((*there, new if there[0] < there[1] else f": {new}"))
-        pair = zip(self._pair(kind, new_key).split(", "), (base, key), strict=True)
+        pair = zip(self._pair(kind, new_key), (base, key), strict=True)
         if missing := ", ".join(part for part, there in pair if there is None):
             source.edits.append(_insertion(kind, text[opening + 1 : end - 1], opening + 1, missing))
 
@@ -218,6 +217,18 @@ class _Migration:
                     source.note(source.line(place), note)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return  # it is no workflow
+
+
+def _new_key(old: str) -> str:
+    """Return the expression of a key with voxgate's variable, and without other texts that stand in it."""
+    if "OPENAI_API_KEY" not in old:
+        return '"YOUR_KEY"'
+
+    def part(match: re.Match[str]) -> str:
+        is_text = match[0][0] in "\"'`" and len(match[0]) > 2 and "OPENAI_API_KEY" not in match[0]
+        return '"YOUR_KEY"' if is_text else match[0]
+
+    return _shown(_TOKEN.sub(part, old).replace("OPENAI_API_KEY", "VOXGATE_API_KEY"))
 
 
 def _insertion(kind: str, inside: str, place: int, missing: str) -> Edit:

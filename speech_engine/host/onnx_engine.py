@@ -50,6 +50,8 @@ MOST_S = 300
 
 _MOST_THREADS = 4
 """Of one run, unless the settings name more. Voices are small networks, which gain little by further ones."""
+_MOST_CORES = 8
+"""Of an engine whose settings name no slots: each text at once takes memory that the arena keeps."""
 _ENOUGH_AHEAD_S = 3.0
 """The sound ahead of its listener with which a lone text goes on with one thread."""
 
@@ -74,7 +76,7 @@ class CoreShare(NamedTuple):
 def core_share(settings: OnnxSettings) -> CoreShare:
     """Return the share that the settings ask for, as far as this machine has it."""
     usable = usable_cores()
-    slots = settings.slots or usable * settings.texts_a_core
+    slots = settings.slots or min(usable, _MOST_CORES) * settings.texts_a_core
     threads = min(usable, settings.threads or _MOST_THREADS)
     return CoreShare(slots, threads, min(usable, slots * threads))
 

@@ -19,7 +19,7 @@ from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint
 from proxy.features.conversions.endpoint import Sources
 from proxy.features.conversions.form import ConversionForm, ConversionUpload
-from proxy.features.jobs.kinds.conversion import kind
+from proxy.features.jobs.kinds.conversion import kind, long_recordings
 from proxy.http.form import MOST_FILE_BYTES
 from speech_engine import (
     ContentRefused,
@@ -310,8 +310,9 @@ async def test_what_takes_long_for_a_large_file_holds_up_nobody(
         return noted
 
     places = ((endpoint, "sha256"), (endpoint, "digest_of_fields"))
-    jobs = [(kind, name) for name in ("sha256", "digest_of_fields", "stretches", "is_silent")]
-    for module, name in (*places, *jobs):
+    jobs = [(kind, name) for name in ("sha256", "digest_of_fields")]
+    cuts = [(long_recordings, name) for name in ("stretches", "is_silent")]
+    for module, name in (*places, *jobs, *cuts):
         named = f"{module.__name__}.{name}"
         monkeypatch.setattr(module, name, noting(named, getattr(module, name)))
     assert (await sent(server, headers={"idempotency-key": "one"})).status_code == 200

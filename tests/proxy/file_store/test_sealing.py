@@ -121,7 +121,8 @@ def test_a_wrapped_key_opens_for_its_owner_and_subject_alone() -> None:
     keys = MasterKeys(MasterKey(MASTER))
     wrapped = keys.wrap(DATA_KEY, ACCOUNT, b"one")
     assert keys.unwrap(wrapped, ACCOUNT, b"one") == DATA_KEY
-    flipped = b64encode(b64decode(wrapped)[:-1] + b"?").decode()
+    raw = b64decode(wrapped)
+    flipped = b64encode(raw[:-1] + bytes((raw[-1] ^ 1,))).decode()
     for owner, subject, text in (
         ("b", b"one", wrapped),
         (ACCOUNT, b"two", wrapped),
