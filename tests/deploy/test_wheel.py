@@ -94,6 +94,12 @@ def test_a_server_that_somebody_set_up_gets_no_voices_and_no_key_unasked(
     assert is_tried_out(None) is is_trial
 
 
+def test_a_public_address_is_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXGATE_SERVER__PUBLIC_URL", "https://speech.example.org")
+    assert not is_tried_out(None)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_only_this_machine_gets_a_key_without_asking(host: str) -> None:
     config = load_config(None, {}, {"host": host})

@@ -56,6 +56,17 @@ CASES = {
         f'client = OpenAI(api_key=os.environ["OPENAI_API_KEY"], timeout=3)\nclient{SAY}\n',
         [(1, f'client = OpenAI(base_url="{URL}", api_key=os.environ["VOXGATE_API_KEY"], timeout=3)')],
     ),
+    "a key with a comma, and another key behind it": (
+        "a.py",
+        f'c = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "") or find("", "hunter2 or 3"))\nc{SAY}\n',
+        [
+            (
+                1,
+                f'c = OpenAI(base_url="{URL}", '
+                'api_key=os.environ.get("VOXGATE_API_KEY", "") or find("", "YOUR_KEY"))',
+            )
+        ],
+    ),
     "several lines": (
         "a.py",
         f'c = AsyncOpenAI(\n    base_url="https://api.openai.com/v1",\n    timeout=3,\n)\nawait c{SAY}\n',
@@ -235,3 +246,8 @@ def test_a_program_that_was_changed_as_shown_speaks(server: Server, tmp_path: Pa
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 1000
+
+
+def test_a_name_without_an_end_is_read_in_linear_time(tmp_path: Path) -> None:
+    write(tmp_path, {"a.js": "x.audio.speech;" + "a$" * 400_000})
+    assert [each["line"] for each in migrated(tmp_path)["changes"]] == [1]
