@@ -162,7 +162,8 @@ class Settlement:
     def _accept(self, end: End | None) -> None:
         self._is_committed, self._written = True, end
         self._holds.end_settlement(self._hold_request, end)
-        self._answer_waiter([])
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result([])
 
     def _answer_waiter(self, outcome: WriteOutcome) -> None:
         if self._waiter is not None and not self._waiter.done():
