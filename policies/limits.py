@@ -60,6 +60,7 @@ class PlanLimits(msgspec.Struct, Generic[N], frozen=True, kw_only=True):
     streams: Annotated[N | None, LimitRow("requests at the same time")] = None
     voices: Annotated[N | None, LimitRow("saved voices", least=0)] = None
     clones: Annotated[N | None, LimitRow("clones at providers a cycle", least=0)] = None
+    keys: Annotated[N | None, LimitRow("API keys that its users may make", least=0, most=1000)] = None
     max_characters: Annotated[N | None, LimitRow("characters a request", per_request=True)] = None
     job_characters: Annotated[N | None, LimitRow("characters a job", least=0)] = None
     budget_usd_day: Annotated[float | None, _USD] = None

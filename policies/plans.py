@@ -132,8 +132,22 @@ class MissingLimits(Exception):
         self.missing = missing
 
 
-def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> Terms:  # noqa: B008 - frozen
-    """Return the terms of a request. Raises MissingLimits if the account lacks a limit of its own."""
+def plan_at(now: int, plan: str, paid_until: int | None, lapsed_plan: str) -> str:
+    """Return the plan of an account at a moment: a paid plan ends to the second."""
+    return plan if paid_until is None or now < paid_until else lapsed_plan
+
+
+def terms(
+    plan: Plan,
+    agreed: Overrides = Overrides(),  # noqa: B008 - frozen
+    caps: Caps = Caps(),  # noqa: B008 - frozen
+    *,
+    has_paid: bool = False,
+) -> Terms:
+    """Return the terms of a request. Raises MissingLimits if the account lacks a limit of its own.
+
+    An account that `has_paid` once is a paying one for licences, on a free plan as well.
+    """
     limits = limit_values(plan) | {name: own for name, own in limit_values(agreed).items() if own is not None}
     missing = tuple(name for name, limit in limits.items() if limit == "account")
     if missing:
@@ -144,7 +158,7 @@ def terms(plan: Plan, agreed: Overrides = Overrides(), caps: Caps = Caps()) -> T
             limits[name] = min(lower, default=None)
     return Terms(
         plan=plan.name,
-        is_paid=bool(plan.price),
+        is_paid=has_paid or bool(plan.price),
         engines=plan.engines if agreed.engines is None else agreed.engines,
         prices=agreed.prices or plan.prices,
         cache=plan.cache,

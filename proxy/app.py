@@ -101,7 +101,13 @@ class Worker:
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(
-            self.endpoints, server, self._logins, self.parts.limits, self.metrics, self.refusals
+            self.endpoints,
+            server,
+            self._logins,
+            self.parts.limits,
+            self.metrics,
+            self.refusals,
+            served.sessions,
         )
 
     def _wire_speech(

@@ -88,6 +88,15 @@ class InvalidKey(RequestFailed):
     status, kind, default_code = 401, "invalid_request_error", "invalid_api_key"
 
 
+class SessionEnded(RequestFailed):
+    """401: the session has ended. The answer removes its cookie."""
+
+    status, kind, default_code = 401, "invalid_request_error", "session_ended"
+
+    def __init__(self, cookie: str) -> None:
+        super().__init__("Your session has ended. Sign in again.", headers={"set-cookie": cookie})
+
+
 class NotAllowed(RequestFailed):
     """403: the key is good, but its role or plan does not allow this."""
 
@@ -104,6 +113,24 @@ class AccountSuspended(RequestFailed):
             "Your account is suspended. Nothing of it is deleted, and its keys work again when the operator "
             "of this server resumes it: ask there."
         )
+
+
+class SessionNeeded(RequestFailed):
+    """403: only a person who has signed in may do this, and no API key."""
+
+    status, kind, default_code = 403, "permission_error", "session_needed"
+
+    def __init__(self) -> None:
+        super().__init__("Sign in to do this. No API key can.")
+
+
+class SignInAgain(RequestFailed):
+    """403: the sign-in of this session was too long ago for what it asks."""
+
+    status, kind, default_code = 403, "permission_error", "sign_in_again"
+
+    def __init__(self) -> None:
+        super().__init__("Sign in once more, to confirm that it is you, and then try again.")
 
 
 class NotFound(RequestFailed):

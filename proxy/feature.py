@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers
+from proxy.access.sessions import Sessions
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
 from proxy.api.speech_forms import Background, SpeechForms
@@ -122,12 +123,13 @@ class AppContext(NamedTuple):
 class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
-    `background` are spoken later."""
+    `background` are spoken later. `sessions` are those of people who have signed in."""
 
     endpoints: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()
     forms: SpeechForms | None = None
     background: Background | None = None
+    sessions: Sessions | None = None
 
 
 class RevisionContext(NamedTuple):
@@ -250,6 +252,7 @@ class OpenFeatures(NamedTuple):
             on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
             background=next((each.background for each in served if each.background is not None), None),
+            sessions=next((each.sessions for each in served if each.sessions is not None), None),
         )
 
 

@@ -31,7 +31,7 @@ class Plans:
         # so they need no expiry as in a ReadCache.
         self._admitted: dict[str, tuple[Caller, Terms]] = {}
         # Callers with equal agreements share one object, and so the decisions that are cached for it.
-        self._shared: LRUCache[tuple[str, str, str], Terms] = LRUCache(_MOST_STORED)
+        self._shared: LRUCache[tuple[str, str, str, bool], Terms] = LRUCache(_MOST_STORED)
 
     def __contains__(self, name: str) -> bool:
         return name in self._plans
@@ -60,10 +60,12 @@ class Plans:
                 "Ask its operator.",
                 code="plan_not_found",
             )
-        agreed = (plan.name, encode_json(caller.agreed), encode_json(caller.caps))
+        agreed = (plan.name, encode_json(caller.agreed), encode_json(caller.caps), caller.has_paid)
         try:
             if (shared := self._shared.get(agreed)) is None:
-                shared = self._shared[agreed] = terms(plan, caller.agreed, caller.caps)
+                shared = self._shared[agreed] = terms(
+                    plan, caller.agreed, caller.caps, has_paid=caller.has_paid
+                )
         except MissingLimits as error:
             raise NotAllowed(
                 f"The plan '{plan.name}' leaves {', '.join(error.missing)} to each account, and nothing was "

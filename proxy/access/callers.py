@@ -15,7 +15,7 @@ import msgspec
 from starlette.types import Scope
 
 from policies.limits import Caps
-from policies.plans import Overrides
+from policies.plans import Overrides, plan_at
 from proxy.errors import AccountSuspended, InvalidKey
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyStatus, Role
@@ -31,7 +31,8 @@ class Caller(msgspec.Struct, frozen=True):
     """The account and the key of a request, by their ids, without any secret.
 
     `expires` belongs to the key, in microseconds UTC. The account's cycles are counted from `anchor`.
-    `agreed` changes the terms of the plan for the account, `caps` changes them for this key.
+    `agreed` changes the terms of the plan for the account, `caps` changes them for this key. The
+    `preferred_voice` is the voice of a request that names none.
     """
 
     account: str
@@ -43,6 +44,8 @@ class Caller(msgspec.Struct, frozen=True):
     agreed: Overrides = Overrides()
     caps: Caps = Caps()
     is_suspended: bool = False
+    has_paid: bool = False
+    preferred_voice: str = ""
 
 
 def caller_of(scope: Scope) -> Caller:
@@ -93,10 +96,10 @@ class Callers:
     async def by_id(self, key: str, *, may_be_suspended: bool = False) -> Caller:
         """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended."""
         record, now = await key_records.by_id(self._store, key), await self._store.now()
-        fault = "No such key exists here." if record is None else _fault(record, now)
+        fault = "No such key exists here." if record is None else key_fault(record, now)
         if record is None or fault is not None:
             raise InvalidKey(f"The key {key} is no good any more. {fault}")
-        caller = _caller(record)
+        caller = caller_at(record, now)
         if caller.is_suspended and not may_be_suspended:
             raise AccountSuspended
         return caller
@@ -124,31 +127,38 @@ class Callers:
     def _answer(self, digest: str, record: KeyStatus | None, now: int) -> _KeyAnswer:
         if record is None:
             return _KeyAnswer(None, fault="No such key exists here.")
-        if (fault := _fault(record, now)) is not None:
+        if (fault := key_fault(record, now)) is not None:
             return _KeyAnswer(None, fault=fault)
-        left_s = CACHED_S if record.expires is None else (record.expires - now) / 1e6
-        caller, before = _caller(record), self._answers.last_known(digest)
+        caller, before = caller_at(record, now), self._answers.last_known(digest)
         if before is not None and before.caller == caller:
             # Return the same object, so that its cached terms and plans stay valid.
             caller = before.caller
-        return _KeyAnswer(caller, min(CACHED_S, left_s))
+        return _KeyAnswer(caller, good_for_s(record, now))
 
 
-def _caller(record: KeyStatus) -> Caller:
+def good_for_s(record: KeyStatus, now: int) -> float:
+    """Return how long a caller may be cached: until its key expires, or its plan ends."""
+    ends = [end for end in (record.expires, record.paid_until) if end is not None and end > now]
+    return min((CACHED_S, *((end - now) / 1e6 for end in ends)))
+
+
+def caller_at(record: KeyStatus, now: int) -> Caller:
     return Caller(
         account=record.account,
         key=record.id,
-        plan=record.plan,
+        plan=plan_at(now, record.plan, record.paid_until, record.lapsed_plan),
         role=record.role,
         expires=record.expires,
         anchor=record.anchor,
         agreed=record.agreed,
         caps=record.caps,
         is_suspended=record.suspended is not None,
+        has_paid=record.has_paid,
+        preferred_voice=record.preferred_voice,
     )
 
 
-def _fault(record: KeyStatus, now: int) -> str | None:
+def key_fault(record: KeyStatus, now: int) -> str | None:
     if record.revoked is not None:
         return "It was revoked."
     if record.expires is not None and record.expires <= now:

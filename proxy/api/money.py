@@ -31,7 +31,7 @@ from proxy.ledger.movements import Reason
 from proxy.ledger.verify import VerifyResult
 from proxy.storage import audit, entries
 from proxy.storage.accounts import Account
-from proxy.storage.entries import GRANTED, Entry, Kind
+from proxy.storage.entries import GRANTED, RESERVED_REFERENCES, Entry, Kind
 
 
 class NewGrant(msgspec.Struct, frozen=True):
@@ -111,6 +111,12 @@ class Money(Resource):
         account = await self._open_account(request.path_params["id"])
         new = await body(request, NewGrant)
         amount = micro(new.credits, "credits")
+        if new.reference is not None and new.reference.startswith(RESERVED_REFERENCES):
+            raise InvalidRequest(
+                f"Invalid value for 'reference': one that begins with {', '.join(RESERVED_REFERENCES)} is "
+                "the server's own.",
+                param="reference",
+            )
         details = {**_details(amount, new.reason), "reference": new.reference}
         reason = await self._reason(request, "credits.granted", account.id, account.id, details)
         entry = await movements.grant(self._ledger, account.id, amount, new.reference, reason)

@@ -19,6 +19,8 @@ Engines = Mapping[str, EngineSection]
 
 _KINDS = ("speech", "cached", "clone", "conversion", "training")
 _BY_JOB = {"clone": "a clone", "training": "a training"}
+_USUAL_KEYS = 50
+"""The most keys that the users of an account make, unless its plan says so."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -98,6 +100,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
     for engine in section.engines or ():
         _check_engine(reader, f"{key}.engines", engine, engines)
     limits = limit_values(section)
+    limits["keys"] = _USUAL_KEYS if limits["keys"] is None else limits["keys"]
     for limit, row in LIMITS.items():
         if row.unit == "credits" and isinstance(limits[limit], int | float):
             limits[limit] = _micro(reader, f"{key}.{limit}", limits[limit])

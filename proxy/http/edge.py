@@ -17,6 +17,7 @@ from policies.rate import Window
 from proxy.access.limits import rate_headers
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTotals
+from proxy.access.sessions import Session, Sessions
 from proxy.errors import (
     AccountSuspended,
     ClientLeft,
@@ -25,13 +26,15 @@ from proxy.errors import (
     InvalidRequest,
     NotAllowed,
     RequestFailed,
+    SessionEnded,
+    SignInAgain,
     StorageUnavailable,
     UpstreamFailed,
     VaultUnavailable,
 )
 from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import BodyQuota
-from proxy.http.endpoint import ADMIN_ROOT, OpenPaths
+from proxy.http.endpoint import ADMIN_ROOT, Paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.storage.store import StorageFailed
@@ -109,22 +112,33 @@ class Exchange:
 class KeyCheck:
     """Checks the key before route, method and body, so that a client without a key learns nothing.
 
-    With `hosts`, the name under which the request came is checked before its key.
+    With `hosts`, the name under which the request came is checked before its key. With `sessions`, the cookie
+    of a person who has signed in counts if no key is sent. Such a person reaches the paths `for_suspended`
+    with a suspended account as well.
     """
 
-    def __init__(self, logins: Logins, open_paths: OpenPaths, hosts: KnownHosts | None = None) -> None:
+    def __init__(
+        self,
+        logins: Logins,
+        open_paths: Paths,
+        hosts: KnownHosts | None = None,
+        sessions: Sessions | None = None,
+        for_suspended: Paths | None = None,
+    ) -> None:
         self._logins = logins
         self._open_paths = open_paths
         self._hosts = hosts
+        self._sessions = sessions
+        self._for_suspended = for_suspended or Paths(())
         self._bodies = BodyQuota()
 
     async def check(self, scope: Scope) -> None:
-        """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, AccountSuspended, and
-        what `Logins.identify` raises."""
+        """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, AccountSuspended,
+        SessionEnded, SignInAgain, and what `Logins.identify` raises."""
         if self._hosts is not None:
             self._hosts.check(scope)
         secret = presented_key(scope)
-        if not secret and self._open_paths.allow(scope["method"], scope["path"]):
+        if not secret and await self._is_known_without_key(scope):
             return
         if not secret:
             if _is_preflight(scope):
@@ -145,6 +159,32 @@ class KeyCheck:
             raise AccountSuspended
         if caller.role != "admin" and scope["path"].startswith(ADMIN_ROOT):
             raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
+
+    async def _is_known_without_key(self, scope: Scope) -> bool:
+        """Tell whether the request needs no key: its path is open, or it has a session."""
+        is_open = self._open_paths.have(scope["method"], scope["path"])
+        try:
+            session = None if self._sessions is None else await self._sessions.of_request(scope)
+        except SessionEnded:
+            if is_open:
+                return True
+            raise
+        if session is not None:
+            scope["state"].update(caller=session.caller, session=session, bodies=self._bodies)
+            if not is_open:
+                await self._check_rights(scope, session)
+        return is_open or session is not None
+
+    async def _check_rights(self, scope: Scope, session: Session) -> None:
+        """Raise AccountSuspended, NotAllowed or SignInAgain."""
+        assert self._sessions is not None, "it has the session"
+        caller, is_admin = session.caller, scope["path"].startswith(ADMIN_ROOT)
+        if caller.is_suspended and not self._for_suspended.have(scope["method"], scope["path"]):
+            raise AccountSuspended
+        if is_admin and caller.role != "admin":
+            raise NotAllowed("Only an operator of this server may do this.")
+        if is_admin and scope["method"] not in ("GET", "HEAD") and not await self._sessions.is_fresh(session):
+            raise SignInAgain
 
 
 class Edge:

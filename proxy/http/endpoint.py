@@ -21,8 +21,9 @@ JSON = "application/json"
 Struct = type[msgspec.Struct]
 Failure = type[RequestFailed]
 Handler = Callable[[Request], Awaitable[Response]] | ASGIApp
-Access = Literal["open", "catalogue", "key"]
-"""`open` needs no key. `catalogue` needs no key if the operator sets `public_catalogue`."""
+Access = Literal["open", "catalogue", "key", "session", "fresh session"]
+"""`open` needs no key. `catalogue` needs no key if the operator sets `public_catalogue`. A `session` is a
+person who has signed in, whom no API key replaces; a `fresh session` began in the last minutes."""
 
 
 Pace = Literal["usual", "list", "usage", "own"]
@@ -53,7 +54,8 @@ class Endpoint(NamedTuple):
     202, whose header `location` is where to look. `headers` are on each good answer of this endpoint,
     `some_headers` only on some; both map names to meanings. A body may be one of `other_bodies`, too. `form`
     has the texts of a body in multipart/form-data, and `files` its files. A direct endpoint is found without
-    the router, which costs time: its path has no parameters.
+    the router, which costs time: its path has no parameters. With `is_for_suspended`, a session of a
+    suspended account reaches it.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -78,6 +80,7 @@ class Endpoint(NamedTuple):
     some_headers: Mapping[str, str] = {}
     is_direct: bool = False
     pace: Pace = "usual"
+    is_for_suspended: bool = False
 
     @property
     def route(self) -> Route:
@@ -103,6 +106,10 @@ class Endpoint(NamedTuple):
     def is_for_admins(self) -> bool:
         return is_admin_path(self.path)
 
+    @property
+    def needs_session(self) -> bool:
+        return self.access in ("session", "fresh session")
+
 
 def json(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
     """Declare an answer in JSON: any one of these structs."""
@@ -121,17 +128,22 @@ def is_admin_path(path: str) -> bool:
     return path.startswith(ADMIN_ROOT)
 
 
-class OpenPaths:
-    """The methods and paths that need no key."""
+class Paths:
+    """The methods and paths of some endpoints."""
 
-    def __init__(self, endpoints: Iterable[Endpoint], public_catalogue: bool) -> None:
-        keyless = {"open", "catalogue"} if public_catalogue else {"open"}
-        found = [(each.method, each.path) for each in endpoints if each.access in keyless]
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        found = [(each.method, each.path) for each in endpoints]
         self._plain = frozenset(each for each in found if "{" not in each[1])
         self._patterns = tuple((method, compile_path(path)[0]) for method, path in found if "{" in path)
 
-    def allow(self, method: str, path: str) -> bool:
+    def have(self, method: str, path: str) -> bool:
         wanted_method = "GET" if method == "HEAD" else method
         if (wanted_method, path) in self._plain:
             return True
         return any(wanted_method == each and pattern.match(path) for each, pattern in self._patterns)
+
+
+def open_paths(endpoints: Iterable[Endpoint], public_catalogue: bool) -> Paths:
+    """Return the paths that need no key."""
+    keyless = {"open", "catalogue"} if public_catalogue else {"open"}
+    return Paths(each for each in endpoints if each.access in keyless)

@@ -22,10 +22,11 @@ from proxy.access.admission import RequestClass, RequestCounter
 from proxy.access.limits import Limits
 from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTotals
+from proxy.access.sessions import Sessions, session_or_none
 from proxy.config.sections import Server
-from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound
+from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound, SessionNeeded, SignInAgain
 from proxy.http.edge import Edge, KeyCheck
-from proxy.http.endpoint import Endpoint, OpenPaths
+from proxy.http.endpoint import Endpoint, Paths, open_paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.telemetry.metrics import Metrics
@@ -41,14 +42,18 @@ def public_app(
     limits: Limits,
     metrics: Metrics,
     refusals: RefusalTotals | None = None,
+    sessions: Sessions | None = None,
 ) -> ASGIApp:
     """Return the app of the port."""
     counter = RequestCounter(limits)
+    for_suspended = Paths(endpoint for endpoint in endpoints if endpoint.is_for_suspended)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
-        _router((_counted_route(endpoint, counter) for endpoint in endpoints), counter),
+        _router((_counted_route(endpoint, counter, sessions) for endpoint in endpoints), counter),
         metrics,
-        KeyCheck(logins, OpenPaths(endpoints, server.public_catalogue), known_hosts),
+        KeyCheck(
+            logins, open_paths(endpoints, server.public_catalogue), known_hosts, sessions, for_suspended
+        ),
         {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
         refusals,
@@ -78,8 +83,27 @@ class _Counted:
         await self._app(scope, receive, send)
 
 
-def _counted_route(endpoint: Endpoint, counter: RequestCounter) -> Route:
+class _ForSessions:
+    """Refuses callers that have not signed in."""
+
+    def __init__(self, app: ASGIApp, sessions: Sessions | None, is_fresh: bool) -> None:
+        self._app = app
+        self._sessions = sessions
+        self._is_fresh = is_fresh
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = session_or_none(scope)
+        if session is None or self._sessions is None:
+            raise SessionNeeded
+        if self._is_fresh and not await self._sessions.is_fresh(session):
+            raise SignInAgain
+        await self._app(scope, receive, send)
+
+
+def _counted_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessions | None = None) -> Route:
     route = endpoint.route
+    if endpoint.needs_session:
+        route.app = _ForSessions(route.app, sessions, endpoint.access == "fresh session")
     if endpoint.request_class is not None:
         route.app = _Counted(route.app, counter, endpoint.request_class)
     return route

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from proxy import __version__, errors
+from proxy.access.sessions import COOKIE
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
 _ABOUT = """\
@@ -50,7 +51,7 @@ def document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> d
         "security": [{"bearer": []}, {"api-key": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": _security_schemes(),
+            "securitySchemes": _security_schemes(any(each.needs_session for each in endpoints)),
             "headers": _header_components(endpoints),
             "responses": {_name(failures): _failure(failures) for failures in _failure_groups(endpoints)},
             "schemas": _schemas(endpoints),
@@ -67,6 +68,8 @@ def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
     }
     if endpoint.is_for_admins:
         described["description"] = "Needs a key with the role `admin`."
+    elif endpoint.needs_session:
+        described["security"] = [{"session": []}]
     elif endpoint.access == "open":
         described["security"] = [{}]
     elif endpoint.access == "catalogue" and public_catalogue:
@@ -156,7 +159,14 @@ def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
     of_role = (errors.NotAllowed,) if endpoint.is_for_admins else ()
-    common = (errors.InvalidKey, errors.AccountSuspended, *of_role, errors.UnknownHost, errors.HeadTooLarge)
+    of_session = {
+        "session": (errors.SessionNeeded,),
+        "fresh session": (errors.SessionNeeded, errors.SignInAgain),
+    }
+    common = (
+        *(errors.InvalidKey, errors.AccountSuspended, *of_role, *of_session.get(endpoint.access, ())),
+        *(errors.UnknownHost, errors.HeadTooLarge),
+    )
     grouped: dict[int, list[Failure]] = {}
     counted = (errors.RateLimited, errors.LimitsUnavailable) if endpoint.request_class else ()
     last = (errors.InternalError, errors.ServerBusy, errors.StorageUnavailable, errors.VaultUnavailable)
@@ -194,15 +204,19 @@ def _headers(names: Iterable[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _security_schemes() -> dict[str, Any]:
+def _security_schemes(has_sessions: bool) -> dict[str, Any]:
     usual, azure = (
         "A key, `sk-vg-…`, as OpenAI's clients send it.",
         "The same key, as Azure's clients send it.",
     )
-    return {
+    schemes = {
         "bearer": {"type": "http", "scheme": "bearer", "description": usual},
         "api-key": {"type": "apiKey", "in": "header", "name": "api-key", "description": azure},
     }
+    if has_sessions:
+        signed_in = "The cookie of a person who has signed in. Only this server's own pages may send it."
+        schemes["session"] = {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": signed_in}
+    return schemes
 
 
 def _ref(struct: Struct) -> dict[str, str]:

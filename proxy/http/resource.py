@@ -40,6 +40,7 @@ class Details(TypedDict, total=False):
     headers: Mapping[str, str]
     some_headers: Mapping[str, str]
     pace: Pace
+    is_for_suspended: bool
 
 
 def endpoint(

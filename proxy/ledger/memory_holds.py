@@ -137,6 +137,10 @@ class MemoryHolds:
         account = await self._account(payer.account)
         return account.position(payer, now)
 
+    async def is_held(self, account: str, pool: int) -> bool:
+        live = (await self._account(account)).live.values()
+        return any(hold.cycle.start == pool for _, hold in live)
+
     async def close(self) -> None:
         await self.pending.close()
         await self.deadlines.close()

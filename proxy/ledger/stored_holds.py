@@ -129,6 +129,9 @@ class StoredHolds:
         found = await holds.find(self.store, place)
         return Position(found.credits, found.live, cycle)
 
+    async def is_held(self, account: str, pool: int) -> bool:
+        return await holds.is_held(self.store, account, pool)
+
     async def close(self) -> None:
         await self._renewing.close()
         await self.deadlines.close()

@@ -104,6 +104,10 @@ class Defaults(msgspec.Struct, frozen=True):
     def of(cls, server: Server) -> Defaults:
         return cls(server.default_model, server.default_voice) if server.fill_missing else cls()
 
+    def preferring(self, voice: str) -> Defaults:
+        """Return the defaults of a caller with this voice; "" is none."""
+        return msgspec.structs.replace(self, voice=voice) if voice else self
+
 
 _NO_DEFAULTS = Defaults()
 _decode_speech = msgspec.json.Decoder(SpeechBody).decode

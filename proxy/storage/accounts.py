@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.plans import Overrides
+from policies.plans import Overrides, plan_at
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
@@ -16,7 +16,11 @@ from proxy.storage.store import Params, Row, Statement, Store, write_deletion
 
 
 class Account(msgspec.Struct, frozen=True):
-    """An account. Its cycles are counted from `anchor`. Values in `agreed` replace those of the plan."""
+    """An account. Its cycles are counted from `anchor`. Values in `agreed` replace those of the plan.
+
+    `plan` is the plan in force when the account was read. A paid plan ends at `paid_until`, and then
+    `lapsed_plan` follows. `has_paid` is true once a payment was booked.
+    """
 
     id: str
     name: str
@@ -27,10 +31,21 @@ class Account(msgspec.Struct, frozen=True):
     agreed: Overrides = Overrides()
     suspended: int | None = None
     resumed: int = 0
+    preferred_voice: str = ""
+    paid_until: int | None = None
+    lapsed_plan: str = ""
+    has_paid: bool = False
 
 
 def _account(row: Row) -> Account:
-    return msgspec.convert({**row, "agreed": decode_json(row["agreed"])}, Account)
+    """Return an account whose plan is the one in its row."""
+    fields = {"agreed": decode_json(row["agreed"]), "has_paid": bool(row["has_paid"])}
+    return msgspec.convert({**row, **fields}, Account)
+
+
+def _at(account: Account, now: int) -> Account:
+    plan = plan_at(now, account.plan, account.paid_until, account.lapsed_plan)
+    return msgspec.structs.replace(account, plan=plan)
 
 
 ROWS = ListedTable("accounts", Account, read=_account)
@@ -48,7 +63,9 @@ ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 _AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
 _ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
 _CHANGE = f"""
-UPDATE accounts SET plan = :new_plan, agreed = :new_agreed WHERE {_AS_READ} RETURNING {ROWS.columns}
+UPDATE accounts SET plan = :new_plan, agreed = :new_agreed,
+    paid_until = CASE WHEN :is_replanned = 1 THEN NULL ELSE paid_until END
+WHERE {_AS_READ} RETURNING {ROWS.columns}
 """
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
@@ -64,7 +81,10 @@ _RESUME = f"""
 UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST(:at AS BIGINT) END,
     suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
 """
-_PLANS_IN_USE = "SELECT DISTINCT plan FROM accounts WHERE closed IS NULL"
+_PLANS_IN_USE = """
+SELECT plan FROM accounts WHERE closed IS NULL
+UNION SELECT lapsed_plan FROM accounts WHERE closed IS NULL AND paid_until IS NOT NULL
+"""
 _NOTHING = Overrides()
 _TRIES = 5
 
@@ -95,11 +115,13 @@ async def create(
 
 async def page(store: Store, place: Place, limit: int) -> list[Account]:
     """List accounts after the place, the newest first, also closed accounts."""
-    return await ROWS.page(store, None, place, limit)
+    now = await store.now()
+    return [_at(account, now) for account in await ROWS.page(store, None, place, limit)]
 
 
 async def get(store: Store, id_or_name: str) -> Account | None:
-    return _one(await store.read(_GET, {"id_or_name": id_or_name}))
+    rows = await store.read(_GET, {"id_or_name": id_or_name})
+    return _at(_account(rows[0]), await store.now()) if rows else None
 
 
 async def change(
@@ -109,25 +131,36 @@ async def change(
 
     The decision follows from the account as it was read. It is written only if the account is still the same;
     if not, the account is read and decided again. A closed account is never changed. Forget its callers
-    afterwards. It is overtaken if another change came between the read and the write, each time. Raises what
-    `decide` raises.
+    afterwards. It is overtaken if another change came between the read and the write, each time. A change of
+    the plan ends what is paid ahead: see `Table.replanned_with`. Raises what `decide` raises.
     """
     for _ in range(_TRIES):
         rows = await store.read(_GET, {"id_or_name": account})
         if not rows:
             return None
-        read = _account(rows[0])
+        now = await store.now()
+        read = _at(_account(rows[0]), now)
         decided = await decide(read)
         # The text as it was read: an older version may have written the same value differently.
-        before: Params = {"of": read.id, "old_plan": read.plan, "old_agreed": rows[0]["agreed"]}
-        after: Params = {"new_plan": decided.plan, "new_agreed": encode_json(decided.agreed)}
+        before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
+        is_replanned = decided.plan != read.plan
+        after: Params = {
+            "new_plan": decided.plan if is_replanned else rows[0]["plan"],
+            "new_agreed": encode_json(decided.agreed),
+            "is_replanned": int(is_replanned),
+        }
+        with_it = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
         *_, changed = await store.write(
             lock_account(read.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
+            *(
+                Statement(f"{sql} AND {_ACT_IF}", {**before, "account": read.id, "at": now})
+                for sql in with_it
+            ),
             Statement(_CHANGE, {**before, **after}),
         )
         if changed:
-            return _account(changed[0])
+            return _at(_account(changed[0]), now)
     return "overtaken"
 
 

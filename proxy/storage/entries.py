@@ -16,6 +16,10 @@ GRANTED = 0
 """The pool of granted credits. Any other pool is the start of a cycle: the spending from its allowance."""
 
 
+RESERVED_REFERENCES = ("pay:", "carry:", "reset:")
+"""The server's own references begin so, and no operator's does."""
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One movement. `amount` is in micro-credits, below zero for spending.
 

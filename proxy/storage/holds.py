@@ -32,6 +32,7 @@ SELECT CAST({{allowance}} AS BIGINT)
 FROM holds WHERE account = {{account}} AND expires > {{now}}
 """
 _FIND = _TOTALS.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
+_IS_HELD = "SELECT 1 FROM holds WHERE account = :account AND pool = :pool AND expires > :now LIMIT 1"
 # One function for many holds, so that they are one round trip. It sees what was committed before the lock,
 # because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
 # number: workers of the version before go on calling theirs.
@@ -155,6 +156,11 @@ def _found(row: Row) -> AccountHolds:
     return AccountHolds(
         CreditBalance(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
     )
+
+
+async def is_held(store: Store, account: str, pool: int) -> bool:
+    params: Params = {"account": account, "pool": pool, "now": await store.now()}
+    return bool(await store.read(_IS_HELD, params))
 
 
 async def drop(store: Store, requests: Iterable[str]) -> None:

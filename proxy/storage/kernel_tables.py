@@ -22,7 +22,11 @@ def _check_digests(text: object) -> None:
 KERNEL_TABLES: Tables = (
     *(Table(name) for name in ("schema_version", "entries", "balances", "holds", "usage", "costs")),
     *(Table(name) for name in ("installation", "clone_counts", "refusals", "library_revisions")),
-    Table("accounts", paths=(PathColumn("id", account_name),)),
+    Table(
+        "accounts",
+        paths=(PathColumn("id", account_name),),
+        erased_with=("UPDATE accounts SET preferred_voice = '' WHERE preferred_voice = :subject",),
+    ),
     Table("keys", paths=(PathColumn("account", account_name),)),
     Table("audit", personal=True),
     Table(

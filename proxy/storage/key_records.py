@@ -17,6 +17,8 @@ from proxy.storage.rows import any_of, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store
 
 Role = Literal["speech", "admin"]
+KeyKind = Literal["key", "user"]
+"""A `user` is a person who signs in. The row has no usable secret, and is never listed or rotated."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -29,13 +31,14 @@ class KeyRecord(msgspec.Struct, frozen=True):
     expires: int | None = None
     revoked: int | None = None
     caps: Caps = Caps()
+    kind: KeyKind = "key"
 
 
 def _record(row: Row) -> KeyRecord:
     return msgspec.convert({**row, "caps": decode_json(row["caps"])}, KeyRecord)
 
 
-ROWS = ListedTable("keys", KeyRecord, read=_record)
+ROWS = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key'")
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
 _INSERT = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
@@ -51,20 +54,22 @@ _HOLD = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
 SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps FROM keys
-WHERE id = :id AND revoked IS NULL AND (expires IS NULL OR expires > :now)
+WHERE id = :id AND kind = 'key' AND revoked IS NULL AND (expires IS NULL OR expires > :now)
   AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = keys.account AND accounts.closed IS NULL)
 RETURNING {ROWS.columns}
 """
 _REVOKE_REPLACED = """
 UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
 """
-_STATUS = """
-SELECT keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
-       accounts.plan, accounts.closed, accounts.anchor, accounts.agreed,
-       accounts.suspended
-FROM keys JOIN accounts ON accounts.id = keys.account
+STATUS_COLUMNS = """
+keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
+accounts.plan, accounts.closed, accounts.anchor, accounts.agreed, accounts.suspended,
+accounts.paid_until, accounts.lapsed_plan, accounts.has_paid, accounts.preferred_voice
 """
-_BY_HASH = f"{_STATUS} WHERE keys.hash IN ({{hashes}})"
+"""The columns of a `KeyStatus`, for a query on keys and accounts. See `status_of`."""
+_STATUS = f"SELECT {STATUS_COLUMNS} FROM keys JOIN accounts ON accounts.id = keys.account"
+# A user's key has no secret, so it is never found by one.
+_BY_HASH = f"{_STATUS} WHERE keys.hash IN ({{hashes}}) AND keys.kind = 'key'"
 _BY_ID = f"{_STATUS} WHERE keys.id = :id"
 
 
@@ -92,6 +97,10 @@ class KeyStatus(msgspec.Struct, frozen=True):
     agreed: Overrides
     caps: Caps
     suspended: int | None
+    paid_until: int | None
+    lapsed_plan: str
+    has_paid: bool
+    preferred_voice: str
 
 
 async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | None = None) -> KeyRecord:
@@ -147,17 +156,17 @@ async def by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStatus
     """Return the standing of each of these keys that exists, by its digest, in one query."""
     hashes, params = any_of(digests)
     rows = await store.read(_BY_HASH.format(hashes=hashes), params)
-    return {row["hash"]: _key_status(row) for row in rows}
+    return {row["hash"]: status_of(row) for row in rows}
 
 
 async def by_id(store: Store, key: str) -> KeyStatus | None:
     rows = await store.read(_BY_ID, {"id": key})
-    return _key_status(rows[0]) if rows else None
+    return status_of(rows[0]) if rows else None
 
 
-def _key_status(row: Row) -> KeyStatus:
+def status_of(row: Row) -> KeyStatus:
     columns = {**row, "caps": decode_json(row["caps"]), "agreed": decode_json(row["agreed"])}
-    return msgspec.convert(columns, KeyStatus)
+    return msgspec.convert({**columns, "has_paid": bool(row["has_paid"])}, KeyStatus)
 
 
 def _one(rows: list[Row]) -> KeyRecord | None:

@@ -76,6 +76,9 @@ class Table(NamedTuple):
     remains: Remains | None = None
     closed_with: tuple[str, ...] = ()
     """Statements in the commit that closes the account `:id`."""
+    replanned_with: tuple[str, ...] = ()
+    """Statements in the commit in which an operator changes the plan of `:account`, at the moment `:at`. Each
+    must end with its WHERE."""
     rotated_with: tuple[str, ...] = ()
     """Statements in the commit that replaces the key `:id` by `:new_id`. That commit may be refused."""
     settles: type[msgspec.Struct] | None = None

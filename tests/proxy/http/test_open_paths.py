@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.http.endpoint import Access, Endpoint, OpenPaths
+from proxy.http.endpoint import Access, Endpoint, open_paths
 from tests.tables import each_row
 
 
@@ -45,4 +45,4 @@ ENDPOINTS = [
 def test_a_key_is_needed_unless_method_and_path_are_open(
     method: str, path: str, is_public: bool, is_allowed: bool
 ) -> None:
-    assert OpenPaths(ENDPOINTS, is_public).allow(method, path) is is_allowed
+    assert open_paths(ENDPOINTS, is_public).have(method, path) is is_allowed
