@@ -9,6 +9,7 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -59,6 +60,11 @@ class Measured(NamedTuple):
     p99_ms: float
     paced_p50_ms: float
     paced_first_ms: float
+
+
+def before() -> Path | None:
+    """Return the checkout after `--before`, with its environment: another commit, for the same run."""
+    return Path(sys.argv[sys.argv.index("--before") + 1]) if "--before" in sys.argv else None
 
 
 def measured(target: Target, folder: Path, body: str = BODY, texts: int = ALL_OTHERS) -> Measured:
