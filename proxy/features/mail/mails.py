@@ -1,4 +1,4 @@
-"""The mails of one worker: tasks that any worker takes, each until it is sent, refused for good, or too old."""
+"""The mails of one worker: tasks that any worker takes. Each ends when it is sent, refused or too old."""
 
 from __future__ import annotations
 
