@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.mail import records
-from proxy.features.mail.section import SECTION
 
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
+    from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 
-    mails = Mails(context.store, context.vault)
-    mails.section = SECTION.of(context.config_at_start)
+    ca_file = context.config_at_start.upstream.ca_file
+    mails = Mails(context.store, context.vault, ca_file, context.metrics.registry)
+    mails.revise(context.config_at_start)
+    context.find(DeliveryTasks).also = mails.notice_statements
 
     def at(revision: RevisionContext) -> Additions:
-        mails.section = SECTION.of(revision.config)
+        mails.revise(revision.config)
         return Additions()
 
     # A command sends no waiting mails: its server does, when it is back.
     task_kinds = () if context.engines is None else (mails,)
-    yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds)
+    tidying = partial(mails.tidy, context.metrics)
+    yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
 
 
 FEATURE = Feature("mail", _open, tables=(records.TABLE,))

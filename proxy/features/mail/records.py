@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from policies.tasks import QueuedTask
+from proxy.features.webhooks.records import Event
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
 from proxy.storage.store import ALWAYS, Condition, Params, Statement
@@ -19,6 +20,10 @@ TABLE = Table(
     erased_with=("DELETE FROM mails WHERE subject = :subject",),
     closed_with=("DELETE FROM mails WHERE account = :id",),
 )
+
+
+MAILED: tuple[Event, ...] = ("job.done", "job.failed", "job.canceled", "job.waiting")
+"""The events that users may get by mail."""
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,15 +43,22 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Letter {self.kind}>"
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """An event of an account, with the id of its job. It has nothing of a person, so it is not sealed."""
+
+    event: str
+    id: str
+
+
 class MailRow(QueuedTask, frozen=True, kw_only=True):
     """A mail that waits. See the migration for its columns."""
 
     id: str
     account: str
-    subject: str
-    notice: str
-    wrapped: str
-    sealed: str
+    subject: str = ""
+    notice: str = ""
+    wrapped: str = ""
+    sealed: str = ""
     created: int
     until: int
 
