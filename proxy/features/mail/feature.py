@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults
+from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.mail import records
 
@@ -30,4 +33,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
 
 
-FEATURE = Feature("mail", _open, tables=(records.TABLE,))
+def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    from proxy.features.mail.mail_check import check
+
+    yield from check(config)
+
+
+def _look(config: Config) -> Iterator[Finding]:
+    from proxy.features.mail.mail_check import look
+
+    yield from look(config)
+
+
+FEATURE = Feature("mail", _open, tables=(records.TABLE,), checks=(_check,), doctor=(("mail", _look),))

@@ -93,9 +93,8 @@ class Mails(TaskKind[MailRow]):
         """
         if not self.is_on:
             return ()
-        texts.render(
-            letter.kind, letter.language, letter.facts
-        )  # a missing fact is found here, by the caller
+        # Its caller learns of a missing fact here.
+        texts.render(letter.kind, letter.language, letter.facts)
         id_ = new_id("mail")
         seal = await self._vault.seal_record(account, id_, letter)
         until = now + round(within_s * SECOND)
@@ -150,9 +149,8 @@ class Mails(TaskKind[MailRow]):
             return await self._again(held, left)
         # A later try leaves out the addresses that have it.
         rest = msgspec.structs.replace(letter, sent=tuple(has))
-        return await self._again(
-            held, left, _sealed(await self._vault.seal_record(held.account, held.id, rest))
-        )
+        seal = await self._vault.seal_record(held.account, held.id, rest)
+        return await self._again(held, left, {"wrapped": seal.wrapped, "sealed": seal.sealed})
 
     async def _letter(self, held: MailRow) -> Letter | None:
         """Return what a row says. None: nothing has to be said any more. Raises VaultFailed."""
@@ -181,13 +179,8 @@ class Mails(TaskKind[MailRow]):
             self._trust = await asyncio.to_thread(relay.open_trust, self._ca_file)
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
-            mail = relay.message(
-                held.id,
-                held.created,
-                self.section.sender,
-                to,
-                *texts.render(letter.kind, language, letter.facts),
-            )
+            said = texts.render(letter.kind, language, letter.facts)
+            mail = relay.message(held.id, held.created, self.section.sender, to, *said)
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:

@@ -79,11 +79,13 @@ def _address(text: str, name: str = "") -> Address:
 
 async def send(relay: Relay, trust: ssl.SSLContext, mail: EmailMessage) -> SendOutcome:
     """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
-    is_ready, domain = False, mail["From"].addresses[0].domain
+    is_ready = is_sent = False
+    domain = mail["From"].addresses[0].domain
     try:
         async with asyncio.timeout(_MOST_S), connected(relay, trust, domain) as smtp:
             is_ready = True
             await smtp.send_message(mail)
+            is_sent = True
     except SMTPRecipientsRefused as error:
         return _refused(error.recipients[0].code)
     except SMTPResponseException as error:
@@ -92,9 +94,10 @@ async def send(relay: Relay, trust: ssl.SSLContext, mail: EmailMessage) -> SendO
     except SMTPNotSupported as error:
         # Once it is ready: the address has letters that this server cannot take.
         result: Result = "refused" if is_ready else "again"
-        return SendOutcome(result, _shown(error), is_down=not is_ready)
+        return SendOutcome(result, shown(error), is_down=not is_ready)
     except (SMTPException, OSError) as error:
-        return SendOutcome("again", _shown(error), is_down=True)
+        # The time may end in the goodbye.
+        return SendOutcome("sent") if is_sent else SendOutcome("again", shown(error), is_down=True)
     return SendOutcome("sent")
 
 
@@ -141,7 +144,7 @@ def _refused(code: int) -> SendOutcome:
     return SendOutcome("refused" if code >= 500 else "again", f"SMTP {code}")
 
 
-def _shown(error: Exception) -> str:
+def shown(error: Exception) -> str:
     """Return what an operator needs, without the server's words."""
     while isinstance(error, SMTPConnectError) and isinstance(error.__cause__, OSError):
         error = error.__cause__

@@ -81,7 +81,8 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     except (ConfigError, ValueError) as error:
         reader.fault("mail.url", str(error))
         url = ""
-    if section.url and not is_mail_address(parseaddr(section.sender)[1]):
+    is_sender = section.sender.isprintable() and is_mail_address(parseaddr(section.sender)[1])
+    if section.url and not is_sender:
         reader.fault("mail.from", 'must be the address that mails come from, "Voices <voices@example.org>"')
     return msgspec.structs.replace(section, url=url)
 
