@@ -100,13 +100,17 @@ def of_disk(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
         yield Trouble("disk_full", "data", f"{free_bytes / 1e9:.2f} of {total_bytes / 1e9:.2f} GB free")
 
 
-def changes(known: Iterable[Alert], found: Iterable[Trouble], now: int) -> Iterator[Change]:
-    """Yield what changes in the alerts, if this trouble is found at `now`."""
+def changes(
+    known: Iterable[Alert], found: Iterable[Trouble], now: int, unsure: Collection[str] = ()
+) -> Iterator[Change]:
+    """Yield what changes in the alerts, if this trouble is found at `now`. Engines in `unsure` are starting,
+    so their alerts stay."""
     there = {trouble.id: trouble for trouble in found}
     for alert in known:
         trouble = there.pop(alert.id, None)
         if trouble is None:
-            yield from _without(alert, now)
+            if alert.name.partition(", ")[0] not in unsure:
+                yield from _without(alert, now)
         elif alert.mailed is None and now - alert.since >= LASTS_US:
             yield Change("send", _with(alert, detail=trouble.detail, mailed=now))
         elif alert.gone is not None:

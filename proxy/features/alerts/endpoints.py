@@ -61,7 +61,7 @@ class Alerts(Resource):
     async def test_alerts(self, request: Request) -> Response:
         """Send a test to all addresses of [alerts]"""
         if not self._mails.is_on:
-            raise Conflict("There is no [mail] to send alerts by.", code="mail_is_off")
+            raise Conflict("There is no [mail] to send alerts by.")
         tools = self._admin_tools
         now = await tools.store.now()
         alert = Alert(id="test", kind="test", name="voxgate alerts test", detail="All is well.", since=now)

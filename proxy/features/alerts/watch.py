@@ -26,6 +26,7 @@ from proxy.telemetry.machine import disk_room
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 30.0
+_UNSURE = ("starting", "restarting")
 
 _log = structlog.get_logger()
 
@@ -61,7 +62,8 @@ class Watch:
         found, known = await self.troubles(), await records.list_all(self._store)
         now = await self._store.now()
         statements: list[Statement] = []
-        for change in alerts.changes(known, found, now):
+        unsure = {name for name, engine in self._engines.items() if engine.state in _UNSURE}
+        for change in alerts.changes(known, found, now, unsure):
             statements += [records.statement(change), *await self._mail(change, now)]
         if statements:
             await self._store.write(*statements)
