@@ -67,7 +67,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     gone: int | None = None
 
 
-class Change(NamedTuple):
+class AlertChange(NamedTuple):
     """What happens to an alert: `save` it as it is here, `send` it, send its `end`, or `drop` it unsent."""
 
     step: Literal["save", "send", "end", "drop"]
@@ -102,7 +102,7 @@ def of_disk(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
 
 def changes(
     known: Iterable[Alert], found: Iterable[Trouble], now: int, unsure: Collection[str] = ()
-) -> Iterator[Change]:
+) -> Iterator[AlertChange]:
     """Yield what changes in the alerts, if this trouble is found at `now`. Engines in `unsure` are starting,
     so their alerts stay."""
     there = {trouble.id: trouble for trouble in found}
@@ -112,23 +112,23 @@ def changes(
             if alert.name.partition(", ")[0] not in unsure:
                 yield from _without(alert, now)
         elif alert.mailed is None and now - alert.since >= LASTS_US:
-            yield Change("send", _with(alert, detail=trouble.detail, mailed=now))
+            yield AlertChange("send", _with(alert, detail=trouble.detail, mailed=now))
         elif alert.gone is not None:
-            yield Change("save", _with(alert, gone=None))
+            yield AlertChange("save", _with(alert, gone=None))
     for trouble in there.values():
-        yield Change(
+        yield AlertChange(
             "save",
             Alert(id=trouble.id, kind=trouble.kind, name=trouble.name, detail=trouble.detail, since=now),
         )
 
 
-def _without(alert: Alert, now: int) -> Iterator[Change]:
+def _without(alert: Alert, now: int) -> Iterator[AlertChange]:
     if alert.mailed is None:
-        yield Change("drop", alert)
+        yield AlertChange("drop", alert)
     elif alert.gone is None:
-        yield Change("save", _with(alert, gone=now))
+        yield AlertChange("save", _with(alert, gone=now))
     elif now - alert.gone >= LASTS_US:
-        yield Change("end", alert)
+        yield AlertChange("end", alert)
 
 
 def _with(alert: Alert, **values: object) -> Alert:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from policies.alerts import Alert, Change
+from policies.alerts import Alert, AlertChange
 from proxy.storage.rows import columns
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
@@ -24,7 +24,7 @@ async def list_all(store: Store) -> list[Alert]:
     return [msgspec.convert(row, Alert) for row in await store.read(_LIST)]
 
 
-def statement(change: Change) -> Statement:
+def statement(change: AlertChange) -> Statement:
     """Return the statement of a change: a dropped alert, and one that ends, is deleted."""
     if change.step in ("end", "drop"):
         return Statement(_DROP, {"id": change.alert.id})

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import structlog
 
 from policies import alerts
-from policies.alerts import TITLES, Alert, Change, Trouble
+from policies.alerts import TITLES, Alert, AlertChange, Trouble
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.features.alerts import records
@@ -81,7 +81,7 @@ class Watch:
             found += await other.troubles()
         return found
 
-    async def _mail(self, change: Change, now: int) -> list[Statement]:
+    async def _mail(self, change: AlertChange, now: int) -> list[Statement]:
         if change.step == "send":
             _log.warning("alert.raised", kind=change.alert.kind, name=change.alert.name)
             return await mail_statements(self._mails, self.section, change.alert, now)
