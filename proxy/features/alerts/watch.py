@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +19,6 @@ from proxy.features.alerts import records
 from proxy.features.alerts.section import AlertSection
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
-from proxy.http.lists import iso
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.background import repeat
@@ -95,8 +95,8 @@ async def mail_statements(
     mails: Mails, section: AlertSection, alert: Alert, now: int, *, is_over: bool = False
 ) -> list[Statement]:
     """Return the statements of one mail for each address."""
-    facts = {"alert": TITLES[alert.kind], "name": alert.name, "since": iso(alert.since)}
-    facts |= {"ended": iso(alert.gone or now)} if is_over else {"detail": alert.detail}
+    facts = {"alert": TITLES[alert.kind], "name": alert.name, "since": _minute(alert.since)}
+    facts |= {"ended": _minute(alert.gone or now)} if is_over else {"detail": alert.detail}
     letter = Letter(kind="alert_ended" if is_over else "alert", facts={**facts, "link": mails.link("")})
     to_all = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
     return [each for one in to_all for each in await mails.statements(one, now=now)]
@@ -106,3 +106,7 @@ def _of_engine(name: str, engine: LiveEngine) -> Iterator[Trouble]:
     keys = engine.keys if isinstance(engine, CloudEngine) else ()
     refused = [key.number for key in keys if key.breaker.is_refused and not key.breaker.is_closed]
     return alerts.of_engine(name, engine.state, refused)
+
+
+def _minute(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment / 1e6, UTC):%Y-%m-%d %H:%M}"
