@@ -141,7 +141,7 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
     with structlog.testing.capture_logs() as logs:
         async with server.runs() as rig:
             await rig.store.write(insert_statement(msgspec.structs.replace(COST, at=await rig.store.now())))
-            await asyncio.sleep(100)
+            await asyncio.sleep(200)
             subjects = [each.partition(": ")[2] for each in await mailed(rig) if each.startswith("ops")]
             assert subjects == [
                 "[alert] 80 % of a budget are used: cloud, day",
@@ -151,7 +151,7 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
                 "[alert] The disk is nearly full: data",
             ]
             server.orders.found = []
-            await asyncio.sleep(100)
+            await asyncio.sleep(200)
             assert len(await mailed(rig)) == 4
     assert "ops@" not in str(logs)
     assert [each["event"] for each in logs].count("alert.ended") == 2
