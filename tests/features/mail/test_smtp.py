@@ -114,6 +114,7 @@ async def _drips(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 @each_row("peer", [_silent, _leaves_in_data, _drips], ids=["silent", "leaves in data", "drips"])
 async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "_MOST_S", 0.2)
+    monkeypatch.setattr(smtp, "_COMMAND_S", 3600.0)
     ended: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -189,5 +190,6 @@ def test_no_fact_adds_a_header_or_a_line(odd: str, kind: str) -> None:
     assert [mail[name] for name in ("From", "To", "Message-ID")] == [
         usual[name] for name in ("From", "To", "Message-ID")
     ]
-    assert not {"\r", "\n"} & {*mail["Subject"]}
+    assert mail["Subject"].isprintable()
+    assert mail.get_content().replace("\n", "").isprintable()
     assert mail.get_content().count("\n") == usual.get_content().count("\n")
