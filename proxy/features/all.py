@@ -41,6 +41,7 @@ _NAMES = (
     "marks",
     "conversions",
     "jobs",
+    "alerts",
 )
 
 
