@@ -135,7 +135,7 @@ class Keys(Resource):
 
     async def _get(self, id_: str) -> KeyRecord:
         key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
-        if key is None:
+        if key is None or key.kind != "key":
             raise NotFound(
                 f"There is no key '{id_[:80]}'; see voxgate keys list for ids (key_…).", param="id"
             )
@@ -154,4 +154,5 @@ def _plain(record: KeyRecord) -> dict[str, Any]:
     times = {"created": iso(record.created)}
     ends = {name: iso_or_none(getattr(record, name)) for name in ("expires", "revoked")}
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
-    return {**msgspec.structs.asdict(record), **times, **ends, "caps": caps}
+    columns = {name: getattr(record, name) for name in KeyEntry.__struct_fields__}
+    return {**columns, **times, **ends, "caps": caps}
