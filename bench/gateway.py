@@ -1,5 +1,7 @@
 """voxgate as a gateway beside LiteLLM's proxy, in one run: `python -m bench.gateway`. Needs wrk and nginx.
 
+With `--before CHECKOUT`, the voxgate of another commit runs beside them.
+
 The upstream is nginx with a 48 KB clip. LiteLLM is installed once, in an environment of its own under the
 cache. Every target runs in each round, so that whatever else the machine does is shared out.
 """
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.load import Measured, Target, measured, post, show
+from bench.load import Measured, Target, before, measured, post, show
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, free_port, nginx, process, until_it_speaks
 
@@ -43,7 +45,10 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(folder))
         dripping = stack.enter_context(_drip())
-        found: dict[str, list[Measured]] = {"bare": [], "voxgate": [], "litellm": []}
+        names = (
+            ("bare", "voxgate", "litellm") if before() is None else ("bare", "voxgate", "before", "litellm")
+        )
+        found: dict[str, list[Measured]] = {name: [] for name in names}
         for number in range(ROUNDS):
             for name, rounds in found.items():
                 with _target(name, folder / f"{name}{number}", upstream) as target:
@@ -60,10 +65,10 @@ def _target(name: str, folder: Path, upstream: int) -> Iterator[Target]:
         with process([sys.executable, "-m", "bench.rung", "bare", str(folder)]) as bare:
             assert bare.stdout
             yield Target(bare.pid, int(bare.stdout.readline().split()[0]), "none")
-    elif name == "voxgate":
+    elif name in ("voxgate", "before"):
         config = folder / "config.toml"
         config.write_text(VOXGATE.format(base=base))
-        with shipped(folder / "data", config) as (pid, port, key):
+        with shipped(folder / "data", config, before() if name == "before" else None) as (pid, port, key):
             yield Target(pid, port, key)
     else:
         config, port = folder / "litellm.yaml", free_port()

@@ -9,6 +9,7 @@ import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -61,15 +62,25 @@ class Measured(NamedTuple):
     paced_first_ms: float
 
 
+def before() -> Path | None:
+    """Return the checkout after `--before`, with its environment: another commit, for the same run."""
+    return Path(sys.argv[sys.argv.index("--before") + 1]) if "--before" in sys.argv else None
+
+
 def measured(target: Target, folder: Path, body: str = BODY, texts: int = ALL_OTHERS) -> Measured:
-    """Once it is warm. So many texts are asked for, one after the other."""
+    """Once it is warm. So many texts are asked for, one after the other.
+
+    The load comes last: LiteLLM keeps the upstream connection of each client that wrk cuts off at its end,
+    and then hangs.
+    """
     lua = folder / "post.lua"
     lua.write_text(script(target.key, body, texts))
     wrk(target.port, lua, 1, CONNECTIONS)
-    before = cpu_seconds(target.pid)
+    paced = _paced(target, body)
+    began_cpu_s = cpu_seconds(target.pid)
     requests, seconds, p50_ms, p99_ms = wrk(target.port, lua, SECONDS, CONNECTIONS)
-    cpu_s = cpu_seconds(target.pid) - before
-    return Measured(requests / seconds, cpu_s / requests * 1000, p50_ms, p99_ms, *_paced(target, body))
+    cpu_s = cpu_seconds(target.pid) - began_cpu_s
+    return Measured(requests / seconds, cpu_s / requests * 1000, p50_ms, p99_ms, *paced)
 
 
 def script(key: str, body: str, texts: int = ALL_OTHERS) -> str:
@@ -113,7 +124,7 @@ def post(connection: http.client.HTTPConnection, key: str, body: str = BODY) -> 
 
 def _paced(target: Target, body: str) -> tuple[float, float]:
     """Medians, in ms, of whole answers and of their first bytes, at a pace that leaves the server idle."""
-    connection = http.client.HTTPConnection("127.0.0.1", target.port)
+    connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
     whole, first = [], []
     for _ in range(PACED_PER_S * SECONDS):
         began = time.perf_counter()

@@ -11,8 +11,11 @@ from pathlib import Path
 
 
 @contextmanager
-def shipped(folder: Path, config: Path | None = None) -> Iterator[tuple[int, int, str]]:
-    """Gives (pid of the supervisor, port, key)."""
+def shipped(
+    folder: Path, config: Path | None = None, checkout: Path | None = None
+) -> Iterator[tuple[int, int, str]]:
+    """Gives (pid of the supervisor, port, key). A `checkout` of another commit has its own environment."""
+    programs = Path(sys.executable).parent if checkout is None else checkout / ".venv" / "bin"
     environ = {
         **os.environ,
         **({} if config is None else {"VOXGATE_CONFIG": str(config)}),
@@ -20,9 +23,9 @@ def shipped(folder: Path, config: Path | None = None) -> Iterator[tuple[int, int
         "VOXGATE_SERVER__DEV_KEY": "true",
         "VOXGATE_SERVER__METRICS": "",
     }
-    command = [str(Path(sys.executable).parent / "voxgate"), "serve", "--port", "0"]
+    command = [str(programs / "voxgate"), "serve", "--port", "0"]
     with subprocess.Popen(
-        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, env=environ, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         try:
             assert server.stdout is not None
