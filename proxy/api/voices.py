@@ -89,11 +89,9 @@ class VoiceTools(NamedTuple):
             own, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
         terms = self.plans.terms(caller)
         engines = {*KnownVoices(own, self.catalogue, terms).engines(voice)}
-        unknown = engines - {model.engine for model in self.catalogue.models()}
-        if (
-            engines
-            and not engines & {model.engine for model in self.catalogue.list_models(terms)[1]} | unknown
-        ):
+        models, (_, allowed) = self.catalogue.models(), self.catalogue.list_models(terms)
+        # An engine that has not been up yet may have any model.
+        if engines and engines <= {each.engine for each in models} - {each.engine for each in allowed}:
             raise InvalidRequest(
                 f"Your plan '{terms.plan}' has no model that speaks with the voice '{voice.label}'.",
                 param="voice",
