@@ -1,0 +1,1 @@
+"""People: they sign in by mail, and see to their account themselves."""
