@@ -1,1 +1,1 @@
-"""People: they sign in by mail, and see to their account themselves."""
+"""Users: people who sign in by mail or by an operator's link, their sessions, and what they do for themselves."""
