@@ -15,7 +15,9 @@ from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 
 # An erased user's sign-ins stay for a day without an address: they count the accounts of a network.
-_BLANK = (
+_BLANK = """
+UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND
+"""
     "UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND"
 )
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
