@@ -18,8 +18,6 @@ from proxy.storage.tables import Erasable, PathColumn, Table
 _BLANK = """
 UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND
 """
-    "UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND"
-)
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
 _OF_USER = "folded = (SELECT folded FROM users WHERE id = :subject)"
 _OF_ACCOUNT = "(account = :id OR folded IN (SELECT folded FROM users WHERE account = :id))"

@@ -18,10 +18,12 @@ from proxy.access.sessions import COOKIE, FRESH_US, Session
 from proxy.errors import SessionEnded
 from proxy.features.users import records
 from proxy.features.users.origins import is_own_page
+from proxy.storage import audit
+from proxy.storage.audit import Act
 from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import any_of
-from proxy.storage.store import Row, Statement, StorageFailed, Store
+from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 
 HOUR_US = 3600 * SECOND
 IDLE_US = 7 * 24 * HOUR_US
@@ -37,9 +39,21 @@ JOIN accounts ON accounts.id = keys.account
 WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 """
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
+_OF_USER = (
+    "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC, id DESC LIMIT 100"
+)
+_IS_OWN = "id = :subject AND user_id = :user"
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
 
 _log = structlog.get_logger()
+
+
+class SessionRow(NamedTuple):
+    """A session by its sign-in and its last use."""
+
+    id: str
+    created: int
+    seen: int
 
 
 class _Answer(NamedTuple):
@@ -143,6 +157,33 @@ class UserSessions:
             await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
         except StorageFailed as error:
             _log.warning("session.seen.failed", reason=str(error))
+
+
+async def list_of_user(store: Store, user: str) -> list[SessionRow]:
+    """List the sessions of a user that are not over, the newest first."""
+    rows = await store.read(_OF_USER, {"user": user})
+    now = await store.now()
+    found = [SessionRow(row["id"], row["created"], row["seen"]) for row in rows]
+    return [each for each in found if not is_over(each.created, each.seen, now)]
+
+
+async def end(store: Store, user: str, act: Act) -> bool:
+    """End the session that the act is about, and tell whether the user has it. Forget it afterwards."""
+    facts: Params = {"user": user}
+    *_, rows = await store.write(
+        *audit.insert_statements(act, f"EXISTS (SELECT 1 FROM sessions WHERE {_IS_OWN})", facts),
+        Statement(f"DELETE FROM sessions WHERE {_IS_OWN} RETURNING id", {**facts, "subject": act.subject}),
+    )
+    return bool(rows)
+
+
+async def end_all(store: Store, act: Act) -> int:
+    """End all sessions of the user that the act is about, and count them. Forget them afterwards."""
+    rows, *_ = await store.write(
+        Statement("DELETE FROM sessions WHERE user_id = :user RETURNING id", {"user": act.subject}),
+        *audit.insert_statements(act),
+    )
+    return len(rows)
 
 
 def sent_secret(scope: Scope) -> str | None:

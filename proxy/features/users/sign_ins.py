@@ -158,8 +158,8 @@ class SignIns:
         self._vault = vault
         self._mails = mails
 
-    async def request(self, address: str, language: str, network: str) -> str:
-        """Note a request, mail its link and code, and return its id. Raises InvalidRequest and RateLimited."""
+    async def request(self, address: str, language: str, network: str) -> SignIn:
+        """Note a request, mail its link and code, and return it. Raises InvalidRequest, RateLimited."""
         id_, token = new_id("sin"), new_secret()
         code = "".join(secrets.choice(_CODE) for _ in range(_CODE_LENGTH))
         folded, now = _folded(address), await self._store.now()
@@ -200,7 +200,7 @@ class SignIns:
                 retry_after_s=LINK_S,
             )
         self._mails.look_soon()
-        return id_
+        return row
 
     async def invite(self, address: str, account: str, is_operator: bool, act: Act) -> tuple[str, int]:
         """Return a link for a person, and until when it is good. Raises InvalidRequest and Conflict."""
