@@ -40,7 +40,7 @@ WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 """
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
 _OF_USER = (
-    "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC, id DESC LIMIT 100"
+    "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 )
 _IS_OWN = "id = :subject AND user_id = :user"
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
