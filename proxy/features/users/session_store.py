@@ -39,9 +39,7 @@ JOIN accounts ON accounts.id = keys.account
 WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 """
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
-_OF_USER = (
-    "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
-)
+_OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
 
