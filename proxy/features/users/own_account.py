@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,26 +11,21 @@ from starlette.responses import Response
 
 from policies.mail_addresses import MOST_CHARACTERS
 from proxy.access.callers import Caller, caller_of
-from proxy.access.sessions import COOKIE, session_of, session_or_none
+from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
 from proxy.api.me import Me, MeAnswer
 from proxy.api.voices import VoiceTools
 from proxy.errors import InvalidRequest, NotAllowed, SessionEnded, SessionNeeded, UpstreamFailed
+from proxy.features.users import records
 from proxy.http.body import Name, body
 from proxy.http.lists import iso
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, audit
-from proxy.storage.store import Params, Statement
+from proxy.storage.store import Statement
 
 _OF_USER = ("mails", "language")
 """Fields that belong to a person, whom no API key is."""
-_CHANGE_USER = """
-UPDATE users SET mails = coalesce(CAST(:mails AS BIGINT), mails),
-    language = coalesce(CAST(:language AS TEXT), language)
-WHERE id = :id
-"""
-_NO_COOKIE = f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
 
 
 class MeChange(msgspec.Struct, frozen=True):
@@ -94,10 +88,9 @@ class OwnAccount(Resource):
         if details.keys() & set(_OF_USER):
             if (session := session_or_none(request.scope)) is None:
                 raise SessionNeeded
-            mails = None if change.mails is UNSET else int(change.mails)
-            language = None if change.language is UNSET else change.language
-            user: Params = {"id": session.user, "mails": mails, "language": language}
-            statements.append(Statement(_CHANGE_USER, user))
+            statements.append(
+                records.change_statement(session.user, details.get("mails"), details.get("language"))
+            )
         act = await self._admin_tools.audit_row(
             request, "account.preferred", caller.account, caller.account, **details
         )
@@ -119,8 +112,8 @@ class OwnAccount(Resource):
         user = await self._admin_tools.people.user(session.user)
         account = await accounts.get(self._store, session.caller.account)
         if user is None or account is None or account.closed is not None:
-            raise SessionEnded(_NO_COOKIE)
-        if _folded(sent.address) != _folded(user.address):
+            raise SessionEnded(records.ENDED_COOKIE)
+        if records.folded(sent.address) != records.folded(user.address):
             raise InvalidRequest(
                 "Invalid value for 'address': it must be your own address, or nothing is closed.",
                 param="address",
@@ -128,7 +121,7 @@ class OwnAccount(Resource):
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
         closed = await self._admin_tools.close(account, act)
         answer = reply(ClosedAccount(id=closed.id, closed=iso(closed.closed or act.at)))
-        answer.headers["set-cookie"] = _NO_COOKIE
+        answer.headers["set-cookie"] = records.ENDED_COOKIE
         return answer
 
     async def _voice_id(self, caller: Caller, name: str | None) -> str:
@@ -139,7 +132,3 @@ class OwnAccount(Resource):
         except (InvalidRequest, UpstreamFailed) as failure:
             failure.param = "preferred_voice"
             raise
-
-
-def _folded(address: str) -> str:
-    return unicodedata.normalize("NFKC", address.strip()).casefold()
