@@ -122,7 +122,7 @@ class UserDirectory(People):
 
     async def user(self, id_: str) -> UserEntry | None:
         found = await self.of_user(id_)
-        return found and found.entry
+        return None if found is None else found.entry
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
         return [each.entry for each in await self.of_account(account)]

@@ -1,4 +1,4 @@
-"""Sign-ins of a worker inside the test's process: browsers with networks and cookies, and mails as they wait."""
+"""Sign-ins of a worker inside the test's process: browsers with cookies, and mails as they wait."""
 
 from __future__ import annotations
 
