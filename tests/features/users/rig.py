@@ -14,7 +14,6 @@ from proxy.features.mail.records import TASKS, Letter
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store
 from tests.proxy.api.inside import TONE, Inside, inside
-from tests.replies import json_of
 
 ORIGIN = "https://voxgate.test"
 OWN_PAGE = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "empty"}
@@ -25,6 +24,13 @@ class Secrets(NamedTuple):
     id: str
     token: str
     code: str
+
+
+def json_of(answer: httpx2.Response) -> dict[str, Any]:
+    """The answer, which is no failure."""
+    assert answer.is_success, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 class Browser:

@@ -14,9 +14,8 @@ from proxy.access.callers import Callers
 from proxy.access.sessions import COOKIE
 from proxy.features.users.sign_ins import SignIns
 from proxy.storage.store import Statement
-from tests.features.users.rig import ORIGIN, Browser, later, letters, mailed, served, texts_of
+from tests.features.users.rig import ORIGIN, Browser, json_of, later, letters, mailed, served, texts_of
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
-from tests.replies import json_of
 
 ADA = "ada@example.org"
 
