@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -252,22 +253,18 @@ async def test_known_and_unknown_addresses_are_alike(tmp_path: Path, monkeypatch
         )
         asked: list[str] = []
         request, write, read = SignIns.request, store.write, store.read
-        inside_request = False
+        is_asking = ContextVar("is_asking", default=False)  # mails are sent beside it
 
         async def noted_request(self: SignIns, *args: str) -> Any:
-            nonlocal inside_request
-            inside_request = True
-            try:
-                return await request(self, *args)
-            finally:
-                inside_request = False
+            is_asking.set(True)
+            return await request(self, *args)
 
         async def noted_write(*statements: Statement) -> Any:
-            asked.extend(each.sql for each in statements if inside_request)
+            asked.extend(each.sql for each in statements if is_asking.get())
             return await write(*statements)
 
         async def noted_read(sql: str, params: Any = None) -> Any:
-            asked.extend([sql] if inside_request else [])
+            asked.extend([sql] if is_asking.get() else [])
             return await read(sql, params)
 
         monkeypatch.setattr(SignIns, "request", noted_request)
