@@ -25,11 +25,11 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "POST /v1/sign-ins": ("202",) * 6,
     "POST /v1/sign-ins/sin_0/confirm": _FAILED,
     "GET /v1/me/sessions": (_NO_KEY, _NO_SESSION, "200", "200", "200", _ENDED),
-    "DELETE /v1/me/sessions/{other}": (_NO_KEY, _NO_SESSION, "404 not_found", "200", "404 not_found", _ENDED),
     "GET /admin/users": _ADMIN,
     "POST /admin/users": _ADMIN,
     "DELETE /admin/users/usr_0": _ADMIN,
     "POST /admin/users/usr_0/sign-out": _ADMIN,
+    "DELETE /v1/me/sessions/{other}": (_NO_KEY, _NO_SESSION, "404 not_found", "200", "404 not_found", _ENDED),
 }
 _BODIES = {
     "POST /v1/sign-ins": {"address": "new@example.org"},
