@@ -39,7 +39,7 @@ class Rig(NamedTuple):
         row = await self.sign_ins.request(address, "en", network)
         return secrets_of((await letters(self.store, self.mail.vault))[row.id])
 
-    async def count(self, table: str) -> int:
+    async def number_of(self, table: str) -> int:
         (row,) = await self.store.read(f"SELECT count(*) AS number FROM {table}")
         return int(row["number"])
 
@@ -55,10 +55,10 @@ class Rig(NamedTuple):
 async def rig(store: Store, tmp_path: Path) -> AsyncIterator[Rig]:
     """Two workers on one database."""
     async with mail_rig(store, tmp_path) as mail:
-        both = [SignIns(store, mail.vault, mail.mails) for _ in range(2)]
-        for each in both:
+        one, other = (SignIns(store, mail.vault, mail.mails) for _ in range(2))
+        for each in (one, other):
             each.section, each.plan = UsersSection(sign_up="open"), "unlimited"
-        yield Rig(*both, mail)
+        yield Rig(one, other, mail)
 
 
 async def test_one_use_makes_one_account_whoever_comes_first(rig: Rig) -> None:
@@ -68,7 +68,7 @@ async def test_one_use_makes_one_account_whoever_comes_first(rig: Rig) -> None:
         *(each.confirm(sent.id, sent.token, "", HOME) for each in workers), return_exceptions=True
     )
     assert sum(isinstance(each, SignInFailed) for each in done) == 7
-    assert [await rig.count(table) for table in ("accounts", "users", "keys", "sessions")] == [1] * 4
+    assert [await rig.number_of(table) for table in ("accounts", "users", "keys", "sessions")] == [1] * 4
     with pytest.raises(SignInFailed):
         await rig.sign_ins.confirm(sent.id, "", sent.code, HOME)
 
@@ -81,7 +81,7 @@ async def test_two_sign_ins_of_a_new_address_at_once_make_one_user(rig: Rig) -> 
     )
     assert done[0].user == done[1].user
     assert done[0].session != done[1].session
-    assert [await rig.count(table) for table in ("accounts", "users", "sessions")] == [1, 1, 2]
+    assert [await rig.number_of(table) for table in ("accounts", "users", "sessions")] == [1, 1, 2]
     acts = await rig.store.read("SELECT action, actor, details FROM audit")
     assert sorted(each["action"] for each in acts) == [
         "account.created",
@@ -125,7 +125,7 @@ async def test_a_link_lives_for_fifteen_minutes(rig: Rig) -> None:
         await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
     await later(rig.store, 86_400)
     await rig.sign_ins.tidy()
-    assert await rig.count("sign_ins") == 0
+    assert await rig.number_of("sign_ins") == 0
 
 
 async def test_limits_count_at_once_and_leave_the_owner_a_sign_in(rig: Rig) -> None:
@@ -147,7 +147,7 @@ async def test_ten_new_accounts_of_a_network_and_day(rig: Rig) -> None:
             await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
     with pytest.raises(RateLimited):
         await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
-    assert await rig.count("users") == 10
+    assert await rig.number_of("users") == 10
     known = await rig.ask("1@example.org", CAFE)
     assert await rig.sign_ins.confirm(known.id, known.token, "", HOME), "users are no new accounts"
     assert await rig.sign_ins.confirm(sent.id, sent.token, "", CAFE), "another network"
@@ -182,7 +182,7 @@ async def test_an_invitation_lives_longer_and_gives_its_role(rig: Rig) -> None:
     assert (done.account, done.address) == (account, "Eve@Example.org")
     (row,) = await rig.store.read("SELECT role, kind FROM keys")
     assert (row["role"], row["kind"]) == ("admin", "user")
-    assert await rig.count("accounts") == 1
+    assert await rig.number_of("accounts") == 1
 
 
 @each_row(
@@ -227,4 +227,4 @@ async def test_a_bad_address_is_named(rig: Rig) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await rig.sign_ins.request("a\0@b.org", "en", HOME)
     assert refused.value.param == "address"
-    assert await rig.count("sign_ins") == 0
+    assert await rig.number_of("sign_ins") == 0
