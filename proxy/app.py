@@ -92,7 +92,7 @@ class Worker:
             *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voices, speech_endpoint, server.default_model),
             *for_clients(served.endpoints),
-            *Me(self.ledger, plans).endpoints,
+            *Me(admin_tools, voices).endpoints,
             *for_clients(Usage(admin_tools).endpoints),
             *readiness.endpoints,
             *welcome.routes(),

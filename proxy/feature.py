@@ -35,6 +35,7 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, Spread, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
+from proxy.catalogue.people import Income, People
 from proxy.catalogue.saved_words import SavedWords
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
@@ -101,6 +102,10 @@ class AppContext(NamedTuple):
     def find(self, type_: type[T]) -> T:
         return next(each for each in self.shared if isinstance(each, type_))
 
+    def find_or(self, default: T) -> T:
+        """Return the shared object of the type of the default, or the default if no feature shares one."""
+        return next((each for each in self.shared if isinstance(each, type(default))), default)
+
     def admin_tools(self, known_names: Callable[[], Mapping[str, Names]]) -> AdminTools:
         """Return the tools of handlers, once all features are open. `known_names`: see `AdminTools`."""
         return AdminTools(
@@ -113,6 +118,8 @@ class AppContext(NamedTuple):
             self.vault,
             self.erasing,
             known_names,
+            self.find_or(People()),
+            self.find_or(Income()),
         )
 
     def library(self, config: Config) -> Library:

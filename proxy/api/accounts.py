@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies.cycles import cycle_at
 from policies.plans import Overrides
 from proxy.access.callers import caller_or_none
 from proxy.api import account_overrides, keys
@@ -18,13 +20,14 @@ from proxy.api.account_overrides import AgreedChange, ShownOverrides
 from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
+from proxy.catalogue.people import UserEntry
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import Name, NeededReason, body
 from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
-from proxy.storage import accounts, key_records
+from proxy.storage import accounts, costs, key_records
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
 from proxy.storage.rows import NEWEST, new_id
@@ -78,12 +81,17 @@ class AccountList(Listing, frozen=True, kw_only=True):
 class AccountDetails(AccountEntry, frozen=True, kw_only=True):
     """`cycle` and `balance` are null if the account's plan is not in force: it is no longer configured,
     or it leaves a limit to the account that was never agreed. `streams` counts running requests. `keys` has
-    the newest thousand."""
+    the newest thousand. `paid` is what it paid and did not get back, by currency, and `cost_usd` what
+    providers took for it in this cycle."""
 
     cycle: ShownCycle | None
     balance: Balance | None
     streams: int
     keys: list[KeyEntry]
+    paid_until: str | None
+    paid: dict[str, str]
+    cost_usd: float
+    users: list[UserEntry]
 
 
 class Accounts(Resource):
@@ -131,6 +139,10 @@ class Accounts(Resource):
             balance=account_balance.balance if account_balance else None,
             streams=account_balance.running if account_balance else 0,
             keys=[keys.shown(key) for key in records],
+            paid_until=iso_or_none(account.paid_until),
+            paid=_decimal(await self._admin_tools.income.sums_paid(account.id)),
+            cost_usd=await self._cost_usd(account),
+            users=[*await self._admin_tools.people.users_of(account.id)],
         )
         return reply(whole)
 
@@ -170,11 +182,7 @@ class Accounts(Resource):
         """Close an account: its keys stop working, its usage stays"""
         account = await self._admin_tools.account(request.path_params["id"])
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
-        closed = await accounts.close(self._store, account.id, act)
-        self._admin_tools.callers.forget(account.id)
-        await self._admin_tools.purges.purge_account(account.id)
-        await self._admin_tools.erasing.erase_account(account.id)
-        return reply(shown(closed or account))
+        return reply(shown(await self._admin_tools.close(account, act)))
 
     @endpoint(
         "POST",
@@ -222,6 +230,10 @@ class Accounts(Resource):
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
+    async def _cost_usd(self, account: Account) -> float:
+        cycle = cycle_at(account.anchor, await self._store.now())
+        return await costs.total(self._store, account.id, cycle.start, is_account=True) / 1_000_000
+
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
         terms = before if change is UNSET else account_overrides.changed(before, change, self._config)
         account_overrides.check(plan, terms, self._config)
@@ -233,6 +245,10 @@ def shown(account: Account) -> AccountEntry:
         name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
     }
     return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
+
+
+def _decimal(minor: Mapping[str, int]) -> dict[str, str]:
+    return {currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in minor.items()}
 
 
 def _check_name(name: str) -> None:

@@ -12,6 +12,7 @@ from proxy.access.callers import Callers, caller_or_none
 from proxy.api import account_overrides
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.catalogue.erasing import Erasing, Purges
+from proxy.catalogue.people import Income, People
 from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
@@ -50,6 +51,8 @@ class AdminTools(NamedTuple):
     vault: Vault
     erasing: Erasing
     known_names: Callable[[], Mapping[str, Names]]
+    people: People = People()
+    income: Income = Income()
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name. Raises NotFound."""
@@ -69,6 +72,14 @@ class AdminTools(NamedTuple):
         if terms is None:
             return None
         return await read_balance(self.ledger, account.id, "", account.anchor, terms)
+
+    async def close(self, account: Account, act: Act) -> Account:
+        """Close an account: its keys are dead when this returns, and what it owned is erased."""
+        closed = await accounts.close(self.store, account.id, act)
+        self.callers.forget(account.id)
+        await self.purges.purge_account(account.id)
+        await self.erasing.erase_account(account.id)
+        return closed or account
 
     async def query_account(self, request: Request) -> str | None:
         """Return the id of the account that the query names, or None if it names none."""

@@ -19,7 +19,7 @@ from proxy.http.lists import PAGE, Listing, iso, iso_or_none, page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
-from proxy.storage.key_records import KeyRecord, Role
+from proxy.storage.key_records import KeyRecord, NewKeyRecord, Role
 from proxy.storage.rows import new_id
 
 
@@ -30,15 +30,26 @@ class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pace: Annotated[Literal["live"], Meta(description="live")] | None = None
 
 
-class NewKey(msgspec.Struct, frozen=True):
-    account: AccountName
-    role: Annotated[Role, Meta(description="one of speech, admin")] = "speech"
+class KeyFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may say of a new key."""
+
     name: Label = ""
     expires_in_s: (
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
     ) = None
     caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)} and pace")] = NewCaps()
+
+    def record(self, account: str, role: Role, at: int) -> NewKeyRecord:
+        """Return the values of such a key that is made at this moment."""
+        expires = None if self.expires_in_s is None else at + self.expires_in_s * 1_000_000
+        caps = Caps(**msgspec.structs.asdict(self.caps))
+        return NewKeyRecord(account=account, role=role, name=self.name, expires=expires, caps=caps)
+
+
+class NewKey(KeyFields, frozen=True, kw_only=True):
+    account: AccountName
+    role: Annotated[Role, Meta(description="one of speech, admin")] = "speech"
 
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +85,6 @@ class Keys(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
         self._store = admin_tools.store
-        self._callers = admin_tools.callers
 
     @endpoint(
         "GET", "/admin/keys", KeyList, queries=(ACCOUNT_QUERY, *PAGE), failures=(InvalidRequest, NotFound)
@@ -96,57 +106,56 @@ class Keys(Resource):
         account = await self._admin_tools.account(new.account)
         if account.closed is not None:
             raise InvalidRequest(f"The account '{account.name}' is closed.", param="account")
-        caps = Caps(**msgspec.structs.asdict(new.caps))
         act = await self._admin_tools.audit_row(
-            request, "key.created", new_id("key"), account.id, role=new.role, name=new.name, caps=caps
+            request, "key.created", new_id("key"), account.id, role=new.role, name=new.name, caps=new.caps
         )
-        expires = None if new.expires_in_s is None else act.at + new.expires_in_s * 1_000_000
-        record = key_records.NewKeyRecord(
-            account=account.id, role=new.role, name=new.name, expires=expires, caps=caps
-        )
-        secret = api_key.mint()
-        return _minted(await key_records.create(self._store, secret, record, act), secret)
+        record, secret = new.record(account.id, new.role, act.at), api_key.mint()
+        return minted(await key_records.create(self._store, secret, record, act), secret)
 
     @endpoint("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
     async def revoke_key(self, request: Request) -> Response:
         """End a key"""
-        key = await self._get(request.path_params["id"])
-        act = await self._admin_tools.audit_row(request, "key.revoked", key.id, key.account)
-        revoked = await key_records.revoke(self._store, key.id, act)
-        self._callers.forget(key.id)
-        return reply(shown(revoked or key))
+        return await revoke(self._admin_tools, request, await self._get(request.path_params["id"]))
 
     @endpoint("POST", "/admin/keys/{id}/rotate", MintedKey, status=201, failures=(InvalidRequest, NotFound))
     async def rotate_key(self, request: Request) -> Response:
         """Replace a key by a new one with the same rights"""
-        key = await self._get(request.path_params["id"])
-        act = await self._admin_tools.audit_row(
-            request, "key.rotated", new_id("key"), key.account, replaces=key.id
-        )
-        secret = api_key.mint()
-        rotated = await key_records.rotate(self._store, key.id, secret, act)
-        if rotated is None:
-            raise InvalidRequest(
-                f"The key {key.id} is revoked, has expired, or its account is closed; create a new one.",
-                param="id",
-            )
-        self._callers.forget(key.id)
-        return _minted(rotated, secret)
+        return await rotate(self._admin_tools, request, await self._get(request.path_params["id"]))
 
     async def _get(self, id_: str) -> KeyRecord:
         key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
-        if key is None:
+        if key is None or key.kind != "key":
             raise NotFound(
                 f"There is no key '{id_[:80]}'; see voxgate keys list for ids (key_…).", param="id"
             )
         return key
 
 
+async def revoke(admin_tools: AdminTools, request: Request, key: KeyRecord) -> Response:
+    act = await admin_tools.audit_row(request, "key.revoked", key.id, key.account)
+    revoked = await key_records.revoke(admin_tools.store, key.id, act)
+    admin_tools.callers.forget(key.id)
+    return reply(shown(revoked or key))
+
+
+async def rotate(admin_tools: AdminTools, request: Request, key: KeyRecord) -> Response:
+    act = await admin_tools.audit_row(request, "key.rotated", new_id("key"), key.account, replaces=key.id)
+    secret = api_key.mint()
+    rotated = await key_records.rotate(admin_tools.store, key.id, secret, act)
+    if rotated is None:
+        raise InvalidRequest(
+            f"The key {key.id} is revoked, has expired, or its account is closed; create a new one.",
+            param="id",
+        )
+    admin_tools.callers.forget(key.id)
+    return minted(rotated, secret)
+
+
 def shown(record: KeyRecord) -> KeyEntry:
     return KeyEntry(**_plain(record))
 
 
-def _minted(record: KeyRecord, secret: api_key.ApiKey) -> Response:
+def minted(record: KeyRecord, secret: api_key.ApiKey) -> Response:
     return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
 
 
@@ -154,4 +163,5 @@ def _plain(record: KeyRecord) -> dict[str, Any]:
     times = {"created": iso(record.created)}
     ends = {name: iso_or_none(getattr(record, name)) for name in ("expires", "revoked")}
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
-    return {**msgspec.structs.asdict(record), **times, **ends, "caps": caps}
+    columns = {name: getattr(record, name) for name in KeyEntry.__struct_fields__}
+    return {**columns, **times, **ends, "caps": caps}

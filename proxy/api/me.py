@@ -8,14 +8,17 @@ from starlette.responses import Response
 
 from policies.limits import COUNTED, limit_values, with_limits
 from policies.plans import ConsentRule
-from proxy.access.admission import Plans
 from proxy.access.callers import caller_of
+from proxy.access.sessions import session_or_none
 from proxy.api.account_overrides import ShownPrices, shown_prices
+from proxy.api.admin_tools import AdminTools
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.people import UserEntry
 from proxy.errors import InvalidKey, NotAllowed
+from proxy.http.lists import iso_or_none
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
-from proxy.ledger import Ledger
 from proxy.storage import accounts, key_records
 from proxy.storage.key_records import KeyRecord, Role
 
@@ -52,9 +55,13 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`prices` are its own. `streams` counts its running requests, `clones_used` this cycle's clones."""
+    """`prices` are its own. `streams` counts its running requests, `clones_used` this cycle's clones, and
+    `voices_used` its saved voices. `user` is the person who has signed in, and null with an API key. After
+    `paid_until` the account has another plan. Requests that name no voice have the `preferred_voice`.
+    """
 
     account: OwnAccount
+    user: UserEntry | None
     key: OwnKey
     plan: OwnPlan
     limits: OwnLimits
@@ -63,12 +70,17 @@ class MeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     credits: Balance
     streams: int
     clones_used: int
+    voices_used: int
+    preferred_voice: str | None
+    paid_until: str | None
 
 
 class Me(Resource):
-    def __init__(self, ledger: Ledger, plans: Plans) -> None:
-        self._ledger = ledger
-        self._plans = plans
+    def __init__(self, admin_tools: AdminTools, voices: VoiceTools) -> None:
+        self._ledger = admin_tools.ledger
+        self._people = admin_tools.people
+        self._plans = voices.plans
+        self._library = voices.library
 
     @endpoint("GET", "/v1/me", MeAnswer, failures=(NotAllowed,))
     async def get_me(self, request: Request) -> Response:
@@ -80,9 +92,11 @@ class Me(Resource):
         if account is None or key is None:
             raise InvalidKey("This key is no longer known here.")
         account_balance = await read_balance(self._ledger, account.id, key.id, account.anchor, terms)
+        session, library = session_or_none(request.scope), await self._library.get(account.id)
         return reply(
             MeAnswer(
                 account=OwnAccount(account.id, account.name),
+                user=None if session is None else await self._people.user(session.user),
                 key=_key(key),
                 plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price, terms.consent),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
@@ -91,6 +105,9 @@ class Me(Resource):
                 credits=account_balance.balance,
                 streams=account_balance.running,
                 clones_used=account_balance.clones_used,
+                voices_used=len(library.own.saved),
+                preferred_voice=account.preferred_voice or None,
+                paid_until=iso_or_none(account.paid_until),
             )
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,7 +25,7 @@ from proxy.http.body import (
     micro,
 )
 from proxy.http.lists import PAGE, Listing, iso, page
-from proxy.http.replies import reply, shown_as
+from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
@@ -46,6 +47,12 @@ class NewCorrection(msgspec.Struct, frozen=True):
     """`credits` below zero take some away."""
 
     credits: SignedCredits
+    reason: NeededReason
+
+
+class CycleReset(msgspec.Struct, frozen=True):
+    """Why the cycle begins anew, for the entry and the audit."""
+
     reason: NeededReason
 
 
@@ -140,6 +147,27 @@ class Money(Resource):
         details = _details(amount, new.reason)
         reason = await self._reason(request, "credits.corrected", account.id, account.id, details)
         return await self._moved(account, await movements.correct(self._ledger, account.id, amount, reason))
+
+    @endpoint(
+        "POST",
+        "/admin/accounts/{id:path}/reset-cycle",
+        MovedEntry,
+        status=201,
+        body=CycleReset,
+        failures=(NotFound, Conflict),
+    )
+    async def reset_cycle(self, request: Request) -> Response:
+        """Give an account back what it spent of its allowance in this cycle."""
+        account = await self._open_account(request.path_params["id"])
+        reason = (await body(request, CycleReset)).reason
+        act = await self._admin_tools.audit_row(request, "cycle.reset", account.id, account.id)
+
+        def reason_for(amount: int, reference: str) -> Reason:
+            details = {**_details(amount, reason), "reference": reference}
+            statements = audit.insert_statements(replace(act, details=encode_json(details).decode()))
+            return Reason(act.actor, reason, statements)
+
+        return await self._moved(account, await movements.reset_cycle(self._ledger, account, reason_for))
 
     @endpoint(
         "GET",

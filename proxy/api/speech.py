@@ -78,11 +78,14 @@ class SpeechEndpoint:
             await self._speak_form(state, terms, connection)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
-        request = speech_request.parse_speech(body, self._defaults, self._speaking.plans.client_fields)
+        defaults = self._defaults
+        if caller.preferred_voice:
+            defaults = await self._speaking.defaults_of(caller, defaults)
+        request = speech_request.parse_speech(body, defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
             # Its key makes an id. A kept answer is believed for a usage row, and a 202 has none.
             key = read_key(connection.headers(b"idempotency-key"))
-            later = BackgroundRequest(state["request_id"], caller, terms, body, self._defaults, key)
+            later = BackgroundRequest(state["request_id"], caller, terms, body, defaults, key)
             await (await self._background.begin(later))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, terms)

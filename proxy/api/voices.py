@@ -14,7 +14,7 @@ from starlette.responses import Response
 from policies import matching
 from policies.routing import Voice
 from proxy.access.admission import Plans
-from proxy.access.callers import caller_or_none
+from proxy.access.callers import Caller, caller_or_none
 from proxy.api.voice_entries import (
     Entries,
     VoiceEntry,
@@ -76,6 +76,28 @@ class VoiceTools(NamedTuple):
                 raise
             entries = self._entries(request, newer)
             return entries.entry(entries.known.find(id_))
+
+    async def usable(self, caller: Caller, name: str) -> Voice:
+        """Return a voice that the caller may speak with, by its id or name. Raises InvalidRequest."""
+        own = await self.library.get(caller.account)
+        try:
+            voice = self.catalogue.resolve_voice(name, own.voices)
+        except InvalidRequest:
+            # Another worker may have saved it a moment ago.
+            if (newer := await self.library.read_again(caller.account)) is None:
+                raise
+            own, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
+        terms = self.plans.terms(caller)
+        engines = {*KnownVoices(own, self.catalogue, terms).engines(voice)}
+        models, (_, allowed) = self.catalogue.models(), self.catalogue.list_models(terms)
+        # An engine that has not been up yet may have any model.
+        if engines and engines <= {each.engine for each in models} - {each.engine for each in allowed}:
+            raise InvalidRequest(
+                f"Your plan '{terms.plan}' has no model that speaks with the voice '{voice.label}'.",
+                param="voice",
+                code="voice_not_found",
+            )
+        return voice
 
 
 def _account(request: Request) -> str:

@@ -292,6 +292,16 @@ class Catalogue:
             message = unknown_voice(name, ids)
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
+    def may_have(self, name: str) -> bool:
+        """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
+        try:
+            self.resolve_voice(name)
+        except InvalidRequest:
+            return False
+        except UpstreamFailed:
+            return True
+        return True
+
     def with_speakers(self, voice: routing.Voice, terms: Terms | None) -> tuple[routing.Voice, str]:
         """Return a voice with the gender that speaks if a request names no model and no language, and the
         name whose alias it then is, or ""."""

@@ -108,6 +108,12 @@ def accounts_correct(account: Account, credits: Credits, reason: _Reason) -> Adm
     return AdminRequest("POST", path("accounts", account, "corrections"), body)
 
 
+@ACCOUNTS.command("reset-cycle", tables.entry)
+def accounts_reset_cycle(account: Account, reason: _Reason) -> AdminRequest:
+    """Give back what an account spent of its allowance in this cycle."""
+    return AdminRequest("POST", path("accounts", account, "reset-cycle"), {"reason": reason})
+
+
 @ACCOUNTS.command("suspend", tables.account)
 def accounts_suspend(account: Account, reason: _Reason) -> AdminRequest:
     """Suspend an account at once. Its keys are refused and its jobs wait; nothing of it is deleted."""

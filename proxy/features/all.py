@@ -32,6 +32,7 @@ _NAMES = (
     "erasure",
     "webhooks",
     "mail",
+    "users",
     "consents",
     "models",
     "own_voices",

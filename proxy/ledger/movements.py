@@ -5,16 +5,20 @@ Each is an entry with a reason, an actor and a line in the audit, all in one uni
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from policies.cycles import cycle_at
 from policies.price import in_credits
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.settlement import Reason, give_back
 from proxy.storage import accounts, entries
+from proxy.storage.accounts import Account
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists
 
-__all__ = ["Reason", "correct", "grant", "refund"]
+__all__ = ["Reason", "correct", "grant", "refund", "reset_cycle"]
 
 
 async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, reason: Reason) -> Entry:
@@ -23,7 +27,7 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
     Payments may be reported twice: the same reference with the same account and amount gives the entry that
     is there. Raises Conflict when the reference was used for something else.
     """
-    entry = await _granted_entry(ledger, account, micro, "grant", reason, reference)
+    entry = await _entry(ledger, account, GRANTED, micro, "grant", reason, reference)
     try:
         await ledger.holds.move([entry], reason.extra_statements)
     except AlreadyExists:
@@ -38,8 +42,33 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
 
 
 async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
-    entry = await _granted_entry(ledger, account, micro, "correction", reason, None)
+    entry = await _entry(ledger, account, GRANTED, micro, "correction", reason, None)
     await ledger.holds.move([entry], reason.extra_statements)
+    return entry
+
+
+async def reset_cycle(ledger: Ledger, account: Account, reason_for: Callable[[int, str], Reason]) -> Entry:
+    """Give back what an account spent of its allowance in this cycle, and return the correction.
+
+    `reason_for` returns the reason for these micro-credits and this reference. The reference has the number
+    of the reset: of two resets at the same time, the second is the first. Raises Conflict if nothing was
+    spent.
+    """
+    pool = cycle_at(account.anchor, await ledger.store.now()).start
+    stem = f"reset:{account.id}:{pool}:"
+    # The number comes before the sum: if another reset comes between the two, the entry is a second one.
+    reference = f"{stem}{await entries.count_references(ledger.store, stem) + 1}"
+    spent = -(await entries.pools(ledger.store, account.id)).get(pool, 0)
+    if spent <= 0:
+        raise Conflict(f"The account '{account.name}' has spent nothing of this cycle.", param="account")
+    reason = reason_for(spent, reference)
+    entry = await _entry(ledger, account.id, pool, spent, "correction", reason, reference)
+    try:
+        await ledger.holds.move([entry], reason.extra_statements)
+    except AlreadyExists:
+        first = await entries.of_reference(ledger.store, reference)
+        assert first is not None, "entries are never deleted"
+        return first
     return entry
 
 
@@ -69,13 +98,19 @@ async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason
         raise Conflict(f"The request {request} was refunded before.", param="request") from None
 
 
-async def _granted_entry(
-    ledger: Ledger, account: str, micro: int, kind: entries.Kind, reason: Reason, reference: str | None
+async def _entry(
+    ledger: Ledger,
+    account: str,
+    pool: int,
+    micro: int,
+    kind: entries.Kind,
+    reason: Reason,
+    reference: str | None,
 ) -> Entry:
     return Entry(
         id=new_id("ent"),
         account=account,
-        pool=GRANTED,
+        pool=pool,
         amount=micro,
         kind=kind,
         at=await ledger.store.now(),

@@ -89,9 +89,21 @@ class RecentPlans:
         self._source = source
         # The oldest go first. Texts are never stored.
         self._recent: dict[_Key, _Recent] = {}
+        self._exist: dict[str, tuple[int, bool]] = {}
 
     def client_fields(self) -> frozenset[str]:
         return self._catalogue.client_fields()
+
+    def may_have(self, voice: str, own: AccountLibrary) -> bool:
+        """Tell whether a voice exists. True as well, as long as its engine has not been up yet."""
+        if voice in own.voices:
+            return True
+        revision, known = self._catalogue.revision, self._exist.get(voice)
+        if known is None or known[0] != revision:
+            if len(self._exist) >= _MOST_STORED:
+                self._exist.clear()
+            known = self._exist[voice] = (revision, self._catalogue.may_have(voice))
+        return known[1]
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget the plans with this voice. Plans from a library are removed with the library."""

@@ -26,7 +26,7 @@ from proxy.speech.planning import Planner, no_proof
 from proxy.speech.recent_plans import ObserverFactory, RecentPlans
 from proxy.speech.sound_filter import Treat, untreated
 from proxy.speech.source import Source
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import Defaults, SpeechRequest
 from proxy.speech.spill import SpillQuota
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
@@ -84,6 +84,16 @@ class Speaking:
             if newer is None:
                 raise
             return await self.plans.call(id_, caller, request, terms, newer, own_voice)
+
+    async def defaults_of(self, caller: Caller, defaults: Defaults) -> Defaults:
+        """Return the defaults of a caller that prefers a voice. If that voice is gone, others decide."""
+        own, voice = await self._library.get(caller.account), caller.preferred_voice
+        if not self.plans.may_have(voice, own):
+            # Another worker may have saved it a moment ago.
+            newer = await self._library.read_again(caller.account)
+            if newer is None or not self.plans.may_have(voice, newer):
+                return defaults
+        return defaults.preferring(voice)
 
 
 class SpeechMeans(NamedTuple):

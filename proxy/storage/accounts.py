@@ -81,6 +81,8 @@ _RESUME = f"""
 UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST(:at AS BIGINT) END,
     suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
 """
+_PREFER = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
+_UNPREFER = "UPDATE accounts SET preferred_voice = '' WHERE preferred_voice = :voice"
 _PLANS_IN_USE = """
 SELECT plan FROM accounts WHERE closed IS NULL
 UNION SELECT lapsed_plan FROM accounts WHERE closed IS NULL AND paid_until IS NOT NULL
@@ -195,6 +197,16 @@ async def resume(store: Store, account: str, act: Act) -> Account | None:
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
     return _one(rows)
+
+
+def prefer_statement(account: str, voice: str) -> Statement:
+    """Set the voice of the account's requests that name none; "" is none. Forget its callers afterwards."""
+    return Statement(_PREFER, {"id": account, "voice": voice})
+
+
+def unprefer_statement(voice: str) -> Statement:
+    """Let no account prefer a voice that is deleted. An erasure does so by itself."""
+    return Statement(_UNPREFER, {"voice": voice})
 
 
 async def is_suspended(store: Store, account: str) -> bool:

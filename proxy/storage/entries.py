@@ -147,5 +147,13 @@ async def of_reference(store: Store, reference: str) -> Entry | None:
     return msgspec.convert(rows[0], Entry) if rows else None
 
 
+async def count_references(store: Store, stem: str) -> int:
+    """Count the entries with the references `stem` + 1, 2, … up to the first one that is free."""
+    number = 0
+    while await of_reference(store, f"{stem}{number + 1}") is not None:
+        number += 1
+    return number
+
+
 def _spend_id(request: str, pool: int) -> str:
     return f"{request}:{'granted' if pool == GRANTED else 'allowance'}"

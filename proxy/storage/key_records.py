@@ -12,9 +12,9 @@ from policies.plans import Overrides
 from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
-from proxy.storage.listed_tables import ListedTable
+from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import any_of, decode_json, encode_json, new_id
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import Params, Row, Statement, Store, Value
 
 Role = Literal["speech", "admin"]
 KeyKind = Literal["key", "user"]
@@ -40,9 +40,22 @@ def _record(row: Row) -> KeyRecord:
 
 ROWS = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key'")
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
+OWN = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key' AND role = 'speech'")
+"""The keys that the users of an account see. Its admin keys belong to the operator."""
 _INSERT = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
 VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps)
+RETURNING {ROWS.columns}
+"""
+# A key that has ended takes no place.
+_INSERT_BELOW = f"""
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
+SELECT :id, accounts.id, :hash, 'speech', :name, :hint,
+    CAST(:created AS BIGINT), CAST(:expires AS BIGINT), :caps
+FROM accounts WHERE accounts.id = :account AND accounts.closed IS NULL AND (
+    SELECT count(*) FROM keys AS other WHERE other.account = :account AND other.kind = 'key'
+    AND other.revoked IS NULL AND (other.expires IS NULL OR other.expires > CAST(:created AS BIGINT))
+) < CAST(:most AS BIGINT)
 RETURNING {ROWS.columns}
 """
 _WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
@@ -108,16 +121,35 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
 
     Raises MissingReference when there is no such account.
     """
-    row: Params = {
-        "id": act.subject if act else new_id("key"),
-        "hash": key.digest,
-        "hint": key.hint,
-        "created": act.at if act else await store.now(),
-        **msgspec.structs.asdict(values),
-        "caps": encode_json(values.caps),
-    }
+    id_, created_at = (act.subject, act.at) if act else (new_id("key"), await store.now())
+    row = _row(id_, created_at, key, values)
     (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _record(created)
+
+
+async def create_below(
+    store: Store, key: ApiKey, values: NewKeyRecord, most: int, act: Act
+) -> KeyRecord | None:
+    """Create a key of the role speech. None: the account has `most` keys that work, or it is closed."""
+    row = {**_row(act.subject, act.at, key, values), "most": most}
+    _, rows, *_ = await store.write(
+        lock_account(values.account),
+        Statement(_INSERT_BELOW, row),
+        *audit.insert_statements(act, _WAS_MADE),
+    )
+    return _one(rows)
+
+
+def _row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
+    """Return the columns of a new key."""
+    return {
+        **msgspec.structs.asdict(values),
+        "id": id_,
+        "hash": key.digest,
+        "hint": key.hint,
+        "created": created,
+        "caps": encode_json(values.caps),
+    }
 
 
 async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | None:

@@ -199,7 +199,11 @@ class ClientJobs(JobResource):
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
             raise
         id_, key = request.scope["state"]["request_id"], read_key(request.headers.getlist("idempotency-key"))
-        background = BackgroundRequest(id_, caller, terms, b"", Defaults.of(self._at.config.server), key)
+        defaults = Defaults.of(self._at.config.server)
+        if caller.preferred_voice:
+            assert self._at.speaking is not None, "endpoints run in workers, which speak"
+            defaults = await self._at.speaking.defaults_of(caller, defaults)
+        background = BackgroundRequest(id_, caller, terms, b"", defaults, key)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             return await self._begin(self._kinds.of_form, background, request)
         raw = await raw_body(request, MOST_BODY_BYTES)

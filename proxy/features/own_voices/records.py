@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.catalogue.voice_records import DESCRIBED, VoiceRecord
 from proxy.features.own_voices.seals import closed
-from proxy.storage import audit, blobs, library_revisions
+from proxy.storage import accounts, audit, blobs, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
@@ -203,6 +203,7 @@ async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
         Statement(_HOLD_VOICE, {"id": id_}),
         *audit.insert_statements(act, _WAS_MADE),
         Statement(_RAISE_REVISION, {"id": id_}),
+        accounts.unprefer_statement(id_),
         Statement(_DELETE, {"id": id_}),
     )
     return bool(rows)

@@ -26,6 +26,7 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
             "streams": None,
             "voices": 3,
             "clones": None,
+            "keys": 50,
             "max_characters": 50,
             "job_characters": None,
             "engines": ["tone"],
@@ -33,6 +34,10 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
         "credits": {"allowance": 100, "used": 2.5, "left": 97.5, "granted": 0.25, "available": 97.75},
         "streams": 0,
         "clones_used": 0,
+        "voices_used": 0,
+        "preferred_voice": None,
+        "paid_until": None,
+        "user": None,
         "prices": {
             "speech": {"credits": 2.5, "per": "job"},
             "cached": {"credits": 0, "per": "job"},

@@ -28,6 +28,10 @@ async def acts(server: Inside, query: str = "") -> list[dict[str, Any]]:
         ("accounts/ada/corrections", {"credits": 1, "reason": ""}, 400, "reason"),
         ("accounts/ada/corrections", {"credits": 0.1234567, "reason": "x"}, 400, "credits"),
         ("accounts/nobody/corrections", {"credits": 1, "reason": "x"}, 404, "account"),
+        ("accounts/nobody/reset-cycle", {"reason": "x"}, 404, "account"),
+        ("accounts/ada/reset-cycle", {}, 400, "reason"),
+        ("accounts/ada/reset-cycle", {"reason": "a\x00b"}, 400, "reason"),
+        ("accounts/ada/grants", {"credits": 1, "reference": "reset:ada:1:1"}, 400, "reference"),
         ("requests/%00/refund", {"reason": "x"}, 404, "request"),
         ("requests/{spoken}/refund", {"credits": 2.6, "reason": "x"}, 400, "credits"),
         ("requests/{spoken}/refund", {"credits": 0, "reason": "x"}, 400, "credits"),
@@ -53,6 +57,7 @@ async def test_the_books_of_a_closed_account_stay_as_they_are(priced: Inside) ->
     for path, body in (
         ("accounts/ada/grants", {"credits": 1}),
         ("accounts/ada/corrections", {"credits": 1, "reason": "x"}),
+        ("accounts/ada/reset-cycle", {"reason": "x"}),
         (f"requests/{spoken}/refund", {"reason": "x"}),
         ("accounts/ada", {"plan": "unlimited"}),
         ("accounts/ada", {"agreed": {"rpm": 5}}),
@@ -104,3 +109,15 @@ async def test_acts_are_found_by_account_and_time_and_paged(priced: Inside) -> N
         answer = await priced.administer("GET", f"audit{query}")
         assert (answer.status_code, envelope(answer)["param"]) == (400, param)
     assert (await priced.administer("GET", "audit?account=nobody")).status_code == 404
+
+
+async def test_a_cycle_is_reset_with_an_act_of_the_operator(priced: Inside) -> None:
+    nothing = await priced.administer("POST", "accounts/ada/reset-cycle", {"reason": "x"})
+    assert (nothing.status_code, envelope(nothing)["param"]) == (409, "account")
+    await priced.speech()
+    reset = (await priced.administer("POST", "accounts/ada/reset-cycle", {"reason": "a bad day"})).json()
+    assert (reset["credits"], reset["kind"], reset["pool"]) == (2.5, "correction", "allowance")
+    assert (reset["balance"]["used"], reset["balance"]["left"]) == (0, 100)
+    (act,) = await acts(priced)
+    assert (act["action"], act["account"]) == ("cycle.reset", priced.account.id)
+    assert act["details"] == {"credits": 2.5, "reason": "a bad day", "reference": reset["reference"]}

@@ -13,7 +13,7 @@ from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.ledger import Ledger, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
-from proxy.storage import entries, usage
+from proxy.storage import accounts, entries, usage
 from proxy.storage.store import AlreadyExists, Store
 from proxy.storage.usage import UsageRow
 from proxy.telemetry.metrics import Metrics
@@ -261,3 +261,40 @@ def _note(id_: str) -> UsageRow:
         format="mp3",
         outcome="failed",
     )
+
+
+async def _reset(ledger: Ledger) -> entries.Entry:
+    account = await accounts.get(ledger.store, "acc_ada")
+    assert account is not None
+    return await movements.reset_cycle(ledger, account, lambda _amount, _reference: TOLD)
+
+
+async def test_resets_of_a_cycle_at_once_give_back_once(ledger: Ledger, store: Store) -> None:
+    """Two processes reset, while a request is under way and another one is settled."""
+    async with open_ledger(store, Metrics()) as another, asking.holding(ledger, asking.wanted("req_9")):
+        for number in (1, 2):
+            await asking.speak(ledger, asking.wanted(f"req_{number}"), 10)
+            resets = await asyncio.gather(
+                *(_reset(each) for each in (ledger, another) * 3), return_exceptions=True
+            )
+            given = [each for each in resets if isinstance(each, entries.Entry)]
+            late = [each for each in resets if isinstance(each, Conflict)]
+            assert len(given) + len(late) == 6
+            assert {(each.id, each.amount) for each in given} == {(given[0].id, 10 * MICRO)}
+            pool, reference = given[0].pool, given[0].reference
+            assert (given[0].kind, reference) == ("correction", f"reset:acc_ada:{pool}:{number}")
+            assert (await entries.pools(store, "acc_ada"))[pool] == 0
+        with pytest.raises(Conflict):
+            await _reset(ledger)
+    async with open_ledger(store, Metrics()) as fresh:
+        assert await asking.stands(fresh, asking.wanted("req_3")) == asking.Account(100, 0, 0)
+
+
+async def test_a_reset_counts_what_was_spent_beyond_it(ledger: Ledger) -> None:
+    """A reset between two requests gives back the first one alone, and no granted credits."""
+    await movements.grant(ledger, "acc_ada", 7 * MICRO, None, TOLD)
+    await asking.speak(ledger, asking.wanted("req_1", 100), 100)
+    await asking.speak(ledger, asking.wanted("req_2", 5), 5)
+    await _reset(ledger)
+    await asking.speak(ledger, asking.wanted("req_3"), 10)
+    assert await asking.stands(ledger, asking.wanted("req_4")) == asking.Account(90, 2, 0)

@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from policies.limits import Caps
-from proxy.storage import accounts, api_key, key_records
+from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
+from proxy.storage.audit import Act
 from proxy.storage.key_records import KeyRecord, NewKeyRecord
-from proxy.storage.rows import NEWEST, Place
-from proxy.storage.store import AlreadyExists, MissingReference, Store
+from proxy.storage.rows import NEWEST, Place, new_id
+from proxy.storage.store import AlreadyExists, MissingReference, Statement, Store
 from tests.proxy.storage.changes import to_plan
 
 
@@ -142,3 +143,41 @@ async def test_one_of_many_rotations_at_once_succeeds(store: Store, ada: Account
         (new,) = [record for record in rotated if record is not None]
         assert [record for record in await listed(store) if record.revoked is None] == [new]
         await key_records.revoke(store, new.id)
+
+
+async def _below(store: Store, account: str, most: int, expires: int | None = None) -> KeyRecord | None:
+    act = Act(
+        id=new_id("aud"),
+        at=await store.now(),
+        actor="key_user",
+        action="key.created",
+        subject=new_id("key"),
+        account=account,
+    )
+    values = NewKeyRecord(account=account, name="own", expires=expires)
+    return await key_records.create_below(store, api_key.mint(), values, most, act)
+
+
+async def test_keys_within_a_limit_are_no_more_when_many_are_made_at_once(store: Store, ada: Account) -> None:
+    made = [key for key in await asyncio.gather(*(_below(store, ada.id, 3) for _ in range(8))) if key]
+    assert len(made) == 3
+    assert {act.subject for act in await audit.list_(store, limit=99)} == {key.id for key in made}
+    assert await _below(store, ada.id, 3) is None
+    assert await _below(store, ada.id, 4, expires=await store.now()) is not None, "and it has ended at once"
+    assert await _below(store, ada.id, 4) is not None
+    await key_records.revoke(store, made[0].id)
+    assert await _below(store, ada.id, 4) is not None
+    assert await _below(store, ada.id, 4) is None
+    await accounts.close(store, ada.id)
+    assert await _below(store, ada.id, 99) is None
+
+
+async def test_users_see_no_key_of_a_user_and_none_of_an_operator(store: Store, ada: Account) -> None:
+    own = await _below(store, ada.id, 1)
+    assert own is not None
+    await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id, role="admin"))
+    person = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
+    await store.write(Statement("UPDATE keys SET kind = 'user' WHERE id = :id", {"id": person.id}))
+    assert await key_records.OWN.page(store, ada.id, NEWEST, 99) == [own]
+    assert await _below(store, ada.id, 2) is None, "the admin key is a key, and the user is none"
+    assert await _below(store, ada.id, 3) is not None

@@ -1,0 +1,134 @@
+"""POST /v1/me and POST /v1/me/close: what people set for themselves, and how they leave."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.mail_addresses import MOST_CHARACTERS
+from proxy.access.callers import Caller, caller_of
+from proxy.access.sessions import session_of, session_or_none
+from proxy.api.admin_tools import AdminTools
+from proxy.api.me import Me, MeAnswer
+from proxy.api.voices import VoiceTools
+from proxy.errors import InvalidRequest, NotAllowed, SessionEnded, SessionNeeded, UpstreamFailed
+from proxy.features.users import records
+from proxy.http.body import Name, body
+from proxy.http.lists import iso
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+from proxy.storage import accounts, audit
+from proxy.storage.store import Statement
+
+_OF_USER = ("mails", "language")
+"""Fields that belong to a person, whom no API key is."""
+
+
+class MeChange(msgspec.Struct, frozen=True):
+    """Fields that are left out stay. `preferred_voice` null removes it. An API key has neither `mails` nor a
+    `language`."""
+
+    preferred_voice: Name | UnsetType | None = UNSET
+    mails: Annotated[bool, Meta(description="true or false")] | UnsetType = UNSET
+    language: (
+        Annotated[Literal["en", "pt-BR", "es"], Meta(description="one of en, pt-BR, es")] | UnsetType
+    ) = UNSET
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """The address of the person, once more: closing cannot be undone."""
+
+    address: Annotated[
+        str,
+        Meta(min_length=1, max_length=MOST_CHARACTERS, description="your own address"),
+    ]
+
+    def __repr__(self) -> str:
+        return "<Closing>"
+
+
+class ClosedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """All its users, sessions, keys and voices are gone; its orders and payments stay on record."""
+
+    id: str
+    closed: str
+
+
+class OwnAccount(Resource):
+    """The account of the caller, and the person of its session."""
+
+    def __init__(self, admin_tools: AdminTools, voices: VoiceTools) -> None:
+        self._admin_tools = admin_tools
+        self._store = admin_tools.store
+        self._voices = voices
+        self._me = Me(admin_tools, voices)
+
+    @endpoint("POST", "/v1/me", MeAnswer, body=MeChange, failures=(NotAllowed, UpstreamFailed))
+    async def change_me(self, request: Request) -> Response:
+        """Set the preferred voice, and of a person who has signed in the language and the mails"""
+        change, caller = await body(request, MeChange), caller_of(request.scope)
+        details: dict[str, Any] = {
+            name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET
+        }
+        if not details:
+            raise InvalidRequest(
+                "Missing required parameter: 'preferred_voice', 'mails' or 'language'.",
+                param="preferred_voice",
+                code="missing_required_parameter",
+            )
+        statements: list[Statement] = []
+        if change.preferred_voice is not UNSET:
+            voice = await self._voice_id(caller, change.preferred_voice)
+            details["preferred_voice"] = voice or None
+            statements.append(accounts.prefer_statement(caller.account, voice))
+        if details.keys() & set(_OF_USER):
+            if (session := session_or_none(request.scope)) is None:
+                raise SessionNeeded
+            statements.append(
+                records.change_statement(session.user, details.get("mails"), details.get("language"))
+            )
+        act = await self._admin_tools.audit_row(
+            request, "account.preferred", caller.account, caller.account, **details
+        )
+        await self._store.write(*statements, *audit.insert_statements(act))
+        self._admin_tools.callers.forget(caller.account)
+        return await self._me.get_me(request)
+
+    @endpoint(
+        "POST",
+        "/v1/me/close",
+        ClosedAccount,
+        access="fresh session",
+        body=Closing,
+        is_for_suspended=True,
+    )
+    async def close_me(self, request: Request) -> Response:
+        """Close the account for good, with all its users, keys and voices"""
+        sent, session = await body(request, Closing), session_of(request.scope)
+        user = await self._admin_tools.people.user(session.user)
+        account = await accounts.get(self._store, session.caller.account)
+        if user is None or account is None or account.closed is not None:
+            raise SessionEnded(records.ENDED_COOKIE)
+        if records.folded(sent.address) != records.folded(user.address):
+            raise InvalidRequest(
+                "Invalid value for 'address': it must be your own address, or nothing is closed.",
+                param="address",
+            )
+        act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
+        closed = await self._admin_tools.close(account, act)
+        answer = reply(ClosedAccount(id=closed.id, closed=iso(closed.closed or act.at)))
+        answer.headers["set-cookie"] = records.ENDED_COOKIE
+        return answer
+
+    async def _voice_id(self, caller: Caller, name: str | None) -> str:
+        if name is None:
+            return ""
+        try:
+            return (await self._voices.usable(caller, name)).id
+        except (InvalidRequest, UpstreamFailed) as failure:
+            failure.param = "preferred_voice"
+            raise

@@ -1,0 +1,105 @@
+"""/v1/keys: the users of an account make, list, revoke and rotate its API keys.
+
+They have the role `speech`. The admin keys of an operator's account are not seen here: else each of its users
+could make one.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.admission import Plans
+from proxy.access.callers import caller_of
+from proxy.api import keys
+from proxy.api.admin_tools import AdminTools
+from proxy.api.keys import KeyEntry, KeyFields, KeyList, MintedKey
+from proxy.errors import InvalidRequest, NotAllowed, NotFound
+from proxy.http.body import body, can_be_named
+from proxy.http.lists import PAGE, page
+from proxy.http.resource import Resource, endpoint
+from proxy.storage import api_key, key_records
+from proxy.storage.key_records import KeyRecord
+from proxy.storage.rows import new_id
+
+_ROOT = "/v1/keys"
+_MOST = 1000
+"""The most working keys of an account whose plan has no limit."""
+
+
+class OwnKeys(Resource):
+    """The keys of the caller's account."""
+
+    def __init__(self, admin_tools: AdminTools, plans: Plans) -> None:
+        self._admin_tools = admin_tools
+        self._store = admin_tools.store
+        self._plans = plans
+
+    @endpoint("GET", _ROOT, KeyList, access="session", queries=PAGE, failures=(InvalidRequest,))
+    async def list_own_keys(self, request: Request) -> Response:
+        """The account's API keys, without their secrets, the newest first"""
+        account = caller_of(request.scope).account
+        listed = await page(
+            request,
+            partial(key_records.OWN.place_of, self._store, account),
+            partial(key_records.OWN.page, self._store, account),
+        )
+        return listed.answer(KeyList, keys.shown)
+
+    @endpoint(
+        "POST",
+        _ROOT,
+        MintedKey,
+        status=201,
+        access="fresh session",
+        body=KeyFields,
+        failures=(NotAllowed,),
+    )
+    async def create_own_key(self, request: Request) -> Response:
+        """Make an API key; its secret is shown this once"""
+        new, caller = await body(request, KeyFields), caller_of(request.scope)
+        terms = self._plans.terms(caller)
+        most = _MOST if terms.keys is None else terms.keys
+        if not most:
+            raise NotAllowed(f"Your plan '{terms.plan}' has no API keys.", code="no_api_keys")
+        details = {"role": "speech", "name": new.name, "caps": new.caps}
+        act = await self._admin_tools.audit_row(
+            request, "key.created", new_id("key"), caller.account, **details
+        )
+        secret = api_key.mint()
+        made = await key_records.create_below(
+            self._store, secret, new.record(caller.account, "speech", act.at), most, act
+        )
+        if made is None:
+            raise NotAllowed(
+                f"Your account has {most} API keys that work, the most of your plan '{terms.plan}'. Revoke "
+                "one that you do not need.",
+                code="too_many_keys",
+            )
+        return keys.minted(made, secret)
+
+    @endpoint("DELETE", f"{_ROOT}/{{id}}", KeyEntry, access="fresh session", failures=(NotFound,))
+    async def revoke_own_key(self, request: Request) -> Response:
+        """End an API key"""
+        return await keys.revoke(self._admin_tools, request, await self._found(request))
+
+    @endpoint(
+        "POST",
+        f"{_ROOT}/{{id}}/rotate",
+        MintedKey,
+        status=201,
+        access="fresh session",
+        failures=(InvalidRequest, NotFound),
+    )
+    async def rotate_own_key(self, request: Request) -> Response:
+        """Replace an API key by a new one with the same rights"""
+        return await keys.rotate(self._admin_tools, request, await self._found(request))
+
+    async def _found(self, request: Request) -> KeyRecord:
+        account, id_ = caller_of(request.scope).account, request.path_params["id"]
+        key = await key_records.OWN.get(self._store, account, id_) if can_be_named(id_) else None
+        if key is None or (key.kind, key.role) != ("key", "speech"):
+            raise NotFound(f"Your account has no key '{id_[:80]}'; see GET {_ROOT}.", param="id")
+        return key

@@ -1,0 +1,132 @@
+"""Users, requests to sign in and sessions as rows. Addresses are not sealed: they are looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from policies.mail_folding import folded_address
+from proxy.access.sessions import COOKIE
+from proxy.catalogue.people import People, UserEntry
+from proxy.storage.disk_names import account_name
+from proxy.storage.listed_tables import ListedTable
+from proxy.storage.store import Row, Statement, Store
+from proxy.storage.tables import Erasable, PathColumn, Table
+
+# An erased user's sign-ins stay for a day without an address: they count the accounts of a network.
+_BLANK = """
+UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND
+"""
+_MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
+_OF_USER = "folded = (SELECT folded FROM users WHERE id = :subject)"
+_OF_ACCOUNT = "(account = :id OR folded IN (SELECT folded FROM users WHERE account = :id))"
+USERS = Table(
+    "users",
+    personal=True,
+    paths=(PathColumn("account", account_name),),
+    erasable=Erasable(
+        "usr_",
+        digests="SELECT '' AS digest FROM users WHERE id = :subject AND 1 = 0",
+        deletes=(
+            "DELETE FROM sessions WHERE user_id = :subject",
+            _MAILED.format(of=_OF_USER),
+            f"{_BLANK} {_OF_USER}",
+            "UPDATE keys SET revoked = coalesce(revoked, :began) "
+            "WHERE kind = 'user' AND id = (SELECT key FROM users WHERE id = :subject)",
+            "DELETE FROM users WHERE id = :subject",
+        ),
+        hold="UPDATE users SET id = id WHERE id = :subject",
+    ),
+)
+SIGN_INS = Table(
+    "sign_ins",
+    personal=True,
+    closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"{_BLANK} {_OF_ACCOUNT}"),
+    # The address of a user that was erased since the backup may be here, and its journal has no address.
+    restored_with=(_MAILED.format(of="1 = 1"), "DELETE FROM sign_ins"),
+)
+SESSIONS = Table(
+    "sessions",
+    owner="(SELECT account FROM users WHERE users.id = user_id)",
+    closed_with=("DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE account = :id)",),
+    # A session may have ended since the backup.
+    restored_with=("DELETE FROM sessions",),
+)
+ENDED_COOKIE = f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who signs in, whose `key` is the caller of its sessions."""
+
+    id: str
+    account: str
+    key: str
+    address: str
+    folded: str
+    language: str
+    is_operator: bool
+    mails: bool
+    created: int
+
+    def __repr__(self) -> str:
+        return f"<User {self.id} of {self.account}>"
+
+    @property
+    def entry(self) -> UserEntry:
+        return UserEntry(self.id, self.address, self.language, self.mails)
+
+
+def _user(row: Row) -> User:
+    flags = {name: bool(row[name]) for name in ("is_operator", "mails")}
+    return msgspec.convert({**row, **flags}, User)
+
+
+ROWS = ListedTable("users", User, read=_user)
+_CHANGE = """
+UPDATE users SET mails = coalesce(CAST(:mails AS BIGINT), mails),
+    language = coalesce(CAST(:language AS TEXT), language)
+WHERE id = :id
+"""
+
+
+def folded(address: str) -> str:
+    """Return an address in its folded form, or "" if it is no address."""
+    return folded_address(address) or ""
+
+
+def change_statement(user: str, mails: bool | None, language: str | None) -> Statement:
+    """Return the statement that changes a user. None leaves a field as it is."""
+    return Statement(
+        _CHANGE, {"id": user, "mails": None if mails is None else int(mails), "language": language}
+    )
+
+
+async def by_address(store: Store, address: str) -> User | None:
+    rows = await store.read(f"{ROWS.select} folded = :folded", {"folded": address})
+    return _user(rows[0]) if rows else None
+
+
+class UserDirectory(People):
+    """The users of accounts, for other features."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of_user(self, id_: str) -> User | None:
+        return await ROWS.get(self._store, None, id_)
+
+    async def of_account(self, account: str) -> list[User]:
+        """List the users of an account, the newest first."""
+        return await ROWS.of_account(self._store, account)
+
+    async def user(self, id_: str) -> UserEntry | None:
+        found = await self.of_user(id_)
+        return None if found is None else found.entry
+
+    async def users_of(self, account: str) -> Sequence[UserEntry]:
+        return [each.entry for each in await self.of_account(account)]
+
+    async def recipients(self, account: str) -> Sequence[tuple[str, str]]:
+        """Return addresses and languages of the users who want mails. See `Mails.recipients`."""
+        return [(each.folded, each.language) for each in await self.of_account(account) if each.mails]

@@ -1,0 +1,32 @@
+"""[users]: whether people sign in, and which plan a new account has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from proxy.config.reader import Section
+
+_Link = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^\Z|^https?://[^\s\"'<>]+\Z", max_length=500, description='a link, "https://…", or ""'
+    ),
+]
+
+
+class UsersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[users]: with `sign_up = "closed"`, none of this is served. With "invite", users and invited people
+    sign in; with "open", everyone with an address. New accounts have the `plan`; "" is `free`, or the first
+    one. `terms` and `privacy` are links on the page /sign-in."""
+
+    sign_up: Annotated[
+        Literal["closed", "invite", "open"], msgspec.Meta(description="one of closed, invite, open")
+    ] = "closed"
+    plan: Annotated[str, msgspec.Meta(max_length=100, description='a plan, or ""')] = ""
+    terms: _Link = ""
+    privacy: _Link = ""
+
+
+SECTION = Section("users", UsersSection)
