@@ -10,16 +10,18 @@ import httpx2
 
 from proxy.api.admin_resources import record_endpoints
 from proxy.catalogue.erasing import DerivedThings
+from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.registry import Registry
 from proxy.feature import OpenFeatures, RevisionContext, open_features
-from proxy.features.all import all_features, all_tables
+from proxy.features.all import all_features, all_tables, open_store
 from proxy.file_store import data_folder
 from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
 from proxy.kernel import Kernel, open_kernel
+from proxy.storage.store import Statement
 
 
 @asynccontextmanager
@@ -37,8 +39,12 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
 async def replay_erasures(config: Config) -> int:
     """Repeat in a restored database the erasures since its backup. Return their number.
 
-    The caller holds the data folder. A database that has seen every erasure is not even opened.
+    The caller holds the data folder. A database that has seen every erasure is not even opened, except
+    PostgreSQL's, where sessions end here: it was restored by its own tool.
     """
+    if is_postgres(config.storage.url):
+        async with open_store(config.storage.url, Path(config.data)) as store:
+            await store.write(*(Statement(sql) for table in store.tables for sql in table.restored_with))
     files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
     if not any(file.exists() and file.stat().st_size for file in files):
         return 0

@@ -98,6 +98,7 @@ def checked(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]
                 "install the newer voxgate first"
             )
         _check_rows(backup, part, schema, tables)
+        _end_what_ended(part, tables)
         owner = folder.stat()
         if os.geteuid() != owner.st_uid:
             os.chown(part, owner.st_uid, owner.st_gid)  # root may restore for the server's user
@@ -124,6 +125,15 @@ def _check_rows(backup: Path, part: Path, schema: int, tables: Tables) -> None:
         raise UnsafeName(f"{backup} is refused, and nothing was changed: {unsafe}") from None
     except sqlite3.Error as error:
         raise StorageFailed(f"{backup} cannot be read: {error}") from None
+
+
+def _end_what_ended(part: Path, tables: Tables) -> None:
+    """Run the statements of `Table.restored_with` on the copy of a backup. An older one has fewer tables."""
+    with closing(_open(part, "rw")) as copy, copy:
+        copy.execute("PRAGMA secure_delete = ON")
+        has = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for sql in [sql for table in tables if table.name in has for sql in table.restored_with]:
+            copy.execute(sql)
 
 
 def _copy(source: Path, mode: Literal["ro", "rw"], part: Path) -> int:

@@ -79,6 +79,8 @@ class Table(NamedTuple):
     replanned_with: tuple[str, ...] = ()
     """Statements in the commit in which an operator changes the plan of `:account`, at the moment `:at`. Each
     must end with its WHERE."""
+    restored_with: tuple[str, ...] = ()
+    """Statements on a database that was restored from a backup. They have no parameters."""
     rotated_with: tuple[str, ...] = ()
     """Statements in the commit that replaces the key `:id` by `:new_id`. That commit may be refused."""
     settles: type[msgspec.Struct] | None = None

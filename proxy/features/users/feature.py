@@ -2,20 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from proxy.feature import AppContext, Feature, FeatureInstance
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults
+from proxy.engines.registry import Registry
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.users import records
+from proxy.features.users.section import SECTION
+
+_TIDY_S = 3600.0
 
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
+    from proxy.features.users import endpoints
+    from proxy.features.users.origins import origin_of
+    from proxy.features.users.own_account import OwnAccount
+    from proxy.features.users.own_keys import OwnKeys
+    from proxy.features.users.session_store import UserSessions
+    from proxy.features.users.sign_ins import SignIns
+    from proxy.features.users.users_check import plan_of
+    from proxy.http.endpoint import Endpoint
+    from proxy.telemetry.background import repeat
 
-    directory = records.UserDirectory(context.store)
-    context.find(Mails).recipients = directory.recipients
-    yield FeatureInstance(context.sharing(directory))
+    directory, mails = records.UserDirectory(context.store), context.find(Mails)
+    sessions = UserSessions(context.store)
+    sign_ins = SignIns(context.store, context.vault, mails)
+    mails.recipients = directory.recipients
+
+    def at(revision: RevisionContext) -> Additions:
+        config = revision.config
+        section = sign_ins.section = SECTION.of(config)
+        if section.sign_up == "closed":
+            return Additions()
+        sign_ins.plan, sessions.origin = plan_of(config), origin_of(config.server.public_url)
+        admin_tools = revision.admin_tools
+        served: list[Endpoint] = [
+            *endpoints.Confirmations(sign_ins, sessions).endpoints,
+            *endpoints.OwnSessions(admin_tools, sessions).endpoints,
+            *endpoints.AdminUsers(admin_tools, sign_ins, sessions, directory).endpoints,
+        ]
+        if revision.voices is not None:
+            served += OwnKeys(admin_tools, revision.voices.plans).endpoints
+            served += OwnAccount(admin_tools, revision.voices).endpoints
+        if mails.is_on:
+            served += endpoints.SignInRequests(sign_ins, sessions).endpoints
+        return Additions(served, sessions=sessions)
+
+    async def tidy() -> None:
+        await sessions.tidy()
+        await sign_ins.tidy()
+
+    tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics)
+    yield FeatureInstance(context.sharing(directory), at, memories=(sessions,), alone=(tidying,))
 
 
-FEATURE = Feature("users", _open, tables=(records.USERS, records.SIGN_INS, records.SESSIONS))
+def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    from proxy.features.users.users_check import check
+
+    yield from check(config)
+
+
+FEATURE = Feature(
+    "users", _open, tables=(records.USERS, records.SIGN_INS, records.SESSIONS), checks=(_check,)
+)

@@ -15,9 +15,9 @@ from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 
 # An erased user's sign-ins stay for a day without an address: they count the accounts of a network.
-_BLANK = (
-    "UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND"
-)
+_BLANK = """
+UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND
+"""
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
 _OF_USER = "folded = (SELECT folded FROM users WHERE id = :subject)"
 _OF_ACCOUNT = "(account = :id OR folded IN (SELECT folded FROM users WHERE account = :id))"
@@ -43,19 +43,16 @@ SIGN_INS = Table(
     "sign_ins",
     personal=True,
     closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"{_BLANK} {_OF_ACCOUNT}"),
+    # The address of a user that was erased since the backup may be here, and its journal has no address.
+    restored_with=(_MAILED.format(of="1 = 1"), "DELETE FROM sign_ins"),
 )
 SESSIONS = Table(
     "sessions",
     owner="(SELECT account FROM users WHERE users.id = user_id)",
     closed_with=("DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE account = :id)",),
+    # A session may have ended since the backup.
+    restored_with=("DELETE FROM sessions",),
 )
-END_ALL = (
-    Statement("DELETE FROM sessions"),
-    Statement("DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins)"),
-    Statement("DELETE FROM sign_ins"),
-)
-"""What a restore writes: a restored database may have sessions and links that had ended."""
-
 ENDED_COOKIE = f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
 
 
@@ -125,7 +122,7 @@ class UserDirectory(People):
 
     async def user(self, id_: str) -> UserEntry | None:
         found = await self.of_user(id_)
-        return found and found.entry
+        return None if found is None else found.entry
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
         return [each.entry for each in await self.of_account(account)]

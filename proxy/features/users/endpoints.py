@@ -1,0 +1,244 @@
+"""/v1/sign-ins, /v1/me/sessions and /admin/users: how people sign in, and out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.access.logins import client_network
+from proxy.access.sessions import session_of, session_or_none
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
+from proxy.features.mail.texts import language_of
+from proxy.features.users import bodies, records, session_store
+from proxy.features.users.origins import is_foreign_page
+from proxy.features.users.session_store import UserSessions
+from proxy.features.users.sign_in_page import sign_in_page
+from proxy.features.users.sign_ins import LINK_S, SignInFailed, SignIns
+from proxy.http.body import body, can_be_named
+from proxy.http.endpoint import Endpoint
+from proxy.http.lists import PAGE, iso, page
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+from proxy.storage.rows import new_id
+
+_LONGEST_LANGUAGES = 100
+
+
+class SignInRequests(Resource):
+    """The mails with a link and a code."""
+
+    def __init__(self, sign_ins: SignIns, sessions: UserSessions) -> None:
+        self._sign_ins = sign_ins
+        self._sessions = sessions
+
+    @endpoint(
+        "POST",
+        "/v1/sign-ins",
+        bodies.AskedSignIn,
+        status=202,
+        access="open",
+        body=bodies.NewSignIn,
+        failures=(NotAllowed, RateLimited),
+    )
+    async def ask_sign_in(self, request: Request) -> Response:
+        """Ask for a mail with a link and a code to sign in"""
+        _check_page(request, self._sessions)
+        sent = await body(request, bodies.NewSignIn)
+        asked = await self._sign_ins.request(sent.address, _language(request), _network(request))
+        return reply(bodies.AskedSignIn(id=asked.id, expires=iso(asked.created + LINK_S * 1_000_000)), 202)
+
+
+class Confirmations(Resource):
+    """The page /sign-in, and the confirmation by a link or a code."""
+
+    def __init__(self, sign_ins: SignIns, sessions: UserSessions) -> None:
+        self._sign_ins = sign_ins
+        self._sessions = sessions
+        self._page = sign_in_page(sign_ins.section)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        html: dict[str, tuple[()]] = {"text/html": ()}
+        summary = "The page on which people sign in"
+        return [
+            Endpoint("GET", "/sign-in", self._show, "sign_in_page", summary, html, access="open"),
+            *super().endpoints,
+        ]
+
+    async def _show(self, _request: Request) -> Response:
+        return self._page.answer()
+
+    @endpoint(
+        "POST",
+        "/v1/sign-ins/{id}/confirm",
+        bodies.NewSession,
+        access="open",
+        body=bodies.Confirmation,
+        failures=(NotAllowed, SignInFailed, RateLimited),
+    )
+    async def confirm_sign_in(self, request: Request) -> Response:
+        """Sign in with the token of a link, or with the code of a mail. Either works once"""
+        _check_page(request, self._sessions)
+        sent, old = await body(request, bodies.Confirmation), session_or_none(request.scope)
+        if bool(sent.token) == bool(sent.code):
+            raise InvalidRequest(
+                "Missing required parameter: 'token', or 'code'.",
+                param="token",
+                code="missing_required_parameter",
+            )
+        done = await self._sign_ins.confirm(
+            request.path_params["id"], sent.token, sent.code, _network(request), old
+        )
+        if old is not None:
+            self._sessions.forget(old.id)
+        answer = bodies.NewSession(
+            id=done.session, user=done.user, account=done.account, address=done.address
+        )
+        return reply(
+            answer, headers={"set-cookie": session_store.cookie(done.secret), "cache-control": "no-store"}
+        )
+
+
+class OwnSessions(Resource):
+    """The sessions of the person who has signed in."""
+
+    def __init__(self, admin_tools: AdminTools, sessions: UserSessions) -> None:
+        self._admin_tools = admin_tools
+        self._sessions = sessions
+
+    @endpoint("GET", "/v1/me/sessions", bodies.SessionList, access="session", is_for_suspended=True)
+    async def list_own_sessions(self, request: Request) -> Response:
+        """Your sessions, the newest first"""
+        own = session_of(request.scope)
+        rows = await session_store.list_of_user(self._admin_tools.store, own.user)
+        return reply(
+            bodies.SessionList(
+                data=[
+                    bodies.ShownSession(
+                        id=row.id, created=iso(row.created), seen=iso(row.seen), is_current=row.id == own.id
+                    )
+                    for row in rows
+                ]
+            )
+        )
+
+    @endpoint(
+        "DELETE",
+        "/v1/me/sessions/{id}",
+        bodies.EndedSession,
+        access="session",
+        failures=(NotFound,),
+        is_for_suspended=True,
+    )
+    async def end_own_session(self, request: Request) -> Response:
+        """Sign out: end one of your sessions"""
+        own, id_ = session_of(request.scope), request.path_params["id"]
+        act = await self._admin_tools.audit_row(request, "session.ended", id_, own.caller.account)
+        is_there = can_be_named(id_) and await session_store.end(self._admin_tools.store, own.user, act)
+        if not is_there:
+            raise NotFound(f"You have no session '{id_[:80]}'.", param="id")
+        self._sessions.forget(id_)
+        headers = {"set-cookie": records.ENDED_COOKIE} if id_ == own.id else None
+        return reply(bodies.EndedSession(id=id_), headers=headers)
+
+
+class AdminUsers(Resource):
+    """The users of all accounts, for operators."""
+
+    def __init__(
+        self,
+        admin_tools: AdminTools,
+        sign_ins: SignIns,
+        sessions: UserSessions,
+        directory: records.UserDirectory,
+    ) -> None:
+        self._admin_tools = admin_tools
+        self._store = admin_tools.store
+        self._sign_ins = sign_ins
+        self._sessions = sessions
+        self._directory = directory
+
+    @endpoint(
+        "GET",
+        "/admin/users",
+        bodies.UserList,
+        queries=(ACCOUNT_QUERY, *PAGE),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_users(self, request: Request) -> Response:
+        """The users of one account or of all, the newest first"""
+        account = await self._admin_tools.query_account(request)
+        listed = await page(
+            request,
+            partial(records.ROWS.place_of, self._store, account),
+            partial(records.ROWS.page, self._store, account),
+        )
+        return listed.answer(bodies.UserList, bodies.shown)
+
+    @endpoint(
+        "POST",
+        "/admin/users",
+        bodies.Invitation,
+        status=201,
+        body=bodies.NewInvitation,
+        failures=(NotFound, Conflict),
+    )
+    async def invite_user(self, request: Request) -> Response:
+        """Make a link with which a person signs in; it is shown this once"""
+        new = await body(request, bodies.NewInvitation)
+        if not self._admin_tools.config.server.public_url:
+            raise Conflict("A link needs this server's address: set [server] public_url.", param="public_url")
+        account = ""
+        if new.account is not None:
+            found = await self._admin_tools.account(new.account)
+            check_open(found)
+            account = found.id
+        act = await self._admin_tools.audit_row(
+            request, "user.invited", new_id("sin"), account, operator=new.operator
+        )
+        link, until = await self._sign_ins.invite(new.address, account, new.operator, act)
+        return reply(bodies.Invitation(id=act.subject, link=link, expires=iso(until)), 201)
+
+    @endpoint("DELETE", "/admin/users/{id}", bodies.RemovedUser, failures=(NotFound,))
+    async def remove_user(self, request: Request) -> Response:
+        """Erase a user: its sessions end, and its address is forgotten"""
+        user = await self._found(request)
+        act = await self._admin_tools.audit_row(request, "user.removed", user.id, user.account)
+        await self._admin_tools.erasing.erase(user, act)
+        self._sessions.forget(user.id)
+        return reply(bodies.RemovedUser(id=user.id))
+
+    @endpoint("POST", "/admin/users/{id}/sign-out", bodies.SignedOut, failures=(NotFound,))
+    async def sign_out_user(self, request: Request) -> Response:
+        """End all sessions of a user"""
+        user = await self._found(request)
+        act = await self._admin_tools.audit_row(request, "user.signed_out", user.id, user.account)
+        ended = await session_store.end_all(self._store, act)
+        self._sessions.forget(user.id)
+        return reply(bodies.SignedOut(id=user.id, sessions=ended))
+
+    async def _found(self, request: Request) -> records.User:
+        id_ = request.path_params["id"]
+        user = await self._directory.of_user(id_) if can_be_named(id_) else None
+        if user is None:
+            raise NotFound(f"There is no user '{id_[:80]}'; see voxgate users list.", param="id")
+        return user
+
+
+def _check_page(request: Request, sessions: UserSessions) -> None:
+    """Refuse pages of other origins: they would sign a visitor in as their author."""
+    if is_foreign_page(request.scope, sessions.origin):
+        raise NotAllowed("Only this server's own pages may do this for their visitors.", code="foreign_page")
+
+
+def _network(request: Request) -> str:
+    address, _ = request.scope.get("client") or ("", 0)
+    return client_network(address)
+
+
+def _language(request: Request) -> str:
+    wanted = request.headers.get("accept-language", "")[:_LONGEST_LANGUAGES]
+    return language_of(wanted.partition(",")[0].partition(";")[0].strip())

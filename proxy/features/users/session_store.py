@@ -1,0 +1,194 @@
+"""The sessions of one worker: a cookie leads to a session, its user, and the user's own row in `keys`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from policies.tasks import SECOND
+from proxy.access.callers import caller_at, good_for_s, key_fault
+from proxy.access.sessions import COOKIE, FRESH_US, Session
+from proxy.errors import SessionEnded
+from proxy.features.users import records
+from proxy.features.users.origins import is_own_page
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.key_records import STATUS_COLUMNS, status_of
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
+from proxy.storage.rows import any_of
+from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
+
+HOUR_US = 3600 * SECOND
+IDLE_US = 7 * 24 * HOUR_US
+WHOLE_US = 30 * 24 * HOUR_US
+"""A session ends after a week without a use, and in any case after thirty days."""
+_MOST_STORED = 10_000
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
+_BY_HASH = f"""
+SELECT sessions.hash AS session_hash, sessions.id AS session, sessions.user_id, sessions.created AS began,
+    sessions.seen, {STATUS_COLUMNS}
+FROM sessions JOIN users ON users.id = sessions.user_id JOIN keys ON keys.id = users.key
+JOIN accounts ON accounts.id = keys.account
+WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
+"""
+_SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
+_OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
+_IS_OWN = "id = :subject AND user_id = :user"
+_TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
+
+_log = structlog.get_logger()
+
+
+class SessionRow(NamedTuple):
+    """A session by its sign-in and its last use."""
+
+    id: str
+    created: int
+    seen: int
+
+
+class _Answer(NamedTuple):
+    session: Session | None
+    good_for_s: float = 0.0
+
+
+def new_secret() -> str:
+    """Return a secret of 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def cookie(secret: str) -> str:
+    whole_s = WHOLE_US // SECOND
+    return f"{COOKIE}={secret}; Path=/; Max-Age={whole_s}; Secure; HttpOnly; SameSite=Strict"
+
+
+def is_over(began: int, seen: int, now: int) -> bool:
+    return now >= min(began + WHOLE_US, seen + IDLE_US)
+
+
+class UserSessions:
+    """The sessions of one worker. Each revision of the configuration sets `origin`."""
+
+    def __init__(self, store: Store) -> None:
+        self.origin = ""
+        self._store = store
+        self._answers: ReadCache[str, _Answer] = ReadCache(
+            self._read,
+            lambda answer: answer.good_for_s,
+            max_weight=_MOST_STORED,
+            most_together=MOST_TOGETHER,
+        )
+
+    async def of_request(self, scope: Scope) -> Session | None:
+        sent = sent_secret(scope)
+        if sent is None or not is_own_page(scope, self.origin):
+            return None
+        found = None
+        if _SECRET.fullmatch(sent):
+            found = (await self._answers.get(digest(sent))).session
+        if found is None:
+            raise SessionEnded(records.ENDED_COOKIE)
+        return found
+
+    async def is_fresh(self, session: Session) -> bool:
+        return await self._store.now() < session.fresh_until
+
+    def forget(self, id_: str) -> None:
+        """Forget a session, or those of a user or an account, by its id. Call this after the commit."""
+        self._answers.forget_if(
+            lambda answer: (
+                answer.session is not None
+                and id_ in (answer.session.id, answer.session.user, answer.session.caller.account)
+            )
+        )
+
+    def forget_voice(self, voice: str, digests: object) -> None:
+        """Forget the sessions of an erased user: a user is erased as a voice is."""
+        del digests
+        self.forget(voice)
+
+    async def tidy(self) -> None:
+        now = await self._store.now()
+        await self._store.write(Statement(_TIDY, {"whole": now - WHOLE_US, "idle": now - IDLE_US}))
+
+    async def _read(self, digests: Sequence[str]) -> dict[str, _Answer]:
+        hashes, params = any_of(digests)
+        rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
+        now = await self._store.now()
+        found = {row["session_hash"]: self._answer(row, now) for row in rows}
+        unseen = [
+            row["session"]
+            for row in rows
+            if found[row["session_hash"]].session is not None and now - row["seen"] >= HOUR_US
+        ]
+        if unseen:
+            await self._note_seen(unseen, now)
+        return {each: found.get(each, _Answer(None)) for each in digests}
+
+    def _answer(self, row: Row, now: int) -> _Answer:
+        status, began, seen = status_of(row), row["began"], row["seen"]
+        if key_fault(status, now) is not None or is_over(began, seen, now):
+            return _Answer(None)
+        caller = caller_at(status, now)
+        session = Session(row["session"], row["user_id"], caller, began + FRESH_US)
+        before = self._answers.last_known(row["session_hash"])
+        if before is not None and before.session is not None and before.session.caller == caller:
+            # The same object, so that its cached terms and plans stay valid.
+            session = before.session
+        end = min(began + WHOLE_US, seen + IDLE_US)
+        return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND))
+
+    async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
+        ids, params = any_of(unseen)
+        try:
+            await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
+        except StorageFailed as error:
+            _log.warning("session.seen.failed", reason=str(error))
+
+
+async def list_of_user(store: Store, user: str) -> list[SessionRow]:
+    """List the sessions of a user that are not over, the newest first."""
+    rows = await store.read(_OF_USER, {"user": user})
+    now = await store.now()
+    found = [SessionRow(row["id"], row["created"], row["seen"]) for row in rows]
+    return [each for each in found if not is_over(each.created, each.seen, now)]
+
+
+async def end(store: Store, user: str, act: Act) -> bool:
+    """End the session that the act is about, and tell whether the user has it. Forget it afterwards."""
+    facts: Params = {"user": user}
+    *_, rows = await store.write(
+        *audit.insert_statements(act, f"EXISTS (SELECT 1 FROM sessions WHERE {_IS_OWN})", facts),
+        Statement(f"DELETE FROM sessions WHERE {_IS_OWN} RETURNING id", {**facts, "subject": act.subject}),
+    )
+    return bool(rows)
+
+
+async def end_all(store: Store, act: Act) -> int:
+    """End all sessions of the user that the act is about, and count them. Forget them afterwards."""
+    rows, *_ = await store.write(
+        Statement("DELETE FROM sessions WHERE user_id = :user RETURNING id", {"user": act.subject}),
+        *audit.insert_statements(act),
+    )
+    return len(rows)
+
+
+def sent_secret(scope: Scope) -> str | None:
+    """Return the value of the cookie, or None without one."""
+    for line in Headers(scope=scope).getlist("cookie"):
+        for part in line.split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == COOKIE:
+                return value
+    return None

@@ -1,0 +1,401 @@
+"""Requests to sign in, and their confirmation: one commit spends the token and makes the session.
+
+A request asks the store the same for each address, so that neither its answer nor its time tells whether the
+address has a user.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import NamedTuple
+
+import msgspec
+
+from policies.limits import Caps
+from policies.plans import Overrides
+from policies.tasks import SECOND
+from proxy.access.sessions import Session
+from proxy.errors import Conflict, InvalidRequest, RateLimited
+from proxy.features.mail.mails import Mails
+from proxy.features.mail.records import Letter
+from proxy.features.users import records
+from proxy.features.users.records import User
+from proxy.features.users.section import UsersSection
+from proxy.features.users.session_store import digest, new_secret
+from proxy.file_store.vault import Vault
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.listed_tables import ListedTable, lock_account
+from proxy.storage.rows import encode_json, new_id
+from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
+
+LINK_S = 15 * 60
+INVITE_S = 72 * 3600
+MOST_TRIES = 5
+MOST_NEW_ACCOUNTS = 10
+_DAY_US = 86_400 * SECOND
+_WINDOW_US = LINK_S * SECOND
+_CODE = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_CODE_LENGTH = 8
+_CONFIRM_TRIES = 3
+_TURN = Statement("SELECT pg_advisory_xact_lock(CAST(:turn AS BIGINT))", {"turn": 0x766F7873})
+"""Limits are counts of rows: on PostgreSQL two units would both count before either has added its own."""
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to sign in, or an invitation. See the migration for its columns."""
+
+    id: str
+    address: str
+    folded: str
+    language: str
+    network: str
+    token: str
+    code: str
+    created: int
+    until: int
+    is_invite: int = 0
+    account: str = ""
+    is_operator: int = 0
+
+    def __repr__(self) -> str:
+        return f"<SignIn {self.id}>"
+
+
+ROWS = ListedTable("sign_ins", SignIn)
+_VALUES = ", ".join(ROWS.placeholders.values())
+_COUNT = "(SELECT count(*) FROM sign_ins WHERE {of} AND is_invite = 0 AND created > CAST(:since AS BIGINT))"
+_BY_ADDRESS, _BY_NETWORK = "folded = CAST(:folded AS TEXT)", "network = CAST(:network AS TEXT)"
+# The first number is small, so that a stranger leaves the owner of an address some of the second.
+_IS_WITHIN_LIMITS = " AND ".join(
+    f"{_COUNT.format(of=of)} < {most}"
+    for of, most in ((f"{_BY_ADDRESS} AND {_BY_NETWORK}", 3), (_BY_ADDRESS, 10), (_BY_NETWORK, 10))
+)
+_ADD = f"INSERT INTO sign_ins ({ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
+_IS_MAILED = """
+EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)
+AND (CAST(:is_open AS BIGINT) = 1 OR EXISTS (SELECT 1 FROM users WHERE folded = :of_address))
+"""
+_IS_OPEN = "id = :id AND session = '' AND until > :now"
+_TRY = f"""
+UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OPEN} AND code <> '' AND tries < {MOST_TRIES}
+RETURNING code
+"""
+_SPEND = f"""
+UPDATE sign_ins SET session = :session, token = '', code = '', made_from = CAST(:made_from AS TEXT)
+WHERE {_IS_OPEN} AND {{may}} RETURNING id
+"""
+_SPENT = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in AND session = :session)"
+_NO_USER = "NOT EXISTS (SELECT 1 FROM users WHERE folded = CAST(:folded AS TEXT))"
+_NEW_ACCOUNTS = """
+(SELECT count(*) FROM sign_ins WHERE made_from = CAST(:made_from AS TEXT) AND created > CAST(:day AS BIGINT))
+"""
+_FEW_ACCOUNTS = f"(CAST(:made_from AS TEXT) = '' OR {_NEW_ACCOUNTS} < {MOST_NEW_ACCOUNTS})"
+_ACCOUNT_IS_OPEN = "EXISTS (SELECT 1 FROM accounts WHERE id = CAST(:account AS TEXT) AND closed IS NULL)"
+_USER_IS_THERE = "EXISTS (SELECT 1 FROM users WHERE id = CAST(:user AS TEXT))"
+_ADD_ACCOUNT = f"""
+INSERT INTO accounts (id, name, plan, created, anchor, agreed)
+SELECT CAST(:account AS TEXT), CAST(:name AS TEXT), CAST(:plan AS TEXT), CAST(:now AS BIGINT),
+    CAST(:now AS BIGINT), CAST(:agreed AS TEXT) WHERE {_SPENT}
+"""
+_ADD_KEY = f"""
+INSERT INTO keys (id, account, hash, role, name, hint, created, caps, kind)
+SELECT CAST(:key AS TEXT), CAST(:account AS TEXT), CAST(:hash AS TEXT), CAST(:role AS TEXT), '', '',
+    CAST(:now AS BIGINT), CAST(:caps AS TEXT), 'user' WHERE {_SPENT}
+"""
+_ADD_USER = f"""
+INSERT INTO users (id, account, key, address, folded, language, is_operator, mails, created)
+SELECT CAST(:user AS TEXT), CAST(:account AS TEXT), CAST(:key AS TEXT), CAST(:address AS TEXT),
+    CAST(:folded AS TEXT), CAST(:language AS TEXT), CAST(:is_operator AS BIGINT), 1, CAST(:now AS BIGINT)
+WHERE {_SPENT}
+"""
+_ADD_SESSION = f"""
+INSERT INTO sessions (id, user_id, hash, created, seen)
+SELECT CAST(:session AS TEXT), CAST(:user AS TEXT), CAST(:hash AS TEXT), CAST(:now AS BIGINT),
+    CAST(:now AS BIGINT) WHERE {_SPENT}
+"""
+_END_OLD = f"DELETE FROM sessions WHERE id = :old AND {_SPENT}"
+_TIDY = "DELETE FROM sign_ins WHERE created <= :day AND until <= :now"
+
+
+class SignInFailed(InvalidRequest):
+    """400: the link or code is wrong, used, or too old. The answer does not tell which."""
+
+    default_code = "sign_in_failed"
+
+    def __init__(self) -> None:
+        super().__init__("This link or code is wrong, was used, or is too old. Ask for a new one.")
+
+
+class Confirmed(NamedTuple):
+    """A new session with the secret of its cookie."""
+
+    session: str
+    secret: str
+    user: str
+    account: str
+    address: str
+
+
+class Plan(NamedTuple):
+    """Who signs in: a user, or the ids of a new one and perhaps of a new account."""
+
+    user: str
+    account: str
+    key: str
+    is_new: bool
+    makes_account: bool
+
+
+class SignIns:
+    """The sign-ins of one worker. Each revision of the configuration sets `section` and `plan`."""
+
+    def __init__(self, store: Store, vault: Vault, mails: Mails) -> None:
+        self.section = UsersSection()
+        self.plan = ""
+        self._store = store
+        self._vault = vault
+        self._mails = mails
+
+    async def request(self, address: str, language: str, network: str) -> SignIn:
+        """Note a request, mail its link and code, and return it. Raises InvalidRequest, RateLimited."""
+        id_, token = new_id("sin"), new_secret()
+        code = "".join(secrets.choice(_CODE) for _ in range(_CODE_LENGTH))
+        folded, now = _folded(address), await self._store.now()
+        row = SignIn(
+            id=id_,
+            address=address,
+            folded=folded,
+            language=language,
+            network=network,
+            token=digest(token),
+            code=await self._code_digest(id_, code),
+            created=now,
+            until=now + LINK_S * SECOND,
+        )
+        letter = Letter(
+            kind="sign_in", facts={"link": self._link(id_, token), "code": code}, to=folded, language=language
+        )
+        is_mailed: Params = {
+            "sign_in": id_,
+            "is_open": int(self.section.sign_up == "open"),
+            "of_address": folded,
+        }
+        mail = await self._mails.statements(
+            letter, subject=id_, now=now, within_s=LINK_S, only_if=Condition(_IS_MAILED, is_mailed)
+        )
+        turn = self._turn()
+        answers = await self._store.write(
+            *turn,
+            Statement(
+                _ADD.format(only_if=_IS_WITHIN_LIMITS),
+                {**msgspec.structs.asdict(row), "since": now - _WINDOW_US},
+            ),
+            *mail,
+        )
+        if not answers[len(turn)]:
+            raise RateLimited(
+                "Too many sign-ins were asked for. Use the newest mail, or try again in 15 minutes.",
+                retry_after_s=LINK_S,
+            )
+        self._mails.look_soon()
+        return row
+
+    async def invite(self, address: str, account: str, is_operator: bool, act: Act) -> tuple[str, int]:
+        """Return a link for a person, and until when it is good. Raises InvalidRequest and Conflict."""
+        folded = _folded(address)
+        known = await records.by_address(self._store, folded)
+        if known is not None and (
+            account not in ("", known.account) or (is_operator and not known.is_operator)
+        ):
+            raise Conflict(
+                f"This address is the user {known.id} already. Remove the user first.", param="address"
+            )
+        token, until = new_secret(), act.at + INVITE_S * SECOND
+        row = SignIn(
+            id=act.subject,
+            address=address,
+            folded=folded,
+            language="en",
+            network="",
+            token=digest(token),
+            code="",
+            created=act.at,
+            until=until,
+            is_invite=1,
+            account=account,
+            is_operator=int(is_operator),
+        )
+        may, of = ("1 = 1", "") if not account else (_ACCOUNT_IS_OPEN, account)
+        held = (lock_account(of),) if of else ()
+        made: Params = {"made": act.subject}
+        answers = await self._store.write(
+            *held,
+            Statement(_ADD.format(only_if=may), msgspec.structs.asdict(row)),
+            *audit.insert_statements(act, "EXISTS (SELECT 1 FROM sign_ins WHERE id = :made)", made),
+        )
+        if not answers[len(held)]:
+            raise Conflict("The account is closed.", param="account")
+        return self._link(act.subject, token), until
+
+    async def confirm(
+        self, id_: str, token: str, code: str, network: str, old: Session | None = None
+    ) -> Confirmed:
+        """Spend a token or a code, and make a session in the same commit. The `old` session of the browser
+        ends. Raises SignInFailed and RateLimited."""
+        if not id_.isascii() or not id_.isprintable() or not await self._is_right(id_, token, code):
+            raise SignInFailed
+        for _ in range(_CONFIRM_TRIES):
+            now = await self._store.now()
+            rows = await self._store.read(f"{ROWS.select} {_IS_OPEN}", {"id": id_, "now": now})
+            if not rows:
+                break
+            row = ROWS.read(rows[0])
+            user = await records.by_address(self._store, row.folded)
+            if user is None and not row.is_invite and self.section.sign_up != "open":
+                break
+            try:
+                if (done := await self._spend(row, user, network, old, now)) is not None:
+                    return done
+            except AlreadyExists:
+                continue  # another sign-in of this address has just made its user
+            if user is None and not row.is_invite:
+                await self._check_new_accounts(network, now)
+        raise SignInFailed
+
+    async def tidy(self) -> None:
+        now = await self._store.now()
+        await self._store.write(Statement(_TIDY, {"day": now - _DAY_US, "now": now}))
+
+    async def _is_right(self, id_: str, token: str, code: str) -> bool:
+        now = await self._store.now()
+        if token:
+            rows = await self._store.read(f"{ROWS.select} {_IS_OPEN}", {"id": id_, "now": now})
+            return bool(rows) and hmac.compare_digest(rows[0]["token"], digest(token))
+        # Counted before it is compared: a kill, or a second worker, gives nobody a sixth try.
+        (rows,) = await self._store.write(Statement(_TRY, {"id": id_, "now": now}))
+        sent = await self._code_digest(id_, code.upper().replace(" ", "").replace("-", ""))
+        return bool(rows) and hmac.compare_digest(rows[0]["code"], sent)
+
+    async def _spend(
+        self, row: SignIn, user: User | None, network: str, old: Session | None, now: int
+    ) -> Confirmed | None:
+        plan, secret = _plan(row, user), new_secret()
+        made_from = network if plan.makes_account and not row.is_invite else ""
+        session: Params = {"sign_in": row.id, "session": new_id("ses")}
+        may = _USER_IS_THERE
+        if plan.is_new:
+            may = f"{_NO_USER} AND {_FEW_ACCOUNTS}"
+        if not plan.makes_account:
+            may += f" AND {_ACCOUNT_IS_OPEN}"
+        facts: Params = {
+            **session,
+            **plan._asdict(),
+            "id": row.id,
+            "now": now,
+            "folded": row.folded,
+            "made_from": made_from,
+            "day": now - _DAY_US,
+        }
+        first = (*self._turn(), *(() if plan.makes_account else (lock_account(plan.account),)))
+        answers = await self._store.write(
+            *first,
+            Statement(_SPEND.format(may=may), facts),
+            *self._new_statements(row, plan, session, now),
+            Statement(_ADD_SESSION, {**session, "user": plan.user, "hash": digest(secret), "now": now}),
+            Statement(_END_OLD, {**session, "old": old.id if old else ""}),
+            *self._audit(plan, session, now),
+        )
+        if not answers[len(first)]:
+            return None
+        address = row.address if user is None else user.address
+        return Confirmed(str(session["session"]), secret, plan.user, plan.account, address)
+
+    def _new_statements(self, row: SignIn, plan: Plan, session: Params, now: int) -> list[Statement]:
+        """Return the statements that make a user, with its row in `keys`, and its account if it is new."""
+        if not plan.is_new:
+            return []
+        made: Params = {**session, "account": plan.account, "now": now}
+        account: Params = {
+            **made,
+            "name": f"account-{secrets.token_hex(6)}",
+            "plan": self.plan,
+            "agreed": encode_json(Overrides()),
+        }
+        key: Params = {
+            **made,
+            "key": plan.key,
+            "hash": f"user:{plan.key}",  # no digest of any secret
+            "role": "admin" if row.is_operator else "speech",
+            "caps": encode_json(Caps()),
+        }
+        user: Params = {
+            **made,
+            "user": plan.user,
+            "key": plan.key,
+            "address": row.address,
+            "folded": row.folded,
+            "language": row.language,
+            "is_operator": row.is_operator,
+        }
+        return [
+            *([Statement(_ADD_ACCOUNT, account)] if plan.makes_account else []),
+            Statement(_ADD_KEY, key),
+            Statement(_ADD_USER, user),
+        ]
+
+    def _audit(self, plan: Plan, session: Params, now: int) -> list[Statement]:
+        acts = [("session.created", str(session["session"]))]
+        if plan.is_new:
+            acts.insert(0, ("user.created", plan.user))
+        if plan.makes_account:
+            acts.insert(0, ("account.created", plan.account))
+        found: list[Statement] = []
+        for action, subject in acts:
+            act = Act(
+                id=new_id("aud"),
+                at=now,
+                actor=plan.key,
+                action=action,
+                subject=subject,
+                account=plan.account,
+            )
+            found += audit.insert_statements(act, _SPENT, session)
+        return found
+
+    async def _check_new_accounts(self, network: str, now: int) -> None:
+        counted = await self._store.read(
+            f"SELECT {_NEW_ACCOUNTS} AS number", {"made_from": network, "day": now - _DAY_US}
+        )
+        if counted[0]["number"] >= MOST_NEW_ACCOUNTS:
+            raise RateLimited(
+                "Too many new accounts from your network today. Try again tomorrow.",
+                retry_after_s=_DAY_US // SECOND,
+            )
+
+    async def _code_digest(self, id_: str, code: str) -> str:
+        # With a key of the server: a code is short enough to be guessed from a plain digest.
+        return await self._vault.name_digest("", f"{id_}:{code[:100]}")
+
+    def _turn(self) -> tuple[Statement, ...]:
+        return (_TURN,) if self._store.is_shared else ()
+
+    def _link(self, id_: str, token: str) -> str:
+        return self._mails.link(f"sign-in#sign_in={id_}.{token}")
+
+
+def _plan(row: SignIn, user: User | None) -> Plan:
+    if user is not None:
+        return Plan(user.id, user.account, user.key, is_new=False, makes_account=False)
+    account = row.account or new_id("acc")
+    return Plan(new_id("usr"), account, new_id("key"), is_new=True, makes_account=not row.account)
+
+
+def _folded(address: str) -> str:
+    if not (folded := records.folded(address)):
+        raise InvalidRequest(
+            "Invalid value for 'address': it must be an address of mail, such as ada@example.org.",
+            param="address",
+        )
+    return folded

@@ -1,0 +1,100 @@
+"""Each endpoint of users × each caller, and what a restored backup brings back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.features.all import all_tables, load_config, open_store
+from proxy.processes.admin_direct import replay_erasures
+from proxy.storage import accounts
+from proxy.storage.audit import Act
+from proxy.storage.rows import new_id
+from proxy.storage.sqlite_backup import DATABASE, back_up, restore
+from tests.features.users.rig import Browser, served, texts_of
+from tests.proxy.api.inside import Inside, envelope
+
+_CALLERS = ("nobody", "key", "own", "other", "suspended", "closed")
+_NO_KEY, _NO_SESSION, _ROLE = "401 invalid_api_key", "403 session_needed", "403 not_allowed"
+_SUSPENDED, _ENDED = "403 account_suspended", "401 session_ended"
+_ADMIN = (_NO_KEY, _ROLE, _ROLE, _ROLE, _SUSPENDED, _ENDED)
+_FAILED = ("400 sign_in_failed",) * 6
+EXPECTED: dict[str, tuple[str, ...]] = {
+    "GET /sign-in": ("200",) * 6,
+    "POST /v1/sign-ins": ("202",) * 6,
+    "POST /v1/sign-ins/sin_0/confirm": _FAILED,
+    "GET /v1/me/sessions": (_NO_KEY, _NO_SESSION, "200", "200", "200", _ENDED),
+    "GET /admin/users": _ADMIN,
+    "POST /admin/users": _ADMIN,
+    "DELETE /admin/users/usr_0": _ADMIN,
+    "POST /admin/users/usr_0/sign-out": _ADMIN,
+    "DELETE /v1/me/sessions/{other}": (_NO_KEY, _NO_SESSION, "404 not_found", "200", "404 not_found", _ENDED),
+}
+_BODIES = {
+    "POST /v1/sign-ins": {"address": "new@example.org"},
+    "POST /v1/sign-ins/sin_0/confirm": {"token": "x"},
+    "POST /admin/users": {"address": "new@example.org"},
+}
+
+
+async def _people(server: Inside) -> tuple[dict[str, Browser], str]:
+    """A browser of each caller, and the id of the other's session."""
+    people = {name: Browser(server, f"192.0.2.{number}") for number, name in enumerate(_CALLERS, 1)}
+    ids = {name: await people[name].sign_in(f"{name}@example.org") for name in _CALLERS[2:]}
+    store = server.worker.store
+    act = Act(
+        id=new_id("aud"),
+        at=await store.now(),
+        actor="control",
+        action="account.suspended",
+        subject=ids["suspended"]["account"],
+        account=ids["suspended"]["account"],
+    )
+    await accounts.suspend(store, ids["suspended"]["account"], act)
+    await server.administer("DELETE", f"accounts/{ids['closed']['account']}")
+    return people, ids["other"]["id"]
+
+
+async def test_who_reaches_what(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        people, others = await _people(server)
+        for place, expected in EXPECTED.items():
+            method, _, path = place.replace("{other}", others).partition(" ")
+            found = []
+            for name in _CALLERS:
+                browser = people[name]
+                cookie = browser.cookie
+                key = server.key if name == "key" else ""
+                answer = await browser.ask(method, path, _BODIES.get(place), key=key)
+                code = f" {envelope(answer)['code']}" if answer.is_error else ""
+                found.append(f"{answer.status_code}{code}")
+                browser.cookie = cookie if name != "other" else browser.cookie
+            assert tuple(found) == expected, place
+
+
+async def test_a_restored_backup_has_no_session_and_no_erased_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    early, late = tmp_path / "early.db", tmp_path / "late.db"
+    async with served(tmp_path) as server:
+        data = Path(server.worker.kernel.config.data)
+        browser, other = Browser(server), Browser(server)
+        await browser.request()
+        back_up(data / DATABASE, early)  # its address is that of a request alone
+        account = (await browser.sign_in())["account"]
+        await other.sign_in("bob@example.org")
+        back_up(data / DATABASE, late)
+        await server.administer("DELETE", f"accounts/{account}")
+    for copy, users in ((early, 0), (late, 1)):
+        restore(copy, data, all_tables())
+        await replay_erasures(load_config(tmp_path / "config.toml", {}))
+        file = (data / DATABASE).read_bytes()
+        assert b"ada@example.org" not in file
+        async with open_store("sqlite", data) as store:
+            assert "ada@" not in await texts_of(store)
+            counted = [
+                await store.read(f"SELECT * FROM {name}") for name in ("users", "sessions", "sign_ins")
+            ]
+            assert [len(rows) for rows in counted] == [users, 0, 0]
