@@ -154,4 +154,5 @@ def _plain(record: KeyRecord) -> dict[str, Any]:
     times = {"created": iso(record.created)}
     ends = {name: iso_or_none(getattr(record, name)) for name in ("expires", "revoked")}
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
-    return {**msgspec.structs.asdict(record), **times, **ends, "caps": caps}
+    columns = {name: getattr(record, name) for name in KeyEntry.__struct_fields__}
+    return {**columns, **times, **ends, "caps": caps}
