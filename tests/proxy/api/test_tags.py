@@ -87,9 +87,10 @@ async def test_a_tag_that_comes_twice_is_refused(tmp_path: Path) -> None:
 async def test_a_cached_answer_is_found_under_any_tag_and_has_its_own(tmp_path: Path) -> None:
     async with inside(tmp_path, CACHED) as server:
         answers = [await speak(server, tag, cache=True) for tag in ("ep:1", "ep:2", None)]
-        assert [answer.headers["x-voxgate-cache"] for answer in answers] == ["miss", "hit", "hit"]
+        answers.append(await speak(server, cache=True, tag="ep:3"))
+        assert [answer.headers["x-voxgate-cache"] for answer in answers] == ["miss", "hit", "hit", "hit"]
         assert len({answer.content for answer in answers}) == 1
-        assert [row["tag"] for row in await rows(server)] == ["", "ep:2", "ep:1"]
+        assert [row["tag"] for row in await rows(server)] == ["ep:3", "", "ep:2", "ep:1"]
 
 
 async def test_rows_sums_and_csv_are_those_of_a_tag(tmp_path: Path, store_url: str) -> None:

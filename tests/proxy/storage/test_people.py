@@ -23,7 +23,7 @@ SECOND = 1_000_000
 _REPLANNED = Table(
     "keys",
     replanned_with=(
-        "UPDATE keys SET name = name || '!' || CAST(CAST(:at AS BIGINT) AS TEXT) WHERE account = :account",
+        "UPDATE keys SET name = name || '!', created = CAST(:at AS BIGINT) WHERE account = :account",
     ),
 )
 
