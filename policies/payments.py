@@ -42,10 +42,9 @@ def target(credits: int, money: Money) -> int:
 
 
 def contradiction(order: Terms, payment: Terms) -> str:
-    """Return the fields in which a payment contradicts its order, "" if it is the payment of this order."""
-    return ", ".join(
-        name for name in Terms.__struct_fields__ if getattr(order, name) != getattr(payment, name)
-    )
+    """Return the fields in which a payment contradicts its order, "" if it agrees."""
+    names = Terms.__struct_fields__
+    return ", ".join(name for name in names if getattr(order, name) != getattr(payment, name))
 
 
 def latest(before: Money | None, fetched: Money, *, has_won: bool) -> Money:

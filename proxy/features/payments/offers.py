@@ -12,8 +12,6 @@ from proxy.errors import InvalidRequest
 from proxy.features.payments.provider import Provider
 from proxy.features.payments.section import SECTION, Offer, PaymentsSection
 
-TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
-
 
 class Sales(NamedTuple):
     """The offers with their plans and the providers of a revision. `lapsed_plan` follows a paid month."""
@@ -42,7 +40,7 @@ class Sales(NamedTuple):
             )
         if provider not in offer.providers or provider not in self.providers:
             raise InvalidRequest(
-                f"The {kind} '{name[:80]}' is not sold at '{provider[:80]}'. GET /v1/plans has its providers.",
+                f"'{name[:80]}' is not sold at '{provider[:80]}'. GET /v1/plans has its providers.",
                 param="provider",
                 code="offer_not_found",
             )

@@ -37,7 +37,7 @@ _LOOK = f"""
 UPDATE orders SET looked = :now, wakes = wakes + 1, due = CAST(:now AS BIGINT)
 WHERE id = :id AND looked <= CAST(:now AS BIGINT) - {LOOK_US}
 """
-_RESOLVE = "UPDATE orders SET resolved = resolved || attention || CHR(10), attention = '' WHERE id = :id"
+_RESOLVE = "UPDATE orders SET resolved = resolved || attention || :line_end, attention = '' WHERE id = :id"
 _NEEDS_ATTENTION = "SELECT id FROM orders WHERE attention <> '' ORDER BY created DESC LIMIT :limit"
 
 

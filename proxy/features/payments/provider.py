@@ -29,9 +29,9 @@ class CheckoutRequest(msgspec.Struct, frozen=True, kw_only=True):
 class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as the provider's API has it; amounts are in minor units.
 
-    `reference` is the id of the order that it names. It `is_paid` once it was paid in full, whatever was given
-    back since. `disputed` is the rest that an open or lost dispute holds. Only if it `has_won` a dispute may
-    less be disputed than before.
+    `reference` is the id of the order that it names. It `is_paid` once it was paid in full, whatever was
+    given back since. `disputed` is the rest that an open or lost dispute holds; it may become less only once
+    the payment `has_won` a dispute.
     """
 
     id: str

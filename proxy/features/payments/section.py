@@ -26,32 +26,10 @@ _AMOUNT = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Currencies with no or three decimals would need other minor units.
 _OTHER_DECIMALS = frozenset(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-        "BHD",
-        "IQD",
-        "JOD",
-        "KWD",
-        "LYD",
-        "OMR",
-        "TND",
-    ]
+    (
+        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"),
+        *("XAF", "XOF", "XPF", "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
+    )
 )
 _SECRETS = {"mercadopago": ("access_token", "webhook_secret"), "stripe": ("secret_key", "webhook_secret")}
 _Secret = Annotated[str, Meta(description='"env:NAME" or "file:PATH"')]
