@@ -1,7 +1,7 @@
 """The booking of payments: the only code that moves credits and plans for money.
 
 The rows of an order's payments are read first, and then the provider is asked. A booking is one commit, with
-the number after the one that was read. So a second worker, or an older answer of the provider, is refused whole.
+the number after the one that was read: a second worker, or an older answer of the provider, is refused whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Paid months as tasks: their ends, the mails before, and what replaced ones leave. No task has to be in time."""
+"""Paid months as tasks: their ends, the mails before, and what replaced ones leave. A task may be late."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class MonthTasks(TaskKind[MonthRecord]):
 
     async def _carry(self, reading: PlanReading, month: Month) -> Result:
         """Grant what a replaced month leaves. It is looked at again while requests settle in its pool."""
-        now, standing = reading.standing.now, reading.standing
+        now = reading.standing.now
         if not month.is_kept or reading.is_closed:
             return Done(values={"due": NEVER})
         held = await self._ledger.holds.held(reading.account, month.pool)

@@ -199,13 +199,11 @@ class OrderStore:
             raise Conflict(
                 f"Your account has the plan '{offer.name}' without an end. A paid month would end it.",
                 param="plan",
-                code="plan_without_end",
             )
         if len(chain) > 1 and chain[-1].plan == offer.name:
             raise Conflict(
                 f"The next month of the plan '{offer.name}' is paid already. Order one more once it begins.",
                 param="plan",
-                code="month_ahead",
             )
 
 
