@@ -154,7 +154,7 @@ def give_back(account: Standing, id_: str) -> MonthChange:
         paid_until=moved[-1].ends if moved else None,
         months=(dropped, *moved),
     )
-    return _settling(account, change, moved[0].pool if moved else was.pool)
+    return _settling(account, change, was.pool)
 
 
 def end(account: Standing) -> MonthChange | None:
