@@ -50,7 +50,7 @@ class MonthTasks(TaskKind[MonthRecord]):
 
     async def work(self, held: MonthRecord) -> Result:
         for _ in range(_TRIES):
-            reading = await plan_changes.read(self._store, held.account, self.sales)
+            reading = await plan_changes.read(self._ledger, held.account, self.sales)
             try:
                 return await self._work(reading, held)
             except AlreadyExists:

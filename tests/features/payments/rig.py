@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
@@ -161,19 +161,19 @@ class Worker(NamedTuple):
 class Shop:
     """Accounts that order, pay and speak, at a time that only the test moves."""
 
-    def __init__(self, store: Store) -> None:
-        self.clock = WatchedStore(store, START)
+    def __init__(self, clock: WatchedStore, ledgers: Sequence[Ledger]) -> None:
+        self.clock = clock
+        self.orders = OrderStore(ledgers[0])
         self.provider = TinyProvider()
-        self.orders = OrderStore(self.clock)
         section = PaymentsSection(
             plans={name: offer for name, offer in OFFERS.items() if offer.kind == "plan"},
             packs={"small": OFFERS["small"]},
         )
         self.orders.sales = Sales(section, PLANS, {"mercadopago": self.provider}, "free", "https://v.test")
-        self.workers: list[Worker] = []
+        self.workers = [self._worker(ledger) for ledger in ledgers]
         self.requests = 0
 
-    def worker(self, ledger: Ledger) -> Worker:
+    def _worker(self, ledger: Ledger) -> Worker:
         booking, months = Booking(ledger), MonthTasks(ledger)
         booking.sales = months.sales = self.orders.sales
         return Worker(ledger, booking, OrderTasks(self.clock, self.orders, booking), months)
@@ -284,9 +284,9 @@ async def settle(held: Held) -> None:
 async def shop_on(store: Store, workers: int = 1) -> AsyncIterator[Shop]:
     """A shop whose workers have holds of their own on a shared database."""
     async with AsyncExitStack() as stack:
-        shop = Shop(store)
-        ledgers = [await stack.enter_async_context(open_ledger(shop.clock, Metrics()))]
-        for _ in range(workers - 1 if store.is_shared else 0):
-            ledgers.append(await stack.enter_async_context(open_ledger(shop.clock, Metrics())))
-        shop.workers = [shop.worker(ledgers[number % len(ledgers)]) for number in range(workers)]
-        yield shop
+        clock = WatchedStore(store, START)
+        ledgers = [
+            await stack.enter_async_context(open_ledger(clock, Metrics()))
+            for _ in range(workers if store.is_shared else 1)
+        ]
+        yield Shop(clock, [ledgers[number % len(ledgers)] for number in range(workers)])
