@@ -40,6 +40,7 @@ _NAMES = (
     "marks",
     "conversions",
     "jobs",
+    "payments",
 )
 
 
