@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from policies.tasks import SECOND
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query
 from proxy.features.payments.provider import (
@@ -175,6 +176,7 @@ def _fetched(payment: _Payment) -> FetchedPayment:
         currency=payment.currency_id,
         seller=str(payment.collector_id),
         is_live=payment.live_mode,
+        has_won=payment.status == "charged_back" and not is_held,
         is_paid=payment.status == "approved"
         or (payment.status in _BACK_LATER and payment.date_approved is not None),
         refunded=given_back,
@@ -193,4 +195,4 @@ def _is_number(text: str) -> bool:
 
 
 def _moment(micros: int) -> str:
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(micros // SECOND, UTC).isoformat(timespec="milliseconds")

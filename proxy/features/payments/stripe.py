@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from policies.tasks import SECOND
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query
 from proxy.features.payments.provider import (
@@ -24,7 +25,7 @@ from proxy.features.payments.provider import (
 from speech_engine.http import HttpClient
 
 VERSION = "2026-10-28.endive"
-_TOLERANCE_S = 300
+_TOLERANCE_US = 300 * SECOND
 _HOLDS = frozenset({"needs_response", "under_review", "lost"})
 """The states of a dispute in which the bank has the money. An inquiry (`warning_…`) takes none."""
 _OBJECT = re.compile(r"(pi|cs)_[A-Za-z0-9_]{1,200}", re.ASCII)
@@ -117,7 +118,7 @@ class Stripe:
             "client_reference_id": request.order,
             "success_url": request.return_url,
             "cancel_url": request.return_url,
-            "expires_at": request.expires // 1_000_000,
+            "expires_at": request.expires // SECOND,
         }
         headers = {**_FORM, "idempotency-key": request.order}
         made = await self._calls.post(_Session, "/v1/checkout/sessions", urlencode(form).encode(), headers)
@@ -142,7 +143,7 @@ class Stripe:
         return None if intent is None else await self._fetched(intent)
 
     async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
-        asked: Query = {"created[gte]": moment // 1_000_000, "limit": _PAGE, "expand[]": "data.latest_charge"}
+        asked: Query = {"created[gte]": moment // SECOND, "limit": _PAGE, "expand[]": "data.latest_charge"}
         for _ in range(_MOST_PAGES):
             page = await self._calls.get(_Intents, "/v1/payment_intents", asked)
             for intent in page.data:
@@ -170,7 +171,10 @@ class Stripe:
         parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
         t = next((value for name, _, value in parts if name == "t"), "")
         is_in_time = (
-            t.isascii() and t.isdecimal() and len(t) < 12 and abs(request.now_s - int(t)) <= _TOLERANCE_S
+            t.isascii()
+            and t.isdecimal()
+            and len(t) < 12
+            and abs(request.now - int(t) * SECOND) <= _TOLERANCE_US
         )
         expected = hmac.digest(self._secret, f"{t}.".encode() + request.body, "sha256").hex().encode()
         # While its secret is changed, an event has two signatures.
@@ -189,10 +193,11 @@ class Stripe:
         charge = intent.latest_charge or _Charge()
         is_paid = intent.status == "succeeded"
         amount = intent.amount_received if is_paid else intent.amount
-        held = 0
+        held, has_won = 0, False
         if charge.disputed:
             disputes = await self._calls.get(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
             held = sum(each.amount for each in disputes.data if each.status in _HOLDS)
+            has_won = any(each.status == "won" for each in disputes.data)
         own = [each for each in sessions.data if each.payment_intent == intent.id]
         return FetchedPayment(
             id=intent.id,
@@ -204,4 +209,5 @@ class Stripe:
             is_paid=is_paid,
             refunded=charge.amount_refunded,
             disputed=max(0, min(held, amount - charge.amount_refunded)),
+            has_won=has_won,
         )

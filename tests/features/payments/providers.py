@@ -86,5 +86,5 @@ def received(webhook: Webhook, now_s: float | None = None) -> WebhookRequest:
         query=dict(parse_qsl(urlsplit(webhook.url).query)),
         headers=dict(webhook.headers),
         body=webhook.body,
-        now_s=time.time() if now_s is None else now_s,
+        now=round(1_000_000 * (time.time() if now_s is None else now_s)),
     )

@@ -1,0 +1,25 @@
+"""The providers of one revision of the configuration: those with a key and a secret."""
+
+from __future__ import annotations
+
+from proxy.features.payments.mercadopago import MercadoPago
+from proxy.features.payments.provider import Provider
+from proxy.features.payments.section import PaymentsSection
+from proxy.features.payments.stripe import Stripe
+from speech_engine.http import HttpClient
+
+
+def providers_of(section: PaymentsSection, client: HttpClient) -> dict[str, Provider]:
+    """Return the providers by name. One without a secret for its webhooks could be paid and never say so."""
+    found: list[Provider] = []
+    if (one := section.mercadopago).is_on:
+        found.append(
+            MercadoPago(
+                client, one.base_url, one.access_token, one.webhook_secret, one.seller, is_live=one.live
+            )
+        )
+    if (other := section.stripe).is_on:
+        found.append(
+            Stripe(client, other.base_url, other.secret_key, other.webhook_secret, is_live=other.live)
+        )
+    return {each.name: each for each in found}
