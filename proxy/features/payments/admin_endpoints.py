@@ -87,14 +87,8 @@ class AdminOrders(Resource):
         resolution, order = await body(request, bodies.Resolution), await self._found(request)
         if not order.attention:
             raise Conflict("The order needs no attention.")
-        act = await self._admin_tools.audit_row(
-            request,
-            "order.resolved",
-            order.id,
-            order.account,
-            note=resolution.note,
-            attention=order.attention,
-        )
+        facts = {"note": resolution.note, "attention": order.attention}
+        act = await self._admin_tools.audit_row(request, "order.resolved", order.id, order.account, **facts)
         await self._orders.resolve(order, act)
         return await self._answer(await self._found(request))
 

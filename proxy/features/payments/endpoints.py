@@ -1,4 +1,4 @@
-"""/v1/plans and /v1/orders: what is sold, and what an account has ordered; the page /orders/{id} shows one."""
+"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} shows one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Orders(Resource):
     )
     async def create_order(self, request: Request) -> Response:
         """Order a month of a plan, or a pack of credits, and get the page of the provider where it is paid"""
-        key = read_key([text for text in request.headers.getlist("idempotency-key")])
+        key = read_key(request.headers.getlist("idempotency-key"))
         new, caller = await body(request, bodies.NewOrderBody), caller_of(request.scope)
         offer = self._offer(new)
         account = await self._admin_tools.account(caller.account)
@@ -85,7 +85,7 @@ class Orders(Resource):
             order = await self._orders.with_checkout(order)
         except ProviderFailed as error:
             raise UpstreamFailed(
-                "The provider of payments does not answer as it should. Nothing was charged; try again later.",
+                "The provider of payments does not answer as it should. Nothing was paid; try again later.",
                 code="provider_unavailable",
                 retry_after_s=max(_RETRY_S, error.retry_after_s),
             ) from error

@@ -25,7 +25,8 @@ ON CONFLICT (id) DO UPDATE SET received = payment_events.received + 1, changed =
 """
 _DELETE = """
 DELETE FROM payment_events
-WHERE id IN (SELECT id FROM payment_events WHERE changed < :before AND lease <= :now LIMIT :limit) RETURNING id
+WHERE id IN (SELECT id FROM payment_events WHERE changed < :before AND lease <= :now LIMIT :limit)
+RETURNING id
 """
 
 _log = structlog.get_logger()
@@ -57,8 +58,8 @@ class EventTasks(TaskKind[EventRecord]):
             payment = await provider.payment(object_id)
         except ProviderFailed as error:
             return Again(error.reason, error.retry_after_s)
-        is_known = bool(payment and payment.reference) and await self._wake_order(name, payment.reference)
-        if not is_known:
+        reference = "" if payment is None else payment.reference
+        if not (reference and await self._wake_order(name, reference)):
             _log.warning("payments.event.unknown", provider=name)
         return Done({"due": NEVER})
 
