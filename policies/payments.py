@@ -10,6 +10,14 @@ from typing import Literal
 
 import msgspec
 
+_SECOND = 1_000_000
+_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86_400 * _SECOND
+_OPEN_LOOKS = (1 * _MINUTE, 5 * _MINUTE, 30 * _MINUTE)
+_EXPIRED_LOOKS = (5 * _MINUTE, 1 * _DAY, 3 * _DAY)
+"""A card payment may be under review for days, and one in the last second has to be found."""
+_PAID_LOOKS = (1 * _DAY, 3 * _DAY, 7 * _DAY)
+_WATCHED = 180 * _DAY
+
 OrderState = Literal["open", "expired", "paid", "partly_refunded", "refunded", "disputed"]
 
 
@@ -66,3 +74,15 @@ def order_state(payments: Iterable[Money], *, is_expired: bool) -> OrderState:
     if not any(money.kept for money in all_):
         return "refunded"
     return "partly_refunded" if any(money.refunded for money in all_) else "paid"
+
+
+def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int | None:
+    """Return when the provider is asked about an order again without a webhook. None: never."""
+    if paid is None:
+        hourly = created + _HOUR * ((now - created) // _HOUR + 1)
+        looks = [created + after for after in _OPEN_LOOKS]
+        looks += [hourly] * (hourly < expires) + [expires + after for after in _EXPIRED_LOOKS]
+    else:
+        weekly = paid + 7 * _DAY * ((now - paid) // (7 * _DAY) + 1)
+        looks = [paid + after for after in _PAID_LOOKS] + [weekly] * (weekly <= paid + _WATCHED)
+    return min((look for look in looks if look > now), default=None)

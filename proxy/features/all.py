@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _NAMES = (
     "erasure",
     "webhooks",
+    "mail",
     "consents",
     "models",
     "own_voices",
@@ -41,6 +42,7 @@ _NAMES = (
     "conversions",
     "jobs",
     "payments",
+    "alerts",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from proxy.api.speech_forms import Background
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
@@ -11,6 +12,7 @@ from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKinds, SpokenKind
+from proxy.features.jobs.core.mailed import description
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, JobResults, Jobs
@@ -24,6 +26,7 @@ from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
 from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.step_endpoints import JobSteps
+from proxy.features.mail.mails import Mails
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
 from proxy.telemetry.background import RepeatingTask
@@ -66,6 +69,7 @@ class OpenJobs:
         self.files = files = JobFiles(context.store, context.vault)
         self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
         self._notices = notices = context.find(DeliveryTasks)
+        context.find(Mails).describe = partial(description, context.store)
         self._streams = EventStreams()
         self._batches = BatchKind(files, notices)
         conversions = ConversionKind(files, decoder, context.find(Grants), context.ledger)

@@ -8,7 +8,7 @@ import typer
 
 from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount
-from proxy.commands.tables import Line, Part, grid
+from proxy.commands.tables import Cell, Line, Part, grid
 
 ORDERS = Group("orders", "What accounts bought, and what of it needs attention.")
 
@@ -21,9 +21,9 @@ def _price(row: dict[str, Any]) -> str:
 
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
-    columns = {"account": "account", "offer": "title", "price": _price, "provider": "provider"}
-    more = {"state": "state", "attention": "attention", "created": "created", "id": "id"}
-    return [grid(answer, {**columns, **more}, wide=("attention", "created"))]
+    columns: dict[str, str | Cell] = {"account": "account", "offer": "title", "price": _price}
+    columns |= {name: name for name in ("provider", "state", "attention", "created", "id")}
+    return [grid(answer, columns, wide=("attention", "created"))]
 
 
 def _order_table(row: dict[str, Any]) -> list[Part]:
@@ -43,8 +43,9 @@ def _check_table(row: dict[str, Any]) -> list[Part]:
 
 
 def _difference_table(answer: dict[str, Any]) -> list[Part]:
-    columns = {"provider": "provider", "payment": "id", "price": _price, "refunded": "refunded"}
-    parts: list[Part] = [grid(answer, {**columns, "reference": "reference"}, wide=("reference",))]
+    columns: dict[str, str | Cell] = {"provider": "provider", "payment": "id", "price": _price}
+    columns |= {name: name for name in ("refunded", "reference")}
+    parts: list[Part] = [grid(answer, columns, wide=("reference",))]
     if not answer["data"]:
         parts = [Line("All payments have an order here.")]
     parts += [Line(f"{name} could not be asked: {why}") for name, why in answer["failed"].items()]

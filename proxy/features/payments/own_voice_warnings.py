@@ -18,20 +18,16 @@ def silenced_voices(
     """Return a sentence with the names of these voices, "" if there are none. It may take a while."""
     if before.is_paid:
         return ""
-    lost = [
-        voice.name
-        for voice in voices[:_MOST_VOICES]
-        if _can_speak(voice, catalogue, before, language)
-        and not _can_speak(voice, catalogue, after, language)
-    ]
+
+    def can_speak(voice: Voice, terms: Terms) -> bool:
+        offer = Offer(models=tuple(catalogue.list_models(terms)[1]))
+        query = RoutingQuery(language=voice.language or language, source="default")
+        return bool(offer.models and decide(offer, voice, query, terms, Rules(catalogue.licences)).candidates)
+
+    some = voices[:_MOST_VOICES]
+    lost = [voice.name for voice in some if can_speak(voice, before) and not can_speak(voice, after)]
     if not lost:
         return ""
     more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
     names = ", ".join(lost[:_MOST_NAMED])
     return f"After a first payment these voices cannot speak, as their models forbid paid use: {names}{more}."
-
-
-def _can_speak(voice: Voice, catalogue: Catalogue, terms: Terms, language: str) -> bool:
-    offer = Offer(models=tuple(catalogue.list_models(terms)[1]))
-    query = RoutingQuery(language=voice.language or language, source="default")
-    return bool(offer.models and decide(offer, voice, query, terms, Rules(catalogue.licences)).candidates)

@@ -11,6 +11,7 @@ from proxy.config.finding import Finding, note, ok, wrong
 from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection
 
 _WHAT = "payments"
+_PRIVATE = (".local", ".localhost", ".internal", ".test")
 _KEYS = {"mercadopago": "access_token", "stripe": "secret_key"}
 
 
@@ -43,11 +44,9 @@ def _secrets(name: str, section: PaymentsSection) -> Iterator[Finding]:
 def _is_public(url: str) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if parts.scheme != "https":
+        return False
     try:
-        return parts.scheme == "https" and ip_address(host).is_global
+        return ip_address(host).is_global
     except ValueError:
-        return (
-            parts.scheme == "https"
-            and "." in host
-            and not host.endswith((".local", ".localhost", ".internal"))
-        )
+        return "." in host and not host.endswith(_PRIVATE)

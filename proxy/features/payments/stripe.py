@@ -170,12 +170,8 @@ class Stripe:
     def _check_signature(self, request: WebhookRequest) -> None:
         parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
         t = next((value for name, _, value in parts if name == "t"), "")
-        is_in_time = (
-            t.isascii()
-            and t.isdecimal()
-            and len(t) < 12
-            and abs(request.now - int(t) * SECOND) <= _TOLERANCE_US
-        )
+        is_number = t.isascii() and t.isdecimal() and len(t) < 12
+        is_in_time = is_number and abs(request.now - int(t) * SECOND) <= _TOLERANCE_US
         expected = hmac.digest(self._secret, f"{t}.".encode() + request.body, "sha256").hex().encode()
         # While its secret is changed, an event has two signatures.
         signatures = [value.encode() for name, _, value in parts if name == "v1"]

@@ -39,8 +39,16 @@ def own_limiter(task: WebhookDelivery) -> Mapping[Hashable, int]:
     return {("account", task.account): _OF_ACCOUNT, ("webhook", task.webhook): _OF_WEBHOOK}
 
 
+Also = Callable[[str, Event, Mapping[str, str], int, Condition], Sequence[Statement]]
+
+
+def nothing_else(*_event: object) -> Sequence[Statement]:
+    return ()
+
+
 class DeliveryTasks(TaskKind[WebhookDelivery]):
-    """The deliveries of one worker. Other features notify accounts of events with it."""
+    """The deliveries of one worker. Other features notify accounts of events with it. `also` returns the
+    statements that notify them in another way: `mail` sets it."""
 
     name = "webhooks"
     table = deliveries.TASKS
@@ -50,6 +58,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
     def __init__(self, store: Store, vault: Vault, sender: Sender, registry: CollectorRegistry) -> None:
         super().__init__(store)
         self.section = WebhookSection()
+        self.also: Also = nothing_else
         self._vault = vault
         self._sender = sender
         self._tries = Counter(
@@ -69,7 +78,8 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         Nothing is sent unless `only_if` is true in the commit; for statements in the commit of a task's end,
         use `finished` of its table. `look_soon` then sends it at once.
         """
-        return deliveries.add_statements(account, event, data, now, only_if) if self.section.on else ()
+        sent = deliveries.add_statements(account, event, data, now, only_if) if self.section.on else ()
+        return (*sent, *self.also(account, event, data, now, only_if))
 
     async def allowed(self, account: str) -> Callable[[str], bool]:
         """Return the check of hosts that the operator allows an account, at any address."""

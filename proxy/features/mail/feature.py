@@ -1,0 +1,48 @@
+"""The feature mail, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults
+from proxy.engines.registry import Registry
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.features.mail import records
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.mail.mails import Mails
+    from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+
+    ca_file = context.config_at_start.upstream.ca_file
+    mails = Mails(context.store, context.vault, ca_file, context.metrics.registry)
+    mails.revise(context.config_at_start)
+    context.find(DeliveryTasks).also = mails.notice_statements
+
+    def at(revision: RevisionContext) -> Additions:
+        mails.revise(revision.config)
+        return Additions()
+
+    # A command sends no waiting mails: its server does, when it is back.
+    task_kinds = () if context.engines is None else (mails,)
+    tidying = partial(mails.tidy, context.metrics)
+    yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
+
+
+def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    from proxy.features.mail.mail_check import check
+
+    yield from check(config)
+
+
+def _look(config: Config) -> Iterator[Finding]:
+    from proxy.features.mail.mail_check import look
+
+    yield from look(config)
+
+
+FEATURE = Feature("mail", _open, tables=(records.TABLE,), checks=(_check,), doctor=(("mail", _look),))

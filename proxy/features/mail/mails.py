@@ -1,0 +1,214 @@
+"""The mails of one worker: tasks that any worker takes. Each ends when it is sent, refused or too old."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from policies.tasks import SECOND, delay_s
+from proxy.config.sections import Config
+from proxy.features.mail import records, smtp, texts
+from proxy.features.mail.records import Letter, MailRow, Notice
+from proxy.features.mail.section import SECTION, MailSection, read_url
+from proxy.features.mail.smtp import SendOutcome
+from proxy.file_store.vault import Vault, VaultFailed
+from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.storage.rows import encode_json, new_id
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+DAY_S = 86_400.0
+_TIDY_S = 3600.0
+
+Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
+Describe = Callable[[str, str], Awaitable[tuple[str, Mapping[str, str]] | None]]
+
+_log = structlog.get_logger()
+
+
+async def no_recipients(_account: str) -> Sequence[tuple[str, str]]:
+    return ()
+
+
+async def no_description(_event: str, _id: str) -> None:
+    return None
+
+
+class Mails(TaskKind[MailRow]):
+    """The mails of one worker. Other features send mails with it.
+
+    `recipients` are the addresses and languages of the users of an account who want mails. `describe` returns
+    the kind and the facts of a mail about an event of a job, or None if it is worth no mail. Later features
+    set both.
+    """
+
+    name = "mail"
+    table = records.TASKS
+    outlives = False
+
+    def __init__(self, store: Store, vault: Vault, ca_file: str, registry: CollectorRegistry) -> None:
+        super().__init__(store)
+        self.section = MailSection()
+        self.public_url = ""
+        self.recipients: Recipients = no_recipients
+        self.describe: Describe = no_description
+        self._vault = vault
+        self._ca_file = ca_file
+        self._trust: ssl.SSLContext | None = None
+        self._tries = Counter(
+            "voxgate_mails",
+            "Tries to send a mail: `sent`, `again` later, `refused` for good, or `expired`.",
+            ["result"],
+            registry=registry,
+        )
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.section.url)
+
+    def revise(self, config: Config) -> None:
+        self.section, self.public_url = SECTION.of(config), config.server.public_url
+
+    async def statements(
+        self,
+        letter: Letter,
+        *,
+        account: str = "",
+        subject: str = "",
+        now: int,
+        within_s: float = DAY_S,
+        only_if: Condition = ALWAYS,
+    ) -> tuple[Statement, ...]:
+        """Return the statements that send a mail, for the commit of its cause at `now`. `look_soon` then
+        sends it at once.
+
+        It is deleted after `within_s`, and with the erasure of `subject`, such as a user. For statements in
+        the commit of a task's end, `only_if` is `finished` of its table. Without [mail], there are none.
+        """
+        if not self.is_on:
+            return ()
+        # Its caller learns of a missing fact here.
+        texts.render(letter.kind, letter.language, letter.facts)
+        id_ = new_id("mail")
+        seal = await self._vault.seal_record(account, id_, letter)
+        until = now + round(within_s * SECOND)
+        row = MailRow(
+            id=id_,
+            account=account,
+            subject=subject,
+            wrapped=seal.wrapped,
+            sealed=seal.sealed,
+            created=now,
+            until=until,
+        )
+        return records.add_statements(row, only_if)
+
+    def notice_statements(
+        self, account: str, event: str, data: Mapping[str, str], now: int, only_if: Condition
+    ) -> Sequence[Statement]:
+        """Return the statements that mail an event to the users of an account. See `DeliveryTasks`."""
+        if not (self.is_on and account and event in records.MAILED):
+            return ()
+        notice = encode_json(Notice(event, data["id"]))
+        until = now + round(DAY_S * SECOND)
+        row = MailRow(id=new_id("mail"), account=account, notice=notice, created=now, until=until)
+        return records.add_statements(row, only_if)
+
+    async def list_open(self, now: int) -> list[MailRow]:
+        return await super().list_open(now) if self.is_on else []
+
+    async def work(self, held: MailRow) -> Result:
+        if await self._store.now() >= held.until:
+            return self._end(held, "expired")
+        try:
+            letter = await self._letter(held)
+        except VaultFailed as error:
+            return await self._again(held, str(error))
+        if letter is None:
+            return Done(also=(records.SENT,))
+        left, has = "", list(letter.sent)
+        for to, language in await self._addresses(held, letter):
+            if (digest := smtp.digest_of(held.id, to)) in has:
+                continue
+            outcome = await self._send(held, letter, to, language)
+            if outcome.result != "again":
+                has.append(digest)
+                continue
+            left = outcome.reason
+            if outcome.is_down:
+                break
+        if not left:
+            return Done(also=(records.SENT,))
+        if has == [*letter.sent]:
+            return await self._again(held, left)
+        # A later try leaves out the addresses that have it.
+        rest = msgspec.structs.replace(letter, sent=tuple(has))
+        seal = await self._vault.seal_record(held.account, held.id, rest)
+        return await self._again(held, left, {"wrapped": seal.wrapped, "sealed": seal.sealed})
+
+    async def _letter(self, held: MailRow) -> Letter | None:
+        """Return what a row says. None: nothing has to be said any more. Raises VaultFailed."""
+        if held.wrapped:
+            return self._vault.open_record(held.account, held.id, held.seal, Letter)
+        notice = msgspec.json.decode(held.notice, type=Notice)
+        described = await self.describe(notice.event, notice.id)
+        if described is None:
+            return None
+        kind, facts = described
+        return Letter(kind=kind, facts={"link": self.link(f"#{notice.id}"), "id": notice.id, **facts})
+
+    def link(self, path: str) -> str:
+        """Return an address below `public_url`, or "" without one."""
+        return f"{self.public_url.rstrip('/')}/{path}" if self.public_url else ""
+
+    async def _addresses(self, held: MailRow, letter: Letter) -> Sequence[tuple[str, str]]:
+        if letter.to:
+            return [(letter.to, letter.language)]
+        found = await self.recipients(held.account)
+        return [(to, letter.language or language) for to, language in found]
+
+    async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
+        """Send once to one address. Nothing of either is logged."""
+        if self._trust is None:
+            self._trust = await asyncio.to_thread(smtp.open_trust, self._ca_file)
+        _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
+        try:
+            said = texts.render(letter.kind, language, letter.facts)
+            mail = smtp.message(held.id, held.created, self.section.sender, to, *said)
+        except (KeyError, ValueError) as error:
+            outcome = SendOutcome("refused", type(error).__name__)
+        else:
+            outcome = await smtp.send(read_url(self.section.url), self._trust, mail)
+        self._tries.labels(outcome.result).inc()
+        if outcome.reason:
+            _log.warning("mail.send.failed", mail=held.id, result=outcome.result, reason=outcome.reason)
+        else:
+            _log.info("mail.send.complete", mail=held.id)
+        return outcome
+
+    def _end(self, held: MailRow, result: str) -> Done:
+        self._tries.labels(result).inc()
+        _log.warning("mail.send.failed", mail=held.id, result=result, reason=held.error)
+        return Done(also=(records.SENT,))
+
+    async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Again:
+        """Try again after the queue's delay, or delete the row when it is too old."""
+        wait_us = round(delay_s(held.tries + 1) * SECOND)
+        due = min(await self._store.now() + wait_us, held.until)
+        return Again(reason, values={"due": due, **(values or {})})
+
+    async def tidy(self, metrics: Metrics) -> None:
+        """Delete mails that are too old, now and every hour: without [mail], no worker takes them."""
+        await repeat("deletion of old mails", self._tidy, _TIDY_S, metrics)
+
+    async def _tidy(self) -> None:
+        try:
+            await self._store.write(records.delete_expired_statement(await self._store.now()))
+        except StorageFailed as error:
+            _log.warning("mail.tidy.failed", reason=str(error))

@@ -1,0 +1,96 @@
+"""Mails as rows, sealed: an address and a text of a person are in no other table."""
+
+from __future__ import annotations
+
+import msgspec
+
+from policies.tasks import QueuedTask
+from proxy.features.webhooks.records import Event
+from proxy.file_store.vault import SealedRecord
+from proxy.storage.disk_names import owner_name
+from proxy.storage.store import ALWAYS, Condition, Params, Statement
+from proxy.storage.tables import PathColumn, Table
+from proxy.storage.task_tables import TaskTable
+
+TABLE = Table(
+    "mails",
+    sealed=True,
+    personal=True,
+    paths=(PathColumn("account", owner_name),),
+    erased_with=("DELETE FROM mails WHERE subject = :subject",),
+    closed_with=("DELETE FROM mails WHERE account = :id",),
+)
+
+
+MAILED: tuple[Event, ...] = ("job.done", "job.failed", "job.canceled", "job.waiting")
+"""The events that users may get by mail."""
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """The sealed part of a mail. `kind` is the name of its texts, and `facts` are for their placeholders.
+
+    `to` is its address; with "", it goes to all users of the account who want mails, as they are when it is
+    sent. `language` is "" for the user's own. `sent` has digests of the addresses that have it.
+    """
+
+    kind: str
+    facts: dict[str, str] = {}
+    to: str = ""
+    language: str = ""
+    sent: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Letter {self.kind}>"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """An event of an account, with the id of its job. It has nothing of a person, so it is not sealed."""
+
+    event: str
+    id: str
+
+
+class MailRow(QueuedTask, frozen=True, kw_only=True):
+    """A mail that waits. See the migration for its columns."""
+
+    id: str
+    account: str
+    subject: str = ""
+    notice: str = ""
+    wrapped: str = ""
+    sealed: str = ""
+    created: int
+    until: int
+
+    def __repr__(self) -> str:
+        return f"<MailRow {self.id}>"
+
+    @property
+    def seal(self) -> SealedRecord:
+        return SealedRecord(self.wrapped, self.sealed)
+
+
+TASKS = TaskTable("mails", MailRow, "until > 0", earliest="due")
+_COLUMNS = ("id", "account", "subject", "notice", "wrapped", "sealed", "created", "until")
+# A commit may have parameters of its own in the same statement's condition: none of them begins so.
+_ADD = f"""
+INSERT INTO mails ({", ".join(_COLUMNS)})
+SELECT CAST(:mail_id AS TEXT), CAST(:mail_account AS TEXT), CAST(:mail_subject AS TEXT),
+    CAST(:mail_notice AS TEXT), CAST(:mail_wrapped AS TEXT), CAST(:mail_sealed AS TEXT),
+    CAST(:mail_created AS BIGINT), CAST(:mail_until AS BIGINT)
+WHERE {{only_if}}
+ON CONFLICT DO NOTHING
+"""
+SENT = Statement("DELETE FROM mails WHERE id = :wish AND fence = :fence AND lease = 0")
+"""The deletion of a row at the end of its attempt."""
+_DELETE_EXPIRED = "DELETE FROM mails WHERE until <= :now AND lease <= :now"
+
+
+def add_statements(row: MailRow, only_if: Condition = ALWAYS) -> tuple[Statement, ...]:
+    """Return the statements that add a mail, if `only_if` is true in their commit."""
+    params: Params = {f"mail_{name}": getattr(row, name) for name in _COLUMNS}
+    return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
+
+
+def delete_expired_statement(now: int) -> Statement:
+    return Statement(_DELETE_EXPIRED, {"now": now})

@@ -1,0 +1,152 @@
+"""One mail, sent once to one address, as the SMTP server answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime, parseaddr
+from typing import Literal, NamedTuple
+
+from aiosmtplib import (
+    SMTP,
+    SMTPConnectError,
+    SMTPException,
+    SMTPNotSupported,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
+
+from policies.mail_addresses import is_mail_address
+from policies.tasks import SECOND
+from proxy.features.mail.section import SmtpServer
+
+_COMMAND_S = 15.0
+_MOST_S = 30.0
+_QUIT_S = 2.0
+Result = Literal["sent", "refused", "again"]
+
+
+class NoStartTls(SMTPNotSupported):
+    """The server would get the mail, and our password, in the clear."""
+
+
+class SendOutcome(NamedTuple):
+    """The result of a try. `reason` has codes and names of faults alone: a server's words may quote an
+    address. With `again`, another try may succeed; `is_down` if it is the server's fault for any mail."""
+
+    result: Result
+    reason: str = ""
+    is_down: bool = False
+
+
+def digest_of(row: str, address: str) -> str:
+    return hashlib.sha256(f"{row}\0{address}".encode()).hexdigest()[:16]
+
+
+def message(row: str, at: int, sender: str, to: str, subject: str, body: str) -> EmailMessage:
+    """Return a mail. Its Message-ID follows from its row and its address, so that a receiver sees one mail
+    although it was sent twice. Raises ValueError for a text that is no address."""
+    if not is_mail_address(to):
+        raise ValueError("not an address")
+    name, from_ = parseaddr(sender)
+    mail = EmailMessage(policy=SMTP_POLICY)
+    mail["From"] = _address(from_, name)
+    mail["To"] = _address(to)
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(datetime.fromtimestamp(at // SECOND, UTC))
+    mail["Message-ID"] = f"<{row}.{digest_of(row, to)}@{domain_of(from_)}>"
+    # No machine answers it with a note of absence.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(body)
+    return mail
+
+
+def domain_of(address: str) -> str:
+    """Return the domain as name servers know it."""
+    return address.rpartition("@")[2].encode("idna").decode()
+
+
+def _address(text: str, name: str = "") -> Address:
+    return Address(name, text.rpartition("@")[0], domain_of(text))
+
+
+async def send(server: SmtpServer, trust: ssl.SSLContext, mail: EmailMessage) -> SendOutcome:
+    """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
+    is_ready = is_sent = False
+    domain = mail["From"].addresses[0].domain
+    try:
+        async with asyncio.timeout(_MOST_S), connected(server, trust, domain) as smtp:
+            is_ready = True
+            await smtp.send_message(mail)
+            is_sent = True
+    except SMTPRecipientsRefused as error:
+        return _refused(error.recipients[0].code)
+    except SMTPResponseException as error:
+        # A refused login, or a refused connection, is no fault of the mail.
+        return _refused(error.code) if is_ready else SendOutcome("again", f"SMTP {error.code}", is_down=True)
+    except SMTPNotSupported as error:
+        # Once it is ready: the address has letters that this server cannot take.
+        result: Result = "refused" if is_ready else "again"
+        return SendOutcome(result, shown(error), is_down=not is_ready)
+    except (SMTPException, OSError) as error:
+        # The time may end in the goodbye.
+        return SendOutcome("sent") if is_sent else SendOutcome("again", shown(error), is_down=True)
+    return SendOutcome("sent")
+
+
+@asynccontextmanager
+async def connected(server: SmtpServer, trust: ssl.SSLContext, domain: str) -> AsyncIterator[SMTP]:
+    """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
+    is_tls = server.security == "tls"
+    # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
+    smtp = SMTP(
+        hostname=server.host,
+        port=server.port,
+        use_tls=is_tls,
+        start_tls=False,
+        tls_context=trust,
+        local_hostname=domain,
+        timeout=_COMMAND_S,
+    )
+    try:
+        await smtp.connect()
+        if server.security == "starttls":
+            await smtp.ehlo()
+            if not smtp.supports_extension("starttls"):
+                raise NoStartTls("the server does not offer STARTTLS")
+            await smtp.starttls()
+        if server.user:
+            await smtp.login(server.user, server.password)
+        yield smtp
+        # The mail is sent, so a fault in the goodbye is none.
+        with suppress(SMTPException, OSError):
+            await smtp.quit(timeout=_QUIT_S)
+    finally:
+        smtp.close()
+
+
+def open_trust(ca_file: str) -> ssl.SSLContext:
+    """Trust the machine's authorities, and those of the operator's file."""
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _refused(code: int) -> SendOutcome:
+    return SendOutcome("refused" if code >= 500 else "again", f"SMTP {code}")
+
+
+def shown(error: Exception) -> str:
+    """Return what an operator needs, without the server's words."""
+    while isinstance(error, SMTPConnectError) and isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    is_ours = isinstance(error, NoStartTls | ssl.SSLCertVerificationError)
+    return f"{type(error).__name__}: {error}" if is_ours else type(error).__name__

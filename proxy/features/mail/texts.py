@@ -1,0 +1,42 @@
+"""The texts of mails: a flat JSON file for each language, with a subject and a body for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+DEFAULT = "en"
+_FOLDER = Path(__file__).parent / "texts"
+_MOST_CHARACTERS = 500
+
+
+@cache
+def all_texts() -> Mapping[str, Mapping[str, str]]:
+    """Return the texts of each language, by its tag."""
+    return {
+        file.stem: msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+        for file in sorted(_FOLDER.glob("*.json"))
+    }
+
+
+def language_of(wanted: str) -> str:
+    """Return the language of a mail for a wanted one: "pt" is pt-BR, and an unknown one is English."""
+    near = [tag for tag in all_texts() if tag.partition("-")[0] == wanted.partition("-")[0].lower()]
+    return next((tag for tag in near if tag == wanted), near[0] if near else DEFAULT)
+
+
+def render(kind: str, language: str, facts: Mapping[str, str]) -> tuple[str, str]:
+    """Return the subject and the body. Raises KeyError for an unknown kind, and for a missing fact."""
+    texts = all_texts()[language_of(language)]
+    lines = {name: _one_line(fact) for name, fact in facts.items()}
+    subject, body = (texts[f"{kind}.{part}"].format_map(lines) for part in ("subject", "body"))
+    return subject, f"{body.rstrip()}\n"
+
+
+def _one_line(fact: str) -> str:
+    """Return a fact on one line: it may be a stranger's, and must not add a header or a paragraph."""
+    shown = "".join(character if character.isprintable() else " " for character in fact)
+    return " ".join(shown.split())[:_MOST_CHARACTERS]
