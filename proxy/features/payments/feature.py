@@ -2,16 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from proxy.feature import AppContext, Feature, FeatureInstance
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.payments import records
 
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    yield FeatureInstance(context)
+    from proxy.engines.upstream_http import open_http
+    from proxy.features.mail.mails import Mails
+    from proxy.features.payments.admin_endpoints import AdminOrders
+    from proxy.features.payments.booking import Booking
+    from proxy.features.payments.endpoints import Offers, Orders
+    from proxy.features.payments.event_tasks import EventTasks
+    from proxy.features.payments.month_tasks import MonthTasks
+    from proxy.features.payments.offers import Sales
+    from proxy.features.payments.order_store import OrderStore
+    from proxy.features.payments.order_tasks import OrderTasks
+    from proxy.features.payments.providers import providers_of
+    from proxy.features.payments.section import SECTION
+    from proxy.features.payments.webhooks import webhook_endpoints
+
+    store, mails = context.store, context.find(Mails)
+    async with open_http(context.config_at_start.upstream) as client:
+        booking = Booking(context.ledger, mails)
+        orders = OrderStore(store, lambda: order_tasks.look_soon())
+        order_tasks = OrderTasks(store, orders, booking)
+        event_tasks = EventTasks(store, orders.wake)
+        month_tasks = MonthTasks(context.ledger, mails)
+
+        def settled() -> None:
+            month_tasks.look_soon()
+            mails.look_soon()
+
+        def revise(config: Config) -> Sales:
+            sales = Sales.of(config, providers_of(SECTION.of(config), client))
+            orders.sales, event_tasks.providers = sales, sales.providers
+            booking.lapsed_plan = sales.lapsed_plan
+            return sales
+
+        def at(revision: RevisionContext) -> Additions:
+            sales, tools = revise(revision.config), revision.admin_tools
+            # Orders from before are shown, although nothing is sold any more.
+            sold = bool(sales.section.offers)
+            endpoints = [
+                *(Offers(sales).endpoints if sold else ()),
+                *(Orders(tools, orders, sales, revision.voices).endpoints if sold else ()),
+                *AdminOrders(tools, orders, sales).endpoints,
+                *webhook_endpoints(sales.providers.values(), store, event_tasks.note),
+            ]
+            return Additions(endpoints)
+
+        order_tasks.settled = settled
+        revise(context.config_at_start)
+        # A command asks no provider for payments: its server does, when it is back.
+        task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
+        tidying = partial(event_tasks.tidy, context.metrics)
+        yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
 
 
-FEATURE = Feature("payments", _open, tables=records.TABLES)
+def _look(config: Config) -> Iterator[Finding]:
+    from proxy.features.payments.reach_check import reach
+
+    yield from reach(config)
+
+
+FEATURE = Feature("payments", _open, tables=records.TABLES, doctor=(("payments", _look),))
