@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
 from proxy.config.config_toml import Config
@@ -14,7 +14,6 @@ from proxy.features.payments import records
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.engines.upstream_http import open_http
     from proxy.features.mail.mails import Mails
     from proxy.features.payments.admin_endpoints import AdminOrders
     from proxy.features.payments.booking import Booking
@@ -24,12 +23,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.payments.offers import Sales
     from proxy.features.payments.order_store import OrderStore
     from proxy.features.payments.order_tasks import OrderTasks
-    from proxy.features.payments.providers import providers_of
+    from proxy.features.payments.providers import LateClient, providers_of
     from proxy.features.payments.section import SECTION
     from proxy.features.payments.webhooks import webhook_endpoints
 
     store, mails = context.store, context.find(Mails)
-    async with open_http(context.config_at_start.upstream) as client:
+    async with aclosing(LateClient(context.config_at_start.upstream)) as client:
         booking = Booking(context.ledger, mails)
         orders = OrderStore(store, lambda: order_tasks.look_soon())
         order_tasks = OrderTasks(store, orders, booking)
@@ -48,11 +47,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         def at(revision: RevisionContext) -> Additions:
             sales, tools = revise(revision.config), revision.admin_tools
-            # Orders from before are shown, although nothing is sold any more.
-            sold = bool(sales.section.offers)
+            if not (sales.section.offers or sales.providers):
+                return Additions()
             endpoints = [
-                *(Offers(sales).endpoints if sold else ()),
-                *(Orders(tools, orders, sales, revision.voices).endpoints if sold else ()),
+                *(Offers(sales).endpoints if sales.section.offers else ()),
+                # Orders from before are shown, although nothing is sold any more.
+                *Orders(tools, orders, sales, revision.voices).endpoints,
                 *AdminOrders(tools, orders, sales).endpoints,
                 *webhook_endpoints(sales.providers.values(), store, event_tasks.note),
             ]
