@@ -6,9 +6,11 @@ import asyncio
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import httpx2
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 Now = Callable[[], float]
@@ -117,6 +119,11 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> Response:
 def html_answer(status: int) -> Response:
     """A page of a gateway in place of JSON."""
     return Response("<html><h1>Something went wrong</h1></html>", status, media_type="text/html")
+
+
+async def chosen_button(request: Request) -> str:
+    """Return the value of the button that was pressed on a checkout page."""
+    return dict(parse_qsl((await request.body()).decode())).get("pay", "")
 
 
 def checkout_page(title: str, price: str, buttons: Sequence[tuple[str, str]], note: str = "") -> Response:

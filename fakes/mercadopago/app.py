@@ -22,7 +22,16 @@ from starlette.routing import Route
 from fakes.faults import ScriptedFault, scripted
 from fakes.mercadopago.account import METHODS, Account, Payment, Preference, Refused, moment
 from fakes.mercadopago.notices import Signer
-from fakes.payments import KeyReused, Notices, Now, Replies, checkout_page, html_answer, json_answer
+from fakes.payments import (
+    KeyReused,
+    Notices,
+    Now,
+    Replies,
+    checkout_page,
+    chosen_button,
+    html_answer,
+    json_answer,
+)
 from fakes.provider import Provider
 
 TOKEN = "TEST-fake-mercadopago-token"
@@ -167,8 +176,7 @@ class FakeMercadoPago:
         try:
             preference = self.account.preference(request.query_params.get("pref_id", ""))
             if request.method == "POST":
-                form = await request.form()
-                method, _, status = str(form.get("pay", "")).partition(":")
+                method, _, status = (await chosen_button(request)).partition(":")
                 payment = self.account.pay(preference.id, method, status)
                 return self._back(preference, payment)
         except Refused as error:

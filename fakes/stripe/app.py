@@ -17,7 +17,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from fakes.faults import ScriptedFault, scripted
-from fakes.payments import KeyReused, Notices, Now, Replies, checkout_page, html_answer, json_answer
+from fakes.payments import (
+    KeyReused,
+    Notices,
+    Now,
+    Replies,
+    checkout_page,
+    chosen_button,
+    html_answer,
+    json_answer,
+)
 from fakes.provider import Provider
 from fakes.stripe.account import Account, Refused, Session
 from fakes.stripe.forms import tree, values
@@ -154,7 +163,7 @@ class FakeStripe:
         try:
             session = self.account.session(request.path_params["id"])
             if request.method == "POST":
-                return self._paid(session, str((await request.form()).get("pay", "")))
+                return self._paid(session, await chosen_button(request))
         except Refused as error:
             return checkout_page("Stripe (fake)", "", (), error.message)
         if session.status != "open":
