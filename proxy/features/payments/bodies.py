@@ -181,7 +181,7 @@ def admin_order(row: OrderRecord, now: int, payments: list[PaymentRecord] | None
         AdminOrder,
         row,
         **_facts(row, now, payments or []),
-        resolved=row.resolved.split("\n") if row.resolved else [],
+        resolved=row.resolved.splitlines(),
         next_look=iso_or_none(row.due if row.due < NEVER else None),
         warnings=[],
     )

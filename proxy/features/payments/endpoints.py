@@ -76,11 +76,8 @@ class Orders(Resource):
         account = await self._admin_tools.account(caller.account)
         check_open(account)
         warnings = await self._warnings(account, caller, offer)
-        provider = self._sales.providers[new.provider]
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
-        order = await self._orders.begin(
-            account, NewOrder(offer, provider, self._sales.allowance_of(offer), key), act
-        )
+        order = await self._orders.begin(account, NewOrder(offer, new.provider, key), act)
         try:
             order = await self._orders.with_checkout(order)
         except ProviderFailed as error:
@@ -132,7 +129,7 @@ class Orders(Resource):
     async def _warnings(self, account: Account, caller: Caller, offer: Offer) -> list[str]:
         """Say what paying changes besides, before anything is paid."""
         found = [await self._silenced(caller, offer)]
-        if offer.kind == "plan" and (carried := await self._orders.carries(account, offer.name)):
+        if offer.kind == "plan" and (carried := await self._orders.carried(account.id, offer.name)):
             found.append(
                 f"The month of your plan '{account.plan}' ends when you pay: what is left of it, now "
                 f"{credits.number(carried):g} credits, becomes granted credits."

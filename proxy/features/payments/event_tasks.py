@@ -68,9 +68,9 @@ class EventTasks(TaskKind[EventRecord]):
 
     async def tidy(self, metrics: Metrics) -> None:
         """Delete old events, now and every hour."""
-        await repeat("deletion of old payment events", self._tidy, _HOUR_S, metrics)
+        await repeat("deletion of old payment events", self.delete_old, _HOUR_S, metrics)
 
-    async def _tidy(self) -> None:
+    async def delete_old(self) -> None:
         try:
             now = await self._store.now()
             params = {"before": now - _KEPT_US, "now": now, "limit": _BATCH}

@@ -30,7 +30,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     store, mails = context.store, context.find(Mails)
     async with aclosing(LateClient(context.config_at_start.upstream)) as client:
         booking = Booking(context.ledger, mails)
-        orders = OrderStore(store, lambda: order_tasks.look_soon())
+        orders = OrderStore(store)
         order_tasks = OrderTasks(store, orders, booking)
         event_tasks = EventTasks(store, orders.wake)
         month_tasks = MonthTasks(context.ledger, mails)
@@ -58,7 +58,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             ]
             return Additions(endpoints)
 
-        order_tasks.settled = settled
+        order_tasks.settled, orders.look_soon = settled, order_tasks.look_soon
         revise(context.config_at_start)
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
