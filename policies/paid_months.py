@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -13,35 +13,42 @@ MonthState = Literal["ahead", "running", "past", "replaced", "carried", "dropped
 MailKind = Literal["month_ends", "month_ended"]
 
 _SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
+DAY = 86_400 * _SECOND
 CARRY_AFTER = 10 * _SECOND
 """Workers know the old plan for half of this time after a change."""
-MAILED_BEFORE = (5 * _DAY, 1 * _DAY)
+SETTLED = 2 * DAY
+"""An entry is never written later than this after its request began."""
+_NO_BALANCES: Mapping[int, int] = {}
+MAILED_BEFORE = (5 * DAY, 1 * DAY)
 """So long before the end of the last month its account gets a mail."""
 
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
-    """A month of a plan. `starts <= moment < ends` if nothing ends it before.
+    """A month of a plan, whose order is of the moment `ordered`. `starts <= moment < ends` if nothing ends it
+    before.
 
     An ended one is `past`. One that a change of plan ended, at the moment `replaced`, waits until what is
-    left of it is `carried` into granted credits. If it `shares_pool`, the plan that followed spends from the
-    same pool. A month that was given back before its end is `dropped`, at the moment `replaced` too.
+    left of it is `carried` into granted credits; `pool_balance` is the balance of its pool then, if the next
+    plan spends from the same pool. A month that was given back before its end is `dropped`, and has `lost`
+    so many credits.
     """
 
     id: str
     plan: str
     allowance: int | None
+    ordered: int
     starts: int
     ends: int
     state: MonthState
     is_kept: bool = True
     replaced: int | None = None
-    shares_pool: bool = False
+    pool_balance: int | None = None
     carried: int = 0
+    lost: int = 0
 
     @property
     def pool(self) -> int:
-        """The pool of its cycle."""
+        """The pool of its cycle. A first month starts within a day, and the cycle at its midnight."""
         return day_at(self.starts)
 
     @property
@@ -50,8 +57,19 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
         return self.replaced is None or self.replaced > self.starts
 
 
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """A paid month. If its account may not have the plan any more, it `is_barred`."""
+
+    id: str
+    plan: str
+    allowance: int | None
+    ordered: int
+    is_barred: bool = False
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """An account at the moment `now`: its plan as it is written, the anchor of its cycles, and all months."""
+    """An account at the moment `now`: its plan as it is written, the anchor of its cycles, all months, and
+    the balances of its pools."""
 
     now: int
     plan: str
@@ -59,6 +77,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     paid_until: int | None
     lapsed_plan: str
     months: tuple[Month, ...] = ()
+    balances: Mapping[int, int] = {}
 
     @property
     def chain(self) -> tuple[Month, ...]:
@@ -71,44 +90,40 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after a change. Of `gives_back`, a pool, the spending is given back. `credits` are granted,
-    or taken back below zero, for the carry of the month whose payment was booked."""
+    """An account after a change. `credits` are granted for months, or taken back below zero. `spent` is given
+    back to the pool `pool`: the plan that begins there has its whole allowance."""
 
     plan: str
     anchor: int
     paid_until: int | None
     months: tuple[Month, ...] = ()
-    gives_back: int | None = None
-    credits: int = 0
+    credits: tuple[tuple[str, int], ...] = ()
+    pool: int = 0
+    spent: int = 0
     needs_attention: bool = False
 
 
-def keep(account: Standing, id_: str, plan: str, allowance: int | None) -> MonthChange:
-    """Return what a month that is paid now does. One of the plan in force joins behind; another plan begins
-    now. A month that was lost and is won again joins as if it was paid now, unless it was used up before."""
-    was = account.month(id_)
-    if was is not None and was.state != "dropped":
-        return _turned(account, was, is_kept=True)
-    chain = account.chain
-    if chain and chain[-1].plan == plan:
-        starts = chain[-1].ends
-        joined = _month(id_, plan, allowance, starts, cycle_at(account.anchor, starts).end, account.now)
+def keep(account: Standing, bought: Purchase) -> MonthChange:
+    """Return what a month that is paid now does.
+
+    One of the plan in force joins behind, and another plan begins now. It becomes credits if its plan would
+    take something away: it is barred, was ordered before the running month, or the account has that plan for
+    nothing.
+    """
+    was, chain = account.month(bought.id), account.chain
+    is_joining = bool(chain) and chain[-1].plan == bought.plan
+    if was is not None and (was.state != "dropped" or not _is_whole(was, is_joining)):
+        return _won(account, was)
+    if is_joining and not bought.is_barred:
+        joined = _month(bought, chain[-1].ends, account.anchor, account.now)
         return _changed(account, (joined,), paid_until=joined.ends)
-    cycle = cycle_at(account.now, account.now)
-    ended = (
-        _replace(each, state="replaced", replaced=account.now, shares_pool=each.pool == cycle.start)
-        for each in chain
-    )
-    # What paid months spent there stays: otherwise a month that is given back and bought again would be free.
-    is_spent_by_paid = any(each.pool == cycle.start and each.has_run for each in account.months)
-    begun = _month(id_, plan, allowance, account.now, cycle.end, account.now)
-    return MonthChange(
-        plan=plan,
-        anchor=account.now,
-        paid_until=cycle.end,
-        months=(*ended, begun),
-        gives_back=None if is_spent_by_paid else cycle.start,
-    )
+    is_owned = not chain and account.paid_until is None and account.plan == bought.plan
+    is_older = bool(chain) and bought.ordered < chain[-1].ordered
+    if bought.allowance is not None and (bought.is_barred or is_owned or is_older):
+        now = account.now
+        ended = Month(**_values(bought), starts=now, ends=now, state="carried", replaced=now)
+        return _carried(_changed(account), (ended,))
+    return _begin(account, bought)
 
 
 def give_back(account: Standing, id_: str) -> MonthChange:
@@ -118,23 +133,28 @@ def give_back(account: Standing, id_: str) -> MonthChange:
     back. A past one needs attention, as nothing of it is left.
     """
     was, chain = account.month(id_), account.chain
-    if was is None:
+    if was is None or not was.is_kept:
         return _changed(account)
     if was not in chain:
-        return _turned(account, was, is_kept=False)
-    place = chain.index(was)
-    dropped = _replace(was, state="dropped", is_kept=False, replaced=account.now)
-    if was.starts > account.now:
-        moved = _in_row(chain[place + 1 :], was.starts, account.anchor, account.now)
+        month = _replace(settled(was, account.now), is_kept=False)
+        change = _changed(account, (month,))
+        credits = ((was.id, -was.carried),) if was.carried else ()
+        return _replace(change, credits=credits, needs_attention=month.state == "past")
+    place, now = chain.index(was), account.now
+    is_ahead = was.starts > now
+    lost = was.allowance or 0 if is_ahead else left(was, account.balances.get(was.pool, 0))
+    dropped = _replace(was, state="dropped", is_kept=False, replaced=now, lost=lost)
+    if is_ahead:
+        moved = _in_row(chain[place + 1 :], was.starts, account.anchor, now)
         return _changed(account, (dropped, *moved), paid_until=(*chain[:place], *moved)[-1].ends)
-    if len(chain) == 1:
-        return MonthChange(
-            plan=account.lapsed_plan, anchor=account.anchor, paid_until=None, months=(dropped,)
-        )
-    moved = _in_row(chain[1:], account.now, account.now, account.now)
-    return MonthChange(
-        plan=account.plan, anchor=account.now, paid_until=moved[-1].ends, months=(dropped, *moved)
+    moved = _in_row(chain[1:], now, now, now)
+    change = MonthChange(
+        plan=account.plan if moved else account.lapsed_plan,
+        anchor=now if moved else account.anchor,
+        paid_until=moved[-1].ends if moved else None,
+        months=(dropped, *moved),
     )
+    return _settling(account, change, moved[0].pool if moved else was.pool)
 
 
 def end(account: Standing) -> MonthChange | None:
@@ -151,16 +171,36 @@ def settled(month: Month, now: int) -> Month:
     return _replace(month, state="past" if month.ends <= now else "running")
 
 
-def carry(month: Month, balance: int) -> int:
-    """Return the credits that a replaced month leaves, with the balance of its pool.
+def left(month: Month, balance: int) -> int:
+    """Return what is left of a month's allowance, with the balance of its pool. No allowance leaves none."""
+    return 0 if month.allowance is None else min(month.allowance, max(0, month.allowance + balance))
 
-    If the plan after it shares the pool, its spending stays there, and so the whole allowance is left.
+
+class Carry(NamedTuple):
+    """What is carried of a month: credits to grant, and to add to its pool. It `is_final` once nothing more
+    can be spent there."""
+
+    credits: int
+    pool: int
+    is_final: bool
+
+
+def carry(month: Month, balance: int, held: int, now: int) -> Carry:
+    """Return what is to be carried of a replaced month now, besides what was.
+
+    It is a target, as running requests may settle in its pool later: it is looked at again once none holds
+    credits there, and for the last time when no entry can be as old. The credits leave the pool, so a request
+    that began under the old plan cannot spend them twice.
     """
-    if month.allowance is None:
-        return 0
-    if month.shares_pool or not month.has_run:
-        return month.allowance
-    return min(month.allowance, max(0, month.allowance + balance))
+    assert month.replaced is not None, "a replaced month has its moment"
+    if not month.has_run:
+        return Carry((month.allowance or 0) - month.carried, 0, is_final=True)
+    if month.pool_balance is not None:
+        return Carry(
+            left(month, month.pool_balance) - month.carried, -min(0, month.pool_balance), is_final=True
+        )
+    credits = left(month, balance + month.carried - held) - month.carried
+    return Carry(credits, -credits, is_final=not held and now >= month.replaced + SETTLED)
 
 
 def mail_at(month: Month, paid_until: int | None, mailed: int, now: int) -> tuple[MailKind | None, int]:
@@ -185,28 +225,73 @@ def due_at(month: Month, now: int) -> int | None:
     return min((moment for moment in moments if moment > now), default=month.ends)
 
 
-def _turned(account: Standing, was: Month, *, is_kept: bool) -> MonthChange:
-    """Change a month that has ended: what was carried of it comes or goes."""
-    if was.is_kept == is_kept:
+def _begin(account: Standing, bought: Purchase) -> MonthChange:
+    """Begin a month of another plan. What is left of the pool's old plan is granted at once if it is the same
+    pool, and else once nothing is held in the old one."""
+    now = account.now
+    begun = _month(bought, now, now, now)
+    ended = []
+    for each in account.chain:
+        is_settled = each.starts > now or each.pool == begun.pool
+        state: MonthState = "carried" if is_settled else "replaced"
+        ended.append(_replace(each, state=state, replaced=now))
+    change = MonthChange(plan=bought.plan, anchor=now, paid_until=begun.ends, months=(begun,))
+    change = _settling(account, change, begun.pool)
+    replaced = tuple(each for each in ended if each.state == "replaced")
+    carried = tuple(each for each in ended if each.state == "carried")
+    return _carried(_replace(change, months=(*replaced, begun)), carried, account.balances)
+
+
+def _won(account: Standing, was: Month) -> MonthChange:
+    """Return what a month does whose price comes back, after it was given back: what was taken is granted. It
+    is no second month."""
+    if was.is_kept:
         return _changed(account)
-    month = _replace(settled(was, account.now), is_kept=is_kept)
-    credits = was.carried if is_kept else -was.carried
-    is_lost = month.state == "past" and not is_kept
-    return msgspec.structs.replace(_changed(account, (month,)), credits=credits, needs_attention=is_lost)
+    month = _replace(was, is_kept=True)
+    if was.state == "dropped":
+        month = _replace(month, state="carried", carried=was.lost)
+    credits = ((month.id, month.carried),) if month.carried else ()
+    needs_attention = was.state == "dropped" and was.allowance is None
+    return _replace(_changed(account, (month,)), credits=credits, needs_attention=needs_attention)
+
+
+def _is_whole(was: Month, is_joining: bool) -> bool:
+    """Tell whether a dropped month may be had as if it was paid now: its plan was never in force."""
+    return not was.has_run and (is_joining or was.allowance is None)
+
+
+def _carried(
+    change: MonthChange, months: tuple[Month, ...], balances: Mapping[int, int] = _NO_BALANCES
+) -> MonthChange:
+    """Grant what is left of months that end in this change."""
+    whole = tuple(
+        _replace(each, carried=left(each, balances.get(each.pool, 0) if each.has_run else 0))
+        for each in months
+    )
+    credits = tuple((each.id, each.carried) for each in whole if each.carried)
+    return _replace(change, months=(*change.months, *whole), credits=(*change.credits, *credits))
+
+
+def _settling(account: Standing, change: MonthChange, pool: int) -> MonthChange:
+    """Let a plan begin in a pool as if nothing was spent there."""
+    return _replace(change, pool=pool, spent=-min(0, account.balances.get(pool, 0)))
 
 
 def _in_row(months: Iterable[Month], starts: int, anchor: int, now: int) -> tuple[Month, ...]:
     row = []
     for each in months:
-        ends = cycle_at(anchor, starts).end
-        row.append(_month(each.id, each.plan, each.allowance, starts, ends, now))
-        starts = ends
+        row.append(_month(each, starts, anchor, now))
+        starts = row[-1].ends
     return tuple(row)
 
 
-def _month(id_: str, plan: str, allowance: int | None, starts: int, ends: int, now: int) -> Month:
+def _month(bought: Purchase | Month, starts: int, anchor: int, now: int) -> Month:
     state: MonthState = "running" if starts <= now else "ahead"
-    return Month(id=id_, plan=plan, allowance=allowance, starts=starts, ends=ends, state=state)
+    return Month(**_values(bought), starts=starts, ends=cycle_at(anchor, starts).end, state=state)
+
+
+def _values(bought: Purchase | Month) -> dict[str, Any]:
+    return {name: getattr(bought, name) for name in ("id", "plan", "allowance", "ordered")}
 
 
 def _changed(account: Standing, months: tuple[Month, ...] = (), paid_until: int | None = None) -> MonthChange:

@@ -18,7 +18,7 @@ _EXPIRED_LOOKS = (5 * _MINUTE, 1 * _DAY, 3 * _DAY)
 _PAID_LOOKS = (1 * _DAY, 3 * _DAY, 7 * _DAY)
 _WATCHED = 180 * _DAY
 
-OrderState = Literal["open", "expired", "paid", "partly_refunded", "refunded", "disputed"]
+OrderState = Literal["open", "paid", "partly_refunded", "refunded", "disputed"]
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -64,11 +64,11 @@ def latest(before: Money | None, fetched: Money, *, has_won: bool) -> Money:
     return Money(before.paid, refunded, disputed)
 
 
-def order_state(payments: Iterable[Money], *, is_expired: bool) -> OrderState:
+def order_state(payments: Iterable[Money]) -> OrderState:
     """Return the state of an order. It follows from its payments alone."""
     all_ = tuple(payments)
     if not all_:
-        return "expired" if is_expired else "open"
+        return "open"
     if any(money.disputed for money in all_):
         return "disputed"
     if not any(money.kept for money in all_):

@@ -155,7 +155,7 @@ class Accounts(Resource):
             before = _plan_details(read.plan, read.agreed)
             details = {"name": read.name, **_plan_details(plan, terms), "before": before}
             act = await self._admin_tools.audit_row(request, "account.changed", read.id, read.id, **details)
-            return Change(plan, terms, act)
+            return Change(plan, terms, act, sets_plan=change.plan is not UNSET)
 
         changed = await accounts.change(self._store, account.id, decide)
         if changed == "overtaken":

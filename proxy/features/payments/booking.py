@@ -1,7 +1,7 @@
 """The booking of payments: the only code that moves credits and plans for money.
 
-The rows of an order's payments are read first, and then the provider is asked. A booking is one commit, with a
-number after the one that was read. So a second worker, or an older answer of the provider, is refused whole.
+The rows of an order's payments are read first, and then the provider is asked. A booking is one commit, with
+the number after the one that was read: a second worker, or an older answer of the provider, is refused whole.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import msgspec
 import structlog
 
 from policies import paid_months, payments
-from policies.paid_months import MonthChange
+from policies.paid_months import MonthChange, Purchase
 from policies.payments import Money, Terms
 from policies.price import in_credits
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
-from proxy.features.payments import plan_changes
-from proxy.features.payments.plan_changes import PlanReading
+from proxy.features.payments import plan_changes, records
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import OrderRecord, PaymentRecord
 from proxy.ledger import Ledger
-from proxy.storage import audit, entries
+from proxy.storage import audit
 from proxy.storage.audit import Act
-from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.entries import GRANTED
 from proxy.storage.rows import columns, encode_json, new_id
-from proxy.storage.store import Params, Statement
+from proxy.storage.store import AlreadyExists, Params, Statement
 
-ACTOR = "voxgate"
 CLOSED = "it was paid for an account that is closed"
+MONTH = "a month was given back after its end, or cannot be had any more"
 
 _log = structlog.get_logger()
 
@@ -56,10 +57,11 @@ _HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
 
 
 class Booking:
-    """The bookings of one worker. `lapsed_plan` follows the months that begin now."""
+    """The bookings of one worker, by what is sold now."""
 
-    def __init__(self, ledger: Ledger, mails: Mails | None) -> None:
-        self.lapsed_plan = ""
+    sales: Sales
+
+    def __init__(self, ledger: Ledger, mails: Mails | None = None) -> None:
         self._ledger = ledger
         self._store = ledger.store
         self._mails = mails
@@ -78,99 +80,74 @@ class Booking:
             if fault := payments.contradiction(_terms_of(order), _terms_of_payment(payment)):
                 await self._note(order, f"payment {id_} has another {fault}")
                 continue
-            if (booked := await self._book(order, known, id_, payment)) is not None:
-                known[id_], has_booked = booked, True
+            has_booked |= await self._book(order, known.get(id_), id_, payment)
         return has_booked
 
     async def _book(
-        self, order: OrderRecord, known: dict[str, PaymentRecord], id_: str, payment: FetchedPayment
-    ) -> PaymentRecord | None:
-        reading = await plan_changes.read(self._store, order.account, self.lapsed_plan)
-        was, now = known.get(id_), reading.standing.now
+        self, order: OrderRecord, was: PaymentRecord | None, id_: str, payment: FetchedPayment
+    ) -> bool:
+        reading = await plan_changes.read(self._store, order.account, self.sales)
         before = None if was is None else _money(was)
-        money = payments.latest(
-            before, Money(payment.amount, payment.refunded, payment.disputed), has_won=payment.has_won
-        )
-        credited, booked = (0, 0) if was is None else (was.credited, was.booked)
-        target = payments.target(order.credits, money)
-        if reading.is_closed:
-            target = min(target, credited)
-        if before == money and target == credited:
-            return None
-        row = PaymentRecord(
-            id=id_,
-            order_id=order.id,
-            account=order.account,
-            amount=money.paid,
-            currency=order.currency,
-            refunded=money.refunded,
-            disputed=money.disputed,
-            credits=order.credits,
-            credited=target,
-            booked=booked + 1,
-            created=now if was is None else was.created,
-            changed=now,
-        )
-        change = _month_change(order, reading, id_, money)
-        moved = [_entry(order, target - credited, f"pay:{id_}:{row.booked}", now)]
-        moved += await self._month_entries(order, reading, id_, change)
-        statements = (
-            *plan_changes.number_statements(reading),
+        fetched = Money(payment.amount, payment.refunded, payment.disputed)
+        row = _row(order, reading, id_, was, payments.latest(before, fetched, has_won=payment.has_won))
+        if was is not None and _values(row) == _values(was):
+            return False
+        # Since the account was read, so that a unit which changes them meanwhile refuses this one.
+        rows = {each.id: each for each in await records.payments_of(self._store, order.id)}
+        if rows.get(id_) != was:
+            raise AlreadyExists("payments.id")
+        credits = row.credited - (0 if was is None else was.credited)
+        change = self._month_change(order, reading, row)
+        moved = [plan_changes.entry(reading, GRANTED, credits, order.id, f"pay:{id_}:{row.booked}")]
+        statements = [
             Statement(_PAYMENT, msgspec.structs.asdict(row)),
-            self._order_statement(order, {**known, id_: row}, reading, change),
+            self._order_statement(order, [*({**rows, id_: row}).values()], reading, change),
             Statement(_HAS_PAID, {"account": order.account}),
-            *(
-                plan_changes.month_statements(reading, change, id_ if change.credits else "")
-                if change
-                else ()
-            ),
-            *audit.insert_statements(_act(order, row, target - credited, change)),
-            *(await self._receipt(order, id_, now) if was is None else ()),
-        )
+            *audit.insert_statements(_act(order, row, credits, change)),
+        ]
+        if change is not None:
+            moved += plan_changes.month_entries(reading, change, order.id)
+            statements += plan_changes.month_statements(reading, change)
+        if was is None and not reading.is_closed:
+            statements += await self._receipt(order, id_, row.created)
         _log.info("payment.book.started", payment=id_, order=order.id, booked=row.booked)
-        await self._ledger.holds.move(moved, statements)
+        await plan_changes.write(self._ledger, reading, moved, statements)
         _log.info("payment.book.complete", payment=id_, order=order.id, booked=row.booked)
-        return row
+        return True
 
-    async def _month_entries(
-        self, order: OrderRecord, reading: PlanReading, id_: str, change: MonthChange | None
-    ) -> list[Entry]:
-        """Return what a change moves besides: a carry, and what an unpaid plan has spent in the new pool."""
-        if change is None:
-            return []
-        moved, now = [], reading.standing.now
-        if change.credits:
-            moved.append(_entry(order, change.credits, carry_reference(id_, reading.moved[id_]), now))
-        if change.gives_back is not None:
-            spent = -(await entries.pools(self._store, order.account)).get(change.gives_back, 0)
-            if spent > 0:
-                moved.append(
-                    Entry(
-                        id=new_id("ent"),
-                        account=order.account,
-                        pool=change.gives_back,
-                        amount=spent,
-                        kind="correction",
-                        at=now,
-                        reason=f"spent before {order.id}",
-                        actor=ACTOR,
-                    )
-                )
-        return moved
+    def _month_change(
+        self, order: OrderRecord, reading: PlanReading, row: PaymentRecord
+    ) -> MonthChange | None:
+        if order.kind != "plan":
+            return None
+        if not _money(row).kept:
+            return paid_months.give_back(reading.standing, row.id)
+        if reading.is_closed:
+            return None
+        bought = Purchase(
+            id=row.id,
+            plan=order.offer,
+            allowance=order.allowance,
+            ordered=order.created,
+            is_barred=reading.has_agreed or order.offer not in self.sales.plans,
+        )
+        change = paid_months.keep(reading.standing, bought)
+        is_lost = bought.is_barred and bool(change.months)
+        return msgspec.structs.replace(change, needs_attention=change.needs_attention or is_lost)
 
     def _order_statement(
         self,
         order: OrderRecord,
-        rows: dict[str, PaymentRecord],
+        rows: Sequence[PaymentRecord],
         reading: PlanReading,
         change: MonthChange | None,
     ) -> Statement:
         reason = CLOSED if reading.is_closed else ""
         if change is not None and change.needs_attention:
-            reason = "a month that is over was given back"
+            reason = MONTH
         values: Params = {
             "order_id": order.id,
-            "state": payments.order_state(map(_money, rows.values()), is_expired=False),
+            "state": payments.order_state(map(_money, rows)),
             "paid": reading.standing.now,
             "reason": reason,
         }
@@ -209,18 +186,33 @@ class Booking:
         )
 
 
-def carry_reference(month: str, moved: int) -> str:
-    return f"carry:{month}:{moved}" if moved else f"carry:{month}"
+def _row(
+    order: OrderRecord, reading: PlanReading, id_: str, was: PaymentRecord | None, money: Money
+) -> PaymentRecord:
+    """Return the payment as it is to be booked. A closed account gets no credits."""
+    credits = order.credits if was is None else was.credits
+    if was is None and reading.is_closed:
+        credits = 0
+    credited, booked = (0, 0) if was is None else (was.credited, was.booked)
+    target = payments.target(credits, money)
+    return PaymentRecord(
+        id=id_,
+        order_id=order.id,
+        account=order.account,
+        amount=money.paid,
+        currency=order.currency,
+        refunded=money.refunded,
+        disputed=money.disputed,
+        credits=credits,
+        credited=min(target, credited) if reading.is_closed else target,
+        booked=booked + 1,
+        created=reading.standing.now if was is None else was.created,
+        changed=reading.standing.now,
+    )
 
 
-def _month_change(order: OrderRecord, reading: PlanReading, id_: str, money: Money) -> MonthChange | None:
-    if order.kind != "plan":
-        return None
-    if not money.kept:
-        return paid_months.give_back(reading.standing, id_)
-    if reading.is_closed:
-        return None
-    return paid_months.keep(reading.standing, id_, order.offer, order.allowance)
+def _values(row: PaymentRecord) -> tuple[int, int, int]:
+    return row.refunded, row.disputed, row.credited
 
 
 def _terms_of(order: OrderRecord) -> Terms:
@@ -245,20 +237,6 @@ def _terms_of_payment(payment: FetchedPayment) -> Terms:
 
 def _money(row: PaymentRecord) -> Money:
     return Money(row.amount, row.refunded, row.disputed)
-
-
-def _entry(order: OrderRecord, amount: int, reference: str, now: int) -> Entry:
-    return Entry(
-        id=new_id("ent"),
-        account=order.account,
-        pool=GRANTED,
-        amount=amount,
-        kind="correction" if amount < 0 else "grant",
-        at=now,
-        reference=reference,
-        reason=order.id,
-        actor=ACTOR,
-    )
 
 
 def _act(order: OrderRecord, row: PaymentRecord, credits: int, change: MonthChange | None) -> Act:

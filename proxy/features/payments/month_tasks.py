@@ -1,4 +1,4 @@
-"""Paid months as tasks: their ends, the mails before, and what a replaced one leaves. Nothing has to be in time."""
+"""Paid months as tasks: their ends, the mails before, and what replaced ones leave. A task may be late."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from datetime import UTC, datetime
 import msgspec
 
 from policies import paid_months
-from policies.paid_months import CARRY_AFTER, MailKind, Month, MonthChange
+from policies.paid_months import MailKind, Month, MonthChange, MonthState
+from policies.price import in_credits
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.payments import plan_changes, records
-from proxy.features.payments.booking import ACTOR, carry_reference
-from proxy.features.payments.plan_changes import PlanReading
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage import audit, entries
 from proxy.storage.audit import Act
-from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.entries import GRANTED
 from proxy.storage.rows import encode_json, new_id
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 
-_HELD_S = 5.0
+_HELD = 60 * 1_000_000
 _AGAIN_S = 1.0
 _AS_READ = """
 state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_kept = :is_kept_seen
@@ -30,13 +31,14 @@ state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_kept 
 
 
 class MonthTasks(TaskKind[MonthRecord]):
-    """The paid months of one worker."""
+    """The paid months of one worker, by what is sold now."""
 
+    sales: Sales
     name = "paid months"
     table = records.MONTH_TASKS
     outlives = False
 
-    def __init__(self, ledger: Ledger, mails: Mails | None) -> None:
+    def __init__(self, ledger: Ledger, mails: Mails | None = None) -> None:
         super().__init__(ledger.store)
         self._ledger = ledger
         self._mails = mails
@@ -47,7 +49,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         return Condition(_AS_READ, {f"{name}_seen": getattr(held, name) for name in names})
 
     async def work(self, held: MonthRecord) -> Result:
-        reading = await plan_changes.read(self._store, held.account, "")
+        reading = await plan_changes.read(self._store, held.account, self.sales)
         month = reading.standing.month(held.id)
         assert month is not None, "months are never deleted"
         try:
@@ -76,43 +78,45 @@ class MonthTasks(TaskKind[MonthRecord]):
         month = paid_months.settled(plan_changes.month_of(held), now)
         kind, _ = paid_months.mail_at(month, reading.standing.paid_until, held.mailed, now)
         change = msgspec.structs.replace(change, months=(month,))
-        await self._store.write(
-            *plan_changes.number_statements(reading),
+        statements = [
             *plan_changes.month_statements(reading, change),
             *audit.insert_statements(_act(reading, month, "plan.lapsed", {"plan": change.plan})),
             *await self._mail(reading, month, kind, ALWAYS),
-        )
+        ]
+        await plan_changes.write(self._ledger, reading, [], statements)
         if self._mails is not None:
             self._mails.look_soon()
         return Done(values={"due": NEVER})
 
     async def _carry(self, reading: PlanReading, month: Month) -> Result:
-        """Grant what a replaced month leaves, once nothing settles in its pool any more."""
-        assert month.replaced is not None, "a replaced month has its moment"
+        """Grant what a replaced month leaves. It is looked at again while requests settle in its pool."""
         now = reading.standing.now
-        if (wait := month.replaced + CARRY_AFTER - now) > 0:
-            return Again("", wait / 1e6, is_try=False)
-        reads_pool = month.has_run and not month.shares_pool
-        if reads_pool and await self._ledger.holds.is_held(reading.account, month.pool):
-            return Again("", _HELD_S, is_try=False)
+        if not month.is_kept or reading.is_closed:
+            return Done(values={"due": NEVER})
+        held = await self._ledger.holds.held(reading.account, month.pool)
+        # Since the holds were read: a request that has settled meanwhile counts twice, and never not at all.
         pools = await entries.pools(self._store, reading.account)
-        left = 0 if reading.is_closed else paid_months.carry(month, pools.get(month.pool, 0))
-        carried = msgspec.structs.replace(month, state="carried", carried=left)
-        is_granted = left > 0 and month.is_kept
-        standing = reading.standing
-        change = MonthChange(
-            plan=standing.plan, anchor=standing.anchor, paid_until=standing.paid_until, months=(carried,)
-        )
-        statements = (
-            *plan_changes.number_statements(reading),
-            *plan_changes.month_statements(reading, change, month.id if is_granted else ""),
-            *audit.insert_statements(_act(reading, month, "month.carried", {"micro_credits": left})),
-        )
-        if is_granted:
-            await self._ledger.holds.move([_entry(reading, month, left)], statements)
-        else:
-            await self._store.write(*statements)
-        return Done(values={"due": NEVER})
+        part = paid_months.carry(month, pools.get(month.pool, 0), held, now)
+        if part.credits or part.pool or part.is_final:
+            state: MonthState = "carried" if part.is_final else "replaced"
+            whole = msgspec.structs.replace(month, state=state, carried=month.carried + part.credits)
+            due = None if part.is_final else now
+            reason = f"left of the plan {month.plan}"
+            moved = []
+            if part.credits:
+                reference = plan_changes.carry_reference(reading, month.id)
+                moved.append(plan_changes.entry(reading, GRANTED, part.credits, reason, reference))
+            if part.pool:
+                moved.append(plan_changes.entry(reading, month.pool, part.pool, reason, None))
+            statement = plan_changes.month_statement(reading, whole, due=due, is_moved=bool(part.credits))
+            act = _act(reading, month, "month.carried", {"credits": in_credits(part.credits)})
+            await plan_changes.write(self._ledger, reading, moved, [statement, *audit.insert_statements(act)])
+        if part.is_final:
+            return Done(values={"due": NEVER})
+        assert month.replaced is not None, "a replaced month has its moment"
+        last = month.replaced + paid_months.SETTLED
+        due = now + _HELD if held else max(last, now + _HELD)
+        return Again(is_try=False, values={"due": due})
 
     async def _mail(
         self, reading: PlanReading, month: Month, kind: MailKind | None, only_if: Condition
@@ -128,20 +132,6 @@ class MonthTasks(TaskKind[MonthRecord]):
         letter = Letter(kind=kind, facts=facts)
         now = reading.standing.now
         return await self._mails.statements(letter, account=reading.account, now=now, only_if=only_if)
-
-
-def _entry(reading: PlanReading, month: Month, amount: int) -> Entry:
-    return Entry(
-        id=new_id("ent"),
-        account=reading.account,
-        pool=GRANTED,
-        amount=amount,
-        kind="grant",
-        at=reading.standing.now,
-        reference=carry_reference(month.id, reading.moved[month.id]),
-        reason=f"left of the plan {month.plan}",
-        actor=ACTOR,
-    )
 
 
 def _act(reading: PlanReading, month: Month, action: str, details: dict[str, object]) -> Act:

@@ -1,4 +1,4 @@
-"""Orders as tasks: each asks its provider for its payments, after a webhook, a look of its owner, and by itself."""
+"""Orders as tasks: each asks its provider for its payments, by itself, and after a webhook or a look."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AWAY_S = 600.0
 
 
 class OrderTasks(TaskKind[OrderRecord]):
-    """The orders of one worker. `settled` is called once a payment was booked."""
+    """The orders of one worker. `settled` is called with an account of which a payment was booked."""
 
     name = "orders"
     table = records.ORDER_TASKS
@@ -27,7 +27,7 @@ class OrderTasks(TaskKind[OrderRecord]):
 
     def __init__(self, store: Store, orders: OrderStore, booking: Booking) -> None:
         super().__init__(store)
-        self.settled: Callable[[], None] = _nothing
+        self.settled: Callable[[str], None] = _nothing
         self._orders = orders
         self._booking = booking
 
@@ -54,21 +54,18 @@ class OrderTasks(TaskKind[OrderRecord]):
                 return Again(error.reason, error.retry_after_s)
             try:
                 if await self._booking.book(order, rows, fetched):
-                    self.settled()
+                    self.settled(order.account)
             except AlreadyExists:
                 continue
             return await self._later(held)
-        return Again("It is being booked by others.", 1.0, is_try=False)
+        return Again("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
     async def _later(self, held: OrderRecord, error: str = "") -> Again:
         order = await self._orders.find(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
-        values = {"due": NEVER if due is None else due}
-        if order.state == "open" and order.expires <= now:
-            return Again(error, is_try=False, values={**values, "state": "expired"})
-        return Again(error, is_try=False, values=values)
+        return Again(error, is_try=False, values={"due": NEVER if due is None else due, "tries": 0})
 
 
-def _nothing() -> None:
+def _nothing(_account: str) -> None:
     """Do nothing once a payment was booked."""

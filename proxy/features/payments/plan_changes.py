@@ -1,5 +1,5 @@
-"""Changes of an account's plan and months, in numbered units: of two that follow from one reading, the second is
-refused whole."""
+"""Changes of an account's plan and months, in numbered units: of two that follow from one reading, the second
+is refused whole."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import NamedTuple
 import msgspec
 
 from policies.paid_months import Month, MonthChange, Standing, due_at
+from proxy.features.payments.offers import Sales
 from proxy.features.payments.records import NEVER, MonthRecord
+from proxy.ledger import Ledger
+from proxy.storage import entries
+from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.listed_tables import lock_account
-from proxy.storage.rows import columns
+from proxy.storage.rows import columns, new_id
 from proxy.storage.store import Params, Statement, Store
 
+ACTOR = "voxgate"
+
 _NUMBER = "SELECT coalesce(max(number), 0) AS number FROM plan_changes WHERE account = :account"
-_ACCOUNT = "SELECT plan, anchor, paid_until, lapsed_plan, closed FROM accounts WHERE id = :account"
+_ACCOUNT = "SELECT plan, anchor, paid_until, lapsed_plan, closed, agreed FROM accounts WHERE id = :account"
 _MONTHS = f"SELECT {columns(MonthRecord)} FROM paid_months WHERE account = :account"
 _NEXT = "INSERT INTO plan_changes (account, number, at) VALUES (:account, :number, :at)"
 _PLAN = """
@@ -32,48 +38,76 @@ ON CONFLICT (id) DO UPDATE SET
 
 
 class PlanReading(NamedTuple):
-    """An account as it was read. `number` is that of its last change, and was read first."""
+    """An account as it was read. `number` is that of its last change, and was read first. If it
+    `has_agreed`, it has terms of its own. `moved` counts the moves of each month's carry."""
 
     account: str
     number: int
     standing: Standing
     is_closed: bool
+    has_agreed: bool
     moved: dict[str, int]
-    """How often the carry of each month was moved."""
 
 
-async def read(store: Store, account: str, lapsed_plan: str) -> PlanReading:
-    """Read an account. `lapsed_plan` is for one whose plan is not paid yet."""
+async def read(store: Store, account: str, sales: Sales) -> PlanReading:
     params: Params = {"account": account}
     (numbered,) = await store.read(_NUMBER, params)
     (row,) = await store.read(_ACCOUNT, params)
     months = await store.read(_MONTHS, params)
+    lapsed_plan = row["lapsed_plan"] if row["paid_until"] is not None else sales.lapsed_plan
     standing = Standing(
         now=await store.now(),
         plan=row["plan"],
         anchor=row["anchor"],
         paid_until=row["paid_until"],
-        lapsed_plan=lapsed_plan if row["paid_until"] is None else row["lapsed_plan"],
+        # A plan that is not configured any more would refuse everything.
+        lapsed_plan=lapsed_plan if lapsed_plan in sales.plans else sales.lapsed_plan,
         months=tuple(month_of(msgspec.convert(each, MonthRecord)) for each in months),
+        balances=await entries.pools(store, account),
     )
-    moved = {each["id"]: each["moved"] for each in months}
-    return PlanReading(account, numbered["number"], standing, row["closed"] is not None, moved)
+    return PlanReading(
+        account,
+        numbered["number"],
+        standing,
+        row["closed"] is not None,
+        row["agreed"] != "{}",
+        {each["id"]: each["moved"] for each in months},
+    )
+
+
+async def write(
+    ledger: Ledger, reading: PlanReading, moved: list[Entry], statements: list[Statement]
+) -> None:
+    """Write one unit. Raises AlreadyExists if another one of the account came before: then read it anew."""
+    guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.standing.now}
+    # The lock comes first: a unit that waits for it must hold no balance, as settlements would wait behind.
+    first = (lock_account(reading.account), Statement(_NEXT, guard))
+    if moved:
+        # Pools in the order in which settlements lock them.
+        in_order = sorted(moved, key=lambda entry: -entry.pool)
+        await ledger.holds.move(in_order, statements, first)
+    else:
+        await ledger.store.write(*first, *statements)
 
 
 def month_of(record: MonthRecord) -> Month:
     values = {name: getattr(record, name) for name in Month.__struct_fields__}
-    return Month(**{**values, "is_kept": bool(record.is_kept), "shares_pool": bool(record.shares_pool)})
+    return Month(**{**values, "is_kept": bool(record.is_kept)})
 
 
-def number_statements(reading: PlanReading) -> tuple[Statement, Statement]:
-    """Return the statements by which a unit is refused with AlreadyExists, if another one came before."""
-    guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.standing.now}
-    return lock_account(reading.account), Statement(_NEXT, guard)
+def month_entries(reading: PlanReading, change: MonthChange, reason: str) -> list[Entry]:
+    """Return what a change of months moves: carries, and the spending of the plan before in a pool."""
+    moved = [
+        entry(reading, GRANTED, credits, reason, carry_reference(reading, month))
+        for month, credits in change.credits
+    ]
+    if change.spent:
+        moved.append(entry(reading, change.pool, change.spent, reason, None))
+    return moved
 
 
-def month_statements(reading: PlanReading, change: MonthChange, moved: str = "") -> list[Statement]:
-    """Return the statements of a change. The carry of the month `moved` is moved with it."""
-    standing = reading.standing
+def month_statements(reading: PlanReading, change: MonthChange) -> list[Statement]:
+    standing, moved = reading.standing, {month for month, _ in change.credits}
     plan: Params = {
         "account": reading.account,
         "plan": change.plan,
@@ -81,23 +115,41 @@ def month_statements(reading: PlanReading, change: MonthChange, moved: str = "")
         "paid_until": change.paid_until,
         "lapsed_plan": standing.lapsed_plan,
     }
-    is_same = (change.plan, change.anchor, change.paid_until) == (
-        standing.plan,
-        standing.anchor,
-        standing.paid_until,
-    )
+    before = (standing.plan, standing.anchor, standing.paid_until)
+    is_same = (change.plan, change.anchor, change.paid_until) == before
     written = [] if is_same else [Statement(_PLAN, plan)]
-    return written + [_month_statement(reading, month, moved == month.id) for month in change.months]
+    for month in change.months:
+        due = due_at(month, standing.now)
+        written.append(month_statement(reading, month, due=due, is_moved=month.id in moved))
+    return written
 
 
-def _month_statement(reading: PlanReading, month: Month, is_moved: bool) -> Statement:
-    due = due_at(month, reading.standing.now)
+def month_statement(reading: PlanReading, month: Month, *, due: int | None, is_moved: bool) -> Statement:
     row: Params = {
         **msgspec.structs.asdict(month),
         "is_kept": int(month.is_kept),
-        "shares_pool": int(month.shares_pool),
         "account": reading.account,
         "due": NEVER if due is None else due,
         "moved": reading.moved.get(month.id, 0) + is_moved,
     }
     return Statement(_MONTH, row)
+
+
+def carry_reference(reading: PlanReading, month: str) -> str:
+    moved = reading.moved.get(month, 0)
+    return f"carry:{month}:{moved}" if moved else f"carry:{month}"
+
+
+def entry(reading: PlanReading, pool: int, amount: int, reason: str, reference: str | None) -> Entry:
+    """Return an entry of the server itself. Its time is ours, never the provider's."""
+    return Entry(
+        id=new_id("ent"),
+        account=reading.account,
+        pool=pool,
+        amount=amount,
+        kind="correction" if amount < 0 or pool != GRANTED else "grant",
+        at=reading.standing.now,
+        reference=reference,
+        reason=reason,
+        actor=ACTOR,
+    )

@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from policies.paid_months import MonthState
+from policies.paid_months import DAY, MonthState
 from policies.payments import OrderState
 from policies.tasks import QueuedTask
+from proxy.features.payments import checks
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Store
@@ -46,6 +47,10 @@ class OrderRecord(QueuedTask, frozen=True, kw_only=True):
     wakes: int = 0
     looked: int = 0
 
+    def state_at(self, now: int) -> OrderState | Literal["expired"]:
+        """Return its state for people. One that has expired may still become paid."""
+        return "expired" if self.state == "open" and self.expires <= now else self.state
+
 
 class PaymentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as it was last booked. `credits` are those of its order, `credited` is the sum of its
@@ -82,34 +87,51 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
     account: str
     plan: str
     allowance: int | None
+    ordered: int
     starts: int
     ends: int
     state: MonthState
     is_kept: int = 1
     replaced: int | None = None
-    shares_pool: int = 0
+    pool_balance: int | None = None
     carried: int = 0
+    lost: int = 0
     moved: int = 0
     mailed: int = 0
 
 
 ORDERS = ListedTable("orders", OrderRecord)
 PAYMENTS = ListedTable("payments", PaymentRecord)
-ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN)
-EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN)
-MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN)
-NUMBERED = """
-INSERT INTO plan_changes (account, number, at)
-SELECT :account, (SELECT coalesce(max(number), 0) + 1 FROM plan_changes WHERE account = :account), :at
-WHERE 1 = 1
+ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
+EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, earliest="due")
+MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
+# The plan of an operator spends from the same pool, since the anchor stays. A first month starts within a day,
+# and its cycle at its midnight, which names the pool.
+_REPLACE = f"""
+UPDATE paid_months SET state = 'replaced', replaced = CAST(:at AS BIGINT), due = CAST(:at AS BIGINT),
+    pool_balance = CASE WHEN starts <= CAST(:at AS BIGINT) THEN coalesce((
+        SELECT balances.amount FROM balances
+        WHERE balances.account = paid_months.account AND pool = starts - starts % {DAY}
+    ), 0) END
+WHERE account = :account AND is_kept = 1 AND state IN ('ahead', 'running') AND ends > CAST(:at AS BIGINT)
 """
-"""Makes what another unit of the account read before too old to be committed."""
+# A booking that has read the account before is refused.
+_NUMBERED = """
+INSERT INTO plan_changes (account, number, at)
+SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM plan_changes WHERE account = accounts.id), {at}
+FROM accounts WHERE id = {account}
+"""
 TABLES = (
-    Table("orders"),
-    Table("payments"),
+    Table("orders", checks=checks.OF_ORDERS),
+    Table("payments", checks=checks.OF_PAYMENTS),
     Table("payment_events"),
-    Table("paid_months"),
-    Table("plan_changes", key=("account", "number")),
+    Table("paid_months", replanned_with=(_REPLACE,), checks=checks.OF_MONTHS),
+    Table(
+        "plan_changes",
+        key=("account", "number"),
+        closed_with=(_NUMBERED.format(account=":id", at="coalesce(closed, 0)"),),
+        replanned_with=(_NUMBERED.format(account=":account", at="CAST(:at AS BIGINT)"),),
+    ),
 )
 _OF_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
 

@@ -68,29 +68,32 @@ CREATE TABLE payment_events (
 );
 CREATE INDEX payment_events_by_due ON payment_events (due);
 
--- A month of a plan, bought by the payment of the same id. `state` is ahead, running, past, replaced (what is left waits
--- to be carried), carried or dropped. `is_kept` is 0 while its payment is given back. A replaced month ended at
--- `replaced`; with `shares_pool`, the plan after it spends from the same pool. `carried` micro-credits were granted, in
--- entries with the references carry:MONTH and carry:MONTH:N, N up to `moved`. `mailed` is the number of mails sent.
+-- A month of a plan, bought by the payment of the same id; its order was made at `ordered`. `state` is ahead, running,
+-- past, replaced (what is left waits to be carried), carried or dropped. `is_kept` is 0 while its payment is given back.
+-- A replaced or dropped month ended at `replaced`; `pool_balance` is the balance of its pool then, if the plan after it
+-- spends from there. `carried` micro-credits were granted, in entries with the references carry:MONTH and carry:MONTH:N,
+-- N up to `moved` less one. A dropped one has `lost` so many. `mailed` is the number of mails sent.
 CREATE TABLE paid_months (
-    id          TEXT PRIMARY KEY,
-    account     TEXT NOT NULL REFERENCES accounts (id),
-    plan        TEXT NOT NULL,
-    allowance   BIGINT,
-    starts      BIGINT NOT NULL,
-    ends        BIGINT NOT NULL,
-    state       TEXT NOT NULL,
-    is_kept     BIGINT NOT NULL DEFAULT 1,
-    replaced    BIGINT,
-    shares_pool BIGINT NOT NULL DEFAULT 0,
-    carried     BIGINT NOT NULL DEFAULT 0,
-    moved       BIGINT NOT NULL DEFAULT 0,
-    mailed      BIGINT NOT NULL DEFAULT 0,
-    due         BIGINT NOT NULL DEFAULT 0,
-    lease       BIGINT NOT NULL DEFAULT 0,
-    fence       BIGINT NOT NULL DEFAULT 0,
-    tries       BIGINT NOT NULL DEFAULT 0,
-    error       TEXT NOT NULL DEFAULT ''
+    id           TEXT PRIMARY KEY,
+    account      TEXT NOT NULL REFERENCES accounts (id),
+    plan         TEXT NOT NULL,
+    allowance    BIGINT,
+    ordered      BIGINT NOT NULL,
+    starts       BIGINT NOT NULL,
+    ends         BIGINT NOT NULL,
+    state        TEXT NOT NULL,
+    is_kept      BIGINT NOT NULL DEFAULT 1,
+    replaced     BIGINT,
+    pool_balance BIGINT,
+    carried      BIGINT NOT NULL DEFAULT 0,
+    lost         BIGINT NOT NULL DEFAULT 0,
+    moved        BIGINT NOT NULL DEFAULT 0,
+    mailed       BIGINT NOT NULL DEFAULT 0,
+    due          BIGINT NOT NULL DEFAULT 0,
+    lease        BIGINT NOT NULL DEFAULT 0,
+    fence        BIGINT NOT NULL DEFAULT 0,
+    tries        BIGINT NOT NULL DEFAULT 0,
+    error        TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX paid_months_by_account ON paid_months (account, starts);
 CREATE INDEX paid_months_by_due ON paid_months (due);
