@@ -44,7 +44,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     replaced: int | None = None
     pool_balance: int | None = None
     carried: int = 0
-    lost: int = 0
+    lost: int | None = None
 
     @property
     def pool(self) -> int:
@@ -69,7 +69,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """An account at the moment `now`: its plan as it is written, the anchor of its cycles, all months, and
-    the balances of its pools."""
+    the balances of its pools. What running requests hold counts as spent."""
 
     now: int
     plan: str
@@ -154,7 +154,7 @@ def give_back(account: Standing, id_: str) -> MonthChange:
         paid_until=moved[-1].ends if moved else None,
         months=(dropped, *moved),
     )
-    return _settling(account, change, moved[0].pool if moved else was.pool)
+    return _settling(account, change, was.pool)
 
 
 def end(account: Standing) -> MonthChange | None:
@@ -249,7 +249,7 @@ def _won(account: Standing, was: Month) -> MonthChange:
         return _changed(account)
     month = _replace(was, is_kept=True)
     if was.state == "dropped":
-        month = _replace(month, state="carried", carried=was.lost)
+        month = _replace(month, state="carried", carried=was.lost or 0)
     credits = ((month.id, month.carried),) if month.carried else ()
     needs_attention = was.state == "dropped" and was.allowance is None
     return _replace(_changed(account, (month,)), credits=credits, needs_attention=needs_attention)

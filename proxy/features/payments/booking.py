@@ -86,7 +86,7 @@ class Booking:
     async def _book(
         self, order: OrderRecord, was: PaymentRecord | None, id_: str, payment: FetchedPayment
     ) -> bool:
-        reading = await plan_changes.read(self._store, order.account, self.sales)
+        reading = await plan_changes.read(self._ledger, order.account, self.sales)
         before = None if was is None else _money(was)
         fetched = Money(payment.amount, payment.refunded, payment.disputed)
         row = _row(order, reading, id_, was, payments.latest(before, fetched, has_won=payment.has_won))

@@ -24,7 +24,7 @@ from proxy.storage.rows import encode_json, new_id
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 
 _HELD = 60 * 1_000_000
-_AGAIN_S = 1.0
+_TRIES = 5
 _AS_READ = """
 state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_kept = :is_kept_seen
 """
@@ -49,16 +49,21 @@ class MonthTasks(TaskKind[MonthRecord]):
         return Condition(_AS_READ, {f"{name}_seen": getattr(held, name) for name in names})
 
     async def work(self, held: MonthRecord) -> Result:
-        reading = await plan_changes.read(self._store, held.account, self.sales)
+        for _ in range(_TRIES):
+            reading = await plan_changes.read(self._ledger, held.account, self.sales)
+            try:
+                return await self._work(reading, held)
+            except AlreadyExists:
+                continue
+        return Again("Its changes were refused: another worker changes the account.", 1.0)
+
+    async def _work(self, reading: PlanReading, held: MonthRecord) -> Result:
         month = reading.standing.month(held.id)
         assert month is not None, "months are never deleted"
-        try:
-            if month.state == "replaced":
-                return await self._carry(reading, month)
-            if month.ends == reading.standing.paid_until and (change := paid_months.end(reading.standing)):
-                return await self._lapse(reading, held, change)
-        except AlreadyExists:
-            return Again("", _AGAIN_S, is_try=False)
+        if month.state == "replaced":
+            return await self._carry(reading, month)
+        if month.ends == reading.standing.paid_until and (change := paid_months.end(reading.standing)):
+            return await self._lapse(reading, held, change)
         return await self._turn(reading, held)
 
     async def _turn(self, reading: PlanReading, held: MonthRecord) -> Again:

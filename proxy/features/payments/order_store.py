@@ -19,12 +19,13 @@ from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
 from proxy.features.payments.records import ORDERS, OrderRecord, PaymentRecord
 from proxy.features.payments.section import Offer
+from proxy.ledger import Ledger
 from proxy.storage import audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import Place, new_id
-from proxy.storage.store import Params, Statement, Store
+from proxy.storage.store import Params, Statement
 
 MOST_OPEN = 5
 OPEN_US = 23 * 3600 * SECOND
@@ -68,9 +69,10 @@ class OrderStore:
 
     sales: Sales
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.look_soon: Callable[[], None] = _nothing
-        self._store = store
+        self._ledger = ledger
+        self._store = ledger.store
 
     async def begin(self, account: Account, new: NewOrder, act: Act | None = None) -> OrderRecord:
         """Commit an order, or return the one that was made with this key. The act gets the order as its
@@ -137,7 +139,7 @@ class OrderStore:
 
     async def carried(self, account: str, plan: str) -> int:
         """Return the micro-credits that a change to another plan would carry, without running requests."""
-        reading = await plan_changes.read(self._store, account, self.sales)
+        reading = await plan_changes.read(self._ledger, account, self.sales)
         standing = reading.standing
         bought = Purchase(id="", plan=plan, allowance=None, ordered=standing.now)
         change = paid_months.keep(standing, bought)
@@ -193,7 +195,7 @@ class OrderStore:
                 "Your account has terms of its own, which a plan would not have. It can buy packs.",
                 code="terms_agreed",
             )
-        reading = await plan_changes.read(self._store, account.id, self.sales)
+        reading = await plan_changes.read(self._ledger, account.id, self.sales)
         standing, chain = reading.standing, reading.standing.chain
         if standing.paid_until is None and standing.plan == offer.name:
             raise Conflict(

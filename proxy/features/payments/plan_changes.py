@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from policies.cycles import cycle_at
 from policies.paid_months import Month, MonthChange, Standing, due_at
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.records import NEVER, MonthRecord
@@ -15,7 +16,7 @@ from proxy.storage import entries
 from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import columns, new_id
-from proxy.storage.store import Params, Statement, Store
+from proxy.storage.store import Params, Statement
 
 ACTOR = "voxgate"
 
@@ -49,21 +50,27 @@ class PlanReading(NamedTuple):
     moved: dict[str, int]
 
 
-async def read(store: Store, account: str, sales: Sales) -> PlanReading:
+async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
+    store = ledger.store
     params: Params = {"account": account}
     (numbered,) = await store.read(_NUMBER, params)
     (row,) = await store.read(_ACCOUNT, params)
     months = await store.read(_MONTHS, params)
     lapsed_plan = row["lapsed_plan"] if row["paid_until"] is not None else sales.lapsed_plan
+    now = await store.now()
+    pool = cycle_at(row["anchor"], now).start
+    # Before the balances: a request that settles meanwhile counts twice, and its account loses nothing by it.
+    held = await ledger.holds.held(account, pool)
+    balances = await entries.pools(store, account)
     standing = Standing(
-        now=await store.now(),
+        now=now,
         plan=row["plan"],
         anchor=row["anchor"],
         paid_until=row["paid_until"],
         # A plan that is not configured any more would refuse everything.
         lapsed_plan=lapsed_plan if lapsed_plan in sales.plans else sales.lapsed_plan,
         months=tuple(month_of(msgspec.convert(each, MonthRecord)) for each in months),
-        balances=await entries.pools(store, account),
+        balances={**balances, pool: balances.get(pool, 0) - held},
     )
     return PlanReading(
         account,

@@ -95,7 +95,7 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
     replaced: int | None = None
     pool_balance: int | None = None
     carried: int = 0
-    lost: int = 0
+    lost: int | None = None
     moved: int = 0
     mailed: int = 0
 
@@ -106,7 +106,7 @@ ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earli
 EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
 # The plan of an operator spends from the same pool, since the anchor stays. A first month starts within a day,
-# and its cycle at its midnight, which names the pool.
+# and its pool is named by the midnight before.
 _REPLACE = f"""
 UPDATE paid_months SET state = 'replaced', replaced = CAST(:at AS BIGINT), due = CAST(:at AS BIGINT),
     pool_balance = CASE WHEN starts <= CAST(:at AS BIGINT) THEN coalesce((

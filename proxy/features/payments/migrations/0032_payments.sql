@@ -86,7 +86,7 @@ CREATE TABLE paid_months (
     replaced     BIGINT,
     pool_balance BIGINT,
     carried      BIGINT NOT NULL DEFAULT 0,
-    lost         BIGINT NOT NULL DEFAULT 0,
+    lost         BIGINT,
     moved        BIGINT NOT NULL DEFAULT 0,
     mailed       BIGINT NOT NULL DEFAULT 0,
     due          BIGINT NOT NULL DEFAULT 0,
