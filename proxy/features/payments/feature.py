@@ -30,23 +30,27 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     store, mails = context.store, context.find(Mails)
     async with aclosing(LateClient(context.config_at_start.upstream)) as client:
         booking = Booking(context.ledger, mails)
-        orders = OrderStore(store)
+        orders = OrderStore(context.ledger)
         order_tasks = OrderTasks(store, orders, booking)
         event_tasks = EventTasks(store, orders.wake)
         month_tasks = MonthTasks(context.ledger, mails)
 
-        def settled() -> None:
-            month_tasks.look_soon()
-            mails.look_soon()
-
         def revise(config: Config) -> Sales:
             sales = Sales.of(config, providers_of(SECTION.of(config), client))
-            orders.sales, event_tasks.providers = sales, sales.providers
-            booking.lapsed_plan = sales.lapsed_plan
+            orders.sales = booking.sales = month_tasks.sales = sales
+            event_tasks.providers = sales.providers
             return sales
 
         def at(revision: RevisionContext) -> Additions:
             sales, tools = revise(revision.config), revision.admin_tools
+
+            def settled(account: str) -> None:
+                # Another plan is in force here at once, and in other workers within seconds.
+                tools.callers.forget(account)
+                month_tasks.look_soon()
+                mails.look_soon()
+
+            order_tasks.settled = settled
             if not (sales.section.offers or sales.providers):
                 return Additions()
             endpoints = [
@@ -58,7 +62,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             ]
             return Additions(endpoints)
 
-        order_tasks.settled, orders.look_soon = settled, order_tasks.look_soon
+        orders.look_soon = order_tasks.look_soon
         revise(context.config_at_start)
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)

@@ -88,7 +88,8 @@ def _forgeries(open_shop: Shop, provider: str, object_id: str) -> list[tuple[Web
     if provider == "mercadopago":
 
         def sign(now: float = now, **more: Any) -> Webhook:
-            return signer.webhook(object_id, now, **more)
+            signed: Webhook = signer.webhook(object_id, now, **more)
+            return signed
 
         upper = signer.webhook("ABC", now, signed_id="ABC")
         header = "x-signature"
@@ -96,13 +97,15 @@ def _forgeries(open_shop: Shop, provider: str, object_id: str) -> list[tuple[Web
 
         def sign(now: float = now, **more: Any) -> Webhook:
             shown = {"id": object_id, "object": "payment_intent"}
-            return signer.webhook("payment_intent.succeeded", shown, now, **more)
+            signed: Webhook = signer.webhook("payment_intent.succeeded", shown, now, **more)
+            return signed
 
         upper = sign()._replace(body=sign().body.replace(b"pi_", b"PI_"))
         header = "stripe-signature"
     name = "secret" if provider == "mercadopago" else "secrets"
     secrets = ("", "whsec_", SECRETS["mp_secret" if other == "mercadopago" else "s_secret"])
-    found = [(sign(**{name: each if name == "secret" else (each,)}), 400) for each in secrets]
+    wrong: list[dict[str, Any]] = [{name: each if name == "secret" else (each,)} for each in secrets]
+    found = [(sign(**each), 400) for each in wrong]
     good = sign()
     found.append((upper, 400))
     found.append((good._replace(headers={}), 400))
@@ -238,7 +241,6 @@ async def test_so_many_webhooks_a_minute_are_taken_from_one_network(
         ({"pack": 5, "provider": "stripe"}, "pack", "invalid_value"),
         ({"pack": "small", "provider": "paypal"}, "provider", "offer_not_found"),
         ({"pack": "small", "provider": ""}, "provider", "invalid_value"),
-        ({"pack": "small", "provider": "stripe", "amount": "0.01"}, "amount", "unknown_parameter"),
     ],
 )
 async def test_a_wrong_field_of_an_order_is_named(
@@ -268,6 +270,7 @@ async def test_a_provider_that_fails_leaves_one_order_and_one_checkout(
     open_shop: Shop, provider: str, fault: Any, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "WITHIN_S", 0.2)
+    monkeypatch.setitem(admission.MOST_A_MINUTE, "write", 600)
     fake, key = open_shop.fake(provider), {"idempotency-key": f"{provider} {fault} {more}"}
     fake.provider.reset()
     fake.provider.fail(fault, path="/", method="POST", **more)
