@@ -23,7 +23,7 @@ from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.rows import new_id
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import Params, Statement, Store
 from tests.proxy.api.inside import Inside
 
 _USER = "INSERT INTO users VALUES (:id, :account, :key, :address, :address, 'en', 0, 1, :now)"
@@ -64,7 +64,7 @@ async def user_of(server: Inside, account: Account, address: str, *, age_s: int 
     row = await key_records.create(store, api_key.mint(), NewKeyRecord(account=account.id))
     user, cookie = new_id("usr"), new_id("tok")
     now = await store.now() - age_s * 1_000_000
-    values = {"id": user, "account": account.id, "key": row.id, "address": address, "now": now}
+    values: Params = {"id": user, "account": account.id, "key": row.id, "address": address, "now": now}
     session = {"id": new_id("ses"), "user": user, "hash": api_key.digest(cookie), "now": now}
     await store.write(
         Statement(_AS_USER, {"key": row.id}), Statement(_USER, values), Statement(_SESSION, session)
