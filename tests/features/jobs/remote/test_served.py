@@ -138,7 +138,10 @@ async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp
         assert kind_of(server).full_limits() == set()
 
 
-async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(tmp_path: Path) -> None:
+async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 1.0)
     async with far(tmp_path) as (server, machines):
         machines.may_end.clear()
         kind_of(server).places.at_once = 1
