@@ -25,7 +25,7 @@ plugin = "tone"
 [engines.late]
 plugin = "tone"
 tick_s = 2
-delay_s = 5
+delay_s = 3
 """
 )
 

@@ -20,6 +20,7 @@ from tests.features.cache.conftest import AS_SHIPPED
 from tests.features.cache.test_flights import IMPATIENT, Gate, asking, held_up
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import until
 
@@ -148,10 +149,8 @@ async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> N
 
 
 @each_row("what", ["voice", "everybody's voice", "lexicon", "account"])
-async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 3.0)
+@simulated
+async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(tmp_path: Path, what: str) -> None:
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await purge(server, what)
         await keeping.ask(server, lexicon=WORDS)
@@ -253,6 +252,7 @@ async def test_a_clip_that_is_read_again_during_a_purge_is_not_given_out_after_i
         assert keeping.found(await keeping.ask(server)) == "miss"
 
 
+@simulated
 async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +264,6 @@ async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
             raise failures.pop()
         await remove(folder, names)
 
-    monkeypatch.setattr("proxy.features.cache.cache._KNOWN_S", 3.0)
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         await keeping.ask(server)
         await keeping.landed(tmp_path)

@@ -24,7 +24,7 @@ SPEAKERS = {"minimax": ("speech-2.8-hd", SYSTEM_VOICES[0]), "elevenlabs": ("elev
 
 @pytest.fixture
 async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CloneRig]:
-    monkeypatch.setattr("proxy.queue.tasks._CLOSING_S", 0.1)
+    monkeypatch.setattr("proxy.queue.tasks.TaskKind.closing_s", 0.1)
     async with open_store("sqlite", tmp_path) as store, clone_rig(store) as opened:
         yield opened
 

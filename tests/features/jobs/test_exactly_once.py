@@ -338,7 +338,7 @@ async def test_a_closed_account_leaves_no_job(tmp_path: Path, store_url: str) ->
 async def test_a_step_that_a_stop_of_the_server_breaks_off_is_spoken_anew_and_costs_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "_CLOSING_S", 0.05)
+    monkeypatch.setattr(tasks.TaskKind, "closing_s", 0.05)
     engine = Halting()
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_job(server, text_of(3), model="one", voice="one")

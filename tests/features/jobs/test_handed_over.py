@@ -15,7 +15,7 @@ from tests.features.jobs.test_exactly_once import Halting
 async def test_a_step_that_a_stop_breaks_off_is_free_at_once(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "_CLOSING_S", 0.05)
+    monkeypatch.setattr(tasks.TaskKind, "closing_s", 0.05)
     engine = Halting()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         await new_job(server, "Hello.", model="one", voice="one")

@@ -190,7 +190,7 @@ async def test_a_place_and_an_account_have_bounds_and_accounts_take_turns(store:
 
 async def stop(chores: Chores) -> None:
     with pytest.MonkeyPatch.context() as impatient:
-        impatient.setattr("proxy.queue.tasks._CLOSING_S", 0.01)
+        impatient.setattr("proxy.queue.tasks.TaskKind.closing_s", 0.01)
         async with asyncio.timeout(10):
             await chores.close()
 

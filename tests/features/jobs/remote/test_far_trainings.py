@@ -62,6 +62,14 @@ def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_training, "PAUSE_S", 0.01)
 
 
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both servers and machines look for what nothing announces."""
+    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 0.1)
+    monkeypatch.setattr("proxy.features.jobs.remote.runs._LONGEST_PAUSE_S", 0.1)
+
+
 class Rig(NamedTuple):
     server: Inside
     machines: Rented
@@ -102,6 +110,7 @@ async def training(
             async with far(folder, url, machines=machines, **options) as (server, _):
                 lines.servers.append(server)
                 yield Rig(server, machines, lines)
+                patch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 0.1)
                 for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
                     await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
                 await sweeping(server).sweep()
@@ -137,10 +146,10 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         assert work.samples == ()
 
 
-async def test_a_training_goes_on_in_as_many_runs_as_it_needs(tmp_path: Path, store_url: str) -> None:
+async def test_a_training_goes_on_in_as_many_runs_as_it_needs(tmp_path: Path) -> None:
     """Three quarters of a run's time are for steps, and all runs together make the voice of one."""
     short = replace(LIMITS, most_s=4.0)
-    async with training(tmp_path, store_url, SLOW, short) as rig:
+    async with training(tmp_path, settings=SLOW, limits=short) as rig:
         _, id_ = await rig.begun(steps=80)
         shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
@@ -154,9 +163,9 @@ async def test_a_training_goes_on_in_as_many_runs_as_it_needs(tmp_path: Path, st
         assert len([piece for piece in rig.lines.pieces if piece.role == "checkpoint"]) == len(states) - 1
 
 
-async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, store_url: str) -> None:
+async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path) -> None:
     short = replace(LIMITS, most_s=4.0)
-    async with training(tmp_path, store_url, SLOW, short) as rig:
+    async with training(tmp_path, settings=SLOW, limits=short) as rig:
         rig.lines.lost = 3
         _, id_ = await rig.begun(steps=80)
         shown = await job_with(rig.server, id_, "done", "failed")
@@ -295,13 +304,13 @@ async def test_a_server_that_stops_at_the_end_keeps_what_the_machine_has_brought
         assert list((await runs(rig.server)).values()) == ["done"]
 
 
-async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: Path, store_url: str) -> None:
+async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
         patch.setattr("proxy.features.jobs.kinds.training.on_runners.CHECKPOINT_EVERY", 10)
         patch.setattr("policies.tasks.FIRST_DELAY_S", 0.01)
-        async with training(tmp_path, store_url, b'{"delay_s": 0.001}') as rig:
+        async with training(tmp_path, settings=b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
             seen: list[list[EncodedBlob]] = []
 
@@ -324,8 +333,11 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
             assert len(await runs(rig.server)) == 4
 
 
-async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(tmp_path: Path) -> None:
+async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its row does not name it, so an erasure would not find that machine."""
+    monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.1)
     async with training(tmp_path, settings=SLOW) as rig:
         rig.machines.may_answer.clear()
         voice, id_ = await rig.begun(steps=40)

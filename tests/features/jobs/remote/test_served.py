@@ -138,7 +138,11 @@ async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp
         assert kind_of(server).full_limits() == set()
 
 
-async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(tmp_path: Path) -> None:
+async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 1.0)
+    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.1)
     async with far(tmp_path) as (server, machines):
         machines.may_end.clear()
         kind_of(server).places.at_once = 1
@@ -224,7 +228,10 @@ async def test_a_voice_goes_to_a_runner_that_its_consent_names(tmp_path: Path, p
             assert len(machines.begun) == 1
 
 
-async def test_what_has_begun_is_fetched_although_the_days_money_is_spent(tmp_path: Path) -> None:
+async def test_what_has_begun_is_fetched_although_the_days_money_is_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.queue.tasks.TaskKind.closing_s", 0.1)
     async with rented() as machines:
         machines.may_end.clear()
         machines.ends_at_once = ("hello.",)
