@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -12,19 +10,16 @@ from prometheus_client import CollectorRegistry, Counter
 
 from policies.tasks import SECOND, delay_s
 from proxy.config.sections import Config
-from proxy.features.mail import records, relay, texts
+from proxy.features.mail import records, smtp, texts
 from proxy.features.mail.records import Letter, MailRow, Notice
-from proxy.features.mail.relay import SendOutcome
 from proxy.features.mail.section import SECTION, MailSection, read_url
+from proxy.features.mail.smtp import SendOutcome
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import encode_json, new_id
-from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
-from proxy.telemetry.background import repeat
-from proxy.telemetry.metrics import Metrics
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
 DAY_S = 86_400.0
-_TIDY_S = 3600.0
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
 Describe = Callable[[str, str], Awaitable[tuple[str, Mapping[str, str]] | None]]
@@ -60,7 +55,6 @@ class Mails(TaskKind[MailRow]):
         self.describe: Describe = no_description
         self._vault = vault
         self._ca_file = ca_file
-        self._trust: ssl.SSLContext | None = None
         self._tries = Counter(
             "voxgate_mails",
             "Tries to send a mail: `sent`, `again` later, `refused` for good, or `expired`.",
@@ -125,7 +119,9 @@ class Mails(TaskKind[MailRow]):
 
     async def work(self, held: MailRow) -> Result:
         if await self._store.now() >= held.until:
-            return self._end(held, "expired")
+            self._tries.labels("expired").inc()
+            _log.warning("mail.send.failed", mail=held.id, result="expired", reason=held.error)
+            return Done(also=(records.SENT,))
         try:
             letter = await self._letter(held)
         except VaultFailed as error:
@@ -134,7 +130,7 @@ class Mails(TaskKind[MailRow]):
             return Done(also=(records.SENT,))
         left, has = "", list(letter.sent)
         for to, language in await self._addresses(held, letter):
-            if (digest := relay.digest_of(held.id, to)) in has:
+            if (digest := smtp.digest_of(held.id, to)) in has:
                 continue
             outcome = await self._send(held, letter, to, language)
             if outcome.result != "again":
@@ -175,16 +171,14 @@ class Mails(TaskKind[MailRow]):
 
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
         """Send once to one address. Nothing of either is logged."""
-        if self._trust is None:
-            self._trust = await asyncio.to_thread(relay.open_trust, self._ca_file)
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
             said = texts.render(letter.kind, language, letter.facts)
-            mail = relay.message(held.id, held.created, self.section.sender, to, *said)
+            mail = smtp.message(held.id, held.created, self.section.sender, to, *said)
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:
-            outcome = await relay.send(read_url(self.section.url), self._trust, mail)
+            outcome = await smtp.send(read_url(self.section.url), self._ca_file, mail)
         self._tries.labels(outcome.result).inc()
         if outcome.reason:
             _log.warning("mail.send.failed", mail=held.id, result=outcome.result, reason=outcome.reason)
@@ -192,23 +186,12 @@ class Mails(TaskKind[MailRow]):
             _log.info("mail.send.complete", mail=held.id)
         return outcome
 
-    def _end(self, held: MailRow, result: str) -> Done:
-        self._tries.labels(result).inc()
-        _log.warning("mail.send.failed", mail=held.id, result=result, reason=held.error)
-        return Done(also=(records.SENT,))
-
     async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Again:
         """Try again after the queue's delay, or delete the row when it is too old."""
         wait_us = round(delay_s(held.tries + 1) * SECOND)
         due = min(await self._store.now() + wait_us, held.until)
         return Again(reason, values={"due": due, **(values or {})})
 
-    async def tidy(self, metrics: Metrics) -> None:
-        """Delete mails that are too old, now and every hour: without [mail], no worker takes them."""
-        await repeat("deletion of old mails", self._tidy, _TIDY_S, metrics)
-
-    async def _tidy(self) -> None:
-        try:
-            await self._store.write(records.delete_expired_statement(await self._store.now()))
-        except StorageFailed as error:
-            _log.warning("mail.tidy.failed", reason=str(error))
+    async def tidy(self) -> None:
+        """Delete mails that are too old: without [mail], no worker takes them."""
+        await self._store.write(records.delete_expired_statement(await self._store.now()))
