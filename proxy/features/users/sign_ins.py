@@ -138,7 +138,7 @@ class Confirmed(NamedTuple):
     address: str
 
 
-class Target(NamedTuple):
+class SessionOwner(NamedTuple):
     """Who signs in: a user, or the ids of a new one and perhaps of a new account."""
 
     user: str
@@ -312,7 +312,9 @@ class SignIns:
         address = row.address if user is None else user.address
         return Confirmed(str(session["session"]), secret, target.user, target.account, address)
 
-    def _new_statements(self, row: SignIn, target: Target, session: Params, now: int) -> list[Statement]:
+    def _new_statements(
+        self, row: SignIn, target: SessionOwner, session: Params, now: int
+    ) -> list[Statement]:
         """Return the statements that make a user, with its row in `keys`, and its account if it is new."""
         if not target.is_new:
             return []
@@ -345,7 +347,7 @@ class SignIns:
             Statement(_ADD_USER, user),
         ]
 
-    def _audit(self, target: Target, session: Params, now: int) -> list[Statement]:
+    def _audit(self, target: SessionOwner, session: Params, now: int) -> list[Statement]:
         acts = [("session.created", str(session["session"]))]
         if target.is_new:
             acts.insert(0, ("user.created", target.user))
@@ -379,11 +381,11 @@ class SignIns:
         return self._mails.link(f"sign-in#sign_in={id_}.{token}")
 
 
-def _target(row: SignIn, user: User | None) -> Target:
+def _target(row: SignIn, user: User | None) -> SessionOwner:
     if user is not None:
-        return Target(user.id, user.account, user.key, is_new=False, makes_account=False)
+        return SessionOwner(user.id, user.account, user.key, is_new=False, makes_account=False)
     account = row.account or new_id("acc")
-    return Target(new_id("usr"), account, new_id("key"), is_new=True, makes_account=not row.account)
+    return SessionOwner(new_id("usr"), account, new_id("key"), is_new=True, makes_account=not row.account)
 
 
 def _folded(address: str) -> str:
