@@ -21,7 +21,7 @@ def _role(row: dict[str, Any]) -> str:
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     names = ("address", "account", "language", "created", "id")
-    return [grid(answer, {**{name: name for name in names}, "role": _role}, wide=("address",))]
+    return [grid(answer, {**{name: name for name in names}, "role": _role})]
 
 
 def _invitation(answer: dict[str, Any]) -> list[Part]:

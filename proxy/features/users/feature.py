@@ -21,7 +21,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
     from proxy.features.users import endpoints
     from proxy.features.users.origins import origin_of
-    from proxy.features.users.own_account import OwnAccount
+    from proxy.features.users.own_account import SelfService
     from proxy.features.users.own_keys import OwnKeys
     from proxy.features.users.session_store import UserSessions
     from proxy.features.users.sign_ins import SignIns
@@ -48,7 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         ]
         if revision.voices is not None:
             served += OwnKeys(admin_tools, revision.voices.plans).endpoints
-            served += OwnAccount(admin_tools, revision.voices).endpoints
+            served += SelfService(admin_tools, revision.voices).endpoints
         if mails.is_on:
             served += endpoints.SignInRequests(sign_ins, sessions).endpoints
         return Additions(served, sessions=sessions)

@@ -58,7 +58,7 @@ class ClosedAccount(msgspec.Struct, frozen=True, kw_only=True):
     closed: str
 
 
-class OwnAccount(Resource):
+class SelfService(Resource):
     """The account of the caller, and the person of its session."""
 
     def __init__(self, admin_tools: AdminTools, voices: VoiceTools) -> None:

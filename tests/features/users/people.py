@@ -16,7 +16,7 @@ from proxy.access.sessions import COOKIE, FRESH_US, Session
 from proxy.errors import SessionEnded
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.all import all_features
-from proxy.features.users.own_account import OwnAccount
+from proxy.features.users.own_account import SelfService
 from proxy.features.users.own_keys import OwnKeys
 from proxy.features.users.records import ENDED_COOKIE
 from proxy.storage import accounts, api_key, key_records
@@ -108,7 +108,7 @@ def _served(feature: Feature) -> Feature:
         def at(revision: RevisionContext) -> Additions:
             assert revision.voices is not None
             tools, voices = revision.admin_tools, revision.voices
-            own = [*OwnKeys(tools, voices.plans).endpoints, *OwnAccount(tools, voices).endpoints]
+            own = [*OwnKeys(tools, voices.plans).endpoints, *SelfService(tools, voices).endpoints]
             return Additions(own, sessions=RowSessions(context.store))
 
         async with feature.open(context) as opened:
