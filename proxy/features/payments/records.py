@@ -105,8 +105,7 @@ PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
 EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
-# The plan of an operator spends from the same pool, since the anchor stays. A first month starts within a day,
-# and its pool is named by the midnight before.
+# An operator's plan spends from the same pool, since the anchor stays. The midnight before names the pool.
 _REPLACE = f"""
 UPDATE paid_months SET state = 'replaced', replaced = CAST(:at AS BIGINT), due = CAST(:at AS BIGINT),
     pool_balance = CASE WHEN starts <= CAST(:at AS BIGINT) THEN coalesce((

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
@@ -68,6 +68,10 @@ OFFERS = {
 }
 
 
+async def _pass(_point: str) -> None:
+    """Let a call go on."""
+
+
 class TinyProvider:
     """A provider in memory. `before` is called before and after each of its calls, with the call's name."""
 
@@ -80,21 +84,21 @@ class TinyProvider:
         self.paid: dict[str, FetchedPayment] = {}
         self.old: list[dict[str, FetchedPayment]] = []
         """What the next fetches see, in order: an answer that was long on its way."""
-        self.at: Callable[[str], None] = lambda _point: None
+        self.at: Callable[[str], Awaitable[None]] = _pass
 
     async def create_checkout(self, request: CheckoutRequest) -> Checkout:
-        self.at("before the checkout")
+        await self.at("before the checkout")
         made = self.checkouts.setdefault(request.order, request)
         assert made == request, "a second call has the same values"
-        self.at("after the checkout")
+        await self.at("after the checkout")
         return Checkout(f"pref-{request.order}", f"https://pay.example.org/{request.order}")
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         assert checkout in ("", f"pref-{order}")
-        self.at("before the fetch")
+        await self.at("before the fetch")
         seen = self.old.pop(0) if self.old else self.paid
         found = [payment for payment in seen.values() if payment.reference == order]
-        self.at("after the fetch")
+        await self.at("after the fetch")
         return found
 
     async def payment(self, object_id: str) -> FetchedPayment | None:
@@ -164,23 +168,25 @@ class Shop:
     def __init__(self, clock: WatchedStore, ledgers: Sequence[Ledger]) -> None:
         self.clock = clock
         self.orders = OrderStore(ledgers[0])
-        self.provider = TinyProvider()
         section = PaymentsSection(
             plans={name: offer for name, offer in OFFERS.items() if offer.kind == "plan"},
             packs={"small": OFFERS["small"]},
         )
-        self.orders.sales = Sales(section, PLANS, {"mercadopago": self.provider}, "free", "https://v.test")
+        self._section = section
         self.workers = [self._worker(ledger) for ledger in ledgers]
+        self.use(TinyProvider())
         self.requests = 0
 
     def _worker(self, ledger: Ledger) -> Worker:
         booking, months = Booking(ledger), MonthTasks(ledger)
-        booking.sales = months.sales = self.orders.sales
         return Worker(ledger, booking, OrderTasks(self.clock, self.orders, booking), months)
 
-    @property
-    def ledger(self) -> Ledger:
-        return self.workers[0].ledger
+    def use(self, provider: TinyProvider) -> None:
+        self.provider = provider
+        sales = Sales(self._section, PLANS, {"mercadopago": provider}, "free", "https://v.test")
+        self.orders.sales = sales
+        for worker in self.workers:
+            worker.booking.sales = worker.month_tasks.sales = sales
 
     async def account(self, name: str, plan: str = "free") -> str:
         return (await accounts.create(self.clock, name=name, plan=plan)).id

@@ -268,17 +268,15 @@ async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
 async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:
     ada = await shop.account("ada")
     order = await shop.order(ada, "small")
-    woken = []
 
-    def at(point: str) -> None:
-        if point == "after the fetch" and not woken:
+    async def at(point: str) -> None:
+        if point == "after the fetch" and not shop.provider.paid:
             shop.provider.pay(order)
-            woken.append(asyncio.ensure_future(shop.orders.wake("mercadopago", order.id)))
+            await shop.orders.wake("mercadopago", order.id)
 
     shop.provider.at = at
     await shop.orders.wake("mercadopago", order.id)
     await shop.workers[0].look()
-    await asyncio.gather(*woken)
     await shop.work()
     assert await shop.granted(ada) == 500
 
