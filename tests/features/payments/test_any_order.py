@@ -239,7 +239,7 @@ def _run(urls: Callable[[], str], examples: int, steps: int) -> None:
     class OnThis(Market):
         new_url = staticmethod(urls)
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis has no types here
+    run_state_machine_as_test(
         OnThis,
         settings=settings(
             max_examples=examples,
