@@ -54,7 +54,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_run(self) -> bool:
         """Tell whether its plan was in force, so that its pool may have spending."""
-        return self.replaced is None or self.replaced > self.starts
+        return self.replaced is None or self.replaced >= self.starts
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,8 +120,8 @@ def keep(account: Standing, bought: Purchase) -> MonthChange:
     is_owned = not chain and account.paid_until is None and account.plan == bought.plan
     is_older = bool(chain) and bought.ordered < chain[-1].ordered
     if bought.allowance is not None and (bought.is_barred or is_owned or is_older):
-        now = account.now
-        ended = Month(**_values(bought), starts=now, ends=now, state="carried", replaced=now)
+        never = account.now + 1
+        ended = Month(**_values(bought), starts=never, ends=never, state="carried", replaced=account.now)
         return _carried(_changed(account), (ended,))
     return _begin(account, bought)
 

@@ -61,7 +61,7 @@ def latest(before: Money | None, fetched: Money, *, has_won: bool) -> Money:
         return fetched
     refunded = max(before.refunded, fetched.refunded)
     disputed = fetched.disputed if has_won else max(before.disputed, fetched.disputed)
-    return Money(before.paid, refunded, disputed)
+    return Money(before.paid, refunded, min(disputed, before.paid - refunded))
 
 
 def order_state(payments: Iterable[Money]) -> OrderState:

@@ -31,6 +31,7 @@ _GROUPS = {
         "monitoring",
         "backup",
         "plans",
+        "payments",
         "which-engine",
         "engines",
         "configuration",

@@ -252,7 +252,7 @@ def _run(urls: Callable[[], str], examples: int, steps: int) -> None:
 
 @pytest.mark.parametrize(
     ("urls", "examples", "steps"),
-    [("sqlite", 15, 25), *soak(("sqlite", 1500, 60), ("postgresql", 100, 40))],
+    [("sqlite", 10, 25), *soak(("sqlite", 1500, 60), ("postgresql", 100, 40))],
     indirect=["urls"],
 )
 def test_at_rest_each_credit_has_its_place(urls: Callable[[], str], examples: int, steps: int) -> None:

@@ -20,8 +20,6 @@ from tests.features.payments.stops import NEVER, Life, Points, life_on
 from tests.tables import soak
 
 MONTHS = [("mini", "carried"), ("mini", "dropped"), ("pro", "past")]
-EVERY = 4
-"""`make test` stops at one point of so many; `make soak` at each."""
 
 
 async def _live(store: Store, at: int, outside: TinyProvider, seconds: float) -> tuple[Life, Points]:
@@ -41,12 +39,13 @@ async def _live(store: Store, at: int, outside: TinyProvider, seconds: float) ->
     return life, points
 
 
-async def test_a_stop_at_any_point_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [16, *soak(1)])
+async def test_a_stop_at_any_point_loses_and_doubles_nothing(tmp_path: Path, every: int) -> None:
     expected, points = await _with_a_stop(tmp_path / "whole", NEVER)
     assert [month[:2] for month in expected["months"]] == MONTHS
     assert (expected["granted"], expected["contradictions"]) == (332.775919, [])
     assert expected["plan"] == ("free", None)
-    struck = range(1, points, EVERY)
+    struck = range(1, points, every)
     assert len(struck) >= 12
     for point in struck:
         found, _ = await _with_a_stop(tmp_path / str(point), point)
@@ -75,6 +74,7 @@ async def _run(url: str, folder: Path, point: int, webhooks: str) -> tuple[int |
     return process.returncode, out
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", *soak("postgresql")], indirect=True)
 @pytest.mark.parametrize(
     ("first", "step", "webhooks"), [(40, NEVER, "all"), *soak((1, 1, "all"), (1, 3, "none"))]
 )

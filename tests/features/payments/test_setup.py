@@ -52,6 +52,9 @@ def _written(folder: Path, text: str) -> Path:
     return folder / "config.toml"
 
 
+_THREE = ["wrong", "wrong", "wrong", "ok"]
+
+
 @each_row(
     "url, providers, found",
     [
@@ -61,13 +64,13 @@ def _written(folder: Path, text: str) -> Path:
         ("https://10.0.0.1", _PROVIDERS, ["note"]),
         (
             "https://voice.local",
-            _PROVIDERS.replace("[payments.stripe]", "[payments.stripe]\nlive = true"),
+            _PROVIDERS + "live = true\n",
             ["wrong"],
         ),
         (
             "https://voice.example.org",
             '[payments.stripe]\nsecret_key = "file:s_key"\n',
-            ["wrong"] * 3 + ["ok"],
+            _THREE,
         ),
     ],
 )

@@ -1,0 +1,81 @@
+"""docs/payments.md, from an empty server to the first Pix: its configuration and its order, at the fakes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fakes.mercadopago.app import SECRET, SELLER, TOKEN
+from fakes.stripe.app import KEY
+from proxy.features.payments.commands import ORDERS
+from tests.docs import pages
+from tests.docs.pages import Block
+from tests.features.payments.shop import Shop, shop
+from tests.replies import json_of
+
+_PAGE = pages.ROOT / "docs" / "payments.md"
+_TEXT = _PAGE.read_text()
+_FILES = {
+    "mercadopago_token": TOKEN,
+    "mercadopago_secret": SECRET,
+    "stripe_key": KEY,
+    "stripe_secret": "whsec_x",
+}
+
+
+def _configuration() -> str:
+    """The one that the page shows, with secrets in files and the fakes in place of the providers."""
+    (block,) = pages.blocks(_PAGE, "toml")
+    text = re.sub(r'"env:(\w+)"', lambda found: f'"file:{found[1].lower()}"', block.text)
+    text = text.replace('[server]\npublic_url = "https://voice.example.org"\n', "")
+    assert f'seller = "{SELLER}"' in text
+    for name in ("mercadopago", "stripe"):
+        text = text.replace(f"[payments.{name}]\n", f'[payments.{name}]\nbase_url = "{{{name}}}"\n')
+    return text
+
+
+async def test_the_page_leads_to_the_first_pix(tmp_path: Path) -> None:
+    wanted, shown = (_json(block) for block in pages.blocks(_PAGE, "json"))
+    async with shop(tmp_path, config=_configuration(), secrets=_FILES) as opened:
+        listed = json_of(await opened.server.ask("GET", "/v1/plans", key=""))
+        assert [each["name"] for each in listed["data"]] == ["creator", "small"]
+        order = json_of(await opened.ask("POST", "/v1/orders", wanted), 201)
+        assert {name: order[name] for name in shown} == shown
+        back = await _pay_with_pix(opened, order["url"])
+        assert back.startswith(f"https://voxgate.example.org/orders/{order['id']}?")
+        page = await opened.server.ask("GET", back.removeprefix("https://voxgate.example.org"), key="")
+        assert "html" in page.headers["content-type"]
+        await opened.deliver()
+        paid = await opened.in_state(order, "paid")
+        assert [(each["amount"], each["credited"]) for each in paid["payments"]] == [("29.90", 500)]
+        states = [
+            code for row in pages.rows(pages.section(_TEXT, "An order")) for code in pages.codes(row[0])
+        ]
+        assert order["state"] in states
+        assert paid["state"] in states
+
+
+async def _pay_with_pix(opened: Shop, url: str) -> str:
+    """Press the button of Pix on the provider's page. Return where the buyer is led then."""
+    async with httpx2.AsyncClient(trust_env=False) as buyer:
+        page = (await buyer.get(url)).text
+        assert "Boleto" not in page
+        button = re.search(r'value="(pix:approved)"', page)
+        assert button is not None
+        answer = await buyer.post(url, data={"pay": button[1]})
+    assert answer.status_code == 303
+    assert opened.mercadopago.account.payments
+    return str(answer.headers["location"])
+
+
+def test_each_command_of_orders_is_on_the_page() -> None:
+    named = set(re.findall(r"voxgate orders (\w+)", _TEXT))
+    assert named == {command.name for command in ORDERS.commands}
+
+
+def _json(block: Block) -> Any:
+    return json.loads(block.text)
