@@ -116,7 +116,7 @@ class Accounts(Resource):
         """Make an account"""
         new = await body(request, NewAccount)
         _check_name(new.name)
-        plan = new.plan or _default_plan(self._config)
+        plan = new.plan or default_plan(self._config)
         terms = self._agree(Overrides(), new.agreed, plan)
         details = {"name": new.name, **_plan_details(plan, terms)}
         id_ = new_id("acc")
@@ -167,7 +167,7 @@ class Accounts(Resource):
             before = _plan_details(read.plan, read.agreed)
             details = {"name": read.name, **_plan_details(plan, terms), "before": before}
             act = await self._admin_tools.audit_row(request, "account.changed", read.id, read.id, **details)
-            return Change(plan, terms, act)
+            return Change(plan, terms, act, sets_plan=change.plan is not UNSET)
 
         changed = await accounts.change(self._store, account.id, decide)
         if changed == "overtaken":
@@ -263,5 +263,5 @@ def _plan_details(plan: str, terms: Overrides) -> dict[str, object]:
     return {"plan": plan, "agreed": account_overrides.shown(terms)}
 
 
-def _default_plan(config: Config) -> str:
+def default_plan(config: Config) -> str:
     return "free" if "free" in config.plans else next(iter(config.plans))

@@ -42,6 +42,8 @@ _NAMES = (
     "marks",
     "conversions",
     "jobs",
+    "payments",
+    "alerts",
 )
 
 

@@ -102,8 +102,14 @@ class Holds(Protocol):
         """End a hold without a charge. When this returns, it does not count any more."""
         ...
 
-    async def move(self, entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
-        """Write entries of one account that belong to no hold: grants, refunds, corrections.
+    async def move(
+        self,
+        entries: Sequence[Entry],
+        extra_statements: Sequence[Statement] = (),
+        first: Sequence[Statement] = (),
+    ) -> None:
+        """Write entries of one account that belong to no hold: grants, refunds, corrections. The statements
+        `first` come before them, such as a lock.
 
         Once the store has them, they are carried out, even when the caller is cancelled or an answer is lost.
         It raises what `Store.write` raises.
@@ -112,8 +118,8 @@ class Holds(Protocol):
 
     async def position(self, payer: Payer) -> Position: ...
 
-    async def is_held(self, account: str, pool: int) -> bool:
-        """Tell whether a running request of the account settles in this pool."""
+    async def held(self, account: str, pool: int) -> int:
+        """Return the credits that running requests of the account hold in this pool."""
         ...
 
     async def close(self) -> None: ...

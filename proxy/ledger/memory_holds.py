@@ -121,11 +121,17 @@ class MemoryHolds:
     async def release(self, request: str, account: str) -> None:
         self.drop(request, account)
 
-    async def move(self, new_entries: Sequence[Entry], extra_statements: Sequence[Statement] = ()) -> None:
+    async def move(
+        self,
+        new_entries: Sequence[Entry],
+        extra_statements: Sequence[Statement] = (),
+        first: Sequence[Statement] = (),
+    ) -> None:
         # There is no wait between this and the count, so that the account cannot be forgotten in between.
         account = await self._account(new_entries[0].account)
         account.writing += 1
-        movement = _Movement(account, new_entries, extra_statements, self.deadlines)
+        unit = (*first, *entries.statements(new_entries), *extra_statements)
+        movement = _Movement(account, new_entries, unit, self.deadlines)
         self.deadlines.unanswered += 1
         self.store.submit(movement)
         outcome = await movement.answered
@@ -137,9 +143,9 @@ class MemoryHolds:
         account = await self._account(payer.account)
         return account.position(payer, now)
 
-    async def is_held(self, account: str, pool: int) -> bool:
+    async def held(self, account: str, pool: int) -> int:
         live = (await self._account(account)).live.values()
-        return any(hold.cycle.start == pool for _, hold in live)
+        return sum(hold.split.allowance for _, hold in live if hold.cycle.start == pool)
 
     async def close(self) -> None:
         await self.pending.close()
@@ -183,10 +189,10 @@ class _Movement(UnitWrite):
         self,
         account: _Account,
         new_entries: Sequence[Entry],
-        extra_statements: Sequence[Statement],
+        unit: tuple[Statement, ...],
         deadlines: WriteDeadlines,
     ) -> None:
-        super().__init__((*entries.statements(new_entries), *extra_statements))
+        super().__init__(unit)
         self._account = account
         self._entries = new_entries
         self._deadlines = deadlines

@@ -98,9 +98,12 @@ class StoredHolds:
                 self.drop(request, account)
 
     async def move(
-        self, new_entries: Sequence[Entry], extra_statements: Sequence[database.Statement] = ()
+        self,
+        new_entries: Sequence[Entry],
+        extra_statements: Sequence[database.Statement] = (),
+        first: Sequence[database.Statement] = (),
     ) -> None:
-        unit = (*entries.statements(new_entries), *extra_statements)
+        unit = (*first, *entries.statements(new_entries), *extra_statements)
         is_again = False
 
         async def write() -> None:
@@ -129,8 +132,8 @@ class StoredHolds:
         found = await holds.find(self.store, place)
         return Position(found.credits, found.live, cycle)
 
-    async def is_held(self, account: str, pool: int) -> bool:
-        return await holds.is_held(self.store, account, pool)
+    async def held(self, account: str, pool: int) -> int:
+        return await holds.held(self.store, account, pool)
 
     async def close(self) -> None:
         await self._renewing.close()

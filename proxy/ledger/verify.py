@@ -56,6 +56,9 @@ async def verify(store: Store) -> VerifyResult:
                 found.add(_BALANCES, account, difference)
     requests = await _walk(store, "usage", USAGE, found)
     entries = await _walk(store, "entries", ENTRIES, found)
+    for table in store.tables:
+        if table.checks:
+            await _walk(store, table.name, dict(table.checks), found)
     (holds,) = await store.read_long(_LIVE, {"now": now})
     return VerifyResult(not found.all, entries, requests, balances, holds["live"], found.all)
 

@@ -32,7 +32,10 @@ SELECT CAST({{allowance}} AS BIGINT)
 FROM holds WHERE account = {{account}} AND expires > {{now}}
 """
 _FIND = _TOTALS.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
-_IS_HELD = "SELECT 1 FROM holds WHERE account = :account AND pool = :pool AND expires > :now LIMIT 1"
+_HELD = """
+SELECT CAST(coalesce(sum(allowance), 0) AS BIGINT) AS held FROM holds
+WHERE account = :account AND pool = :pool AND expires > :now
+"""
 # One function for many holds, so that they are one round trip. It sees what was committed before the lock,
 # because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
 # number: workers of the version before go on calling theirs.
@@ -158,9 +161,10 @@ def _found(row: Row) -> AccountHolds:
     )
 
 
-async def is_held(store: Store, account: str, pool: int) -> bool:
+async def held(store: Store, account: str, pool: int) -> int:
     params: Params = {"account": account, "pool": pool, "now": await store.now()}
-    return bool(await store.read(_IS_HELD, params))
+    (row,) = await store.read(_HELD, params)
+    return int(row["held"])
 
 
 async def drop(store: Store, requests: Iterable[str]) -> None:

@@ -87,6 +87,9 @@ class Table(NamedTuple):
     """The type of the rows that are written in the commit that settles a request."""
     request: str = ""
     """The column with the id of a request. A row is deleted with the usage of this request."""
+    checks: tuple[tuple[str, str], ...] = ()
+    """Checks of `voxgate ledger verify`: a name, and SQL for `subject` and `found` of wrong rows after the id
+    `:after` and up to `:upto`."""
     sides: tuple[tuple[By, str], ...] = ()
     """Further names to sum usage by, each with SQL for a row of usage."""
 

@@ -23,10 +23,16 @@ def machine_metrics(data: Path) -> Iterator[Metric]:
     )
     if _PROC.is_dir():
         memory.add_metric([], _private_bytes(os.getpid()))
-    disk = shutil.disk_usage(data)
+    free, total = disk_room(data)
     yield memory
-    yield GaugeMetricFamily("voxgate_disk_free_bytes", "Room on the disk of the data folder.", disk.free)
-    yield GaugeMetricFamily("voxgate_disk_bytes", "Size of that disk.", disk.total)
+    yield GaugeMetricFamily("voxgate_disk_free_bytes", "Room on the disk of the data folder.", free)
+    yield GaugeMetricFamily("voxgate_disk_bytes", "Size of that disk.", total)
+
+
+def disk_room(data: Path) -> tuple[int, int]:
+    """Return the free bytes on the disk of the data folder, and all bytes."""
+    disk = shutil.disk_usage(data)
+    return disk.free, disk.total
 
 
 def _private_bytes(root: int) -> int:

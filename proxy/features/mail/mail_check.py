@@ -10,7 +10,7 @@ from aiosmtplib import SMTPException
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
-from proxy.features.mail import relay
+from proxy.features.mail import smtp
 from proxy.features.mail.section import SECTION, read_url
 
 _MOST_S = 10.0
@@ -38,10 +38,10 @@ def look(config: Config) -> Iterator[Finding]:
 
 async def _fault(config: Config) -> str:
     section = SECTION.of(config)
-    trust = relay.open_trust(config.upstream.ca_file)
-    domain = relay.domain_of(parseaddr(section.sender)[1])
+    trust = smtp.open_trust(config.upstream.ca_file)
+    domain = smtp.domain_of(parseaddr(section.sender)[1])
     try:
-        async with asyncio.timeout(_MOST_S), relay.connected(read_url(section.url), trust, domain):
+        async with asyncio.timeout(_MOST_S), smtp.connected(read_url(section.url), trust, domain):
             return ""
     except (SMTPException, OSError) as error:
-        return relay.shown(error)
+        return smtp.shown(error)

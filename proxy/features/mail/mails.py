@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from policies.tasks import SECOND, delay_s
 from proxy.config.sections import Config
-from proxy.features.mail import records, relay, texts
+from proxy.features.mail import records, smtp, texts
 from proxy.features.mail.records import Letter, MailRow, Notice
-from proxy.features.mail.relay import SendOutcome
 from proxy.features.mail.section import SECTION, MailSection, read_url
+from proxy.features.mail.smtp import SendOutcome
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import encode_json, new_id
@@ -134,7 +134,7 @@ class Mails(TaskKind[MailRow]):
             return Done(also=(records.SENT,))
         left, has = "", list(letter.sent)
         for to, language in await self._addresses(held, letter):
-            if (digest := relay.digest_of(held.id, to)) in has:
+            if (digest := smtp.digest_of(held.id, to)) in has:
                 continue
             outcome = await self._send(held, letter, to, language)
             if outcome.result != "again":
@@ -176,15 +176,15 @@ class Mails(TaskKind[MailRow]):
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
         """Send once to one address. Nothing of either is logged."""
         if self._trust is None:
-            self._trust = await asyncio.to_thread(relay.open_trust, self._ca_file)
+            self._trust = await asyncio.to_thread(smtp.open_trust, self._ca_file)
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
             said = texts.render(letter.kind, language, letter.facts)
-            mail = relay.message(held.id, held.created, self.section.sender, to, *said)
+            mail = smtp.message(held.id, held.created, self.section.sender, to, *said)
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:
-            outcome = await relay.send(read_url(self.section.url), self._trust, mail)
+            outcome = await smtp.send(read_url(self.section.url), self._trust, mail)
         self._tries.labels(outcome.result).inc()
         if outcome.reason:
             _log.warning("mail.send.failed", mail=held.id, result=outcome.result, reason=outcome.reason)

@@ -39,7 +39,7 @@ class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"<MailSection {'on' if self.url else 'off'}>"
 
 
-class Relay(NamedTuple):
+class SmtpServer(NamedTuple):
     """The server of a URL. `security` is `plain` on this machine alone."""
 
     host: str
@@ -49,10 +49,10 @@ class Relay(NamedTuple):
     password: str = ""
 
     def __repr__(self) -> str:
-        return f"<Relay {self.host}:{self.port}, {self.security}>"
+        return f"<SmtpServer {self.host}:{self.port}, {self.security}>"
 
 
-def read_url(url: str) -> Relay:
+def read_url(url: str) -> SmtpServer:
     """Return the server of a URL. Raises ValueError, whose message never has the URL."""
     try:
         parts = urlsplit(url)
@@ -66,10 +66,10 @@ def read_url(url: str) -> Relay:
     if bool(user) != bool(password):
         raise ValueError("has a user or a password alone; give both or none")
     if parts.scheme == "smtps":
-        return Relay(host, port or _PORTS["smtps"], "tls", user, password)
+        return SmtpServer(host, port or _PORTS["smtps"], "tls", user, password)
     if is_local(host):
-        return Relay(host, port or _PLAIN_PORT, "plain", user, password)
-    return Relay(host, port or _PORTS["smtp"], "starttls", user, password)
+        return SmtpServer(host, port or _PLAIN_PORT, "plain", user, password)
+    return SmtpServer(host, port or _PORTS["smtp"], "starttls", user, password)
 
 
 def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> MailSection:

@@ -13,14 +13,18 @@ from policies.tasks import SECOND
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.mailed import description
 from proxy.features.jobs.core.records import Job, Kind, State
+from proxy.features.mail.mails import Mails
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.storage.rows import insert, insert_sql
 from proxy.storage.store import ALWAYS, Statement, Store
+from tests.features.jobs.job_rig import CONFIG, job_with, new_job, text_of
 from tests.features.mail.receiver import receiver
-from tests.features.mail.rig import MailRig, mail_rig
+from tests.features.mail.rig import SENDER, MailRig, mail_rig
 from tests.features.mail.test_mails import sends_by
 from tests.features.webhooks.rig import quiet_courier
+from tests.proxy.api.inside import inside
 from tests.tables import each_row
+from tests.waiting import soon
 
 TEN_MINUTES = 600
 
@@ -128,3 +132,23 @@ async def test_other_events_and_the_operators_jobs_are_not_mailed(here: Notices)
     assert not statements(here.account, "voice.clone.ready", {"id": "bind_1"}, 0, always)
     assert not statements("", "job.done", {"id": "job_1"}, 0, always)
     assert statements(here.account, "job.done", {"id": "job_1"}, 0, always)
+
+
+async def test_a_worker_mails_that_a_job_waits(tmp_path: Path) -> None:
+    async with receiver() as served:
+        mail = f'[mail]\nurl = "{served.url}"\nfrom = "{SENDER}"\n'
+        text = CONFIG.format(url="sqlite", one="") + mail
+        async with inside(tmp_path, text, plan="short") as server:
+            mails = server.worker.open_context.context.find(Mails)
+            users = {server.account.id: [("ada@example.net", "pt")]}
+
+            async def recipients(account: str) -> Sequence[tuple[str, str]]:
+                return users.get(account, [])
+
+            mails.recipients = recipients
+            made = await new_job(server, text_of(2))
+            await job_with(server, made["id"], "waiting")
+            mails.look_soon()
+            (got,) = await soon(lambda: served.got)
+            assert (got["To"], got["Subject"]) == ("ada@example.net", "Um trabalho espera por créditos")
+            assert f"o trabalho {made['id']} espera." in served.text()

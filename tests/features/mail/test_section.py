@@ -11,7 +11,7 @@ from proxy.config.finding import Finding
 from proxy.config.reload import merge
 from proxy.config.sections import Config, Server, Upstream
 from proxy.features.mail import mail_check
-from proxy.features.mail.section import SECTION, MailSection, Relay, read_url
+from proxy.features.mail.section import SECTION, MailSection, SmtpServer, read_url
 from tests.features.mail.receiver import CERTIFICATE, receiver
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
@@ -20,19 +20,19 @@ FROM = 'from = "Voices <voices@example.org>"'
 
 
 @each_row(
-    ("url", "relay"),
+    ("url", "server"),
     [
-        ("smtps://u%40x:p%2F1@mx.example.org", Relay("mx.example.org", 465, "tls", "u@x", "p/1")),
-        ("smtp://mx.example.org", Relay("mx.example.org", 587, "starttls")),
-        ("smtp://10.0.0.5:25", Relay("10.0.0.5", 25, "starttls")),
-        ("smtp://127.0.0.1", Relay("127.0.0.1", 25, "plain")),
-        ("smtp://localhost:1025/", Relay("localhost", 1025, "plain")),
-        ("smtp://[::1]:1025", Relay("::1", 1025, "plain")),
-        ("smtp://127.0.0.1.example.org", Relay("127.0.0.1.example.org", 587, "starttls")),
+        ("smtps://u%40x:p%2F1@mx.example.org", SmtpServer("mx.example.org", 465, "tls", "u@x", "p/1")),
+        ("smtp://mx.example.org", SmtpServer("mx.example.org", 587, "starttls")),
+        ("smtp://10.0.0.5:25", SmtpServer("10.0.0.5", 25, "starttls")),
+        ("smtp://127.0.0.1", SmtpServer("127.0.0.1", 25, "plain")),
+        ("smtp://localhost:1025/", SmtpServer("localhost", 1025, "plain")),
+        ("smtp://[::1]:1025", SmtpServer("::1", 1025, "plain")),
+        ("smtp://127.0.0.1.example.org", SmtpServer("127.0.0.1.example.org", 587, "starttls")),
     ],
 )
-def test_only_this_machine_is_spoken_to_in_the_clear(url: str, relay: Relay) -> None:
-    assert read_url(url) == relay
+def test_only_this_machine_is_spoken_to_in_the_clear(url: str, server: SmtpServer) -> None:
+    assert read_url(url) == server
     assert "p/1" not in repr(read_url(url))
 
 

@@ -13,6 +13,7 @@ from proxy.access.sessions import COOKIE
 from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
+from proxy.storage.store import Params, Statement
 from tests.features.users.people import Person, person, serve_people
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
@@ -44,6 +45,18 @@ _EXPECTED: dict[str, tuple[str, ...]] = {
     # The owner comes last: it succeeds, so that no other has changed anything before.
     "owner": (_MINE, "201", "201", "200", _MINE, _MINE, "400 invalid_value", _FORBIDDEN, _FORBIDDEN),
 }
+
+
+_ORDER = """
+INSERT INTO orders (id, account, provider, seller, is_live, kind, offer, title, credits, amount, currency,
+    created, expires)
+VALUES ('ord_1', :of, 'a', 's', 0, 'pack', 'small', 'Small', 5, 2990, 'BRL', 1, 2)
+"""
+_PAID = """
+INSERT INTO payments (id, order_id, account, amount, currency, refunded, disputed, credits, credited, booked,
+    created, changed)
+VALUES (:id, 'ord_1', :of, 2990, :currency, :back, 0, 5, 5, 1, 1, 1)
+"""
 
 
 class World(NamedTuple):
@@ -104,9 +117,13 @@ async def test_lists_and_answers_have_nothing_of_another_account(world: World) -
         "mails": True,
     }
     assert json_of(await world.server.ask("GET", "/v1/me", key=stranger.key))["user"] is None
+    await world.server.worker.store.write(Statement(_ORDER, {"of": owner.account.id}))
+    for payment, currency, back in (("a:1", "BRL", 1000), ("a:2", "BRL", 0), ("b:1", "USD", 2990)):
+        paid: Params = {"id": payment, "of": owner.account.id, "currency": currency, "back": back}
+        await world.server.worker.store.write(Statement(_PAID, paid))
     shown = json_of(await world.server.administer("GET", "accounts/owner"))
     assert [user["id"] for user in shown["users"]] == [owner.user]
-    assert (shown["paid"], shown["cost_usd"], shown["paid_until"]) == ({}, 0, None)
+    assert (shown["paid"], shown["cost_usd"]) == ({"BRL": "49.80", "USD": "0.00"}, 0)
 
 
 async def test_a_session_closes_its_suspended_account_and_all_ends(world: World) -> None:

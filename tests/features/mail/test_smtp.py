@@ -12,26 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.mail_addresses import is_mail_address
-from proxy.features.mail import relay, texts
-from proxy.features.mail.relay import SendOutcome
-from proxy.features.mail.section import Relay
+from proxy.features.mail import smtp, texts
+from proxy.features.mail.section import SmtpServer
+from proxy.features.mail.smtp import SendOutcome
 from tests.features.mail.receiver import CERTIFICATE, CUTS, HANGS, Receiver, receiver
 from tests.features.mail.rig import SENDER
 from tests.tables import each_row
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 TRUST = ssl.create_default_context(cafile=str(CERTIFICATE))
-MAIL = relay.message("mail_1", 1_700_000_000_000_000, SENDER, "ada@example.net", "Olá", "Bom dia, José.\n")
+MAIL = smtp.message("mail_1", 1_700_000_000_000_000, SENDER, "ada@example.net", "Olá", "Bom dia, José.\n")
 
 
-def at(served: Receiver, security: str, password: str = "") -> Relay:
-    return Relay("localhost", served.port, security, "u@x" if password else "", password)
+def at(served: Receiver, security: str, password: str = "") -> SmtpServer:
+    return SmtpServer("localhost", served.port, security, "u@x" if password else "", password)
 
 
 @each_row("security", ["plain", "starttls", "tls"])
 async def test_a_mail_arrives_whole(security: str) -> None:
     async with receiver(tls="" if security == "plain" else security) as served:
-        assert await relay.send(at(served, security), TRUST, MAIL) == SendOutcome("sent")
+        assert await smtp.send(at(served, security), TRUST, MAIL) == SendOutcome("sent")
         (got,) = served.got
         assert (got["From"], got["To"], got["Subject"]) == (SENDER, "ada@example.net", "Olá")
         assert got["Message-ID"] == MAIL["Message-ID"]
@@ -42,14 +42,14 @@ async def test_a_mail_arrives_whole(security: str) -> None:
 
 async def test_without_starttls_neither_mail_nor_password_is_sent() -> None:
     async with receiver(auth_require_tls=False) as served:
-        outcome = await relay.send(at(served, "starttls", "right/1"), TRUST, MAIL)
+        outcome = await smtp.send(at(served, "starttls", "right/1"), TRUST, MAIL)
         assert outcome == SendOutcome("again", "NoStartTls: the server does not offer STARTTLS", is_down=True)
         assert (served.begun, served.logins, served.to) == (0, [], [])
 
 
 async def test_an_unknown_certificate_gets_nothing() -> None:
     async with receiver(tls="starttls") as served:
-        outcome = await relay.send(at(served, "starttls", "right/1"), ssl.create_default_context(), MAIL)
+        outcome = await smtp.send(at(served, "starttls", "right/1"), ssl.create_default_context(), MAIL)
         assert (outcome.result, outcome.is_down, served.begun) == ("again", True, 0)
         assert "certificate" in outcome.reason.lower()
 
@@ -57,7 +57,7 @@ async def test_an_unknown_certificate_gets_nothing() -> None:
 @each_row(("password", "result"), [("right/1", "sent"), ("wrong", "again")])
 async def test_a_login_is_made_by_tls_and_a_refused_one_loses_no_mail(password: str, result: str) -> None:
     async with receiver(tls="starttls", auth_required=True) as served:
-        outcome = await relay.send(at(served, "starttls", password), TRUST, MAIL)
+        outcome = await smtp.send(at(served, "starttls", password), TRUST, MAIL)
         assert outcome.result == result
         assert served.logins[0] == (b"u@x", password.encode())
         assert password not in repr((outcome, at(served, "tls", password)))
@@ -74,9 +74,9 @@ async def test_a_login_is_made_by_tls_and_a_refused_one_loses_no_mail(password: 
     ],
 )
 async def test_an_answer_decides(answer: str, outcome: SendOutcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "_COMMAND_S", 0.2 if answer == HANGS else 15.0)
+    monkeypatch.setattr(smtp, "_COMMAND_S", 0.2 if answer == HANGS else 15.0)
     async with receiver(answer) as served:
-        assert await relay.send(at(served, "plain"), TRUST, MAIL) == outcome
+        assert await smtp.send(at(served, "plain"), TRUST, MAIL) == outcome
 
 
 @each_row(
@@ -88,7 +88,7 @@ async def test_an_answer_decides(answer: str, outcome: SendOutcome, monkeypatch:
 )
 async def test_an_answer_to_the_address_decides(answer: str, outcome: SendOutcome) -> None:
     async with receiver(on_rcpt={"ada@example.net": answer}) as served:
-        assert await relay.send(at(served, "plain"), TRUST, MAIL) == outcome
+        assert await smtp.send(at(served, "plain"), TRUST, MAIL) == outcome
         assert not served.got
 
 
@@ -109,9 +109,10 @@ async def _drips(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.clock
 @each_row("peer", [_silent, _leaves_in_data, _drips], ids=["silent", "leaves in data", "drips"])
 async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "_MOST_S", 0.2)
+    monkeypatch.setattr(smtp, "_MOST_S", 0.2)
     ended: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,8 +121,8 @@ async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: p
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        there = Relay("127.0.0.1", server.sockets[0].getsockname()[1], "plain")
-        outcome = await relay.send(there, TRUST, MAIL)
+        there = SmtpServer("127.0.0.1", server.sockets[0].getsockname()[1], "plain")
+        outcome = await smtp.send(there, TRUST, MAIL)
         assert (outcome.result, outcome.is_down) == ("again", True)
         for task in ended:
             task.cancel()
@@ -129,7 +130,7 @@ async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: p
 
 
 async def test_no_server_is_another_try() -> None:
-    assert await relay.send(Relay("127.0.0.1", 9, "plain"), TRUST, MAIL) == SendOutcome(
+    assert await smtp.send(SmtpServer("127.0.0.1", 9, "plain"), TRUST, MAIL) == SendOutcome(
         "again", "ConnectionRefusedError", is_down=True
     )
 
@@ -166,7 +167,7 @@ def test_an_address_is_one_address_and_nothing_else(address: str, is_right: bool
     assert is_mail_address(address) is is_right
     if not is_right:
         with pytest.raises(ValueError, match="address"):
-            relay.message("mail_1", 0, SENDER, address, "x", "x")
+            smtp.message("mail_1", 0, SENDER, address, "x", "x")
 
 
 _FACTS = (
@@ -180,7 +181,7 @@ _KINDS = sorted({name.partition(".")[0] for name in texts.all_texts()["en"]})
 def test_no_fact_adds_a_header_or_a_line(odd: str, kind: str) -> None:
     def made(fact: str) -> EmailMessage:
         said = texts.render(kind, "pt", dict.fromkeys(_FACTS, fact))
-        return relay.message("mail_1", 0, SENDER, "ada@example.net", *said)
+        return smtp.message("mail_1", 0, SENDER, "ada@example.net", *said)
 
     usual, mail = made("x"), made(f"{odd}\r\nBcc: b@example.org\r\n\r\n.\r\nRSET {odd}")
     assert mail.keys() == usual.keys()

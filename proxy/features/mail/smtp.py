@@ -25,7 +25,7 @@ from aiosmtplib import (
 
 from policies.mail_addresses import is_mail_address
 from policies.tasks import SECOND
-from proxy.features.mail.section import Relay
+from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0
 _MOST_S = 30.0
@@ -77,12 +77,12 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, text.rpartition("@")[0], domain_of(text))
 
 
-async def send(relay: Relay, trust: ssl.SSLContext, mail: EmailMessage) -> SendOutcome:
+async def send(server: SmtpServer, trust: ssl.SSLContext, mail: EmailMessage) -> SendOutcome:
     """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
     is_ready = is_sent = False
     domain = mail["From"].addresses[0].domain
     try:
-        async with asyncio.timeout(_MOST_S), connected(relay, trust, domain) as smtp:
+        async with asyncio.timeout(_MOST_S), connected(server, trust, domain) as smtp:
             is_ready = True
             await smtp.send_message(mail)
             is_sent = True
@@ -102,13 +102,13 @@ async def send(relay: Relay, trust: ssl.SSLContext, mail: EmailMessage) -> SendO
 
 
 @asynccontextmanager
-async def connected(relay: Relay, trust: ssl.SSLContext, domain: str) -> AsyncIterator[SMTP]:
+async def connected(server: SmtpServer, trust: ssl.SSLContext, domain: str) -> AsyncIterator[SMTP]:
     """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
-    is_tls = relay.security == "tls"
+    is_tls = server.security == "tls"
     # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
     smtp = SMTP(
-        hostname=relay.host,
-        port=relay.port,
+        hostname=server.host,
+        port=server.port,
         use_tls=is_tls,
         start_tls=False,
         tls_context=trust,
@@ -117,13 +117,13 @@ async def connected(relay: Relay, trust: ssl.SSLContext, domain: str) -> AsyncIt
     )
     try:
         await smtp.connect()
-        if relay.security == "starttls":
+        if server.security == "starttls":
             await smtp.ehlo()
             if not smtp.supports_extension("starttls"):
                 raise NoStartTls("the server does not offer STARTTLS")
             await smtp.starttls()
-        if relay.user:
-            await smtp.login(relay.user, relay.password)
+        if server.user:
+            await smtp.login(server.user, server.password)
         yield smtp
         # The mail is sent, so a fault in the goodbye is none.
         with suppress(SMTPException, OSError):

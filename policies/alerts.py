@@ -1,0 +1,135 @@
+"""When an operator is told of trouble: which values are trouble, and the life of an alert.
+
+An alert is sent once its trouble has lasted for a minute, and its end once the trouble is over for a minute.
+So a restart, or trouble that comes and goes, sends one mail of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from policies.tasks import SECOND
+
+LASTS_US = 60 * SECOND
+NEAR, USED = 0.8, 1.0
+LEAST_FREE = 0.05
+
+Kind = Literal[
+    "engine_failed",
+    "key_refused",
+    "device_memory",
+    "budget_near",
+    "budget_used",
+    "disk_full",
+    "order_attention",
+    "dispute",
+    "test",
+]
+TITLES: dict[Kind, str] = {
+    "engine_failed": "An engine has failed",
+    "key_refused": "A provider refuses a key",
+    "device_memory": "An engine lacks device memory",
+    "budget_near": "80 % of a budget are used",
+    "budget_used": "A budget is used up",
+    "disk_full": "The disk is nearly full",
+    "order_attention": "An order needs attention",
+    "dispute": "A payment is disputed",
+    "test": "A test",
+}
+
+
+class Trouble(NamedTuple):
+    """Something that is wrong now. `name` is that of an engine, a disk or an order, and never of a person.
+    `detail` has figures and states alone."""
+
+    kind: Kind
+    name: str
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Trouble that was seen since `since`. `mailed` is when it was sent, and `gone` when it was not there any
+    more."""
+
+    id: str
+    kind: Kind
+    name: str
+    detail: str
+    since: int
+    mailed: int | None = None
+    gone: int | None = None
+
+
+class AlertChange(NamedTuple):
+    """What happens to an alert: `save` it as it is here, `send` it, send its `end`, or `drop` it unsent."""
+
+    step: Literal["save", "send", "end", "drop"]
+    alert: Alert
+
+
+def of_engine(name: str, state: str, refused_keys: Collection[int]) -> Iterator[Trouble]:
+    """Yield what is wrong with an engine. A `resting` one whose keys are not refused has a provider that does
+    not answer."""
+    if state == "failed" or (state == "resting" and not refused_keys):
+        yield Trouble("engine_failed", name, f"state {state}")
+    if state == "waiting":
+        yield Trouble("device_memory", name, "it waits until others free some")
+    for number in refused_keys:
+        yield Trouble("key_refused", f"{name}, key {number}")
+
+
+def of_budget(engine: str, period: str, usd: float, of_usd: float) -> Iterator[Trouble]:
+    """Yield that a budget is nearly used, and that it is used up: a used one is both."""
+    part = usd / of_usd if of_usd else 1.0
+    detail = f"{usd:.2f} of {of_usd:.2f} USD"
+    if part >= NEAR:
+        yield Trouble("budget_near", f"{engine}, {period}", detail)
+    if part >= USED:
+        yield Trouble("budget_used", f"{engine}, {period}", detail)
+
+
+def of_disk(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
+    if total_bytes and free_bytes / total_bytes < LEAST_FREE:
+        yield Trouble("disk_full", "data", f"{free_bytes / 1e9:.2f} of {total_bytes / 1e9:.2f} GB free")
+
+
+def changes(
+    known: Iterable[Alert], found: Iterable[Trouble], now: int, unsure: Collection[str] = ()
+) -> Iterator[AlertChange]:
+    """Yield what changes in the alerts, if this trouble is found at `now`. Engines in `unsure` are starting,
+    so their alerts stay."""
+    there = {trouble.id: trouble for trouble in found}
+    for alert in known:
+        trouble = there.pop(alert.id, None)
+        if trouble is None:
+            if alert.name.partition(", ")[0] not in unsure:
+                yield from _without(alert, now)
+        elif alert.mailed is None and now - alert.since >= LASTS_US:
+            yield AlertChange("send", _with(alert, detail=trouble.detail, mailed=now))
+        elif alert.gone is not None:
+            yield AlertChange("save", _with(alert, gone=None))
+    for trouble in there.values():
+        yield AlertChange(
+            "save",
+            Alert(id=trouble.id, kind=trouble.kind, name=trouble.name, detail=trouble.detail, since=now),
+        )
+
+
+def _without(alert: Alert, now: int) -> Iterator[AlertChange]:
+    if alert.mailed is None:
+        yield AlertChange("drop", alert)
+    elif alert.gone is None:
+        yield AlertChange("save", _with(alert, gone=now))
+    elif now - alert.gone >= LASTS_US:
+        yield AlertChange("end", alert)
+
+
+def _with(alert: Alert, **values: object) -> Alert:
+    return msgspec.structs.replace(alert, **values)

@@ -1,0 +1,1 @@
+"""Alerts: an operator gets a mail when something needs a person, and one when it is over."""

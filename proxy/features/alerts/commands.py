@@ -1,0 +1,35 @@
+"""`voxgate alerts …`: what needs an operator, and a test of the mails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.tables import Line, Part, grid
+
+ALERTS = Group("alerts", "What needs an operator now.")
+
+
+def _table(answer: dict[str, Any]) -> list[Part]:
+    if not answer["data"]:
+        return [Line("Nothing needs you.")]
+    return [grid(answer, {"alert": "title", "name": "name", "detail": "detail", "since": "since"})]
+
+
+def _test_line(answer: dict[str, Any]) -> list[Part]:
+    return [Line(f"{answer['mails']} mail(s) are on their way.")]
+
+
+@ALERTS.command("list", _table)
+def alerts_list() -> AdminRequest:
+    """List what is wrong now."""
+    return AdminRequest("GET", "alerts")
+
+
+@ALERTS.command("test", _test_line)
+def alerts_test() -> AdminRequest:
+    """Send a test to all addresses of [alerts]."""
+    return AdminRequest("POST", path("alerts", "test"))
+
+
+COMMANDS = FeatureCommands(groups=(ALERTS,))

@@ -1,0 +1,112 @@
+"""The look for trouble, every 30 seconds on worker 0. Everything that it reads is known already: it measures
+and asks nothing itself, except the room on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import structlog
+
+from policies import alerts
+from policies.alerts import TITLES, Alert, AlertChange, Trouble
+from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.engine_list import Engines, LiveEngine
+from proxy.features.alerts import records
+from proxy.features.alerts.section import AlertSection
+from proxy.features.mail.mails import Mails
+from proxy.features.mail.records import Letter
+from proxy.ledger.budgets import Budgets
+from proxy.storage.store import Statement, Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.machine import disk_room
+from proxy.telemetry.metrics import Metrics
+
+EVERY_S = 30.0
+_UNSURE = ("starting", "restarting")
+
+_log = structlog.get_logger()
+
+
+@runtime_checkable
+class HasTroubles(Protocol):
+    """An object that an earlier feature shares, such as that of the orders that need attention."""
+
+    async def troubles(self) -> Sequence[Trouble]: ...
+
+
+class Watch:
+    """The alerts of a server. `budgets` are those of the latest revision."""
+
+    def __init__(
+        self, store: Store, mails: Mails, engines: Engines, data: Path, others: Sequence[HasTroubles]
+    ) -> None:
+        self.section = AlertSection()
+        self.budgets: Budgets | None = None
+        self._store = store
+        self._mails = mails
+        self._engines = engines
+        self._data = data
+        self._others = others
+
+    async def run(self, metrics: Metrics) -> None:
+        await repeat("alerts", self.turn, EVERY_S, metrics)
+
+    async def turn(self) -> None:
+        """Look once. What changes, and its mails, are one commit."""
+        if not self.section.mail:
+            return
+        found, known = await self.troubles(), await records.list_all(self._store)
+        now = await self._store.now()
+        statements: list[Statement] = []
+        unsure = {name for name, engine in self._engines.items() if engine.state in _UNSURE}
+        for change in alerts.changes(known, found, now, unsure):
+            statements += [records.statement(change), *await self._mail(change, now)]
+        if statements:
+            await self._store.write(*statements)
+            self._mails.look_soon()
+
+    async def troubles(self) -> list[Trouble]:
+        """Return everything that is wrong now."""
+        found = [each for name, engine in self._engines.items() for each in _of_engine(name, engine)]
+        if self.budgets is not None:
+            for name, _ in self._engines.items():
+                for spend in await self.budgets.spends(name):
+                    found += alerts.of_budget(name, spend.period, spend.usd, spend.of_usd)
+        found += alerts.of_disk(*await asyncio.to_thread(disk_room, self._data))
+        for other in self._others:
+            found += await other.troubles()
+        return found
+
+    async def _mail(self, change: AlertChange, now: int) -> list[Statement]:
+        if change.step == "send":
+            _log.warning("alert.raised", kind=change.alert.kind, name=change.alert.name)
+            return await mail_statements(self._mails, self.section, change.alert, now)
+        if change.step == "end":
+            _log.info("alert.ended", kind=change.alert.kind, name=change.alert.name)
+            return await mail_statements(self._mails, self.section, change.alert, now, is_over=True)
+        return []
+
+
+async def mail_statements(
+    mails: Mails, section: AlertSection, alert: Alert, now: int, *, is_over: bool = False
+) -> list[Statement]:
+    """Return the statements of one mail for each address."""
+    facts = {"alert": TITLES[alert.kind], "name": alert.name, "since": _minute(alert.since)}
+    facts |= {"ended": _minute(alert.gone or now)} if is_over else {"detail": alert.detail}
+    letter = Letter(kind="alert_ended" if is_over else "alert", facts={**facts, "link": mails.link("")})
+    to_all = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
+    return [each for one in to_all for each in await mails.statements(one, now=now)]
+
+
+def _of_engine(name: str, engine: LiveEngine) -> Iterator[Trouble]:
+    keys = engine.keys if isinstance(engine, CloudEngine) else ()
+    refused = [key.number for key in keys if key.breaker.is_refused and not key.breaker.is_closed]
+    return alerts.of_engine(name, engine.state, refused)
+
+
+def _minute(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment / 1e6, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,258 @@
+"""The booking of payments: the only code that moves credits and plans for money.
+
+The rows of an order's payments are read first, and then the provider is asked. A booking is one commit, with
+the number after the one that was read: a second worker, or an older answer of the provider, is refused whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from policies import paid_months, payments
+from policies.paid_months import MonthChange, Purchase
+from policies.payments import Money, Terms
+from policies.price import in_credits
+from proxy.features.mail.mails import Mails
+from proxy.features.mail.records import Letter
+from proxy.features.payments import plan_changes, records
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.plan_changes import ACTOR, PlanReading
+from proxy.features.payments.provider import FetchedPayment
+from proxy.features.payments.records import OrderRecord, PaymentRecord
+from proxy.ledger import Ledger
+from proxy.storage import audit
+from proxy.storage.audit import Act
+from proxy.storage.entries import GRANTED
+from proxy.storage.rows import columns, encode_json, new_id
+from proxy.storage.store import AlreadyExists, Params, Statement
+
+CLOSED = "it was paid for an account that is closed"
+MONTH = "a month was given back after its end, or cannot be had any more"
+
+_log = structlog.get_logger()
+
+_PAYMENT = f"""
+INSERT INTO payments ({columns(PaymentRecord)})
+VALUES ({", ".join(f":{name}" for name in PaymentRecord.__struct_fields__)})
+ON CONFLICT (id) DO UPDATE SET refunded = excluded.refunded, disputed = excluded.disputed,
+    credited = excluded.credited, booked = excluded.booked, changed = excluded.changed
+"""
+# A reason that a person has looked at does not come back.
+_IS_NEW_REASON = """
+CAST(:reason AS TEXT) <> '' AND replace(attention, CAST(:reason AS TEXT), '') = attention
+AND replace(resolved, CAST(:reason AS TEXT), '') = resolved
+"""
+_ATTENTION = f"""
+attention = CASE WHEN {_IS_NEW_REASON} THEN
+    attention || CASE WHEN attention = '' THEN '' ELSE '; ' END || CAST(:reason AS TEXT)
+    ELSE attention END
+"""
+_ORDER = f"UPDATE orders SET state = :state, paid = coalesce(paid, :paid), {_ATTENTION} WHERE id = :order_id"
+_NOTE = f"UPDATE orders SET {_ATTENTION} WHERE id = :order_id AND {_IS_NEW_REASON}"
+_NOTED_IF = f"EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND {_IS_NEW_REASON})"
+_HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
+
+
+class Booking:
+    """The bookings of one worker, by what is sold now."""
+
+    sales: Sales
+
+    def __init__(self, ledger: Ledger, mails: Mails | None = None) -> None:
+        self._ledger = ledger
+        self._store = ledger.store
+        self._mails = mails
+
+    async def book(
+        self, order: OrderRecord, rows: Sequence[PaymentRecord], fetched: Sequence[FetchedPayment]
+    ) -> bool:
+        """Book the payments of an order, and return whether any was. `rows` were read before they were
+        fetched. Raises AlreadyExists if another unit came before: then begin anew, and fetch again."""
+        known = {row.id: row for row in rows}
+        has_booked = False
+        for payment in sorted(fetched, key=lambda each: each.id):
+            id_ = f"{order.provider}:{payment.id}"
+            if id_ not in known and not payment.is_paid:
+                continue
+            if fault := payments.contradiction(_terms_of(order), _terms_of_payment(payment)):
+                await self._note(order, f"payment {id_} has another {fault}")
+                continue
+            has_booked |= await self._book(order, known.get(id_), id_, payment)
+        return has_booked
+
+    async def _book(
+        self, order: OrderRecord, was: PaymentRecord | None, id_: str, payment: FetchedPayment
+    ) -> bool:
+        reading = await plan_changes.read(self._ledger, order.account, self.sales)
+        before = None if was is None else _money(was)
+        fetched = Money(payment.amount, payment.refunded, payment.disputed)
+        row = _row(order, reading, id_, was, payments.latest(before, fetched, has_won=payment.has_won))
+        if was is not None and _values(row) == _values(was):
+            return False
+        # Since the account was read, so that a unit which changes them meanwhile refuses this one.
+        rows = {each.id: each for each in await records.payments_of(self._store, order.id)}
+        if rows.get(id_) != was:
+            raise AlreadyExists("payments.id")
+        credits = row.credited - (0 if was is None else was.credited)
+        change = self._month_change(order, reading, row)
+        moved = [plan_changes.entry(reading, GRANTED, credits, order.id, f"pay:{id_}:{row.booked}")]
+        statements = [
+            Statement(_PAYMENT, msgspec.structs.asdict(row)),
+            self._order_statement(order, [*({**rows, id_: row}).values()], reading, change),
+            Statement(_HAS_PAID, {"account": order.account}),
+            *audit.insert_statements(_act(order, row, credits, change)),
+        ]
+        if change is not None:
+            moved += plan_changes.month_entries(reading, change, order.id)
+            statements += plan_changes.month_statements(reading, change)
+        if was is None and not reading.is_closed:
+            statements += await self._receipt(order, id_, row.created)
+        _log.info("payment.book.started", payment=id_, order=order.id, booked=row.booked)
+        await plan_changes.write(self._ledger, reading, moved, statements)
+        _log.info("payment.book.complete", payment=id_, order=order.id, booked=row.booked)
+        return True
+
+    def _month_change(
+        self, order: OrderRecord, reading: PlanReading, row: PaymentRecord
+    ) -> MonthChange | None:
+        if order.kind != "plan":
+            return None
+        if not _money(row).kept:
+            return paid_months.give_back(reading.standing, row.id)
+        if reading.is_closed:
+            return None
+        bought = Purchase(
+            id=row.id,
+            plan=order.offer,
+            allowance=order.allowance,
+            ordered=order.created,
+            is_barred=reading.has_agreed or order.offer not in self.sales.plans,
+        )
+        change = paid_months.keep(reading.standing, bought)
+        is_lost = bought.is_barred and bool(change.months)
+        return msgspec.structs.replace(change, needs_attention=change.needs_attention or is_lost)
+
+    def _order_statement(
+        self,
+        order: OrderRecord,
+        rows: Sequence[PaymentRecord],
+        reading: PlanReading,
+        change: MonthChange | None,
+    ) -> Statement:
+        reason = CLOSED if reading.is_closed else ""
+        if change is not None and change.needs_attention:
+            reason = MONTH
+        values: Params = {
+            "order_id": order.id,
+            "state": payments.order_state(map(_money, rows)),
+            "paid": reading.standing.now,
+            "reason": reason,
+        }
+        return Statement(_ORDER, values)
+
+    async def _receipt(self, order: OrderRecord, id_: str, now: int) -> tuple[Statement, ...]:
+        if self._mails is None:
+            return ()
+        facts = {
+            "title": order.title,
+            "amount": f"{order.amount // 100}.{order.amount % 100:02}",
+            "currency": order.currency,
+            "order": order.id,
+            "payment": id_,
+            "link": self._mails.link(f"orders/{order.id}"),
+        }
+        return await self._mails.statements(
+            Letter(kind="receipt", facts=facts), account=order.account, now=now
+        )
+
+    async def _note(self, order: OrderRecord, reason: str) -> None:
+        """Note once that a person must look at an order."""
+        act = Act(
+            id=new_id("act"),
+            at=await self._store.now(),
+            actor=ACTOR,
+            action="order.needs_attention",
+            subject=order.id,
+            account=order.account,
+            details=encode_json({"reason": reason}),
+        )
+        facts: Params = {"order_id": order.id, "reason": reason}
+        await self._store.write(
+            *audit.insert_statements(act, _NOTED_IF, facts),
+            Statement(_NOTE, facts),
+        )
+
+
+def _row(
+    order: OrderRecord, reading: PlanReading, id_: str, was: PaymentRecord | None, money: Money
+) -> PaymentRecord:
+    """Return the payment as it is to be booked. A closed account gets no credits."""
+    credits = order.credits if was is None else was.credits
+    if was is None and reading.is_closed:
+        credits = 0
+    credited, booked = (0, 0) if was is None else (was.credited, was.booked)
+    target = payments.target(credits, money)
+    return PaymentRecord(
+        id=id_,
+        order_id=order.id,
+        account=order.account,
+        amount=money.paid,
+        currency=order.currency,
+        refunded=money.refunded,
+        disputed=money.disputed,
+        credits=credits,
+        credited=min(target, credited) if reading.is_closed else target,
+        booked=booked + 1,
+        created=reading.standing.now if was is None else was.created,
+        changed=reading.standing.now,
+    )
+
+
+def _values(row: PaymentRecord) -> tuple[int, int, int]:
+    return row.refunded, row.disputed, row.credited
+
+
+def _terms_of(order: OrderRecord) -> Terms:
+    return Terms(
+        reference=order.id,
+        amount=order.amount,
+        currency=order.currency,
+        seller=order.seller,
+        is_live=bool(order.is_live),
+    )
+
+
+def _terms_of_payment(payment: FetchedPayment) -> Terms:
+    return Terms(
+        reference=payment.reference,
+        amount=payment.amount,
+        currency=payment.currency,
+        seller=payment.seller,
+        is_live=payment.is_live,
+    )
+
+
+def _money(row: PaymentRecord) -> Money:
+    return Money(row.amount, row.refunded, row.disputed)
+
+
+def _act(order: OrderRecord, row: PaymentRecord, credits: int, change: MonthChange | None) -> Act:
+    details = {
+        "order": order.id,
+        "refunded": row.refunded,
+        "disputed": row.disputed,
+        "credits": in_credits(credits),
+        **({} if change is None else {"plan": change.plan}),
+    }
+    return Act(
+        id=new_id("act"),
+        at=row.changed,
+        actor=ACTOR,
+        action="payment.booked",
+        subject=row.id,
+        account=order.account,
+        details=encode_json(details),
+    )

@@ -1,0 +1,233 @@
+"""Orders: made once for a key of idempotency, paid at a provider's checkout, and looked at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from policies import paid_months
+from policies.paid_months import Purchase
+from policies.plans import Overrides
+from policies.price import in_credits
+from policies.tasks import SECOND
+from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
+from proxy.features.payments import plan_changes, records
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
+from proxy.features.payments.records import ORDERS, OrderRecord, PaymentRecord
+from proxy.features.payments.section import Offer
+from proxy.ledger import Ledger
+from proxy.storage import audit
+from proxy.storage.accounts import Account
+from proxy.storage.audit import Act
+from proxy.storage.listed_tables import lock_account
+from proxy.storage.rows import Place, new_id
+from proxy.storage.store import Params, Statement
+
+MOST_OPEN = 5
+OPEN_US = 23 * 3600 * SECOND
+"""An order can be paid for so long. Stripe allows 24 hours by its own clock."""
+FIRST_LOOK_US = 60 * SECOND
+LOOK_US = 10 * SECOND
+"""An owner's look wakes an order once in this time."""
+
+_ADD = f"""
+INSERT INTO orders ({ORDERS.columns}) SELECT {", ".join(ORDERS.placeholders.values())}
+WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+AND (SELECT count(*) FROM orders
+    WHERE account = :account AND state = 'open' AND expires > CAST(:created AS BIGINT)) < {MOST_OPEN}
+ON CONFLICT DO NOTHING
+"""
+_IS_NEW = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND created = :at)"
+_GIVE_URL = "UPDATE orders SET checkout = :checkout, url = :url WHERE id = :id AND checkout = ''"
+_WAKE = """
+UPDATE orders SET wakes = wakes + 1, due = CAST(:now AS BIGINT) WHERE id = :id AND provider = :provider
+RETURNING id
+"""
+_LOOK = f"""
+UPDATE orders SET looked = CAST(:now AS BIGINT), wakes = wakes + 1, due = CAST(:now AS BIGINT)
+WHERE id = :id AND looked <= CAST(:now AS BIGINT) - {LOOK_US}
+"""
+_NEEDS_IT = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND attention <> '')"
+_RESOLVE = "UPDATE orders SET resolved = resolved || attention || :line_end, attention = '' WHERE id = :id"
+_NEED_ATTENTION = "SELECT id FROM orders WHERE attention <> '' ORDER BY created DESC LIMIT :limit"
+
+
+class NewOrder(NamedTuple):
+    """What an account asks for. With a `key` of idempotency, a second call finds the order of the first."""
+
+    offer: Offer
+    provider: str
+    key: str | None = None
+
+
+class OrderStore:
+    """The orders of all accounts. `sales` is what is sold now; `look_soon` begins due orders."""
+
+    sales: Sales
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.look_soon: Callable[[], None] = _nothing
+        self._ledger = ledger
+        self._store = ledger.store
+
+    async def begin(self, account: Account, new: NewOrder, act: Act | None = None) -> OrderRecord:
+        """Commit an order, or return the one that was made with this key. The act gets the order as its
+        subject. Raises IdempotencyKeyReused, Conflict for a second month ahead, and NotAllowed."""
+        now = await self._store.now() if act is None else act.at
+        order = self._new(account, new, now)
+        if (made := await ORDERS.get(self._store, account.id, order.id)) is not None:
+            return _same(made, order)
+        await self._check(account, new.offer)
+        row = msgspec.structs.asdict(order)
+        acted = None if act is None else msgspec.structs.replace(act, subject=order.id)
+        await self._store.write(
+            lock_account(account.id), Statement(_ADD, row), *audit.insert_statements(acted, _IS_NEW)
+        )
+        made = await ORDERS.get(self._store, account.id, order.id)
+        if made is None:
+            raise NotAllowed(
+                f"An account has {MOST_OPEN} open orders at most. Pay one, or wait until one has expired.",
+                code="too_many_orders",
+            )
+        return _same(made, order)
+
+    async def with_checkout(self, order: OrderRecord) -> OrderRecord:
+        """Return an open order with its checkout, which is asked for if it has none. The provider gets the
+        values of the row. Raises ProviderFailed."""
+        if order.checkout or order.state != "open" or await self._store.now() >= order.expires:
+            return order
+        provider = self.sales.providers.get(order.provider)
+        if provider is None:
+            raise ProviderFailed(f"[payments.{order.provider}] is not set")
+        wanted = CheckoutRequest(
+            order=order.id,
+            title=order.title,
+            amount=order.amount,
+            currency=order.currency,
+            expires=order.expires,
+            return_url=f"{self.sales.public_url.rstrip('/')}/orders/{order.id}",
+        )
+        checkout = await provider.create_checkout(wanted)
+        await self._store.write(
+            Statement(_GIVE_URL, {"checkout": checkout.id, "url": checkout.url, "id": order.id})
+        )
+        return await self.find(None, order.id)
+
+    async def find(self, account: str | None, id_: str) -> OrderRecord:
+        """Return an order of this account; without one, of any. Raises NotFound."""
+        found = await ORDERS.get(self._store, account, id_) if id_.isprintable() else None
+        if found is None:
+            raise NotFound(f"The order '{id_[:80]}' does not exist.", code="order_not_found")
+        return found
+
+    async def page(self, account: str | None, place: Place, limit: int) -> list[OrderRecord]:
+        return await ORDERS.page(self._store, account, place, limit)
+
+    async def place_of(self, account: str | None, id_: str) -> Place | None:
+        return await ORDERS.place_of(self._store, account, id_)
+
+    async def payments_of(self, order: str) -> list[PaymentRecord]:
+        return await records.payments_of(self._store, order)
+
+    async def need_attention(self, limit: int) -> list[str]:
+        """Return the newest orders that need attention."""
+        return [row["id"] for row in await self._store.read(_NEED_ATTENTION, {"limit": limit})]
+
+    async def carried(self, account: str, plan: str) -> int:
+        """Return the micro-credits that a change to another plan would carry, without running requests."""
+        reading = await plan_changes.read(self._ledger, account, self.sales)
+        standing = reading.standing
+        bought = Purchase(id="", plan=plan, allowance=None, ordered=standing.now)
+        change = paid_months.keep(standing, bought)
+        later = (
+            paid_months.left(month, standing.balances.get(month.pool, 0))
+            for month in change.months
+            if month.state == "replaced"
+        )
+        return sum(credits for _, credits in change.credits) + sum(later)
+
+    async def look(self, order: OrderRecord) -> None:
+        """Note a look by the owner, which wakes the order, every ten seconds at most."""
+        await self._store.write(Statement(_LOOK, {"id": order.id, "now": await self._store.now()}))
+        self.look_soon()
+
+    async def wake(self, provider: str, id_: str) -> bool:
+        """Wake an order of this provider. False: it has no such order."""
+        woken: Params = {"id": id_, "provider": provider, "now": await self._store.now()}
+        (rows,) = await self._store.write(Statement(_WAKE, woken))
+        self.look_soon()
+        return bool(rows)
+
+    async def resolve(self, order: OrderRecord, act: Act) -> None:
+        """Note that a person has looked at what needs attention."""
+        resolved = Statement(_RESOLVE, {"id": order.id, "line_end": "\n"})
+        await self._store.write(*audit.insert_statements(act, _NEEDS_IT), resolved)
+
+    def _new(self, account: Account, new: NewOrder, now: int) -> OrderRecord:
+        offer, provider = new.offer, self.sales.providers[new.provider]
+        return OrderRecord(
+            id=new_id("ord") if new.key is None else _id_of(account.id, new.key),
+            account=account.id,
+            provider=new.provider,
+            seller=provider.seller,
+            is_live=int(provider.is_live),
+            kind=offer.kind,
+            offer=offer.name,
+            title=_title(offer),
+            credits=offer.credits,
+            allowance=self.sales.allowance_of(offer),
+            amount=offer.amount,
+            currency=offer.currency,
+            created=now,
+            expires=now + OPEN_US,
+            due=now + FIRST_LOOK_US,
+        )
+
+    async def _check(self, account: Account, offer: Offer) -> None:
+        if offer.kind != "plan":
+            return
+        if account.agreed != Overrides():
+            raise NotAllowed(
+                "Your account has terms of its own, which a plan would not have. It can buy packs.",
+                code="terms_agreed",
+            )
+        reading = await plan_changes.read(self._ledger, account.id, self.sales)
+        standing, chain = reading.standing, reading.standing.chain
+        if standing.paid_until is None and standing.plan == offer.name:
+            raise Conflict(
+                f"Your account has the plan '{offer.name}' without an end. A paid month would end it.",
+                param="plan",
+            )
+        if len(chain) > 1 and chain[-1].plan == offer.name:
+            raise Conflict(
+                f"The next month of the plan '{offer.name}' is paid already. Order one more once it begins.",
+                param="plan",
+            )
+
+
+def _nothing() -> None:
+    """Begin no order: this process has no tasks."""
+
+
+def _id_of(account: str, key: str) -> str:
+    return f"ord_{hashlib.sha256(f'{account} {key}'.encode()).hexdigest()[:24]}"
+
+
+def _same(made: OrderRecord, wanted: OrderRecord) -> OrderRecord:
+    """Return the order of this key. Raises IdempotencyKeyReused if it is for something else."""
+    if (made.kind, made.offer, made.provider) != (wanted.kind, wanted.offer, wanted.provider):
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key came with another order before. Use a new key for each order.",
+            param="Idempotency-Key",
+        )
+    return made
+
+
+def _title(offer: Offer) -> str:
+    if offer.kind == "plan":
+        return f"Plan {offer.name}, one month"
+    return f"{in_credits(offer.credits)} credits"

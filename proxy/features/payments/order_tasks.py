@@ -1,0 +1,71 @@
+"""Orders as tasks: each asks its provider for its payments, by itself, and after a webhook or a look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+
+from policies import payments
+from proxy.features.payments import records
+from proxy.features.payments.booking import Booking
+from proxy.features.payments.order_store import OrderStore
+from proxy.features.payments.provider import ProviderFailed
+from proxy.features.payments.records import NEVER, OrderRecord
+from proxy.queue.tasks import Again, Result, TaskKind
+from proxy.storage.store import AlreadyExists, Condition, Store
+
+_TRIES = 5
+_AWAY_S = 600.0
+
+
+class OrderTasks(TaskKind[OrderRecord]):
+    """The orders of one worker. `settled` is called with an account of which a payment was booked."""
+
+    name = "orders"
+    table = records.ORDER_TASKS
+    at_once = 16
+    outlives = False
+
+    def __init__(self, store: Store, orders: OrderStore, booking: Booking) -> None:
+        super().__init__(store)
+        self.settled: Callable[[str], None] = _nothing
+        self._orders = orders
+        self._booking = booking
+
+    def takes(self, queued: OrderRecord) -> Mapping[Hashable, int]:
+        """A provider that hangs must not fill the places of the other."""
+        return {"": self.at_once, queued.provider: self.at_once // 2}
+
+    def only_if(self, held: OrderRecord) -> Condition:
+        """A wake during the attempt causes another one."""
+        return Condition("wakes = :wakes_seen", {"wakes_seen": held.wakes})
+
+    async def work(self, held: OrderRecord) -> Result:
+        provider = self._orders.sales.providers.get(held.provider)
+        if provider is None:
+            return Again(f"[payments.{held.provider}] is not set", _AWAY_S, is_try=False)
+        for _ in range(_TRIES):
+            rows = await self._orders.payments_of(held.id)
+            try:
+                order = await self._orders.with_checkout(held)
+                fetched = await provider.payments_of(held.id, order.checkout)
+            except ProviderFailed as error:
+                if error.is_final:
+                    return await self._later(held, error.reason)
+                return Again(error.reason, error.retry_after_s)
+            try:
+                if await self._booking.book(order, rows, fetched):
+                    self.settled(order.account)
+            except AlreadyExists:
+                continue
+            return await self._later(held)
+        return Again("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
+
+    async def _later(self, held: OrderRecord, error: str = "") -> Again:
+        order = await self._orders.find(None, held.id)
+        now = await self._store.now()
+        due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
+        return Again(error, is_try=False, values={"due": NEVER if due is None else due, "tries": 0})
+
+
+def _nothing(_account: str) -> None:
+    """Do nothing once a payment was booked."""

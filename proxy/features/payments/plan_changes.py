@@ -1,0 +1,162 @@
+"""Changes of an account's plan and months, in numbered units: of two that follow from one reading, the second
+is refused whole."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from policies.cycles import cycle_at
+from policies.paid_months import Month, MonthChange, Standing, due_at
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.records import NEVER, MonthRecord
+from proxy.ledger import Ledger
+from proxy.storage import entries
+from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.listed_tables import lock_account
+from proxy.storage.rows import columns, new_id
+from proxy.storage.store import Params, Statement
+
+ACTOR = "voxgate"
+
+_NUMBER = "SELECT coalesce(max(number), 0) AS number FROM plan_changes WHERE account = :account"
+_ACCOUNT = "SELECT plan, anchor, paid_until, lapsed_plan, closed, agreed FROM accounts WHERE id = :account"
+_MONTHS = f"SELECT {columns(MonthRecord)} FROM paid_months WHERE account = :account"
+_NEXT = "INSERT INTO plan_changes (account, number, at) VALUES (:account, :number, :at)"
+_PLAN = """
+UPDATE accounts SET plan = :plan, anchor = :anchor, paid_until = CAST(:paid_until AS BIGINT),
+    lapsed_plan = :lapsed_plan
+WHERE id = :account
+"""
+_COLUMNS = (*Month.__struct_fields__, "account", "due", "moved")
+_MONTH = f"""
+INSERT INTO paid_months ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{name}" for name in _COLUMNS)})
+ON CONFLICT (id) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("id", "account"))},
+    mailed = 0, tries = 0, error = ''
+"""
+
+
+class PlanReading(NamedTuple):
+    """An account as it was read. `number` is that of its last change, and was read first. If it
+    `has_agreed`, it has terms of its own. `moved` counts the moves of each month's carry."""
+
+    account: str
+    number: int
+    standing: Standing
+    is_closed: bool
+    has_agreed: bool
+    moved: dict[str, int]
+
+
+async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
+    store = ledger.store
+    params: Params = {"account": account}
+    (numbered,) = await store.read(_NUMBER, params)
+    (row,) = await store.read(_ACCOUNT, params)
+    months = await store.read(_MONTHS, params)
+    lapsed_plan = row["lapsed_plan"] if row["paid_until"] is not None else sales.lapsed_plan
+    now = await store.now()
+    pool = cycle_at(row["anchor"], now).start
+    # Before the balances: a request that settles meanwhile counts twice, and its account loses nothing by it.
+    held = await ledger.holds.held(account, pool)
+    balances = await entries.pools(store, account)
+    standing = Standing(
+        now=now,
+        plan=row["plan"],
+        anchor=row["anchor"],
+        paid_until=row["paid_until"],
+        # A plan that is not configured any more would refuse everything.
+        lapsed_plan=lapsed_plan if lapsed_plan in sales.plans else sales.lapsed_plan,
+        months=tuple(month_of(msgspec.convert(each, MonthRecord)) for each in months),
+        balances={**balances, pool: balances.get(pool, 0) - held},
+    )
+    return PlanReading(
+        account,
+        numbered["number"],
+        standing,
+        row["closed"] is not None,
+        row["agreed"] != "{}",
+        {each["id"]: each["moved"] for each in months},
+    )
+
+
+async def write(
+    ledger: Ledger, reading: PlanReading, moved: list[Entry], statements: list[Statement]
+) -> None:
+    """Write one unit. Raises AlreadyExists if another one of the account came before: then read it anew."""
+    guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.standing.now}
+    # The lock comes first: a unit that waits for it must hold no balance, as settlements would wait behind.
+    first = (lock_account(reading.account), Statement(_NEXT, guard))
+    if moved:
+        # Pools in the order in which settlements lock them.
+        in_order = sorted(moved, key=lambda entry: -entry.pool)
+        await ledger.holds.move(in_order, statements, first)
+    else:
+        await ledger.store.write(*first, *statements)
+
+
+def month_of(record: MonthRecord) -> Month:
+    values = {name: getattr(record, name) for name in Month.__struct_fields__}
+    return Month(**{**values, "is_kept": bool(record.is_kept)})
+
+
+def month_entries(reading: PlanReading, change: MonthChange, reason: str) -> list[Entry]:
+    """Return what a change of months moves: carries, and the spending of the plan before in a pool."""
+    moved = [
+        entry(reading, GRANTED, credits, reason, carry_reference(reading, month))
+        for month, credits in change.credits
+    ]
+    if change.spent:
+        moved.append(entry(reading, change.pool, change.spent, reason, None))
+    return moved
+
+
+def month_statements(reading: PlanReading, change: MonthChange) -> list[Statement]:
+    standing, moved = reading.standing, {month for month, _ in change.credits}
+    plan: Params = {
+        "account": reading.account,
+        "plan": change.plan,
+        "anchor": change.anchor,
+        "paid_until": change.paid_until,
+        "lapsed_plan": standing.lapsed_plan,
+    }
+    before = (standing.plan, standing.anchor, standing.paid_until)
+    is_same = (change.plan, change.anchor, change.paid_until) == before
+    written = [] if is_same else [Statement(_PLAN, plan)]
+    for month in change.months:
+        due = due_at(month, standing.now)
+        written.append(month_statement(reading, month, due=due, is_moved=month.id in moved))
+    return written
+
+
+def month_statement(reading: PlanReading, month: Month, *, due: int | None, is_moved: bool) -> Statement:
+    row: Params = {
+        **msgspec.structs.asdict(month),
+        "is_kept": int(month.is_kept),
+        "account": reading.account,
+        "due": NEVER if due is None else due,
+        "moved": reading.moved.get(month.id, 0) + is_moved,
+    }
+    return Statement(_MONTH, row)
+
+
+def carry_reference(reading: PlanReading, month: str) -> str:
+    moved = reading.moved.get(month, 0)
+    return f"carry:{month}:{moved}" if moved else f"carry:{month}"
+
+
+def entry(reading: PlanReading, pool: int, amount: int, reason: str, reference: str | None) -> Entry:
+    """Return an entry of the server itself. Its time is ours, never the provider's."""
+    return Entry(
+        id=new_id("ent"),
+        account=reading.account,
+        pool=pool,
+        amount=amount,
+        kind="correction" if amount < 0 or pool != GRANTED else "grant",
+        at=reading.standing.now,
+        reference=reference,
+        reason=reason,
+        actor=ACTOR,
+    )

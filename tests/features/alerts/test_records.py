@@ -1,0 +1,23 @@
+"""Alerts as rows, on both databases."""
+
+from __future__ import annotations
+
+import msgspec
+
+from policies.alerts import Alert, AlertChange
+from proxy.features.alerts import records
+from proxy.storage.store import Store
+
+
+async def test_an_alert_is_saved_changed_and_deleted(store: Store) -> None:
+    first = Alert(id="disk_full:data", kind="disk_full", name="data", detail="4 %", since=7)
+    later = msgspec.structs.replace(first, detail="3 %", mailed=8, gone=9)
+    other = Alert(id="dispute:77", kind="dispute", name="77", detail="", since=1)
+    await store.write(*[records.statement(AlertChange("save", each)) for each in (first, other)])
+    assert await records.list_all(store) == [other, first]
+    await store.write(
+        records.statement(AlertChange("send", later)), records.statement(AlertChange("drop", other))
+    )
+    assert await records.list_all(store) == [later]
+    await store.write(records.statement(AlertChange("end", later)))
+    assert await records.list_all(store) == []

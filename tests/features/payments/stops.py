@@ -1,0 +1,219 @@
+"""The life of an account, which may stop at each commit and each call of the provider, and then begins anew.
+
+`python -m tests.features.payments.stops URL DATA POINT` lives it in a process that kills itself at a point.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from policies.price import MICRO
+from proxy.features.all import open_store
+from proxy.features.payments.provider import CheckoutRequest, FetchedPayment
+from proxy.features.payments.records import OrderRecord
+from proxy.ledger import Ledger
+from proxy.ledger.memory_holds import MemoryHolds
+from proxy.ledger.stored_holds import StoredHolds
+from proxy.ledger.verify import verify
+from proxy.storage import accounts
+from proxy.storage.store import BatchItem, Content, Row, Statement, Store, WriteOutcome
+from proxy.telemetry.metrics import Metrics
+from tests.features.payments.rig import DAY_S, START, Shop, TinyProvider
+from tests.proxy.storage.watched import WatchedStore
+
+NEVER = 1_000_000
+
+
+class Points:
+    """Counts the points that are passed. `strike` is called at the point `at`; a stopped process does nothing
+    more, and its commits are lost."""
+
+    def __init__(self, at: int, strike: Callable[[], None]) -> None:
+        self.passed = 0
+        self.names: list[str] = []
+        self.is_dead = False
+        self._at = at
+        self._strike = strike
+
+    def note(self, name: str) -> None:
+        if self.is_dead:
+            return
+        self.passed += 1
+        self.names.append(name)
+        if self.passed == self._at:
+            self.is_dead = True
+            self._strike()
+
+    async def passing(self, name: str) -> None:
+        self.note(name)
+        if self.is_dead:
+            await asyncio.Event().wait()
+
+
+class StoppingStore(WatchedStore):
+    """A real store with a point before and after each commit."""
+
+    def __init__(self, store: Store, points: Points) -> None:
+        super().__init__(store, START)
+        self._points = points
+
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        await self._points.passing("before a commit")
+        rows = await super().write(*statements)
+        await self._points.passing("after a commit")
+        return rows
+
+    def submit(self, item: BatchItem) -> None:
+        self._points.note("before a commit")
+        if not self._points.is_dead:
+            super().submit(_Item(item, self._points))
+
+
+class _Item:
+    def __init__(self, item: BatchItem, points: Points) -> None:
+        self._item = item
+        self._points = points
+
+    @property
+    def content(self) -> Content:
+        return self._item.content
+
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        self._points.note("after a commit")
+        if not self._points.is_dead:
+            self._item.answer(content, outcome)
+
+
+class _Saved(msgspec.Struct):
+    """What outlives a kill outside of our database."""
+
+    seconds: float
+    checkouts: dict[str, CheckoutRequest]
+    paid: dict[str, FetchedPayment]
+
+
+class Life:
+    """The life of one account. Each of its steps may be done again."""
+
+    def __init__(self, shop: Shop, file: Path | None = None, *, has_webhooks: bool = True) -> None:
+        self.shop = shop
+        self.account = ""
+        self._file = file
+        self._has_webhooks = has_webhooks
+        if file is not None and file.exists():
+            saved = msgspec.json.decode(file.read_bytes(), type=_Saved)
+            shop.clock.seconds = saved.seconds
+            shop.provider.checkouts, shop.provider.paid = saved.checkouts, saved.paid
+
+    def save(self) -> None:
+        if self._file is not None:
+            saved = _Saved(self.shop.clock.seconds, self.shop.provider.checkouts, self.shop.provider.paid)
+            new = self._file.with_suffix(".new")
+            new.write_bytes(msgspec.json.encode(saved))
+            new.replace(self._file)
+
+    async def live(self) -> None:
+        shop = self.shop
+        found = await accounts.get(shop.clock, "ada")
+        self.account = (found or await accounts.create(shop.clock, name="ada", plan="free")).id
+        # The leases of a killed worker end.
+        await self._at(shop.clock.seconds + 61)
+        pack = await self._buy("small")
+        mini = await self._buy("mini")
+        next_mini = await self._buy("mini", "next")
+        await self._change(next_mini, refunded=990)
+        await self._change(pack, refunded=1000)
+        await self._at(9 * DAY_S)
+        await self._buy("pro")
+        await self._at(9 * DAY_S + 3600)
+        await self._at(12 * DAY_S)
+        await self._change(pack, disputed=1990)
+        await self._change(mini, refunded=990)
+        await self._change(pack, disputed=0, has_won=True)
+        await self._at(60 * DAY_S)
+
+    async def close(self) -> None:
+        for worker in self.shop.workers:
+            await worker.ledger.holds.close()
+
+    async def _buy(self, offer: str, key: str = "") -> OrderRecord:
+        order = await self.shop.order(self.account, offer, key or offer)
+        paid = self.shop.provider.paid.values()
+        if not any(payment.reference == order.id for payment in paid):
+            self.shop.provider.pay(order)
+            self.save()
+        await self._hook(order)
+        return order
+
+    async def _change(self, order: OrderRecord, **others: object) -> None:
+        (id_,) = [id_ for id_, each in self.shop.provider.paid.items() if each.reference == order.id]
+        if not (others.get("disputed") and self.shop.provider.paid[id_].has_won):
+            self.shop.provider.change(id_, **others)
+            self.save()
+        await self._hook(order)
+
+    async def _hook(self, order: OrderRecord) -> None:
+        if self._has_webhooks:
+            await self.shop.hook(order.id)
+        else:
+            await self._at(self.shop.clock.seconds + 3700)
+
+    async def _at(self, seconds: float) -> None:
+        """Let time pass until a moment, unless it is later already."""
+        while (clock := self.shop.clock).seconds < seconds:
+            clock.seconds = min(seconds, clock.seconds + 3 * DAY_S)
+            self.save()
+            await self.shop.work()
+        await self.shop.work()
+
+    async def found(self) -> dict[str, object]:
+        """What must be the same, whatever has stopped on the way."""
+        shop, ada = self.shop, self.account
+        sums: dict[str, int] = {}
+        for reference, amount in (await shop.entries(ada)).items():
+            kind = reference.partition(":")[0]
+            sums[kind] = sums.get(kind, 0) + amount
+        rows = await shop.clock.read("SELECT sum(credited) AS credited, count(*) AS many FROM payments")
+        mails = await shop.clock.read("SELECT count(*) AS many FROM audit WHERE action = 'payment.booked'")
+        read = await shop.read(ada)
+        return {
+            "granted": await shop.granted(ada),
+            "sums": sums,
+            "credited": int(rows[0]["credited"]) // MICRO,
+            "payments": rows[0]["many"],
+            "is booked": mails[0]["many"] >= rows[0]["many"],
+            "months": [(month.plan, month.state, month.carried) for month in await shop.months(ada)],
+            "plan": (read.plan, read.paid_until),
+            "contradictions": (await verify(shop.clock)).contradictions,
+        }
+
+
+def life_on(store: Store, points: Points, provider: TinyProvider | None = None, **others: object) -> Life:
+    clock = StoppingStore(store, points)
+    new_holds = StoredHolds if store.is_shared else MemoryHolds
+    ledgers = [Ledger(clock, new_holds(clock, Metrics())) for _ in range(2 if store.is_shared else 1)]
+    shop = Shop(clock, [ledgers[0], ledgers[-1]])
+    if provider is not None:
+        shop.use(provider)
+    shop.provider.at = points.passing
+    return Life(shop, **others)  # type: ignore[arg-type] # handed on
+
+
+async def main(url: str, data: str, point: str, webhooks: str) -> None:
+    points = Points(int(point), lambda: os.kill(os.getpid(), signal.SIGKILL))
+    async with open_store(url, Path(data)) as store:
+        life = life_on(store, points, file=Path(data) / "outside.json", has_webhooks=webhooks == "all")
+        await life.live()
+        print(msgspec.json.encode(await life.found()).decode())
+        await life.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

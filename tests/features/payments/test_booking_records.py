@@ -1,0 +1,293 @@
+"""Payments that are booked on both databases: credits, months, refunds, disputes, and two workers at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from policies.price import MICRO
+from policies.tasks import SECOND
+from proxy.ledger.verify import verify
+from proxy.storage import accounts
+from proxy.storage.accounts import Account, Change
+from proxy.storage.rows import NEWEST
+from proxy.storage.store import AlreadyExists, Statement, Store
+from tests.features.payments.rig import DAY_S, Shop, settle, shop_on
+
+_ALL = (NEWEST, 100)
+
+
+@pytest.fixture
+async def shop(store: Store) -> AsyncIterator[Shop]:
+    async with shop_on(store, workers=2) as opened:
+        yield opened
+        assert (await verify(store)).contradictions == []
+
+
+async def test_a_refund_takes_its_part_of_the_credits(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "small")
+    assert await shop.entries(ada) == {"pay:mercadopago:1:1": 500 * MICRO}
+    shop.provider.refund("1", 1000)
+    (order,) = await shop.orders.page(ada, *_ALL)
+    await shop.hook(order.id)
+    assert await shop.granted(ada) == 332.775919
+    assert (await shop.entries(ada))["pay:mercadopago:1:2"] == -167_224_081
+    for _ in range(3):
+        await shop.hook(order.id)
+    assert len(await shop.entries(ada)) == 2, "without a difference nothing is written"
+    assert (await shop.orders.find(ada, order.id)).state == "partly_refunded"
+    assert (await shop.read(ada)).has_paid
+
+
+async def test_an_older_answer_of_the_provider_is_refused_whole(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "small")
+    (order,) = await shop.orders.page(ada, *_ALL)
+    rows, old = await shop.orders.payments_of(order.id), [shop.provider.paid["1"]]
+    shop.provider.refund("1", 1000)
+    await shop.hook(order.id)
+    shop.provider.refund("1", 990)
+    with pytest.raises(AlreadyExists):
+        await shop.workers[1].booking.book(order, rows, [shop.provider.paid["1"]])
+    assert not await shop.workers[1].booking.book(order, await shop.orders.payments_of(order.id), old)
+    assert await shop.granted(ada) == 332.775919
+
+
+async def test_two_workers_book_a_payment_once(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "pro")
+    shop.provider.pay(order)
+    fetched = [shop.provider.paid["1"]]
+    results = await asyncio.gather(
+        *(worker.booking.book(order, [], fetched) for worker in shop.workers), return_exceptions=True
+    )
+    assert sorted(map(str, results)) == sorted(["True", str(next(filter(_refused, results)))])
+    assert len(await shop.months(ada)) == 1
+    assert (await shop.read(ada)).plan == "pro"
+
+
+def _refused(result: object) -> bool:
+    return isinstance(result, AlreadyExists)
+
+
+async def test_a_payment_that_contradicts_its_order_needs_attention(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    for others in (
+        {"amount": 1},
+        {"currency": "USD"},
+        {"seller": "78"},
+        {"is_live": True},
+    ):
+        order = await shop.order(ada, "small")
+        shop.provider.pay(order, **others)
+        await shop.hook(order.id)
+        found = await shop.orders.find(ada, order.id)
+        assert (found.state, found.attention.split()[-1]) == ("open", *others)
+        await shop.clock.write(Statement("UPDATE orders SET expires = 0"))
+    other = await shop.order(ada, "mini")
+    shop.provider.change("1", amount=other.amount, reference=order.id)
+    await shop.hook(other.id)
+    assert await shop.granted(ada) == 0
+    assert not await shop.months(ada)
+    assert len(await shop.orders.need_attention(9)) == 4
+
+
+async def test_a_month_begins_and_ends_by_the_clock_alone(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    read = await shop.read(ada)
+    assert (read.plan, read.lapsed_plan, await shop.left(ada)) == ("pro", "free", 1000)
+    await shop.buy(ada, "pro")
+    assert [month.state for month in await shop.months(ada)] == ["running", "ahead"]
+    assert await shop.speak(ada, 400)
+    shop.clock.seconds += 31 * DAY_S
+    assert (await shop.read(ada)).plan == "pro"
+    assert await shop.left(ada) == 1000
+    assert await shop.speak(ada, 1000)
+    assert not await shop.speak(ada, 1)
+    shop.clock.seconds += 31 * DAY_S
+    assert (await shop.read(ada)).plan == "free", "no task has run"
+    await shop.work()
+    assert [month.state for month in await shop.months(ada)] == ["past", "past"]
+    (row,) = await shop.clock.read("SELECT plan, paid_until FROM accounts WHERE id = :id", {"id": ada})
+    assert (row["plan"], row["paid_until"]) == ("free", None)
+
+
+async def test_a_dearer_plan_begins_now_and_what_is_left_is_carried(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "mini")
+    await shop.buy(ada, "mini")
+    assert await shop.speak(ada, 30)
+    await shop.later(9 * DAY_S)
+    late = await shop.take(await shop.read(ada), 20)
+    old = await shop.read(ada)
+    await shop.buy(ada, "pro")
+    assert late is not None
+    assert await shop.granted(ada) == 100, "that of the month ahead"
+    await shop.later(11)
+    assert await shop.granted(ada) == 150, "all but what is held"
+    # A slow upload of before: it finds the old pool empty.
+    slow = await shop.take(old, 60)
+    assert slow is not None
+    assert slow.hold.held.split.allowance == 0
+    await settle(slow)
+    await settle(late)
+    await shop.later(3 * DAY_S)
+    assert (await shop.granted(ada), await shop.left(ada)) == (90, 1000)
+    assert [month.carried // MICRO for month in await shop.months(ada)] == [50, 100, 0]
+
+
+async def test_a_change_on_the_same_day_carries_what_is_left(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    assert await shop.speak(ada, 900)
+    await shop.later(60)
+    await shop.buy(ada, "mini")
+    assert (await shop.granted(ada), await shop.left(ada)) == (100, 100)
+    await shop.later(40 * DAY_S)
+    assert (await shop.granted(ada), await shop.left(ada)) == (100, 0)
+
+
+async def test_what_a_free_plan_spent_that_day_is_given_back(shop: Shop) -> None:
+    ada = await shop.account("ada", "studio")
+    assert await shop.speak(ada, 70)
+    await shop.buy(ada, "mini")
+    assert await shop.left(ada) == 100
+
+
+async def test_a_dispute_ends_a_month_and_a_won_one_gives_back_what_was_left(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    (order,) = await shop.orders.page(ada, *_ALL)
+    assert await shop.speak(ada, 900)
+    await shop.later(DAY_S)
+    shop.provider.dispute("1")
+    await shop.hook(order.id)
+    assert ((await shop.read(ada)).plan, await shop.left(ada)) == ("free", 0)
+    assert (await shop.orders.find(ada, order.id)).state == "disputed"
+    await shop.buy(ada, "mini")
+    shop.provider.win("1")
+    await shop.hook(order.id)
+    assert ((await shop.read(ada)).plan, await shop.granted(ada)) == ("mini", 100)
+    await shop.buy(ada, "small")
+    shop.provider.dispute("1")
+    await shop.hook(order.id)
+    assert await shop.granted(ada) == 500
+
+
+async def test_a_refund_of_each_month_changes_that_month_alone(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    orders = [await shop.order(ada, "pro") for _ in range(3)]
+    paid = []
+    for order in orders:
+        paid.append(shop.provider.pay(order))
+        await shop.hook(order.id)
+    ends = [month.ends for month in await shop.months(ada)]
+    shop.provider.refund(paid[1], 4990)
+    await _wake_all(shop, ada)
+    months = {month.id[-1]: month for month in await shop.months(ada)}
+    assert months["2"].state == "dropped"
+    assert months["3"].ends == ends[1]
+    shop.provider.refund(paid[0], 100)
+    await _wake_all(shop, ada)
+    assert (await shop.months(ada))[0].state == "running", "a part changes no month"
+    await shop.later(5 * DAY_S)
+    shop.provider.refund(paid[0], 4890)
+    await _wake_all(shop, ada)
+    last = (await shop.months(ada))[-1]
+    assert (last.state, last.starts) == ("running", await shop.clock.now())
+    await shop.later(40 * DAY_S)
+    shop.provider.refund(paid[2], 4990)
+    await _wake_all(shop, ada)
+    assert len(await shop.orders.need_attention(9)) == 1, "nothing is left of a past one"
+
+
+async def test_money_for_a_closed_account_is_kept_and_needs_attention(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    order, month = await shop.order(ada, "small"), await shop.order(ada, "pro")
+    await accounts.close(shop.clock, ada)
+    shop.provider.pay(order)
+    shop.provider.pay(month)
+    await _wake_all(shop, ada)
+    assert await shop.granted(ada) == 0
+    assert not await shop.months(ada)
+    assert len(await shop.orders.need_attention(9)) == 2
+    assert len(await shop.orders.payments_of(order.id)) == 1
+
+
+async def test_a_closing_between_the_reading_and_the_commit_refuses_the_booking(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "small")
+    shop.provider.pay(order)
+    shop.clock.may_answer.clear()
+    booking = asyncio.create_task(shop.workers[0].booking.book(order, [], [shop.provider.paid["1"]]))
+    await shop.clock.was_asked.wait()
+    await accounts.close(shop.clock, ada)
+    shop.clock.may_answer.set()
+    with pytest.raises(AlreadyExists):
+        await booking
+    assert await shop.granted(ada) == 0
+
+
+async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    await shop.buy(ada, "pro")
+    assert await shop.speak(ada, 300)
+    await shop.later(2 * DAY_S)
+    await _set_plan(shop, ada, "mini")
+    assert (await shop.read(ada)).paid_until is None
+    assert await shop.speak(ada, 0)
+    await shop.later(60)
+    assert (await shop.granted(ada), await shop.left(ada)) == (1700, 100)
+    await shop.buy(ada, "small")
+    await shop.later(DAY_S)
+    await shop.buy(ada, "pro")
+    await _set_plan(shop, ada, "pro")
+    await shop.later(60 * DAY_S)
+    assert (await shop.read(ada)).plan == "pro", "for good"
+
+
+async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "small")
+    for minutes in (1, 4, 25, 30):
+        await shop.later(minutes * 60)
+    shop.provider.pay(order)
+    await shop.later(3600)
+    assert await shop.granted(ada) == 500
+    shop.provider.refund("1", 2990)
+    await shop.later(DAY_S)
+    assert await shop.granted(ada) == 0
+    assert (await shop.orders.find(ada, order.id)).due > await shop.clock.now() + SECOND
+
+
+async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "small")
+
+    async def at(point: str) -> None:
+        if point == "after the fetch" and not shop.provider.paid:
+            shop.provider.pay(order)
+            await shop.orders.wake("mercadopago", order.id)
+
+    shop.provider.at = at
+    await shop.orders.wake("mercadopago", order.id)
+    await shop.workers[0].look()
+    await shop.work()
+    assert await shop.granted(ada) == 500
+
+
+async def _wake_all(shop: Shop, account: str) -> None:
+    for order in await shop.orders.page(account, *_ALL):
+        await shop.hook(order.id)
+
+
+async def _set_plan(shop: Shop, account: str, plan: str) -> None:
+    async def decide(read: Account) -> Change:
+        return Change(plan, read.agreed, sets_plan=True)
+
+    assert isinstance(await accounts.change(shop.clock, account, decide), Account)
