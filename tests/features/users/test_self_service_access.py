@@ -14,7 +14,7 @@ from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Params, Statement
-from tests.features.users.people import Person, person, serve_people
+from tests.features.users.people import PEOPLE, Person, person
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
 
@@ -67,9 +67,8 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    serve_people(monkeypatch)
-    async with inside(tmp_path, TONE) as server:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with inside(tmp_path, TONE + PEOPLE) as server:
         store = server.worker.store
         names = ("owner", "stranger", "suspended", "closed")
         people = {name: await person(server, name) for name in names}
