@@ -18,5 +18,6 @@ By = Literal[
     "operation",
     "job",
     "refusal",
+    "tag",
 ]
 SIDES: tuple[By, ...] = get_args(By)

@@ -15,6 +15,7 @@ from proxy.api.me import Me
 from proxy.api.models import Models
 from proxy.api.server import ServerEndpoints, ServerLink
 from proxy.api.usage import Usage
+from proxy.api.usage_stats import UsageStatistics
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.erasing import DerivedThings
@@ -94,6 +95,7 @@ class Worker:
             *for_clients(served.endpoints),
             *Me(admin_tools, voices).endpoints,
             *for_clients(Usage(admin_tools).endpoints),
+            *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
             *welcome.routes(),
         ]

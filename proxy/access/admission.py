@@ -95,7 +95,7 @@ class Admission:
         return caller_terms, await self._limits.admit(caller.account, caller.key, caller_terms)
 
 
-RequestClass = Literal["read", "list", "write", "usage", "file", "admin", "unmatched"]
+RequestClass = Literal["read", "list", "write", "usage", "file", "admin", "webhook", "unmatched"]
 
 MOST_A_MINUTE: dict[RequestClass, int] = {
     "read": 600,
@@ -104,6 +104,7 @@ MOST_A_MINUTE: dict[RequestClass, int] = {
     "usage": 60,
     "file": 30,  # a batch's file is made from its lines each time
     "admin": 600,
+    "webhook": 600,  # of a provider, all of whose accounts may pay at once
     "unmatched": 120,  # a path or a method that is not served
 }
 

@@ -16,6 +16,7 @@ from proxy.config.reader import Reader, possible
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
 from proxy.http.body import micro
+from proxy.storage.accounts import Account
 
 
 @with_limits(LIMITS, lambda row: row.number | UnsetType | None, default=UNSET)
@@ -94,10 +95,10 @@ def check(plan: str, agreed: Overrides, config: Config) -> None:
         ) from None
 
 
-def in_force(plan: str, agreed: Overrides, config: Config) -> Terms | None:
+def in_force(account: Account, config: Config) -> Terms | None:
     """Return the terms, or None if the plan is gone, or if the account lacks a limit that it leaves open."""
     try:
-        return terms(config.plans[plan], agreed)
+        return terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
     except (KeyError, MissingLimits):
         return None
 

@@ -68,7 +68,7 @@ class AdminTools(NamedTuple):
 
     async def balance(self, account: Account) -> AccountBalance | None:
         """Return the account's balance, or None if its plan is not in force."""
-        terms = account_overrides.in_force(account.plan, account.agreed, self.config)
+        terms = account_overrides.in_force(account, self.config)
         if terms is None:
             return None
         return await read_balance(self.ledger, account.id, "", account.anchor, terms)

@@ -33,6 +33,7 @@ from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.usage_tag import TAG_HEADER, TAG_PATTERN, read_tag
 from speech_engine import EngineError
 
 BUFFERED_WAV_S = 60.0
@@ -42,11 +43,13 @@ MOST_LAST_BYTES = 64 * 1024
 """The most bytes that go out when a request is settled, and holds no stream of its account any more."""
 
 _PACE = "x-voxgate-pace"
+_PACE_FIELD, _TAG_FIELD = _PACE.encode(), TAG_HEADER.encode()
 PACE_HEADER = Header(
     _PACE,
     "`live`: the sound is sent at most five seconds before it is heard, for a client that may hang up.",
     "^live$",
 )
+TAG = Header(TAG_HEADER, "Usage has this tag, and sums by it: an episode, a project, ….", TAG_PATTERN)
 
 
 class Answering:
@@ -96,6 +99,9 @@ class Answering:
     ) -> None:
         """Answer a request that was admitted. Raises RequestFailed."""
         caller: Caller = state["caller"]
+        tag = request.tag
+        if _TAG_FIELD in connection.fields:
+            tag = read_tag(connection.headers(_TAG_FIELD), tag)
         call = await self._speaking.call(state["request_id"], caller, request, terms, own_voice)
         if caller.role == "admin":
             state["route"] = call.plan.description
@@ -103,13 +109,14 @@ class Answering:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
         goes_whole = write in (_write_file, _write_json)
-        pace = connection.header(_PACE.encode())
-        if pace and pace != "live":
+        # Read without a call each: every request comes here.
+        pace = connection.fields.get(_PACE_FIELD)
+        if pace and pace != b"live":
             raise InvalidRequest(f"Invalid header '{_PACE}': it can only be live.", param=_PACE)
         is_paced = (bool(pace) or caller.caps.pace == "live") and not goes_whole
         if is_paced:
             write = partial(_at_live_pace, write)
-        call = replace(call, goes_whole=goes_whole, is_paced=is_paced)
+        call = replace(call, goes_whole=goes_whole, is_paced=is_paced, tag=tag)
         with connection.stop_when_client_leaves():
             deliver = partial(_deliver, write, connection)
             try:

@@ -159,7 +159,7 @@ class Explanations(Resource):
         """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
-        terms = account_overrides.in_force(account.plan, account.agreed, self._admin_tools.config)
+        terms = account_overrides.in_force(account, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms

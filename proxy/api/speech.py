@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.api.answering import PACE_HEADER, Answering
+from proxy.api.answering import PACE_HEADER, TAG, Answering
 from proxy.api.speech_answers import (
     AudioDelta,
     AudioDone,
@@ -44,6 +44,7 @@ from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.usage_tag import TAG_HEADER
 
 SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
 """The failures of whatever speaks."""
@@ -85,7 +86,8 @@ class SpeechEndpoint:
         if request.answer == "background":
             # Its key makes an id. A kept answer is believed for a usage row, and a 202 has none.
             key = read_key(connection.headers(b"idempotency-key"))
-            later = BackgroundRequest(state["request_id"], caller, terms, body, defaults, key)
+            tags = connection.headers(TAG_HEADER.encode())
+            later = BackgroundRequest(state["request_id"], caller, terms, body, defaults, key, tags)
             await (await self._background.begin(later))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, terms)
@@ -127,7 +129,7 @@ def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.
                 DecodingFailed,
                 *SPEECH_FAILURES,
             ),
-            request_headers=(KEY_HEADER, PACE_HEADER),
+            request_headers=(KEY_HEADER, PACE_HEADER, TAG),
             accepted=accepted,
             headers=ANSWER_HEADERS,
             some_headers=SOME_ANSWER_HEADERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from policies.routing import Voice
 from proxy.access.callers import Caller
 from proxy.http.connection import Connection
 from proxy.speech.speech_request import Defaults, SpeechRequest
+from proxy.speech.usage_tag import read_tag
 
 
 class SpeechForms(Protocol):
@@ -37,7 +39,8 @@ class SpeechForms(Protocol):
 
 
 class BackgroundRequest(NamedTuple):
-    """A request for speech as it was sent, which was counted already. `key` is its Idempotency-Key."""
+    """A request for speech as it was sent, which was counted already. `key` is its Idempotency-Key, and
+    `tags` are its headers of this name."""
 
     id: str
     caller: Caller
@@ -45,6 +48,11 @@ class BackgroundRequest(NamedTuple):
     body: bytes
     defaults: Defaults
     key: str | None
+    tags: Sequence[str] = ()
+
+    def tag(self, of_body: str | None) -> str:
+        """Return the tag by its header and its body. Raises InvalidRequest."""
+        return read_tag(self.tags, of_body)
 
     def __repr__(self) -> str:
         return f"<BackgroundRequest {self.id}>"

@@ -25,6 +25,7 @@ from proxy.http.endpoint import Query
 from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, Listing, iso, page, query_limit, query_time
 from proxy.http.replies import CsvReply, reply
 from proxy.http.resource import Resource, endpoint
+from proxy.speech.usage_tag import query_tag
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
@@ -36,7 +37,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One request, or a clone at a provider, as `operation` says. `credits` were charged, at a `price` of so
     many credits `price_per` minute, character or job. `refunded` of them were given back later. `units` is
     what providers counted in units of their own. `job` is the one of which it is a step. `substitute` is what
-    the answer told in `x-voxgate-substitute`, "" for nothing."""
+    the answer told in `x-voxgate-substitute`, "" for nothing, and `tag` the tag of the request."""
 
     id: str
     started: str
@@ -61,6 +62,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation
     job: str
     substitute: str
+    tag: str
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +97,8 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """A sum, with the money that providers charged. By account, day, engine, job and month, it has what runs
-    on rented machines have cost, too. One of an account has its name."""
+    """A sum, with the money that providers charged. By account, day, engine, job, month and tag, it has what
+    runs on rented machines have cost, too. One of an account has its name."""
 
     cost_usd: float
     account_name: str
@@ -115,6 +117,7 @@ class AdminUsageGroups(msgspec.Struct, frozen=True, kw_only=True):
 _QUERIES = (
     SINCE,
     UNTIL,
+    Query("tag", "Only requests with this tag, or without one for an empty text."),
     Query("by", "Sums instead of single requests, one for each of these: up to `limit`, not paged.", SIDES),
     Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
     *PAGE,
@@ -161,7 +164,7 @@ class Reports:
         until = LAST_MOMENT if until is None else until
         if since is None and is_summed:
             since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
-        return Period(account, since or 0, until)
+        return Period(account, since or 0, until, query_tag(request.query_params.get("tag")))
 
     async def _page(self, request: Request, period: Period) -> Response:
         listed = await page(

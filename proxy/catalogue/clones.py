@@ -105,7 +105,7 @@ class Cloning(Protocol):
         ...
 
     def statements(
-        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str
+        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str, tag: str = ""
     ) -> Sequence[Statement]:
         """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
         ...
@@ -115,7 +115,13 @@ class Cloning(Protocol):
         ...
 
     async def order(
-        self, record: VoiceRecord, places: Iterable[CloneTarget], *, payer: str = "", pays_again: bool = False
+        self,
+        record: VoiceRecord,
+        places: Iterable[CloneTarget],
+        *,
+        payer: str = "",
+        tag: str = "",
+        pays_again: bool = False,
     ) -> object:
         """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
         ...

@@ -26,6 +26,7 @@ def usage(
         str | None,
         typer.Option(help=f"Sums by {', '.join(SIDES[:-1])} or {SIDES[-1]}."),
     ] = None,
+    tag: Annotated[str | None, typer.Option(help="Only requests with this tag.")] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV: all rows, unless there is a --limit.")
     ] = False,
@@ -34,7 +35,7 @@ def usage(
     form: Printed = None,
 ) -> None:
     """List requests with their audio and credits, or sums. The newest is first."""
-    query = {"account": account, "since": since, "until": until, "by": by, "limit": limit}
+    query = {"account": account, "since": since, "until": until, "by": by, "tag": tag, "limit": limit}
     if as_csv and form:
         raise CommandRefused("--csv and --json: use only one of them")
     if as_csv:

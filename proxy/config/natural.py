@@ -1,7 +1,8 @@
 """natural.toml in the data folder: natural voices, as a layer above the defaults and beneath the file.
 
-Only commands write it. It may come from a stranger's backup, so a section with other keys than commands write
-is left out, and a server starts without it.
+It is a layer of its own: a model's manifest has no place for aliases, their order, or licences that an
+operator has accepted. Only commands write it. It may come from a stranger's backup, so a section with other
+keys than commands write is left out, and a server starts without it.
 """
 
 from __future__ import annotations

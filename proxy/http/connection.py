@@ -150,8 +150,8 @@ class Connection:
         self._peer: Peer = scope.get("extensions", {}).get(PEER) or _SteadyPeer()
         self._block: _Block | None = None
         self._head: Message | None = None
-        # If a field comes twice, the first value counts.
-        self._fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        # The head by names in small letters. If a field comes twice, the first value counts.
+        self.fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
 
     @property
     def sent_share(self) -> float | None:
@@ -166,17 +166,17 @@ class Connection:
         return self._peer.is_ending or self._peer.is_gone
 
     def header(self, name: bytes) -> str:
-        return self._fields.get(name, b"").decode("latin-1")
+        return self.fields.get(name, b"").decode("latin-1")
 
     def headers(self, name: bytes) -> list[str]:
-        if name not in self._fields:
+        if name not in self.fields:
             return []
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
         """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`,
         RateLimited, and the peer's failure for an incomplete body."""
-        declared = self._fields.get(b"content-length", b"")
+        declared = self.fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         part, is_last = await self._body_part()
@@ -188,7 +188,7 @@ class Connection:
         """Read a body piece by piece, within so many seconds, at no less than the least rate. The time that
         the caller takes for a piece does not count. The bytes are not counted with the key's other bodies:
         the caller holds a place. Raises what `body` raises."""
-        declared = self._fields.get(b"content-length", b"")
+        declared = self.fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         loop = asyncio.get_running_loop()

@@ -160,8 +160,8 @@ def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     # Even if no key is needed, a key that is sent must be good.
     of_role = (errors.NotAllowed,) if endpoint.is_for_admins else ()
     of_session = {
-        "session": (errors.SessionNeeded,),
-        "fresh session": (errors.SessionNeeded, errors.SignInAgain),
+        "session": (errors.SessionEnded, errors.SessionNeeded),
+        "fresh session": (errors.SessionEnded, errors.SessionNeeded, errors.SignInAgain),
     }
     common = (
         *(errors.InvalidKey, errors.AccountSuspended, *of_role, *of_session.get(endpoint.access, ())),

@@ -41,6 +41,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     voice: str
     job: str = ""
+    tag: str = ""
     micro_usd: int | None = None
     part: int | None = None
 
@@ -106,6 +107,7 @@ class FixedPrice:
             micro_usd=made.micro_usd or 0,
             kind=self._kind,
             job=made.job,
+            tag=made.tag,
         )
         await self._write(_end(row, hold, has_cost=made.micro_usd is not None))
         return True

@@ -97,6 +97,7 @@ class Hold:
             micro_usd=micro_usd,
             kind=spent.kind,
             job=request.job,
+            tag=request.tag,
         )
         new_entries = self._entries(charge.amount) if charge.amount else []
         return End(outcome, row, new_entries, costs, spent.rows)

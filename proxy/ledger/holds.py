@@ -39,7 +39,7 @@ class HoldRequest(Payer, frozen=True, kw_only=True):
     """The hold that a request needs: for which account, and the most that it is expected to cost.
 
     A job's hold is no stream: it has no key, and limits of streams do not apply. `job` is the id of a job
-    that speaks.
+    that speaks, and `tag` is for its row of usage.
     """
 
     request_id: str
@@ -47,6 +47,7 @@ class HoldRequest(Payer, frozen=True, kw_only=True):
     estimated_s: float = 0.0
     is_stream: bool = True
     job: str = ""
+    tag: str = ""
 
 
 class HeldCredits(msgspec.Struct, frozen=True):

@@ -313,7 +313,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
     `job` has no listener: it does not count as a stream of its plan, and engines serve it last. All attempts
-    at a `step` share its name; each attempt is a call with its own id.
+    at a `step` share its name; each attempt is a call with its own id. Usage has its `tag`.
     """
 
     id: str
@@ -327,6 +327,7 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     is_paced: bool = False
     job: str = ""
     step: str = ""
+    tag: str = ""
 
     def __repr__(self) -> str:
         return f"<SpeechCall {self.id}, {self.totals!r}>"

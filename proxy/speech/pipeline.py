@@ -206,4 +206,5 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
         estimated_s=estimated_s,
         is_stream=not call.job,
         job=call.job,
+        tag=call.tag,
     )

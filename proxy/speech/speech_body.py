@@ -16,6 +16,7 @@ from policies.lexicon import MOST_INLINE
 from policies.text_tags import EmotionTags
 from proxy.audio.formats import FORMATS, RATES_HZ
 from proxy.errors import InvalidRequest
+from proxy.speech.usage_tag import Tag
 
 ONE_OF = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [key]} for key in ("id", "cast", "mix"))]
@@ -144,6 +145,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     cache: Annotated[bool, Meta(description="true or false")] | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     background: Annotated[bool, Meta(description="true or false")] | None = None
+    tag: Tag | None = None
 
     def __repr__(self) -> str:
         return f"<SpeechBody {self.model} {len(self.input)} characters>"

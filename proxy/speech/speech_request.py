@@ -85,12 +85,13 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     provenance: Literal["c2pa"] | None = None
     source: SourceSound | None = None
+    tag: str = ""
 
     def __repr__(self) -> str:
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
 
 
-UNPLANNED = {"text": ""}
+UNPLANNED = {"text": "", "tag": ""}
 """The fields that a stored plan omits, each with its placeholder."""
 
 
@@ -173,6 +174,7 @@ def parse_speech(
         extra=extra,
         ignored=ignored,
         provenance=parsed.provenance,
+        tag=parsed.tag or "",
     )
 
 

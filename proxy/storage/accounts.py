@@ -176,7 +176,8 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     Things with files, such as a voice of a recording, are erased afterwards. Closing twice keeps the
     first time. Forget its callers afterwards.
     """
-    row: Params = {"id": account, "closed": act.at if act else await store.now()}
+    now = act.at if act else await store.now()
+    row: Params = {"id": account, "closed": now}
     saved = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
     rows, *_ = await write_deletion(
         store,
@@ -185,7 +186,7 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
         *saved,
         library_revisions.raise_statement(account),
     )
-    return _one(rows)
+    return _one(rows, now)
 
 
 async def suspend(store: Store, account: str, act: Act) -> Account | None:
@@ -193,14 +194,14 @@ async def suspend(store: Store, account: str, act: Act) -> Account | None:
     first time. Forget its callers afterwards."""
     suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
-    return _one(rows)
+    return _one(rows, act.at)
 
 
 async def resume(store: Store, account: str, act: Act) -> Account | None:
     """End the suspension of an account. Forget its callers afterwards."""
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
-    return _one(rows)
+    return _one(rows, act.at)
 
 
 def prefer_statement(account: str, voice: str) -> Statement:
@@ -225,5 +226,5 @@ async def plans_in_use(store: Store) -> frozenset[str]:
     return frozenset(str(row["plan"]) for row in await store.read(_PLANS_IN_USE))
 
 
-def _one(rows: list[Row]) -> Account | None:
-    return _account(rows[0]) if rows else None
+def _one(rows: list[Row], now: int) -> Account | None:
+    return _at(_account(rows[0]), now) if rows else None

@@ -14,9 +14,22 @@ Outcome = Literal["finished", "left", "failed"]
 
 
 class Period(msgspec.Struct, frozen=True):
+    """Rows of usage from `since` to before `until`: of an account, and with a tag. None is all of them."""
+
     account: str | None = None
     since: int = 0
     until: int = LAST_MOMENT
+    tag: str | None = None
+
+    @property
+    def condition(self) -> str:
+        """The SQL condition of its rows of usage."""
+        account = "" if self.account is None else " AND account = :account"
+        return IN_PERIOD + account + self.of_tag
+
+    @property
+    def of_tag(self) -> str:
+        return "" if self.tag is None else " AND tag = :tag"
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +38,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
     A clone's row has the id of its row in `bindings`. `job` is the one of which it is a step. `substitute`
-    are the engine's voices that replaced the requested ones, as the answer stated.
+    are the engine's voices that replaced the requested ones, as the answer stated. `tag` is the client's.
     """
 
     id: str
@@ -53,6 +66,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: Operation = "speech"
     job: str = ""
     substitute: str = ""
+    tag: str = ""
 
 
 _COLUMNS = columns(UsageRow)
@@ -60,8 +74,6 @@ _INSERT = insert_sql("usage", UsageRow)
 IN_PERIOD = "started >= :since AND started < :until"
 IN_PERIOD_OF_ACCOUNT = f"account = :account AND {IN_PERIOD}"
 _PAGE = "started <= :at AND (started < :at OR id < :id) ORDER BY started DESC, id DESC LIMIT :limit"
-_LIST = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD} AND {_PAGE}"
-_LIST_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM usage WHERE {IN_PERIOD_OF_ACCOUNT} AND {_PAGE}"
 _PLACE = "SELECT started FROM usage WHERE id = :id"
 _PLACE_OF_ACCOUNT = f"{_PLACE} AND account = :account"
 _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIMIT :most"
@@ -100,7 +112,7 @@ async def page(
 ) -> list[UsageRow]:
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
-    rows = await read(_LIST if period.account is None else _LIST_OF_ACCOUNT, parameters)
+    rows = await read(f"SELECT {_COLUMNS} FROM usage WHERE {period.condition} AND {_PAGE}", parameters)
     return msgspec.convert(rows, list[UsageRow])
 
 

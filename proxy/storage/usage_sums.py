@@ -15,7 +15,7 @@ import msgspec
 from policies.usage_sides import By
 from proxy.storage import refusals
 from proxy.storage.store import Params, Store
-from proxy.storage.usage import IN_PERIOD, IN_PERIOD_OF_ACCOUNT, Period
+from proxy.storage.usage import Period
 
 DAY = 86_400_000_000
 """In microseconds."""
@@ -38,7 +38,7 @@ _EXPRESSIONS: dict[By, str] = {
     "job": _JOB.format(id="id"),
 }
 # Sums by these sides include the costs of runs on rented machines. Those costs are not in the rows of usage.
-_SIDES_WITH_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month")
+_SIDES_WITH_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month", "tag")
 # The sums are cast, because a sum of bigints is a numeric in PostgreSQL. Each row is rounded down to
 # milliseconds before the sum, so that a sum is exactly the sum of its rows.
 _SUMS = ", ".join(
@@ -75,18 +75,22 @@ async def sums(
 ) -> list[UsageSum]:
     """Return up to `most` sums: days and months newest first, other sums with the most credits first.
 
-    With `has_runs`, sums by account, day, engine, job and month include the costs of rented machines.
+    With `has_runs`, sums by account, day, engine, job, month and tag include the costs of rented machines.
+    Refusals have no tag.
     """
     if by == "refusal":
+        if period.tag is not None:
+            return []
         refused = await refusals.by_reason(store, period, most)
         return [_free_sum(str(row["name"]), int(row["requests"])) for row in refused]
     expression = _expression(store, by)
-    where = IN_PERIOD if period.account is None else IN_PERIOD_OF_ACCOUNT
     is_time = by in ("day", "month")
     account_name = f", {_ACCOUNT_NAME}" if by == "account" else ""
-    sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} FROM usage WHERE {where} GROUP BY 1"
+    of_usage = f"FROM usage WHERE {period.condition} GROUP BY 1"
+    sql = f"SELECT {expression} AS name, count(*) AS requests, {_SUMS} {of_usage}"
     if has_runs and by in _SIDES_WITH_RUNS:
-        runs = f"{COSTS_OF_RUNS} AND {'1 = 1' if period.account is None else 'account = :account'}"
+        of_account = "" if period.account is None else " AND account = :account"
+        runs = COSTS_OF_RUNS + of_account + period.of_tag
         run_name = f"at / {DAY}" if is_time else _JOB.format(id="request") if by == "job" else by
         run_sums = f"SELECT {run_name}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
         sql = f"SELECT name, {_SUMS_OF_BOTH} FROM ({sql} UNION ALL {run_sums}) AS sums GROUP BY 1"
@@ -99,7 +103,8 @@ async def sums(
         found = msgspec.convert(rows, list[UsageSum])
         if by == "job":
             return _name_jobs(found)[:most]
-        return await _with_refused(store, period, found) if by == "outcome" else found
+        has_refused = by == "outcome" and period.tag is None
+        return await _with_refused(store, period, found) if has_refused else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
     return _join_by_name(days, lambda day: day[:7])[:most] if by == "month" else days
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.limits import Caps
-from policies.plans import UNLIMITED, MissingLimits, Overrides, Plan, Prices, terms
+from policies.plans import UNLIMITED, MissingLimits, Overrides, Plan, Prices, plan_at, terms
 from policies.price import FREE, Price
 from tests.tables import each_row
 
@@ -45,6 +45,19 @@ def test_a_limit_that_nobody_agreed_on_is_named_and_is_not_no_limit() -> None:
 
 def test_a_plan_with_a_price_is_paid() -> None:
     assert (terms(BASIC).is_paid, terms(UNLIMITED).is_paid) == (True, False)
+
+
+def test_an_account_that_has_paid_once_is_a_paying_one_on_any_plan() -> None:
+    paid, unpaid = terms(UNLIMITED, has_paid=True), terms(UNLIMITED)
+    assert paid == msgspec.structs.replace(unpaid, is_paid=True)
+
+
+@given(st.integers(0, 2**60), st.integers(0, 2**60))
+def test_a_plan_ends_at_its_end_and_not_before(now: int, until: int) -> None:
+    assert plan_at(now, "pro", until, "free") == ("pro" if now < until else "free")
+    assert plan_at(until - 1, "pro", until, "free") == "pro"
+    assert plan_at(until, "pro", until, "free") == "free"
+    assert plan_at(now, "pro", None, "free") == "pro"
 
 
 def test_engines_and_prices_may_be_agreed_on_too() -> None:

@@ -86,7 +86,14 @@ class CloneBills:
         """
         hold = await durable_holds.get(self._store, held.id)
         due = hold or await self._without_hold(held, terms)
-        made = Purchase(payer=held.payer, engine=held.engine, model=CLONE, voice=held.voice, micro_usd=fee)
+        made = Purchase(
+            payer=held.payer,
+            engine=held.engine,
+            model=CLONE,
+            voice=held.voice,
+            tag=held.tag,
+            micro_usd=fee,
+        )
         if await self._price.charge(due, made):
             if hold is None and held.payer:
                 await durable_holds.count(self._store, due.account, due.pool)

@@ -91,6 +91,7 @@ class CloneOrders:
         places: Iterable[CloneTarget],
         *,
         payer: str = "",
+        tag: str = "",
         pays_again: bool = False,
         act: Act | None = None,
     ) -> list[CloneRecord]:
@@ -98,14 +99,14 @@ class CloneOrders:
 
         `payer` is the key whose account pays. Without one, it is the operator's order.
         """
-        tasks = tasks_of(record, places, payer)
+        tasks = tasks_of(record, places, payer, tag)
         return [await self.clone_tasks.want(task, act, pays_again=pays_again) for task in tasks]
 
     def statements(
-        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str
+        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str, tag: str = ""
     ) -> Sequence[Statement]:
         """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
-        return [records.want_statement(task) for task in tasks_of(record, places, payer)]
+        return [records.want_statement(task) for task in tasks_of(record, places, payer, tag)]
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         found = await records.list_of_voices(self._store, voices)
@@ -128,7 +129,9 @@ def _saved(clone: CloneRecord) -> SavedClone:
     return SavedClone(clone.engine, clone.state, clone.error, binding)
 
 
-def tasks_of(record: VoiceRecord, places: Iterable[CloneTarget], payer: str) -> list[CloneTask]:
+def tasks_of(
+    record: VoiceRecord, places: Iterable[CloneTarget], payer: str, tag: str = ""
+) -> list[CloneTask]:
     """Return the clone tasks of a voice for checked places. A clone of our own engine is free."""
     return [
         CloneTask(
@@ -138,6 +141,7 @@ def tasks_of(record: VoiceRecord, places: Iterable[CloneTarget], payer: str) -> 
             engine=place.engine,
             credential=place.credential,
             payer="" if place.info.is_local else payer,
+            tag=tag,
         )
         for place in places
     ]

@@ -39,7 +39,9 @@ class CloneRecordings:
         """Return what an account may do now. None: its plan is not in force."""
         owner = await accounts.get(self._store, account)
         try:
-            return None if owner is None else terms(plans[owner.plan], owner.agreed)
+            if owner is None:
+                return None
+            return terms(plans[owner.plan], owner.agreed, has_paid=owner.has_paid)
         except (KeyError, MissingLimits):
             return None
 

@@ -27,7 +27,7 @@ from proxy.storage.tombstones import NOT_ERASED
 class CloneRecord(CloneFacts, frozen=True, kw_only=True):
     """A voice on one engine. `revision` is the voice's when the task was added. `error` is for its owner.
 
-    `payer` is the key of the account that ordered it. Without one, the operator pays.
+    `payer` is the key of the account that ordered it. Without one, the operator pays. `tag` is the order's.
     """
 
     id: str
@@ -37,6 +37,7 @@ class CloneRecord(CloneFacts, frozen=True, kw_only=True):
     engine: str
     credential: str
     payer: str = ""
+    tag: str = ""
 
 
 class CloneTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,7 @@ class CloneTask(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     credential: str
     payer: str = ""
+    tag: str = ""
 
 
 COLUMNS = columns(CloneRecord)
@@ -76,13 +78,14 @@ _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WH
 _DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
-    due = 0, tries = 0, error = '', payer = :payer
+    due = 0, tries = 0, error = '', payer = :payer, tag = :tag
 WHERE {_PLACE} AND state = 'failed'
 """
 _WANT = f"""
-INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, state)
+INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, tag, state)
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
-    CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT), 'wanted'
+    CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT),
+    CAST(:tag AS TEXT), 'wanted'
 WHERE {NOT_ERASED} AND {trained_models.IS_THERE}
 ON CONFLICT DO NOTHING
 """

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from policies.plans import Terms
 from proxy import errors
 from proxy.access.callers import Caller
-from proxy.api.answering import PACE_HEADER, Answering
+from proxy.api.answering import PACE_HEADER, TAG, Answering
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
@@ -120,7 +120,7 @@ class Conversions:
                     errors.DecodingFailed,
                     *SPEECH_FAILURES,
                 ),
-                request_headers=(KEY_HEADER, PACE_HEADER),
+                request_headers=(KEY_HEADER, PACE_HEADER, TAG),
                 headers=ANSWER_HEADERS,
                 some_headers=SOME_ANSWER_HEADERS,
                 is_direct=True,

@@ -20,6 +20,7 @@ from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
 from proxy.speech.speech_body import VoiceName
 from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechRequest
+from proxy.speech.usage_tag import Tag
 
 FILE, CONSENT = "file", "consent"
 STATED = "true"
@@ -57,6 +58,7 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
     consent: Annotated[
         str, Meta(max_length=256, description='the id of a consent of who speaks in the file, or "true"')
     ] = ""
+    tag: Tag | None = None
 
     def __repr__(self) -> str:
         return f"<ConversionForm {self.model} {self.voice} as {self.response_format}>"
@@ -95,6 +97,7 @@ class ConversionUpload(NamedTuple):
             ignored=self.ignored,
             provenance=form.provenance,
             source=source,
+            tag=form.tag or "",
         )
 
 

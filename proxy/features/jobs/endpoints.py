@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from proxy import errors
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import AdminTools, account_endpoint
+from proxy.api.answering import TAG
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
@@ -44,6 +45,7 @@ from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech.speech_request import Defaults
+from proxy.speech.usage_tag import TAG_HEADER
 
 
 class JobResource(Resource):
@@ -186,7 +188,7 @@ class ClientJobs(JobResource):
             errors.DecodingFailed,
             *SPEECH_FAILURES,
         ),
-        request_headers=(KEY_HEADER,),
+        request_headers=(KEY_HEADER, TAG),
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
@@ -199,11 +201,11 @@ class ClientJobs(JobResource):
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
             raise
         id_, key = request.scope["state"]["request_id"], read_key(request.headers.getlist("idempotency-key"))
-        defaults = Defaults.of(self._at.config.server)
+        defaults, tags = Defaults.of(self._at.config.server), request.headers.getlist(TAG_HEADER)
         if caller.preferred_voice:
             assert self._at.speaking is not None, "endpoints run in workers, which speak"
             defaults = await self._at.speaking.defaults_of(caller, defaults)
-        background = BackgroundRequest(id_, caller, terms, b"", defaults, key)
+        background = BackgroundRequest(id_, caller, terms, b"", defaults, key, tags)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             return await self._begin(self._kinds.of_form, background, request)
         raw = await raw_body(request, MOST_BODY_BYTES)

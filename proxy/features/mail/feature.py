@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from proxy.config.config_toml import Config
-from proxy.config.finding import Finding, ProbeResults
-from proxy.engines.registry import Registry
+from proxy.config.finding import Finding
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.mail import records
+from proxy.telemetry.background import repeat
+
+_TIDY_S = 3600.0
 
 
 @asynccontextmanager
@@ -29,14 +31,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     # A command sends no waiting mails: its server does, when it is back.
     task_kinds = () if context.engines is None else (mails,)
-    tidying = partial(mails.tidy, context.metrics)
+    tidying = partial(repeat, "deletion of old mails", mails.tidy, _TIDY_S, context.metrics)
     yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
-
-
-def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    from proxy.features.mail.mail_check import check
-
-    yield from check(config)
 
 
 def _look(config: Config) -> Iterator[Finding]:
@@ -45,4 +41,4 @@ def _look(config: Config) -> Iterator[Finding]:
     yield from look(config)
 
 
-FEATURE = Feature("mail", _open, tables=(records.TABLE,), checks=(_check,), doctor=(("mail", _look),))
+FEATURE = Feature("mail", _open, tables=(records.TABLE,), doctor=(("mail", _look),))

@@ -1,4 +1,4 @@
-"""`voxgate check` and `voxgate doctor` on [mail]: what mails lack, and whether the server takes our login."""
+"""`voxgate doctor` on [mail]: whether its server offers TLS, and takes our login."""
 
 from __future__ import annotations
 
@@ -9,17 +9,11 @@ from email.utils import parseaddr
 from aiosmtplib import SMTPException
 
 from proxy.config.config_toml import Config
-from proxy.config.finding import Finding, note, ok, wrong
+from proxy.config.finding import Finding, ok, wrong
 from proxy.features.mail import smtp
 from proxy.features.mail.section import SECTION, read_url
 
 _MOST_S = 10.0
-
-
-def check(config: Config) -> Iterator[Finding]:
-    section = SECTION.of(config)
-    if section.url and not config.server.public_url:
-        yield note("mail", "mails have no links", "set [server] public_url")
 
 
 def look(config: Config) -> Iterator[Finding]:
@@ -38,10 +32,12 @@ def look(config: Config) -> Iterator[Finding]:
 
 async def _fault(config: Config) -> str:
     section = SECTION.of(config)
-    trust = smtp.open_trust(config.upstream.ca_file)
     domain = smtp.domain_of(parseaddr(section.sender)[1])
     try:
-        async with asyncio.timeout(_MOST_S), smtp.connected(read_url(section.url), trust, domain):
+        async with (
+            asyncio.timeout(_MOST_S),
+            smtp.connected(read_url(section.url), config.upstream.ca_file, domain),
+        ):
             return ""
     except (SMTPException, OSError) as error:
         return smtp.shown(error)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -19,12 +17,9 @@ from proxy.features.mail.smtp import SendOutcome
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import encode_json, new_id
-from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
-from proxy.telemetry.background import repeat
-from proxy.telemetry.metrics import Metrics
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
 DAY_S = 86_400.0
-_TIDY_S = 3600.0
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
 Describe = Callable[[str, str], Awaitable[tuple[str, Mapping[str, str]] | None]]
@@ -60,7 +55,6 @@ class Mails(TaskKind[MailRow]):
         self.describe: Describe = no_description
         self._vault = vault
         self._ca_file = ca_file
-        self._trust: ssl.SSLContext | None = None
         self._tries = Counter(
             "voxgate_mails",
             "Tries to send a mail: `sent`, `again` later, `refused` for good, or `expired`.",
@@ -125,7 +119,9 @@ class Mails(TaskKind[MailRow]):
 
     async def work(self, held: MailRow) -> Result:
         if await self._store.now() >= held.until:
-            return self._end(held, "expired")
+            self._tries.labels("expired").inc()
+            _log.warning("mail.send.failed", mail=held.id, result="expired", reason=held.error)
+            return Done(also=(records.SENT,))
         try:
             letter = await self._letter(held)
         except VaultFailed as error:
@@ -175,8 +171,6 @@ class Mails(TaskKind[MailRow]):
 
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
         """Send once to one address. Nothing of either is logged."""
-        if self._trust is None:
-            self._trust = await asyncio.to_thread(smtp.open_trust, self._ca_file)
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
             said = texts.render(letter.kind, language, letter.facts)
@@ -184,7 +178,7 @@ class Mails(TaskKind[MailRow]):
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:
-            outcome = await smtp.send(read_url(self.section.url), self._trust, mail)
+            outcome = await smtp.send(read_url(self.section.url), self._ca_file, mail)
         self._tries.labels(outcome.result).inc()
         if outcome.reason:
             _log.warning("mail.send.failed", mail=held.id, result=outcome.result, reason=outcome.reason)
@@ -192,23 +186,12 @@ class Mails(TaskKind[MailRow]):
             _log.info("mail.send.complete", mail=held.id)
         return outcome
 
-    def _end(self, held: MailRow, result: str) -> Done:
-        self._tries.labels(result).inc()
-        _log.warning("mail.send.failed", mail=held.id, result=result, reason=held.error)
-        return Done(also=(records.SENT,))
-
     async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Again:
         """Try again after the queue's delay, or delete the row when it is too old."""
         wait_us = round(delay_s(held.tries + 1) * SECOND)
         due = min(await self._store.now() + wait_us, held.until)
         return Again(reason, values={"due": due, **(values or {})})
 
-    async def tidy(self, metrics: Metrics) -> None:
-        """Delete mails that are too old, now and every hour: without [mail], no worker takes them."""
-        await repeat("deletion of old mails", self._tidy, _TIDY_S, metrics)
-
-    async def _tidy(self) -> None:
-        try:
-            await self._store.write(records.delete_expired_statement(await self._store.now()))
-        except StorageFailed as error:
-            _log.warning("mail.tidy.failed", reason=str(error))
+    async def tidy(self) -> None:
+        """Delete mails that are too old: without [mail], no worker takes them."""
+        await self._store.write(records.delete_expired_statement(await self._store.now()))

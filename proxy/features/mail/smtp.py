@@ -30,18 +30,13 @@ from proxy.features.mail.section import SmtpServer
 _COMMAND_S = 15.0
 _MOST_S = 30.0
 _QUIT_S = 2.0
-Result = Literal["sent", "refused", "again"]
-
-
-class NoStartTls(SMTPNotSupported):
-    """The server would get the mail, and our password, in the clear."""
 
 
 class SendOutcome(NamedTuple):
     """The result of a try. `reason` has codes and names of faults alone: a server's words may quote an
     address. With `again`, another try may succeed; `is_down` if it is the server's fault for any mail."""
 
-    result: Result
+    result: Literal["sent", "refused", "again"]
     reason: str = ""
     is_down: bool = False
 
@@ -77,12 +72,12 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, text.rpartition("@")[0], domain_of(text))
 
 
-async def send(server: SmtpServer, trust: ssl.SSLContext, mail: EmailMessage) -> SendOutcome:
+async def send(server: SmtpServer, ca_file: str, mail: EmailMessage) -> SendOutcome:
     """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
     is_ready = is_sent = False
     domain = mail["From"].addresses[0].domain
     try:
-        async with asyncio.timeout(_MOST_S), connected(server, trust, domain) as smtp:
+        async with asyncio.timeout(_MOST_S), connected(server, ca_file, domain) as smtp:
             is_ready = True
             await smtp.send_message(mail)
             is_sent = True
@@ -93,8 +88,7 @@ async def send(server: SmtpServer, trust: ssl.SSLContext, mail: EmailMessage) ->
         return _refused(error.code) if is_ready else SendOutcome("again", f"SMTP {error.code}", is_down=True)
     except SMTPNotSupported as error:
         # Once it is ready: the address has letters that this server cannot take.
-        result: Result = "refused" if is_ready else "again"
-        return SendOutcome(result, shown(error), is_down=not is_ready)
+        return SendOutcome("refused" if is_ready else "again", shown(error), is_down=not is_ready)
     except (SMTPException, OSError) as error:
         # The time may end in the goodbye.
         return SendOutcome("sent") if is_sent else SendOutcome("again", shown(error), is_down=True)
@@ -102,16 +96,15 @@ async def send(server: SmtpServer, trust: ssl.SSLContext, mail: EmailMessage) ->
 
 
 @asynccontextmanager
-async def connected(server: SmtpServer, trust: ssl.SSLContext, domain: str) -> AsyncIterator[SMTP]:
+async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncIterator[SMTP]:
     """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
-    is_tls = server.security == "tls"
     # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
     smtp = SMTP(
         hostname=server.host,
         port=server.port,
-        use_tls=is_tls,
+        use_tls=server.security == "tls",
         start_tls=False,
-        tls_context=trust,
+        cert_bundle=ca_file or None,
         local_hostname=domain,
         timeout=_COMMAND_S,
     )
@@ -120,7 +113,7 @@ async def connected(server: SmtpServer, trust: ssl.SSLContext, domain: str) -> A
         if server.security == "starttls":
             await smtp.ehlo()
             if not smtp.supports_extension("starttls"):
-                raise NoStartTls("the server does not offer STARTTLS")
+                raise SMTPNotSupported("the server does not offer STARTTLS")
             await smtp.starttls()
         if server.user:
             await smtp.login(server.user, server.password)
@@ -132,14 +125,6 @@ async def connected(server: SmtpServer, trust: ssl.SSLContext, domain: str) -> A
         smtp.close()
 
 
-def open_trust(ca_file: str) -> ssl.SSLContext:
-    """Trust the machine's authorities, and those of the operator's file."""
-    context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
-    return context
-
-
 def _refused(code: int) -> SendOutcome:
     return SendOutcome("refused" if code >= 500 else "again", f"SMTP {code}")
 
@@ -148,5 +133,5 @@ def shown(error: Exception) -> str:
     """Return what an operator needs, without the server's words."""
     while isinstance(error, SMTPConnectError) and isinstance(error.__cause__, OSError):
         error = error.__cause__
-    is_ours = isinstance(error, NoStartTls | ssl.SSLCertVerificationError)
+    is_ours = isinstance(error, SMTPNotSupported | ssl.SSLCertVerificationError)
     return f"{type(error).__name__}: {error}" if is_ours else type(error).__name__

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from proxy import errors
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import ACCOUNT_QUERY
+from proxy.api.answering import TAG
 from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.plugin_instances import who_knows
@@ -33,6 +34,7 @@ from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
+from proxy.speech.usage_tag import TAG_HEADER, read_tag
 from proxy.storage import samples, tombstones, trained_models
 from proxy.storage.rows import new_id
 
@@ -73,7 +75,7 @@ class VoiceEditing(Resource):
         body=bodies.NewVoice,
         form=bodies.VoiceForm,
         files=(_AUDIO,),
-        request_headers=(KEY_HEADER,),
+        request_headers=(KEY_HEADER, TAG),
         some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
         failures=(
             errors.NotAllowed,
@@ -89,7 +91,8 @@ class VoiceEditing(Resource):
         """Make a voice of a recording, or save a cast or a mix as a voice"""
         new, audio = await _read(request, bodies.NewVoice, bodies.VoiceForm)
         tools, key = self._voices.tools, key_of(request)
-        make = partial(self._make, caller_of(request.scope), new, audio)
+        tag = read_tag(request.headers.getlist(TAG_HEADER))
+        make = partial(self._make, caller_of(request.scope), new, audio, tag)
         if key is None:
             return reply(await tools.entry(request, (await make()).id))
         digest = await asyncio.to_thread(digest_of, new, audio)
@@ -198,6 +201,7 @@ class VoiceEditing(Resource):
         "/{id:path}",
         VoiceEntry,
         body=bodies.ChangedVoice,
+        request_headers=(TAG,),
         failures=(errors.NotFound, errors.Conflict),
     )
     async def update_voice(self, request: Request) -> Response:
@@ -205,7 +209,8 @@ class VoiceEditing(Resource):
         change = await body(request, bodies.ChangedVoice)
         record = self._library_writer.opened(await self._voices.find(request))
         caller, tools = caller_of(request.scope), self._voices.tools
-        updated = await self._voice_creation.change(record, change, tools.plans.terms(caller), caller.key)
+        terms, tag = tools.plans.terms(caller), read_tag(request.headers.getlist(TAG_HEADER))
+        updated = await self._voice_creation.change(record, change, terms, caller.key, tag)
         return reply(await tools.entry(request, updated.id))
 
     @voice_endpoint("DELETE", "/{id:path}", bodies.DeletedVoice, admin=_DELETE, failures=(errors.NotFound,))
@@ -223,11 +228,12 @@ class VoiceEditing(Resource):
         caller: Caller,
         new: bodies.NewVoice | bodies.VoiceForm,
         audio: bytes,
+        tag: str,
         id_: str = "",
         digest: str = "",
     ) -> VoiceRecord:
         terms = self._voices.tools.plans.terms(caller)
-        beginning = Beginning(payer=caller.key, id=id_, request=digest)
+        beginning = Beginning(payer=caller.key, id=id_, request=digest, tag=tag)
         if isinstance(new, bodies.VoiceForm):
             return await self._voice_creation.make(caller.account, new, audio, terms, beginning)
         return await self._voice_creation.compose(caller.account, new, beginning, terms.voices)

@@ -118,7 +118,7 @@ def once_of(request: Request, key: str, digest: bytes) -> Once:
 
 def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
     """Return the terms of an account's plan. Raises Conflict if it is not in force."""
-    terms = account_overrides.in_force(owner.plan, owner.agreed, admin_tools.config)
+    terms = account_overrides.in_force(owner, admin_tools.config)
     if terms is None:
         raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
     # As with casts, the operator is not held to the room of the plan.

@@ -46,7 +46,8 @@ _TRIES = 3
 
 
 class Beginning(NamedTuple):
-    """The origin of a voice: an operator's act, or a key of its account, which pays for clones.
+    """The origin of a voice: an operator's act, or a key of its account, which pays for clones,
+    whose usage has the `tag`.
 
     With an Idempotency-Key it has an `id`, and `request`, the digest of the request.
     """
@@ -55,6 +56,7 @@ class Beginning(NamedTuple):
     payer: str = ""
     id: str = ""
     request: str = ""
+    tag: str = ""
 
 
 class VoiceCreation:
@@ -102,7 +104,7 @@ class VoiceCreation:
                 compared=await self.grants.compare(account, accepted, grant),
                 texts=(new.ref_text,),
             )
-            statements = self._clones.statements(record, places, beginning.payer)
+            statements = self._clones.statements(record, places, beginning.payer, beginning.tag)
             made = await self._keep(record, accepted, terms.voices, beginning.act, statements)
         if places:
             self._clones.begin(made)
@@ -236,7 +238,7 @@ class VoiceCreation:
         )
 
     async def change(
-        self, record: VoiceRecord, change: ChangedVoice, terms: Terms, payer: str
+        self, record: VoiceRecord, change: ChangedVoice, terms: Terms, payer: str, tag: str = ""
     ) -> VoiceRecord:
         """Change a voice, an opened record, and have it cloned if the change says so.
 
@@ -265,7 +267,7 @@ class VoiceCreation:
         updated = await self._change(record, changes)
         # A provider takes its fee again for a clone that it had deleted, and so does the plan.
         is_paid = terms.prices.clone.micro > 0
-        await self._clones.order(updated, places, payer=payer, pays_again=is_paid)
+        await self._clones.order(updated, places, payer=payer, tag=tag, pays_again=is_paid)
         return updated
 
     async def _change(self, record: VoiceRecord, changes: Mapping[str, Any]) -> VoiceRecord:

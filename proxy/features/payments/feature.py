@@ -2,17 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
-from proxy.feature import AppContext, Feature, FeatureInstance
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.payments import records
 from proxy.features.payments.income import PaymentSums
 
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    yield FeatureInstance(context.sharing(PaymentSums(context.store)))
+    from proxy.features.mail.mails import Mails
+    from proxy.features.payments.admin_endpoints import AdminOrders
+    from proxy.features.payments.booking import Booking
+    from proxy.features.payments.endpoints import Offers, Orders
+    from proxy.features.payments.event_tasks import EventTasks
+    from proxy.features.payments.month_tasks import MonthTasks
+    from proxy.features.payments.offers import Sales
+    from proxy.features.payments.order_store import OrderStore
+    from proxy.features.payments.order_tasks import OrderTasks
+    from proxy.features.payments.providers import LateClient, providers_of
+    from proxy.features.payments.section import SECTION
+    from proxy.features.payments.webhooks import webhook_endpoints
+
+    store, mails = context.store, context.find(Mails)
+    async with aclosing(LateClient(context.config_at_start.upstream)) as client:
+        booking = Booking(context.ledger, mails)
+        orders = OrderStore(context.ledger)
+        order_tasks = OrderTasks(store, orders, booking)
+        event_tasks = EventTasks(store, orders.wake)
+        month_tasks = MonthTasks(context.ledger, mails)
+
+        def revise(config: Config) -> Sales:
+            sales = Sales.of(config, providers_of(SECTION.of(config), client))
+            orders.sales = booking.sales = month_tasks.sales = sales
+            event_tasks.providers = sales.providers
+            return sales
+
+        def at(revision: RevisionContext) -> Additions:
+            sales, tools = revise(revision.config), revision.admin_tools
+
+            def settled(account: str) -> None:
+                # Another plan is in force here at once, and in other workers within seconds.
+                tools.callers.forget(account)
+                month_tasks.look_soon()
+                mails.look_soon()
+
+            order_tasks.settled = settled
+            if not (sales.section.offers or sales.providers):
+                return Additions()
+            endpoints = [
+                *(Offers(sales).endpoints if sales.section.offers else ()),
+                # Orders from before are shown, although nothing is sold any more.
+                *Orders(tools, orders, sales, revision.voices).endpoints,
+                *AdminOrders(tools, orders, sales).endpoints,
+                *webhook_endpoints(sales.providers.values(), store, event_tasks.note),
+            ]
+            return Additions(endpoints)
+
+        orders.look_soon = order_tasks.look_soon
+        revise(context.config_at_start)
+        # A command asks no provider for payments: its server does, when it is back.
+        task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
+        tidying = partial(event_tasks.tidy, context.metrics)
+        shared = context.sharing(orders).sharing(PaymentSums(store))
+        yield FeatureInstance(shared, at, task_kinds=task_kinds, alone=(tidying,))
 
 
-FEATURE = Feature("payments", _open, tables=records.TABLES)
+def _look(config: Config) -> Iterator[Finding]:
+    from proxy.features.payments.reach_check import reach
+
+    yield from reach(config)
+
+
+FEATURE = Feature("payments", _open, tables=records.TABLES, doctor=(("payments", _look),))

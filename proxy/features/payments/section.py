@@ -33,6 +33,15 @@ _OTHER_DECIMALS = frozenset(
 )
 _SECRETS = {"mercadopago": ("access_token", "webhook_secret"), "stripe": ("secret_key", "webhook_secret")}
 _Secret = Annotated[str, Meta(description='"env:NAME" or "file:PATH"')]
+BaseUrl = Annotated[
+    str,
+    Meta(
+        # Plain HTTP is for a fake on the same machine: the key goes there.
+        pattern=r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/?\Z",
+        max_length=200,
+        description='the address of its API, "https://…", or "http://127.0.0.1:PORT" for a fake',
+    ),
+]
 _Features = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...],
     Meta(max_length=20, description="a list of up to 20 texts for people"),
@@ -76,6 +85,7 @@ class MercadoPagoSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     access_token: _Secret = ""
     webhook_secret: _Secret = ""
+    base_url: BaseUrl = "https://api.mercadopago.com"
     seller: Annotated[str, Meta(max_length=64, description="the id of your Mercado Pago account")] = ""
     live: Switch = False
 
@@ -92,6 +102,7 @@ class StripeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     secret_key: _Secret = ""
     webhook_secret: _Secret = ""
+    base_url: BaseUrl = "https://api.stripe.com"
     live: Switch = False
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ class NewSignIn(msgspec.Struct, frozen=True):
         return "<NewSignIn>"
 
 
-class AskedSignIn(msgspec.Struct, frozen=True, kw_only=True):
+class PendingSignIn(msgspec.Struct, frozen=True, kw_only=True):
     """The answer is the same whether the address may sign in or not. The mail's code goes with this `id`."""
 
     object: Literal["sign_in"] = "sign_in"

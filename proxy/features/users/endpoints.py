@@ -37,7 +37,7 @@ class SignInRequests(Resource):
     @endpoint(
         "POST",
         "/v1/sign-ins",
-        bodies.AskedSignIn,
+        bodies.PendingSignIn,
         status=202,
         access="open",
         body=bodies.NewSignIn,
@@ -48,7 +48,7 @@ class SignInRequests(Resource):
         _check_page(request, self._sessions)
         sent = await body(request, bodies.NewSignIn)
         asked = await self._sign_ins.request(sent.address, _language(request), _network(request))
-        return reply(bodies.AskedSignIn(id=asked.id, expires=iso(asked.created + LINK_S * 1_000_000)), 202)
+        return reply(bodies.PendingSignIn(id=asked.id, expires=iso(asked.created + LINK_S * 1_000_000)), 202)
 
 
 class Confirmations(Resource):

@@ -138,7 +138,7 @@ class Confirmed(NamedTuple):
     address: str
 
 
-class Plan(NamedTuple):
+class Target(NamedTuple):
     """Who signs in: a user, or the ids of a new one and perhaps of a new account."""
 
     user: str
@@ -281,42 +281,42 @@ class SignIns:
     async def _spend(
         self, row: SignIn, user: User | None, network: str, old: Session | None, now: int
     ) -> Confirmed | None:
-        plan, secret = _plan(row, user), new_secret()
-        made_from = network if plan.makes_account and not row.is_invite else ""
+        target, secret = _target(row, user), new_secret()
+        made_from = network if target.makes_account and not row.is_invite else ""
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
         may = _USER_IS_THERE
-        if plan.is_new:
+        if target.is_new:
             may = f"{_NO_USER} AND {_FEW_ACCOUNTS}"
-        if not plan.makes_account:
+        if not target.makes_account:
             may += f" AND {_ACCOUNT_IS_OPEN}"
         facts: Params = {
             **session,
-            **plan._asdict(),
+            **target._asdict(),
             "id": row.id,
             "now": now,
             "folded": row.folded,
             "made_from": made_from,
             "day": now - _DAY_US,
         }
-        first = (*self._turn(), *(() if plan.makes_account else (lock_account(plan.account),)))
+        first = (*self._turn(), *(() if target.makes_account else (lock_account(target.account),)))
         answers = await self._store.write(
             *first,
             Statement(_SPEND.format(may=may), facts),
-            *self._new_statements(row, plan, session, now),
-            Statement(_ADD_SESSION, {**session, "user": plan.user, "hash": digest(secret), "now": now}),
+            *self._new_statements(row, target, session, now),
+            Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
-            *self._audit(plan, session, now),
+            *self._audit(target, session, now),
         )
         if not answers[len(first)]:
             return None
         address = row.address if user is None else user.address
-        return Confirmed(str(session["session"]), secret, plan.user, plan.account, address)
+        return Confirmed(str(session["session"]), secret, target.user, target.account, address)
 
-    def _new_statements(self, row: SignIn, plan: Plan, session: Params, now: int) -> list[Statement]:
+    def _new_statements(self, row: SignIn, target: Target, session: Params, now: int) -> list[Statement]:
         """Return the statements that make a user, with its row in `keys`, and its account if it is new."""
-        if not plan.is_new:
+        if not target.is_new:
             return []
-        made: Params = {**session, "account": plan.account, "now": now}
+        made: Params = {**session, "account": target.account, "now": now}
         account: Params = {
             **made,
             "name": f"account-{secrets.token_hex(6)}",
@@ -325,42 +325,36 @@ class SignIns:
         }
         key: Params = {
             **made,
-            "key": plan.key,
-            "hash": f"user:{plan.key}",  # no digest of any secret
+            "key": target.key,
+            "hash": f"user:{target.key}",  # no digest of any secret
             "role": "admin" if row.is_operator else "speech",
             "caps": encode_json(Caps()),
         }
         user: Params = {
             **made,
-            "user": plan.user,
-            "key": plan.key,
+            "user": target.user,
+            "key": target.key,
             "address": row.address,
             "folded": row.folded,
             "language": row.language,
             "is_operator": row.is_operator,
         }
         return [
-            *([Statement(_ADD_ACCOUNT, account)] if plan.makes_account else []),
+            *([Statement(_ADD_ACCOUNT, account)] if target.makes_account else []),
             Statement(_ADD_KEY, key),
             Statement(_ADD_USER, user),
         ]
 
-    def _audit(self, plan: Plan, session: Params, now: int) -> list[Statement]:
+    def _audit(self, target: Target, session: Params, now: int) -> list[Statement]:
         acts = [("session.created", str(session["session"]))]
-        if plan.is_new:
-            acts.insert(0, ("user.created", plan.user))
-        if plan.makes_account:
-            acts.insert(0, ("account.created", plan.account))
+        if target.is_new:
+            acts.insert(0, ("user.created", target.user))
+        if target.makes_account:
+            acts.insert(0, ("account.created", target.account))
         found: list[Statement] = []
         for action, subject in acts:
-            act = Act(
-                id=new_id("aud"),
-                at=now,
-                actor=plan.key,
-                action=action,
-                subject=subject,
-                account=plan.account,
-            )
+            about = {"action": action, "subject": subject, "account": target.account}
+            act = Act(id=new_id("aud"), at=now, actor=target.key, **about)
             found += audit.insert_statements(act, _SPENT, session)
         return found
 
@@ -385,11 +379,11 @@ class SignIns:
         return self._mails.link(f"sign-in#sign_in={id_}.{token}")
 
 
-def _plan(row: SignIn, user: User | None) -> Plan:
+def _target(row: SignIn, user: User | None) -> Target:
     if user is not None:
-        return Plan(user.id, user.account, user.key, is_new=False, makes_account=False)
+        return Target(user.id, user.account, user.key, is_new=False, makes_account=False)
     account = row.account or new_id("acc")
-    return Plan(new_id("usr"), account, new_id("key"), is_new=True, makes_account=not row.account)
+    return Target(new_id("usr"), account, new_id("key"), is_new=True, makes_account=not row.account)
 
 
 def _folded(address: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.features.mail.section import SECTION as MAIL
@@ -12,8 +13,7 @@ from proxy.features.users.section import SECTION
 
 def plan_of(config: Config) -> str:
     """Return the plan of new accounts."""
-    plan = SECTION.of(config).plan
-    return plan or ("free" if "free" in config.plans else next(iter(config.plans)))
+    return SECTION.of(config).plan or default_plan(config)
 
 
 def check(config: Config) -> Iterator[Finding]:

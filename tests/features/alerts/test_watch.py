@@ -138,10 +138,12 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
     server.cloud.keys[0].breaker = Breaker(open_s=300.0, since=0.0, is_refused=True)
     server.orders.found = [Trouble("order_attention", "ord_1"), Trouble("dispute", "mercadopago:77")]
     monkeypatch.setattr(watching, "disk_room", lambda _data: (49, 1000))
+    # Sums of costs are cached for some real seconds.
+    async with open_store("sqlite", tmp_path) as store:
+        await store.write(insert_statement(msgspec.structs.replace(COST, at=await store.now())))
     with structlog.testing.capture_logs() as logs:
         async with server.runs() as rig:
-            await rig.store.write(insert_statement(msgspec.structs.replace(COST, at=await rig.store.now())))
-            await asyncio.sleep(200)
+            await asyncio.sleep(100)
             subjects = [each.partition(": ")[2] for each in await mailed(rig) if each.startswith("ops")]
             assert subjects == [
                 "[alert] 80 % of a budget are used: cloud, day",
@@ -151,7 +153,7 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
                 "[alert] The disk is nearly full: data",
             ]
             server.orders.found = []
-            await asyncio.sleep(200)
+            await asyncio.sleep(100)
             assert len(await mailed(rig)) == 4
     assert "ops@" not in str(logs)
     assert [each["event"] for each in logs].count("alert.ended") == 2

@@ -66,6 +66,7 @@ OTHERWISE: dict[str, Any] = {
     "ignored": ("provider",),
     "provenance": "c2pa",
     "source": SourceSound(b"\0\0", 0.5, "digest"),
+    "tag": "ep:1",
 }
 """For each field of a request a value that differs from the one above."""
 

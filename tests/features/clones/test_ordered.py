@@ -83,7 +83,11 @@ async def test_a_deleted_clone_gives_nothing_back_and_the_refusal_says_until_whe
 
 async def test_a_clone_is_a_row_of_usage_and_no_stream(server: Inside, minimax: Provider) -> None:
     minimax.fake.provider.fail("truncated", path="files/upload")
-    voice = await make_voice(server, **{"engines[]": "minimax"})
+    voice = await make_voice(server)
+    asked = await server.ask(
+        "POST", f"/v1/audio/voices/{voice}", body={"engines": ["minimax"]}, **{"x-voxgate-tag": "cast-of-9"}
+    )
+    assert asked.status_code == 200, asked.text
     await maker_of(server).look()
     await maker_of(server).finish()
     me = (await server.ask("GET", "/v1/me")).json()
@@ -93,6 +97,7 @@ async def test_a_clone_is_a_row_of_usage_and_no_stream(server: Inside, minimax: 
     (row,) = (await server.ask("GET", "/v1/usage")).json()["data"]
     (clone,) = await clones_of(server, voice)
     assert (row["operation"], row["id"], row["voice"]) == ("clone", clone["id"], voice)
+    assert row["tag"] == "cast-of-9"
     assert (row["credits"], row["price"], row["price_per"], row["outcome"]) == (300, 300, "job", "finished")
     (sum_,) = (await server.administer("GET", "usage?by=operation")).json()["data"]
     assert (sum_["name"], sum_["requests"], sum_["cost_usd"]) == ("clone", 1, 1.5)

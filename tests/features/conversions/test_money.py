@@ -51,9 +51,10 @@ async def test_what_is_shown_is_charged_and_what_usage_says(tmp_path: Path, stor
         plans = (await server.administer("GET", "plans")).json()["data"]
         (plan,) = [each for each in plans if each["name"] == "priced"]
         before = await left(server)
-        assert (await sent(server, of_seconds(6.0))).status_code == 200
+        assert (await sent(server, of_seconds(6.0), tag="ep:1")).status_code == 200
         assert before - await left(server) == pytest.approx(6.0)
         (row,) = await server.usage()
+        assert row.tag == "ep:1"
         assert (row.kind, row.outcome, row.credits) == ("conversion", "finished", 6 * MICRO)
         assert (row.price_micro, row.price_per) == (60 * MICRO, "minute")
         assert plan["prices"]["conversion"] == await shown_price(server)

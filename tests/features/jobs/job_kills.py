@@ -21,6 +21,7 @@ from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_
 from tests.sound import decoded
 from tests.tones import words
 
+TAG = "episode:7"
 Kill = tuple[str, int]
 """A point of `job_program`, and how often it was come to by then."""
 
@@ -42,7 +43,7 @@ async def expect_one_of_each(
     text = text_of(steps)
     async with jobs_inside(folder, url) as server:
         kind_of(server).at_once = 0
-        id_ = (await new_job(server, text, response_format=format_))["id"]
+        id_ = (await new_job(server, text, response_format=format_, tag=TAG))["id"]
         # Of three days, a cycle turns in the second one.
         later = await server.worker.store.now() + 2 * 86_400 * SECOND
         await server.worker.store.write(Statement("UPDATE accounts SET anchor = :later", {"later": later}))
@@ -60,7 +61,7 @@ async def expect_one_of_each(
 async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill], lines: int) -> None:
     """The same of a batch, whose last line fails, which costs nothing."""
     texts = words_of(lines)
-    sent = [line(f"{number}", text) for number, text in enumerate(texts)]
+    sent = [line(f"{number}", text, tag=TAG) for number, text in enumerate(texts)]
     async with jobs_inside(folder, url) as server:
         kind_of(server).at_once = 0
         id_ = (await new_batch(server, *sent, line("nobody", "Lost.", voice="nobody")))["id"]
@@ -110,6 +111,7 @@ async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
     bills = {row.id: row.credits for row in used}
     assert bills.keys() == {clip.request for clip in clips}
     assert sum(bills.values()) == len(text) * MICRO
+    assert {row.tag for row in used} == {TAG}
     assert (await verify(store)).is_clean
     cycles = await store.read("SELECT DISTINCT pool FROM entries WHERE kind = 'spend'")
     times = [row.started for row in used]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Coroutine
 from email.message import EmailMessage
 
@@ -20,7 +19,7 @@ from tests.features.mail.rig import SENDER
 from tests.tables import each_row
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
-TRUST = ssl.create_default_context(cafile=str(CERTIFICATE))
+TRUST = str(CERTIFICATE)
 MAIL = smtp.message("mail_1", 1_700_000_000_000_000, SENDER, "ada@example.net", "Olá", "Bom dia, José.\n")
 
 
@@ -43,13 +42,15 @@ async def test_a_mail_arrives_whole(security: str) -> None:
 async def test_without_starttls_neither_mail_nor_password_is_sent() -> None:
     async with receiver(auth_require_tls=False) as served:
         outcome = await smtp.send(at(served, "starttls", "right/1"), TRUST, MAIL)
-        assert outcome == SendOutcome("again", "NoStartTls: the server does not offer STARTTLS", is_down=True)
+        assert outcome == SendOutcome(
+            "again", "SMTPNotSupported: the server does not offer STARTTLS", is_down=True
+        )
         assert (served.begun, served.logins, served.to) == (0, [], [])
 
 
 async def test_an_unknown_certificate_gets_nothing() -> None:
     async with receiver(tls="starttls") as served:
-        outcome = await smtp.send(at(served, "starttls", "right/1"), ssl.create_default_context(), MAIL)
+        outcome = await smtp.send(at(served, "starttls", "right/1"), "", MAIL)
         assert (outcome.result, outcome.is_down, served.begun) == ("again", True, 0)
         assert "certificate" in outcome.reason.lower()
 
@@ -113,6 +114,7 @@ async def _drips(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 @each_row("peer", [_silent, _leaves_in_data, _drips], ids=["silent", "leaves in data", "drips"])
 async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "_MOST_S", 0.2)
+    monkeypatch.setattr(smtp, "_COMMAND_S", 3600.0)
     ended: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,5 +190,6 @@ def test_no_fact_adds_a_header_or_a_line(odd: str, kind: str) -> None:
     assert [mail[name] for name in ("From", "To", "Message-ID")] == [
         usual[name] for name in ("From", "To", "Message-ID")
     ]
-    assert not {"\r", "\n"} & {*mail["Subject"]}
+    assert mail["Subject"].isprintable()
+    assert mail.get_content().replace("\r\n", "\n").replace("\n", "").isprintable()
     assert mail.get_content().count("\n") == usual.get_content().count("\n")

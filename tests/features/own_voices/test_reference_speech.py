@@ -99,6 +99,15 @@ async def test_the_voice_of_the_recording_is_heard_in_every_format(server: Insid
         assert nothing_is_left(server)
 
 
+async def test_a_form_has_a_tag_as_json_has(server: Inside) -> None:
+    answers = [await sent(server, tag="ep:1"), await sent(server, headers={"x-voxgate-tag": "ep:2"})]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [row.tag for row in await server.usage()] == ["ep:2", "ep:1"]
+    for refused in (await sent(server, tag="a b"), await sent(server, headers={"x-voxgate-tag": "a b"})):
+        assert (refused.status_code, "tag" in str(envelope(refused)["param"])) == (400, True)
+    assert nothing_is_left(server)
+
+
 async def test_two_recordings_at_once_are_two_voices(server: Inside) -> None:
     answers = await asyncio.gather(
         *(sent(server, audio, response_format="wav") for audio in (wav("m3"), wav("f3"), wav("m3")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from proxy.features.all import all_tables, load_config, open_store
 from proxy.processes.admin_direct import replay_erasures
@@ -12,8 +13,9 @@ from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.sqlite_backup import DATABASE, back_up, restore
-from tests.features.users.rig import Browser, served, texts_of
+from tests.features.users.rig import Browser, json_of, served, texts_of
 from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.http.test_openapi import OF_SESSIONS
 
 _CALLERS = ("nobody", "key", "own", "other", "suspended", "closed")
 _NO_KEY, _NO_SESSION, _ROLE = "401 invalid_api_key", "403 session_needed", "403 not_allowed"
@@ -71,6 +73,14 @@ async def test_who_reaches_what(tmp_path: Path) -> None:
                 found.append(f"{answer.status_code}{code}")
                 browser.cookie = cookie if name != "other" else browser.cookie
             assert tuple(found) == expected, place
+
+
+async def test_each_failure_of_a_session_is_described(tmp_path: Path) -> None:
+    async with served(tmp_path) as server:
+        document = json_of(await Browser(server).ask("GET", "/openapi.json", page=False))
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    named = {name for group in document["components"]["responses"] for name in group.split("Or")}
+    assert set(OF_SESSIONS) <= named
 
 
 async def test_a_restored_backup_has_no_session_and_no_erased_address(

@@ -24,6 +24,9 @@ async def acts(server: Inside, query: str = "") -> list[dict[str, Any]]:
     [
         ("accounts/ada/grants", {"credits": 1e10}, 400, "credits"),
         ("accounts/ada/grants", {"credits": 1, "reference": "x" * 101}, 400, "reference"),
+        ("accounts/ada/grants", {"credits": 1, "reference": "pay:stripe:1:1"}, 400, "reference"),
+        ("accounts/ada/grants", {"credits": 1, "reference": "carry:1"}, 400, "reference"),
+        ("accounts/ada/grants", {"credits": 1, "reference": "reset:acc:0:1"}, 400, "reference"),
         ("accounts/ada/grants", {"credits": 1, "reason": "a\x00b"}, 400, "reason"),
         ("accounts/ada/corrections", {"credits": 1, "reason": ""}, 400, "reason"),
         ("accounts/ada/corrections", {"credits": 0.1234567, "reason": "x"}, 400, "credits"),

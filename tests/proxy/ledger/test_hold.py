@@ -263,3 +263,21 @@ async def test_a_repr_shows_where_it_stands(ledger: Ledger) -> None:
         await hold.settle("finished")
         assert repr(hold) == "<Hold req_1 settled>"
     assert "0 live" in repr(ledger)
+
+
+async def test_a_pool_is_held_until_its_last_request_has_settled(timed: WatchedStore) -> None:
+    """Also a request that goes on into the next cycle: it settles in the one in which it began."""
+    async with open_ledger(timed, Metrics()) as ledger:
+        async with asking.holding(ledger, asking.wanted()) as held:
+            pool, account = held.hold.held.cycle.start, held.hold_request.account
+            timed.seconds = held.hold.held.cycle.end / MICRO - await timed.now() / MICRO + 1
+            others = [(account, pool + 1), ("acc_bob", pool), (account, 0)]
+            assert [await ledger.holds.is_held(*each) for each in others] == [False] * 3
+            if not timed.is_shared:
+                # On PostgreSQL a hold that is not renewed for so long is that of a dead worker.
+                assert await ledger.holds.is_held(account, pool)
+            asking.heard(held, 2)
+            await held.settle("finished")
+        assert not await ledger.holds.is_held(account, pool)
+        async with asking.holding(ledger, asking.wanted("req_2")) as held:
+            assert await ledger.holds.is_held(account, held.hold.held.cycle.start)

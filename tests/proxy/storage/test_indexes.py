@@ -6,6 +6,7 @@ import pytest
 
 from proxy.storage import costs, entries, ledger_slices, usage, usage_sums
 from proxy.storage.store import Store
+from proxy.storage.usage import Period
 
 _EXPECTED = {
     "usage": {"usage_by_account", "usage_by_time"},
@@ -23,10 +24,18 @@ WHERE tablename = :table AND schemaname = current_schema() AND indexname NOT LIK
 
 _SUM_OF_ACCOUNT = f"SELECT engine, sum(credits) FROM usage WHERE {usage.IN_PERIOD_OF_ACCOUNT} GROUP BY engine"
 _SUM_OF_ALL = f"SELECT engine, sum(credits) FROM usage WHERE {usage.IN_PERIOD} GROUP BY engine"
+
+
+def _list(period: Period) -> str:
+    return f"SELECT id FROM usage WHERE {period.condition} AND {usage._PAGE}"
+
+
 _NEEDED = [
-    ("usage_by_account", usage._LIST_OF_ACCOUNT),
+    ("usage_by_account", _list(Period("acc"))),
+    ("usage_by_account", _list(Period("acc", tag="episode-1"))),
     ("usage_by_account", _SUM_OF_ACCOUNT),
-    ("usage_by_time", usage._LIST),
+    ("usage_by_time", _list(Period())),
+    ("usage_by_time", _list(Period(tag="episode-1"))),
     ("usage_by_time", usage._DELETE),
     ("usage_by_time", _SUM_OF_ALL),
     ("entries_by_account", entries._OF_ACCOUNT),

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from policies.usage_sides import SIDES, By
 from proxy.storage import usage
+from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.usage import Outcome, Period, UsageRow
@@ -44,6 +47,7 @@ def rows() -> list[UsageRow]:
             micro_usd=2**40 + n,
             kind=("speech", "clone")[n % 2],
             job=("", "job_1", "job_2")[n % 3],
+            tag=("", "ep:1", "ep:2", "ep.3")[n % 4],
         )
         for n in range(90)
     ]
@@ -114,12 +118,20 @@ async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
     store: Store, among: list[UsageRow]
 ) -> None:
     run = """
-    INSERT INTO costs (request, attempt, account, at, engine, model, characters, audio_ms, micro_usd, job)
-    VALUES (:id, 0, :account, :at, :engine, '', 0, 0, :micro_usd, :job)
+    INSERT INTO costs
+        (request, attempt, account, at, engine, model, characters, audio_ms, micro_usd, job, tag)
+    VALUES (:id, 0, :account, :at, :engine, '', 0, 0, :micro_usd, :job, :tag)
     """
     of = [("acc_1", "engine_1", "job_1"), ("", "far", ""), ("acc_9", "far", "job_9"), ("acc_9", "far", "j")]
     runs: list[dict[str, str | int]] = [
-        {"account": account, "at": _START + n * _DAY, "engine": engine, "job": job, "micro_usd": 10**n}
+        {
+            "account": account,
+            "at": _START + n * _DAY,
+            "engine": engine,
+            "job": job,
+            "micro_usd": 10**n,
+            "tag": job,
+        }
         for n, (account, engine, job) in enumerate(of)
     ]
     await store.write(*(Statement(run, {"id": f"run_{n}", **each}) for n, each in enumerate(runs)))
@@ -129,7 +141,7 @@ async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
         ours = [each for each in runs[:3] if account in (None, each["account"])]
         for by in SIDES:
             added: dict[str, int] = defaultdict(int)
-            for each in ours if by in ("account", "day", "engine", "job", "month") else []:
+            for each in ours if by in ("account", "day", "engine", "job", "month", "tag") else []:
                 day = datetime.fromtimestamp(int(each["at"]) // 1_000_000, UTC)
                 times = {"day": f"{day:%Y-%m-%d}", "month": f"{day:%Y-%m}"}
                 added[times.get(by) or str(each[by])] += int(each["micro_usd"])
@@ -149,3 +161,47 @@ async def test_a_table_may_have_a_side(
     monkeypatch.setattr(store, "tables", (*store.tables, Table("receipts", sides=(("cache", of_receipt),))))
     found = {row.name: row.requests for row in await sums(store, Period(), "cache")}
     assert found == {"": 45, "voice_0": 23, "voice_2": 22}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from(("", "a", "A", "a:1", "-")), st.integers(0, 10**9), st.integers(0, 9)))
+)
+async def test_sums_by_tag_and_the_rows_with_a_tag_are_those_of_all_rows(
+    store: Store, made: list[tuple[str, int, int]]
+) -> None:
+    account = new_id("acc")
+    rows = [
+        msgspec.structs.replace(
+            ROW,
+            id=new_id("req"),
+            account=account,
+            tag=tag,
+            credits=credits,
+            micro_usd=credits + 1,
+            job=f"{job}",
+        )
+        for tag, credits, job in made
+    ]
+    await store.write(*map(usage.insert_statement, rows))
+    found = await sums(store, Period(account), "tag", has_runs=True)
+    assert {each.name: msgspec.structs.astuple(each)[1:-1] for each in found} == by_hand(rows, "tag")
+    for tag in {row.tag for row in rows}:
+        period, tagged = Period(account, tag=tag), [row for row in rows if row.tag == tag]
+        page = await usage.page(store, period, NEWEST, 1000)
+        assert sorted(row.id for row in page) == sorted(row.id for row in tagged)
+        by_job = await sums(store, period, "job", has_runs=True)
+        assert sum(each.credits for each in by_job) == sum(row.credits for row in tagged)
+    assert await sums(store, Period(account, tag="other"), "day", has_runs=True) == []
+
+
+async def test_a_run_with_a_tag_is_in_the_sums_of_that_tag_alone(store: Store) -> None:
+    run = """
+    INSERT INTO costs
+        (request, attempt, account, at, engine, model, characters, audio_ms, micro_usd, job, tag)
+    VALUES ('run_1', 0, 'acc_1', 5, 'far', '', 0, 0, 7, 'job_1', 'ep:1')
+    """
+    await store.write(Statement(run))
+    for tag, expected in ((None, 7), ("ep:1", 7), ("", 0), ("ep:2", 0)):
+        found = await sums(store, Period(tag=tag), "engine", has_runs=True)
+        assert sum(each.micro_usd for each in found) == expected

@@ -48,6 +48,7 @@ class NewJob(NamedTuple):
     created: int | None = None
     fault: ErrorDetail | None = None
     steps_are: Literal["speech", "training"] = "speech"
+    tag: str = ""
 
     def __repr__(self) -> str:
         return f"<NewJob {self.id}>"
@@ -101,6 +102,7 @@ async def add_job(
         digest=await files.put(account, new.data),
         wrapped=sealed.wrapped,
         sealed=sealed.sealed,
+        tag=new.tag,
     )
     has_file = new.format in ENCODED
     try:

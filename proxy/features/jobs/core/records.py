@@ -57,6 +57,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     wrapped: str
     sealed: str
+    tag: str = ""
 
     def __repr__(self) -> str:
         return f"<Job {self.id}, {self.state}>"

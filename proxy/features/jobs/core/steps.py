@@ -255,7 +255,8 @@ class Steps(TaskKind[JobStep]):
             self._wake.set()
         clip = _Clip(job, held, call, consent)
         openers = (*call.openers, clip.opened)
-        call = replace(call, job=job.id, step=held.id, goes_whole=True, openers=openers)
+        tag = call.request.tag or job.tag
+        call = replace(call, job=job.id, step=held.id, goes_whole=True, openers=openers, tag=tag)
 
         async def write(answer: Answer) -> None:
             size = await answer.collect()

@@ -102,7 +102,8 @@ _VALUES = ", ".join(
     f"CAST(:{name} AS {'BIGINT' if type_ in (int, int | None) else 'TEXT'})" for name, type_ in _TYPES.items()
 )
 _BEGIN = f"""
-INSERT INTO remote_runs ({_RUN}) SELECT {_VALUES}
+INSERT INTO remote_runs ({_RUN}, tag)
+SELECT {_VALUES}, coalesce((SELECT tag FROM jobs WHERE jobs.id = CAST(:job AS TEXT)), '')
 WHERE {_OF_DAY} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_day AS BIGINT)
 AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_job AS BIGINT)
 AND (:account = '' OR {_OF_ACCOUNT} + CAST(:most_micro_usd AS BIGINT) <= {_MOST_OF_ACCOUNT})
@@ -129,8 +130,8 @@ WHERE id = :id AND ended IS NULL RETURNING id
 """
 _WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
 _CHARGE = f"""
-INSERT INTO costs ({columns(Cost)}, job)
-SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd, job FROM remote_runs
+INSERT INTO costs ({columns(Cost)}, job, tag)
+SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd, job, tag FROM remote_runs
 WHERE id = :id AND ended IS NOT NULL AND micro_usd > 0 ON CONFLICT (request, attempt) DO NOTHING
 """
 _WITH_SAMPLE = f"""

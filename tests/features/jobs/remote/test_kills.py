@@ -79,7 +79,7 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
         async with inside(folder, config, plan="metered", more=plugins) as server:
             await introduced(server)
             kind_of(server).at_once = 0
-            id_ = (await new_job(server, text, model="far"))["id"]
+            id_ = (await new_job(server, text, model="far", tag="ep:7"))["id"]
             before = server
         struck = 0
         for point, number in kills:
@@ -111,6 +111,8 @@ async def _expect_books(store: Store, id_: str, text: str, begun: Sequence[str])
     period = Period()
     by_job = {row.name: row.micro_usd for row in await sums(store, period, "job", has_runs=True)}
     assert by_job[id_] == (len(begun) - 1) * USD * MICRO, "all but the introduction"
+    by_tag = {row.name: row.micro_usd for row in await sums(store, period, "tag", has_runs=True)}
+    assert by_tag["ep:7"] == by_job[id_], "with what the machines have cost"
     by_engine = {row.name: row.micro_usd for row in await sums(store, period, "engine", has_runs=True)}
     assert by_engine["far"] == len(begun) * USD * MICRO
     bills = {row.id: row.credits for row in await usage.list_(store) if row.credits}

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from proxy.features.jobs.kinds.batch.lines import ENDPOINT, LineFault
 from proxy.http.lists import Listing
+from proxy.speech.usage_tag import Tag
 
 MICROS = 1_000_000
 
@@ -27,6 +28,7 @@ class BatchBody(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Annotated[Literal["/v1/audio/speech"], Meta(description=ENDPOINT)]
     completion_window: Annotated[Literal["24h"], Meta(description="24h")]
     metadata: Metadata | None = None
+    tag: Tag | None = None
 
     def __repr__(self) -> str:
         return f"<BatchBody of {self.input_file_id[:40]}>"
@@ -38,6 +40,7 @@ class BatchJobBody(msgspec.Struct, frozen=True, kw_only=True):
     kind: Annotated[Literal["batch"], Meta(description="batch")]
     input_file_id: FileId
     metadata: Metadata | None = None
+    tag: Tag | None = None
 
     def __repr__(self) -> str:
         return f"<BatchJobBody of {self.input_file_id[:40]}>"

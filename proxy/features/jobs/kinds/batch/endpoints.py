@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from policies.tasks import SECOND
 from proxy.access.callers import Caller, caller_of
+from proxy.api.answering import TAG
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import (
@@ -52,6 +53,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.speech.speech_request import Defaults
+from proxy.speech.usage_tag import TAG_HEADER
 from proxy.storage.rows import new_id
 
 JSONL = "application/jsonl"
@@ -256,7 +258,7 @@ class Batches(Resource):
         BatchObject,
         body=BatchBody,
         failures=(NotFound, IdempotencyKeyReused, *SPEECH_FAILURES),
-        request_headers=(KEY_HEADER,),
+        request_headers=(KEY_HEADER, TAG),
         pace="own",
     )
     async def create_batch(self, request: Request) -> Response:
@@ -266,9 +268,8 @@ class Batches(Resource):
         raw = await raw_body(request)
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
-        background = BackgroundRequest(
-            request.scope["state"]["request_id"], caller, terms, raw, Defaults(), key
-        )
+        tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
+        background = BackgroundRequest(id_, caller, terms, raw, Defaults(), key, tags)
         job, headers = await self._kind.make_batch(background, query)
         self._steps.look_soon()
         self._kind.notices.look_soon()

@@ -108,7 +108,10 @@ class BatchKind(SpokenKind):
     ) -> MadeJob:
         """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises
         NotFound, NotAllowed, RateLimited, IdempotencyKeyReused."""
-        return await made_once(self.files, request, partial(self._add, request.caller, request.terms, body))
+        tag = request.tag(body.tag)
+        return await made_once(
+            self.files, request, partial(self._add, request.caller, request.terms, body, tag)
+        )
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
@@ -156,6 +159,7 @@ class BatchKind(SpokenKind):
         caller: Caller,
         terms: Terms,
         body: bodies.BatchBody | bodies.BatchJobBody,
+        tag: str,
         id_: str,
         digest: bytes,
     ) -> None:
@@ -181,6 +185,7 @@ class BatchKind(SpokenKind):
             data if is_good else b"",
             read.lines if is_good else [],
             read.characters if is_good else 0,
+            tag=tag,
         )
         if is_good:
             await add_job(self.files, caller, new)

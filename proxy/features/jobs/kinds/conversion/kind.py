@@ -107,8 +107,9 @@ class ConversionKind(SpokenKind):
         upload = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
         check_conversion(upload)
         check_length(terms, 0, FILE)
+        tag = background.tag(upload.form.tag)
         digest = await asyncio.to_thread(digest_of_fields, upload.form, upload.audio)
-        add = partial(self._add, at.speaking, background.caller, terms, upload)
+        add = partial(self._add, at.speaking, background.caller, terms, upload, tag)
         return await made_once(self.files, background._replace(body=upload.audio), add, digest)
 
     async def _add(
@@ -117,6 +118,7 @@ class ConversionKind(SpokenKind):
         caller: Caller,
         terms: Terms,
         upload: ConversionUpload,
+        tag: str,
         id_: str,
         digest: bytes,
     ) -> None:
@@ -141,7 +143,7 @@ class ConversionKind(SpokenKind):
             source=source,
             takes_first=survey.takes_first,
         )
-        new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, found)
+        new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, found, tag=tag)
         await add_job(self.files, caller, new)
 
     async def _survey(self, account: str, file: bytes) -> long_recordings.LongSurvey:

@@ -52,6 +52,7 @@ class SpeechKind(SpokenKind):
         if not body.text.strip():
             raise mute(None)
         check_length(background.terms, len(body.text), "chapters" if body.chapters else "input")
+        body = replace(body, tag=background.tag(body.tag))
         return await made_once(self.files, background, partial(self._add, background.caller, body, at))
 
     async def _add(
@@ -78,6 +79,7 @@ class SpeechKind(SpokenKind):
         ignored = {*start.ignored(), *await _dropped_tags(fields, body.text, found, plan)}
         fields = replace(fields, ignored=tuple(sorted(ignored)))
         new = NewJob(id_, self.name, body.format, fields, body.text.encode(), found, len(body.text))
+        new = new._replace(tag=body.tag or "")
         await add_job(self.files, caller, new)
 
     async def plan(

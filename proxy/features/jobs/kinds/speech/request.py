@@ -65,12 +65,13 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
     chapters: tuple[Chapter, ...] = ()
     files: Files = "one"
     kbit_s: int | None = None
+    tag: str | None = None
 
     def __repr__(self) -> str:
         return f"<JobFields of {len(self.text)} characters>"
 
 
-_OF_JOB = ("input", "kind", "background", "chapters", "files")
+_OF_JOB = ("input", "kind", "background", "chapters", "files", "tag")
 """Fields that no step's request has."""
 
 
@@ -107,7 +108,15 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
         form = speech_request.form_value(format_, body)
         kbit_s = form.kbit_s
         sent |= {"sample_rate": msgspec.Raw(b"%d" % form.sample_rate_hz), "bitrate": msgspec.Raw(b"null")}
-    return JobFields(text=text, format=format_, sent=sent, chapters=chapters, files=body.files, kbit_s=kbit_s)
+    return JobFields(
+        text=text,
+        format=format_,
+        sent=sent,
+        chapters=chapters,
+        files=body.files,
+        kbit_s=kbit_s,
+        tag=body.tag,
+    )
 
 
 def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:

@@ -113,5 +113,6 @@ def _purchase(training: Training, price: int) -> Purchase:
         model=training.model,
         voice=training.voice,
         job=training.id,
+        tag=training.tag,
         part=None if training.state == "owed" else share(price, training.ran, training.asked),
     )

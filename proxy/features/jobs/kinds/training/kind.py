@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,6 +39,7 @@ from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import SECTION
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.speech import speech_request
+from proxy.speech.usage_tag import Tag
 from proxy.storage.store import Statement
 
 MOST_STEPS = 20_000
@@ -56,6 +58,7 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
         USUAL_STEPS
     )
     seed: Annotated[int, Meta(ge=0, le=MOST_SEED, description=f"a number from 0 to {MOST_SEED}")] = 0
+    tag: Tag | None = None
 
     def __repr__(self) -> str:
         return f"<TrainingBody for {self.model[:40]}>"
@@ -143,6 +146,7 @@ class TrainingKind(JobKind):
     ) -> MadeJob:
         """Make a training. The rights to train are checked, and the price is held, before anything begins."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
+        body = replace(body, tag=background.tag(body.tag))
         made = await made_once(
             self.files, background, partial(self._add, at, background.caller, background.terms, body)
         )
@@ -205,8 +209,10 @@ class TrainingKind(JobKind):
                 format=parts.trainers.format_of(model.engine),
                 most_steps=body.steps,
                 asked=body.steps,
+                tag=body.tag or "",
             )
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
+            new = new._replace(tag=training.tag)
             beside = (records.insert_statement(training), parts.bills.store_statement(hold))
             is_added = await add_job(self.files, caller, new, lambda _: beside)
         finally:

@@ -47,6 +47,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     asked: int
     ran: int = 0
     kept: int = 0
+    tag: str = ""
 
     def __repr__(self) -> str:
         return f"<Training {self.id} of {self.voice}, {self.state}>"
@@ -79,7 +80,7 @@ SELECT CAST(:id AS TEXT), CAST(:account AS TEXT), CAST(:voice AS TEXT), CAST(:pa
     CAST(:engine AS TEXT), CAST(:model AS TEXT), CAST(:format AS TEXT), CAST(:state AS TEXT),
     CAST(:stage AS TEXT), CAST(:step AS BIGINT), CAST(:most_steps AS BIGINT),
     CAST(:mel AS DOUBLE PRECISION), CAST(:best AS DOUBLE PRECISION), CAST(:eta_s AS DOUBLE PRECISION),
-    CAST(:asked AS BIGINT), CAST(:ran AS BIGINT), CAST(:kept AS BIGINT)
+    CAST(:asked AS BIGINT), CAST(:ran AS BIGINT), CAST(:kept AS BIGINT), CAST(:tag AS TEXT)
 WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
 """
 _IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"

@@ -1,0 +1,114 @@
+"""/admin/orders: the orders of all accounts, and payments at providers that no order has."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
+from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.features.payments import bodies
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.order_store import OrderStore
+from proxy.features.payments.provider import Provider, ProviderFailed
+from proxy.features.payments.records import OrderRecord
+from proxy.http.body import body
+from proxy.http.lists import PAGE, SINCE, page, query_time
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+
+_MOST_UNKNOWN = 1000
+_ONE = "/admin/orders/{id}"
+
+
+class AdminOrders(Resource):
+    def __init__(self, admin_tools: AdminTools, orders: OrderStore, sales: Sales) -> None:
+        self._admin_tools = admin_tools
+        self._orders = orders
+        self._sales = sales
+
+    @endpoint(
+        "GET",
+        "/admin/orders",
+        bodies.AdminOrderList,
+        queries=(ACCOUNT_QUERY, *PAGE),
+        failures=(InvalidRequest, NotFound),
+    )
+    async def list_all_orders(self, request: Request) -> Response:
+        """The orders of all accounts, the newest first"""
+        account, now = await self._admin_tools.query_account(request), await self._admin_tools.store.now()
+        listed = await page(
+            request, partial(self._orders.place_of, account), partial(self._orders.page, account)
+        )
+        return listed.answer(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
+
+    @endpoint(
+        "GET", "/admin/orders/differences", bodies.Differences, queries=(SINCE,), failures=(InvalidRequest,)
+    )
+    async def compare_payments(self, request: Request) -> Response:
+        """Payments at the providers that no order here has, as after a restored backup"""
+        since = query_time(request, "since")
+        if since is None:
+            raise InvalidRequest(
+                "Missing required parameter: 'since'.", param="since", code="missing_required_parameter"
+            )
+        data: list[bodies.UnknownPayment] = []
+        failed: dict[str, str] = {}
+        for name, provider in self._sales.providers.items():
+            try:
+                await self._compare(provider, since, data)
+            except ProviderFailed as error:
+                failed[name] = error.reason
+        return reply(bodies.Differences(data=data, failed=failed))
+
+    @endpoint("GET", _ONE, bodies.AdminOrder, failures=(NotFound,))
+    async def get_any_order(self, request: Request) -> Response:
+        """One order of any account, with its payments"""
+        return await self._answer(await self._found(request))
+
+    @endpoint("POST", f"{_ONE}/check", bodies.AdminOrder, failures=(NotFound,))
+    async def check_order(self, request: Request) -> Response:
+        """Have the provider of an order asked at once. The answer has what is known so far"""
+        order = await self._found(request)
+        await self._orders.wake(order.provider, order.id)
+        return await self._answer(await self._found(request))
+
+    @endpoint(
+        "POST",
+        f"{_ONE}/resolve",
+        bodies.AdminOrder,
+        body=bodies.Resolution,
+        failures=(NotFound, Conflict),
+    )
+    async def resolve_order(self, request: Request) -> Response:
+        """Note that a person has dealt with an order that needed attention"""
+        resolution, order = await body(request, bodies.Resolution), await self._found(request)
+        if not order.attention:
+            raise Conflict("The order needs no attention.")
+        facts = {"note": resolution.note, "attention": order.attention}
+        act = await self._admin_tools.audit_row(request, "order.resolved", order.id, order.account, **facts)
+        await self._orders.resolve(order, act)
+        return await self._answer(await self._found(request))
+
+    async def _found(self, request: Request) -> OrderRecord:
+        return await self._orders.find(None, request.path_params["id"])
+
+    async def _answer(self, order: OrderRecord) -> Response:
+        payments = await self._orders.payments_of(order.id)
+        return reply(bodies.admin_order(order, await self._admin_tools.store.now(), payments))
+
+    async def _compare(self, provider: Provider, since: int, data: list[bodies.UnknownPayment]) -> None:
+        async for payment in provider.since(since):
+            if len(data) >= _MOST_UNKNOWN:
+                return
+            if not await self._is_known(provider, payment.reference):
+                data.append(bodies.unknown_payment(provider.name, payment))
+
+    async def _is_known(self, provider: Provider, reference: str) -> bool:
+        try:
+            order = await self._orders.find(None, reference)
+        except NotFound:
+            return False
+        return order.provider == provider.name

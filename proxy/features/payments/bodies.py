@@ -1,0 +1,211 @@
+"""Orders and offers as JSON. Amounts of money are texts with two decimals; credits are numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from policies.limits import COUNTED, limit_values, with_limits
+from policies.payments import OrderState
+from policies.plans import Plan
+from proxy.config import credits
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.provider import FetchedPayment
+from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
+from proxy.features.payments.section import Offer, ProviderName
+from proxy.http.body import Name, NeededReason
+from proxy.http.lists import Listing, iso, iso_or_none
+from proxy.http.replies import shown_as
+
+
+@with_limits(COUNTED, lambda row: row.plain | None)
+class OfferLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits of a plan. Null is no limit, or one that each account has of its own."""
+
+
+class ShownOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sold: a month of the plan `name` with its `limits`, or a pack of `credits`.
+
+    The credits of a plan are those of a month; null is no limit. `features` are texts for people.
+    """
+
+    object: Literal["plan", "pack"]
+    name: str
+    amount: str
+    currency: str
+    providers: tuple[ProviderName, ...]
+    features: tuple[str, ...]
+    credits: float | None
+    limits: OfferLimits | None
+
+
+class OfferList(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[ShownOffer]
+
+
+class NewOrderBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What is bought, one of `plan` and `pack`, and where it is paid."""
+
+    plan: Name | None = None
+    pack: Name | None = None
+    provider: Name
+
+
+class ShownPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment. Of its amount, `refunded` was given back and `disputed` is held by a dispute. `credited` are
+    the credits that it is worth now."""
+
+    id: str
+    amount: str
+    currency: str
+    refunded: str
+    disputed: str
+    credited: float
+    created: str
+
+
+class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order. While it is open it can be paid at `url`, until it expires. `credits` are those of a pack.
+    `warnings` say what paying for it changes besides."""
+
+    id: str
+    object: Literal["order"] = "order"
+    kind: Literal["plan", "pack"]
+    offer: str
+    title: str
+    provider: str
+    amount: str
+    currency: str
+    credits: float | None
+    state: OrderState
+    url: str | None
+    created: str
+    expires: str
+    paid: str | None
+    payments: list[ShownPayment] = []
+    warnings: list[str] = []
+
+
+class OrderList(Listing, frozen=True, kw_only=True):
+    data: list[ShownOrder]
+
+
+class AdminOrder(ShownOrder, frozen=True, kw_only=True):
+    """An order of an account. `attention` says why a person must look, `resolved` has older reasons.
+    `next_look` is when its provider is asked next, `error` why that failed last."""
+
+    account: str
+    attention: str
+    resolved: list[str]
+    error: str
+    next_look: str | None
+
+
+class AdminOrderList(Listing, frozen=True, kw_only=True):
+    data: list[AdminOrder]
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done about an order that needed attention."""
+
+    note: NeededReason
+
+
+class UnknownPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment at a provider that no order here has."""
+
+    provider: str
+    id: str
+    reference: str
+    amount: str
+    currency: str
+    is_paid: bool
+    refunded: str
+
+
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """Payments that no order here has. `failed` are the providers that could not be asked, with reasons."""
+
+    object: Literal["list"] = "list"
+    data: list[UnknownPayment]
+    failed: dict[str, str]
+
+
+def money(minor: int) -> str:
+    """Write minor units as people do: 2990 is "29.90"."""
+    return f"{minor // 100}.{minor % 100:02d}"
+
+
+def shown_offer(offer: Offer, sales: Sales) -> ShownOffer:
+    plan = sales.plans[offer.name] if offer.kind == "plan" else None
+    micro = offer.credits if plan is None else sales.allowance_of(offer)
+    return ShownOffer(
+        object=offer.kind,
+        name=offer.name,
+        amount=money(offer.amount),
+        currency=offer.currency,
+        providers=tuple(each for each in offer.providers if each in sales.providers),
+        features=offer.features,
+        credits=None if micro is None else credits.number(micro),
+        limits=None if plan is None else _limits(plan),
+    )
+
+
+def _limits(plan: Plan) -> OfferLimits:
+    values = limit_values(plan, COUNTED)
+    return OfferLimits(**{name: each if isinstance(each, int) else None for name, each in values.items()})
+
+
+def shown_payment(row: PaymentRecord) -> ShownPayment:
+    return ShownPayment(
+        id=row.id,
+        amount=money(row.amount),
+        currency=row.currency,
+        refunded=money(row.refunded),
+        disputed=money(row.disputed),
+        credited=credits.number(row.credited),
+        created=iso(row.created),
+    )
+
+
+def shown_order(
+    row: OrderRecord, now: int, payments: list[PaymentRecord] | None = None, warnings: list[str] | None = None
+) -> ShownOrder:
+    return shown_as(ShownOrder, row, **_facts(row, now, payments or []), warnings=warnings or [])
+
+
+def admin_order(row: OrderRecord, now: int, payments: list[PaymentRecord] | None = None) -> AdminOrder:
+    return shown_as(
+        AdminOrder,
+        row,
+        **_facts(row, now, payments or []),
+        resolved=row.resolved.splitlines(),
+        next_look=iso_or_none(row.due if row.due < NEVER else None),
+        warnings=[],
+    )
+
+
+def _facts(row: OrderRecord, now: int, payments: list[PaymentRecord]) -> dict[str, object]:
+    is_open = row.state == "open" and now < row.expires
+    return {
+        "object": "order",
+        "amount": money(row.amount),
+        "credits": credits.number(row.credits) if row.kind == "pack" else None,
+        "url": row.url if is_open and row.url else None,
+        "created": iso(row.created),
+        "expires": iso(row.expires),
+        "paid": iso_or_none(row.paid),
+        "payments": [shown_payment(each) for each in payments],
+    }
+
+
+def unknown_payment(provider: str, payment: FetchedPayment) -> UnknownPayment:
+    return shown_as(
+        UnknownPayment,
+        payment,
+        provider=provider,
+        amount=money(payment.amount),
+        refunded=money(payment.refunded),
+    )

@@ -1,0 +1,148 @@
+"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} shows one."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.plans import terms
+from proxy.access.callers import Caller, caller_of
+from proxy.api.admin_tools import AdminTools, check_open
+from proxy.api.voices import VoiceTools
+from proxy.api.welcome import HtmlPage
+from proxy.config import credits
+from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
+from proxy.features.payments import bodies
+from proxy.features.payments.offers import Sales
+from proxy.features.payments.order_store import NewOrder, OrderStore
+from proxy.features.payments.own_voice_warnings import silenced_voices
+from proxy.features.payments.provider import ProviderFailed
+from proxy.features.payments.section import Offer
+from proxy.http.body import body
+from proxy.http.idempotency import KEY_HEADER, read_key
+from proxy.http.lists import PAGE, page
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+from proxy.storage.accounts import Account
+
+_PAGE_FILE = Path(__file__).with_name("page") / "order.html"
+_RETRY_S = 5.0
+
+
+class Offers(Resource):
+    """What one revision of the configuration sells."""
+
+    def __init__(self, sales: Sales) -> None:
+        self._sales = sales
+
+    @endpoint("GET", "/v1/plans", bodies.OfferList, access="open")
+    async def list_offers(self, _request: Request) -> Response:
+        """The plans and packs that are sold, with their prices"""
+        offers = self._sales.section.offers
+        return reply(bodies.OfferList(data=[bodies.shown_offer(each, self._sales) for each in offers]))
+
+
+class Orders(Resource):
+    """The orders of the account of a person who has signed in."""
+
+    def __init__(
+        self, admin_tools: AdminTools, orders: OrderStore, sales: Sales, voices: VoiceTools | None
+    ) -> None:
+        self._admin_tools = admin_tools
+        self._orders = orders
+        self._sales = sales
+        self._voices = voices
+        self._page = HtmlPage(_PAGE_FILE.read_text())
+
+    @endpoint(
+        "POST",
+        "/v1/orders",
+        bodies.ShownOrder,
+        status=201,
+        access="session",
+        body=bodies.NewOrderBody,
+        request_headers=(KEY_HEADER,),
+        failures=(NotAllowed, Conflict, IdempotencyKeyReused, UpstreamFailed),
+    )
+    async def create_order(self, request: Request) -> Response:
+        """Order a month of a plan, or a pack of credits, and get the page of the provider where it is paid"""
+        key = read_key(request.headers.getlist("idempotency-key"))
+        new, caller = await body(request, bodies.NewOrderBody), caller_of(request.scope)
+        offer = self._offer(new)
+        account = await self._admin_tools.account(caller.account)
+        check_open(account)
+        warnings = await self._warnings(account, caller, offer)
+        act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
+        order = await self._orders.begin(account, NewOrder(offer, new.provider, key), act)
+        try:
+            order = await self._orders.with_checkout(order)
+        except ProviderFailed as error:
+            raise UpstreamFailed(
+                "The provider of payments does not answer as it should. Nothing was paid; try again later.",
+                code="provider_unavailable",
+                retry_after_s=max(_RETRY_S, error.retry_after_s),
+            ) from error
+        payments = await self._orders.payments_of(order.id)
+        shown = bodies.shown_order(order, await self._admin_tools.store.now(), payments, warnings)
+        return reply(shown, 201)
+
+    @endpoint(
+        "GET",
+        "/v1/orders",
+        bodies.OrderList,
+        access="session",
+        queries=PAGE,
+        failures=(InvalidRequest,),
+        pace="list",
+    )
+    async def list_orders(self, request: Request) -> Response:
+        """The account's orders, the newest first"""
+        account, now = caller_of(request.scope).account, await self._admin_tools.store.now()
+        listed = await page(
+            request, partial(self._orders.place_of, account), partial(self._orders.page, account)
+        )
+        return listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
+
+    @endpoint("GET", "/v1/orders/{id}", bodies.ShownOrder, access="session", failures=(NotFound,))
+    async def get_order(self, request: Request) -> Response:
+        """One order with its payments. A look has its provider asked, every ten seconds at most"""
+        order = await self._orders.find(caller_of(request.scope).account, request.path_params["id"])
+        await self._orders.look(order)
+        payments = await self._orders.payments_of(order.id)
+        return reply(bodies.shown_order(order, await self._admin_tools.store.now(), payments))
+
+    @endpoint("GET", "/orders/{id}", media=("text/html",), access="open")
+    async def show_order_page(self, _request: Request) -> Response:
+        """A page that shows an order to its owner, and leads to the provider"""
+        return self._page.answer()
+
+    def _offer(self, new: bodies.NewOrderBody) -> Offer:
+        if (new.plan is None) == (new.pack is None):
+            raise InvalidRequest("Send either 'plan' or 'pack'.", param="plan", code="invalid_value")
+        kind, name = ("plan", new.plan) if new.plan is not None else ("pack", new.pack)
+        return self._sales.find(kind, name or "", new.provider)
+
+    async def _warnings(self, account: Account, caller: Caller, offer: Offer) -> list[str]:
+        """Say what paying changes besides, before anything is paid."""
+        found = [await self._silenced(caller, offer)]
+        if offer.kind == "plan" and (carried := await self._orders.carried(account.id, offer.name)):
+            found.append(
+                f"The month of your plan '{account.plan}' ends when you pay: what is left of it, now "
+                f"{credits.number(carried):g} credits, becomes granted credits."
+            )
+        return [each for each in found if each]
+
+    async def _silenced(self, caller: Caller, offer: Offer) -> str:
+        plan = self._sales.plans.get(offer.name if offer.kind == "plan" else caller.plan)
+        if self._voices is None or plan is None or caller.has_paid:
+            return ""
+        before = self._voices.plans.terms(caller)
+        after = terms(plan, caller.agreed, caller.caps, has_paid=True)
+        own = (await self._voices.library.get(caller.account)).own.listed
+        language = self._admin_tools.config.server.default_language
+        # Each voice is compared with each model.
+        return await asyncio.to_thread(silenced_voices, own, self._voices.catalogue, before, after, language)

@@ -1,0 +1,80 @@
+"""What webhooks named: each object is fetched from its provider, and wakes its order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from policies.tasks import SECOND
+from proxy.features.payments.provider import Provider, ProviderFailed
+from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord
+from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.storage.store import Condition, Statement, StorageFailed, Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+_KEPT_US = 30 * 86_400 * SECOND
+_HOUR_S = 3600.0
+_BATCH = 1000
+_NOTE = """
+INSERT INTO payment_events (id, account, received, created, changed, due)
+VALUES (:id, '', 1, CAST(:now AS BIGINT), CAST(:now AS BIGINT), CAST(:now AS BIGINT))
+ON CONFLICT (id) DO UPDATE SET received = payment_events.received + 1, changed = CAST(:now AS BIGINT),
+    due = CAST(:now AS BIGINT), tries = 0
+"""
+_DELETE = """
+DELETE FROM payment_events
+WHERE id IN (SELECT id FROM payment_events WHERE changed < :before AND lease <= :now LIMIT :limit)
+RETURNING id
+"""
+
+_log = structlog.get_logger()
+
+
+class EventTasks(TaskKind[EventRecord]):
+    """The events of one worker. `wake` wakes an order of a provider, and tells whether there is one."""
+
+    name = "payment events"
+    table = EVENT_TASKS
+    outlives = False
+
+    def __init__(self, store: Store, wake: Callable[[str, str], Awaitable[bool]]) -> None:
+        super().__init__(store)
+        self.providers: Mapping[str, Provider] = {}
+        self._wake_order = wake
+
+    async def note(self, provider: str, object_id: str) -> None:
+        """Note a webhook about an object. One that comes during a fetch causes another fetch."""
+        now = await self._store.now()
+        await self._store.write(Statement(_NOTE, {"id": f"{provider}:{object_id}", "now": now}))
+        self.look_soon()
+
+    async def work(self, held: EventRecord) -> Result:
+        name, _, object_id = held.id.partition(":")
+        if (provider := self.providers.get(name)) is None:
+            return Again("The provider is not configured.", _HOUR_S, is_try=False)
+        try:
+            payment = await provider.payment(object_id)
+        except ProviderFailed as error:
+            return Again(error.reason, error.retry_after_s)
+        reference = "" if payment is None else payment.reference
+        if not (reference and await self._wake_order(name, reference)):
+            _log.warning("payments.event.unknown", provider=name)
+        return Done({"due": NEVER})
+
+    def only_if(self, held: EventRecord) -> Condition:
+        return Condition("received = :event_received", {"event_received": held.received})
+
+    async def tidy(self, metrics: Metrics) -> None:
+        """Delete old events, now and every hour."""
+        await repeat("deletion of old payment events", self.delete_old, _HOUR_S, metrics)
+
+    async def delete_old(self) -> None:
+        try:
+            now = await self._store.now()
+            params = {"before": now - _KEPT_US, "now": now, "limit": _BATCH}
+            while len((await self._store.write(Statement(_DELETE, params)))[0]) == _BATCH:
+                """There may be more."""
+        except StorageFailed as error:
+            _log.warning("payments.tidy.failed", reason=str(error))

@@ -1,0 +1,198 @@
+"""Mercado Pago: Checkout Pro, its payments, and its webhooks.
+
+Its numbers are decimal amounts; ours are whole minor units. A payment in the search index may be late, so the
+object itself is read again before anything depends on it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+import msgspec
+
+from policies.tasks import SECOND
+from proxy.errors import InvalidRequest
+from proxy.features.payments.calls import ProviderCalls, Query
+from proxy.features.payments.provider import (
+    Checkout,
+    CheckoutRequest,
+    FetchedPayment,
+    ProviderFailed,
+    WebhookRequest,
+)
+from speech_engine.http import HttpClient
+
+_NEVER_PAID = frozenset({"rejected", "cancelled"})
+"""States that never change again, and never had money."""
+_BACK_LATER = frozenset({"refunded", "charged_back", "in_mediation"})
+"""States of a payment that was paid once, if it has a date of approval."""
+_MOST_DIGITS = 20
+_PAGE = 100
+_MOST_OFFSET = 10_000
+_MOST_AMOUNT = Decimal(10) ** 13
+_JSON = {"content-type": "application/json"}
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class _Preference(msgspec.Struct):
+    id: str
+    init_point: str
+
+
+class _Refund(msgspec.Struct):
+    amount: Decimal = Decimal()
+    status: str = "approved"
+
+
+class _Payment(msgspec.Struct):
+    id: int
+    status: str
+    transaction_amount: Decimal
+    currency_id: str
+    live_mode: bool
+    collector_id: int
+    status_detail: str | None = None
+    external_reference: str | None = None
+    date_approved: str | None = None
+    transaction_amount_refunded: Decimal | None = None
+    refunds: tuple[_Refund, ...] | None = None
+
+
+class _Paging(msgspec.Struct):
+    total: int
+
+
+class _Found(msgspec.Struct):
+    paging: _Paging
+    results: tuple[_Payment, ...]
+
+
+class MercadoPago:
+    """A `Provider`. See there."""
+
+    name = "mercadopago"
+
+    def __init__(
+        self, client: HttpClient, base_url: str, token: str, secret: str, seller: str, *, is_live: bool
+    ) -> None:
+        self.seller = seller
+        self.is_live = is_live
+        self._calls = ProviderCalls(self.name, client, base_url, {"authorization": f"Bearer {token}"})
+        self._secret = secret.encode()
+
+    def __repr__(self) -> str:
+        return f"<MercadoPago, live: {self.is_live}>"
+
+    async def create_checkout(self, request: CheckoutRequest) -> Checkout:
+        item = {
+            "id": request.order,
+            "title": request.title,
+            "quantity": 1,
+            "unit_price": Decimal(request.amount) / 100,
+            "currency_id": request.currency,
+        }
+        preference: dict[str, Any] = {
+            "items": [item],
+            "external_reference": request.order,
+            "back_urls": dict.fromkeys(("success", "pending", "failure"), request.return_url),
+            # A boleto is paid days after the order's end.
+            "payment_methods": {"excluded_payment_types": [{"id": "ticket"}]},
+            "expires": True,
+            "expiration_date_to": _moment(request.expires),
+        }
+        if request.return_url.startswith("https://"):
+            preference["auto_return"] = "approved"
+        headers = {**_JSON, "x-idempotency-key": request.order}
+        made = await self._calls.post(_Preference, "/checkout/preferences", _encode(preference), headers)
+        return Checkout(made.id, made.init_point)
+
+    async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
+        del checkout
+        found = [each async for each in self._search({"external_reference": order})]
+        read = [await self.payment(str(each.id)) for each in found if each.status not in _NEVER_PAID]
+        return [each for each in read if each is not None]
+
+    async def payment(self, object_id: str) -> FetchedPayment | None:
+        if not _is_number(object_id):
+            return None
+        found = await self._calls.find(_Payment, f"/v1/payments/{object_id}")
+        return None if found is None else _fetched(found)
+
+    async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+        begin: Query = {"range": "date_created", "begin_date": _moment(moment), "end_date": "NOW"}
+        async for each in self._search(begin):
+            yield _fetched(each)
+
+    def event(self, request: WebhookRequest) -> str | None:
+        # Its validator takes the id as it came, its documentation in lower case. A payment has digits alone.
+        id_ = request.query.get("data.id", "").lower()
+        header = request.headers.get("x-signature", "")
+        parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
+        ts, signature = parts.get("ts", ""), parts.get("v1", "")
+        pairs = (("id", id_), ("request-id", request.headers.get("x-request-id", "")), ("ts", ts))
+        manifest = "".join(f"{name}:{value};" for name, value in pairs if value).encode()
+        expected = hmac.digest(self._secret, manifest, "sha256").hex().encode()
+        is_signed = self._secret and ts.isascii() and ts.isdecimal()
+        # Its age does not count: it may be repeated for days, and only causes a look at the payment.
+        if not is_signed or not hmac.compare_digest(expected, signature.encode()):
+            raise InvalidRequest(
+                "The signature of this event is missing or wrong.",
+                param="x-signature",
+                code="invalid_signature",
+            )
+        is_payment = request.query.get("type") == "payment" and _is_number(id_)
+        return id_ if is_payment else None
+
+    async def _search(self, asked: Query) -> AsyncIterator[_Payment]:
+        for offset in range(0, _MOST_OFFSET, _PAGE):
+            page: Query = {
+                **asked,
+                "sort": "date_created",
+                "criteria": "asc",
+                "limit": _PAGE,
+                "offset": offset,
+            }
+            found = await self._calls.get(_Found, "/v1/payments/search", page)
+            for each in found.results:
+                yield each
+            if not found.results or offset + _PAGE >= found.paging.total:
+                return
+
+
+def _fetched(payment: _Payment) -> FetchedPayment:
+    amount, back = payment.transaction_amount, payment.transaction_amount_refunded or Decimal()
+    listed = sum((each.amount for each in payment.refunds or () if each.status == "approved"), Decimal())
+    refunded = amount if payment.status == "refunded" else max(back, listed)
+    is_held = payment.status == "charged_back" and payment.status_detail != "reimbursed"
+    paid, given_back = _minor(amount, ROUND_FLOOR), _minor(refunded, ROUND_CEILING)
+    return FetchedPayment(
+        id=str(payment.id),
+        reference=payment.external_reference or "",
+        amount=paid,
+        currency=payment.currency_id,
+        seller=str(payment.collector_id),
+        is_live=payment.live_mode,
+        has_won=payment.status == "charged_back" and not is_held,
+        is_paid=payment.status == "approved"
+        or (payment.status in _BACK_LATER and payment.date_approved is not None),
+        refunded=given_back,
+        disputed=max(0, paid - given_back) if is_held else 0,
+    )
+
+
+def _minor(amount: Decimal, rounding: str) -> int:
+    if not 0 <= amount < _MOST_AMOUNT:
+        raise ProviderFailed("Its answer has an amount out of any range.")
+    return int((amount * 100).to_integral_value(rounding))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+
+
+def _moment(micros: int) -> str:
+    return datetime.fromtimestamp(micros // SECOND, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,209 @@
+"""Stripe: Checkout, its payment intents and disputes, and its webhooks.
+
+A payment is a payment intent. Its order is in the checkout session that led to it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import msgspec
+
+from policies.tasks import SECOND
+from proxy.errors import InvalidRequest
+from proxy.features.payments.calls import ProviderCalls, Query
+from proxy.features.payments.provider import (
+    Checkout,
+    CheckoutRequest,
+    FetchedPayment,
+    ProviderFailed,
+    WebhookRequest,
+)
+from speech_engine.http import HttpClient
+
+VERSION = "2026-10-28.endive"
+_TOLERANCE_US = 300 * SECOND
+_HOLDS = frozenset({"needs_response", "under_review", "lost"})
+"""The states of a dispute in which the bank has the money. An inquiry (`warning_…`) takes none."""
+_OBJECT = re.compile(r"(pi|cs)_[A-Za-z0-9_]{1,200}", re.ASCII)
+_PAGE = 100
+_MOST_PAGES = 100
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+class _Session(msgspec.Struct):
+    id: str
+    url: str | None = None
+    client_reference_id: str | None = None
+    payment_intent: str | None = None
+
+
+class _Sessions(msgspec.Struct):
+    data: tuple[_Session, ...]
+
+
+class _Charge(msgspec.Struct):
+    amount_refunded: int = 0
+    disputed: bool = False
+
+
+class _Intent(msgspec.Struct):
+    id: str
+    status: str
+    amount: int
+    amount_received: int
+    currency: str
+    livemode: bool
+    latest_charge: _Charge | None = None
+
+
+class _Intents(msgspec.Struct):
+    data: tuple[_Intent, ...]
+    has_more: bool
+
+
+class _Dispute(msgspec.Struct):
+    id: str
+    amount: int
+    status: str
+
+
+class _Disputes(msgspec.Struct):
+    data: tuple[_Dispute, ...]
+
+
+class _EventObject(msgspec.Struct):
+    id: str = ""
+    object: str = ""
+    payment_intent: str | None = None
+
+
+class _EventData(msgspec.Struct):
+    object: _EventObject
+
+
+class _Event(msgspec.Struct):
+    type: str
+    data: _EventData
+
+
+class Stripe:
+    """A `Provider`. See there. Its key is of one account, which is the seller."""
+
+    name = "stripe"
+    seller = ""
+
+    def __init__(self, client: HttpClient, base_url: str, key: str, secret: str, *, is_live: bool) -> None:
+        self.is_live = is_live
+        headers = {"authorization": f"Bearer {key}", "stripe-version": VERSION}
+        self._calls = ProviderCalls(self.name, client, base_url, headers)
+        self._secret = secret.encode()
+
+    def __repr__(self) -> str:
+        return f"<Stripe, live: {self.is_live}>"
+
+    async def create_checkout(self, request: CheckoutRequest) -> Checkout:
+        price = "line_items[0][price_data]"
+        form = {
+            "mode": "payment",
+            "line_items[0][quantity]": 1,
+            f"{price}[currency]": request.currency.lower(),
+            f"{price}[unit_amount]": request.amount,
+            f"{price}[product_data][name]": request.title,
+            # Other ways to pay may end days after the order.
+            "payment_method_types[0]": "card",
+            "client_reference_id": request.order,
+            "success_url": request.return_url,
+            "cancel_url": request.return_url,
+            "expires_at": request.expires // SECOND,
+        }
+        headers = {**_FORM, "idempotency-key": request.order}
+        made = await self._calls.post(_Session, "/v1/checkout/sessions", urlencode(form).encode(), headers)
+        if not made.url:
+            raise ProviderFailed("Its checkout is over already.", is_final=True)
+        return Checkout(made.id, made.url)
+
+    async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
+        del order
+        found = await self.payment(checkout) if checkout else None
+        return [] if found is None else [found]
+
+    async def payment(self, object_id: str) -> FetchedPayment | None:
+        if not _OBJECT.fullmatch(object_id):
+            return None
+        if object_id.startswith("cs_"):
+            session = await self._calls.find(_Session, f"/v1/checkout/sessions/{object_id}")
+            intent_id = None if session is None else session.payment_intent
+            return await self.payment(intent_id) if intent_id and intent_id.startswith("pi_") else None
+        expanded = {"expand[]": "latest_charge"}
+        intent = await self._calls.find(_Intent, f"/v1/payment_intents/{object_id}", expanded)
+        return None if intent is None else await self._fetched(intent)
+
+    async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+        asked: Query = {"created[gte]": moment // SECOND, "limit": _PAGE, "expand[]": "data.latest_charge"}
+        for _ in range(_MOST_PAGES):
+            page = await self._calls.get(_Intents, "/v1/payment_intents", asked)
+            for intent in page.data:
+                if intent.status == "succeeded":
+                    yield await self._fetched(intent)
+            if not page.has_more or not page.data:
+                return
+            asked = {**asked, "starting_after": page.data[-1].id}
+
+    def event(self, request: WebhookRequest) -> str | None:
+        self._check_signature(request)
+        try:
+            event = msgspec.json.decode(request.body, type=_Event)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        found = event.data.object
+        is_session = event.type.startswith("checkout.session.")
+        if not is_session and not event.type.startswith(("charge.", "payment_intent.")):
+            return None
+        own = found.id if found.object in ("checkout.session", "payment_intent") else ""
+        id_ = found.payment_intent or own
+        return id_ if _OBJECT.fullmatch(id_) else None
+
+    def _check_signature(self, request: WebhookRequest) -> None:
+        parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
+        t = next((value for name, _, value in parts if name == "t"), "")
+        is_number = t.isascii() and t.isdecimal() and len(t) < 12
+        is_in_time = is_number and abs(request.now - int(t) * SECOND) <= _TOLERANCE_US
+        expected = hmac.digest(self._secret, f"{t}.".encode() + request.body, "sha256").hex().encode()
+        # While its secret is changed, an event has two signatures.
+        signatures = [value.encode() for name, _, value in parts if name == "v1"]
+        is_signed = any(hmac.compare_digest(expected, each) for each in signatures)
+        if not (self._secret and is_in_time and is_signed):
+            raise InvalidRequest(
+                "The signature of this event is missing, wrong, or of another time.",
+                param="stripe-signature",
+                code="invalid_signature",
+            )
+
+    async def _fetched(self, intent: _Intent) -> FetchedPayment:
+        of_intent: Query = {"payment_intent": intent.id, "limit": 1}
+        sessions = await self._calls.get(_Sessions, "/v1/checkout/sessions", of_intent)
+        charge = intent.latest_charge or _Charge()
+        is_paid = intent.status == "succeeded"
+        amount = intent.amount_received if is_paid else intent.amount
+        held, has_won = 0, False
+        if charge.disputed:
+            disputes = await self._calls.get(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
+            held = sum(each.amount for each in disputes.data if each.status in _HOLDS)
+            has_won = any(each.status == "won" for each in disputes.data)
+        own = [each for each in sessions.data if each.payment_intent == intent.id]
+        return FetchedPayment(
+            id=intent.id,
+            reference=(own[0].client_reference_id or "") if own else "",
+            amount=amount,
+            currency=intent.currency.upper(),
+            seller=self.seller,
+            is_live=intent.livemode,
+            is_paid=is_paid,
+            refunded=charge.amount_refunded,
+            disputed=max(0, min(held, amount - charge.amount_refunded)),
+            has_won=has_won,
+        )

@@ -1,0 +1,259 @@
+"""What the adapters make of their providers: states of payments, refusals, hangs, and forged events."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fakes.payments import Webhook
+from proxy.errors import InvalidRequest
+from proxy.features.payments import calls
+from proxy.features.payments.provider import FetchedPayment, ProviderFailed
+from tests.features.payments.providers import NAMES, ORDER, Pair, checkout_request, pair, received
+from tests.tables import each_row
+
+_HEADERS = ("", "ts=1", "t=1", "v1=", "t=,ts=,v1=", "t=９,ts=１,v1=é", ",,=,")
+"""Signatures that are none."""
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "PAUSES_S", (0.0, 0.0))
+
+
+async def only(both: Pair, checkout: str) -> FetchedPayment:
+    (found,) = await both.adapter.payments_of(ORDER, checkout)
+    assert await both.adapter.payment(found.id) == found
+    assert [each async for each in both.adapter.since(0)] == [found]
+    return found
+
+
+@each_row("name", NAMES)
+async def test_a_payment_is_followed_from_its_checkout_to_a_won_dispute(name: str) -> None:
+    async with pair(name) as both:
+        made = await both.adapter.create_checkout(checkout_request())
+        assert made.url.startswith("http://127.0.0.1:")
+        assert await both.adapter.payments_of(ORDER, made.id) == []
+        # An answer that was lost does no harm: the same order has one checkout.
+        assert await both.adapter.create_checkout(checkout_request()) == made
+        with pytest.raises(ProviderFailed):
+            await both.adapter.create_checkout(checkout_request(amount=1))
+        paid = both.pay(made.id)
+        found = await only(both, made.id)
+        assert (found.reference, found.amount, found.currency) == (ORDER, 2990, "BRL")
+        assert (found.is_paid, found.is_live, found.refunded, found.disputed) == (True, False, 0, 0)
+        assert found.seller == both.adapter.seller
+        both.refund(paid, 1000)
+        assert (await only(both, made.id)).refunded == 1000
+        win = both.dispute(paid)
+        found = await only(both, made.id)
+        assert (found.is_paid, found.refunded, found.disputed) == (True, 1000, 1990)
+        win()
+        assert (await only(both, made.id)).disputed == 0
+        assert [each.path for each in both.server.seen if each.status == 401] == []
+
+
+async def test_other_ways_to_pay_and_other_states_count_as_their_providers_mean_them() -> None:
+    async with pair("mercadopago") as both:
+        made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
+        assert account.preferences[made.id].excluded == {"ticket"}
+        assert account.preferences[made.id].raw["auto_return"] == "approved"
+        refused, waits = account.pay(made.id, "master", "rejected"), account.pay(made.id, "pix", "pending")
+        assert [each.is_paid for each in await both.adapter.payments_of(ORDER, made.id)] == [False]
+        account.approve(waits)
+        account.mediate(waits)
+        found = await only_paid(both)
+        assert (found.id, found.refunded, found.disputed) == (str(waits.id), 0, 0)
+        account.approve(waits)
+        both.refund(waits)
+        assert (await only_paid(both)).refunded == 2990
+        # A charge of a payment that was never approved is no money.
+        refused.status = "charged_back"
+        unpaid = await both.adapter.payment(str(refused.id))
+        assert unpaid is not None
+        assert not unpaid.is_paid
+    async with pair("stripe") as both:
+        made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
+        assert account.sessions[made.id].methods == ["card"]
+        intent = account.pay(made.id, is_late=True)
+        assert [each.is_paid for each in await both.adapter.payments_of(ORDER, made.id)] == [False]
+        account.settle(intent)
+        account.dispute(intent, 1000, "warning_needs_response")
+        assert (await only(both, made.id)).disputed == 0
+        lost = account.dispute(intent, 1000)
+        account.close(lost, "lost")
+        assert (await only(both, made.id)).disputed == 1000
+
+
+async def only_paid(both: Pair) -> FetchedPayment:
+    (found,) = [each for each in await both.adapter.payments_of(ORDER, "") if each.is_paid]
+    return found
+
+
+@each_row("name", NAMES)
+async def test_unknown_objects_are_none_and_strange_ids_are_never_asked_for(name: str) -> None:
+    async with pair(name) as both:
+        for id_ in ("77", "pi_1", "cs_1", "../v1/balance", "", "７７", "1" * 99, "pi_" + "x" * 999):
+            assert await both.adapter.payment(id_) is None
+        assert {each.path.rpartition("/")[2] for each in both.server.seen} <= {"77", "pi_1", "cs_1"}
+
+
+@each_row("name", NAMES)
+@each_row(
+    "status, code, is_final, tries",
+    [
+        (400, "", True, 1),
+        (401, "", True, 1),
+        (403, "html", True, 1),
+        (302, "", True, 1),
+        (409, "", False, 3),
+        (423, "", False, 3),
+        (429, "", False, 3),
+        (500, "", False, 3),
+        (502, "html", False, 3),
+    ],
+)
+async def test_a_refusal_is_final_or_is_tried_again(
+    name: str, status: int, code: str, is_final: bool, tries: int
+) -> None:
+    async with pair(name) as both:
+        both.server.fail("5xx", count=9, path="/", status=status, code=code)
+        with pytest.raises(ProviderFailed) as refused:
+            await both.adapter.create_checkout(checkout_request())
+        assert (refused.value.is_final, len(both.server.seen)) == (is_final, tries)
+        keys = {
+            each.headers.get("idempotency-key", each.headers.get("x-idempotency-key"))
+            for each in both.server.seen
+        }
+        assert keys == {ORDER}
+        both.server.reset()
+        both.server.fail("5xx", count=9, path="/", status=status, code=code, retry_after="30")
+        with pytest.raises(ProviderFailed) as refused:
+            await both.adapter.payment("77" if name == "mercadopago" else "pi_1")
+        assert (refused.value.retry_after_s, len(both.server.seen)) == (30.0, 1)
+
+
+@each_row("name", NAMES)
+@each_row("fault", ["hang_before", "hang_after", "truncated", "garbage", "lost"])
+async def test_a_provider_that_hangs_or_breaks_off_may_have_acted_and_is_asked_once_more(
+    name: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "WITHIN_S", 0.2)
+    async with pair(name) as both:
+        both.server.fail(fault, path="/")  # type: ignore[arg-type]  # a word of the table
+        with pytest.raises(ProviderFailed) as failed:
+            await both.adapter.create_checkout(checkout_request())
+        assert not failed.value.is_final
+        assert len(both.server.seen) == 1
+        made = await both.adapter.create_checkout(checkout_request())
+        account = both.fake.account
+        known = account.preferences if name == "mercadopago" else account.sessions
+        assert list(known) == [made.id]
+
+
+@each_row("name", NAMES)
+async def test_an_answer_of_five_megabytes_or_without_its_fields_is_refused(name: str) -> None:
+    async with pair(name) as both:
+        made = await both.adapter.create_checkout(checkout_request())
+        paid = both.pay(made.id)
+        id_ = str(paid.id)
+        for odd in ({"more": "x" * 5_000_000}, {"currency": None, "currency_id": None}):
+            paid.shown_as = odd
+            with pytest.raises(ProviderFailed) as failed:
+                await both.adapter.payment(id_)
+            assert not failed.value.is_final
+            assert "x" * 9 not in str(failed.value)
+
+
+async def test_amounts_are_exact_and_never_rounded_in_the_buyers_favour() -> None:
+    async with pair("mercadopago") as both:
+        made = await both.adapter.create_checkout(checkout_request(amount=1999))
+        paid = both.pay(made.id)
+        for amount, back, minor in ((19.99, 0, (1999, 0)), (19.989, 0.001, (1998, 1)), (0.07, 0.07, (7, 7))):
+            paid.shown_as = {"transaction_amount": amount, "transaction_amount_refunded": back}
+            found = await both.adapter.payment(str(paid.id))
+            assert found is not None
+            assert (found.amount, found.refunded) == minor
+        for amount in (-1, 1e300):
+            paid.shown_as = {"transaction_amount": amount}
+            with pytest.raises(ProviderFailed):
+                await both.adapter.payment(str(paid.id))
+
+
+async def test_events_of_mercado_pago_are_taken_in_all_their_forms_and_forgeries_are_not() -> None:
+    async with pair("mercadopago") as both:
+        sign, take = both.fake.signer.webhook, both.adapter.event
+        now = 1_790_000_000.0
+        for good in (
+            sign("77", now),
+            sign("77", now, in_seconds=True),
+            sign("77", now, request_id=""),
+            sign("77", now - 90 * 86_400),
+        ):
+            assert take(received(good)) == "77"
+        assert take(received(sign("ABC", now))) is None
+        assert take(received(sign("77", now, type_="merchant_order"))) is None
+        first = sign("77", now)
+        bad = [
+            sign("77", now, secret=""),
+            sign("77", now, secret="whsec_fake-stripe-secret"),
+            sign("ABC", now, signed_id="ABC"),
+            first._replace(url=first.url.replace("77", "78")),
+            first._replace(headers={**first.headers, "x-request-id": "other"}),
+            *(
+                _with(first, "x-signature", text)
+                for text in ("", "ts=1", "v1=", "ts=,v1=", "ts=１,v1=é", ",,=,")
+            ),
+            _with(first, "x-signature", first.headers["x-signature"].upper()),
+        ]
+        for forged in bad:
+            with pytest.raises(InvalidRequest) as refused:
+                take(received(forged))
+            assert (refused.value.code, refused.value.param) == ("invalid_signature", "x-signature")
+
+
+async def test_events_of_stripe_are_taken_in_time_alone_and_forgeries_are_not() -> None:
+    async with pair("stripe") as both:
+        account, take = both.fake.account, both.adapter.event
+        made = await both.adapter.create_checkout(checkout_request())
+        intent = account.pay(made.id)
+        account.refund(intent, 100)
+        account.dispute(intent)
+        assert {take(received(each)) for each in both.notices.waiting} == {intent.id}
+        shown, now = account.shown_charge(intent), 1_790_000_000.0
+        sign = both.fake.signer.webhook
+        rolled = sign("charge.refunded", shown, now, secrets=("whsec_new", both.fake.signer.secret))
+        assert take(received(rolled, now + 300)) == intent.id
+        assert take(received(sign("invoice.paid", shown, now), now)) is None
+        assert take(received(sign("charge.updated", {"id": 5}, now), now)) is None
+        first = sign("charge.refunded", shown, now)
+        bad = [
+            (first, now + 301),
+            (first, now - 301),
+            (sign("charge.refunded", shown, now, secrets=("",)), now),
+            (sign("charge.refunded", shown, now, secrets=("fake-mercadopago-secret",)), now),
+            (sign("charge.refunded", shown, now, secrets=()), now),
+            (first._replace(body=first.body.replace(b"pi_", b"PI_")), now),
+            (_with(first, "stripe-signature", first.headers["stripe-signature"].upper()), now),
+            *(
+                (_with(first, "stripe-signature", text), now)
+                for text in ("", "t=,v1=", "v1=a", "t=９,v1=é", ",=")
+            ),
+        ]
+        for forged, moment in bad:
+            with pytest.raises(InvalidRequest) as refused:
+                take(received(forged, moment))
+            assert refused.value.code == "invalid_signature"
+
+
+def _with(webhook: Webhook, name: str, text: str) -> Webhook:
+    return webhook._replace(headers={**webhook.headers, name: text})
+
+
+@each_row("name", NAMES)
+async def test_nothing_that_is_printed_has_a_key_or_a_secret(name: str) -> None:
+    async with pair(name) as both:
+        made = await both.adapter.create_checkout(checkout_request())
+        shown = f"{both.adapter!r} {vars(both.adapter)['_calls']!r}"
+        assert msgspec.json.encode(shown)
+        assert not any(word in shown for word in ("fake-", "sk_test", made.id))
