@@ -10,6 +10,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.payments import records, sales_check
+from proxy.features.payments.income import PaymentSums
 
 
 @asynccontextmanager
@@ -67,7 +68,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
         tidying = partial(event_tasks.tidy, context.metrics)
-        yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
+        shared = context.sharing(orders).sharing(PaymentSums(store))
+        yield FeatureInstance(shared, at, task_kinds=task_kinds, alone=(tidying,))
 
 
 def _look(config: Config) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         ]
         if revision.voices is not None:
             served += OwnKeys(admin_tools, revision.voices.plans).endpoints
-            served += SelfService(admin_tools, revision.voices).endpoints
+            served += SelfService(admin_tools, revision.voices, sessions.forget).endpoints
         if mails.is_on:
             served += endpoints.SignInRequests(sign_ins, sessions).endpoints
         return Additions(served, sessions=sessions)

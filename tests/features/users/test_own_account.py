@@ -12,7 +12,7 @@ import pytest
 from proxy.features.mail.texts import all_texts
 from proxy.features.users.own_account import MeChange
 from proxy.storage.rows import new_id
-from tests.features.users.people import person, serve_people
+from tests.features.users.people import PEOPLE, person
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
 from tests.tables import each_row
@@ -23,9 +23,8 @@ _CONFIG = f'{TONE}[engines.other]\nplugin = "tone"\nhosted = false\n[voices.bel]
 
 
 @pytest.fixture
-async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
-    serve_people(monkeypatch)
-    async with inside(tmp_path, _CONFIG, plan="narrow") as opened:
+async def server(tmp_path: Path) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, _CONFIG + PEOPLE, plan="narrow") as opened:
         yield opened
 
 

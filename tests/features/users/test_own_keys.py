@@ -13,7 +13,7 @@ from proxy.errors import InvalidKey
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.rows import new_id
-from tests.features.users.people import Person, person, serve_people, user_of
+from tests.features.users.people import PEOPLE, Person, person, user_of
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
 from tests.tables import each_row
@@ -22,9 +22,8 @@ _PLANS = '[plans.two]\nkeys = 2\n[plans.none]\nkeys = 0\nprice = "$1"\n'
 
 
 @pytest.fixture
-async def server(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
-    serve_people(monkeypatch)
-    async with inside(tmp_path, f'{TONE}{_PLANS}[storage]\nurl = "{store_url}"\n') as opened:
+async def server(tmp_path: Path, store_url: str) -> AsyncIterator[Inside]:
+    async with inside(tmp_path, f'{TONE}{_PLANS}{PEOPLE}[storage]\nurl = "{store_url}"\n') as opened:
         yield opened
 
 

@@ -13,7 +13,8 @@ from proxy.access.sessions import COOKIE
 from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
-from tests.features.users.people import Person, person, serve_people
+from proxy.storage.store import Params, Statement
+from tests.features.users.people import PEOPLE, Person, person
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
 
@@ -46,6 +47,18 @@ _EXPECTED: dict[str, tuple[str, ...]] = {
 }
 
 
+_ORDER = """
+INSERT INTO orders (id, account, provider, seller, is_live, kind, offer, title, credits, amount, currency,
+    created, expires)
+VALUES ('ord_1', :of, 'a', 's', 0, 'pack', 'small', 'Small', 5, 2990, 'BRL', 1, 2)
+"""
+_PAID = """
+INSERT INTO payments (id, order_id, account, amount, currency, refunded, disputed, credits, credited, booked,
+    created, changed)
+VALUES (:id, 'ord_1', :of, 2990, :currency, :back, 0, 5, 5, 1, 1, 1)
+"""
+
+
 class World(NamedTuple):
     server: Inside
     people: dict[str, Person]
@@ -54,9 +67,8 @@ class World(NamedTuple):
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    serve_people(monkeypatch)
-    async with inside(tmp_path, TONE) as server:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with inside(tmp_path, TONE + PEOPLE) as server:
         store = server.worker.store
         names = ("owner", "stranger", "suspended", "closed")
         people = {name: await person(server, name) for name in names}
@@ -104,9 +116,13 @@ async def test_lists_and_answers_have_nothing_of_another_account(world: World) -
         "mails": True,
     }
     assert json_of(await world.server.ask("GET", "/v1/me", key=stranger.key))["user"] is None
+    await world.server.worker.store.write(Statement(_ORDER, {"of": owner.account.id}))
+    for payment, currency, back in (("a:1", "BRL", 1000), ("a:2", "BRL", 0), ("b:1", "USD", 2990)):
+        paid: Params = {"id": payment, "of": owner.account.id, "currency": currency, "back": back}
+        await world.server.worker.store.write(Statement(_PAID, paid))
     shown = json_of(await world.server.administer("GET", "accounts/owner"))
     assert [user["id"] for user in shown["users"]] == [owner.user]
-    assert (shown["paid"], shown["cost_usd"], shown["paid_until"]) == ({}, 0, None)
+    assert (shown["paid"], shown["cost_usd"]) == ({"BRL": "49.80", "USD": "0.00"}, 0)
 
 
 async def test_a_session_closes_its_suspended_account_and_all_ends(world: World) -> None:

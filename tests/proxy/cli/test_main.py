@@ -285,7 +285,7 @@ def test_check_prints_what_would_be_served_and_starts_nothing(run: Run, folder: 
             "prices.speech = { credits = 1, per = 'second' }\n"
             "prices.models.tone = { credits = 0.25, per = 'character' }",
             "$19, allowance 0.5, rpm 30, streams per account, voices unlimited, clones unlimited, "
-            "max_characters unlimited, "
+            "keys 50, max_characters unlimited, "
             "job_characters unlimited, speech 60/minute, cached free, clone free, tone 0.25/character",
         ),
     ],

@@ -102,6 +102,7 @@ EXCHANGES = (
     Exchange("get_consent", "GET", "/admin/consents/{consent}"),
     Exchange("delete_consent", "DELETE", "/admin/consents/{consent}"),
     *OF_FEATURES,
+    Exchange("reset_cycle", "POST", "/admin/accounts/bob/reset-cycle", {"reason": "x"}, 409),
     Exchange("suspend_account", "POST", "/admin/accounts/bob/suspend", {"reason": "x"}),
     Exchange("suspend_account", "POST", "/admin/accounts/bob/suspend", {}, 400),
     Exchange("resume_account", "POST", "/admin/accounts/bob/resume", {"reason": "x"}),
