@@ -89,9 +89,9 @@ class KeyReused(Exception):
 class Replies:
     """The first answer of each idempotency key, for so long."""
 
-    def __init__(self, now: Now, kept_s: float) -> None:
+    def __init__(self, now: Now, stored_s: float) -> None:
         self._now = now
-        self._kept_s = kept_s
+        self._stored_s = stored_s
         self._answers: dict[str, tuple[float, bytes, Any]] = {}
 
     def __repr__(self) -> str:
@@ -108,7 +108,7 @@ class Replies:
 
     def keep(self, key: str, body: bytes, answer: Any) -> None:
         if key:
-            self._answers[key] = (self._now() + self._kept_s, body, answer)
+            self._answers[key] = (self._now() + self._stored_s, body, answer)
 
 
 def json_answer(value: Any, status: int = 200, **headers: str) -> Response:

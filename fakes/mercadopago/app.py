@@ -38,7 +38,7 @@ TOKEN = "TEST-fake-mercadopago-token"
 SECRET = "fake-mercadopago-secret"
 SELLER = 446566691
 _LONGEST_KEY = 64
-_KEPT_S = 24 * 3600.0
+_STORED_S = 24 * 3600.0
 _MOST_RESULTS = 100
 _BUTTONS = {"pix": "Pix", "master": "Card", "bolbradesco": "Boleto"}
 
@@ -65,7 +65,7 @@ class FakeMercadoPago:
         self.notices = Notices(runs=runs)
         self._token = token
         self._now = now
-        self._replies = Replies(now, _KEPT_S)
+        self._replies = Replies(now, _STORED_S)
         self.provider = Provider(Starlette(routes=self._routes()), "/v1/payments")
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ from fakes.stripe.notices import Signer
 
 KEY = "sk_test_fake"
 SECRET = "whsec_fake-stripe-secret"
-_KEPT_S = 24 * 3600.0
+_STORED_S = 24 * 3600.0
 _MOST_LISTED = 100
 _KINDS = {400: "invalid_request_error", 402: "card_error", 404: "invalid_request_error"}
 
@@ -61,7 +61,7 @@ class FakeStripe:
         self.notices = Notices(runs=runs)
         self._key = key
         self._now = now
-        self._replies = Replies(now, _KEPT_S)
+        self._replies = Replies(now, _STORED_S)
         self.provider = Provider(Starlette(routes=self._routes()), "/v1/")
 
     def __repr__(self) -> str:

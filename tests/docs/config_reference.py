@@ -24,13 +24,14 @@ from proxy.config.sections import (
     VoiceSection,
 )
 from proxy.features.all import all_sections
+from proxy.features.payments.section import MercadoPagoSection, StripeSection
 from tests.docs import markdown
 from tests.docs.pages import ROOT
 
 FILE = ROOT / "examples" / "config.reference.toml"
 # What a struct collects under a name of its own, or is told by the reader, is no key of the file, and a table
 # of its own has a section of its own.
-_NO_KEYS = ("settings", "bindings", "fault", "prices", "costs", "credentials")
+_NO_KEYS = ("settings", "bindings", "fault", "prices", "costs", "credentials", "mercadopago", "stripe")
 SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "[server]": ("[server]", Server),
     "[storage]": ("[storage]", Storage),
@@ -40,6 +41,8 @@ SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
         for each in all_sections()
         if get_origin(each.type_) is None
     },
+    "[payments.mercadopago]": ("[payments.mercadopago]", MercadoPagoSection),
+    "[payments.stripe]": ("[payments.stripe]", StripeSection),
     "[vault]": ("[vault]", VaultSection),
     "[consent]": ("[consent]", ConsentSection),
     "[upstream]": ("[upstream]", Upstream),

@@ -14,7 +14,7 @@ from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
-_KEPT_US = 30 * 86_400 * SECOND
+_STORED_US = 30 * 86_400 * SECOND
 _HOUR_S = 3600.0
 _BATCH = 1000
 _NOTE = """
@@ -73,7 +73,7 @@ class EventTasks(TaskKind[EventRecord]):
     async def delete_old(self) -> None:
         try:
             now = await self._store.now()
-            params = {"before": now - _KEPT_US, "now": now, "limit": _BATCH}
+            params = {"before": now - _STORED_US, "now": now, "limit": _BATCH}
             while len((await self._store.write(Statement(_DELETE, params)))[0]) == _BATCH:
                 """There may be more."""
         except StorageFailed as error:

@@ -18,7 +18,7 @@ from proxy.features.payments.month_tasks import MonthTasks
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.order_tasks import OrderTasks
-from proxy.features.payments.provider import Checkout, CheckoutRequest, FetchedPayment, WebhookRequest
+from proxy.features.payments.provider import Checkout, CheckoutRequest, FetchedPayment, SignedRequest
 from proxy.features.payments.records import MonthRecord, OrderRecord
 from proxy.features.payments.section import Offer, PaymentsSection
 from proxy.ledger import HoldRequest, Ledger, open_ledger
@@ -109,7 +109,7 @@ class TinyProvider:
         for payment in self.paid.values():
             yield payment
 
-    def event(self, request: WebhookRequest) -> str | None:
+    def event(self, request: SignedRequest) -> str | None:
         del request
         return None
 
