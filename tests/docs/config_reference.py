@@ -24,14 +24,17 @@ from proxy.config.sections import (
     VoiceSection,
 )
 from proxy.features.all import all_sections
-from proxy.features.payments.section import MercadoPagoSection, StripeSection
+from proxy.features.payments.section import MercadoPagoSection, StripeSection, _PackWritten, _Priced
 from tests.docs import markdown
 from tests.docs.pages import ROOT
 
 FILE = ROOT / "examples" / "config.reference.toml"
 # What a struct collects under a name of its own, or is told by the reader, is no key of the file, and a table
 # of its own has a section of its own.
-_NO_KEYS = ("settings", "bindings", "fault", "prices", "costs", "credentials", "mercadopago", "stripe")
+_NO_KEYS = (
+    *("settings", "bindings", "fault", "prices", "costs", "credentials"),
+    *("mercadopago", "stripe", "plans", "packs"),
+)
 SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "[server]": ("[server]", Server),
     "[storage]": ("[storage]", Storage),
@@ -41,6 +44,8 @@ SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
         for each in all_sections()
         if get_origin(each.type_) is None
     },
+    "[payments.plans.studio]": ("[payments.plans.NAME]", _Priced),
+    "[payments.packs.small]": ("[payments.packs.NAME]", _PackWritten),
     "[payments.mercadopago]": ("[payments.mercadopago]", MercadoPagoSection),
     "[payments.stripe]": ("[payments.stripe]", StripeSection),
     "[vault]": ("[vault]", VaultSection),
@@ -124,9 +129,10 @@ def _read() -> Iterator[tuple[str, tuple[str, dict[str, Sample]]]]:
         if key := _KEY.match(line):
             value = None if key[1] else tomllib.loads(f"x = {key[3]}")["x"]
             found[key[2]] = Sample(" ".join(comment), value)
-        elif line.startswith("["):
+        elif line.startswith(("[", "#[")):
+            # Offers are commented out, since they are a fault where no provider has a key.
             found = {}
-            yield (line, (" ".join(comment), found))
+            yield (line.removeprefix("#"), (" ".join(comment), found))
         elif line.startswith("# "):
             comment.append(line[2:])
             continue

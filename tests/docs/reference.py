@@ -31,6 +31,7 @@ _GROUPS = {
         "monitoring",
         "backup",
         "plans",
+        "accounts",
         "payments",
         "which-engine",
         "engines",
