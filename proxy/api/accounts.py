@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.cycles import cycle_at
-from policies.plans import Overrides
+from policies.plans import UNLIMITED, Overrides
 from proxy.access.callers import caller_or_none
 from proxy.api import account_overrides, keys
 from proxy.api.account_overrides import AgreedChange, ShownOverrides
@@ -264,4 +264,4 @@ def _plan_details(plan: str, terms: Overrides) -> dict[str, object]:
 
 
 def default_plan(config: Config) -> str:
-    return "free" if "free" in config.plans else next(iter(config.plans))
+    return "free" if "free" in config.plans else next(iter(config.plans), UNLIMITED.name)

@@ -24,7 +24,7 @@ from proxy.storage.rows import new_id
 
 
 @with_limits(OF_KEYS, lambda row: row.number | None, default=None)
-class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The key's own limits, if they are lower than the account's, and its pace."""
 
     pace: Annotated[Literal["live"], Meta(description="live")] | None = None

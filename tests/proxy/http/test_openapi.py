@@ -108,6 +108,7 @@ EXCHANGES = (
     Exchange("resume_account", "POST", "/admin/accounts/bob/resume", {"reason": "x"}),
     Exchange("rotate_master_key", "POST", "/admin/vault/rotations", {"skip": 0}),
     Exchange("rotate_master_key", "POST", "/admin/vault/rotations", {"skip": -1}, 400),
+    Exchange("get_usage_stats", "GET", "/v1/usage/stats"),
     Exchange("list_all_usage", "GET", "/admin/usage?since=x", status=400),
 )
 
