@@ -9,7 +9,7 @@ from functools import partial
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
-from proxy.features.payments import records
+from proxy.features.payments import records, sales_check
 
 
 @asynccontextmanager
@@ -76,4 +76,10 @@ def _look(config: Config) -> Iterator[Finding]:
     yield from reach(config)
 
 
-FEATURE = Feature("payments", _open, tables=records.TABLES, doctor=(("payments", _look),))
+FEATURE = Feature(
+    "payments",
+    _open,
+    tables=records.TABLES,
+    checks=(sales_check.sales,),
+    doctor=(("payments", _look),),
+)

@@ -1,0 +1,55 @@
+"""What `voxgate check` finds in the offers: what is sold must be a plan that people can have for money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.limits import AGREEABLE, limit_values
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, wrong
+from proxy.engines.registry import Registry
+from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection, SoldOffer
+
+_TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
+_LIVE_KEYS = ("sk_live_", "rk_live_")
+
+
+def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    """Yield a finding for each offer that cannot be had, and each key of the other mode."""
+    section = SECTION.of(config)
+    if section.lapsed_plan and section.lapsed_plan not in config.plans:
+        found = f"lapsed_plan = {section.lapsed_plan!r} is no plan here"
+        yield wrong("payments", found, f"name one of {', '.join(config.plans)}")
+    for offer in section.offers:
+        yield from _of_offer(config, section, offer)
+    keys = {"mercadopago": section.mercadopago.access_token, "stripe": section.stripe.secret_key}
+    for name, key in keys.items():
+        is_live = getattr(section, name).live
+        if key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
+            found = (
+                f"live = {str(is_live).lower()}, and the key is for {'tests' if is_live else 'real money'}"
+            )
+            yield wrong("payments", found, "name the key of that mode, or change live", name=name)
+    if section.offers and not config.server.commercial:
+        found = "[server] commercial = false, and something is sold"
+        yield wrong("payments", found, "set commercial = true, or sell nothing")
+
+
+def _of_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Iterator[Finding]:
+    away = [name for name in PROVIDERS if name in offer.providers and not getattr(section, name).is_on]
+    if away:
+        found = f"it is sold at {', '.join(away)}, without a key and a secret there"
+        yield wrong("payments", found, f"set [payments.{away[0]}]", name=offer.name)
+    if offer.kind == "pack":
+        return
+    plan = config.plans.get(offer.name)
+    if plan is None:
+        yield wrong("payments", "a month of it is sold, and it is no plan here", "add it", name=offer.name)
+        return
+    if not plan.price:
+        found = "a month of it is sold, and it has no price"
+        yield wrong("payments", found, 'write price = "…" in the plan', name=offer.name)
+    own = [limit for limit, value in limit_values(plan, AGREEABLE).items() if value == "account"]
+    if own:
+        found = f"a month of it is sold, and it leaves {', '.join(own)} to each account"
+        yield wrong("payments", found, "write a number", name=offer.name)
