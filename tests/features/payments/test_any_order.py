@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from policies.cycles import day_at
-from policies.payments import Money, target
+from policies.payments import PaidAmount, target
 from proxy.errors import Conflict, NotAllowed
 from proxy.features.all import open_store
 from proxy.features.payments.plan_changes import month_of
@@ -184,17 +184,17 @@ class Market(RuleBasedStateMachine):
         by_reference = await self.shop.entries(self.ada)
         for row in rows:
             paid = self.shop.provider.paid[row.id.partition(":")[2]]
-            money = Money(paid.amount, paid.refunded, paid.disputed)
+            money = PaidAmount(paid.amount, paid.refunded, paid.disputed)
             assert (row.refunded, row.disputed) == (paid.refunded, paid.disputed)
             booked = sum(by_reference[f"pay:{row.id}:{number}"] for number in range(1, row.booked + 1))
             assert row.credited == target(row.credits, money) == booked
         months = {month.id: month for month in await self.shop.months(self.ada)}
         offers = {order.id: order.offer for order in self.orders}
         for row in rows:
-            is_kept = row.amount > row.refunded + row.disputed and offers[row.order_id] != "small"
+            is_paid = row.amount > row.refunded + row.disputed and offers[row.order_id] != "small"
             month = months.get(row.id)
-            is_granted = month is not None and bool(month.is_kept) and month.state != "dropped"
-            assert is_granted == is_kept, (row, month)
+            is_granted = month is not None and bool(month.is_paid) and month.state != "dropped"
+            assert is_granted == is_paid, (row, month)
         await self._conserved()
 
     async def _conserved(self) -> None:

@@ -223,6 +223,7 @@ async def test_a_closing_between_the_reading_and_the_commit_refuses_the_booking(
     order = await shop.order(ada, "small")
     shop.provider.pay(order)
     shop.clock.may_answer.clear()
+    shop.clock.was_asked.clear()
     booking = asyncio.create_task(shop.workers[0].booking.book(order, [], [shop.provider.paid["1"]]))
     await shop.clock.was_asked.wait()
     await accounts.close(shop.clock, ada)

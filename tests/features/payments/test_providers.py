@@ -133,6 +133,7 @@ async def test_a_refusal_is_final_or_is_tried_again(
         assert (refused.value.retry_after_s, len(both.server.seen)) == (30.0, 1)
 
 
+@pytest.mark.clock
 @each_row("name", NAMES)
 @each_row("fault", ["hang_before", "hang_after", "truncated", "garbage", "lost"])
 async def test_a_provider_that_hangs_or_breaks_off_may_have_acted_and_is_asked_once_more(
