@@ -79,8 +79,6 @@ class FakeMercadoPago:
             Route("/checkout/v1/redirect", self._checkout, methods=["GET", "POST"]),
             self._route("/checkout/preferences", "POST", self._prefer),
             self._route("/checkout/preferences/{id}", "GET", self._show_preference),
-            self._route("/checkout/preferences/{id}", "PUT", self._change_preference),
-            self._route("/v1/payments", "POST", self._pay),
             self._route("/v1/payments/search", "GET", self._search_payments),
             self._route("/v1/payments/{id}", "GET", self._show_payment),
             self._route("/v1/payments/{id}/refunds", "POST", self._refund),
@@ -123,11 +121,6 @@ class FakeMercadoPago:
     async def _show_preference(self, request: Request, _body: bytes) -> Response:
         return json_answer(self._shown(self.account.preference(request.path_params["id"]), request))
 
-    async def _change_preference(self, request: Request, body: bytes) -> Response:
-        known = self.account.preference(request.path_params["id"])
-        changed = self.account.prefer({**known.raw, **_json(request, body)}, known.id)
-        return json_answer(self._shown(changed, request))
-
     def _shown(self, preference: Preference, request: Request) -> dict[str, Any]:
         url = f"{request.base_url}checkout/v1/redirect?pref_id={preference.id}"
         return {
@@ -138,12 +131,6 @@ class FakeMercadoPago:
             "init_point": url,
             "sandbox_init_point": url,
         }
-
-    async def _pay(self, request: Request, body: bytes) -> Response:
-        raw = _json(request, body)
-        if not request.headers.get("x-idempotency-key"):
-            raise Refused(400, "Header X-Idempotency-Key can't be null", 4292)
-        return json_answer(self.account.shown(self.account.pay_directly(raw)), 201)
 
     async def _show_payment(self, request: Request, _body: bytes) -> Response:
         return json_answer(self.account.shown(self.account.payment(request.path_params["id"])))

@@ -76,7 +76,6 @@ class FakeStripe:
             self._route("/v1/checkout/sessions", "POST", self._begin),
             self._route("/v1/checkout/sessions", "GET", self._list_sessions),
             self._route("/v1/checkout/sessions/{id}", "GET", self._show_session),
-            self._route("/v1/checkout/sessions/{id}/expire", "POST", self._expire),
             self._route("/v1/payment_intents", "GET", self._list_intents),
             self._route("/v1/payment_intents/{id}", "GET", self._show_intent),
             self._route("/v1/refunds", "POST", self._refund),
@@ -125,13 +124,6 @@ class FakeStripe:
         wanted = form.get("payment_intent")
         found = [each for each in self.account.sessions.values() if wanted in (None, each.intent)]
         return _page([self._shown(each, request) for each in reversed(found)], form)
-
-    async def _expire(self, request: Request, _form: Form) -> Any:
-        session = self.account.session(request.path_params["id"])
-        if session.status != "open":
-            raise Refused(400, "Only Checkout Sessions with a status of open can be expired.")
-        self.account.expire(session)
-        return self._shown(session, request)
 
     def _shown(self, session: Session, request: Request) -> dict[str, Any]:
         url = f"{request.base_url}c/pay/{session.id}" if session.status == "open" else None
