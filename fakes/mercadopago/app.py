@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from fakes.faults import ScriptedFault, scripted
 from fakes.mercadopago.account import METHODS, Account, Payment, Preference, Refused, moment
 from fakes.mercadopago.notices import Signer
 from fakes.payments import (
@@ -29,8 +28,8 @@ from fakes.payments import (
     Replies,
     checkout_page,
     chosen_button,
-    html_answer,
     json_answer,
+    refusal,
 )
 from fakes.provider import Provider
 
@@ -88,7 +87,7 @@ class FakeMercadoPago:
         async def endpoint(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {self._token}":
                 return _error(401, "invalid access token", "unauthorized")
-            if (refused := _refusal(scripted(request.scope))) is not None:
+            if (refused := refusal(request, lambda status: _error(status, "not now", "not_now"))) is not None:
                 return refused
             body = await request.body()
             try:
@@ -198,13 +197,3 @@ def _json(request: Request, body: bytes) -> Any:
 def _error(status: int, message: str, error: str = "bad_request", *, code: int = 0) -> Response:
     cause = [{"code": code, "description": message}] if code else []
     return json_answer({"message": message, "error": error, "status": status, "cause": cause}, status)
-
-
-def _refusal(fault: ScriptedFault | None) -> Response | None:
-    if fault is None or fault.name not in ("429", "5xx"):
-        return None
-    status = 429 if fault.name == "429" else fault.status
-    refused = html_answer(status) if fault.code == "html" else _error(status, "not now", "not_now")
-    if fault.retry_after is not None:
-        refused.headers["retry-after"] = fault.retry_after
-    return refused
