@@ -82,6 +82,7 @@ class TinyProvider:
     def __init__(self) -> None:
         self.checkouts: dict[str, CheckoutRequest] = {}
         self.paid: dict[str, FetchedPayment] = {}
+        self.prefix = ""
         self.old: list[dict[str, FetchedPayment]] = []
         """What the next fetches see, in order: an answer that was long on its way."""
         self.at: Callable[[str], Awaitable[None]] = _pass
@@ -115,7 +116,7 @@ class TinyProvider:
 
     def pay(self, order: OrderRecord, **others: object) -> str:
         """Pay an order at its checkout, and return the payment's id."""
-        id_ = str(len(self.paid) + 1)
+        id_ = f"{self.prefix}{len(self.paid) + 1}"
         payment = FetchedPayment(
             id=id_,
             reference=order.id,
