@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies import paid_months
+from policies.alerts import Trouble
 from policies.paid_months import BoughtMonth
 from policies.plans import Overrides
 from policies.price import in_credits
@@ -53,7 +54,10 @@ WHERE id = :id AND looked <= CAST(:now AS BIGINT) - {LOOK_US}
 """
 _NEEDS_IT = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND attention <> '')"
 _RESOLVE = "UPDATE orders SET resolved = resolved || attention || :line_end, attention = '' WHERE id = :id"
-_NEED_ATTENTION = "SELECT id FROM orders WHERE attention <> '' ORDER BY created DESC LIMIT :limit"
+_TROUBLES = """
+SELECT id, state, attention FROM orders WHERE attention <> '' OR state = 'disputed'
+ORDER BY created DESC LIMIT 100
+"""
 
 
 class NewOrder(NamedTuple):
@@ -133,9 +137,15 @@ class OrderStore:
     async def payments_of(self, order: str) -> list[PaymentRecord]:
         return await records.payments_of(self._store, order)
 
-    async def need_attention(self, limit: int) -> list[str]:
-        """Return the newest orders that need attention."""
-        return [row["id"] for row in await self._store.read(_NEED_ATTENTION, {"limit": limit})]
+    async def troubles(self) -> list[Trouble]:
+        """Return the newest orders that an operator must see to: alerts are about them."""
+        found = []
+        for row in await self._store.read(_TROUBLES):
+            if row["attention"]:
+                found.append(Trouble("order_attention", row["id"], row["attention"]))
+            if row["state"] == "disputed":
+                found.append(Trouble("dispute", row["id"]))
+        return found
 
     async def carried(self, account: str, plan: str) -> int:
         """Return the micro-credits that a change to another plan would carry, without running requests."""
