@@ -13,6 +13,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fakes.faults import scripted
+from fakes.serving import parser_of, run_all
+
 Now = Callable[[], float]
 _AGAIN_S = (0.0, 1.0, 5.0, 30.0)
 """The pauses before the tries of a fake that runs as a program."""
@@ -116,9 +119,17 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> Response:
     return Response(msgspec.json.encode(value), status, shown, media_type="application/json")
 
 
-def html_answer(status: int) -> Response:
-    """A page of a gateway in place of JSON."""
-    return Response("<html><h1>Something went wrong</h1></html>", status, media_type="text/html")
+def refusal(request: Request, worded: Callable[[int], Response]) -> Response | None:
+    """Return the answer of a fault that the fake words itself, or with the code `html` a gateway's page."""
+    fault = scripted(request.scope)
+    if fault is None or fault.name not in ("429", "5xx"):
+        return None
+    status = 429 if fault.name == "429" else fault.status
+    page = Response("<html><h1>Something went wrong</h1></html>", status, media_type="text/html")
+    refused = page if fault.code == "html" else worded(status)
+    if fault.retry_after is not None:
+        refused.headers["retry-after"] = fault.retry_after
+    return refused
 
 
 async def chosen_button(request: Request) -> str:
@@ -138,3 +149,12 @@ def checkout_page(title: str, price: str, buttons: Sequence[tuple[str, str]], no
         f'<form method="post">{shown}</form>',
         media_type="text/html",
     )
+
+
+def run_fake(make: Callable[..., Any], name: str) -> None:
+    """Run the program `fakes.NAME --port N --webhook URL`."""
+    parser = parser_of(f"fakes.{name}")
+    parser.add_argument("--webhook", default=f"http://127.0.0.1:8000/webhooks/{name}")
+    arguments = parser.parse_args()
+    fake = make(webhook_url=arguments.webhook, runs=True)
+    run_all((fake.provider,), f"fakes.{name}", arguments)

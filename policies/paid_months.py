@@ -40,7 +40,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     starts: int
     ends: int
     state: MonthState
-    is_kept: bool = True
+    is_paid: bool = True
     replaced: int | None = None
     pool_balance: int | None = None
     carried: int = 0
@@ -57,7 +57,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
         return self.replaced is None or self.replaced >= self.starts
 
 
-class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+class BoughtMonth(msgspec.Struct, frozen=True, kw_only=True):
     """A paid month. If its account may not have the plan any more, it `is_barred`."""
 
     id: str
@@ -67,7 +67,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     is_barred: bool = False
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class PlanState(msgspec.Struct, frozen=True, kw_only=True):
     """An account at the moment `now`: its plan as it is written, the anchor of its cycles, all months, and
     the balances of its pools. What running requests hold counts as spent."""
 
@@ -82,7 +82,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def chain(self) -> tuple[Month, ...]:
         """The month that runs and those ahead, in order. All are of one plan."""
-        mine = (each for each in self.months if each.is_kept and each.state in ("ahead", "running"))
+        mine = (each for each in self.months if each.is_paid and each.state in ("ahead", "running"))
         return tuple(sorted((each for each in mine if each.ends > self.now), key=lambda each: each.starts))
 
     def month(self, id_: str) -> Month | None:
@@ -103,7 +103,7 @@ class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
     needs_attention: bool = False
 
 
-def keep(account: Standing, bought: Purchase) -> MonthChange:
+def keep(account: PlanState, bought: BoughtMonth) -> MonthChange:
     """Return what a month that is paid now does.
 
     One of the plan in force joins behind, and another plan begins now. It becomes credits if its plan would
@@ -126,24 +126,24 @@ def keep(account: Standing, bought: Purchase) -> MonthChange:
     return _begin(account, bought)
 
 
-def give_back(account: Standing, id_: str) -> MonthChange:
+def give_back(account: PlanState, id_: str) -> MonthChange:
     """Return what a month does whose whole price was given back.
 
     One ahead is dropped. The running one ends now, and one ahead begins. A carried one takes its credits
     back. A past one needs attention, as nothing of it is left.
     """
     was, chain = account.month(id_), account.chain
-    if was is None or not was.is_kept:
+    if was is None or not was.is_paid:
         return _changed(account)
     if was not in chain:
-        month = _replace(settled(was, account.now), is_kept=False)
+        month = _replace(settled(was, account.now), is_paid=False)
         change = _changed(account, (month,))
         credits = ((was.id, -was.carried),) if was.carried else ()
         return _replace(change, credits=credits, needs_attention=month.state == "past")
     place, now = chain.index(was), account.now
     is_ahead = was.starts > now
     lost = was.allowance or 0 if is_ahead else left(was, account.balances.get(was.pool, 0))
-    dropped = _replace(was, state="dropped", is_kept=False, replaced=now, lost=lost)
+    dropped = _replace(was, state="dropped", is_paid=False, replaced=now, lost=lost)
     if is_ahead:
         moved = _in_row(chain[place + 1 :], was.starts, account.anchor, now)
         return _changed(account, (dropped, *moved), paid_until=(*chain[:place], *moved)[-1].ends)
@@ -157,7 +157,7 @@ def give_back(account: Standing, id_: str) -> MonthChange:
     return _settling(account, change, was.pool)
 
 
-def end(account: Standing) -> MonthChange | None:
+def end(account: PlanState) -> MonthChange | None:
     """Return the change that writes the end of the last month. None: nothing has ended, or it is written."""
     if account.paid_until is None or account.now < account.paid_until:
         return None
@@ -209,7 +209,7 @@ def mail_at(month: Month, paid_until: int | None, mailed: int, now: int) -> tupl
     Only the last month of an account has mails. A late task sends one mail, for the moment that it is.
     """
     passed = sum(now >= month.ends - before for before in MAILED_BEFORE) + (now >= month.ends)
-    if passed <= mailed or paid_until != month.ends or not month.is_kept:
+    if passed <= mailed or paid_until != month.ends or not month.is_paid:
         return None, max(passed, mailed)
     return ("month_ended" if now >= month.ends else "month_ends"), passed
 
@@ -225,7 +225,7 @@ def due_at(month: Month, now: int) -> int | None:
     return min((moment for moment in moments if moment > now), default=month.ends)
 
 
-def _begin(account: Standing, bought: Purchase) -> MonthChange:
+def _begin(account: PlanState, bought: BoughtMonth) -> MonthChange:
     """Begin a month of another plan. What is left of the pool's old plan is granted at once if it is the same
     pool, and else once nothing is held in the old one."""
     now = account.now
@@ -242,12 +242,12 @@ def _begin(account: Standing, bought: Purchase) -> MonthChange:
     return _carried(_replace(change, months=(*replaced, begun)), carried, account.balances)
 
 
-def _won(account: Standing, was: Month) -> MonthChange:
+def _won(account: PlanState, was: Month) -> MonthChange:
     """Return what a month does whose price comes back, after it was given back: what was taken is granted. It
     is no second month."""
-    if was.is_kept:
+    if was.is_paid:
         return _changed(account)
-    month = _replace(was, is_kept=True)
+    month = _replace(was, is_paid=True)
     if was.state == "dropped":
         month = _replace(month, state="carried", carried=was.lost or 0)
     credits = ((month.id, month.carried),) if month.carried else ()
@@ -272,7 +272,7 @@ def _carried(
     return _replace(change, months=(*change.months, *whole), credits=(*change.credits, *credits))
 
 
-def _settling(account: Standing, change: MonthChange, pool: int) -> MonthChange:
+def _settling(account: PlanState, change: MonthChange, pool: int) -> MonthChange:
     """Let a plan begin in a pool as if nothing was spent there."""
     return _replace(change, pool=pool, spent=-min(0, account.balances.get(pool, 0)))
 
@@ -285,16 +285,18 @@ def _in_row(months: Iterable[Month], starts: int, anchor: int, now: int) -> tupl
     return tuple(row)
 
 
-def _month(bought: Purchase | Month, starts: int, anchor: int, now: int) -> Month:
+def _month(bought: BoughtMonth | Month, starts: int, anchor: int, now: int) -> Month:
     state: MonthState = "running" if starts <= now else "ahead"
     return Month(**_values(bought), starts=starts, ends=cycle_at(anchor, starts).end, state=state)
 
 
-def _values(bought: Purchase | Month) -> dict[str, Any]:
+def _values(bought: BoughtMonth | Month) -> dict[str, Any]:
     return {name: getattr(bought, name) for name in ("id", "plan", "allowance", "ordered")}
 
 
-def _changed(account: Standing, months: tuple[Month, ...] = (), paid_until: int | None = None) -> MonthChange:
+def _changed(
+    account: PlanState, months: tuple[Month, ...] = (), paid_until: int | None = None
+) -> MonthChange:
     until = account.paid_until if paid_until is None else paid_until
     return MonthChange(plan=account.plan, anchor=account.anchor, paid_until=until, months=months)
 

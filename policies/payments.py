@@ -21,7 +21,7 @@ _WATCHED = 180 * _DAY
 OrderState = Literal["open", "paid", "partly_refunded", "refunded", "disputed"]
 
 
-class Money(msgspec.Struct, frozen=True):
+class PaidAmount(msgspec.Struct, frozen=True):
     """A payment: what was paid, and the parts of it that were refunded and that disputes hold."""
 
     paid: int
@@ -29,12 +29,12 @@ class Money(msgspec.Struct, frozen=True):
     disputed: int = 0
 
     @property
-    def kept(self) -> int:
+    def rest(self) -> int:
         """What is left of it. A dispute and a refund may hold the same money."""
         return max(0, self.paid - self.refunded - self.disputed)
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What an order and a payment must have in common. `reference` is the id of the order."""
 
     reference: str
@@ -44,34 +44,34 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     is_live: bool
 
 
-def target(credits: int, money: Money) -> int:
+def target(credits: int, money: PaidAmount) -> int:
     """Return the credits that a payment is worth: its part that is kept, rounded down."""
-    return credits * money.kept // money.paid
+    return credits * money.rest // money.paid
 
 
-def contradiction(order: Terms, payment: Terms) -> str:
+def contradiction(order: PaymentTerms, payment: PaymentTerms) -> str:
     """Return the fields in which a payment contradicts its order, "" if it agrees."""
-    names = Terms.__struct_fields__
+    names = PaymentTerms.__struct_fields__
     return ", ".join(name for name in names if getattr(order, name) != getattr(payment, name))
 
 
-def latest(before: Money | None, fetched: Money, *, has_won: bool) -> Money:
+def latest(before: PaidAmount | None, fetched: PaidAmount, *, has_won: bool) -> PaidAmount:
     """Return a payment as it is to be booked. Refunds never fall, and disputes only if one was won."""
     if before is None:
         return fetched
     refunded = max(before.refunded, fetched.refunded)
     disputed = fetched.disputed if has_won else max(before.disputed, fetched.disputed)
-    return Money(before.paid, refunded, min(disputed, before.paid - refunded))
+    return PaidAmount(before.paid, refunded, min(disputed, before.paid - refunded))
 
 
-def order_state(payments: Iterable[Money]) -> OrderState:
+def order_state(payments: Iterable[PaidAmount]) -> OrderState:
     """Return the state of an order. It follows from its payments alone."""
     all_ = tuple(payments)
     if not all_:
         return "open"
     if any(money.disputed for money in all_):
         return "disputed"
-    if not any(money.kept for money in all_):
+    if not any(money.rest for money in all_):
         return "refunded"
     return "partly_refunded" if any(money.refunded for money in all_) else "paid"
 

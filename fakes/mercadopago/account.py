@@ -35,7 +35,7 @@ class Refused(Exception):
 
 
 class Preference(msgspec.Struct, kw_only=True):
-    """What a buyer may pay. `raw` is the request as it came, after the last PUT."""
+    """What a buyer may pay. `raw` is the request as it came."""
 
     id: str
     raw: dict[str, Any]
@@ -93,10 +93,10 @@ class Account:
     def __repr__(self) -> str:
         return f"<Account {len(self.preferences)} preferences, {len(self.payments)} payments>"
 
-    def prefer(self, raw: Any, id_: str = "") -> Preference:
-        """Make a preference, or change one. Raises Refused."""
+    def prefer(self, raw: Any) -> Preference:
+        """Make a preference. Raises Refused."""
         _check_preference(raw)
-        made = Preference(id=id_ or f"{self.seller}-{uuid.uuid4()}", raw=raw, created=self._now())
+        made = Preference(id=f"{self.seller}-{uuid.uuid4()}", raw=raw, created=self._now())
         self.preferences[made.id] = made
         return made
 
@@ -119,17 +119,6 @@ class Account:
             raise Refused(400, f"{METHODS[method]} is excluded")
         currency = chosen.raw["items"][0].get("currency_id", "BRL")
         return self._add(method, status, chosen.amount, currency, chosen.raw.get("external_reference", ""))
-
-    def pay_directly(self, raw: Any) -> Payment:
-        """Make a payment without a preference. A Pix is pending until it is approved. Raises Refused."""
-        method = raw.get("payment_method_id")
-        if method not in METHODS:
-            raise Refused(400, "Invalid payment_method_id", 2006)
-        if not raw.get("payer", {}).get("email"):
-            raise Refused(400, "payer.email must be a valid email", 4050)
-        status = "approved" if method == "master" else "pending"
-        amount = _money(raw.get("transaction_amount"), "transaction_amount")
-        return self._add(method, status, amount, "BRL", raw.get("external_reference", ""))
 
     def approve(self, payment: Payment) -> None:
         """End a pending payment, or a mediation that the seller won."""

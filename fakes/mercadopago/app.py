@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from fakes.faults import ScriptedFault, scripted
 from fakes.mercadopago.account import METHODS, Account, Payment, Preference, Refused, moment
 from fakes.mercadopago.notices import Signer
 from fakes.payments import (
@@ -29,8 +28,8 @@ from fakes.payments import (
     Replies,
     checkout_page,
     chosen_button,
-    html_answer,
     json_answer,
+    refusal,
 )
 from fakes.provider import Provider
 
@@ -79,8 +78,6 @@ class FakeMercadoPago:
             Route("/checkout/v1/redirect", self._checkout, methods=["GET", "POST"]),
             self._route("/checkout/preferences", "POST", self._prefer),
             self._route("/checkout/preferences/{id}", "GET", self._show_preference),
-            self._route("/checkout/preferences/{id}", "PUT", self._change_preference),
-            self._route("/v1/payments", "POST", self._pay),
             self._route("/v1/payments/search", "GET", self._search_payments),
             self._route("/v1/payments/{id}", "GET", self._show_payment),
             self._route("/v1/payments/{id}/refunds", "POST", self._refund),
@@ -90,7 +87,7 @@ class FakeMercadoPago:
         async def endpoint(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {self._token}":
                 return _error(401, "invalid access token", "unauthorized")
-            if (refused := _refusal(scripted(request.scope))) is not None:
+            if (refused := refusal(request, lambda status: _error(status, "not now", "not_now"))) is not None:
                 return refused
             body = await request.body()
             try:
@@ -123,11 +120,6 @@ class FakeMercadoPago:
     async def _show_preference(self, request: Request, _body: bytes) -> Response:
         return json_answer(self._shown(self.account.preference(request.path_params["id"]), request))
 
-    async def _change_preference(self, request: Request, body: bytes) -> Response:
-        known = self.account.preference(request.path_params["id"])
-        changed = self.account.prefer({**known.raw, **_json(request, body)}, known.id)
-        return json_answer(self._shown(changed, request))
-
     def _shown(self, preference: Preference, request: Request) -> dict[str, Any]:
         url = f"{request.base_url}checkout/v1/redirect?pref_id={preference.id}"
         return {
@@ -138,12 +130,6 @@ class FakeMercadoPago:
             "init_point": url,
             "sandbox_init_point": url,
         }
-
-    async def _pay(self, request: Request, body: bytes) -> Response:
-        raw = _json(request, body)
-        if not request.headers.get("x-idempotency-key"):
-            raise Refused(400, "Header X-Idempotency-Key can't be null", 4292)
-        return json_answer(self.account.shown(self.account.pay_directly(raw)), 201)
 
     async def _show_payment(self, request: Request, _body: bytes) -> Response:
         return json_answer(self.account.shown(self.account.payment(request.path_params["id"])))
@@ -211,13 +197,3 @@ def _json(request: Request, body: bytes) -> Any:
 def _error(status: int, message: str, error: str = "bad_request", *, code: int = 0) -> Response:
     cause = [{"code": code, "description": message}] if code else []
     return json_answer({"message": message, "error": error, "status": status, "cause": cause}, status)
-
-
-def _refusal(fault: ScriptedFault | None) -> Response | None:
-    if fault is None or fault.name not in ("429", "5xx"):
-        return None
-    status = 429 if fault.name == "429" else fault.status
-    refused = html_answer(status) if fault.code == "html" else _error(status, "not now", "not_now")
-    if fault.retry_after is not None:
-        refused.headers["retry-after"] = fault.retry_after
-    return refused

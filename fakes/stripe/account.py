@@ -35,7 +35,6 @@ class Session(msgspec.Struct, kw_only=True):
     currency: str
     title: str
     reference: str
-    metadata: dict[str, str]
     methods: list[str]
     success_url: str
     cancel_url: str
@@ -113,7 +112,6 @@ class Account:
             currency=prices[0].get("currency", ""),
             title=prices[0].get("product_data", {}).get("name", ""),
             reference=form.get("client_reference_id", ""),
-            metadata=form.get("metadata", {}),
             methods=values(form.get("payment_method_types")) or ["card"],
             success_url=form["success_url"],
             cancel_url=form.get("cancel_url", ""),
@@ -213,14 +211,11 @@ class Account:
             "amount_total": session.amount,
             "currency": session.currency,
             "client_reference_id": session.reference or None,
-            "metadata": session.metadata,
             "payment_intent": session.intent,
             "payment_method_types": session.methods,
             "livemode": self.is_live,
             "created": session.created,
             "expires_at": session.expires,
-            "success_url": session.success_url,
-            "cancel_url": session.cancel_url or None,
             **session.shown_as,
         }
 
@@ -249,7 +244,6 @@ class Account:
             "refunded": intent.refunded == intent.amount,
             "disputed": intent.disputed,
             "currency": intent.currency,
-            "paid": True,
             "payment_intent": intent.id,
             "livemode": self.is_live,
             "created": intent.created,
@@ -265,7 +259,6 @@ class Account:
             "charge": intent.charge,
             "payment_intent": intent.id,
             "status": dispute.status,
-            "reason": "fraudulent",
             "livemode": self.is_live,
             "created": dispute.created,
         }

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from fakes.faults import ScriptedFault, scripted
 from fakes.payments import (
     KeyReused,
     Notices,
@@ -24,8 +23,8 @@ from fakes.payments import (
     Replies,
     checkout_page,
     chosen_button,
-    html_answer,
     json_answer,
+    refusal,
 )
 from fakes.provider import Provider
 from fakes.stripe.account import Account, Refused, Session
@@ -76,7 +75,6 @@ class FakeStripe:
             self._route("/v1/checkout/sessions", "POST", self._begin),
             self._route("/v1/checkout/sessions", "GET", self._list_sessions),
             self._route("/v1/checkout/sessions/{id}", "GET", self._show_session),
-            self._route("/v1/checkout/sessions/{id}/expire", "POST", self._expire),
             self._route("/v1/payment_intents", "GET", self._list_intents),
             self._route("/v1/payment_intents/{id}", "GET", self._show_intent),
             self._route("/v1/refunds", "POST", self._refund),
@@ -87,7 +85,7 @@ class FakeStripe:
         async def endpoint(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {self._key}":
                 return _error(401, "Invalid API Key provided", "invalid_request_error")
-            if (refused := _refusal(scripted(request.scope))) is not None:
+            if (refused := refusal(request, lambda status: _error(status, "not now"))) is not None:
                 return refused
             body = await request.body()
             try:
@@ -125,13 +123,6 @@ class FakeStripe:
         wanted = form.get("payment_intent")
         found = [each for each in self.account.sessions.values() if wanted in (None, each.intent)]
         return _page([self._shown(each, request) for each in reversed(found)], form)
-
-    async def _expire(self, request: Request, _form: Form) -> Any:
-        session = self.account.session(request.path_params["id"])
-        if session.status != "open":
-            raise Refused(400, "Only Checkout Sessions with a status of open can be expired.")
-        self.account.expire(session)
-        return self._shown(session, request)
 
     def _shown(self, session: Session, request: Request) -> dict[str, Any]:
         url = f"{request.base_url}c/pay/{session.id}" if session.status == "open" else None
@@ -194,13 +185,3 @@ def _error(status: int, message: str, kind: str = "", *, param: str = "", code: 
     found = {"type": kind or _KINDS.get(status, "api_error"), "message": message}
     found |= {name: text for name, text in (("param", param), ("code", code)) if text}
     return Response(msgspec.json.encode({"error": found}), status, media_type="application/json")
-
-
-def _refusal(fault: ScriptedFault | None) -> Response | None:
-    if fault is None or fault.name not in ("429", "5xx"):
-        return None
-    status = 429 if fault.name == "429" else fault.status
-    refused = html_answer(status) if fault.code == "html" else _error(status, "not now")
-    if fault.retry_after is not None:
-        refused.headers["retry-after"] = fault.retry_after
-    return refused

@@ -148,8 +148,8 @@ async def change(
         decided = await decide(read)
         # The text as it was read: an older version may have written the same value differently.
         before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
-        is_kept = decided.sets_plan and rows[0]["paid_until"] is not None
-        is_replanned = decided.plan != read.plan or is_kept
+        stays = decided.sets_plan and rows[0]["paid_until"] is not None
+        is_replanned = decided.plan != read.plan or stays
         after: Params = {
             "new_plan": decided.plan if is_replanned else rows[0]["plan"],
             "new_agreed": encode_json(decided.agreed),

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from policies.cycles import cycle_at, day_at
 from policies.paid_months import (
     SETTLED,
+    BoughtMonth,
     Carry,
     Month,
     MonthChange,
     MonthState,
-    Purchase,
-    Standing,
+    PlanState,
     carry,
     due_at,
     end,
@@ -39,23 +39,23 @@ def at(text: str) -> int:
 NOW = at("2026-01-31 10:00")
 
 
-def free(now: int = NOW, plan: str = "free", **others: object) -> Standing:
-    standing = Standing(
+def free(now: int = NOW, plan: str = "free", **others: object) -> PlanState:
+    plan_state = PlanState(
         now=now, plan=plan, anchor=at("2025-03-07 09:00"), paid_until=None, lapsed_plan="free"
     )
-    return replace(standing, **others)
+    return replace(plan_state, **others)
 
 
-def bought(id_: str, plan: str = "pro", allowance: int | None = 1000, ordered: int = 0) -> Purchase:
-    return Purchase(id=id_, plan=plan, allowance=allowance, ordered=ordered)
+def bought(id_: str, plan: str = "pro", allowance: int | None = 1000, ordered: int = 0) -> BoughtMonth:
+    return BoughtMonth(id=id_, plan=plan, allowance=allowance, ordered=ordered)
 
 
-def after(account: Standing, change: MonthChange, **others: object) -> Standing:
+def after(account: PlanState, change: MonthChange, **others: object) -> PlanState:
     """The account once the change was committed."""
     changed = {month.id: month for month in change.months}
     months = {month.id: month for month in account.months} | changed
     balances = {**account.balances, change.pool: account.balances.get(change.pool, 0) + change.spent}
-    standing = replace(
+    plan_state = replace(
         account,
         plan=change.plan,
         anchor=change.anchor,
@@ -63,10 +63,10 @@ def after(account: Standing, change: MonthChange, **others: object) -> Standing:
         months=tuple(months.values()),
         balances=balances,
     )
-    return replace(standing, **others)
+    return replace(plan_state, **others)
 
 
-def with_months(number: int, now: int = NOW) -> Standing:
+def with_months(number: int, now: int = NOW) -> PlanState:
     account = free(now)
     for place in range(1, number + 1):
         account = after(account, keep(account, bought(str(place))))
@@ -142,7 +142,7 @@ def test_another_plan_begins_now(balance: int, days: int, carried: int | None, s
     ids=["ordered before the running one", "barred", "barred behind", "had for nothing"],
 )
 def test_a_month_that_would_take_something_away_becomes_credits(
-    account: Standing, purchase: Purchase
+    account: PlanState, purchase: BoughtMonth
 ) -> None:
     change = keep(account, purchase)
     assert (change.plan, change.paid_until) == (account.plan, account.paid_until)

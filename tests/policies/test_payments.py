@@ -8,38 +8,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from policies.payments import Money, OrderState, Terms, contradiction, latest, next_look, order_state, target
+from policies.payments import (
+    OrderState,
+    PaidAmount,
+    PaymentTerms,
+    contradiction,
+    latest,
+    next_look,
+    order_state,
+    target,
+)
 from policies.price import MICRO
 from tests.tables import each_row
 
 _MINUTE, _HOUR, _DAY = 60 * MICRO, 3600 * MICRO, 86_400 * MICRO
-ORDER = Terms(reference="ord_1", amount=2990, currency="BRL", seller="77", is_live=True)
+ORDER = PaymentTerms(reference="ord_1", amount=2990, currency="BRL", seller="77", is_live=True)
 
 money = st.integers(1, 10**9).flatmap(
-    lambda paid: st.builds(Money, st.just(paid), st.integers(0, paid), st.integers(0, paid))
+    lambda paid: st.builds(PaidAmount, st.just(paid), st.integers(0, paid), st.integers(0, paid))
 )
 
 
 @each_row(
     ("credits", "paid", "worth"),
     [
-        (500 * MICRO, Money(2990), 500 * MICRO),
-        (500 * MICRO, Money(2990, 1000), 332_775_919),
-        (500 * MICRO, Money(2990, 2990), 0),
-        (500 * MICRO, Money(2990, 1000, 1990), 0),
-        (500 * MICRO, Money(2990, 2990, 2990), 0),
-        (1, Money(3, 1), 0),
-        (0, Money(4990), 0),
+        (500 * MICRO, PaidAmount(2990), 500 * MICRO),
+        (500 * MICRO, PaidAmount(2990, 1000), 332_775_919),
+        (500 * MICRO, PaidAmount(2990, 2990), 0),
+        (500 * MICRO, PaidAmount(2990, 1000, 1990), 0),
+        (500 * MICRO, PaidAmount(2990, 2990, 2990), 0),
+        (1, PaidAmount(3, 1), 0),
+        (0, PaidAmount(4990), 0),
     ],
 )
-def test_a_payment_is_worth_its_part_that_is_kept(credits: int, paid: Money, worth: int) -> None:
+def test_a_payment_is_worth_its_part_that_is_kept(credits: int, paid: PaidAmount, worth: int) -> None:
     assert target(credits, paid) == worth
 
 
 @given(st.integers(0, 10**15), money)
-def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: int, paid: Money) -> None:
+def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: int, paid: PaidAmount) -> None:
     worth = target(credits, paid)
-    assert 0 <= worth * paid.paid <= credits * paid.kept < (worth + 1) * paid.paid or credits == 0
+    assert 0 <= worth * paid.paid <= credits * paid.rest < (worth + 1) * paid.paid or credits == 0
 
 
 @each_row(
@@ -59,16 +68,16 @@ def test_a_payment_of_another_order_is_told_by_its_fields(others: dict[str, obje
 @each_row(
     ("before", "fetched", "has_won", "booked"),
     [
-        (None, Money(100, 10), False, Money(100, 10)),
-        (Money(100, 30), Money(100, 10), False, Money(100, 30)),
-        (Money(100, 0, 100), Money(100), False, Money(100, 0, 100)),
-        (Money(100, 0, 100), Money(100), True, Money(100)),
-        (Money(100, 0, 100), Money(100, 40, 60), False, Money(100, 40, 60)),
-        (Money(100, 40, 60), Money(100, 10), True, Money(100, 40)),
+        (None, PaidAmount(100, 10), False, PaidAmount(100, 10)),
+        (PaidAmount(100, 30), PaidAmount(100, 10), False, PaidAmount(100, 30)),
+        (PaidAmount(100, 0, 100), PaidAmount(100), False, PaidAmount(100, 0, 100)),
+        (PaidAmount(100, 0, 100), PaidAmount(100), True, PaidAmount(100)),
+        (PaidAmount(100, 0, 100), PaidAmount(100, 40, 60), False, PaidAmount(100, 40, 60)),
+        (PaidAmount(100, 40, 60), PaidAmount(100, 10), True, PaidAmount(100, 40)),
     ],
 )
 def test_refunds_never_fall_and_disputes_only_if_one_was_won(
-    before: Money | None, fetched: Money, has_won: bool, booked: Money
+    before: PaidAmount | None, fetched: PaidAmount, has_won: bool, booked: PaidAmount
 ) -> None:
     assert latest(before, fetched, has_won=has_won) == booked
 
@@ -77,15 +86,15 @@ def test_refunds_never_fall_and_disputes_only_if_one_was_won(
     ("paid", "state"),
     [
         ([], "open"),
-        ([Money(100)], "paid"),
-        ([Money(100), Money(100)], "paid"),
-        ([Money(100, 1)], "partly_refunded"),
-        ([Money(100, 100), Money(100)], "partly_refunded"),
-        ([Money(100, 100)], "refunded"),
-        ([Money(100, 0, 1), Money(100)], "disputed"),
+        ([PaidAmount(100)], "paid"),
+        ([PaidAmount(100), PaidAmount(100)], "paid"),
+        ([PaidAmount(100, 1)], "partly_refunded"),
+        ([PaidAmount(100, 100), PaidAmount(100)], "partly_refunded"),
+        ([PaidAmount(100, 100)], "refunded"),
+        ([PaidAmount(100, 0, 1), PaidAmount(100)], "disputed"),
     ],
 )
-def test_the_state_of_an_order_follows_from_its_payments(paid: list[Money], state: OrderState) -> None:
+def test_the_state_of_an_order_follows_from_its_payments(paid: list[PaidAmount], state: OrderState) -> None:
     assert order_state(paid) == state
 
 

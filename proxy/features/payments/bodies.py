@@ -13,7 +13,7 @@ from proxy.config import credits
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
-from proxy.features.payments.section import Offer, ProviderName
+from proxy.features.payments.section import ProviderName, SoldOffer
 from proxy.http.body import Name, NeededReason
 from proxy.http.lists import Listing, iso, iso_or_none
 from proxy.http.replies import shown_as
@@ -138,7 +138,7 @@ def money(minor: int) -> str:
     return f"{minor // 100}.{minor % 100:02d}"
 
 
-def shown_offer(offer: Offer, sales: Sales) -> ShownOffer:
+def shown_offer(offer: SoldOffer, sales: Sales) -> ShownOffer:
     plan = sales.plans[offer.name] if offer.kind == "plan" else None
     micro = offer.credits if plan is None else sales.allowance_of(offer)
     return ShownOffer(

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from policies import paid_months, payments
-from policies.paid_months import MonthChange, Purchase
-from policies.payments import Money, Terms
+from policies.paid_months import BoughtMonth, MonthChange
+from policies.payments import PaidAmount, PaymentTerms
 from policies.price import in_credits
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
@@ -88,7 +88,7 @@ class Booking:
     ) -> bool:
         reading = await plan_changes.read(self._ledger, order.account, self.sales)
         before = None if was is None else _money(was)
-        fetched = Money(payment.amount, payment.refunded, payment.disputed)
+        fetched = PaidAmount(payment.amount, payment.refunded, payment.disputed)
         row = _row(order, reading, id_, was, payments.latest(before, fetched, has_won=payment.has_won))
         if was is not None and _values(row) == _values(was):
             return False
@@ -120,18 +120,18 @@ class Booking:
     ) -> MonthChange | None:
         if order.kind != "plan":
             return None
-        if not _money(row).kept:
-            return paid_months.give_back(reading.standing, row.id)
+        if not _money(row).rest:
+            return paid_months.give_back(reading.plan_state, row.id)
         if reading.is_closed:
             return None
-        bought = Purchase(
+        bought = BoughtMonth(
             id=row.id,
             plan=order.offer,
             allowance=order.allowance,
             ordered=order.created,
             is_barred=reading.has_agreed or order.offer not in self.sales.plans,
         )
-        change = paid_months.keep(reading.standing, bought)
+        change = paid_months.keep(reading.plan_state, bought)
         is_lost = bought.is_barred and bool(change.months)
         return msgspec.structs.replace(change, needs_attention=change.needs_attention or is_lost)
 
@@ -148,7 +148,7 @@ class Booking:
         values: Params = {
             "order_id": order.id,
             "state": payments.order_state(map(_money, rows)),
-            "paid": reading.standing.now,
+            "paid": reading.plan_state.now,
             "reason": reason,
         }
         return Statement(_ORDER, values)
@@ -187,7 +187,7 @@ class Booking:
 
 
 def _row(
-    order: OrderRecord, reading: PlanReading, id_: str, was: PaymentRecord | None, money: Money
+    order: OrderRecord, reading: PlanReading, id_: str, was: PaymentRecord | None, money: PaidAmount
 ) -> PaymentRecord:
     """Return the payment as it is to be booked. A closed account gets no credits."""
     credits = order.credits if was is None else was.credits
@@ -206,8 +206,8 @@ def _row(
         credits=credits,
         credited=min(target, credited) if reading.is_closed else target,
         booked=booked + 1,
-        created=reading.standing.now if was is None else was.created,
-        changed=reading.standing.now,
+        created=reading.plan_state.now if was is None else was.created,
+        changed=reading.plan_state.now,
     )
 
 
@@ -215,8 +215,8 @@ def _values(row: PaymentRecord) -> tuple[int, int, int]:
     return row.refunded, row.disputed, row.credited
 
 
-def _terms_of(order: OrderRecord) -> Terms:
-    return Terms(
+def _terms_of(order: OrderRecord) -> PaymentTerms:
+    return PaymentTerms(
         reference=order.id,
         amount=order.amount,
         currency=order.currency,
@@ -225,8 +225,8 @@ def _terms_of(order: OrderRecord) -> Terms:
     )
 
 
-def _terms_of_payment(payment: FetchedPayment) -> Terms:
-    return Terms(
+def _terms_of_payment(payment: FetchedPayment) -> PaymentTerms:
+    return PaymentTerms(
         reference=payment.reference,
         amount=payment.amount,
         currency=payment.currency,
@@ -235,8 +235,8 @@ def _terms_of_payment(payment: FetchedPayment) -> Terms:
     )
 
 
-def _money(row: PaymentRecord) -> Money:
-    return Money(row.amount, row.refunded, row.disputed)
+def _money(row: PaymentRecord) -> PaidAmount:
+    return PaidAmount(row.amount, row.refunded, row.disputed)
 
 
 def _act(order: OrderRecord, row: PaymentRecord, credits: int, change: MonthChange | None) -> Act:

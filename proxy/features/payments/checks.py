@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-_KEPT = """
+_REST = """
 CASE WHEN payments.refunded + payments.disputed >= payments.amount THEN 0
 ELSE payments.amount - payments.refunded - payments.disputed END
 """
 # The product of credits and money may not fit 64 bits.
 _TARGET = f"""
-(payments.credits / payments.amount * ({_KEPT})
-    + payments.credits % payments.amount * ({_KEPT}) / payments.amount)
+(payments.credits / payments.amount * ({_REST})
+    + payments.credits % payments.amount * ({_REST}) / payments.amount)
 """
 _ENTRIES = """
 WITH RECURSIVE rows (id, first, next, many, credits) AS (
@@ -57,8 +57,8 @@ OF_PAYMENTS = (
         JOIN accounts ON accounts.id = payments.account
         LEFT JOIN paid_months ON paid_months.id = payments.id
         WHERE payments.id > :after AND payments.id <= :upto AND orders.kind = 'plan'
-            AND accounts.closed IS NULL AND (CASE WHEN {_KEPT} > 0 THEN 1 ELSE 0 END)
-                <> (CASE WHEN paid_months.is_kept = 1 AND paid_months.state <> 'dropped' THEN 1 ELSE 0 END)
+            AND accounts.closed IS NULL AND (CASE WHEN {_REST} > 0 THEN 1 ELSE 0 END)
+                <> (CASE WHEN paid_months.is_paid = 1 AND paid_months.state <> 'dropped' THEN 1 ELSE 0 END)
         """,
     ),
 )
@@ -71,7 +71,7 @@ OF_MONTHS = (
             first="'carry:' || paid_months.id",
             next="'carry:' || paid_months.id || ':'",
             many="paid_months.moved",
-            credits="paid_months.carried * paid_months.is_kept",
+            credits="paid_months.carried * paid_months.is_paid",
             from_=0,
         ),
     ),
@@ -81,7 +81,7 @@ OF_MONTHS = (
         SELECT paid_months.id AS subject, 'ends ' || paid_months.ends || ', account '
             || coalesce(CAST(accounts.paid_until AS TEXT), 'unpaid') AS found
         FROM paid_months JOIN accounts ON accounts.id = paid_months.account
-        WHERE paid_months.id > :after AND paid_months.id <= :upto AND is_kept = 1
+        WHERE paid_months.id > :after AND paid_months.id <= :upto AND is_paid = 1
             AND state IN ('ahead', 'running') AND paid_months.ends > coalesce(accounts.paid_until, 0)
             AND paid_months.ends > (SELECT max(at) FROM plan_changes WHERE plan_changes.account = accounts.id)
         """,

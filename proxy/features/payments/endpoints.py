@@ -21,7 +21,7 @@ from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.own_voice_warnings import silenced_voices
 from proxy.features.payments.provider import ProviderFailed
-from proxy.features.payments.section import Offer
+from proxy.features.payments.section import SoldOffer
 from proxy.http.body import body
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, page
@@ -120,13 +120,13 @@ class Orders(Resource):
         """A page that shows an order to its owner, and leads to the provider"""
         return self._page.answer()
 
-    def _offer(self, new: bodies.NewOrderBody) -> Offer:
+    def _offer(self, new: bodies.NewOrderBody) -> SoldOffer:
         if (new.plan is None) == (new.pack is None):
             raise InvalidRequest("Send either 'plan' or 'pack'.", param="plan", code="invalid_value")
         kind, name = ("plan", new.plan) if new.plan is not None else ("pack", new.pack)
         return self._sales.find(kind, name or "", new.provider)
 
-    async def _warnings(self, account: Account, caller: Caller, offer: Offer) -> list[str]:
+    async def _warnings(self, account: Account, caller: Caller, offer: SoldOffer) -> list[str]:
         """Say what paying changes besides, before anything is paid."""
         found = [await self._silenced(caller, offer)]
         if offer.kind == "plan" and (carried := await self._orders.carried(account.id, offer.name)):
@@ -136,7 +136,7 @@ class Orders(Resource):
             )
         return [each for each in found if each]
 
-    async def _silenced(self, caller: Caller, offer: Offer) -> str:
+    async def _silenced(self, caller: Caller, offer: SoldOffer) -> str:
         plan = self._sales.plans.get(offer.name if offer.kind == "plan" else caller.plan)
         if self._voices is None or plan is None or caller.has_paid:
             return ""

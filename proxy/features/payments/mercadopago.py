@@ -22,7 +22,7 @@ from proxy.features.payments.provider import (
     CheckoutRequest,
     FetchedPayment,
     ProviderFailed,
-    SignedRequest,
+    ProviderWebhook,
 )
 from speech_engine.http import HttpClient
 
@@ -127,7 +127,7 @@ class MercadoPago:
         async for each in self._search(begin):
             yield _fetched(each)
 
-    def event(self, request: SignedRequest) -> str | None:
+    def event(self, request: ProviderWebhook) -> str | None:
         # Its validator takes the id as it came, its documentation in lower case. A payment has digits alone.
         id_ = request.query.get("data.id", "").lower()
         header = request.headers.get("x-signature", "")

@@ -26,7 +26,7 @@ from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 _HELD = 60 * 1_000_000
 _TRIES = 5
 _AS_READ = """
-state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_kept = :is_kept_seen
+state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_paid = :is_paid_seen
 """
 
 
@@ -45,7 +45,7 @@ class MonthTasks(TaskKind[MonthRecord]):
 
     def only_if(self, held: MonthRecord) -> Condition:
         """A booking may have changed the month meanwhile. Then it is looked at again."""
-        names = ("state", "starts", "ends", "is_kept")
+        names = ("state", "starts", "ends", "is_paid")
         return Condition(_AS_READ, {f"{name}_seen": getattr(held, name) for name in names})
 
     async def work(self, held: MonthRecord) -> Result:
@@ -58,19 +58,19 @@ class MonthTasks(TaskKind[MonthRecord]):
         return Again("Its changes were refused: another worker changes the account.", 1.0)
 
     async def _work(self, reading: PlanReading, held: MonthRecord) -> Result:
-        month = reading.standing.month(held.id)
+        month = reading.plan_state.month(held.id)
         assert month is not None, "months are never deleted"
         if month.state == "replaced":
             return await self._carry(reading, month)
-        if month.ends == reading.standing.paid_until and (change := paid_months.end(reading.standing)):
+        if month.ends == reading.plan_state.paid_until and (change := paid_months.end(reading.plan_state)):
             return await self._lapse(reading, held, change)
         return await self._turn(reading, held)
 
     async def _turn(self, reading: PlanReading, held: MonthRecord) -> Again:
         """Note what the clock has done to a month, and mail about its end."""
-        now = reading.standing.now
+        now = reading.plan_state.now
         month = paid_months.settled(plan_changes.month_of(held), now)
-        kind, mailed = paid_months.mail_at(month, reading.standing.paid_until, held.mailed, now)
+        kind, mailed = paid_months.mail_at(month, reading.plan_state.paid_until, held.mailed, now)
         if_finished = Condition(self.table.finished, {})
         due = paid_months.due_at(month, now)
         values = {"state": month.state, "mailed": mailed, "due": NEVER if due is None else due}
@@ -79,9 +79,9 @@ class MonthTasks(TaskKind[MonthRecord]):
 
     async def _lapse(self, reading: PlanReading, held: MonthRecord, change: MonthChange) -> Done:
         """End the paid plan of an account, which has its next plan by the clock already."""
-        now = reading.standing.now
+        now = reading.plan_state.now
         month = paid_months.settled(plan_changes.month_of(held), now)
-        kind, _ = paid_months.mail_at(month, reading.standing.paid_until, held.mailed, now)
+        kind, _ = paid_months.mail_at(month, reading.plan_state.paid_until, held.mailed, now)
         change = msgspec.structs.replace(change, months=(month,))
         statements = [
             *plan_changes.month_statements(reading, change),
@@ -95,8 +95,8 @@ class MonthTasks(TaskKind[MonthRecord]):
 
     async def _carry(self, reading: PlanReading, month: Month) -> Result:
         """Grant what a replaced month leaves. It is looked at again while requests settle in its pool."""
-        now = reading.standing.now
-        if not month.is_kept or reading.is_closed:
+        now = reading.plan_state.now
+        if not month.is_paid or reading.is_closed:
             return Done(values={"due": NEVER})
         held = await self._ledger.holds.held(reading.account, month.pool)
         # Since the holds were read: a request that has settled meanwhile counts twice, and never not at all.
@@ -131,18 +131,18 @@ class MonthTasks(TaskKind[MonthRecord]):
         facts = {
             "plan": month.plan,
             "date": f"{datetime.fromtimestamp(month.ends / 1e6, UTC):%Y-%m-%d}",
-            "lapsed_plan": reading.standing.lapsed_plan,
+            "lapsed_plan": reading.plan_state.lapsed_plan,
             "link": self._mails.link(""),
         }
         letter = Letter(kind=kind, facts=facts)
-        now = reading.standing.now
+        now = reading.plan_state.now
         return await self._mails.statements(letter, account=reading.account, now=now, only_if=only_if)
 
 
 def _act(reading: PlanReading, month: Month, action: str, details: dict[str, object]) -> Act:
     return Act(
         id=new_id("act"),
-        at=reading.standing.now,
+        at=reading.plan_state.now,
         actor=ACTOR,
         action=action,
         subject=month.id,

@@ -10,7 +10,7 @@ from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.errors import InvalidRequest
 from proxy.features.payments.provider import Provider
-from proxy.features.payments.section import SECTION, Offer, PaymentsSection
+from proxy.features.payments.section import SECTION, PaymentsSection, SoldOffer
 
 
 class Sales(NamedTuple):
@@ -28,7 +28,7 @@ class Sales(NamedTuple):
         lapsed = section.lapsed_plan or default_plan(config)
         return cls(section, config.plans, providers, lapsed, config.server.public_url)
 
-    def find(self, kind: str, name: str, provider: str) -> Offer:
+    def find(self, kind: str, name: str, provider: str) -> SoldOffer:
         """Return what is sold under this name at this provider. Raises InvalidRequest."""
         offers = self.section.plans if kind == "plan" else self.section.packs
         offer = offers.get(name)
@@ -46,7 +46,7 @@ class Sales(NamedTuple):
             )
         return offer
 
-    def allowance_of(self, offer: Offer) -> int | None:
+    def allowance_of(self, offer: SoldOffer) -> int | None:
         """Return the credits of a month, None if they have no limit, or for a pack."""
         allowance = self.plans[offer.name].allowance if offer.kind == "plan" else None
         return allowance if isinstance(allowance, int) else None

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from policies import paid_months
-from policies.paid_months import Purchase
+from policies.alerts import Trouble
+from policies.paid_months import BoughtMonth
 from policies.plans import Overrides
 from policies.price import in_credits
 from policies.tasks import SECOND
@@ -18,7 +19,7 @@ from proxy.features.payments import plan_changes, records
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
 from proxy.features.payments.records import ORDERS, OrderRecord, PaymentRecord
-from proxy.features.payments.section import Offer
+from proxy.features.payments.section import SoldOffer
 from proxy.ledger import Ledger
 from proxy.storage import audit
 from proxy.storage.accounts import Account
@@ -53,13 +54,16 @@ WHERE id = :id AND looked <= CAST(:now AS BIGINT) - {LOOK_US}
 """
 _NEEDS_IT = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND attention <> '')"
 _RESOLVE = "UPDATE orders SET resolved = resolved || attention || :line_end, attention = '' WHERE id = :id"
-_NEED_ATTENTION = "SELECT id FROM orders WHERE attention <> '' ORDER BY created DESC LIMIT :limit"
+_TROUBLES = """
+SELECT id, state, attention FROM orders WHERE attention <> '' OR state = 'disputed'
+ORDER BY created DESC LIMIT 100
+"""
 
 
 class NewOrder(NamedTuple):
     """What an account asks for. With a `key` of idempotency, a second call finds the order of the first."""
 
-    offer: Offer
+    offer: SoldOffer
     provider: str
     key: str | None = None
 
@@ -133,18 +137,24 @@ class OrderStore:
     async def payments_of(self, order: str) -> list[PaymentRecord]:
         return await records.payments_of(self._store, order)
 
-    async def need_attention(self, limit: int) -> list[str]:
-        """Return the newest orders that need attention."""
-        return [row["id"] for row in await self._store.read(_NEED_ATTENTION, {"limit": limit})]
+    async def troubles(self) -> list[Trouble]:
+        """Return the newest orders that an operator must see to: alerts are about them."""
+        found = []
+        for row in await self._store.read(_TROUBLES):
+            if row["attention"]:
+                found.append(Trouble("order_attention", row["id"], row["attention"]))
+            if row["state"] == "disputed":
+                found.append(Trouble("dispute", row["id"]))
+        return found
 
     async def carried(self, account: str, plan: str) -> int:
         """Return the micro-credits that a change to another plan would carry, without running requests."""
         reading = await plan_changes.read(self._ledger, account, self.sales)
-        standing = reading.standing
-        bought = Purchase(id="", plan=plan, allowance=None, ordered=standing.now)
-        change = paid_months.keep(standing, bought)
+        plan_state = reading.plan_state
+        bought = BoughtMonth(id="", plan=plan, allowance=None, ordered=plan_state.now)
+        change = paid_months.keep(plan_state, bought)
         later = (
-            paid_months.left(month, standing.balances.get(month.pool, 0))
+            paid_months.left(month, plan_state.balances.get(month.pool, 0))
             for month in change.months
             if month.state == "replaced"
         )
@@ -187,7 +197,7 @@ class OrderStore:
             due=now + FIRST_LOOK_US,
         )
 
-    async def _check(self, account: Account, offer: Offer) -> None:
+    async def _check(self, account: Account, offer: SoldOffer) -> None:
         if offer.kind != "plan":
             return
         if account.agreed != Overrides():
@@ -196,8 +206,8 @@ class OrderStore:
                 code="terms_agreed",
             )
         reading = await plan_changes.read(self._ledger, account.id, self.sales)
-        standing, chain = reading.standing, reading.standing.chain
-        if standing.paid_until is None and standing.plan == offer.name:
+        plan_state, chain = reading.plan_state, reading.plan_state.chain
+        if plan_state.paid_until is None and plan_state.plan == offer.name:
             raise Conflict(
                 f"Your account has the plan '{offer.name}' without an end. A paid month would end it.",
                 param="plan",
@@ -227,7 +237,7 @@ def _same(made: OrderRecord, wanted: OrderRecord) -> OrderRecord:
     return made
 
 
-def _title(offer: Offer) -> str:
+def _title(offer: SoldOffer) -> str:
     if offer.kind == "plan":
         return f"Plan {offer.name}, one month"
     return f"{in_credits(offer.credits)} credits"

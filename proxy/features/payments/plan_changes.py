@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.cycles import cycle_at
-from policies.paid_months import Month, MonthChange, Standing, due_at
+from policies.paid_months import Month, MonthChange, PlanState, due_at
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
@@ -44,7 +44,7 @@ class PlanReading(NamedTuple):
 
     account: str
     number: int
-    standing: Standing
+    plan_state: PlanState
     is_closed: bool
     has_agreed: bool
     moved: dict[str, int]
@@ -62,7 +62,7 @@ async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     # Before the balances: a request that settles meanwhile counts twice, and its account loses nothing by it.
     held = await ledger.holds.held(account, pool)
     balances = await entries.pools(store, account)
-    standing = Standing(
+    plan_state = PlanState(
         now=now,
         plan=row["plan"],
         anchor=row["anchor"],
@@ -75,7 +75,7 @@ async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     return PlanReading(
         account,
         numbered["number"],
-        standing,
+        plan_state,
         row["closed"] is not None,
         row["agreed"] != "{}",
         {each["id"]: each["moved"] for each in months},
@@ -86,7 +86,7 @@ async def write(
     ledger: Ledger, reading: PlanReading, moved: list[Entry], statements: list[Statement]
 ) -> None:
     """Write one unit. Raises AlreadyExists if another one of the account came before: then read it anew."""
-    guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.standing.now}
+    guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.plan_state.now}
     # The lock comes first: a unit that waits for it must hold no balance, as settlements would wait behind.
     first = (lock_account(reading.account), Statement(_NEXT, guard))
     if moved:
@@ -99,7 +99,7 @@ async def write(
 
 def month_of(record: MonthRecord) -> Month:
     values = {name: getattr(record, name) for name in Month.__struct_fields__}
-    return Month(**{**values, "is_kept": bool(record.is_kept)})
+    return Month(**{**values, "is_paid": bool(record.is_paid)})
 
 
 def month_entries(reading: PlanReading, change: MonthChange, reason: str) -> list[Entry]:
@@ -114,19 +114,19 @@ def month_entries(reading: PlanReading, change: MonthChange, reason: str) -> lis
 
 
 def month_statements(reading: PlanReading, change: MonthChange) -> list[Statement]:
-    standing, moved = reading.standing, {month for month, _ in change.credits}
+    plan_state, moved = reading.plan_state, {month for month, _ in change.credits}
     plan: Params = {
         "account": reading.account,
         "plan": change.plan,
         "anchor": change.anchor,
         "paid_until": change.paid_until,
-        "lapsed_plan": standing.lapsed_plan,
+        "lapsed_plan": plan_state.lapsed_plan,
     }
-    before = (standing.plan, standing.anchor, standing.paid_until)
+    before = (plan_state.plan, plan_state.anchor, plan_state.paid_until)
     is_same = (change.plan, change.anchor, change.paid_until) == before
     written = [] if is_same else [Statement(_PLAN, plan)]
     for month in change.months:
-        due = due_at(month, standing.now)
+        due = due_at(month, plan_state.now)
         written.append(month_statement(reading, month, due=due, is_moved=month.id in moved))
     return written
 
@@ -134,7 +134,7 @@ def month_statements(reading: PlanReading, change: MonthChange) -> list[Statemen
 def month_statement(reading: PlanReading, month: Month, *, due: int | None, is_moved: bool) -> Statement:
     row: Params = {
         **msgspec.structs.asdict(month),
-        "is_kept": int(month.is_kept),
+        "is_paid": int(month.is_paid),
         "account": reading.account,
         "due": NEVER if due is None else due,
         "moved": reading.moved.get(month.id, 0) + is_moved,
@@ -155,7 +155,7 @@ def entry(reading: PlanReading, pool: int, amount: int, reason: str, reference: 
         pool=pool,
         amount=amount,
         kind="correction" if amount < 0 or pool != GRANTED else "grant",
-        at=reading.standing.now,
+        at=reading.plan_state.now,
         reference=reference,
         reason=reason,
         actor=ACTOR,

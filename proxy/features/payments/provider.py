@@ -46,7 +46,7 @@ class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
     has_won: bool = False
 
 
-class SignedRequest(NamedTuple):
+class ProviderWebhook(NamedTuple):
     """A webhook as it came: its raw body, the query of its URL, and its headers in lower case."""
 
     body: bytes
@@ -89,7 +89,7 @@ class Provider(Protocol):
         """Yield the payments since a moment."""
         ...
 
-    def event(self, request: SignedRequest) -> str | None:
+    def event(self, request: ProviderWebhook) -> str | None:
         """Return the id of the object that a webhook names, once its signature is checked. None: it is about
         nothing of ours. Raises InvalidRequest and InvalidKey."""
         ...

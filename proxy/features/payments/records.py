@@ -91,7 +91,7 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
     starts: int
     ends: int
     state: MonthState
-    is_kept: int = 1
+    is_paid: int = 1
     replaced: int | None = None
     pool_balance: int | None = None
     carried: int = 0
@@ -112,7 +112,7 @@ UPDATE paid_months SET state = 'replaced', replaced = CAST(:at AS BIGINT), due =
         SELECT balances.amount FROM balances
         WHERE balances.account = paid_months.account AND pool = starts - starts % {DAY}
     ), 0) END
-WHERE account = :account AND is_kept = 1 AND state IN ('ahead', 'running') AND ends > CAST(:at AS BIGINT)
+WHERE account = :account AND is_paid = 1 AND state IN ('ahead', 'running') AND ends > CAST(:at AS BIGINT)
 """
 # A booking that has read the account before is refused.
 _NUMBERED = """

@@ -8,7 +8,7 @@ from policies.limits import AGREEABLE, limit_values
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, wrong
 from proxy.engines.registry import Registry
-from proxy.features.payments.section import PROVIDERS, SECTION, Offer, PaymentsSection
+from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection, SoldOffer
 
 _TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
 _LIVE_KEYS = ("sk_live_", "rk_live_")
@@ -35,7 +35,7 @@ def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterat
         yield wrong("payments", found, "set commercial = true, or sell nothing")
 
 
-def _of_offer(config: Config, section: PaymentsSection, offer: Offer) -> Iterator[Finding]:
+def _of_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Iterator[Finding]:
     away = [name for name in PROVIDERS if name in offer.providers and not getattr(section, name).is_on]
     if away:
         found = f"it is sold at {', '.join(away)}, without a key and a secret there"

@@ -67,7 +67,7 @@ class _PackWritten(_Priced, frozen=True, kw_only=True):
     ]
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
+class SoldOffer(msgspec.Struct, frozen=True, kw_only=True):
     """A month of the plan `name`, or a pack of `credits` in micro-credits. The amount is in minor units."""
 
     name: str
@@ -119,10 +119,10 @@ class PaymentsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     lapsed_plan: Annotated[str, Meta(description='the name of a plan, or "" for that of new accounts')] = ""
     plans: Annotated[
-        dict[str, Offer], Meta(description='a table of plans, { creator = { amount = "29.90", … } }')
+        dict[str, SoldOffer], Meta(description='a table of plans, { creator = { amount = "29.90", … } }')
     ] = {}
     packs: Annotated[
-        dict[str, Offer], Meta(description="a table of packs, { small = { credits = 500, … } }")
+        dict[str, SoldOffer], Meta(description="a table of packs, { small = { credits = 500, … } }")
     ] = {}
     mercadopago: Annotated[MercadoPagoSection, Meta(description="a table, [payments.mercadopago]")] = (
         MercadoPagoSection()
@@ -130,7 +130,7 @@ class PaymentsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stripe: Annotated[StripeSection, Meta(description="a table, [payments.stripe]")] = StripeSection()
 
     @property
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[SoldOffer, ...]:
         return (*self.plans.values(), *self.packs.values())
 
 
@@ -156,7 +156,7 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     return msgspec.structs.replace(section, plans=plans, packs=packs, **found)
 
 
-def _offers(reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_Priced]) -> dict[str, Offer]:
+def _offers(reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_Priced]) -> dict[str, SoldOffer]:
     offers = {}
     for name, written in reader.table(raw.get(kind, {}), f"payments.{kind}").items():
         key = f"payments.{kind}.{name}"
@@ -167,7 +167,7 @@ def _offers(reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_Pric
             continue
         amount = _amount(reader, key, priced)
         credits = _credits(reader, key, priced) if isinstance(priced, _PackWritten) else 0
-        offers[name] = Offer(
+        offers[name] = SoldOffer(
             name=name,
             kind="pack" if isinstance(priced, _PackWritten) else "plan",
             amount=amount,

@@ -20,7 +20,7 @@ from proxy.features.payments.provider import (
     CheckoutRequest,
     FetchedPayment,
     ProviderFailed,
-    SignedRequest,
+    ProviderWebhook,
 )
 from speech_engine.http import HttpClient
 
@@ -153,7 +153,7 @@ class Stripe:
                 return
             asked = {**asked, "starting_after": page.data[-1].id}
 
-    def event(self, request: SignedRequest) -> str | None:
+    def event(self, request: ProviderWebhook) -> str | None:
         self._check_signature(request)
         try:
             event = msgspec.json.decode(request.body, type=_Event)
@@ -167,7 +167,7 @@ class Stripe:
         id_ = found.payment_intent or own
         return id_ if _OBJECT.fullmatch(id_) else None
 
-    def _check_signature(self, request: SignedRequest) -> None:
+    def _check_signature(self, request: ProviderWebhook) -> None:
         parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
         t = next((value for name, _, value in parts if name == "t"), "")
         is_number = t.isascii() and t.isdecimal() and len(t) < 12

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.errors import InvalidRequest, RateLimited, RequestTimeout, RequestTooLarge
-from proxy.features.payments.provider import Provider, SignedRequest
+from proxy.features.payments.provider import Provider, ProviderWebhook
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.replies import reply
@@ -50,7 +50,7 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: Note) -
 
 async def _receive(provider: Provider, store: Store, note: Note, request: Request) -> Response:
     body = await raw_body(request, MOST_BYTES)
-    webhook = SignedRequest(body, request.query_params, request.headers, await store.now())
+    webhook = ProviderWebhook(body, request.query_params, request.headers, await store.now())
     object_id = provider.event(webhook)
     if object_id is not None:
         await note(provider.name, object_id)

@@ -17,6 +17,7 @@ REAL = "https://api.mercadopago.com"
 
 def mercadopago(url: str, token: str) -> dict[str, Any]:
     mp: Any = import_module("mercadopago")
+    requests: Any = import_module("requests")
     options: Any = import_module("mercadopago.config").RequestOptions
     client: Any = import_module("mercadopago.http").HttpClient
 
@@ -32,11 +33,11 @@ def mercadopago(url: str, token: str) -> dict[str, Any]:
     first = sdk.preference().create(wanted, keyed("ord_1"))
     again = sdk.preference().create(wanted, keyed("ord_1"))
     other = sdk.preference().create({**wanted, "external_reference": "ord_2"}, keyed("ord_1"))
-    direct = {"transaction_amount": 29.9, "payer": {"email": "a@example.com"}, "external_reference": "ord_1"}
-    pix = sdk.payment().create({**direct, "payment_method_id": "pix"}, keyed("pix"))["response"]
-    card = sdk.payment().create({**direct, "payment_method_id": "master"}, keyed("card"))["response"]
-    refund = sdk.refund().create(card["id"], {"amount": 10})
+    for way in ("pix:pending", "master:approved"):
+        requests.post(first["response"]["init_point"], data={"pay": way}, allow_redirects=False, timeout=10)
     found = sdk.payment().search({"external_reference": "ord_1"})["response"]["results"]
+    card, pix = sorted(found, key=lambda each: str(each["status"]))
+    refund = sdk.refund().create(card["id"], {"amount": 10}, keyed("refund"))
     return {
         "statuses": [first["status"], again["status"], other["status"], refund["status"]],
         "is_same": first["response"]["id"] == again["response"]["id"],

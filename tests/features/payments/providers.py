@@ -19,7 +19,7 @@ from fakes.stripe.app import SECRET as STRIPE_SECRET
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.features.payments.mercadopago import MercadoPago
-from proxy.features.payments.provider import CheckoutRequest, Provider, SignedRequest
+from proxy.features.payments.provider import CheckoutRequest, Provider, ProviderWebhook
 from proxy.features.payments.stripe import Stripe
 
 NAMES = ("mercadopago", "stripe")
@@ -80,9 +80,9 @@ def adapter(name: str, client: UpstreamClient, url: str, secret: str | None = No
     return Stripe(client, url, KEY, STRIPE_SECRET if secret is None else secret, is_live=False)
 
 
-def received(webhook: Webhook, now_s: float | None = None) -> SignedRequest:
+def received(webhook: Webhook, now_s: float | None = None) -> ProviderWebhook:
     """The request as our server gets it."""
-    return SignedRequest(
+    return ProviderWebhook(
         query=dict(parse_qsl(urlsplit(webhook.url).query)),
         headers=dict(webhook.headers),
         body=webhook.body,

@@ -18,9 +18,9 @@ from proxy.features.payments.month_tasks import MonthTasks
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.order_tasks import OrderTasks
-from proxy.features.payments.provider import Checkout, CheckoutRequest, FetchedPayment, SignedRequest
+from proxy.features.payments.provider import Checkout, CheckoutRequest, FetchedPayment, ProviderWebhook
 from proxy.features.payments.records import MonthRecord, OrderRecord
-from proxy.features.payments.section import Offer, PaymentsSection
+from proxy.features.payments.section import PaymentsSection, SoldOffer
 from proxy.ledger import HoldRequest, Ledger, open_ledger
 from proxy.storage import accounts, entries
 from proxy.storage.accounts import Account
@@ -48,9 +48,9 @@ def _plan(name: str, allowance: int | None) -> Plan:
 PLANS = {name: _plan(name, allowance) for name, allowance in ALLOWANCES.items()}
 
 
-def _offer(name: str, amount: int, credits: int = 0) -> Offer:
+def _offer(name: str, amount: int, credits: int = 0) -> SoldOffer:
     kind = "pack" if credits else "plan"
-    return Offer(
+    return SoldOffer(
         name=name,
         kind=kind,  # type: ignore[arg-type] # mypy widens the choice
         amount=amount,
@@ -82,6 +82,7 @@ class TinyProvider:
     def __init__(self) -> None:
         self.checkouts: dict[str, CheckoutRequest] = {}
         self.paid: dict[str, FetchedPayment] = {}
+        self.prefix = ""
         self.old: list[dict[str, FetchedPayment]] = []
         """What the next fetches see, in order: an answer that was long on its way."""
         self.at: Callable[[str], Awaitable[None]] = _pass
@@ -109,13 +110,13 @@ class TinyProvider:
         for payment in self.paid.values():
             yield payment
 
-    def event(self, request: SignedRequest) -> str | None:
+    def event(self, request: ProviderWebhook) -> str | None:
         del request
         return None
 
     def pay(self, order: OrderRecord, **others: object) -> str:
         """Pay an order at its checkout, and return the payment's id."""
-        id_ = str(len(self.paid) + 1)
+        id_ = f"{self.prefix}{len(self.paid) + 1}"
         payment = FetchedPayment(
             id=id_,
             reference=order.id,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from policies.alerts import Trouble
 from policies.price import MICRO
 from policies.tasks import SECOND
 from proxy.ledger.verify import verify
@@ -92,7 +93,7 @@ async def test_a_payment_that_contradicts_its_order_needs_attention(shop: Shop) 
     await shop.hook(other.id)
     assert await shop.granted(ada) == 0
     assert not await shop.months(ada)
-    assert len(await shop.orders.need_attention(9)) == 4
+    assert len(await need_attention(shop)) == 4
 
 
 async def test_a_month_begins_and_ends_by_the_clock_alone(shop: Shop) -> None:
@@ -168,6 +169,7 @@ async def test_a_dispute_ends_a_month_and_a_won_one_gives_back_what_was_left(sho
     await shop.hook(order.id)
     assert ((await shop.read(ada)).plan, await shop.left(ada)) == ("free", 0)
     assert (await shop.orders.find(ada, order.id)).state == "disputed"
+    assert Trouble("dispute", order.id) in await shop.orders.troubles()
     await shop.buy(ada, "mini")
     shop.provider.win("1")
     await shop.hook(order.id)
@@ -202,7 +204,7 @@ async def test_a_refund_of_each_month_changes_that_month_alone(shop: Shop) -> No
     await shop.later(40 * DAY_S)
     shop.provider.refund(paid[2], 4990)
     await _wake_all(shop, ada)
-    assert len(await shop.orders.need_attention(9)) == 1, "nothing is left of a past one"
+    assert len(await need_attention(shop)) == 1, "nothing is left of a past one"
 
 
 async def test_money_for_a_closed_account_is_kept_and_needs_attention(shop: Shop) -> None:
@@ -214,7 +216,7 @@ async def test_money_for_a_closed_account_is_kept_and_needs_attention(shop: Shop
     await _wake_all(shop, ada)
     assert await shop.granted(ada) == 0
     assert not await shop.months(ada)
-    assert len(await shop.orders.need_attention(9)) == 2
+    assert len(await need_attention(shop)) == 2
     assert len(await shop.orders.payments_of(order.id)) == 1
 
 
@@ -223,6 +225,7 @@ async def test_a_closing_between_the_reading_and_the_commit_refuses_the_booking(
     order = await shop.order(ada, "small")
     shop.provider.pay(order)
     shop.clock.may_answer.clear()
+    shop.clock.was_asked.clear()
     booking = asyncio.create_task(shop.workers[0].booking.book(order, [], [shop.provider.paid["1"]]))
     await shop.clock.was_asked.wait()
     await accounts.close(shop.clock, ada)
@@ -279,6 +282,10 @@ async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:
     await shop.workers[0].look()
     await shop.work()
     assert await shop.granted(ada) == 500
+
+
+async def need_attention(shop: Shop) -> list[Trouble]:
+    return [each for each in await shop.orders.troubles() if each.kind == "order_attention"]
 
 
 async def _wake_all(shop: Shop, account: str) -> None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from fakes.payments import Webhook
+from fakes.serving import served
 from proxy.errors import InvalidRequest
 from proxy.features.payments import calls
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
@@ -133,6 +134,7 @@ async def test_a_refusal_is_final_or_is_tried_again(
         assert (refused.value.retry_after_s, len(both.server.seen)) == (30.0, 1)
 
 
+@pytest.mark.clock
 @each_row("name", NAMES)
 @each_row("fault", ["hang_before", "hang_after", "truncated", "garbage", "lost"])
 async def test_a_provider_that_hangs_or_breaks_off_may_have_acted_and_is_asked_once_more(
@@ -257,3 +259,18 @@ async def test_nothing_that_is_printed_has_a_key_or_a_secret(name: str) -> None:
         shown = f"{both.adapter!r} {vars(both.adapter)['_calls']!r}"
         assert msgspec.json.encode(shown)
         assert not any(word in shown for word in ("fake-", "sk_test", made.id))
+
+
+async def test_a_fake_sends_its_webhooks_over_http_until_they_are_taken() -> None:
+    async with pair("mercadopago") as both, served(both.server) as at:
+        # The fake itself answers: it has no such path, and then a page without a button.
+        both.fake.signer.url = f"{at.url}/webhooks"
+        made = await both.adapter.create_checkout(checkout_request())
+        both.pay(made.id)
+        assert await both.notices.deliver(copies=2) == [404, 404]
+        assert len(both.notices.waiting) == 1
+        taken = both.notices.waiting[0]._replace(url=f"{at.url}/checkout/v1/redirect")
+        both.notices.waiting[:] = [taken]
+        assert await both.notices.deliver() == [200]
+        assert (both.notices.waiting, len(both.notices.sent)) == ([], 3)
+        assert both.server.seen[-1].headers["x-signature"] == taken.headers["x-signature"]

@@ -11,7 +11,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import NO_RESULTS
 from proxy.engines.registry import Registry
 from proxy.features.payments.sales_check import sales
-from proxy.features.payments.section import SECTION, Offer, PaymentsSection, minor_units
+from proxy.features.payments.section import SECTION, PaymentsSection, SoldOffer, minor_units
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 
@@ -37,7 +37,7 @@ def test_nothing_is_sold_as_shipped(tmp_path: Path) -> None:
 
 def test_offers_and_secrets_are_read(tmp_path: Path) -> None:
     section = SECTION.of(load(tmp_path, PACK + PLAN + MERCADO_PAGO + STRIPE, **SECRETS))
-    offer = Offer(
+    offer = SoldOffer(
         name="small",
         kind="pack",
         amount=2990,

@@ -261,15 +261,12 @@ async def test_a_wrong_field_of_an_order_is_named(
         ("5xx", {"status": 500, "count": 3}),
         ("5xx", {"status": 502, "code": "html", "count": 3}),
         ("429", {"retry_after": "60"}),
-        ("hang_before", {}),
-        ("hang_after", {}),
         ("lost", {}),
     ],
 )
 async def test_a_provider_that_fails_leaves_one_order_and_one_checkout(
     open_shop: Shop, provider: str, fault: Any, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "WITHIN_S", 0.2)
     monkeypatch.setitem(admission.MOST_A_MINUTE, "write", 600)
     fake, key = open_shop.fake(provider), {"idempotency-key": f"{provider} {fault} {more}"}
     fake.provider.reset()

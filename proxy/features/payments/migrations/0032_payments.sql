@@ -69,7 +69,7 @@ CREATE TABLE payment_events (
 CREATE INDEX payment_events_by_due ON payment_events (due);
 
 -- A month of a plan, bought by the payment of the same id; its order was made at `ordered`. `state` is ahead, running,
--- past, replaced (what is left waits to be carried), carried or dropped. `is_kept` is 0 while its payment is given back.
+-- past, replaced (what is left waits to be carried), carried or dropped. `is_paid` is 0 while its payment is given back.
 -- A replaced or dropped month ended at `replaced`; `pool_balance` is the balance of its pool then, if the plan after it
 -- spends from there. `carried` micro-credits were granted, in entries with the references carry:MONTH and carry:MONTH:N,
 -- N up to `moved` less one. A dropped one has `lost` so many. `mailed` is the number of mails sent.
@@ -82,7 +82,7 @@ CREATE TABLE paid_months (
     starts       BIGINT NOT NULL,
     ends         BIGINT NOT NULL,
     state        TEXT NOT NULL,
-    is_kept      BIGINT NOT NULL DEFAULT 1,
+    is_paid      BIGINT NOT NULL DEFAULT 1,
     replaced     BIGINT,
     pool_balance BIGINT,
     carried      BIGINT NOT NULL DEFAULT 0,
