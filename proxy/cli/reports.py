@@ -71,7 +71,9 @@ def _plans_table(answer: dict[str, Any]) -> list[Part]:
         prices = (_price(row["prices"][kind]) for kind in _PRICED)
         rows.append((row["name"], row["price"] or "free", *limits, *prices, str(row["accounts"])))
     columns = ("name", "price", *AGREEABLE, *_PRICED, "accounts")
-    return [Grid(columns, rows, wide=("voices", "clones", "max_characters", "conversion", "training"))]
+    return [
+        Grid(columns, rows, wide=("voices", "clones", "keys", "max_characters", "conversion", "training"))
+    ]
 
 
 def _price(price: dict[str, Any] | None) -> str:
