@@ -46,6 +46,9 @@ element("send").onclick = async () => {
 };
 element("confirm").onclick = () => confirmSignIn({ code: element("code").value });
 
+// A link that is pasted here changes what follows # alone, which loads no page.
+addEventListener("hashchange", () => location.reload());
+
 // Mail scanners open links, so a link does nothing until its button is pressed. The secret leaves the history.
 const found = /^#sign_in=([^.]+)\.(.+)$/.exec(location.hash);
 history.replaceState(null, "", location.pathname);
