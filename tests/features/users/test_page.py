@@ -6,8 +6,8 @@ from pathlib import Path
 
 from proxy.access.sessions import COOKIE
 from tests.browser import chromium
-from tests.server import ALONE, running
 from tests.replies import json_of
+from tests.server import ALONE, running
 
 _CONFIG = ALONE.replace("[server]", '[server]\npublic_url = "http://127.0.0.1:8000"', 1) + (
     '[users]\nsign_up = "invite"\nterms = "https://voxgate.test/terms?a=1&b=2"\n'
