@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from proxy.access.logins import MOST_ENDED
 from proxy.features.all import load_config
 from proxy.features.users.users_check import check
-from tests.features.users.rig import Browser, config, json_of, served
+from tests.features.users.rig import Browser, config, json_of, mailed, served
 
 
 async def test_invented_cookies_reach_the_database_a_few_times_a_minute(
@@ -50,6 +51,23 @@ async def test_a_session_obeys_a_suspension_at_once(tmp_path: Path) -> None:
         assert (await browser.ask("GET", "/v1/me")).status_code == 403
         json_of(await server.administer("POST", f"accounts/{account}/resume", reason))
         assert (await browser.ask("GET", "/v1/me")).status_code == 200
+
+
+async def test_a_session_that_is_made_beside_an_erasure_goes_with_its_user(
+    tmp_path: Path, store_url: str
+) -> None:
+    async with served(tmp_path, url=store_url) as server:
+        for number in range(12):
+            address, ada = f"ada{number}@example.org", Browser(server, f"192.0.2.{number}")
+            user = (await ada.sign_in(address))["user"]
+            sent = await mailed(server, json_of(await ada.request(address))["id"])
+            _, done = await asyncio.gather(
+                server.administer("DELETE", f"users/{user}"), ada.confirm(sent.id, token=sent.token)
+            )
+            assert done.status_code in (200, 400), done.text
+            assert (await ada.ask("GET", "/v1/me")).status_code == 401
+        left = "SELECT id FROM sessions UNION ALL SELECT id FROM sign_ins WHERE folded <> ''"
+        assert await server.worker.store.read(left) == []
 
 
 def test_the_check_refuses_a_plan_that_leaves_a_limit_to_each_account(tmp_path: Path) -> None:
