@@ -67,8 +67,15 @@ class _KeyAnswer(NamedTuple):
     fault: str = ""
 
 
+def _nothing_else(_id: str) -> None:
+    """Forget nothing more, where nobody signs in."""
+
+
 class Callers:
+    """The callers of one worker, by their keys. `also_forget` forgets those that come by a session."""
+
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self.also_forget: Callable[[str], object] = _nothing_else
         self._store = store
         # By digest, so that no secret stays in memory.
         self._answers: ReadCache[str, _KeyAnswer] = ReadCache(
@@ -118,6 +125,7 @@ class Callers:
         self._answers.forget_if(
             lambda answer: answer.caller is not None and id_ in (answer.caller.key, answer.caller.account)
         )
+        self.also_forget(id_)
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _KeyAnswer]:
         records = await key_records.by_hashes(self._store, digests)

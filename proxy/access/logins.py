@@ -17,11 +17,13 @@ from policies import rate
 from proxy.access.callers import Caller, Callers
 from proxy.access.limits import Limits
 from proxy.access.windows import Limit
-from proxy.errors import InvalidKey, RateLimited, StorageUnavailable
+from proxy.errors import InvalidKey, RateLimited, SessionEnded, StorageUnavailable
 from proxy.storage import api_key
 
 MOST_BY_ADDRESS = 20
 MOST_BY_PREFIX = 10
+MOST_ENDED = 60
+"""The most lookups of sessions that have ended, a minute and network. They are no failed logins."""
 _PREFIX_LENGTH = 12
 _LONGEST_ADDRESS = 64
 _WAIT_S = 5.0
@@ -50,6 +52,23 @@ class Logins:
                 # All earlier lookups may have failed meanwhile.
                 await self._check(limits)
             return await self._look_up(secret, limits)
+
+    @asynccontextmanager
+    async def session_lookup(self, address: str) -> AsyncIterator[None]:
+        """Look a session up, whose cookie anyone may have invented. Raises RateLimited before the database is
+        read."""
+        limit = Limit("ended-sessions-address", client_network(address), MOST_ENDED)
+        if wait_s := await self._limits.wait_s(limit):
+            whole_s = rate.retry_after_s(wait_s)
+            raise RateLimited(
+                f"Too many sessions from your address have ended. Try again in {whole_s} s.",
+                retry_after_s=whole_s,
+            )
+        try:
+            yield
+        except SessionEnded:
+            await self._limits.take(limit)
+            raise
 
     @asynccontextmanager
     async def _lookup_turn(self, address: str) -> AsyncIterator[bool]:

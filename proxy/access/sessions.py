@@ -26,6 +26,10 @@ class Session(msgspec.Struct, frozen=True):
 class Sessions(Protocol):
     """The sessions of one revision of the configuration."""
 
+    def is_unknown(self, scope: Scope) -> bool:
+        """Tell whether a request has a cookie of which nobody knows yet whose it is."""
+        ...
+
     async def of_request(self, scope: Scope) -> Session | None:
         """Return the session of a request without a key. None: it has no cookie that counts.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from cachetools import LRUCache
+
 from policies.plans import Terms
 from policies.routing import Voice
 from proxy.access.admission import Admission
@@ -30,6 +32,9 @@ from proxy.speech.speech_request import Defaults, SpeechRequest
 from proxy.speech.spill import SpillQuota
 from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
+
+_MOST_GONE = 10_000
+"""Of preferred voices."""
 
 
 class OnTheWay(NamedTuple):
@@ -65,6 +70,7 @@ class Speaking:
     def __init__(self, admission: Admission, library: Library) -> None:
         self.admission = admission
         self._library = library
+        self._gone: LRUCache[tuple[str, str], bool] = LRUCache(_MOST_GONE)
 
     def wire(self, plans: RecentPlans, pipeline: Pipeline) -> None:
         self.plans, self.pipeline = plans, pipeline
@@ -89,9 +95,11 @@ class Speaking:
         """Return the defaults of a caller that prefers a voice. If that voice is gone, others decide."""
         own, voice = await self._library.get(caller.account), caller.preferred_voice
         if not self.plans.may_have(voice, own):
-            # Another worker may have saved it a moment ago.
-            newer = await self._library.read_again(caller.account)
+            gone = (caller.account, voice)
+            # Another worker may have saved it a moment ago: once, since each request comes here.
+            newer = None if gone in self._gone else await self._library.read_again(caller.account)
             if newer is None or not self.plans.may_have(voice, newer):
+                self._gone[gone] = True
                 return defaults
         return defaults.preferring(voice)
 

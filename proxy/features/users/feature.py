@@ -41,6 +41,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions()
         sign_ins.plan, sessions.origin = plan_of(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools
+        admin_tools.callers.also_forget = sessions.forget
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,
@@ -48,7 +49,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         ]
         if revision.voices is not None:
             served += OwnKeys(admin_tools, revision.voices.plans).endpoints
-            served += SelfService(admin_tools, revision.voices, sessions.forget).endpoints
+            served += SelfService(admin_tools, revision.voices).endpoints
         if mails.is_on:
             served += endpoints.SignInRequests(sign_ins, sessions).endpoints
         return Additions(served, sessions=sessions)

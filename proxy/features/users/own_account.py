@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -60,10 +59,9 @@ class ClosedAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelfService(Resource):
-    """The account of the caller, and the person of its session. `forget` forgets cached sessions."""
+    """The account of the caller, and the person of its session."""
 
-    def __init__(self, admin_tools: AdminTools, voices: VoiceTools, forget: Callable[[str], None]) -> None:
-        self._forget = forget
+    def __init__(self, admin_tools: AdminTools, voices: VoiceTools) -> None:
         self._admin_tools = admin_tools
         self._store = admin_tools.store
         self._voices = voices
@@ -98,7 +96,6 @@ class SelfService(Resource):
         )
         await self._store.write(*statements, *audit.insert_statements(act))
         self._admin_tools.callers.forget(caller.account)
-        self._forget(caller.account)
         return await self._me.get_me(request)
 
     @endpoint(
@@ -123,7 +120,6 @@ class SelfService(Resource):
             )
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
         closed = await self._admin_tools.close(account, act)
-        self._forget(account.id)
         answer = reply(ClosedAccount(id=closed.id, closed=iso(closed.closed or act.at)))
         answer.headers["set-cookie"] = records.ENDED_COOKIE
         return answer

@@ -94,6 +94,8 @@ _NEW_ACCOUNTS = """
 _FEW_ACCOUNTS = f"(CAST(:made_from AS TEXT) = '' OR {_NEW_ACCOUNTS} < {MOST_NEW_ACCOUNTS})"
 _ACCOUNT_IS_OPEN = "EXISTS (SELECT 1 FROM accounts WHERE id = CAST(:account AS TEXT) AND closed IS NULL)"
 _USER_IS_THERE = "EXISTS (SELECT 1 FROM users WHERE id = CAST(:user AS TEXT))"
+# An erasure holds it as well: a session that is made beside it would outlive its user.
+_HOLD_USER = "UPDATE users SET id = id WHERE id = :user"
 _ADD_ACCOUNT = f"""
 INSERT INTO accounts (id, name, plan, created, anchor, agreed)
 SELECT CAST(:account AS TEXT), CAST(:name AS TEXT), CAST(:plan AS TEXT), CAST(:now AS BIGINT),
@@ -298,7 +300,11 @@ class SignIns:
             "made_from": made_from,
             "day": now - _DAY_US,
         }
-        first = (*self._turn(), *(() if target.makes_account else (lock_account(target.account),)))
+        first = (
+            *self._turn(),
+            *(() if target.makes_account else (lock_account(target.account),)),
+            *(() if target.is_new else (Statement(_HOLD_USER, {"user": target.user}),)),
+        )
         answers = await self._store.write(
             *first,
             Statement(_SPEND.format(may=may), facts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policies.plans import MissingLimits, terms
 from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
@@ -27,9 +28,14 @@ def check(config: Config) -> Iterator[Finding]:
         # Its form allows https and this machine alone.
         do = "set [server] public_url: links lead there, and cookies need https"
         yield wrong("sign-up", "links have no address", do)
-    if plan_of(config) not in config.plans:
+    try:
+        terms(config.plans[plan_of(config)])
+    except KeyError:
         names = ", ".join(config.plans)
         yield wrong("sign-up", f'[users] plan = "{section.plan}" is no plan', f"the plans are: {names}")
+    except MissingLimits as error:
+        found = f"the plan {error.plan} leaves {', '.join(error.missing)} to each account"
+        yield wrong("sign-up", found, "name a plan without such limits in [users] plan")
     if section.sign_up == "invite" and not has_mail:
         found = "users have no mails, so each sign-in needs voxgate users invite"
         yield note("sign-up", found, "set [mail]")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.catalogue.library import AccountLibrary, Library
 from proxy.features.all import load_config
 from proxy.storage import accounts
 from tests import speech_clips
@@ -106,3 +107,23 @@ async def test_a_preferred_voice_counts_until_it_leaves_the_configuration(
         (tmp_path / "config.toml").write_text(text + _BEL)
         opened.worker.revise(load_config(tmp_path / "config.toml", {}))
         assert await spoken_by(opened) == "bel"
+
+
+async def test_a_preferred_voice_that_is_gone_costs_no_read_for_each_request(
+    server: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await prefer(server, "gone")
+    assert await spoken_by(server, voice="bel") == "bel"
+    again, read_again = [], Library.read_again
+
+    async def noted(library: Library, account: str) -> AccountLibrary | None:
+        again.append(account)
+        return await read_again(library, account)
+
+    monkeypatch.setattr(Library, "read_again", noted)
+    for _ in range(5):
+        assert await spoken_by(server, voice="bel") == "bel"
+    assert again == []
+    id_ = await cast(server, "stage")
+    await prefer(server, id_)
+    assert await spoken_by(server) == id_

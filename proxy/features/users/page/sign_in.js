@@ -47,12 +47,16 @@ element("send").onclick = async () => {
 element("confirm").onclick = () => confirmSignIn({ code: element("code").value });
 
 // Mail scanners open links, so a link does nothing until its button is pressed. The secret leaves the history.
-const found = /^#sign_in=([^.]+)\.(.+)$/.exec(location.hash);
-history.replaceState(null, "", location.pathname);
-if (found === null) {
-  show("ask");
-} else {
+function takeLink() {
+  const found = /^#sign_in=([^.]+)\.(.+)$/.exec(location.hash);
+  history.replaceState(null, "", location.pathname);
+  if (found === null) return false;
   signIn = found[1];
   show("link");
   element("spend").onclick = () => confirmSignIn({ token: found[2] });
+  return true;
 }
+
+if (!takeLink()) show("ask");
+// A link that is pasted into this page loads no new one.
+addEventListener("hashchange", takeLink);
