@@ -86,9 +86,9 @@ def orders_resolve(
 def orders_reconcile(
     since: Annotated[str, typer.Option(help="A day (2026-01-31) or a time: payments made since then.")],
 ) -> AdminRequest:
-    """List payments at the providers that no order here has, as after a restored backup.
+    """List payments at the providers without an order here.
 
-    The status is 1 if there are any.
+    There are some after a restored backup. The status is 1 if there are any.
     """
     return AdminRequest(
         "GET", f"{_KIND}/differences", query={"since": since}, is_long=True, status=_failed_status

@@ -18,6 +18,7 @@ _NOTHING = {
     "streams": None,
     "voices": None,
     "clones": None,
+    "keys": None,
     "max_characters": None,
     "job_characters": None,
     "engines": None,
