@@ -25,7 +25,7 @@ ANN, BEN = 1, 2
 def started(
     url: str, key: str, folder: Path, *, token: str = TOKEN, telegram: str
 ) -> subprocess.Popen[bytes]:
-    """The bot of the example, with the packages that its environment pins. Its log is a file of the folder."""
+    """The bot of the example, with the packages that its environment pins. It writes bot.log."""
     try:
         python = environments.python("telegram")
     except Absent as absent:
