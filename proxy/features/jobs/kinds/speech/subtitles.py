@@ -58,12 +58,12 @@ def with_times(
 ) -> Sequence[SpokenWord]:
     """Return the told words, and all others between them: they share the time by their letters."""
     # Places stay, so what is not spoken becomes blanks.
-    heard = _LINK.sub(
+    spoken = _LINK.sub(
         lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_emotions(piece)
     ).replace("`", " ")
-    turns = text_tags.turns(heard, cast)
-    segments = [Segment(heard[turn.start : turn.end], turn.start, turn.end) for turn in turns]
-    return GrowingWords(WordPositions(heard, tuple(segments)), told).so_far(whole_s)
+    turns = text_tags.turns(spoken, cast)
+    segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
+    return GrowingWords(WordPositions(spoken, tuple(segments)), told).so_far(whole_s)
 
 
 class Cue(NamedTuple):
