@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from openai import ConflictError, HttpxBinaryResponseContent, OpenAI
+from openai import HttpxBinaryResponseContent, OpenAI
 
 _CHAPTER = re.compile(r"^# (.+)\n", re.MULTILINE)
 _LOOK_EVERY_S = 1.0
@@ -64,12 +64,8 @@ def fetch(client: OpenAI, job: Job, file: Path) -> None:
     with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as book:
         for number, name in enumerate(book.namelist(), 1):
             asked = {"format": "srt", "chapter": number}
-            try:
-                subtitles = client.get(f"{path}/subtitles", cast_to=str, options={"params": asked})
-            except ConflictError:
-                print(f"{name}: its voice does not tell when it says a word", file=sys.stderr)
-            else:
-                book.writestr(f"{Path(name).stem}.srt", subtitles)
+            subtitles = client.get(f"{path}/subtitles", cast_to=str, options={"params": asked})
+            book.writestr(f"{Path(name).stem}.srt", subtitles)
 
 
 def main() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from urllib.parse import quote
 
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 from telegram import Update
 from telegram.constants import ChatAction
+from telegram.error import InvalidToken, NetworkError
 from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandler, PicklePersistence, filters
 
 speech = AsyncOpenAI(base_url=os.environ["VOXGATE_URL"], api_key=os.environ["VOXGATE_KEY"])
@@ -58,7 +60,22 @@ async def apologise(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
     await update.effective_message.reply_text(f"I cannot say that. {reason}")
 
 
+async def announce(bot: Application) -> None:
+    print(f"@{bot.bot.username} listens. Ctrl-C stops it.", flush=True)
+
+
 def main() -> None:
+    # It logs why the start failed, with a traceback: one line below says it.
+    logging.getLogger("telegram.ext").addFilter(lambda _record: False)
+    try:
+        run()
+    except InvalidToken:
+        raise SystemExit("Telegram refuses TELEGRAM_TOKEN: copy it anew from @BotFather.") from None
+    except NetworkError as error:
+        raise SystemExit(f"Telegram cannot be reached from here: {error}") from None
+
+
+def run() -> None:
     bot = (
         Application.builder()
         .token(os.environ["TELEGRAM_TOKEN"])
@@ -66,6 +83,7 @@ def main() -> None:
         .persistence(PicklePersistence(os.environ.get("CHATS", "chats.pickle")))
         # Else one long text would keep all other chats waiting.
         .concurrent_updates(8)
+        .post_init(announce)
         .build()
     )
     bot.add_handler(CommandHandler(("start", "help"), explain))

@@ -77,10 +77,12 @@ def bot_api() -> Iterator[BotApi]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"] or 0))
-            method = self.path.removeprefix(f"/bot{TOKEN}/")
-            result = {"ok": True, "result": api.answer(_read(method, self.headers["content-type"], body))}
+            method, is_known = self.path.removeprefix(f"/bot{TOKEN}/"), self.path.startswith(f"/bot{TOKEN}/")
+            result: dict[str, Any] = {"ok": False, "error_code": 404, "description": "Not Found"}
+            if is_known:
+                result = {"ok": True, "result": api.answer(_read(method, self.headers["content-type"], body))}
             data = json.dumps(result).encode()
-            self.send_response(200)
+            self.send_response(200 if is_known else 404)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(data)))
             self.end_headers()

@@ -22,9 +22,10 @@ BOT = ROOT / "examples" / "telegram_bot"
 ANN, BEN = 1, 2
 
 
-@contextmanager
-def bot_of(api: BotApi, url: str, key: str, folder: Path) -> Iterator[None]:
-    """The bot of the example, with the packages that its environment pins."""
+def started(
+    url: str, key: str, folder: Path, *, token: str = TOKEN, telegram: str
+) -> subprocess.Popen[bytes]:
+    """The bot of the example, with the packages that its environment pins. It writes bot.log."""
     try:
         python = environments.python("telegram")
     except Absent as absent:
@@ -35,12 +36,17 @@ def bot_of(api: BotApi, url: str, key: str, folder: Path) -> Iterator[None]:
         **os.environ,
         "VOXGATE_URL": f"{url}/v1",
         "VOXGATE_KEY": key,
-        "TELEGRAM_TOKEN": TOKEN,
-        "TELEGRAM_API": api.url,
+        "TELEGRAM_TOKEN": token,
+        "TELEGRAM_API": telegram,
         "CHATS": str(folder / "chats.pickle"),
     }
     with (folder / "bot.log").open("ab") as log:
-        process = subprocess.Popen([str(python), str(BOT / "bot.py")], env=environ, stderr=log)
+        return subprocess.Popen([str(python), str(BOT / "bot.py")], env=environ, stdout=log, stderr=log)
+
+
+@contextmanager
+def bot_of(api: BotApi, url: str, key: str, folder: Path) -> Iterator[None]:
+    process = started(url, key, folder, telegram=api.url)
     try:
         yield
     finally:
@@ -63,8 +69,21 @@ def test_a_chat_keeps_its_voice_and_learns_what_fails(tones: Server, tmp_path: P
                 rows = client.get("/v1/usage").json()["data"]
             tones.cli("keys", "revoke", key.id)
             assert "API key" in _replied(api, ANN, "And now?")
+    assert (tmp_path / "bot.log").read_text().splitlines() == 2 * ["@reader_bot listens. Ctrl-C stops it."]
     heard = [(row["voice"], row["language"]) for row in reversed(rows)]
     assert heard == [("alloy", "en"), ("nova", "pt-BR"), ("alloy", "en"), ("nova", "pt-BR")]
+
+
+@pytest.mark.parametrize("fault", ["token", "network"])
+def test_a_start_that_fails_says_so_in_one_line(tmp_path: Path, fault: str) -> None:
+    with bot_api() as api:
+        far, token = (api.url, "123456:old") if fault == "token" else ("http://127.0.0.1:1", TOKEN)
+        process = started("http://127.0.0.1:1", "sk-vg-none", tmp_path, token=token, telegram=far)
+        assert process.wait(30) == 1
+    (line,) = (tmp_path / "bot.log").read_text().splitlines()
+    assert line.startswith(
+        {"token": "Telegram refuses TELEGRAM_TOKEN", "network": "Telegram cannot be reached"}[fault]
+    )
 
 
 def _spoken(api: BotApi, chat: int, text: str) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
 from proxy.features.jobs.kinds.conversion.kind import ConversionJobForm
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
-from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES
+from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, WORD_TIMES
 from proxy.features.jobs.kinds.training.kind import ONNX, TrainingBody
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
@@ -260,6 +260,10 @@ class JobResults(JobResource):
         media=tuple(SUBTITLES.values()),
         queries=(_FORMAT, _CHAPTER),
         failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
+        some_headers={
+            WORD_TIMES: "`interpolated`: for some of the text the engine told no times, so its words share "
+            "the time of their sentence or piece by their letters."
+        },
     )
     async def get_job_subtitles(self, request: Request) -> Response:
         """The text of a job that has ended, with the times at which it is heard"""

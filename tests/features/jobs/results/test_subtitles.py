@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.kinds.speech.subtitles import LINE, Writer, cues, writers
+from proxy.features.jobs.kinds.speech.subtitles import LINE, WORD_TIMES, Writer, cues, with_times, writers
+from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters, new_job
 from tests.proxy.api.inside import Inside, envelope
@@ -189,6 +190,52 @@ async def test_the_offset_of_a_step_is_what_those_before_it_play_for(tmp_path: P
         assert abs(last.start_s - PREAMBLE_S - sum(row["played"] for row in rows[:3]) / 24_000) < 0.002
 
 
+@pytest.mark.parametrize("joins", [False, True])
+async def test_an_engine_without_word_times_has_subtitles_that_say_so(tmp_path: Path, joins: bool) -> None:
+    """Whether its sentences come one by one, or all at once."""
+    engine = Scripted(*spoken(2.0), joins_segments=joins)
+    async with jobs_inside(tmp_path, one=engine) as server:
+        made = await new_job(server, "Ready, steady. " * 200, model="one", voice="one")
+        done = await job_with(server, made["id"], "done", "failed")
+        assert (done["status"], done["steps"] > 1) == ("done", True)
+        for format_ in writers:
+            answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles?format={format_}")
+            assert (answer.status_code, answer.headers[WORD_TIMES]) == (200, "interpolated")
+            shown = parsed(answer.text)
+            assert (
+                " ".join(each.text for each in shown).replace("\n", " ").split()
+                == ["Ready,", "steady."] * 200
+            )
+            times = [time for each in shown for time in (each.start_s, each.end_s)]
+            assert times == sorted(times)
+            assert times[-1] <= done["seconds"] + 0.001
+            # Each step has the same share of the sound.
+            assert shown[-1].start_s > done["seconds"] * (1 - 1 / done["steps"])
+
+
+async def test_told_times_do_not_say_so_and_clips_of_before_have_computed_ones(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        made = await new_job(server, "Hello there.")
+        await job_with(server, made["id"], "done")
+        path = f"/v1/jobs/{made['id']}/subtitles"
+        assert WORD_TIMES not in (await server.ask("GET", path)).headers
+        await server.worker.store.write(Statement("UPDATE job_clips SET words = 0, told = ''"))
+        answer = await server.ask("GET", path)
+        assert (answer.headers[WORD_TIMES], parsed(answer.text)[0].start_s) == ("interpolated", 0.0)
+
+
+def test_computed_times_are_of_what_is_spoken() -> None:
+    piece = "[Ana] [happy] Yes [the `lake`](https://lake.example/a), no.\n[Ben] [sic] Well."
+    told = [SpokenWord(8.0, len(piece) - 5, len(piece) - 1)]
+    found = with_times(piece, ("Ana", "Ben"), told, 9.0)
+    assert [piece[each.source_start : each.source_end] for each in found] == [
+        *("Yes", "the", "lake", "no", "sic", "Well")
+    ]
+    assert found[-1] == told[0]
+    # Fifteen letters in eight seconds.
+    assert [round(each.start_seconds * 15 / 8) for each in found] == [0, 3, 6, 10, 12, 15]
+
+
 async def test_subtitles_that_cannot_be_are_refused(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path, one=Scripted(*spoken(0.3))) as server:
         made = await new_job(server, "Hello there.")
@@ -196,7 +243,4 @@ async def test_subtitles_that_cannot_be_are_refused(tmp_path: Path) -> None:
         for query, field in (("?format=ass", "format"), ("?chapter=1", "chapter")):
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles{query}")
             assert (answer.status_code, envelope(answer)["param"]) == (400, field)
-        await server.worker.store.write(Statement("UPDATE job_clips SET words = 0"))
-        answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
-        assert (answer.status_code, "engine" in envelope(answer)["message"]) == (409, True)
         assert (await server.ask("GET", "/v1/jobs/job_gone/subtitles")).status_code == 404

@@ -16,7 +16,6 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import Conflict
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.bodies import Progress
@@ -28,13 +27,20 @@ from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
 from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
-from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, Writer, writers
+from proxy.features.jobs.kinds.speech.subtitles import (
+    SUBTITLES,
+    WORD_TIMES,
+    Writer,
+    with_times,
+    writers,
+)
 from proxy.features.jobs.section import SECTION
 from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.speech.split_text import EMOTION, inexpressible
+from proxy.speech.word_times import SpokenWord
 
 Plan = Callable[[str], Awaitable[SpeechCall]]
 """Plans a piece of a text as a step will be planned. Raises RequestFailed."""
@@ -115,27 +121,39 @@ class SpeechKind(SpokenKind):
         clips = query.clips_of(await records.list_clips(self.store, job.id), query.chapter)
         if not clips:
             raise no_sound()
-        if not all(clip.words for clip in clips):
-            raise Conflict(
-                "There are no subtitles: the engine of this voice does not tell when its words are heard.",
-                param="id",
-            )
+        headers = {WORD_TIMES: "interpolated"} if await self._is_interpolated(clips) else {}
         text = await self.files.text(job.account, job.digest)
         parts = self._subtitles(job, clips, text, writers[format_]())
-        return StreamedFile(parts, f"{query.name}.{format_}", f"{SUBTITLES[format_]}; charset=utf-8")
+        media_type = f"{SUBTITLES[format_]}; charset=utf-8"
+        return StreamedFile(parts, f"{query.name}.{format_}", media_type, headers)
+
+    async def _is_interpolated(self, clips: Sequence[JobClip]) -> bool:
+        """Return whether the engine of a clip told the time of no word."""
+        for clip in clips:
+            if not clip.words or all(word.is_interpolated for word in await self._words(clip)):
+                return True
+        return False
+
+    async def _words(self, clip: JobClip) -> list[SpokenWord]:
+        if not clip.words:
+            return []
+        report = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
+        return [
+            SpokenWord(word.start_seconds, word.source_start, word.source_end, word.interpolated is True)
+            for word in report.words or ()
+        ]
 
     async def _subtitles(
         self, job: Job, clips: Sequence[JobClip], text: str, writer: Writer
     ) -> AsyncGenerator[bytes, None]:
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
+        cast = self._fields(job).cast
         yield writer.head
         for clip in clips:
-            report = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
-            first, last = places[clip.number]
-            seconds = clip.samples / clip.sample_rate_hz
-            yield await asyncio.to_thread(
-                writer.write, text[first:last], report.words or (), begins_s, begins_s + seconds
-            )
+            told, (first, last) = await self._words(clip), places[clip.number]
+            seconds, piece = clip.samples / clip.sample_rate_hz, text[first:last]
+            words = await asyncio.to_thread(with_times, piece, cast, told, seconds)
+            yield await asyncio.to_thread(writer.write, piece, words, begins_s, begins_s + seconds)
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s
 

@@ -11,7 +11,13 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from policies import text_tags
+from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
+from speech_engine import Segment
+
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
+WORD_TIMES = "x-voxgate-word-times"
+"""The header that says `interpolated`."""
 LINE = 42
 """The width of a line: in letters, of which those of Chinese and Japanese are two wide."""
 _MOST_S = 7.0
@@ -45,6 +51,19 @@ class TimedWord(Protocol):
 
     @property
     def source_end(self) -> int: ...
+
+
+def with_times(
+    piece: str, cast: Sequence[str], told: Sequence[SpokenWord], whole_s: float
+) -> Sequence[SpokenWord]:
+    """Return the told words, and all others between them: they share the time by their letters."""
+    # Places stay, so what is not spoken becomes blanks.
+    spoken = _LINK.sub(
+        lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_emotions(piece)
+    ).replace("`", " ")
+    turns = text_tags.turns(spoken, cast)
+    segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
+    return GrowingWords(WordPositions(spoken, tuple(segments)), told).so_far(whole_s)
 
 
 class Cue(NamedTuple):
