@@ -101,10 +101,11 @@ class AdminOrders(Resource):
 
     async def _compare(self, provider: Provider, since: int, data: list[bodies.UnknownPayment]) -> None:
         async for payment in provider.since(since):
+            if await self._is_known(provider, payment.reference):
+                continue
             if len(data) >= _MOST_UNKNOWN:
-                return
-            if not await self._is_known(provider, payment.reference):
-                data.append(bodies.unknown_payment(provider.name, payment))
+                raise ProviderFailed(f"It has more than {_MOST_UNKNOWN} of them.", is_final=True)
+            data.append(bodies.unknown_payment(provider.name, payment))
 
     async def _is_known(self, provider: Provider, reference: str) -> bool:
         try:

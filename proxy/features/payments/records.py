@@ -103,7 +103,7 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
 ORDERS = ListedTable("orders", OrderRecord)
 PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
-EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, earliest="due")
+EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, place="substr(id, 1, 1)", earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
 # An operator's plan spends from the same pool, since the anchor stays. The midnight before names the pool.
 _REPLACE = f"""
@@ -133,6 +133,11 @@ TABLES = (
     ),
 )
 _OF_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
+
+
+async def payment(store: Store, id_: str) -> list[PaymentRecord]:
+    found = await PAYMENTS.get(store, None, id_)
+    return [] if found is None else [found]
 
 
 async def payments_of(store: Store, order: str) -> list[PaymentRecord]:
