@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from policies.price import MICRO
+from proxy.config.sections import Upstream
+from proxy.engines.upstream_http import open_http
+from proxy.features.payments import calls
 from proxy.features.payments.event_tasks import EventTasks
+from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
+from proxy.features.payments.records import NEVER
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import Statement, Store
-from tests.features.payments import rig
-from tests.features.payments.rig import DAY_S, OFFERS, PLANS, Shop, TinyProvider, shop_on
+from tests.features.payments.rig import DAY_S, PLANS, Shop, TinyProvider, shop_on
 from tests.features.payments.shop import PROVIDERS, SOLD
 from tests.features.payments.shop import shop as served_shop
 from tests.replies import json_of
@@ -169,3 +174,51 @@ async def _set_plan(shop: Shop, account: str, plan: str) -> None:
         return Change(plan, read.agreed, sets_plan=True)
 
     assert isinstance(await accounts.change(shop.clock, account, decide), Account)
+
+
+@pytest.mark.clock
+async def test_a_provider_that_answers_byte_by_byte_does_not_hold_us_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calls, "WITHIN_S", 0.2)
+
+    left = asyncio.Event()
+
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.05)
+        left.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server, open_http(Upstream()) as client:
+        port = server.sockets[0].getsockname()[1]
+        provider = MercadoPago(client, f"http://127.0.0.1:{port}", "t", "s", "7", is_live=False)
+        async with asyncio.timeout(3):
+            with pytest.raises(ProviderFailed) as failed:
+                await provider.payment("77")
+        assert not failed.value.is_final
+        await left.wait()
+
+
+class _Hanging(TinyProvider):
+    async def payment(self, object_id: str) -> FetchedPayment | None:
+        await asyncio.Event().wait()
+        return await super().payment(object_id)
+
+
+async def test_events_of_a_provider_that_hangs_leave_room_for_those_of_the_other(shop: Shop) -> None:
+    events = EventTasks(shop.clock, shop.orders.wake, shop.workers[0].order_tasks.book)
+    events.providers = {"mercadopago": _Hanging(), "stripe": TinyProvider()}
+    events.closing_s = 0
+    for number in range(12):
+        await events.note("mercadopago", str(number))
+    shop.clock.seconds += 1
+    await events.note("stripe", "pi_1")
+    for _ in range(3):
+        await events.look()
+        await asyncio.sleep(0.05)
+    (row,) = await shop.clock.read("SELECT due FROM payment_events WHERE id = 'stripe:pi_1'", {})
+    assert row["due"] == NEVER
+    await events.close()
