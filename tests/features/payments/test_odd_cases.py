@@ -20,7 +20,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import AlreadyExists, Row, Statement, Store
 from tests.features.payments.rig import DAY_S, PLANS, Shop, TinyProvider, shop_on
 from tests.features.payments.shop import PROVIDERS, SOLD
 from tests.features.payments.shop import shop as served_shop
@@ -222,3 +222,19 @@ async def test_events_of_a_provider_that_hangs_leave_room_for_those_of_the_other
     (row,) = await shop.clock.read("SELECT due FROM payment_events WHERE id = 'stripe:pi_1'", {})
     assert row["due"] == NEVER
     await events.close()
+
+
+async def test_a_plan_that_is_set_beside_a_booking_is_decided_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await shop.account("ada")
+    write, refusals = shop.clock.write, iter([AlreadyExists("plan_changes")])
+
+    async def refused_once(*statements: Statement) -> list[list[Row]]:
+        for refusal in refusals:
+            raise refusal
+        return await write(*statements)
+
+    monkeypatch.setattr(shop.clock, "write", refused_once)
+    await _set_plan(shop, ada, "pro")
+    assert (await shop.read(ada)).plan == "pro"
