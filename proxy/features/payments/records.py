@@ -121,10 +121,19 @@ SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM plan_changes WHERE account 
 FROM accounts WHERE id = {account}
 """
 TABLES = (
-    Table("orders", checks=checks.OF_ORDERS),
+    Table(
+        "orders",
+        needs_plans=f"SELECT offer AS plan FROM orders WHERE kind = 'plan' AND state = 'open' AND {_IS_OPEN}",
+        checks=checks.OF_ORDERS,
+    ),
     Table("payments", checks=checks.OF_PAYMENTS),
     Table("payment_events"),
-    Table("paid_months", replanned_with=(_REPLACE,), checks=checks.OF_MONTHS),
+    Table(
+        "paid_months",
+        needs_plans="SELECT plan FROM paid_months WHERE is_paid = 1 AND state IN ('ahead', 'running')",
+        replanned_with=(_REPLACE,),
+        checks=checks.OF_MONTHS,
+    ),
     Table(
         "plan_changes",
         key=("account", "number"),

@@ -10,7 +10,9 @@ import pytest
 
 from policies.price import MICRO
 from proxy.config.sections import Upstream
+from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.upstream_http import open_http
+from proxy.features.all import load_config
 from proxy.features.payments import calls
 from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.mercadopago import MercadoPago
@@ -238,3 +240,26 @@ async def test_a_plan_that_is_set_beside_a_booking_is_decided_again(
     monkeypatch.setattr(shop.clock, "write", refused_once)
     await _set_plan(shop, ada, "pro")
     assert (await shop.read(ada)).plan == "pro"
+
+
+async def test_a_plan_that_is_gone_and_was_ordered_or_paid_is_named(tmp_path: Path) -> None:
+    async with served_shop(tmp_path) as opened:
+        order = await opened.order(plan="creator")
+        await opened.order(plan="creator")
+        opened.pay(order)
+        await opened.deliver()
+        await opened.in_state(order, "paid")
+        data = opened.server.worker.kernel.config.data
+    text = f'[server]\ndata = "{data}"\n[plans.free]\nallowance = 10\n'
+    (tmp_path / "config.toml").write_text(text)
+    found = [
+        (each.name, each.found.partition(",")[0])
+        for each in missing_plans(load_config(tmp_path / "config.toml", {}))
+    ]
+    assert found == [
+        ("creator", "1 account(s) are on it"),
+        ("creator", "1 row(s) of orders are for it"),
+        ("creator", "1 row(s) of paid_months are for it"),
+    ]
+    (tmp_path / "config.toml").write_text(f"{text}[plans.creator]\nallowance = 1000\n")
+    assert list(missing_plans(load_config(tmp_path / "config.toml", {}))) == []
