@@ -13,7 +13,7 @@ from proxy.config.sections import Upstream
 from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.upstream_http import open_http
 from proxy.features.all import load_config
-from proxy.features.payments import calls
+from proxy.features.payments import admin_endpoints, calls, mercadopago
 from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
@@ -263,3 +263,24 @@ async def test_a_plan_that_is_gone_and_was_ordered_or_paid_is_named(tmp_path: Pa
     ]
     (tmp_path / "config.toml").write_text(f"{text}[plans.creator]\nallowance = 1000\n")
     assert list(missing_plans(load_config(tmp_path / "config.toml", {}))) == []
+
+
+async def test_payments_that_were_never_paid_need_no_order_and_too_many_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served_shop(tmp_path) as opened:
+        for number in range(3):
+            order, account = await opened.order(), opened.mercadopago.account
+            checkout = next(id_ for id_ in account.preferences if id_ in order["url"])
+            account.pay(checkout, "master", "approved" if number else "rejected")
+            await opened.run_sql("DELETE FROM orders WHERE id = :id", id=order["id"])
+        found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
+        assert [each["is_paid"] for each in found["data"]] == [True, True]
+        monkeypatch.setattr(admin_endpoints, "_MOST_UNKNOWN", 1)
+        found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
+        assert (len(found["data"]), list(found["failed"])) == (1, ["mercadopago"])
+        monkeypatch.setattr(admin_endpoints, "_MOST_UNKNOWN", 9)
+        monkeypatch.setattr(mercadopago, "_MOST_OFFSET", 1)
+        monkeypatch.setattr(mercadopago, "_PAGE", 1)
+        found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
+        assert found["failed"] == {"mercadopago": "It lists 1 payments at most."}
