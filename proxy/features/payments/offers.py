@@ -30,7 +30,7 @@ class Sales(NamedTuple):
         # `check` names those without a plan. Nobody could have them.
         plans = {name: offer for name, offer in section.plans.items() if name in config.plans}
         section = msgspec.structs.replace(section, plans=plans)
-        lapsed = section.lapsed_plan or default_plan(config)
+        lapsed = section.lapsed_plan or (default_plan(config) if config.plans else "")
         return cls(section, config.plans, providers, lapsed, config.server.public_url)
 
     def find(self, kind: str, name: str, provider: str) -> SoldOffer:

@@ -210,6 +210,7 @@ class _Hanging(TinyProvider):
         return await super().payment(object_id)
 
 
+@pytest.mark.clock
 async def test_events_of_a_provider_that_hangs_leave_room_for_those_of_the_other(shop: Shop) -> None:
     events = EventTasks(shop.clock, shop.orders.wake, shop.workers[0].order_tasks.book)
     events.providers = {"mercadopago": _Hanging(), "stripe": TinyProvider()}
